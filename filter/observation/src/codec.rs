@@ -1,0 +1,178 @@
+//! Observations and heartbeats to bytes and back.
+//!
+//! A batch is decoded as a whole or refused as a whole, so that the sender knows what became of each observation.
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use crate::{Heartbeat, Observation, VERSION};
+
+/// Why a batch or a heartbeat cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Malformed {
+    /// The bytes are not what the contract says.
+    #[error("observation {index} does not decode: {message}")]
+    Undecodable {
+        /// Which of the batch, from 0.
+        index: usize,
+        /// The decoder's words.
+        message: String,
+    },
+    /// The sender is newer than the reader.
+    #[error("observation {index} has version {version}, must be within 1..={VERSION}")]
+    FutureVersion {
+        /// Which of the batch, from 0.
+        index: usize,
+        /// What it says.
+        version: u64,
+    },
+}
+
+/// One observation as a CBOR item, to be appended to a sequence.
+pub fn encode(observation: &Observation) -> Vec<u8> {
+    // Writing into a vector cannot fail, and the contract has no type that CBOR lacks.
+    minicbor_serde::to_vec(observation).unwrap_or_default()
+}
+
+/// Reads a CBOR sequence (RFC 8742) of observations.
+///
+/// # Errors
+/// The first observation that does not decode or has a version of another contract.
+pub fn decode_sequence(bytes: &[u8]) -> Result<Vec<Observation>, Malformed> {
+    let mut observations = Vec::new();
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let (observation, after): (Observation, _) = decode_item(rest, observations.len())?;
+        check_version(observation.version, observations.len())?;
+        observations.push(observation);
+        rest = after;
+    }
+    Ok(observations)
+}
+
+/// A heartbeat as one CBOR item.
+pub fn encode_heartbeat(heartbeat: &Heartbeat) -> Vec<u8> {
+    minicbor_serde::to_vec(heartbeat).unwrap_or_default()
+}
+
+/// Reads one heartbeat.
+///
+/// # Errors
+/// It does not decode, or has a version of another contract.
+pub fn decode_heartbeat(bytes: &[u8]) -> Result<Heartbeat, Malformed> {
+    let (heartbeat, _): (Heartbeat, _) = decode_item(bytes, 0)?;
+    check_version(heartbeat.version, 0)?;
+    Ok(heartbeat)
+}
+
+/// Whether this reader knows `version`; `index` names the observation in the error.
+///
+/// # Errors
+/// [`Malformed::FutureVersion`].
+pub fn check_version(version: u32, index: usize) -> Result<(), Malformed> {
+    match version {
+        1..=VERSION => Ok(()),
+        other => Err(Malformed::FutureVersion { index, version: other.into() }),
+    }
+}
+
+/// Decodes one item and answers what follows it.
+fn decode_item<T: DeserializeOwned>(bytes: &[u8], index: usize) -> Result<(T, &[u8]), Malformed> {
+    let mut deserializer = minicbor_serde::Deserializer::new(bytes);
+    let item = T::deserialize(&mut deserializer).map_err(|error| newer_or_broken(bytes, index, error.to_string()))?;
+    let end = deserializer.decoder().position();
+    Ok((item, bytes.get(end..).unwrap_or_default()))
+}
+
+/// A contract of the future may well not decode: its version says so, if it can be read at all.
+fn newer_or_broken(bytes: &[u8], index: usize, message: String) -> Malformed {
+    match minicbor_serde::from_slice::<VersionOnly>(bytes) {
+        Ok(VersionOnly { version }) if version > u64::from(VERSION) => Malformed::FutureVersion { index, version },
+        _ => Malformed::Undecodable { index, message },
+    }
+}
+
+#[derive(Deserialize)]
+struct VersionOnly {
+    version: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Body, Bytes, ExchangeId, Leg, Outcome, Request, Response};
+
+    fn observation() -> Observation {
+        let leg = |latency| Leg {
+            variant: "canary".to_owned(),
+            outcome: Outcome::Response,
+            latency_us: Some(latency),
+            response: Some(Response {
+                status: 200,
+                headers: vec![("content-type".into(), "text/plain".into()), ("x-raw".into(), vec![0xff, 0].into())],
+                body: Body::Whole(vec![0xfe, 1, 2].into()),
+                trailers: vec![],
+            }),
+        };
+        Observation {
+            version: VERSION,
+            id: ExchangeId(7),
+            release: "checkout".to_owned(),
+            generation: 3,
+            rule: None,
+            at_us: 1_700_000_000_000_000,
+            request: Request { method: "GET".into(), path: "/a?b".into(), ..Request::default() },
+            primary: leg(10),
+            candidate: Leg { outcome: Outcome::Timeout, response: None, ..leg(20) },
+            control: Some(leg(30)),
+        }
+    }
+
+    #[test]
+    fn a_sequence_survives_the_wire_and_json() {
+        let one = observation();
+        let mut sequence = encode(&one);
+        sequence.extend(encode(&one));
+        assert_eq!(decode_sequence(&sequence), Ok(vec![one.clone(), one.clone()]));
+        let json = serde_json::to_string(&one).unwrap();
+        assert!(json.contains(r#"{"base64":"/gEC"}"#), "{json}");
+        assert_eq!(serde_json::from_str::<Observation>(&json).unwrap(), one);
+    }
+
+    #[test]
+    fn a_truncated_or_newer_batch_is_refused_by_name() {
+        let whole = encode(&observation());
+        for cut in [1, whole.len() / 2, whole.len() - 1] {
+            assert!(matches!(decode_sequence(&whole[..cut]), Err(Malformed::Undecodable { index: 0, .. })), "{cut}");
+        }
+        let newer = Observation { version: 2, ..observation() };
+        let error = decode_sequence(&encode(&newer)).unwrap_err();
+        assert_eq!(error.to_string(), "observation 0 has version 2, must be within 1..=1");
+        let stranger = minicbor_serde::to_vec(std::collections::BTreeMap::from([("version", 9)])).unwrap();
+        assert!(matches!(decode_sequence(&stranger), Err(Malformed::FutureVersion { version: 9, .. })));
+    }
+
+    #[test]
+    fn an_unknown_field_of_a_later_minor_version_is_skipped() {
+        let mut json = serde_json::to_value(observation()).unwrap();
+        json["later"] = serde_json::json!({"deep": [1, 2]});
+        let cbor = minicbor_serde::to_vec(&json).unwrap();
+        // From JSON the bytes come as text, which the binary form does not allow: the error names it, nothing panics.
+        assert!(decode_sequence(&cbor).is_err());
+        assert!(serde_json::from_value::<Observation>(json).is_ok());
+        assert_eq!(Bytes::from("x").to_text(), "x");
+    }
+
+    #[test]
+    fn heartbeats() {
+        let heartbeat = Heartbeat {
+            version: VERSION,
+            release: "r".to_owned(),
+            instance: crate::Instance(1),
+            generation: Some(2),
+            accounts: crate::Accounts { requests: 5, ..Default::default() },
+        };
+        assert_eq!(decode_heartbeat(&encode_heartbeat(&heartbeat)), Ok(heartbeat));
+        assert!(decode_heartbeat(b"\xff").is_err());
+    }
+}

@@ -1,0 +1,187 @@
+//! The wire contract between the filter and the comparator: observations and heartbeats.
+//!
+//! One observation carries all legs of one exchange, so the comparator never joins streams. From the filter they come as a
+//! CBOR sequence (RFC 8742, `application/cbor-seq`); people and other producers may send the same structs as JSON or
+//! NDJSON. HTTP is bytes: a header value that is not UTF-8 arrives as it was.
+
+mod bytes;
+mod codec;
+mod hex;
+
+pub use bytes::Bytes;
+pub use codec::{Malformed, check_version, decode_heartbeat, decode_sequence, encode, encode_heartbeat};
+pub use hex::{ExchangeId, Instance};
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// The version of this contract. An observation with a higher one is refused, not guessed at.
+pub const VERSION: u32 = 1;
+
+/// The media type of a batch from a filter.
+pub const CBOR_SEQUENCE: &str = "application/cbor-seq";
+/// Request header of a batch: who sends it, as 32 hexadecimal digits ([`Instance`]).
+pub const INSTANCE_HEADER: &str = "x-antumbra-instance";
+/// Request header of a batch: its number, counted by the instance from 1. A repeat is acknowledged and not counted again.
+pub const SEQUENCE_HEADER: &str = "x-antumbra-sequence";
+/// Request header of a batch: how many observations it holds, for the accounts if the body does not decode.
+pub const COUNT_HEADER: &str = "x-antumbra-count";
+/// Request header that marks a shadow request; a request that carries it is never mirrored.
+pub const SHADOW_HEADER: &str = "x-antumbra-shadow";
+
+/// One mirrored exchange: a request, the answer that the client got, and the answers of the shadow calls.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Observation {
+    /// [`VERSION`] of the sender.
+    pub version: u32,
+    /// Also the value of the shadow requests' `x-antumbra-shadow`.
+    pub id: ExchangeId,
+    /// The policy's name.
+    pub release: String,
+    /// The generation of the policy that decided.
+    pub generation: u64,
+    /// The rule whose `mirror` sampled the request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+    /// When the request arrived, in microseconds since 1970, by the proxy's clock.
+    pub at_us: u64,
+    /// What the client asked for.
+    pub request: Request,
+    /// What the client got.
+    pub primary: Leg,
+    /// What the new version answered.
+    pub candidate: Leg,
+    /// What the stable version answered the second time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub control: Option<Leg>,
+}
+
+/// A request as finally routed.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Request {
+    /// `GET`, …
+    pub method: Bytes,
+    /// Path and query as the client sent them (`x-envoy-original-path` where the route rewrote the path).
+    pub path: Bytes,
+    /// `:authority`.
+    #[serde(default)]
+    pub authority: Bytes,
+    /// Without pseudo headers, in order, duplicates kept.
+    #[serde(default)]
+    pub headers: Vec<(Bytes, Bytes)>,
+    /// The body, if any.
+    #[serde(default)]
+    pub body: Body,
+}
+
+/// One answer, or why there is none.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Leg {
+    /// The variant that was asked.
+    #[serde(default)]
+    pub variant: String,
+    /// How the call ended.
+    pub outcome: Outcome,
+    /// Microseconds. Primary: request fully received → last byte of the response at the filter. Candidate and control:
+    /// call dispatched → answer complete.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency_us: Option<u64>,
+    /// The answer; present exactly if `outcome` is [`Outcome::Response`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub response: Option<Response>,
+}
+
+/// How a call ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Outcome {
+    /// With an answer of the service.
+    Response,
+    /// No complete answer within the mirror's timeout.
+    Timeout,
+    /// Refused or reset before any header.
+    Refused,
+    /// Reset in the body, or a body over the proxy's limit.
+    Reset,
+    /// Never sent: no healthy host, or a circuit breaker of the proxy.
+    NotSent,
+}
+
+/// An answer of a service.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Response {
+    /// 100 to 999.
+    pub status: u16,
+    /// Without pseudo headers, in order, duplicates kept.
+    #[serde(default)]
+    pub headers: Vec<(Bytes, Bytes)>,
+    /// The body as sent, content encoding included.
+    #[serde(default)]
+    pub body: Body,
+    /// Trailers, if any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub trailers: Vec<(Bytes, Bytes)>,
+}
+
+/// A body, or what is kept of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Body {
+    /// Byte for byte the primary's. Never in the primary itself.
+    Same,
+    /// All of it.
+    Whole(Bytes),
+    /// Longer than the capture's cap: its length in bytes and XXH3-64 (seed 0) of the whole.
+    Cut {
+        /// Bytes.
+        length: u64,
+        /// XXH3-64, seed 0.
+        xxh3: u64,
+    },
+}
+
+impl Default for Body {
+    fn default() -> Self {
+        Self::Whole(Bytes::default())
+    }
+}
+
+/// What a filter instance (one VM of a proxy worker) says about itself while it polls for its policy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Heartbeat {
+    /// [`VERSION`] of the sender.
+    pub version: u32,
+    /// The policy's name.
+    pub release: String,
+    /// Who speaks.
+    pub instance: Instance,
+    /// The generation it runs; `None` before the first policy and while it runs an inline one.
+    pub generation: Option<u64>,
+    /// Everything since the instance began.
+    pub accounts: Accounts,
+}
+
+/// Cumulative counts of one filter instance. `requests = mirrored + Σ not_mirrored`, and
+/// `mirrored = delivered + Σ undelivered + unknown + what is still in flight`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Accounts {
+    /// Requests that ended at the filter.
+    pub requests: u64,
+    /// Exchanges that left for the shadows.
+    pub mirrored: u64,
+    /// Requests that were not mirrored, by reason.
+    pub not_mirrored: BTreeMap<String, u64>,
+    /// Observations that the comparator acknowledged.
+    pub delivered: u64,
+    /// Observations that the comparator certainly does not have, by reason.
+    pub undelivered: BTreeMap<String, u64>,
+    /// Observations whose delivery got no answer, after the retry.
+    pub unknown: u64,
+}

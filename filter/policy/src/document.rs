@@ -1,0 +1,516 @@
+//! Reading what a person wrote: a tree that keeps the document's order, and a reader that collects every problem.
+//!
+//! Deriving `Deserialize` would stop at the first error and lose the order of keys, and the order of weights decides
+//! who moves when a share changes. So a document is first a [`Tree`], whatever the format it was written in, and then
+//! read field by field: a problem names path, value and bound, and reading goes on to find the next one.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::ser::{Serialize, SerializeMap, Serializer};
+
+/// A document as written: order and repeated keys are kept.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Tree {
+    /// `null`.
+    Null,
+    /// `true` or `false`.
+    Bool(bool),
+    /// A whole number.
+    Integer(i64),
+    /// Any other number.
+    Float(f64),
+    /// A string.
+    Text(String),
+    /// A sequence.
+    List(Vec<Tree>),
+    /// A mapping in the order of the document.
+    Map(Vec<(String, Tree)>),
+}
+
+impl Tree {
+    /// Parses JSON text. A syntax error is the one problem of the result.
+    pub fn from_json(text: &[u8]) -> Result<Self, Invalid> {
+        serde_json::from_slice(text).map_err(|error| Invalid::single("document", format!("is not JSON: {error}")))
+    }
+
+    /// The value under `key` if this is a mapping that has it.
+    pub fn get(&self, key: &str) -> Option<&Self> {
+        match self {
+            Self::Map(entries) => entries.iter().find(|(name, _)| name == key).map(|(_, value)| value),
+            _ => None,
+        }
+    }
+
+    /// The value under `key` to change in place.
+    pub fn get_mut(&mut self, key: &str) -> Option<&mut Self> {
+        match self {
+            Self::Map(entries) => entries.iter_mut().find(|(name, _)| name == key).map(|(_, value)| value),
+            _ => None,
+        }
+    }
+
+    /// Sets `key` in a mapping: in place if it is there, else appended. Anything but a mapping stays as it is.
+    pub fn set(&mut self, key: &str, value: Self) {
+        let Self::Map(entries) = self else { return };
+        match entries.iter_mut().find(|(name, _)| name == key) {
+            Some((_, old)) => *old = value,
+            None => entries.push((key.to_owned(), value)),
+        }
+    }
+}
+
+/// Short enough for one line of an error.
+impl fmt::Display for Tree {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Null => f.write_str("null"),
+            Self::Bool(value) => write!(f, "{value}"),
+            Self::Integer(value) => write!(f, "{value}"),
+            Self::Float(value) => write!(f, "{value}"),
+            Self::Text(value) if value.chars().count() > SHOWN => {
+                write!(f, "{:?}…", value.chars().take(SHOWN).collect::<String>())
+            }
+            Self::Text(value) => write!(f, "{value:?}"),
+            Self::List(items) => write!(f, "a list of {}", items.len()),
+            Self::Map(_) => f.write_str("a mapping"),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Tree {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(TreeVisitor)
+    }
+}
+
+impl Serialize for Tree {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Null => serializer.serialize_unit(),
+            Self::Bool(value) => serializer.serialize_bool(*value),
+            Self::Integer(value) => serializer.serialize_i64(*value),
+            Self::Float(value) => serializer.serialize_f64(*value),
+            Self::Text(value) => serializer.serialize_str(value),
+            Self::List(items) => serializer.collect_seq(items),
+            Self::Map(entries) => {
+                let mut map = serializer.serialize_map(Some(entries.len()))?;
+                for (key, value) in entries {
+                    map.serialize_entry(key, value)?;
+                }
+                map.end()
+            }
+        }
+    }
+}
+
+struct TreeVisitor;
+
+impl<'de> Visitor<'de> for TreeVisitor {
+    type Value = Tree;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Tree, E> {
+        Ok(Tree::Null)
+    }
+
+    fn visit_none<E>(self) -> Result<Tree, E> {
+        Ok(Tree::Null)
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Tree, D::Error> {
+        Tree::deserialize(deserializer)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Tree, E> {
+        Ok(Tree::Bool(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Tree, E> {
+        Ok(Tree::Integer(value))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Tree, E> {
+        #[expect(clippy::cast_precision_loss, reason = "beyond i64 no bound of ours can hold it anyway")]
+        Ok(i64::try_from(value).map_or(Tree::Float(value as f64), Tree::Integer))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Tree, E> {
+        Ok(Tree::Float(value))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Tree, E> {
+        Ok(Tree::Text(value.to_owned()))
+    }
+
+    fn visit_string<E>(self, value: String) -> Result<Tree, E> {
+        Ok(Tree::Text(value))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Tree, A::Error> {
+        let mut items = Vec::new();
+        while let Some(item) = seq.next_element()? {
+            items.push(item);
+        }
+        Ok(Tree::List(items))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Tree, A::Error> {
+        let mut entries = Vec::new();
+        while let Some(entry) = map.next_entry()? {
+            entries.push(entry);
+        }
+        Ok(Tree::Map(entries))
+    }
+}
+
+/// Everything that is wrong with a document, in the order of reading.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub struct Invalid {
+    /// At least one.
+    pub problems: Vec<Problem>,
+}
+
+impl Invalid {
+    /// One problem, for what is found before reading field by field.
+    pub fn single(path: &str, message: String) -> Self {
+        Self { problems: vec![Problem { path: path.to_owned(), message }] }
+    }
+}
+
+impl fmt::Display for Invalid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, problem) in self.problems.iter().enumerate() {
+            if index > 0 {
+                f.write_str("\n")?;
+            }
+            write!(f, "{problem}")?;
+        }
+        Ok(())
+    }
+}
+
+/// One problem: which field, and what is wrong with its value.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Problem {
+    /// The field, as `rules[2].mirror[0].percent`.
+    pub path: String,
+    /// The value and the bound that it breaks, as `is 101, must be within 0..=100`.
+    pub message: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.path, self.message)
+    }
+}
+
+/// Where problems are collected while a document is read.
+#[derive(Debug, Default)]
+pub struct Problems(RefCell<Vec<Problem>>);
+
+impl Problems {
+    /// The whole document as a field to read.
+    pub fn root<'a>(&'a self, tree: &'a Tree) -> Field<'a> {
+        Field { path: String::new(), tree, problems: self }
+    }
+
+    /// The compiled value if nothing was wrong, else everything that was.
+    pub fn finish<T>(self, compiled: Option<T>) -> Result<T, Invalid> {
+        let problems = self.0.into_inner();
+        match compiled {
+            Some(value) if problems.is_empty() => Ok(value),
+            _ if problems.is_empty() => Err(Invalid::single("document", "is incomplete".to_owned())),
+            _ => Err(Invalid { problems }),
+        }
+    }
+}
+
+/// One value of a document together with its path. Each reading method answers `None` after it noted a problem.
+#[derive(Clone)]
+pub struct Field<'a> {
+    path: String,
+    tree: &'a Tree,
+    problems: &'a Problems,
+}
+
+impl<'a> Field<'a> {
+    /// The value as written.
+    pub fn tree(&self) -> &'a Tree {
+        self.tree
+    }
+
+    /// The field's path from the document's root.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Notes that this value breaks a rule: `must be within 0..=100` becomes `<path> is <value>, must be within …`.
+    pub fn problem(&self, rule: impl fmt::Display) {
+        self.note(format!("is {}, {rule}", self.tree));
+    }
+
+    /// Notes a problem in its own words after the path.
+    pub fn note(&self, message: String) {
+        let path = if self.path.is_empty() { "document".to_owned() } else { self.path.clone() };
+        self.problems.0.borrow_mut().push(Problem { path, message });
+    }
+
+    /// Notes that a name is not among those known, with the nearest of them.
+    pub fn unknown_name<'n>(&self, kind: &str, name: &str, known: impl IntoIterator<Item = &'n str>) {
+        self.note(format!("is {name:?}, not a known {kind}{}", suggestion(name, known)));
+    }
+
+    /// A mapping whose keys must be among `known`; each other or repeated key is noted.
+    pub fn map(&self, known: &[&str]) -> Option<Map<'a>> {
+        let entries = self.entries()?;
+        for entry in entries.iter().filter(|(name, _)| !known.contains(&name.as_str())) {
+            let near = suggestion(&entry.0, known.iter().copied());
+            entry.1.note(format!("is not a known field{near}"));
+        }
+        Some(Map { field: self.clone(), entries })
+    }
+
+    /// The entries of a mapping with keys of the writer's choice, in order; a repeated key is noted.
+    pub fn entries(&self) -> Option<Vec<(String, Field<'a>)>> {
+        let Tree::Map(entries) = self.tree else {
+            self.problem("must be a mapping");
+            return None;
+        };
+        let mut read: Vec<(String, Field<'a>)> = Vec::with_capacity(entries.len());
+        for (name, tree) in entries {
+            let field = self.child(format!("{}{}{name}", self.path, if self.path.is_empty() { "" } else { "." }), tree);
+            if read.iter().any(|(earlier, _)| earlier == name) {
+                field.note("is given twice".to_owned());
+                continue;
+            }
+            read.push((name.clone(), field));
+        }
+        Some(read)
+    }
+
+    /// A list with a number of items within `bounds`.
+    pub fn list(&self, bounds: RangeInclusive<usize>) -> Option<Vec<Field<'a>>> {
+        let Tree::List(items) = self.tree else {
+            self.problem("must be a list");
+            return None;
+        };
+        if !bounds.contains(&items.len()) {
+            self.note(format!("has {} items, must have {}..={}", items.len(), bounds.start(), bounds.end()));
+            return None;
+        }
+        Some(items.iter().enumerate().map(|(i, tree)| self.child(format!("{}[{i}]", self.path), tree)).collect())
+    }
+
+    /// A string.
+    pub fn text(&self) -> Option<&'a str> {
+        match self.tree {
+            Tree::Text(text) => Some(text),
+            _ => self.refuse("must be a string"),
+        }
+    }
+
+    /// A name: 1 to 63 characters of `A-Z a-z 0-9 . _ -`, the first a letter or a digit.
+    pub fn name(&self) -> Option<&'a str> {
+        let name = self.text()?;
+        if is_name(name) {
+            return Some(name);
+        }
+        self.refuse("must be 1 to 63 letters, digits, '.', '_' or '-', beginning with a letter or a digit")
+    }
+
+    /// `true` or `false`.
+    pub fn boolean(&self) -> Option<bool> {
+        match self.tree {
+            Tree::Bool(value) => Some(*value),
+            _ => self.refuse("must be true or false"),
+        }
+    }
+
+    /// A whole number within `bounds`.
+    pub fn integer(&self, bounds: RangeInclusive<u64>) -> Option<u64> {
+        let value = match self.tree {
+            Tree::Integer(value) => u64::try_from(*value).ok(),
+            Tree::Float(_) | Tree::Text(_) | Tree::Null | Tree::Bool(_) | Tree::List(_) | Tree::Map(_) => {
+                return self.refuse(format!("must be a whole number within {}..={}", bounds.start(), bounds.end()));
+            }
+        };
+        match value {
+            Some(value) if bounds.contains(&value) => Some(value),
+            _ => self.refuse(format!("must be within {}..={}", bounds.start(), bounds.end())),
+        }
+    }
+
+    /// A number within `bounds`.
+    pub fn number(&self, bounds: RangeInclusive<f64>) -> Option<f64> {
+        #[expect(clippy::cast_precision_loss, reason = "bounds are far below 2^53")]
+        let value = match self.tree {
+            Tree::Integer(value) => *value as f64,
+            Tree::Float(value) => *value,
+            _ => return self.refuse(format!("must be a number within {}..={}", bounds.start(), bounds.end())),
+        };
+        if bounds.contains(&value) {
+            return Some(value);
+        }
+        self.refuse(format!("must be within {}..={}", bounds.start(), bounds.end()))
+    }
+
+    /// A duration such as `250ms`, `2s`, `15m` or `24h`, within `bounds`.
+    pub fn duration(&self, bounds: RangeInclusive<Duration>) -> Option<Duration> {
+        let Some(value) = self.text().map(parse_duration)? else {
+            return self.refuse("must be a duration such as 250ms, 2s, 15m or 24h");
+        };
+        if bounds.contains(&value) {
+            return Some(value);
+        }
+        self.refuse(format!("must be within {:?}..={:?}", bounds.start(), bounds.end()))
+    }
+
+    /// One of the given words.
+    pub fn one_of<T: Copy>(&self, words: &[(&str, T)]) -> Option<T> {
+        let text = self.text()?;
+        let found = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
+        if found.is_none() {
+            let all = words.iter().map(|(word, _)| *word).collect::<Vec<_>>().join(", ");
+            self.problem(format!("must be one of {all}{}", suggestion(text, words.iter().map(|(word, _)| *word))));
+        }
+        found
+    }
+
+    fn refuse<T>(&self, rule: impl fmt::Display) -> Option<T> {
+        self.problem(rule);
+        None
+    }
+
+    fn child(&self, path: String, tree: &'a Tree) -> Field<'a> {
+        Field { path, tree, problems: self.problems }
+    }
+}
+
+/// A mapping whose keys were checked.
+pub struct Map<'a> {
+    field: Field<'a>,
+    entries: Vec<(String, Field<'a>)>,
+}
+
+impl<'a> Map<'a> {
+    /// The field `name` if it is written.
+    pub fn get(&self, name: &str) -> Option<&Field<'a>> {
+        self.entries.iter().find(|(entry, _)| entry == name).map(|(_, field)| field)
+    }
+
+    /// The field `name`; that it is absent is noted.
+    pub fn required(&self, name: &str) -> Option<&Field<'a>> {
+        let found = self.get(name);
+        if found.is_none() {
+            self.field.note(format!("has no field {name:?}, which is required"));
+        }
+        found
+    }
+
+    /// The mapping itself, to note a problem between its fields.
+    pub fn field(&self) -> &Field<'a> {
+        &self.field
+    }
+}
+
+/// Whether `name` is a name as [`Field::name`] reads it.
+pub fn is_name(name: &str) -> bool {
+    name.len() <= 63
+        && name.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+}
+
+/// `250ms`, `2s`, `15m`, `24h`, `14d`; nothing else, and no overflow.
+pub fn parse_duration(text: &str) -> Option<Duration> {
+    let digits = text.find(|c: char| !c.is_ascii_digit())?;
+    let (number, unit) = text.split_at_checked(digits)?;
+    let number: u64 = number.parse().ok()?;
+    let milliseconds = match unit {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        _ => return None,
+    };
+    number.checked_mul(milliseconds).map(Duration::from_millis)
+}
+
+/// `; did you mean "percent"?` if a known name is near enough, else `; known: …` if there are few, else nothing.
+fn suggestion<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) -> String {
+    let known: Vec<&str> = known.into_iter().collect();
+    let nearest = known.iter().map(|k| (strsim::damerau_levenshtein(name, k), *k)).min();
+    match nearest {
+        Some((distance, near)) if distance <= 2.max(name.len() / 3) => format!("; did you mean {near:?}?"),
+        _ if known.is_empty() || known.len() > LISTED => String::new(),
+        _ => format!("; known: {}", known.join(", ")),
+    }
+}
+
+/// Characters of a value that an error shows.
+const SHOWN: usize = 60;
+/// Known names that an error lists when none is near.
+const LISTED: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(json: &str, read: impl FnOnce(&Field<'_>), expected: &[&str]) {
+        let tree = Tree::from_json(json.as_bytes()).unwrap();
+        let problems = Problems::default();
+        read(&problems.root(&tree));
+        let found: Vec<String> = problems.0.borrow().iter().map(ToString::to_string).collect();
+        assert_eq!(found, expected, "{json}");
+    }
+
+    #[test]
+    fn every_problem_is_noted_with_path_value_and_bound() {
+        check(
+            r#"{"percnt": 1, "percent": 101, "n": -1, "on": "yes", "wait": "2 s", "mode": "ordred", "n": 2}"#,
+            |root| {
+                let map = root.map(&["percent", "n", "on", "wait", "mode", "to"]).unwrap();
+                map.get("percent").unwrap().number(0.0..=100.0);
+                map.get("n").unwrap().integer(0..=10);
+                map.get("on").unwrap().boolean();
+                map.get("wait").unwrap().duration(Duration::ZERO..=Duration::from_secs(5));
+                map.get("mode").unwrap().one_of(&[("ordered", 1), ("unordered", 2)]);
+                map.required("to");
+            },
+            &[
+                "n is given twice",
+                "percnt is not a known field; did you mean \"percent\"?",
+                "percent is 101, must be within 0..=100",
+                "n is -1, must be within 0..=10",
+                "on is \"yes\", must be true or false",
+                "wait is \"2 s\", must be a duration such as 250ms, 2s, 15m or 24h",
+                "mode is \"ordred\", must be one of ordered, unordered; did you mean \"ordered\"?",
+                "document has no field \"to\", which is required",
+            ],
+        );
+    }
+
+    #[test]
+    fn order_and_large_numbers_survive() {
+        let text = r#"{"b":1,"a":{"z":[1,2.5,"x",null,true]},"c":-3}"#;
+        let tree = Tree::from_json(text.as_bytes()).unwrap();
+        assert_eq!(serde_json::to_string(&tree).unwrap(), text);
+        assert!(matches!(Tree::from_json(b"18446744073709551615").unwrap(), Tree::Float(_)));
+    }
+
+    #[test]
+    fn durations() {
+        for (text, expected) in [("250ms", Some(250)), ("2s", Some(2_000)), ("1d", Some(86_400_000)), ("s", None)] {
+            assert_eq!(parse_duration(text), expected.map(Duration::from_millis), "{text}");
+        }
+        assert_eq!(parse_duration("99999999999999999999s"), None);
+        assert_eq!(parse_duration("2"), None);
+    }
+}
