@@ -1,1 +1,27 @@
-//! x
+//! The comparator: receives the answers of both versions, compares them, keeps the evidence, and holds the policies.
+//!
+//! Handlers decode and validate in parallel; one thread ([`writer`]) owns the store and the evidence, so that what is
+//! in memory and what is on disk are changed in one order. Everything else is either pure or a door to that thread.
+
+mod accounts;
+mod audit;
+mod body;
+mod change;
+mod cli;
+mod clock;
+mod comparison;
+mod decode;
+mod guard;
+mod metrics;
+mod policies;
+mod problem;
+mod registry;
+mod routes;
+mod serve;
+mod store;
+mod writer;
+
+pub use cli::run;
+pub use policies::Document;
+pub use serve::{Config, Error, Server, serve};
+pub use store::StoreError;

@@ -1,1 +1,17 @@
-//! x
+//! What the demo and the end-to-end tests share.
+
+pub mod bench;
+pub mod cache;
+pub mod client;
+pub mod command;
+pub mod comparator;
+pub mod demo;
+pub mod envoy;
+pub mod envoy_binary;
+pub mod envoy_config;
+pub mod patience;
+pub mod process;
+pub mod service;
+pub mod toolchain;
+pub mod upstream;
+pub mod world;

@@ -1,2 +1,63 @@
-//! x
-fn main(){}
+//! The harness's binary: the demo, the tools that scripts ask, and `antumbra` itself when the harness executes it so.
+
+use std::process::ExitCode;
+
+use antumbra_e2e::comparator::AS_ANTUMBRA;
+use antumbra_e2e::toolchain::Question;
+use antumbra_e2e::{bench, demo};
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo demo", bin_name = "cargo demo", version, about, after_help = demo::EXAMPLES)]
+#[command(args_conflicts_with_subcommands = true, disable_help_subcommand = true)]
+struct Arguments {
+    #[command(flatten)]
+    demo: demo::Options,
+    #[command(subcommand)]
+    tool: Option<Tool>,
+}
+
+#[derive(Subcommand)]
+enum Tool {
+    /// Build the filter, or say with what.
+    Toolchain {
+        #[command(subcommand)]
+        question: Question,
+    },
+    /// CPU that the filter adds to a request in Envoy, beside other ways to route by cookie.
+    BenchFilter {
+        /// Rounds, after one that warms up.
+        #[arg(long, default_value_t = 15, value_name = "N")]
+        rounds: u32,
+        /// Requests for each contender in each round.
+        #[arg(long, default_value_t = 4000, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+        requests: u64,
+    },
+}
+
+fn main() -> ExitCode {
+    let mut arguments: Vec<_> = std::env::args_os().collect();
+    if arguments.get(1).is_some_and(|first| first == AS_ANTUMBRA) {
+        arguments.remove(0);
+        return antumbra_comparator::run(arguments);
+    }
+    match run(Arguments::parse_from(arguments)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("antumbra: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> Result<()> {
+    match arguments.tool {
+        None => demo::run(&arguments.demo),
+        Some(Tool::Toolchain { question }) => {
+            print!("{}", question.answer()?);
+            Ok(())
+        }
+        Some(Tool::BenchFilter { rounds, requests }) => bench::filter(rounds, requests),
+    }
+}

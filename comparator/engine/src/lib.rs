@@ -1,1 +1,37 @@
-//! x
+//! Normalise → diff → aggregate → verdict → report, over observations of primary, candidate and control.
+//!
+//! The crate is pure: no clock, no I/O, no randomness. [`Evidence`] grows by one [`Observation`] at a time, is stored row
+//! by row, and [`report`] may read it at any moment: the tests behind the verdict are always valid, so looking often
+//! does not inflate errors. Noise is not modelled: the control, sent together with the candidate, shows it.
+//!
+//! [`Observation`]: antumbra_observation::Observation
+
+mod arrays;
+mod compare;
+mod diff;
+mod endpoint;
+mod evidence;
+mod excerpt;
+mod headers;
+mod hypothesis;
+mod json;
+mod latency;
+mod number;
+mod pattern;
+mod render;
+mod report;
+mod rows;
+pub mod stats;
+mod verdict;
+
+pub use diff::Kind;
+pub use endpoint::template;
+pub use evidence::Evidence;
+pub use hypothesis::Example;
+pub use pattern::{BadPattern, Pattern, Rules};
+pub use report::{
+    Dropped, EndpointReport, Interval, LegLatencies, Noise, Quantiles, Regression, Report, Uncontrolled,
+    report,
+};
+pub use rows::{BadRow, Row};
+pub use verdict::{Delivery, Gates, Verdict};

@@ -79,7 +79,8 @@ pub fn check_version(version: u32, index: usize) -> Result<(), Malformed> {
 /// Decodes one item and answers what follows it.
 fn decode_item<T: DeserializeOwned>(bytes: &[u8], index: usize) -> Result<(T, &[u8]), Malformed> {
     let mut deserializer = minicbor_serde::Deserializer::new(bytes);
-    let item = T::deserialize(&mut deserializer).map_err(|error| newer_or_broken(bytes, index, error.to_string()))?;
+    let item = T::deserialize(&mut deserializer)
+        .map_err(|error| newer_or_broken(bytes, index, error.to_string()))?;
     let end = deserializer.decoder().position();
     Ok((item, bytes.get(end..).unwrap_or_default()))
 }
@@ -87,7 +88,9 @@ fn decode_item<T: DeserializeOwned>(bytes: &[u8], index: usize) -> Result<(T, &[
 /// A contract of the future may well not decode: its version says so, if it can be read at all.
 fn newer_or_broken(bytes: &[u8], index: usize, message: String) -> Malformed {
     match minicbor_serde::from_slice::<VersionOnly>(bytes) {
-        Ok(VersionOnly { version }) if version > u64::from(VERSION) => Malformed::FutureVersion { index, version },
+        Ok(VersionOnly { version }) if version > u64::from(VERSION) => {
+            Malformed::FutureVersion { index, version }
+        }
         _ => Malformed::Undecodable { index, message },
     }
 }
@@ -109,7 +112,10 @@ mod tests {
             latency_us: Some(latency),
             response: Some(Response {
                 status: 200,
-                headers: vec![("content-type".into(), "text/plain".into()), ("x-raw".into(), vec![0xff, 0].into())],
+                headers: vec![
+                    ("content-type".into(), "text/plain".into()),
+                    ("x-raw".into(), vec![0xff, 0].into()),
+                ],
                 body: Body::Whole(vec![0xfe, 1, 2].into()),
                 trailers: vec![],
             }),
@@ -143,7 +149,10 @@ mod tests {
     fn a_truncated_or_newer_batch_is_refused_by_name() {
         let whole = encode(&observation());
         for cut in [1, whole.len() / 2, whole.len() - 1] {
-            assert!(matches!(decode_sequence(&whole[..cut]), Err(Malformed::Undecodable { index: 0, .. })), "{cut}");
+            assert!(
+                matches!(decode_sequence(&whole[..cut]), Err(Malformed::Undecodable { index: 0, .. })),
+                "{cut}"
+            );
         }
         let newer = Observation { version: 2, ..observation() };
         let error = decode_sequence(&encode(&newer)).unwrap_err();

@@ -34,7 +34,8 @@ pub enum Tree {
 impl Tree {
     /// Parses JSON text. A syntax error is the one problem of the result.
     pub fn from_json(text: &[u8]) -> Result<Self, Invalid> {
-        serde_json::from_slice(text).map_err(|error| Invalid::single("document", format!("is not JSON: {error}")))
+        serde_json::from_slice(text)
+            .map_err(|error| Invalid::single("document", format!("is not JSON: {error}")))
     }
 
     /// The value under `key` if this is a mapping that has it.
@@ -285,7 +286,8 @@ impl<'a> Field<'a> {
         };
         let mut read: Vec<(String, Field<'a>)> = Vec::with_capacity(entries.len());
         for (name, tree) in entries {
-            let field = self.child(format!("{}{}{name}", self.path, if self.path.is_empty() { "" } else { "." }), tree);
+            let field = self
+                .child(format!("{}{}{name}", self.path, if self.path.is_empty() { "" } else { "." }), tree);
             if read.iter().any(|(earlier, _)| earlier == name) {
                 field.note("is given twice".to_owned());
                 continue;
@@ -305,7 +307,13 @@ impl<'a> Field<'a> {
             self.note(format!("has {} items, must have {}..={}", items.len(), bounds.start(), bounds.end()));
             return None;
         }
-        Some(items.iter().enumerate().map(|(i, tree)| self.child(format!("{}[{i}]", self.path), tree)).collect())
+        Some(
+            items
+                .iter()
+                .enumerate()
+                .map(|(i, tree)| self.child(format!("{}[{i}]", self.path), tree))
+                .collect(),
+        )
     }
 
     /// A string.
@@ -338,7 +346,11 @@ impl<'a> Field<'a> {
         let value = match self.tree {
             Tree::Integer(value) => u64::try_from(*value).ok(),
             Tree::Float(_) | Tree::Text(_) | Tree::Null | Tree::Bool(_) | Tree::List(_) | Tree::Map(_) => {
-                return self.refuse(format!("must be a whole number within {}..={}", bounds.start(), bounds.end()));
+                return self.refuse(format!(
+                    "must be a whole number within {}..={}",
+                    bounds.start(),
+                    bounds.end()
+                ));
             }
         };
         match value {
@@ -353,7 +365,9 @@ impl<'a> Field<'a> {
         let value = match self.tree {
             Tree::Integer(value) => *value as f64,
             Tree::Float(value) => *value,
-            _ => return self.refuse(format!("must be a number within {}..={}", bounds.start(), bounds.end())),
+            _ => {
+                return self.refuse(format!("must be a number within {}..={}", bounds.start(), bounds.end()));
+            }
         };
         if bounds.contains(&value) {
             return Some(value);
@@ -378,7 +392,10 @@ impl<'a> Field<'a> {
         let found = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
         if found.is_none() {
             let all = words.iter().map(|(word, _)| *word).collect::<Vec<_>>().join(", ");
-            self.problem(format!("must be one of {all}{}", suggestion(text, words.iter().map(|(word, _)| *word))));
+            self.problem(format!(
+                "must be one of {all}{}",
+                suggestion(text, words.iter().map(|(word, _)| *word))
+            ));
         }
         found
     }
@@ -507,7 +524,9 @@ mod tests {
 
     #[test]
     fn durations() {
-        for (text, expected) in [("250ms", Some(250)), ("2s", Some(2_000)), ("1d", Some(86_400_000)), ("s", None)] {
+        for (text, expected) in
+            [("250ms", Some(250)), ("2s", Some(2_000)), ("1d", Some(86_400_000)), ("s", None)]
+        {
             assert_eq!(parse_duration(text), expected.map(Duration::from_millis), "{text}");
         }
         assert_eq!(parse_duration("99999999999999999999s"), None);

@@ -1,0 +1,306 @@
+//! Where two bodies differ, and how: one difference per place and kind, places aggregated over array elements.
+//!
+//! The primary is the measure: `missing` is what it has and the other has not. Equal subtrees are skipped by their hash.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::arrays::{self, Elements};
+use crate::endpoint::is_identifier;
+use crate::excerpt;
+use crate::json::{Node, Shape, Tree};
+use crate::pattern::{Place, Rules, Segment};
+
+/// How an answer differs from the primary's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// Another value of the same type.
+    Value,
+    /// Another type.
+    Type,
+    /// The primary has it, the other not.
+    Missing,
+    /// The other has it, the primary not.
+    Extra,
+    /// The same elements in another order.
+    Order,
+    /// Another number of elements.
+    Length,
+    /// Another HTTP status.
+    Status,
+    /// The call ended in another way: timeout, reset, …
+    Outcome,
+    /// Slower, or as often faster; never a difference of one answer.
+    Latency,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Value => "value",
+            Self::Type => "type",
+            Self::Missing => "missing",
+            Self::Extra => "extra",
+            Self::Order => "order",
+            Self::Length => "length",
+            Self::Status => "status",
+            Self::Outcome => "outcome",
+            Self::Latency => "latency",
+        })
+    }
+}
+
+/// What is counted: a place, with `*` for elements, and a kind.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) struct Subject(pub(crate) String, pub(crate) Kind);
+
+/// The first of the differences of a subject in one answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Detail {
+    pub(crate) exact: String,
+    pub(crate) primary: String,
+    pub(crate) other: String,
+}
+
+/// All differences of an answer, declared ones left out.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Differences {
+    pub(crate) found: BTreeMap<Subject, Detail>,
+    seen: usize,
+}
+
+/// Whose answer it is, and what may differ there.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Scope<'a> {
+    pub(crate) endpoint: &'a str,
+    pub(crate) rules: &'a Rules,
+}
+
+impl Differences {
+    pub(crate) fn add(&mut self, path: &str, kind: Kind, detail: impl FnOnce() -> Detail) {
+        self.seen += 1;
+        if self.found.len() < MAX_SUBJECTS {
+            self.found.entry(Subject(path.to_owned(), kind)).or_insert_with(detail);
+        }
+    }
+
+    /// So many that looking for more would only cost time.
+    fn full(&self) -> bool {
+        self.seen >= MAX_DIFFERENCES
+    }
+}
+
+/// Compares two parsed bodies.
+pub(crate) fn compare(primary: &Tree<'_>, other: &Tree<'_>, scope: Scope<'_>, into: &mut Differences) {
+    let (Some(left), Some(right)) = (primary.root(), other.root()) else { return };
+    Walk { primary, other, scope, path: Vec::new(), into }.values(left, right);
+}
+
+struct Walk<'w, 't> {
+    primary: &'t Tree<'t>,
+    other: &'t Tree<'t>,
+    scope: Scope<'w>,
+    path: Vec<Segment<'t>>,
+    into: &'w mut Differences,
+}
+
+impl<'t> Walk<'_, 't> {
+    fn values(&mut self, left: &'t Node, right: &'t Node) {
+        if left.hash == right.hash && left.shape == right.shape || self.into.full() {
+            return;
+        }
+        match (left.shape, right.shape) {
+            (Shape::Object, Shape::Object) => self.members(left, right),
+            (Shape::Array, Shape::Array) => self.elements(left, right),
+            (l, r) => self.differ(if l == r { Kind::Value } else { Kind::Type }, Some(left), Some(right)),
+        }
+    }
+
+    fn members(&mut self, left: &'t Node, right: &'t Node) {
+        let mut lefts: Vec<&'t Node> = self.primary.children(left).collect();
+        let mut rights: Vec<&'t Node> = self.other.children(right).collect();
+        let same_names =
+            lefts.len() == rights.len() && lefts.iter().zip(&rights).all(|(l, r)| l.name == r.name);
+        if !same_names {
+            // Stable, so that the n-th of a repeated name meets the n-th.
+            lefts.sort_by_key(|node| node.name);
+            rights.sort_by_key(|node| node.name);
+        }
+        let (mut lefts, mut rights) = (lefts.into_iter().peekable(), rights.into_iter().peekable());
+        loop {
+            let order = match (lefts.peek(), rights.peek()) {
+                (None, None) => return,
+                (Some(l), Some(r)) if same_names || l.name == r.name => std::cmp::Ordering::Equal,
+                (Some(l), Some(r)) => l.name.cmp(&r.name),
+                (Some(_), None) => std::cmp::Ordering::Less,
+                (None, Some(_)) => std::cmp::Ordering::Greater,
+            };
+            let left = if order.is_le() { lefts.next() } else { None };
+            let right = if order.is_ge() { rights.next() } else { None };
+            self.member(left, right);
+        }
+    }
+
+    fn member(&mut self, left: Option<&'t Node>, right: Option<&'t Node>) {
+        let key = match (left, right) {
+            (Some(left), Some(right)) if left.hash == right.hash && left.shape == right.shape => return,
+            (Some(left), _) => self.primary.key(left),
+            (None, Some(right)) => self.other.key(right),
+            (None, None) => return,
+        };
+        self.path.push(Segment::Member(key));
+        match (left, right) {
+            (Some(left), Some(right)) => self.values(left, right),
+            (Some(_), None) => self.differ(Kind::Missing, left, None),
+            _ => self.differ(Kind::Extra, None, right),
+        }
+        self.path.pop();
+    }
+
+    fn elements(&mut self, left: &'t Node, right: &'t Node) {
+        let lefts: Vec<&'t Node> = self.primary.children(left).collect();
+        let rights: Vec<&'t Node> = self.other.children(right).collect();
+        let alignment = arrays::align(
+            Elements { tree: self.primary, nodes: &lefts },
+            Elements { tree: self.other, nodes: &rights },
+        );
+        if lefts.len() != rights.len() {
+            self.differ(Kind::Length, Some(left), Some(right));
+        }
+        if alignment.moved && !self.scope.rules.unordered(self.scope.endpoint, Place::Body(&self.path)) {
+            self.differ(Kind::Order, Some(left), Some(right));
+        }
+        for (at, against) in alignment.pairs {
+            let (Some(left), Some(right)) = (lefts.get(at), rights.get(against)) else { continue };
+            self.path.push(Segment::Element(at));
+            self.values(left, right);
+            self.path.pop();
+        }
+    }
+
+    fn differ(&mut self, kind: Kind, left: Option<&'t Node>, right: Option<&'t Node>) {
+        if self.into.full() || self.scope.rules.ignores(self.scope.endpoint, Place::Body(&self.path)) {
+            return;
+        }
+        let path = aggregated(&self.path);
+        let (primary, other, segments) = (self.primary, self.other, &self.path);
+        self.into.add(&path, kind, || {
+            let exact = exact(segments);
+            let shown = |tree: &Tree<'_>, node: Option<&Node>| match node {
+                None => ABSENT.to_owned(),
+                Some(_) if excerpt::is_sensitive(&exact) => excerpt::REDACTED.to_owned(),
+                Some(node) => excerpt::node(tree, node),
+            };
+            Detail { primary: shown(primary, left), other: shown(other, right), exact: exact.clone() }
+        });
+    }
+}
+
+/// The place with `*` for elements and for members that are named by an identifier, for which there would be no end of
+/// places.
+fn aggregated(path: &[Segment<'_>]) -> String {
+    render(path, |segment| match segment {
+        Segment::Element(_) => Cow::Borrowed("*"),
+        Segment::Member(key) if is_identifier(key) => Cow::Borrowed("*"),
+        Segment::Member(key) => Cow::Owned(pointer_token(key)),
+    })
+}
+
+fn exact(path: &[Segment<'_>]) -> String {
+    render(path, |segment| match segment {
+        Segment::Element(at) => Cow::Owned(at.to_string()),
+        Segment::Member(key) => Cow::Owned(pointer_token(key)),
+    })
+}
+
+fn render<'s>(path: &'s [Segment<'_>], token: impl Fn(&'s Segment<'_>) -> Cow<'s, str>) -> String {
+    let mut out = String::new();
+    for segment in path {
+        out.push('/');
+        out.push_str(&token(segment));
+    }
+    if out.len() > MAX_PATH { excerpt::line(out.as_bytes(), MAX_PATH) } else { out }
+}
+
+fn pointer_token(key: &[u8]) -> String {
+    let shown = excerpt::line(key, MAX_TOKEN);
+    if shown.contains(['~', '/']) { shown.replace('~', "~0").replace('/', "~1") } else { shown }
+}
+
+/// What stands for a value that is not there.
+pub(crate) const ABSENT: &str = "(absent)";
+/// Most subjects that one answer may differ in.
+pub(crate) const MAX_SUBJECTS: usize = 512;
+/// Most differences that are looked at in one answer.
+pub(crate) const MAX_DIFFERENCES: usize = 8_192;
+const MAX_TOKEN: usize = 64;
+const MAX_PATH: usize = 256;
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::Pattern;
+
+    pub(crate) fn diff(left: &str, right: &str, rules: &Rules) -> Vec<String> {
+        let mut found = Differences::default();
+        let (left, right) = (Tree::parse(left.as_bytes()).unwrap(), Tree::parse(right.as_bytes()).unwrap());
+        compare(&left, &right, Scope { endpoint: "GET /", rules }, &mut found);
+        let line = |(Subject(path, kind), detail): (Subject, Detail)| {
+            format!("{path} {kind} {}: {} -> {}", detail.exact, detail.primary, detail.other)
+        };
+        found.found.into_iter().map(line).collect()
+    }
+
+    fn check(left: &str, right: &str, expected: &[&str]) {
+        assert_eq!(diff(left, right, &Rules::default()), expected, "{left} {right}");
+    }
+
+    #[test]
+    fn kinds() {
+        check(r#"{"a":1}"#, r#"{"a":2}"#, &["/a value /a: 1 -> 2"]);
+        check(r#"{"a":1}"#, r#"{"a":"1"}"#, &["/a type /a: 1 -> \"1\""]);
+        check(r#"{"a":null}"#, r#"{"a":0}"#, &["/a type /a: null -> 0"]);
+        check(r#"{"a":1,"b":2}"#, r#"{"b":2}"#, &["/a missing /a: 1 -> (absent)"]);
+        check(r#"{"b":2}"#, r#"{"b":2,"a":{"x":1}}"#, &["/a extra /a: (absent) -> {1 members}"]);
+        check(r#"{"a":[1,2,3]}"#, r#"{"a":[3,2,1]}"#, &["/a order /a: [3 elements] -> [3 elements]"]);
+        check(r#"{"a":[1,2]}"#, r#"{"a":[1,2,3]}"#, &["/a length /a: [2 elements] -> [3 elements]"]);
+        check("1", "2", &[" value : 1 -> 2"]);
+        check("[true]", "[false]", &["/* value /0: true -> false"]);
+        check(r#"{"a":1,"a":2}"#, r#"{"a":1}"#, &["/a missing /a: 2 -> (absent)"]);
+        check(r#"{"a/b":{"~":1}}"#, r#"{"a/b":{"~":2}}"#, &["/a~1b/~0 value /a~1b/~0: 1 -> 2"]);
+        check(r#"{"u":{"91":1}}"#, r#"{"u":{"91":2}}"#, &["/u/* value /u/91: 1 -> 2"]);
+        check(
+            r#"{"password":"a"}"#,
+            r#"{"password":"b"}"#,
+            &["/password value /password: (redacted) -> (redacted)"],
+        );
+    }
+
+    #[test]
+    fn elements_are_aggregated_and_shuffles_are_one_difference() {
+        let left = r#"{"items":[{"id":1,"price":10},{"id":2,"price":20},{"id":3,"price":30}]}"#;
+        check(left, &left.replace("0}", "5}"), &["/items/*/price value /items/0/price: 10 -> 15"]);
+        let shuffled = r#"{"items":[{"id":3,"price":30},{"id":1,"price":11},{"id":2,"price":20}]}"#;
+        let order = "/items order /items: [3 elements] -> [3 elements]";
+        check(left, shuffled, &[order, "/items/*/price value /items/0/price: 10 -> 11"]);
+        let rules = Rules::new(vec![], vec![Pattern::parse("/items").unwrap()]);
+        assert_eq!(diff(left, shuffled, &rules), ["/items/*/price value /items/0/price: 10 -> 11"]);
+        let rules = Rules::new(vec![Pattern::parse("/items/*/price").unwrap()], vec![]);
+        assert_eq!(diff(left, shuffled, &rules), [order]);
+    }
+
+    #[test]
+    fn the_list_is_bounded() {
+        let body = |value: u32| {
+            let members: Vec<String> = (0..20_000).map(|at| format!("\"key-{at:x}x\":{value}")).collect();
+            format!("{{{}}}", members.join(","))
+        };
+        assert_eq!(diff(&body(1), &body(2), &Rules::default()).len(), MAX_SUBJECTS);
+        let items = |value: u32| format!("[{}0]", format!("{{\"a\":{value}}},").repeat(20_000));
+        assert_eq!(diff(&items(1), &items(2), &Rules::default()), ["/*/a value /0/a: 1 -> 2"]);
+    }
+}

@@ -1,0 +1,221 @@
+//! What is known of a release: counts per endpoint and place, histograms, a few examples. Bounded whatever comes in.
+//!
+//! A field counts only where both shadow legs answered with the primary's outcome and status: that keeps candidate and
+//! control exchangeable, and a failing candidate counts once, as `status`, rather than as a hundred missing fields.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use antumbra_observation::Observation;
+use serde::{Deserialize, Serialize};
+
+use crate::compare::{Comparison, Primary};
+use crate::diff::{Detail, Kind, Scope, Subject};
+use crate::endpoint;
+use crate::hypothesis::Hypothesis;
+use crate::latency::{Ladder, Legs};
+use crate::pattern::Rules;
+use crate::stats::Paired;
+
+/// Everything counted about one release since its session of evidence began.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Evidence {
+    pub(crate) release: Release,
+    pub(crate) endpoints: BTreeMap<String, Endpoint>,
+    /// Endpoints that changed since the rows were last taken.
+    pub(crate) dirty: BTreeSet<String>,
+}
+
+/// What belongs to no single endpoint.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub(crate) struct Release {
+    pub(crate) all: Group,
+    /// Hypotheses discovered so far.
+    pub(crate) discovered: u64,
+    /// Exchanges counted under [`OTHER_ENDPOINTS`].
+    pub(crate) crowded: u64,
+}
+
+/// One endpoint.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct Endpoint {
+    pub(crate) all: Group,
+    pub(crate) hypotheses: BTreeMap<Subject, Hypothesis>,
+    /// Differences counted under [`OTHER_PATHS`].
+    pub(crate) crowded: u64,
+}
+
+/// A set of exchanges.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub(crate) struct Group {
+    pub(crate) exchanges: u64,
+    /// Those with a control leg.
+    pub(crate) controlled: u64,
+    /// Those whose control answered with the primary's outcome and status.
+    pub(crate) effective: u64,
+    /// Effective ones where only the candidate differs in something, …
+    pub(crate) worse: u64,
+    /// … where only the control does.
+    pub(crate) better: u64,
+    pub(crate) first_us: u64,
+    pub(crate) last_us: u64,
+    pub(crate) legs: Legs,
+    pub(crate) ladder: Ladder,
+}
+
+/// Where endpoints beyond [`MAX_ENDPOINTS`] are counted.
+pub(crate) const OTHER_ENDPOINTS: &str = "(other endpoints)";
+/// Where places beyond [`MAX_PATHS`] are counted. Tested as any other: a crowd hides no regression.
+pub(crate) const OTHER_PATHS: &str = "(other paths)";
+/// Most endpoints of a release.
+pub(crate) const MAX_ENDPOINTS: usize = 1_000;
+/// Most places and kinds of an endpoint.
+pub(crate) const MAX_PATHS: usize = 200;
+
+impl Evidence {
+    /// Nothing known yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Exchanges observed.
+    pub fn exchanges(&self) -> u64 {
+        self.release.all.exchanges
+    }
+
+    /// Takes one exchange in. `rules` are those of the session: the caller begins a new one when they change.
+    pub fn observe(&mut self, observation: &Observation, rules: &Rules) {
+        let template = endpoint::template(&observation.request.method, &observation.request.path);
+        let scope = Scope { endpoint: &template, rules };
+        let primary = Primary::new(&observation.primary);
+        let exchange = Exchange {
+            observation,
+            candidate: primary.compare(&observation.candidate, scope),
+            control: observation.control.as_ref().map(|control| primary.compare(control, scope)),
+        };
+        let slot = self.slot(&template);
+        let endpoint = self.endpoints.entry(slot.clone()).or_default();
+        self.release.all.observe(&exchange, &mut self.release.discovered);
+        endpoint.observe(&exchange, &mut self.release.discovered);
+        self.dirty.insert(slot);
+    }
+
+    /// The endpoint's own slot, or that of all who came too late.
+    fn slot(&mut self, template: &str) -> String {
+        if self.endpoints.len() >= MAX_ENDPOINTS && !self.endpoints.contains_key(template) {
+            self.release.crowded += 1;
+            return OTHER_ENDPOINTS.to_owned();
+        }
+        template.to_owned()
+    }
+}
+
+/// An observation with what comparing it gave.
+struct Exchange<'a> {
+    observation: &'a Observation,
+    candidate: Comparison,
+    control: Option<Comparison>,
+}
+
+impl Exchange<'_> {
+    /// Both shadow legs answered as the primary did, so their fields and latencies mean something.
+    fn comparable(&self) -> bool {
+        self.candidate.comparable && self.control.as_ref().is_some_and(|control| control.comparable)
+    }
+
+    /// The differences of a leg that count in a paired exchange.
+    fn counted<'a>(&self, leg: &'a Comparison) -> impl Iterator<Item = (&'a Subject, &'a Detail)> {
+        let fields = self.comparable();
+        leg.differences
+            .found
+            .iter()
+            .filter(move |(Subject(_, kind), _)| fields || matches!(kind, Kind::Status | Kind::Outcome))
+    }
+}
+
+impl Endpoint {
+    fn observe(&mut self, exchange: &Exchange<'_>, discovered: &mut u64) {
+        self.all.observe(exchange, discovered);
+        let Some(control) = &exchange.control else {
+            for (subject, detail) in &exchange.candidate.differences.found {
+                self.hypothesis(subject).uncontrolled(exchange.observation, detail);
+            }
+            return;
+        };
+        let candidate = self.by_slot(exchange.counted(&exchange.candidate));
+        let control = self.by_slot(exchange.counted(control));
+        let subjects: BTreeSet<&Subject> = candidate.keys().chain(control.keys()).collect();
+        for subject in subjects {
+            let (candidate, control) = (candidate.get(subject), control.get(subject));
+            self.hypothesis(subject).paired(
+                exchange.observation,
+                candidate.copied(),
+                control.copied(),
+                discovered,
+            );
+        }
+    }
+
+    /// Differences by the subject under which they are counted: each at most once an exchange.
+    fn by_slot<'a>(
+        &mut self,
+        found: impl Iterator<Item = (&'a Subject, &'a Detail)>,
+    ) -> BTreeMap<Subject, &'a Detail> {
+        let mut slots = BTreeMap::new();
+        for (subject, detail) in found {
+            self.hypothesis(subject);
+            let slot = if self.hypotheses.contains_key(subject) { subject.clone() } else { other(subject) };
+            slots.entry(slot).or_insert(detail);
+        }
+        slots
+    }
+
+    fn hypothesis(&mut self, subject: &Subject) -> &mut Hypothesis {
+        let full = self.hypotheses.len() >= MAX_PATHS && !self.hypotheses.contains_key(subject);
+        self.crowded += u64::from(full);
+        let slot = if full { other(subject) } else { subject.clone() };
+        self.hypotheses.entry(slot).or_default()
+    }
+}
+
+impl Group {
+    fn observe(&mut self, exchange: &Exchange<'_>, discovered: &mut u64) {
+        let observation = exchange.observation;
+        self.exchanges += 1;
+        self.first_us =
+            if self.first_us == 0 { observation.at_us } else { self.first_us.min(observation.at_us) };
+        self.last_us = self.last_us.max(observation.at_us);
+        self.legs.record(observation);
+        let Some(control) = &exchange.control else { return };
+        self.controlled += 1;
+        if control.comparable {
+            self.effective += 1;
+            self.tally(exchange, control);
+        }
+        let control_us = observation.control.as_ref().and_then(|leg| leg.latency_us);
+        if let (true, Some(candidate), Some(control)) =
+            (exchange.comparable(), observation.candidate.latency_us, control_us)
+        {
+            self.ladder.observe(candidate, control, discovered);
+        }
+    }
+
+    /// X = 1{only the candidate differs in something} − 1{only the control does}, each over its own hypotheses.
+    fn tally(&mut self, exchange: &Exchange<'_>, control: &Comparison) {
+        let found = |leg: &Comparison, subject: &Subject| leg.differences.found.contains_key(subject);
+        let candidate_alone =
+            exchange.counted(&exchange.candidate).any(|(subject, _)| !found(control, subject));
+        let control_alone =
+            exchange.counted(control).any(|(subject, _)| !found(&exchange.candidate, subject));
+        self.worse += u64::from(candidate_alone && !control_alone);
+        self.better += u64::from(control_alone && !candidate_alone);
+    }
+
+    /// X of the effective exchanges.
+    pub(crate) fn paired(&self) -> Paired {
+        Paired::new(self.effective, self.worse, self.better)
+    }
+}
+
+fn other(subject: &Subject) -> Subject {
+    Subject(OTHER_PATHS.to_owned(), subject.1)
+}

@@ -1,0 +1,89 @@
+//! How a value from the network is shown: short, on one line, and without secrets.
+//!
+//! Examples are stored and printed, so what looks like a credential never enters the evidence. Containers are shown by
+//! their size only: a secret may lie anywhere inside.
+
+use crate::json::Node;
+use crate::json::{Shape, Tree, unescape};
+
+/// The most characters of a shown value.
+pub(crate) const MAX_CHARS: usize = 120;
+/// What stands for a secret.
+pub(crate) const REDACTED: &str = "(redacted)";
+
+/// Whether a path, a header name or a text speaks of credentials.
+pub(crate) fn is_sensitive(text: &str) -> bool {
+    let lower = text.to_ascii_lowercase();
+    SENSITIVE.iter().any(|word| lower.contains(word))
+}
+
+/// Bytes as at most `limit` characters; control characters and what is not UTF-8 become U+FFFD.
+pub(crate) fn line(bytes: &[u8], limit: usize) -> String {
+    // Four bytes a character at most: a longer text is not decoded to its end.
+    let head = bytes.get(..limit.saturating_mul(4).saturating_add(4)).unwrap_or(bytes);
+    let text = String::from_utf8_lossy(head);
+    let mut out: String = text.chars().take(limit).map(printable).collect();
+    if head.len() < bytes.len() || text.chars().nth(limit).is_some() {
+        out.pop();
+        out.push('…');
+    }
+    out
+}
+
+/// A value of a JSON body.
+pub(crate) fn node(tree: &Tree<'_>, node: &Node) -> String {
+    match node.shape {
+        Shape::Array => format!("[{} elements]", node.count),
+        Shape::Object => format!("{{{} members}}", node.count),
+        Shape::Text => format!("\"{}\"", line(&unescape(tree.lexeme(node)), MAX_CHARS - 2)),
+        _ => line(tree.lexeme(node), MAX_CHARS),
+    }
+}
+
+/// A body that is compared as bytes: what stands around `at`, and its length.
+pub(crate) fn body(bytes: &[u8], at: usize) -> String {
+    let length = format!(" ({} bytes)", bytes.len());
+    let from = at.saturating_sub(20);
+    let window = bytes.get(from..).unwrap_or_default();
+    let lead = if from > 0 { "…" } else { "" };
+    let text = line(window, MAX_CHARS.saturating_sub(length.len() + 3));
+    if is_sensitive(&text) { format!("{REDACTED}{length}") } else { format!("{lead}\"{text}\"{length}") }
+}
+
+fn printable(char: char) -> char {
+    // Also the marks that reorder a line on a terminal.
+    let reorders = matches!(char, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}');
+    if char.is_control() || reorders { char::REPLACEMENT_CHARACTER } else { char }
+}
+
+const SENSITIVE: [&str; 10] = [
+    "authorization",
+    "bearer ",
+    "cookie",
+    "password",
+    "passwd",
+    "token",
+    "secret",
+    "apikey",
+    "api-key",
+    "api_key",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shown_value_is_short_safe_and_holds_no_secret() {
+        assert_eq!(line(b"a\x1b[31m\nb\xff", 20), "a\u{fffd}[31m\u{fffd}b\u{fffd}");
+        assert_eq!(line("ä".repeat(500).as_bytes(), 5), "ääää…");
+        assert_eq!(line(b"12345", 5), "12345");
+        assert_eq!(line("\u{202e}x".as_bytes(), 5), "\u{fffd}x");
+        assert_eq!(body(b"<p>hello</p>", 3), "\"<p>hello</p>\" (12 bytes)");
+        assert_eq!(body(b"user=1&password=hunter2", 0), "(redacted) (23 bytes)");
+        assert!(body(&b"x".repeat(1000), 900).chars().count() <= MAX_CHARS);
+        let tree = Tree::parse(br#"{"password":"hunter2"}"#).unwrap();
+        assert_eq!(node(&tree, tree.root().unwrap()), "{1 members}");
+        assert!(is_sensitive("/user/accessToken") && !is_sensitive("/user/name"));
+    }
+}

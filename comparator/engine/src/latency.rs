@@ -1,0 +1,198 @@
+//! How fast the legs answer, and whether the candidate is slower than the control.
+//!
+//! Only candidate and control are tested against each other: they are sent together and measured alike. A ladder of
+//! ratios finds a shifted median and a rare tail with the same five counters.
+
+use antumbra_observation::{Leg, Observation};
+use hdrhistogram::Histogram;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::stats::{self, Paired};
+
+/// The ladder: how many times slower (plus [`GRACE_US`]), and the excess of exchanges that is tolerated there. An excess
+/// at a small ratio harms little, hence the falling margins.
+pub(crate) const STEPS: [(f64, f64); 5] = [(1.1, 0.05), (1.5, 0.02), (2.0, 0.01), (5.0, 0.01), (20.0, 0.01)];
+/// Microseconds that never count as slower.
+pub(crate) const GRACE_US: f64 = 1_000.0;
+
+/// Histograms of the three legs.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub(crate) struct Legs {
+    pub(crate) primary: Latencies,
+    pub(crate) candidate: Latencies,
+    pub(crate) control: Latencies,
+}
+
+/// Latencies of one leg in microseconds, two significant digits; nothing is allocated before the first.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct Latencies(Option<Histogram<u32>>);
+
+/// Counts of exchanges in which one shadow leg was slower than the other by each step.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub(crate) struct Ladder {
+    /// Its number among the hypotheses of the release.
+    pub(crate) discovered: Option<u64>,
+    /// Exchanges compared.
+    pub(crate) n: u64,
+    /// Candidate slower, control slower, per step.
+    pub(crate) steps: [(u64, u64); STEPS.len()],
+}
+
+impl Legs {
+    pub(crate) fn record(&mut self, observation: &Observation) {
+        self.primary.record(&observation.primary);
+        self.candidate.record(&observation.candidate);
+        if let Some(control) = &observation.control {
+            self.control.record(control);
+        }
+    }
+}
+
+impl Latencies {
+    fn record(&mut self, leg: &Leg) {
+        if let (Some(latency), Some(_)) = (leg.latency_us, &leg.response) {
+            self.add(latency, 1);
+        }
+    }
+
+    fn add(&mut self, latency_us: u64, count: u32) {
+        if self.0.is_none() {
+            // The bounds are constants that the library takes; were it not so, nothing would be recorded.
+            self.0 = Histogram::new_with_bounds(1, HIGHEST_US, DIGITS).ok();
+        }
+        if let Some(histogram) = &mut self.0 {
+            histogram.saturating_record_n(latency_us.clamp(1, HIGHEST_US), count);
+        }
+    }
+
+    pub(crate) fn count(&self) -> u64 {
+        self.0.as_ref().map_or(0, Histogram::len)
+    }
+
+    /// The bucket of the `rank`-th smallest, from 1: its ends in microseconds.
+    pub(crate) fn at_rank(&self, rank: u64) -> Option<(u64, u64)> {
+        let histogram = self.0.as_ref().filter(|_| rank > 0)?;
+        let mut below = 0;
+        for bucket in histogram.iter_recorded() {
+            below += bucket.count_since_last_iteration();
+            if below >= rank {
+                let value = bucket.value_iterated_to();
+                return Some((histogram.lowest_equivalent(value), histogram.highest_equivalent(value)));
+            }
+        }
+        None
+    }
+}
+
+impl Ladder {
+    /// Compares the legs of one exchange; `discovered` numbers the hypotheses of the release.
+    pub(crate) fn observe(&mut self, candidate_us: u64, control_us: u64, discovered: &mut u64) {
+        self.n += 1;
+        let (candidate, control) = (bounded(candidate_us), bounded(control_us));
+        let mut discordant = false;
+        for ((ratio, _), (a, b)) in STEPS.iter().zip(&mut self.steps) {
+            let (slower, faster) =
+                (candidate > ratio * control + GRACE_US, control > ratio * candidate + GRACE_US);
+            *a += u64::from(slower);
+            *b += u64::from(faster);
+            discordant |= slower || faster;
+        }
+        if discordant && self.discovered.is_none() {
+            *discovered += 1;
+            self.discovered = Some(*discovered);
+        }
+    }
+
+    /// ln of the mean evidence of the steps.
+    pub(crate) fn ln_evidence(&self) -> f64 {
+        stats::ln_mean(&self.steps.map(|(a, b)| stats::ln_evidence(a, b)))
+    }
+
+    /// ln of the evidence that the excess of some step exceeds its margin. A mean of e-values, so that five steps do not
+    /// alarm five times as often.
+    pub(crate) fn ln_beyond_margins(&self) -> f64 {
+        stats::ln_mean(&self.each().map(|(paired, margin)| paired.ln_above(margin)))
+    }
+
+    /// The counts of each step with its margin.
+    pub(crate) fn each(&self) -> [(Paired, f64); STEPS.len()] {
+        let mut margins = STEPS.iter();
+        self.steps.map(|(a, b)| (Paired::new(self.n, a, b), margins.next().map_or(1.0, |step| step.1)))
+    }
+
+    /// The step that speaks loudest: ratio and counts.
+    pub(crate) fn loudest(&self) -> (f64, u64, u64) {
+        let steps = STEPS.iter().zip(self.steps).map(|(step, (a, b))| (step.0, a, b));
+        let loudest =
+            steps.max_by(|x, y| stats::ln_evidence(x.1, x.2).total_cmp(&stats::ln_evidence(y.1, y.2)));
+        loudest.unwrap_or((1.0, 0, 0))
+    }
+}
+
+/// As pairs of value and count. The library's own format allocates what its header asks for; this one cannot.
+impl Serialize for Latencies {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let buckets: Vec<(u64, u32)> =
+            self.0.iter().flat_map(Histogram::iter_recorded).map(|value| bucket(&value)).collect();
+        buckets.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Latencies {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut latencies = Self::default();
+        for (value, count) in Vec::<(u64, u32)>::deserialize(deserializer)? {
+            latencies.add(value, count);
+        }
+        Ok(latencies)
+    }
+}
+
+fn bucket(value: &hdrhistogram::iterators::IterationValue<u32>) -> (u64, u32) {
+    (value.value_iterated_to().min(HIGHEST_US), value.count_at_value())
+}
+
+#[expect(clippy::cast_precision_loss, reason = "clamped to an hour in microseconds")]
+fn bounded(latency_us: u64) -> f64 {
+    latency_us.clamp(1, HIGHEST_US) as f64
+}
+
+/// An hour.
+const HIGHEST_US: u64 = 3_600_000_000;
+const DIGITS: u8 = 2;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ladder_counts_by_ratio_beyond_the_grace() {
+        let check = |candidate, control, slower: [u64; 5]| {
+            let (mut ladder, mut discovered) = (Ladder::default(), 0);
+            ladder.observe(candidate, control, &mut discovered);
+            assert_eq!(ladder.steps.map(|step| step.0), slower, "{candidate} {control}");
+            assert_eq!(discovered, u64::from(slower[0] > 0));
+        };
+        check(1_900, 900, [0; 5]);
+        check(2_000, 900, [1, 0, 0, 0, 0]);
+        check(10_000, 4_000, [1, 1, 1, 0, 0]);
+        check(u64::MAX, 1, [1; 5]);
+        let (mut ladder, mut discovered) = (Ladder::default(), 7);
+        ladder.observe(1, 9_000, &mut discovered);
+        assert_eq!((ladder.steps[0], ladder.discovered), ((0, 1), Some(8)));
+    }
+
+    #[test]
+    fn histograms_saturate_and_survive_storage() {
+        let mut latencies = Latencies::default();
+        for value in [0, 1, 5_000, 5_000, 1_000_000, u64::MAX] {
+            latencies.add(value, 1);
+        }
+        assert_eq!(latencies.count(), 6);
+        let (low, high) = latencies.at_rank(3).unwrap();
+        assert!(low <= 5_000 && 5_000 <= high && high - low < 100, "{low} {high}");
+        assert_eq!((latencies.at_rank(0), latencies.at_rank(7)), (None, None));
+        let stored = minicbor_serde::to_vec(&latencies).unwrap();
+        assert_eq!(minicbor_serde::from_slice::<Latencies>(&stored).unwrap(), latencies);
+    }
+}

@@ -1,0 +1,248 @@
+//! What may differ between two versions, as a person declares it.
+//!
+//! A pattern names a place in every answer, or in those of one endpoint. A path pattern covers what lies below it too.
+
+use crate::endpoint;
+
+/// Which differences are declared harmless.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rules {
+    ignore: Vec<Pattern>,
+    unordered: Vec<Pattern>,
+}
+
+impl Rules {
+    /// `ignore`: differences there do not count. `unordered`: arrays exactly there are compared as multisets.
+    pub fn new(ignore: Vec<Pattern>, unordered: Vec<Pattern>) -> Self {
+        Self { ignore, unordered }
+    }
+
+    pub(crate) fn ignores(&self, endpoint: &str, place: Place<'_>) -> bool {
+        self.ignore.iter().any(|pattern| pattern.covers(endpoint, place, true))
+    }
+
+    pub(crate) fn unordered(&self, endpoint: &str, place: Place<'_>) -> bool {
+        self.unordered.iter().any(|pattern| pattern.covers(endpoint, place, false))
+    }
+}
+
+/// A place in an answer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Place<'a> {
+    /// Unescaped segments below the body's root; an array's elements are `*`.
+    Body(&'a [Segment<'a>]),
+    /// Lower-case name.
+    Header(&'a str),
+    /// Name.
+    Cookie(&'a str),
+}
+
+/// One step into a body.
+#[derive(Debug, Clone)]
+pub(crate) enum Segment<'a> {
+    /// A member of an object.
+    Member(std::borrow::Cow<'a, [u8]>),
+    /// An element of an array.
+    Element(usize),
+}
+
+/// A place that a rule names: `/items/*/price`, `header:x-build`, `header:x-debug-*`, `cookie:session`, each also for
+/// one endpoint only: `GET /search /results/*/score`. `*` is any one segment; `/` alone is the whole body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pattern {
+    endpoint: Option<String>,
+    target: Target,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Target {
+    /// `None` is `*`.
+    Body(Vec<Option<String>>),
+    Header(Name),
+    Cookie(Name),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Name {
+    text: String,
+    open: bool,
+}
+
+/// Why a text is not a pattern.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadPattern {
+    /// Nothing there.
+    #[error("is empty, must be a path such as /items/*/price, header:<name> or cookie:<name>")]
+    Empty,
+    /// It has neither one part nor three.
+    #[error("has {0} parts, must be <place> or <method> <route> <place>")]
+    Parts(usize),
+    /// The route of the endpoint does not begin with a slash.
+    #[error("names the route {0:?}, must begin with /")]
+    Route(String),
+    /// The place is of no known form.
+    #[error("names the place {0:?}, must begin with / or be header:<name> or cookie:<name>")]
+    Place(String),
+    /// `*` within a name.
+    #[error("has a * within {0:?}, may only be a whole segment or the end of a name")]
+    Star(String),
+    /// Longer than 1,024 bytes.
+    #[error("has {0} bytes, must be at most 1024")]
+    Long(usize),
+}
+
+impl Pattern {
+    /// Reads a pattern.
+    ///
+    /// # Errors
+    /// What is wrong with it; nothing is guessed.
+    pub fn parse(text: &str) -> Result<Self, BadPattern> {
+        if text.len() > MAX_LENGTH {
+            return Err(BadPattern::Long(text.len()));
+        }
+        let parts: Vec<&str> = text.split_whitespace().collect();
+        match parts.as_slice() {
+            [] => Err(BadPattern::Empty),
+            [place] => Ok(Self { endpoint: None, target: target(place)? }),
+            [_, route, _] if !route.starts_with('/') => Err(BadPattern::Route((*route).to_owned())),
+            [method, route, place] => {
+                let endpoint = endpoint::template(method.as_bytes(), route.as_bytes());
+                Ok(Self { endpoint: Some(endpoint), target: target(place)? })
+            }
+            more => Err(BadPattern::Parts(more.len())),
+        }
+    }
+
+    fn covers(&self, endpoint: &str, place: Place<'_>, deeper: bool) -> bool {
+        if self.endpoint.as_deref().is_some_and(|own| own != endpoint) {
+            return false;
+        }
+        match (&self.target, place) {
+            (Target::Body(own), Place::Body(path)) => {
+                (own.len() == path.len() || deeper && own.len() < path.len())
+                    && own
+                        .iter()
+                        .zip(path)
+                        .all(|(own, segment)| own.as_deref().is_none_or(|own| segment.is(own)))
+            }
+            (Target::Header(own), Place::Header(name)) | (Target::Cookie(own), Place::Cookie(name)) => {
+                own.is(name)
+            }
+            _ => false,
+        }
+    }
+}
+
+impl Segment<'_> {
+    fn is(&self, name: &str) -> bool {
+        match self {
+            Self::Member(key) => key.as_ref() == name.as_bytes(),
+            Self::Element(index) => name.bytes().all(|b| b.is_ascii_digit()) && name.parse() == Ok(*index),
+        }
+    }
+}
+
+impl Name {
+    fn is(&self, name: &str) -> bool {
+        if self.open { name.starts_with(&self.text) } else { name == self.text }
+    }
+}
+
+fn target(place: &str) -> Result<Target, BadPattern> {
+    if let Some(path) = place.strip_prefix('/') {
+        let segments = if path.is_empty() { Ok(Vec::new()) } else { path.split('/').map(segment).collect() };
+        return segments.map(Target::Body);
+    }
+    match place.split_once(':') {
+        Some(("header", header)) => Ok(Target::Header(name(place, &header.to_ascii_lowercase())?)),
+        Some(("cookie", cookie)) => Ok(Target::Cookie(name(place, cookie)?)),
+        _ => Err(BadPattern::Place(place.to_owned())),
+    }
+}
+
+fn segment(written: &str) -> Result<Option<String>, BadPattern> {
+    match written {
+        "*" => Ok(None),
+        _ if written.contains('*') => Err(BadPattern::Star(written.to_owned())),
+        _ => Ok(Some(written.replace("~1", "/").replace("~0", "~"))),
+    }
+}
+
+fn name(place: &str, written: &str) -> Result<Name, BadPattern> {
+    let text = written.strip_suffix('*').unwrap_or(written);
+    if text.contains('*') {
+        return Err(BadPattern::Star(written.to_owned()));
+    }
+    if written.is_empty() {
+        return Err(BadPattern::Place(place.to_owned()));
+    }
+    Ok(Name { text: text.to_owned(), open: text.len() < written.len() })
+}
+
+const MAX_LENGTH: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn body<'a>(path: &'a [&'a str]) -> Vec<Segment<'a>> {
+        let segment = |s: &&'a str| match s.parse() {
+            Ok(index) => Segment::Element(index),
+            Err(_) => Segment::Member(s.as_bytes().into()),
+        };
+        path.iter().map(segment).collect()
+    }
+
+    #[test]
+    fn where_patterns_reach() {
+        let check = |pattern: &str, endpoint: &str, path: &[&str], expected: bool| {
+            let rules = Rules::new(vec![Pattern::parse(pattern).unwrap()], vec![]);
+            assert_eq!(rules.ignores(endpoint, Place::Body(&body(path))), expected, "{pattern} on {path:?}");
+        };
+        check("/items/*/price", "GET /", &["items", "3", "price"], true);
+        check("/items/*/price", "GET /", &["items", "3", "price", "net"], true);
+        check("/items/*/price", "GET /", &["items", "3"], false);
+        check("/items/3", "GET /", &["items", "3"], true);
+        check("/items/4", "GET /", &["items", "3"], false);
+        check("/", "GET /", &["a"], true);
+        check("/a~1b", "GET /", &["a/b"], true);
+        check("GET /search /ts", "GET /search", &["ts"], true);
+        check("GET /search /ts", "POST /search", &["ts"], false);
+        check("GET /users/7 /ts", "GET /users/{id}", &["ts"], true);
+        check("header:x-a", "GET /", &["x-a"], false);
+    }
+
+    #[test]
+    fn headers_cookies_and_arrays() {
+        let parse = |text| vec![Pattern::parse(text).unwrap()];
+        let rules = Rules::new([parse("header:X-Debug-*"), parse("cookie:Sid")].concat(), parse("/tags"));
+        assert!(
+            rules.ignores("GET /", Place::Header("x-debug-1"))
+                && !rules.ignores("GET /", Place::Header("x-other"))
+        );
+        assert!(
+            rules.ignores("GET /", Place::Cookie("Sid")) && !rules.ignores("GET /", Place::Cookie("sid"))
+        );
+        assert!(rules.unordered("GET /", Place::Body(&body(&["tags"]))));
+        assert!(
+            !rules.unordered("GET /", Place::Body(&body(&["tags", "0"]))),
+            "the array itself, not those within"
+        );
+    }
+
+    #[test]
+    fn bad_patterns_say_what_is_wrong() {
+        let check =
+            |text: &str, expected: &str| assert_eq!(Pattern::parse(text).unwrap_err().to_string(), expected);
+        check(" ", "is empty, must be a path such as /items/*/price, header:<name> or cookie:<name>");
+        check("a b", "has 2 parts, must be <place> or <method> <route> <place>");
+        check("GET search /a", "names the route \"search\", must begin with /");
+        check("items", "names the place \"items\", must begin with / or be header:<name> or cookie:<name>");
+        check(
+            "header:",
+            "names the place \"header:\", must begin with / or be header:<name> or cookie:<name>",
+        );
+        check("/a*/b", "has a * within \"a*\", may only be a whole segment or the end of a name");
+        check(&"/a".repeat(600), "has 1200 bytes, must be at most 1024");
+    }
+}

@@ -1,0 +1,246 @@
+//! The report as text of at most 110 columns: the verdict and why first, then what proves it, then the rest.
+
+use std::fmt::Write as _;
+
+use crate::diff::Kind;
+use crate::report::{EndpointReport, Interval, LegLatencies, Quantiles, Regression, Report};
+use crate::verdict::{Verdict, percent};
+
+impl Report {
+    /// Plain text, or with the colours of a terminal.
+    pub fn to_text(&self, colour: bool) -> String {
+        let mut page = Page { out: String::new(), colour };
+        page.top(self);
+        page.regressions(self);
+        page.endpoints(self);
+        page.noise(self);
+        page.uncontrolled(self);
+        page.out
+    }
+}
+
+struct Page {
+    out: String,
+    colour: bool,
+}
+
+impl Page {
+    fn top(&mut self, report: &Report) {
+        let style = match report.verdict {
+            Verdict::Promote => GREEN,
+            Verdict::Wait => YELLOW,
+            Verdict::RollBack => RED,
+        };
+        let verdict = self.styled(style, &report.verdict.to_string().to_uppercase());
+        self.line(&format!("{}  {verdict}", cut(&report.release, 60)));
+        for note in &report.notes {
+            self.wrapped("! ", note);
+        }
+        for reason in &report.reasons {
+            self.wrapped("- ", reason);
+        }
+        let counts = format!(
+            "{} exchanges, {} with control, {} effective",
+            report.exchanges, report.controlled, report.effective
+        );
+        self.line(&format!("  {counts}; at most {} worse", percent(report.excess_at_most)));
+        let delivery = report.delivery;
+        if delivery.undelivered + delivery.not_sent > 0 {
+            let (lost, unsent) = (delivery.undelivered, delivery.not_sent);
+            self.line(&format!(
+                "  {} mirrored, {lost} not delivered, {unsent} shadows not sent",
+                delivery.mirrored
+            ));
+        }
+    }
+
+    fn regressions(&mut self, report: &Report) {
+        if report.regressions.is_empty() {
+            return;
+        }
+        self.title(&format!("Regressions ({})", report.regressions.len()));
+        for regression in report.regressions.iter().take(MAX_SHOWN) {
+            self.regression(regression);
+        }
+        self.more(report.regressions.len());
+    }
+
+    fn regression(&mut self, regression: &Regression) {
+        let what = self.styled(RED, &what(regression.kind, regression.step));
+        self.line(&format!("  {} {} {what}", cut(&regression.endpoint, 42), cut(&regression.path, 48)));
+        let (a, b, n) = (regression.candidate_only, regression.control_only, regression.exchanges);
+        let evidence = regression.evidence_log10;
+        self.line(&format!(
+            "      only the candidate {a}, only the control {b} of {n}; evidence 10^{evidence:.1}"
+        ));
+        let Some(example) = &regression.example else { return };
+        let place =
+            if example.path.is_empty() { String::new() } else { format!(" at {}", cut(&example.path, 60)) };
+        self.line(&format!("      example {}{place}", example.exchange));
+        self.line(&format!("        primary   {}", cut(&example.primary, 90)));
+        self.line(&format!("        candidate {}", cut(&example.candidate, 90)));
+        if let Some(control) = &example.control {
+            self.line(&format!("        control   {}", cut(control, 90)));
+        }
+    }
+
+    fn endpoints(&mut self, report: &Report) {
+        if report.endpoints.is_empty() {
+            return;
+        }
+        self.title("Endpoints");
+        self.line(&format!(
+            "  {:<40}{:>9}{:>11}{:>9}  {:<10}{:>8}{:>8}{:>8}",
+            "", "exchanges", "effective", "worse ≤", "", "p50", "p90", "p99"
+        ));
+        for endpoint in report.endpoints.iter().take(MAX_SHOWN) {
+            let head = format!("{:<40}{}", cut(&endpoint.endpoint, 39), figures(endpoint));
+            self.legs(&head, &endpoint.latency);
+        }
+        self.more(report.endpoints.len());
+        let head = format!(
+            "{:<40}{:>9}{:>11}{:>9}",
+            "all",
+            report.exchanges,
+            report.effective,
+            percent(report.excess_at_most)
+        );
+        self.legs(&head, &report.latency);
+    }
+
+    /// Three lines, the first with `head`.
+    fn legs(&mut self, head: &str, latency: &LegLatencies) {
+        let legs =
+            [("primary", &latency.primary), ("candidate", &latency.candidate), ("control", &latency.control)];
+        let shown = legs.into_iter().filter_map(|(name, quantiles)| Some((name, quantiles.as_ref()?)));
+        let mut heads = std::iter::once(head).chain(std::iter::repeat(""));
+        let mut none = true;
+        for (name, quantiles) in shown {
+            none = false;
+            self.line(&format!(
+                "  {:<69}  {name:<10}{}",
+                heads.next().unwrap_or_default(),
+                columns(quantiles)
+            ));
+        }
+        if none {
+            self.line(&format!("  {head}"));
+        }
+    }
+
+    fn noise(&mut self, report: &Report) {
+        if report.noise.is_empty() {
+            return;
+        }
+        self.title("Noise: the control differs as well, or too little is known");
+        self.line(&format!("  {:<74}{:>9}{:>8}{:>7}{:>8}", "", "candidate", "control", "both", "costs"));
+        for noise in report.noise.iter().take(MAX_SHOWN) {
+            let place = format!("{} {} {}", cut(&noise.endpoint, 32), cut(&noise.path, 31), noise.kind);
+            let costs = noise.costs.map_or_else(|| "?".to_owned(), |costs| costs.to_string());
+            let (a, b, both) = (noise.candidate_only, noise.control_only, noise.both);
+            self.line(&format!("  {place:<74}{a:>9}{b:>8}{both:>7}{costs:>8}"));
+        }
+        self.more(report.noise.len());
+        self.line("  costs: exchanges that declaring the path under `compare` saves until promotion");
+    }
+
+    fn uncontrolled(&mut self, report: &Report) {
+        if report.uncontrolled.is_empty() {
+            return;
+        }
+        self.title("Differences without control (advisory: noise is not told apart)");
+        for found in report.uncontrolled.iter().take(MAX_SHOWN) {
+            let place = format!("{} {} {}", cut(&found.endpoint, 40), cut(&found.path, 40), found.kind);
+            self.line(&format!("  {place:<95}{:>9}", found.exchanges));
+        }
+        self.more(report.uncontrolled.len());
+    }
+
+    fn more(&mut self, listed: usize) {
+        if listed > MAX_SHOWN {
+            self.line(&format!("  … {} more in the JSON report", listed - MAX_SHOWN));
+        }
+    }
+
+    fn title(&mut self, text: &str) {
+        let title = self.styled(BOLD, text);
+        let _ = writeln!(self.out, "\n{title}");
+    }
+
+    /// Breaks at blanks; what is longer than a line is cut.
+    fn wrapped(&mut self, bullet: &str, text: &str) {
+        let mut line = format!("  {bullet}");
+        let mut width = line.chars().count();
+        for word in text.split(' ') {
+            let word = cut(word, COLUMNS - 10);
+            let length = word.chars().count();
+            if width + length > COLUMNS {
+                self.line(line.trim_end());
+                line = " ".repeat(4);
+                width = 4;
+            }
+            line.push_str(&word);
+            line.push(' ');
+            width += length + 1;
+        }
+        self.line(line.trim_end());
+    }
+
+    fn line(&mut self, text: &str) {
+        let _ = writeln!(self.out, "{}", text.trim_end());
+    }
+
+    fn styled(&self, style: &str, text: &str) -> String {
+        if self.colour { format!("\x1b[{style}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+}
+
+fn what(kind: Kind, step: Option<f64>) -> String {
+    match step {
+        Some(step) => format!("latency: slower than {step} × control + 1 ms"),
+        None => kind.to_string(),
+    }
+}
+
+fn figures(endpoint: &EndpointReport) -> String {
+    let mark = if endpoint.comparable { "" } else { "!" };
+    let effective = format!("{}{mark}", endpoint.effective);
+    format!("{:>9}{effective:>11}{:>9}", endpoint.exchanges, percent(endpoint.excess_at_most))
+}
+
+fn columns(quantiles: &Quantiles) -> String {
+    [quantiles.p50, quantiles.p90, quantiles.p99]
+        .map(|quantile| format!("{:>8}", duration(quantile)))
+        .concat()
+}
+
+/// `≥` where the sample sets no upper end.
+fn duration(quantile: Interval) -> String {
+    let open = if quantile.upper.is_none() { "≥" } else { "" };
+    let (value, unit) = match quantile.value {
+        us @ 0..1_000 => return format!("{open}{us}µs"),
+        us @ 1_000..1_000_000 => (us, "ms"),
+        us => (us / 1_000, "s"),
+    };
+    let (whole, thousandth) = (value / 1_000, value % 1_000);
+    if whole < 10 {
+        format!("{open}{whole}.{}{unit}", thousandth / 100)
+    } else {
+        format!("{open}{whole}{unit}")
+    }
+}
+
+/// At most `width` characters.
+fn cut(text: &str, width: usize) -> String {
+    if text.chars().nth(width).is_none() {
+        return text.to_owned();
+    }
+    text.chars().take(width.saturating_sub(1)).chain(['…']).collect()
+}
+
+const COLUMNS: usize = 110;
+const MAX_SHOWN: usize = 20;
+const BOLD: &str = "1";
+const RED: &str = "1;31";
+const GREEN: &str = "1;32";
+const YELLOW: &str = "1;33";

@@ -1,0 +1,112 @@
+//! How evidence is stored: one row for the release, one per endpoint, only those that changed.
+//!
+//! A row holds cumulative counts, so writing it again is harmless, and the rows of one moment are the evidence.
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::diff::Subject;
+use crate::evidence::{Endpoint, Evidence, Group, MAX_ENDPOINTS};
+use crate::hypothesis::Hypothesis;
+
+/// A stored part of the evidence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// `release`, or `endpoint ` and its name. Unique within a session of evidence.
+    pub key: String,
+    /// CBOR; written and read by this crate only.
+    pub bytes: Vec<u8>,
+}
+
+/// Why stored evidence cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadRow {
+    /// The key is none of ours.
+    #[error("row {0:?} is neither the release nor an endpoint")]
+    Key(String),
+    /// The bytes are not what this version writes.
+    #[error("row {key:?} does not decode: {message}")]
+    Undecodable {
+        /// Which row.
+        key: String,
+        /// The decoder's words.
+        message: String,
+    },
+    /// More rows than evidence can have.
+    #[error("more than {MAX_ENDPOINTS} endpoints are stored")]
+    Endpoints,
+}
+
+impl Evidence {
+    /// The rows that changed since the last call. Without a change, none.
+    pub fn take_dirty(&mut self) -> Vec<Row> {
+        let dirty = std::mem::take(&mut self.dirty);
+        if dirty.is_empty() {
+            return Vec::new();
+        }
+        let endpoints = dirty.iter().filter_map(|name| {
+            let stored = Stored::from(self.endpoints.get(name)?);
+            Some(Row { key: format!("{ENDPOINT}{name}"), bytes: encode(&stored) })
+        });
+        let mut rows: Vec<Row> = endpoints.collect();
+        rows.push(Row { key: RELEASE.to_owned(), bytes: encode(&self.release) });
+        rows
+    }
+
+    /// The evidence that the newest rows of each key hold.
+    ///
+    /// # Errors
+    /// The first row that is not ours or does not decode.
+    pub fn restore(rows: impl IntoIterator<Item = Row>) -> Result<Self, BadRow> {
+        let mut evidence = Self::new();
+        for row in rows {
+            if row.key == RELEASE {
+                evidence.release = decode(&row)?;
+            } else if let Some(name) = row.key.strip_prefix(ENDPOINT) {
+                evidence.endpoints.insert(name.to_owned(), decode::<Stored>(&row)?.into());
+            } else {
+                return Err(BadRow::Key(row.key));
+            }
+            // One more: the slot of all others.
+            if evidence.endpoints.len() > MAX_ENDPOINTS + 1 {
+                return Err(BadRow::Endpoints);
+            }
+        }
+        Ok(evidence)
+    }
+}
+
+/// An endpoint with its hypotheses as a list: a map with compound keys is not every decoder's.
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    all: Group,
+    hypotheses: Vec<(Subject, Hypothesis)>,
+    crowded: u64,
+}
+
+impl From<&Endpoint> for Stored {
+    fn from(endpoint: &Endpoint) -> Self {
+        let hypotheses =
+            endpoint.hypotheses.iter().map(|(subject, counts)| (subject.clone(), counts.clone()));
+        Self { all: endpoint.all.clone(), hypotheses: hypotheses.collect(), crowded: endpoint.crowded }
+    }
+}
+
+impl From<Stored> for Endpoint {
+    fn from(stored: Stored) -> Self {
+        Self { all: stored.all, hypotheses: stored.hypotheses.into_iter().collect(), crowded: stored.crowded }
+    }
+}
+
+fn encode<T: Serialize>(row: &T) -> Vec<u8> {
+    // Writing into a vector cannot fail, and the rows have no type that CBOR lacks.
+    minicbor_serde::to_vec(row).unwrap_or_default()
+}
+
+fn decode<T: DeserializeOwned>(row: &Row) -> Result<T, BadRow> {
+    minicbor_serde::from_slice(&row.bytes)
+        .map_err(|error| BadRow::Undecodable { key: row.key.clone(), message: error.to_string() })
+}
+
+const RELEASE: &str = "release";
+const ENDPOINT: &str = "endpoint ";

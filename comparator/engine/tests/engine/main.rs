@@ -1,0 +1,11 @@
+//! The engine as its users see it, on whole releases without a network.
+
+mod release;
+mod simulations;
+mod world;
+
+// Neither snapshots nor properties build for every target.
+#[cfg(not(target_family = "wasm"))]
+mod properties;
+#[cfg(not(target_family = "wasm"))]
+mod text;

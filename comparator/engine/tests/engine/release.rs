@@ -1,0 +1,229 @@
+//! Whole releases through the engine: what must be found, and what must not be flagged.
+
+use crate::world::{Defects, Dice, answer, drive, exchange, found, read};
+use antumbra_engine::{BadRow, Delivery, Evidence, Gates, Pattern, Row, Rules, Verdict, report};
+
+const SEEDED: [&str; 5] = [
+    "GET /cart /total missing",
+    "GET /items/{id} /stock type",
+    "GET /quotes  status",
+    "GET /search /items/*/price value",
+    "GET /status  latency",
+];
+
+#[test]
+fn every_seeded_defect_is_found_and_nothing_else() {
+    for seed in 1..=10 {
+        let report = read(&drive(seed, 3_000, Defects::Seeded));
+        assert_eq!(report.verdict, Verdict::RollBack);
+        assert_eq!(found(&report), SEEDED, "seed {seed}");
+    }
+}
+
+#[test]
+fn noise_of_both_versions_cancels_whenever_one_looks() {
+    for seed in 1..=10 {
+        let mut verdicts = Vec::new();
+        for exchanges in [50, 200, 1_000, 3_000] {
+            let report = read(&drive(seed, exchanges, Defects::None));
+            assert_eq!(found(&report), Vec::<String>::new(), "seed {seed}");
+            assert!(report.noise.iter().any(|noise| noise.path == "/items" && noise.both > 0));
+            verdicts.push(report.verdict);
+        }
+        assert!(!verdicts.contains(&Verdict::RollBack), "seed {seed}");
+    }
+}
+
+/// A release whose versions answer alike is promoted, at about the number of exchanges that the report foretold.
+#[test]
+fn a_clean_release_is_promoted_when_foretold() {
+    let mut evidence = Evidence::new();
+    let needed = read(&evidence).needed.unwrap();
+    for number in 1..=needed {
+        let leg = answer(200, "{}".to_owned(), 5_000);
+        evidence.observe(&exchange(number, "/", leg.clone(), leg.clone(), Some(leg)), &Rules::default());
+        if number == needed / 2 {
+            assert_eq!(read(&evidence).verdict, Verdict::Wait);
+            assert_eq!(read(&evidence).needed.map(|more| more + number), Some(needed));
+        }
+    }
+    let report = read(&evidence);
+    assert_eq!((report.verdict, report.needed), (Verdict::Promote, None), "{:?}", report.reasons);
+    assert!((700..760).contains(&needed), "{needed}");
+    let lossy = Delivery { mirrored: 1_000, undelivered: 11, not_sent: 0 };
+    assert_eq!(antumbra_engine::report("shop", &evidence, &Gates::default(), &lossy).verdict, Verdict::Wait);
+    let unsent = Delivery { mirrored: 1_000, undelivered: 10, not_sent: 60 };
+    assert_eq!(antumbra_engine::report("shop", &evidence, &Gates::default(), &unsent).verdict, Verdict::Wait);
+}
+
+#[test]
+fn both_shadow_legs_failing_alike_never_look_clean() {
+    let mut evidence = Evidence::new();
+    for number in 1..=5_000 {
+        let fails = || answer(503, "{}".to_owned(), 1_000);
+        evidence.observe(
+            &exchange(number, "/", answer(200, "{}".to_owned(), 1_000), fails(), Some(fails())),
+            &Rules::default(),
+        );
+    }
+    let report = read(&evidence);
+    assert_eq!((report.verdict, report.needed, report.effective), (Verdict::Wait, None, 0));
+    assert!(report.notes.iter().any(|note| note.contains("not comparable")), "{:?}", report.notes);
+}
+
+#[test]
+fn without_control_all_is_advisory() {
+    let mut evidence = Evidence::new();
+    for number in 1..=2_000 {
+        let leg = |value| answer(200, format!("{{\"a\":{value}}}"), 1_000);
+        evidence.observe(&exchange(number, "/", leg(1), leg(2), None), &Rules::default());
+    }
+    let report = read(&evidence);
+    assert_eq!((report.verdict, report.needed), (Verdict::Wait, None));
+    assert_eq!((report.uncontrolled[0].path.as_str(), report.uncontrolled[0].exchanges), ("/a", 2_000));
+    assert!(report.notes[0].starts_with("No control leg"), "{:?}", report.notes);
+}
+
+#[test]
+fn a_tail_spread_over_many_endpoints_is_found_in_the_whole() {
+    let (mut evidence, mut dice) = (Evidence::new(), Dice(5));
+    for number in 1..=2_000 {
+        let path = format!("/page-{}", char::from(b'a' + (dice.next() % 26) as u8));
+        let latency = |dice: &mut Dice| (3_000.0 * (0.3 * dice.normal()).exp()) as u64;
+        let slow = if dice.chance(0.03) { 50 } else { 1 };
+        let candidate = answer(200, "{}".to_owned(), latency(&mut dice) * slow);
+        let control = answer(200, "{}".to_owned(), latency(&mut dice));
+        evidence
+            .observe(&exchange(number, &path, control.clone(), candidate, Some(control)), &Rules::default());
+    }
+    assert_eq!(found(&read(&evidence)), ["*  latency"]);
+}
+
+/// A fifth slower in a few requests is certain and too little to matter; in half of them it is too much.
+#[test]
+fn latency_must_exceed_a_margin() {
+    let check = |slower: f64, share: f64, expected: Verdict| {
+        let (mut evidence, mut dice) = (Evidence::new(), Dice(11));
+        for number in 1..=4_000 {
+            let factor = if dice.chance(share) { slower } else { 1.0 };
+            let candidate = answer(200, "{}".to_owned(), (100_000.0 * factor) as u64);
+            let control = answer(200, "{}".to_owned(), 100_000);
+            evidence.observe(
+                &exchange(number, "/", control.clone(), candidate, Some(control)),
+                &Rules::default(),
+            );
+        }
+        assert_eq!(read(&evidence).verdict, expected, "{slower} in {share}");
+    };
+    check(1.001, 1.0, Verdict::Promote);
+    check(1.2, 0.03, Verdict::Promote);
+    check(1.2, 0.5, Verdict::RollBack);
+    check(30.0, 0.004, Verdict::Promote);
+    check(30.0, 0.03, Verdict::RollBack);
+}
+
+#[test]
+fn declared_differences_do_not_count() {
+    let rules = ["/price", "header:x-build"].map(|text| Pattern::parse(text).unwrap());
+    let rules = Rules::new(rules.into(), vec![]);
+    let mut evidence = Evidence::new();
+    for number in 1..=1_000 {
+        let leg = |value| answer(200, format!("{{\"price\":{value}}}"), 1_000);
+        let mut candidate = leg(2);
+        candidate.response.as_mut().unwrap().headers.push(("X-Build".into(), "2".into()));
+        evidence.observe(&exchange(number, "/", leg(1), candidate, Some(leg(1))), &rules);
+    }
+    assert_eq!(read(&evidence).verdict, Verdict::Promote);
+}
+
+#[test]
+fn caps_hold_and_a_crowd_hides_no_regression() {
+    let mut evidence = Evidence::new();
+    let body = |at: u64, value: u64| answer(200, format!("{{\"name-{}\":{value}}}", letters(at)), 1_000);
+    for number in 0..1_500 {
+        let path = format!("/{}", letters(number));
+        evidence
+            .observe(&exchange(number, &path, body(0, 1), body(0, 1), Some(body(0, 1))), &Rules::default());
+    }
+    for number in 0..400 {
+        evidence.observe(
+            &exchange(number, "/aaa", body(number, 1), body(number, 2), Some(body(number, 1))),
+            &Rules::default(),
+        );
+    }
+    let report = read(&evidence);
+    assert_eq!((report.endpoints.len(), report.dropped.endpoints, report.dropped.paths), (1_001, 500, 200));
+    assert_eq!(found(&report), ["GET /aaa (other paths) value"]);
+}
+
+/// A name of three letters.
+fn letters(number: u64) -> String {
+    [676, 26, 1].iter().map(|unit| char::from(b'a' + (number / unit % 26) as u8)).collect()
+}
+
+#[test]
+fn rows_restore_the_evidence() {
+    let mut evidence = drive(3, 500, Defects::Seeded);
+    let mut stored: Vec<Row> = evidence.take_dirty();
+    assert_eq!((stored.len(), evidence.take_dirty().len()), (6, 0));
+    let leg = answer(200, "{}".to_owned(), 7_000);
+    evidence.observe(&exchange(501, "/cart", leg.clone(), leg.clone(), Some(leg)), &Rules::default());
+    let changed = evidence.take_dirty();
+    assert_eq!(
+        changed.iter().map(|row| row.key.as_str()).collect::<Vec<_>>(),
+        ["endpoint GET /cart", "release"]
+    );
+    stored.retain(|row| changed.iter().all(|newer| newer.key != row.key));
+    stored.extend(changed);
+    let restored = Evidence::restore(stored.clone()).unwrap();
+    assert_eq!(restored, evidence);
+    assert_eq!(read(&restored), read(&evidence));
+
+    let check = |row: Row, expected: &str| {
+        assert!(Evidence::restore([row]).unwrap_err().to_string().contains(expected));
+    };
+    check(Row { key: "other".to_owned(), bytes: vec![] }, "neither the release nor an endpoint");
+    for cut in [0, 1, 100] {
+        check(Row { key: "release".to_owned(), bytes: stored[0].bytes[..cut].to_vec() }, "does not decode");
+    }
+    let many = (0..1_002).map(|at| Row { key: format!("endpoint {at}"), bytes: stored[0].bytes.clone() });
+    assert_eq!(Evidence::restore(many.filter(|_| stored[0].key != "release")), Err(BadRow::Endpoints));
+}
+
+#[test]
+fn secrets_never_enter_the_evidence() {
+    let mut evidence = Evidence::new();
+    for number in 1..=50 {
+        let leg = |secret: &str| {
+            let mut leg =
+                answer(200, format!(r#"{{"accessToken":"{secret}","user":{{"password":"{secret}"}}}}"#), 1);
+            let headers = &mut leg.response.as_mut().unwrap().headers;
+            headers.push(("set-cookie".into(), format!("sid={secret}; Path=/").as_str().into()));
+            headers.push(("x-api-key".into(), secret.into()));
+            leg
+        };
+        let candidate = leg("canary-secret");
+        evidence
+            .observe(&exchange(number, "/", leg("plain"), candidate, Some(leg("plain"))), &Rules::default());
+    }
+    let report = read(&evidence);
+    assert_eq!(report.regressions.len(), 4);
+    let stored: Vec<u8> = evidence.take_dirty().into_iter().flat_map(|row| row.bytes).collect();
+    assert!(!stored.windows(6).any(|window| window == b"canary"));
+    assert!(!serde_json::to_string(&report).unwrap().contains("canary"));
+}
+
+#[test]
+fn a_report_survives_json() {
+    let report = read(&drive(9, 1_500, Defects::Seeded));
+    let json = serde_json::to_value(&report).unwrap();
+    assert_eq!(json["verdict"], "roll back");
+    assert_eq!(json["regressions"][0]["candidateOnly"], report.regressions[0].candidate_only);
+    let back: antumbra_engine::Report = serde_json::from_value(json).unwrap();
+    assert_eq!(found(&back), found(&report));
+    assert_eq!(report_of_nothing(), Verdict::Wait);
+}
+
+fn report_of_nothing() -> Verdict {
+    report("none", &Evidence::new(), &Gates::default(), &Delivery::default()).verdict
+}

@@ -1,0 +1,152 @@
+//! The report as people read it.
+
+use crate::world::{Defects, answer, drive, exchange, read};
+use antumbra_engine::{Evidence, Rules};
+
+#[test]
+fn a_report_that_rolls_back() {
+    let text = read(&drive(1, 2_000, Defects::Seeded)).to_text(false);
+    assert!(text.lines().all(|line| line.chars().count() <= 110), "{text}");
+    insta::assert_snapshot!(text, @r#"
+    shop  ROLL BACK
+      - GET /search /items/*/price value: only the candidate differs 411×, only the control 0× (evidence 10^122.5)
+      - GET /items/{id} /stock type: only the candidate differs 397×, only the control 0× (evidence 10^118.3)
+      - GET /cart /total missing: only the candidate differs 386×, only the control 0× (evidence 10^115.0)
+      - GET /quotes status: only the candidate differs 36×, only the control 0× (evidence 10^10.1)
+      - GET /status latency: candidate 20× slower in 24, control in 0 of 414 (evidence 10^6.2)
+      2000 exchanges, 2000 with control, 2000 effective; at most 61 % worse
+
+    Regressions (5)
+      GET /search /items/*/price value
+          only the candidate 411, only the control 0 of 411; evidence 10^122.5
+          example 00000000000000000000000000000001 at /items/7/price
+            primary   30
+            candidate 31
+            control   30
+      GET /items/{id} /stock type
+          only the candidate 397, only the control 0 of 397; evidence 10^118.3
+          example 00000000000000000000000000000008 at /stock
+            primary   12
+            candidate "12"
+            control   12
+      GET /cart /total missing
+          only the candidate 386, only the control 0 of 386; evidence 10^115.0
+          example 00000000000000000000000000000003 at /total
+            primary   99
+            candidate (absent)
+            control   99
+      GET /quotes  status
+          only the candidate 36, only the control 0 of 392; evidence 10^10.1
+          example 0000000000000000000000000000000c
+            primary   200
+            candidate 500
+            control   200
+      GET /status  latency: slower than 20 × control + 1 ms
+          only the candidate 24, only the control 0 of 414; evidence 10^6.2
+
+    Endpoints
+                                              exchanges  effective  worse ≤                 p50     p90     p99
+      GET /status                                   414        414   0.88 %  primary      4.1ms   5.9ms  ≥7.9ms
+                                                                             candidate    4.1ms   6.4ms  ≥233ms
+                                                                             control      3.9ms   6.1ms  ≥7.9ms
+      GET /search                                   411        411    100 %  primary      3.9ms   5.7ms  ≥7.6ms
+                                                                             candidate    4.0ms   6.2ms  ≥8.3ms
+                                                                             control      4.0ms   5.7ms  ≥7.5ms
+      GET /items/{id}                               397        397    100 %  primary      3.9ms   5.9ms  ≥8.3ms
+                                                                             candidate    3.8ms   5.6ms  ≥7.2ms
+                                                                             control      3.9ms   5.8ms  ≥8.2ms
+      GET /quotes                                   392        392     18 %  primary      3.9ms   6.0ms  ≥7.9ms
+                                                                             candidate    3.9ms   5.8ms  ≥8.6ms
+                                                                             control      4.0ms   5.8ms  ≥8.1ms
+      GET /cart                                     386        386     83 %  primary      4.0ms   5.6ms  ≥8.8ms
+                                                                             candidate    4.0ms   6.0ms  ≥8.2ms
+                                                                             control      3.9ms   6.0ms  ≥8.3ms
+      all                                          2000       2000     61 %  primary      4.0ms   5.8ms   7.9ms
+                                                                             candidate    4.0ms   6.0ms   155ms
+                                                                             control      3.9ms   5.8ms   7.9ms
+
+    Noise: the control differs as well, or too little is known
+                                                                                candidate control   both   costs
+      GET /cart /tags extra                                                            55      50     40       ?
+      GET /cart /tags missing                                                          50      42     54       ?
+      GET /quotes /quotes order                                                        20      18    318       ?
+      GET /search /at value                                                             0       0    411       ?
+      GET /search /items order                                                          0       0    411       ?
+      GET /search /items/*/seen value                                                   0       0    411       ?
+      GET /items/{id} /trace value                                                      0       0    397       ?
+      costs: exchanges that declaring the path under `compare` saves until promotion
+    "#);
+}
+
+#[test]
+fn a_report_that_waits() {
+    insta::assert_snapshot!(read(&drive(2, 300, Defects::None)).to_text(false), @r#"
+    shop  WAIT
+      - at most 6.94 % of exchanges worse is shown, must be below 0.50 % (about 48735 more exchanges)
+      - endpoints with 0 % of the traffic are shown to be at most 2.00 % worse, must be 95 % (about 380114 more
+        exchanges)
+      - the candidate is not yet shown to be no slower than the control at 1.1×, 1.5×, 2×, 5×, 20× (about 1549
+        more exchanges)
+      300 exchanges, 300 with control, 300 effective; at most 6.94 % worse
+
+    Endpoints
+                                              exchanges  effective  worse ≤                 p50     p90     p99
+      GET /status                                    70         70   5.34 %  primary      4.1ms   6.1ms  ≥8.3ms
+                                                                             candidate    4.2ms   5.9ms  ≥7.9ms
+                                                                             control      4.1ms   5.9ms   ≥10ms
+      GET /search                                    62         62   6.05 %  primary      3.9ms   5.4ms  ≥7.8ms
+                                                                             candidate    4.0ms   6.1ms  ≥7.6ms
+                                                                             control      4.0ms   5.6ms  ≥6.6ms
+      GET /quotes                                    61         61     15 %  primary      4.2ms   6.3ms  ≥9.5ms
+                                                                             candidate    3.9ms   5.2ms  ≥6.4ms
+                                                                             control      4.4ms   5.5ms  ≥6.6ms
+      GET /cart                                      54         54     29 %  primary      4.1ms   6.5ms  ≥7.6ms
+                                                                             candidate    3.7ms   5.5ms  ≥8.3ms
+                                                                             control      4.0ms   5.5ms  ≥7.0ms
+      GET /items/{id}                                53         53   7.11 %  primary      3.6ms   5.6ms  ≥7.7ms
+                                                                             candidate    3.4ms   5.9ms  ≥7.5ms
+                                                                             control      3.8ms   5.6ms   ≥12ms
+      all                                           300        300   6.94 %  primary      4.0ms   6.0ms  ≥7.8ms
+                                                                             candidate    3.9ms   5.7ms  ≥7.6ms
+                                                                             control      4.1ms   5.7ms  ≥7.8ms
+
+    Noise: the control differs as well, or too little is known
+                                                                                candidate control   both   costs
+      GET /cart /tags missing                                                           3      11      7       ?
+      GET /cart /tags extra                                                             9       2     10   48066
+      GET /quotes /quotes order                                                         3       2     56   34305
+      GET /search /at value                                                             0       0     62       0
+      GET /search /items order                                                          0       0     62       0
+      GET /search /items/*/seen value                                                   0       0     62       0
+      GET /items/{id} /trace value                                                      0       0     53       0
+      costs: exchanges that declaring the path under `compare` saves until promotion
+    "#);
+    insta::assert_snapshot!(read(&Evidence::new()).to_text(false), @r#"
+    shop  WAIT
+      - at most 100 % of exchanges worse is shown, must be below 0.50 % (about 730 more exchanges)
+      - endpoints with 0 % of the traffic are shown to be at most 2.00 % worse, must be 95 %
+      - the candidate is not yet shown to be no slower than the control at 1.1×, 1.5×, 2×, 5×, 20× (about 366 more
+        exchanges)
+      0 exchanges, 0 with control, 0 effective; at most 100 % worse
+    "#);
+}
+
+#[test]
+fn hostile_names_neither_break_the_page_nor_the_terminal() {
+    let mut evidence = Evidence::new();
+    let path = format!("/\u{1b}]0;owned\u{7}{}", "x".repeat(5_000));
+    for number in 1..=100 {
+        let leg = |value: u32| answer(200, format!("{{\"\\u001b[31m{}\":{value}}}", "k".repeat(5_000)), 1);
+        evidence.observe(&exchange(number, &path, leg(1), leg(2), Some(leg(1))), &Rules::default());
+    }
+    for text in [read(&evidence).to_text(false), evidence_text(&evidence)] {
+        assert!(text.contains("ROLL BACK"));
+        assert!(!text.replace("\u{1b}[1", "").replace("\u{1b}[0m", "").contains('\u{1b}'), "{text:?}");
+    }
+    let plain = read(&evidence).to_text(false);
+    assert!(plain.lines().all(|line| line.chars().count() <= 110), "{plain}");
+}
+
+fn evidence_text(evidence: &Evidence) -> String {
+    read(evidence).to_text(true)
+}

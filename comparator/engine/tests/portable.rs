@@ -1,0 +1,69 @@
+//! The same cases natively and under Node: the engine needs nothing of its host.
+
+use antumbra_engine::stats::ln_evidence;
+use antumbra_engine::{Delivery, Evidence, Gates, Pattern, Rules, report, template};
+use antumbra_observation::{Body, ExchangeId, Leg, Observation, Outcome, Request, Response, VERSION};
+#[cfg(target_family = "wasm")]
+use wasm_bindgen_test::wasm_bindgen_test;
+
+fn leg(body: &str) -> Leg {
+    let headers = vec![("content-type".into(), "application/json".into())];
+    let response = Response { status: 200, headers, body: Body::Whole(body.into()), trailers: vec![] };
+    Leg {
+        variant: "v".to_owned(),
+        outcome: Outcome::Response,
+        latency_us: Some(2_000),
+        response: Some(response),
+    }
+}
+
+/// Primary, candidate, control, what is ignored, and the findings after forty such exchanges.
+const CASES: [(&str, &str, &str, &str, &[&str]); 6] = [
+    ("{\"a\":1}", "{\"a\":1.0}", "{\"a\":1}", "/none", &[]),
+    ("{\"a\":1}", "{\"a\":2}", "{\"a\":1}", "/none", &["/a value"]),
+    ("{\"a\":1}", "{\"a\":2}", "{\"a\":1}", "/a", &[]),
+    ("{\"a\":1}", "{\"a\":2}", "{\"a\":3}", "/none", &[]),
+    ("{\"a\":[1,2]}", "{\"a\":[2,1]}", "{\"a\":[1,2]}", "/none", &["/a order"]),
+    ("{\"a\":1", "{\"a\":2", "{\"a\":1", "/none", &[" value"]),
+];
+
+#[cfg_attr(not(target_family = "wasm"), test)]
+#[cfg_attr(target_family = "wasm", wasm_bindgen_test)]
+fn findings() {
+    for (primary, candidate, control, ignored, expected) in CASES {
+        let rules = Rules::new(vec![Pattern::parse(ignored).unwrap()], vec![]);
+        let mut evidence = Evidence::new();
+        for number in 0..40 {
+            let observation = Observation {
+                version: VERSION,
+                id: ExchangeId(number),
+                release: "r".to_owned(),
+                generation: 1,
+                rule: None,
+                at_us: 1,
+                request: Request { method: "GET".into(), path: "/".into(), ..Request::default() },
+                primary: leg(primary),
+                candidate: leg(candidate),
+                control: Some(leg(control)),
+            };
+            evidence.observe(&observation, &rules);
+        }
+        let stored = evidence.take_dirty();
+        assert_eq!(Evidence::restore(stored), Ok(evidence.clone()));
+        let report = report("r", &evidence, &Gates::default(), &Delivery::default());
+        let found: Vec<String> =
+            report.regressions.iter().map(|r| format!("{} {}", r.path, r.kind)).collect();
+        assert_eq!(found, expected, "{primary} {candidate} {control}");
+    }
+}
+
+#[cfg_attr(not(target_family = "wasm"), test)]
+#[cfg_attr(target_family = "wasm", wasm_bindgen_test)]
+fn numbers_and_names() {
+    for (a, b, expected) in
+        [(0, 0, 0.0), (7, 0, 3.980_512_474_917), (1_000_000, 1_000_000, -7.480_120_346_907)]
+    {
+        assert!((ln_evidence(a, b) - expected).abs() < 1e-9, "{a} {b}");
+    }
+    assert_eq!(template(b"GET", b"/users/7/orders?page=2"), "GET /users/{id}/orders");
+}

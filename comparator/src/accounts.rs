@@ -1,0 +1,189 @@
+//! What became of every observation: `received = compared + refused + duplicates + in flight`, at every instant.
+//!
+//! All five change under one lock, so that no reader sees them between two states, and what is stored is always a
+//! state in which nothing is in flight: after a crash the sums still hold.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use serde::{Deserialize, Serialize};
+
+/// Counts of observations since the store was made.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Accounts {
+    /// All that arrived.
+    pub(crate) received: u64,
+    /// Those that are part of the evidence.
+    pub(crate) compared: u64,
+    /// Those that were turned away, by reason.
+    pub(crate) refused: BTreeMap<String, u64>,
+    /// Those that came again with a batch that was acknowledged before.
+    pub(crate) duplicates: u64,
+    /// Those that wait for their commit.
+    pub(crate) in_flight: u64,
+}
+
+impl Accounts {
+    /// Whether every observation is accounted for.
+    #[cfg(test)]
+    pub(crate) fn add_up(&self) -> bool {
+        self.received == self.compared + self.refused.values().sum::<u64>() + self.duplicates + self.in_flight
+    }
+}
+
+/// Why an observation is not part of the evidence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Reason {
+    /// A header of the batch is malformed.
+    Header,
+    /// The media type is none of ours.
+    MediaType,
+    /// The body is over the limit.
+    TooLarge,
+    /// The body did not arrive in full.
+    Incomplete,
+    /// The body does not decode.
+    Undecodable,
+    /// The sender speaks a newer contract.
+    FutureVersion,
+    /// No policy of that name.
+    UnknownRelease,
+    /// Decided under a policy whose evidence ended.
+    Superseded,
+    /// Too much is in flight already.
+    Overloaded,
+    /// The store failed.
+    Store,
+}
+
+impl Reason {
+    /// The name in metrics, answers and accounts.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Header => "header",
+            Self::MediaType => "media_type",
+            Self::TooLarge => "too_large",
+            Self::Incomplete => "incomplete",
+            Self::Undecodable => "undecodable",
+            Self::FutureVersion => "future_version",
+            Self::UnknownRelease => "unknown_release",
+            Self::Superseded => "superseded",
+            Self::Overloaded => "overloaded",
+            Self::Store => "store",
+        }
+    }
+}
+
+/// What became of observations that were in flight.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Settled {
+    /// Part of the evidence.
+    pub(crate) compared: u64,
+    /// Seen before.
+    pub(crate) duplicates: u64,
+    /// Decided under a policy whose evidence ended.
+    pub(crate) superseded: u64,
+    /// The store failed.
+    pub(crate) unstored: u64,
+}
+
+impl Settled {
+    /// Both together.
+    pub(crate) fn plus(self, other: Self) -> Self {
+        Self {
+            compared: self.compared + other.compared,
+            duplicates: self.duplicates + other.duplicates,
+            superseded: self.superseded + other.superseded,
+            unstored: self.unstored + other.unstored,
+        }
+    }
+
+    fn total(self) -> u64 {
+        self.compared + self.duplicates + self.superseded + self.unstored
+    }
+
+    fn apply(self, accounts: &mut Accounts) {
+        accounts.compared += self.compared;
+        accounts.duplicates += self.duplicates;
+        refuse(accounts, Reason::Superseded, self.superseded);
+        refuse(accounts, Reason::Store, self.unstored);
+        accounts.in_flight = accounts.in_flight.saturating_sub(self.total());
+    }
+}
+
+/// The accounts of a running comparator.
+#[derive(Debug)]
+pub(crate) struct Ledger(Mutex<Accounts>);
+
+impl Ledger {
+    /// Goes on from what was stored.
+    pub(crate) fn new(stored: Accounts) -> Self {
+        Self(Mutex::new(stored))
+    }
+
+    /// Observations arrived and wait for their commit.
+    pub(crate) fn receive(&self, count: u64) {
+        let mut accounts = self.lock();
+        accounts.received += count;
+        accounts.in_flight += count;
+    }
+
+    /// Observations arrived and were turned away at the door.
+    pub(crate) fn refuse(&self, reason: Reason, count: u64) {
+        let mut accounts = self.lock();
+        accounts.received += count;
+        refuse(&mut accounts, reason, count);
+    }
+
+    /// Observations that were in flight are no more.
+    pub(crate) fn settle(&self, settled: Settled) {
+        settled.apply(&mut self.lock());
+    }
+
+    /// The accounts as they are to be stored together with `settled`: without what is still in flight.
+    pub(crate) fn after(&self, settled: Settled) -> Accounts {
+        let mut accounts = self.lock().clone();
+        settled.apply(&mut accounts);
+        accounts.received = accounts.received.saturating_sub(accounts.in_flight);
+        accounts.in_flight = 0;
+        accounts
+    }
+
+    /// The accounts now.
+    pub(crate) fn now(&self) -> Accounts {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Accounts> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn refuse(accounts: &mut Accounts, reason: Reason, count: u64) {
+    if count > 0 {
+        *accounts.refused.entry(reason.as_str().to_owned()).or_default() += count;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_accounts_add_up_at_every_step() {
+        let ledger = Ledger::new(Accounts::default());
+        ledger.receive(10);
+        ledger.refuse(Reason::TooLarge, 3);
+        assert!(ledger.now().add_up());
+        let settled = Settled { compared: 4, duplicates: 1, superseded: 1, unstored: 0 };
+        let stored = ledger.after(settled);
+        assert!(stored.add_up(), "{stored:?}");
+        assert_eq!((stored.received, stored.in_flight), (9, 0));
+        ledger.settle(settled);
+        let now = ledger.now();
+        assert!(now.add_up(), "{now:?}");
+        assert_eq!((now.received, now.compared, now.in_flight), (13, 4, 4));
+        assert_eq!(now.refused, BTreeMap::from([("superseded".to_owned(), 1), ("too_large".to_owned(), 3)]));
+    }
+}

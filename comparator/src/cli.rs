@@ -1,0 +1,314 @@
+//! The command line: `antumbra serve`, and the commands that speak to a server.
+//!
+//! Data goes to stdout, messages to stderr, and the exit code says what a script needs: 0 success or promote, 1 roll
+//! back, 2 wrong usage or configuration, 3 wait, 4 failed while running.
+
+mod check;
+mod client;
+mod commands;
+mod output;
+mod serving;
+mod values;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use values::{Percent, Weight};
+
+/// Runs the command line whose first argument is the program's name.
+pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments = match Arguments::try_parse_from(args) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help and version are errors of code 0; nobody is left to tell if this cannot be written.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(USAGE));
+        }
+    };
+    match dispatch(arguments.command) {
+        Ok(code) => code,
+        Err(failure) => {
+            eprintln!("antumbra: {}", failure.message());
+            ExitCode::from(failure.code())
+        }
+    }
+}
+
+fn dispatch(command: Command) -> Result<ExitCode, Failure> {
+    match command {
+        Command::Serve(options) => serving::serve(options),
+        Command::Check { file, output } => check::check(&file, output),
+        Command::Status(target) => commands::status(&target),
+        Command::Mirror { command: MirrorCommand::Set(options) } => commands::set_mirror(&options),
+        Command::Weights { command: WeightsCommand::Set(options) } => commands::set_weights(&options),
+        Command::Policy { command: PolicyCommand::Show(target) } => commands::show_policy(&target),
+        Command::Policy { command: PolicyCommand::List(target) } => commands::list_policies(&target),
+        Command::Policy { command: PolicyCommand::Put(options) } => commands::put_policy(&options),
+        Command::Audit(target) => commands::audit(&target),
+        Command::Report(target) => commands::report(&target),
+        Command::Verdict(target) => commands::verdict(&target),
+        Command::Evidence { command: EvidenceCommand::Reset(options) } => commands::reset_evidence(&options),
+    }
+}
+
+/// Why a command did not do what it should.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Failure {
+    /// The user can mend it: a wrong argument, document or precondition.
+    Usage(String),
+    /// The server or the system failed.
+    Runtime(String),
+}
+
+impl Failure {
+    fn message(&self) -> &str {
+        match self {
+            Self::Usage(message) | Self::Runtime(message) => message,
+        }
+    }
+
+    fn code(&self) -> u8 {
+        match self {
+            Self::Usage(_) => USAGE,
+            Self::Runtime(_) => RUNTIME,
+        }
+    }
+}
+
+/// Releases new versions gradually and shows whether they are safe.
+#[derive(Parser)]
+#[command(name = "antumbra", version, after_help = EXAMPLES, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the comparator: take observations, keep the policies, give verdicts
+    #[command(after_help = SERVE_EXAMPLES)]
+    Serve(ServeOptions),
+    /// Show the policies in force, which filters run them, and what became of the observations
+    Status(Target),
+    /// Change the mirrored share
+    Mirror {
+        #[command(subcommand)]
+        command: MirrorCommand,
+    },
+    /// Change the weights of a split
+    Weights {
+        #[command(subcommand)]
+        command: WeightsCommand,
+    },
+    /// Show, replace or list policies
+    Policy {
+        #[command(subcommand)]
+        command: PolicyCommand,
+    },
+    /// Show who changed what, when and why
+    Audit(Target),
+    /// Show what the comparison found
+    Report(Target),
+    /// Print the verdict; exit code 0 promote, 1 roll back, 3 wait
+    #[command(after_help = VERDICT_EXAMPLES)]
+    Verdict(Target),
+    /// Begin the evidence anew
+    Evidence {
+        #[command(subcommand)]
+        command: EvidenceCommand,
+    },
+    /// Validate a policy file and print everything that is wrong with it
+    Check {
+        /// YAML or JSON
+        file: PathBuf,
+        /// How to print
+        #[arg(long, value_enum, default_value_t)]
+        output: Output,
+    },
+}
+
+#[derive(Args)]
+struct ServeOptions {
+    /// Address and port to listen on; port 0 takes a free one
+    #[arg(long, default_value = "127.0.0.1:7400", value_name = "ADDRESS")]
+    listen: std::net::SocketAddr,
+    /// The database file
+    #[arg(long, default_value = "antumbra.db", value_name = "FILE")]
+    data: PathBuf,
+    /// A policy to put in force where it differs from the stored one; may be repeated
+    #[arg(long, value_name = "FILE")]
+    policy: Vec<PathBuf>,
+    /// A file with the token that clients must bear; required to listen beyond loopback
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+}
+
+#[derive(Subcommand)]
+enum MirrorCommand {
+    /// Set the share of requests that are mirrored
+    #[command(after_help = MIRROR_EXAMPLES)]
+    Set(SetMirror),
+}
+
+#[derive(Args)]
+struct SetMirror {
+    /// 0 to 100, with or without `%`
+    percent: Percent,
+    /// Only in this rule
+    #[arg(long)]
+    rule: Option<String>,
+    /// Only towards this variant
+    #[arg(long, value_name = "VARIANT")]
+    to: Option<String>,
+    /// Why, for the audit
+    #[arg(long)]
+    reason: Option<String>,
+    #[command(flatten)]
+    target: Target,
+}
+
+#[derive(Subcommand)]
+enum WeightsCommand {
+    /// Set weights; variants that are not named keep theirs
+    #[command(after_help = WEIGHTS_EXAMPLES)]
+    Set(SetWeights),
+}
+
+#[derive(Args)]
+struct SetWeights {
+    /// As canary=10
+    #[arg(required = true, value_name = "VARIANT=WEIGHT")]
+    weights: Vec<Weight>,
+    /// In this rule; needed if several split
+    #[arg(long)]
+    rule: Option<String>,
+    /// Why, for the audit
+    #[arg(long)]
+    reason: Option<String>,
+    #[command(flatten)]
+    target: Target,
+}
+
+#[derive(Subcommand)]
+enum PolicyCommand {
+    /// Print the policy in force
+    Show(Target),
+    /// Replace a policy, or create it
+    Put(PutPolicy),
+    /// List the policies
+    List(Target),
+}
+
+#[derive(Args)]
+struct PutPolicy {
+    /// YAML or JSON; its `name` says which policy it is
+    file: PathBuf,
+    /// Only if the policy is at this generation
+    #[arg(long, value_name = "GENERATION")]
+    if_generation: Option<u64>,
+    /// Why, for the audit
+    #[arg(long)]
+    reason: Option<String>,
+    #[command(flatten)]
+    target: Target,
+}
+
+#[derive(Subcommand)]
+enum EvidenceCommand {
+    /// A new build of the candidate: what the old one did no longer counts
+    Reset(ResetEvidence),
+}
+
+#[derive(Args)]
+struct ResetEvidence {
+    /// Why, for the audit
+    #[arg(long)]
+    reason: Option<String>,
+    #[command(flatten)]
+    target: Target,
+}
+
+/// Which server, which policy, and how to print.
+#[derive(Args)]
+struct Target {
+    /// The comparator; its token, if it asks for one, is read from `ANTUMBRA_TOKEN`
+    #[arg(long, env = "ANTUMBRA_SERVER", default_value = "http://127.0.0.1:7400", value_name = "URL")]
+    server: String,
+    /// The policy; may be left out while there is one
+    #[arg(long, value_name = "NAME")]
+    policy: Option<String>,
+    /// How to print
+    #[arg(long, value_enum, default_value_t)]
+    output: Output,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+enum Output {
+    /// For people
+    #[default]
+    Text,
+    /// For programs
+    Json,
+}
+
+const USAGE: u8 = 2;
+const RUNTIME: u8 = 4;
+const EXAMPLES: &str = "\
+Examples:
+  antumbra check shop.yaml                 everything that is wrong with a policy
+  antumbra serve --policy shop.yaml        run the comparator on 127.0.0.1:7400
+  antumbra status                          which filters run which generation
+  antumbra mirror set 5%                   mirror 5 % from now on
+  antumbra report                          what differs, and whether that is noise
+  antumbra verdict && ./promote.sh         promote, if that is the verdict
+
+Exit codes: 0 success or promote, 1 roll back, 2 usage or configuration, 3 wait, 4 failure while running";
+const SERVE_EXAMPLES: &str = "\
+Examples:
+  antumbra serve --policy shop.yaml --policy checkout.yaml
+  antumbra serve --listen 0.0.0.0:7400 --token-file /etc/antumbra/token
+
+ANTUMBRA_LOG sets what is logged to stderr, as in `info` (the default) or `debug`.";
+const MIRROR_EXAMPLES: &str = "\
+Examples:
+  antumbra mirror set 5%
+  antumbra mirror set 0.5 --rule shadow --reason 'the candidate is at its limit'
+  antumbra mirror set 0 --policy checkout  stop mirroring";
+const WEIGHTS_EXAMPLES: &str = "\
+Examples:
+  antumbra weights set canary=10 stable=90
+  antumbra weights set canary=0 --rule split --reason 'errors in checkout'";
+const VERDICT_EXAMPLES: &str = "\
+Example:
+  until antumbra verdict; do [ $? -eq 3 ] || exit 1; sleep 30; done; ./promote.sh";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_well_formed() {
+        use clap::CommandFactory;
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn wrong_usage_is_code_2() {
+        for line in [
+            "",
+            "mirror set 101",
+            "mirror set five",
+            "weights set",
+            "weights set canary",
+            "servee",
+            "report --output xml",
+        ] {
+            let args = std::iter::once("antumbra").chain(line.split_whitespace());
+            let error = Arguments::try_parse_from(args).err().unwrap();
+            assert_eq!(error.exit_code(), 2, "{line}");
+        }
+    }
+}

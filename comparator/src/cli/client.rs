@@ -1,0 +1,142 @@
+//! Speaking to a comparator, and what its refusals mean for the exit code.
+
+use std::time::Duration;
+
+use http::{Method, Request, Uri};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Bytes;
+use hyper_util::client::legacy::Client as Pool;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use serde::de::DeserializeOwned;
+
+use super::Failure;
+use crate::problem::Problem;
+use crate::routes::{AUTHOR_HEADER, REASON_HEADER};
+
+/// A client of one server.
+pub(super) struct Client {
+    pool: Pool<HttpConnector, Full<Bytes>>,
+    runtime: tokio::runtime::Runtime,
+    base: String,
+    token: Option<String>,
+    author: Option<String>,
+}
+
+/// A request beyond method and path.
+#[derive(Default)]
+pub(super) struct Message {
+    /// Media type and bytes.
+    pub(super) body: Option<(&'static str, Vec<u8>)>,
+    /// `If-Match`.
+    pub(super) if_match: Option<String>,
+    /// Why.
+    pub(super) reason: Option<String>,
+}
+
+impl Client {
+    /// A client of the server at `server`, with the token and the author of the environment.
+    pub(super) fn new(server: &str) -> Result<Self, Failure> {
+        let base = server.trim_end_matches('/').to_owned();
+        let uri: Uri =
+            base.parse().map_err(|error| Failure::Usage(format!("--server {server:?}: {error}")))?;
+        if uri.scheme_str() != Some("http") || uri.host().is_none() {
+            return Err(Failure::Usage(format!("--server is {server:?}, must be as http://127.0.0.1:7400")));
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let mut connector = HttpConnector::new();
+        connector.set_connect_timeout(Some(CONNECT_TIME));
+        Ok(Self {
+            pool: Pool::builder(TokioExecutor::new()).build(connector),
+            runtime: runtime.map_err(|error| Failure::Runtime(error.to_string()))?,
+            base,
+            token: variable("ANTUMBRA_TOKEN"),
+            author: variable("USER").or_else(|| variable("LOGNAME")),
+        })
+    }
+
+    /// Reads a resource as the type that it holds.
+    pub(super) fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
+        self.send(&Method::GET, path, Message::default())
+    }
+
+    /// Sends a request and reads the answer as the type that it holds.
+    pub(super) fn send<T: DeserializeOwned>(
+        &self,
+        method: &Method,
+        path: &str,
+        message: Message,
+    ) -> Result<T, Failure> {
+        let bytes = self.runtime.block_on(self.exchange(method, path, message))?;
+        serde_json::from_slice(&bytes).map_err(|error| {
+            Failure::Runtime(format!("{}{path} answered what this version cannot read: {error}", self.base))
+        })
+    }
+
+    async fn exchange(&self, method: &Method, path: &str, message: Message) -> Result<Bytes, Failure> {
+        let request = self.request(method, path, message)?;
+        let failed = |why: String| Failure::Runtime(format!("{} {}{path}: {why}", method, self.base));
+        let answer = async {
+            let answer = self.pool.request(request).await.map_err(|error| failed(chain(&error)))?;
+            let status = answer.status();
+            let body = Limited::new(answer.into_body(), MOST_BYTES).collect().await;
+            Ok((status, body.map_err(|error| failed(error.to_string()))?.to_bytes()))
+        };
+        let answered = tokio::time::timeout(TIME, answer).await;
+        let (status, bytes) =
+            answered.map_err(|_| failed(format!("no answer within {} s", TIME.as_secs())))??;
+        if status.is_success() {
+            return Ok(bytes);
+        }
+        let refusal = refusal(&bytes).unwrap_or_else(|| format!("answered {status}"));
+        Err(if status.is_client_error() { Failure::Usage(refusal) } else { failed(refusal) })
+    }
+
+    fn request(
+        &self,
+        method: &Method,
+        path: &str,
+        message: Message,
+    ) -> Result<Request<Full<Bytes>>, Failure> {
+        let mut request = Request::builder().method(method).uri(format!("{}{path}", self.base));
+        let author = if method.is_safe() { None } else { self.author.clone() };
+        let token = self.token.as_ref().map(|token| format!("Bearer {token}"));
+        for (name, value) in [
+            ("authorization", token),
+            ("if-match", message.if_match),
+            (AUTHOR_HEADER, author),
+            (REASON_HEADER, message.reason),
+        ] {
+            if let Some(value) = value {
+                request = request.header(name, value.as_bytes());
+            }
+        }
+        let (media_type, body) = message.body.unzip();
+        if let Some(media_type) = media_type {
+            request = request.header("content-type", media_type);
+        }
+        let body = Full::new(Bytes::from(body.unwrap_or_default()));
+        request.body(body).map_err(|error| Failure::Usage(format!("the request cannot be written: {error}")))
+    }
+}
+
+/// A problem as lines: what is wrong, then each problem of a document.
+fn refusal(bytes: &[u8]) -> Option<String> {
+    let problem: Problem = serde_json::from_slice(bytes).ok()?;
+    let lines = problem.errors.iter().map(|error| format!("\n  {} {}", error.path, error.message));
+    Some(format!("{}{}", problem.detail, lines.collect::<String>()))
+}
+
+/// An error with its causes: the outermost one of a client says only that it could not connect.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+const CONNECT_TIME: Duration = Duration::from_secs(5);
+const TIME: Duration = Duration::from_secs(30);
+const MOST_BYTES: usize = 64 << 20;

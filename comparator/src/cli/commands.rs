@@ -1,0 +1,197 @@
+//! The commands that speak to a server: what each one asks, and how the answer is printed.
+
+use std::process::ExitCode;
+
+use antumbra_engine::{Report, Verdict};
+use antumbra_policy::document::{Tree, is_name};
+use http::Method;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::client::{Client, Message};
+use super::output::{self, print, print_json};
+use super::{Failure, Output, PutPolicy, ResetEvidence, SetMirror, SetWeights, Target, check};
+use crate::routes::{Audit, Begun, Listed, Outcome, Status};
+
+/// `antumbra status`.
+pub(super) fn status(target: &Target) -> Result<ExitCode, Failure> {
+    let mut status: Status = Client::new(&target.server)?.get("/v1/status")?;
+    if let Some(name) = &target.policy {
+        status.releases.retain(|release| release.name == *name);
+        if status.releases.is_empty() {
+            return Err(Failure::Usage(format!("there is no policy {name:?}")));
+        }
+    }
+    show(target.output, &status, output::status)
+}
+
+/// `antumbra mirror set`.
+pub(super) fn set_mirror(options: &SetMirror) -> Result<ExitCode, Failure> {
+    let entries = [
+        ("percent", Some(Tree::Float(options.percent.0))),
+        ("rule", options.rule.clone().map(Tree::Text)),
+        ("to", options.to.clone().map(Tree::Text)),
+        ("reason", options.reason.clone().map(Tree::Text)),
+    ];
+    amend(&options.target, "mirror", &mapping(entries))
+}
+
+/// `antumbra weights set`.
+pub(super) fn set_weights(options: &SetWeights) -> Result<ExitCode, Failure> {
+    let weights = options.weights.iter().map(|w| {
+        let weight = i64::try_from(w.weight).unwrap_or(i64::MAX);
+        (w.variant.clone(), Tree::Integer(weight))
+    });
+    let entries = [
+        ("weights", Some(Tree::Map(weights.collect()))),
+        ("rule", options.rule.clone().map(Tree::Text)),
+        ("reason", options.reason.clone().map(Tree::Text)),
+    ];
+    amend(&options.target, "weights", &mapping(entries))
+}
+
+/// `antumbra policy show`.
+pub(super) fn show_policy(target: &Target) -> Result<ExitCode, Failure> {
+    let policy: Tree = read(target, |name| format!("/v1/policies/{name}"))?;
+    match target.output {
+        Output::Json => print_json(&policy),
+        Output::Text => {
+            let yaml = serde_saphyr::to_string(&policy);
+            print(&yaml.map_err(|error| Failure::Runtime(error.to_string()))?);
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `antumbra policy list`.
+pub(super) fn list_policies(target: &Target) -> Result<ExitCode, Failure> {
+    let listed: Vec<Listed> = Client::new(&target.server)?.get("/v1/policies")?;
+    show(target.output, &listed, |listed| {
+        listed.iter().map(|p| format!("{}  generation {}  since {}\n", p.name, p.generation, p.at)).collect()
+    })
+}
+
+/// `antumbra policy put`. A bad file is refused here already, with all its problems.
+pub(super) fn put_policy(options: &PutPolicy) -> Result<ExitCode, Failure> {
+    let file = options.file.display();
+    let document =
+        check::read(&options.file)?.map_err(|invalid| Failure::Usage(format!("{file}:\n{invalid}")))?;
+    let name = options.target.policy.as_deref().unwrap_or(document.name());
+    let message = Message {
+        body: Some(("application/json", document.text().into_bytes())),
+        if_match: options.if_generation.map(|generation| format!("\"{generation}\"")),
+        reason: options.reason.clone(),
+    };
+    let path = format!("/v1/policies/{}", checked(name)?);
+    let outcome: Outcome = Client::new(&options.target.server)?.send(&Method::PUT, &path, message)?;
+    show(options.target.output, &outcome, output::outcome)
+}
+
+/// `antumbra audit`.
+pub(super) fn audit(target: &Target) -> Result<ExitCode, Failure> {
+    let audit: Audit = read(target, |name| format!("/v1/policies/{name}/audit"))?;
+    show(target.output, &audit, output::audit)
+}
+
+/// `antumbra report`.
+pub(super) fn report(target: &Target) -> Result<ExitCode, Failure> {
+    let report: Report = read(target, report_path)?;
+    show(target.output, &report, |report| report.to_text(output::colour()))
+}
+
+/// `antumbra verdict`.
+pub(super) fn verdict(target: &Target) -> Result<ExitCode, Failure> {
+    let report: Report = read(target, report_path)?;
+    let judgement = Judgement { verdict: report.verdict, reasons: &report.reasons, needed: report.needed };
+    show(target.output, &judgement, Judgement::to_text)?;
+    Ok(ExitCode::from(match report.verdict {
+        Verdict::Promote => 0,
+        Verdict::RollBack => 1,
+        Verdict::Wait => 3,
+    }))
+}
+
+/// `antumbra evidence reset`.
+pub(super) fn reset_evidence(options: &ResetEvidence) -> Result<ExitCode, Failure> {
+    let client = Client::new(&options.target.server)?;
+    let path = format!("/v1/releases/{}/evidence", name(&client, &options.target)?);
+    let message = Message { reason: options.reason.clone(), ..Message::default() };
+    let begun: Begun = client.send(&Method::DELETE, &path, message)?;
+    show(options.target.output, &begun, |begun| {
+        format!("{}: session {} begins\n", begun.release, begun.session)
+    })
+}
+
+/// The verdict without the tables.
+#[derive(Serialize)]
+struct Judgement<'r> {
+    verdict: Verdict,
+    reasons: &'r [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    needed: Option<u64>,
+}
+
+impl Judgement<'_> {
+    fn to_text(&self) -> String {
+        let verdict = match self.verdict {
+            Verdict::Promote => "promote",
+            Verdict::RollBack => "roll back",
+            Verdict::Wait => "wait",
+        };
+        self.reasons.iter().fold(format!("{verdict}\n"), |text, reason| format!("{text}  {reason}\n"))
+    }
+}
+
+fn amend(target: &Target, part: &str, body: &Tree) -> Result<ExitCode, Failure> {
+    let client = Client::new(&target.server)?;
+    let path = format!("/v1/policies/{}/{part}", name(&client, target)?);
+    let body = serde_json::to_vec(body).map_err(|error| Failure::Usage(error.to_string()))?;
+    let message = Message { body: Some(("application/json", body)), ..Message::default() };
+    let outcome: Outcome = client.send(&Method::PATCH, &path, message)?;
+    show(target.output, &outcome, output::outcome)
+}
+
+fn read<T: DeserializeOwned>(target: &Target, path: impl Fn(&str) -> String) -> Result<T, Failure> {
+    let client = Client::new(&target.server)?;
+    client.get(&path(&name(&client, target)?))
+}
+
+fn report_path(name: &str) -> String {
+    format!("/v1/releases/{name}/report")
+}
+
+fn show<T: Serialize>(output: Output, value: &T, text: impl Fn(&T) -> String) -> Result<ExitCode, Failure> {
+    match output {
+        Output::Json => print_json(value),
+        Output::Text => print(&text(value)),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The policy that is meant: the named one, or the only one.
+fn name(client: &Client, target: &Target) -> Result<String, Failure> {
+    if let Some(name) = &target.policy {
+        return checked(name);
+    }
+    let listed: Vec<Listed> = client.get("/v1/policies")?;
+    match listed.as_slice() {
+        [only] => Ok(only.name.clone()),
+        [] => Err(Failure::Usage("no policy is stored".to_owned())),
+        several => {
+            let names: Vec<&str> = several.iter().map(|listed| listed.name.as_str()).collect();
+            Err(Failure::Usage(format!("--policy is needed: there are {}", names.join(", "))))
+        }
+    }
+}
+
+fn checked(name: &str) -> Result<String, Failure> {
+    if is_name(name) {
+        Ok(name.to_owned())
+    } else {
+        Err(Failure::Usage(format!("--policy {name:?} is not a name")))
+    }
+}
+
+fn mapping<const N: usize>(entries: [(&str, Option<Tree>); N]) -> Tree {
+    Tree::Map(entries.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect())
+}

@@ -1,0 +1,107 @@
+//! `antumbra serve`: files and signals around the server.
+
+use std::fmt::Write as _;
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+use super::output::print;
+use super::{Failure, ServeOptions, check};
+use crate::policies::Document;
+use crate::serve::{Config, Error, Server, refuse_open};
+
+/// Serves until SIGINT or SIGTERM.
+pub(super) fn serve(options: ServeOptions) -> Result<ExitCode, Failure> {
+    log();
+    let policies = policies(&options.policy)?;
+    let token = options.token_file.as_deref().map(token).transpose()?;
+    refuse_open(options.listen, token.as_deref()).map_err(|_| {
+        Failure::Usage(format!("--listen {}: beyond loopback a --token-file is required", options.listen))
+    })?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| failed(&error))?;
+    let config = Config { data: options.data, policies, token };
+    runtime.block_on(async {
+        let listener = TcpListener::bind(options.listen)
+            .await
+            .map_err(|error| Failure::Runtime(format!("--listen {}: {error}", options.listen)))?;
+        let mut interrupted = signal(SignalKind::interrupt()).map_err(|error| failed(&error))?;
+        let mut terminated = signal(SignalKind::terminate()).map_err(|error| failed(&error))?;
+        let server = Server::open(config).map_err(|error| failure(&error))?;
+        print(&format!("listening on http://{}\n", listener.local_addr().map_err(|error| failed(&error))?));
+        let shutdown = async move {
+            tokio::select! {
+                _ = interrupted.recv() => {}
+                _ = terminated.recv() => {}
+            }
+        };
+        server.run(listener, shutdown).await.map_err(|error| failure(&error))
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// All policy files, or the problems of all of them.
+fn policies(files: &[PathBuf]) -> Result<Vec<Document>, Failure> {
+    let mut documents: Vec<Document> = Vec::new();
+    let mut problems = String::new();
+    for file in files {
+        match check::read(file)? {
+            Ok(document) if documents.iter().any(|earlier| earlier.name() == document.name()) => {
+                let _ = write!(problems, "\n{}: name {:?} is given twice", file.display(), document.name());
+            }
+            Ok(document) => documents.push(document),
+            Err(invalid) => {
+                for problem in invalid.problems {
+                    let _ = write!(problems, "\n{}: {problem}", file.display());
+                }
+            }
+        }
+    }
+    if problems.is_empty() {
+        Ok(documents)
+    } else {
+        Err(Failure::Usage(format!("the policies are not valid:{problems}")))
+    }
+}
+
+fn token(file: &Path) -> Result<String, Failure> {
+    let refused = |why: String| Failure::Usage(format!("--token-file {}: {why}", file.display()));
+    let text = std::fs::read_to_string(file).map_err(|error| refused(error.to_string()))?;
+    let token = text.trim();
+    let sendable = token.bytes().all(|byte| byte.is_ascii_graphic());
+    if token.len() < SHORTEST_TOKEN || !sendable {
+        return Err(refused(format!(
+            "must hold one token of at least {SHORTEST_TOKEN} visible ASCII characters"
+        )));
+    }
+    Ok(token.to_owned())
+}
+
+fn log() {
+    let filter = EnvFilter::try_from_env("ANTUMBRA_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    // A second call in one process keeps the first one's settings.
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal() && !plain)
+        .try_init();
+}
+
+fn failure(error: &Error) -> Failure {
+    match error {
+        Error::Policy { .. } | Error::Open(_) => Failure::Usage(error.to_string()),
+        Error::Store(_) | Error::Io(_) | Error::Writer => Failure::Runtime(error.to_string()),
+    }
+}
+
+fn failed(error: &std::io::Error) -> Failure {
+    Failure::Runtime(error.to_string())
+}
+
+/// Guessing a token must not be worth a try.
+const SHORTEST_TOKEN: usize = 16;

@@ -1,0 +1,80 @@
+//! Arguments that are more than text: shares and weights.
+
+use std::str::FromStr;
+
+use antumbra_policy::document::is_name;
+
+/// A share of the requests, 0 to 100.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Percent(pub(super) f64);
+
+impl FromStr for Percent {
+    type Err = BadValue;
+
+    fn from_str(text: &str) -> Result<Self, BadValue> {
+        let number = text.strip_suffix('%').unwrap_or(text).trim_end();
+        match number.parse::<f64>() {
+            Ok(percent) if (0.0..=100.0).contains(&percent) => Ok(Self(percent)),
+            _ => Err(BadValue::Percent),
+        }
+    }
+}
+
+/// A variant and its weight.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Weight {
+    pub(super) variant: String,
+    pub(super) weight: u64,
+}
+
+impl FromStr for Weight {
+    type Err = BadValue;
+
+    fn from_str(text: &str) -> Result<Self, BadValue> {
+        let (variant, weight) = text.split_once('=').ok_or(BadValue::Weight)?;
+        let weight = weight.parse().map_err(|_| BadValue::Weight)?;
+        if !is_name(variant) {
+            return Err(BadValue::Weight);
+        }
+        Ok(Self { variant: variant.to_owned(), weight })
+    }
+}
+
+/// Why a value is refused; the argument and the value are named by the parser of the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum BadValue {
+    #[error("must be a number within 0..=100, as 5% or 0.5")]
+    Percent,
+    #[error("must be a variant and a whole number, as canary=10")]
+    Weight,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares() {
+        for (text, expected) in [
+            ("5%", Some(5.0)),
+            ("5", Some(5.0)),
+            ("0.5%", Some(0.5)),
+            ("100 %", Some(100.0)),
+            ("-1", None),
+            ("101%", None),
+            ("NaN", None),
+            ("%", None),
+        ] {
+            assert_eq!(text.parse::<Percent>().ok().map(|p| p.0), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn weights() {
+        let canary = Weight { variant: "canary".to_owned(), weight: 10 };
+        assert_eq!("canary=10".parse(), Ok(canary));
+        for bad in ["canary", "canary=", "=3", "canary=-1", "canary=1.5", "a b=1"] {
+            assert_eq!(bad.parse::<Weight>(), Err(BadValue::Weight), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! The comparator's own part of a policy: `compare` (what may differ) and `gates` (what a verdict needs).
+
+use std::ops::RangeInclusive;
+
+use antumbra_engine::{Gates, Pattern, Rules};
+use antumbra_policy::document::{Field, Map};
+
+/// Reads `compare: {ignore: [pattern…], unordered: [pattern…]}`.
+pub(crate) fn rules(field: &Field<'_>) -> Option<Rules> {
+    let map = field.map(&["ignore", "unordered"])?;
+    let ignore = patterns(map.get("ignore"));
+    let unordered = patterns(map.get("unordered"));
+    Some(Rules::new(ignore?, unordered?))
+}
+
+/// Reads `gates: {rollBackAlpha, promoteAlpha, margin, endpointMargin}`: error probabilities, and margins in percent
+/// of the exchanges.
+pub(crate) fn gates(field: &Field<'_>) -> Option<Gates> {
+    let map = field.map(&["rollBackAlpha", "promoteAlpha", "margin", "endpointMargin"])?;
+    let usual = Gates::default();
+    let roll_back_alpha = number(&map, "rollBackAlpha", ALPHA, 1.0, usual.roll_back_alpha);
+    let promote_alpha = number(&map, "promoteAlpha", ALPHA, 1.0, usual.promote_alpha);
+    let margin = number(&map, "margin", MARGIN_PERCENT, 100.0, usual.margin);
+    let endpoint_margin = number(&map, "endpointMargin", MARGIN_PERCENT, 100.0, usual.endpoint_margin);
+    Some(Gates {
+        roll_back_alpha: roll_back_alpha?,
+        promote_alpha: promote_alpha?,
+        margin: margin?,
+        endpoint_margin: endpoint_margin?,
+    })
+}
+
+fn patterns(field: Option<&Field<'_>>) -> Option<Vec<Pattern>> {
+    let Some(field) = field else { return Some(Vec::new()) };
+    let read: Vec<Option<Pattern>> = field.list(0..=MOST_PATTERNS)?.iter().map(pattern).collect();
+    read.into_iter().collect()
+}
+
+fn pattern(field: &Field<'_>) -> Option<Pattern> {
+    let text = field.text()?;
+    Pattern::parse(text).map_err(|bad| field.problem(bad)).ok()
+}
+
+/// The number under `name` divided by `unit`, or the usual one.
+fn number(map: &Map<'_>, name: &str, bounds: RangeInclusive<f64>, unit: f64, usual: f64) -> Option<f64> {
+    match map.get(name) {
+        Some(field) => field.number(bounds).map(|value| value / unit),
+        None => Some(usual),
+    }
+}
+
+/// An error probability: below a millionth no evidence suffices, above a half none is needed.
+const ALPHA: RangeInclusive<f64> = 0.000_001..=0.5;
+/// A margin below 0.001 % would need millions of exchanges.
+const MARGIN_PERCENT: RangeInclusive<f64> = 0.001..=50.0;
+const MOST_PATTERNS: usize = 1_000;

@@ -1,0 +1,259 @@
+//! What the comparator makes of a policy document, and the generations that are in force.
+//!
+//! Reading is the filter's own reading plus [`comparison`](crate::comparison), into one list of problems. Whether a
+//! change ends a session of evidence is decided here: it does if what is compared with what, or how, became different.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use antumbra_engine::{Gates, Rules};
+use antumbra_policy::Policy;
+use antumbra_policy::document::{Field, Invalid, Problems, Tree};
+use antumbra_policy::edit;
+
+use crate::comparison;
+
+/// A document that was found right.
+pub struct Document {
+    tree: Tree,
+    policy: Policy,
+    rules: Rules,
+    gates: Gates,
+}
+
+impl Document {
+    /// Validates a document; its `generation`, which is the store's to give, is dropped.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn from_tree(mut tree: Tree) -> Result<Self, Invalid> {
+        if let Tree::Map(entries) = &mut tree {
+            entries.retain(|(name, _)| name != "generation");
+        }
+        let own = own_part(&tree);
+        let problems = Problems::default();
+        let policy = Policy::read(&problems.root(&tree));
+        let (rules, gates) = read_own(&problems.root(&own));
+        let (policy, rules, gates) = problems.finish(zip3(policy, rules, gates))?;
+        Ok(Self { tree, policy, rules, gates })
+    }
+
+    /// Reads and validates YAML, of which JSON is a part.
+    ///
+    /// # Errors
+    /// A syntax error, or everything that is wrong with the document.
+    pub fn from_yaml(text: &[u8]) -> Result<Self, Invalid> {
+        Self::from_tree(tree_from_yaml(text)?)
+    }
+
+    /// The policy's name.
+    pub fn name(&self) -> &str {
+        self.policy.name()
+    }
+
+    pub(crate) fn tree(&self) -> &Tree {
+        &self.tree
+    }
+
+    pub(crate) fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    pub(crate) fn gates(&self) -> &Gates {
+        &self.gates
+    }
+
+    /// The document as stored: JSON in the document's order.
+    pub(crate) fn text(&self) -> String {
+        serde_json::to_string(&self.tree).unwrap_or_default()
+    }
+
+    /// Whether evidence gathered under the one also speaks about the other: same candidates, same controls, same
+    /// rules of comparison. Shares, weights and gates do not matter.
+    pub(crate) fn shares_evidence_with(&self, other: &Self) -> bool {
+        comparands(&self.tree) == comparands(&other.tree)
+            && self.tree.get("compare") == other.tree.get("compare")
+    }
+}
+
+/// Reads YAML into a tree.
+pub(crate) fn tree_from_yaml(text: &[u8]) -> Result<Tree, Invalid> {
+    let text = std::str::from_utf8(text)
+        .map_err(|error| Invalid::single("document", format!("is not UTF-8: {error}")))?;
+    serde_saphyr::from_str(text).map_err(|error| Invalid::single("document", format!("is not YAML: {error}")))
+}
+
+/// One generation of a policy.
+pub(crate) struct Version {
+    /// Counted from 1.
+    pub(crate) generation: u64,
+    /// When it was stored, in milliseconds since 1970.
+    pub(crate) at_ms: u64,
+    /// What it says.
+    pub(crate) document: Document,
+    /// What a filter is given, as JSON.
+    pub(crate) filter_part: String,
+}
+
+impl Version {
+    /// A document that became a generation.
+    pub(crate) fn new(document: Document, generation: u64, at_ms: u64) -> Self {
+        let part = edit::filter_part(document.tree(), generation);
+        let filter_part = serde_json::to_string(&part).unwrap_or_default();
+        Self { generation, at_ms, document, filter_part }
+    }
+
+    /// The entity tag.
+    pub(crate) fn etag(&self) -> String {
+        format!("\"{}\"", self.generation)
+    }
+}
+
+/// The generations in force, by policy name. Written by the writer's thread alone.
+#[derive(Default)]
+pub(crate) struct Policies(RwLock<BTreeMap<String, Arc<Version>>>);
+
+impl Policies {
+    /// The generation in force of a policy.
+    pub(crate) fn get(&self, name: &str) -> Option<Arc<Version>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+
+    /// All, by name.
+    pub(crate) fn all(&self) -> Vec<(String, Arc<Version>)> {
+        let map = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        map.iter().map(|(name, version)| (name.clone(), Arc::clone(version))).collect()
+    }
+
+    /// Puts a generation in force.
+    pub(crate) fn put(&self, version: Arc<Version>) {
+        let name = version.document.name().to_owned();
+        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(name, version);
+    }
+}
+
+/// The comparator's fields alone, so that the paths of their problems are those of the whole document.
+fn own_part(tree: &Tree) -> Tree {
+    let own =
+        ["compare", "gates"].iter().filter_map(|name| Some(((*name).to_owned(), tree.get(name)?.clone())));
+    Tree::Map(own.collect())
+}
+
+fn read_own(root: &Field<'_>) -> (Option<Rules>, Option<Gates>) {
+    let Some(map) = root.map(&["compare", "gates"]) else { return (None, None) };
+    let rules = map.get("compare").map_or_else(|| Some(Rules::default()), comparison::rules);
+    let gates = map.get("gates").map_or_else(|| Some(Gates::default()), comparison::gates);
+    (rules, gates)
+}
+
+fn zip3<A, B, C>(a: Option<A>, b: Option<B>, c: Option<C>) -> Option<(A, B, C)> {
+    Some((a?, b?, c?))
+}
+
+/// Which destinations answer as candidate and as control anywhere in the document.
+fn comparands(tree: &Tree) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for mirror in items(tree.get("rules")).iter().flat_map(|rule| items(rule.get("mirror"))) {
+        found.extend(destination(tree, "candidate", mirror.get("to")));
+        found.extend(destination(
+            tree,
+            "control",
+            mirror.get("control").and_then(|control| control.get("to")),
+        ));
+    }
+    found
+}
+
+fn destination(tree: &Tree, leg: &str, to: Option<&Tree>) -> Option<String> {
+    let Some(Tree::Text(name)) = to else { return None };
+    let variant = tree.get("variants").and_then(|variants| variants.get(name));
+    let cluster = match variant.and_then(|variant| variant.get("cluster")) {
+        Some(Tree::Text(cluster)) => cluster,
+        _ => name,
+    };
+    let mut text = String::new();
+    let _ = write!(text, "{leg} {name} {cluster}");
+    Some(text)
+}
+
+fn items(tree: Option<&Tree>) -> &[Tree] {
+    match tree {
+        Some(Tree::List(items)) => items,
+        _ => &[],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHOP: &str = "
+version: 1
+name: shop
+variants: {stable: {cluster: stable}, canary: {cluster: canary}, control: {cluster: control}}
+default: stable
+rules:
+  - name: shadow
+    mirror: [{to: canary, percent: 5, control: {to: control, percent: 100}}]
+compare: {ignore: [header:x-request-trace], unordered: [/tags]}
+gates: {margin: 0.25}
+";
+
+    fn document(text: &str) -> Document {
+        Document::from_yaml(text.as_bytes()).unwrap_or_else(|invalid| panic!("{invalid}"))
+    }
+
+    #[test]
+    fn the_whole_document_is_read() {
+        let shop = document(SHOP);
+        assert_eq!(shop.name(), "shop");
+        assert!((shop.gates().margin - 0.0025).abs() < 1e-12);
+        let with_generation = document(&format!("{SHOP}generation: 9\n"));
+        assert_eq!(with_generation.text(), shop.text());
+        assert!(
+            shop.text().starts_with(r#"{"version":1,"name":"shop","variants":{"stable""#),
+            "{}",
+            shop.text()
+        );
+    }
+
+    #[test]
+    fn problems_of_both_parts_come_at_once() {
+        let bad = SHOP
+            .replace("percent: 5", "percent: 101")
+            .replace("unordered: [/tags]", "unorderd: [/tags], ignore: 3")
+            .replace("margin: 0.25", "margin: 70, promoteAlpha: often");
+        let bad = bad.replace("ignore: [header:x-request-trace], ", "");
+        let invalid = Document::from_yaml(bad.as_bytes()).err().unwrap();
+        let text = invalid.to_string();
+        for expected in [
+            "rules[0].mirror[0].percent is 101",
+            "compare.unorderd is not a known field; did you mean \"unordered\"?",
+            "compare.ignore is 3, must be a list",
+            "gates.margin is 70, must be within 0.001..=50",
+            "gates.promoteAlpha is \"often\", must be a number",
+        ] {
+            assert!(text.contains(expected), "{expected} is not in\n{text}");
+        }
+    }
+
+    #[test]
+    fn only_what_is_compared_and_how_ends_the_evidence() {
+        let shop = document(SHOP);
+        for (from, to, shared) in [
+            ("percent: 5,", "percent: 50,", true),
+            ("percent: 100", "percent: 10", true),
+            ("margin: 0.25", "margin: 0.5", true),
+            ("cluster: stable", "cluster: other", true),
+            ("cluster: canary", "cluster: canary-2", false),
+            ("cluster: control", "cluster: control-2", false),
+            ("[/tags]", "[/labels]", false),
+            (", control: {to: control, percent: 100}", "", false),
+        ] {
+            let changed = SHOP.replace(from, to);
+            assert_ne!(changed, SHOP, "{from}");
+            assert_eq!(document(&changed).shares_evidence_with(&shop), shared, "{from} → {to}");
+        }
+    }
+}

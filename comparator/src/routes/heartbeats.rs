@@ -1,0 +1,45 @@
+//! `POST /v1/heartbeats`: a filter says what it runs and gets the policy if that is another one.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::http::header::ETAG;
+use axum::response::{IntoResponse, Response};
+
+use super::{App, json_text};
+use crate::body;
+use crate::decode::{self, Format};
+use crate::problem::Problem;
+
+/// 200 with the filter's part of the policy, or 204 if it runs that already.
+pub(super) async fn receive(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
+    let (parts, body) = request.into_parts();
+    let media_type = body::media_type(&parts.headers);
+    let format = Format::of(&media_type)
+        .ok_or_else(|| body::unsupported(&media_type, "application/cbor or application/json"))?;
+    let bytes = body::read(body, LIMIT).await?;
+    let heartbeat = decode::heartbeat(format, &bytes).map_err(|error| Problem::from(&error))?;
+    let reasons = heartbeat.accounts.not_mirrored.len() + heartbeat.accounts.undelivered.len();
+    if reasons > MOST_REASONS {
+        let detail = format!("the accounts have {reasons} reasons, must have 0..={MOST_REASONS}");
+        return Err(Problem::new(StatusCode::BAD_REQUEST, "undecodable", detail));
+    }
+    let version =
+        app.policies.get(&heartbeat.release).ok_or_else(|| Problem::unknown_release(&heartbeat.release))?;
+    let same = heartbeat.generation == Some(version.generation);
+    app.registry.note(heartbeat, Instant::now());
+    if same {
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
+    let mut response = json_text(StatusCode::OK, version.filter_part.clone());
+    if let Ok(etag) = version.etag().parse() {
+        response.headers_mut().insert(ETAG, etag);
+    }
+    Ok(response)
+}
+
+const LIMIT: usize = 64 * 1024;
+/// Reasons are names in the filter's code; a few dozen at most.
+const MOST_REASONS: usize = 128;

@@ -1,0 +1,78 @@
+//! `/v1/releases/{name}`: what the evidence says, and a new beginning for a new build of the candidate.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, Query, Request, State};
+use axum::http::header::{ACCEPT, CONTENT_TYPE};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+
+use super::{App, Peer, author, json, reason};
+use crate::problem::Problem;
+use crate::writer::Job;
+
+/// How to write a report.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Options {
+    format: String,
+}
+
+/// A session that just began.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Begun {
+    /// The policy's name.
+    pub(crate) release: String,
+    /// Its number.
+    pub(crate) session: u64,
+}
+
+/// `GET /v1/releases/{name}/report`: JSON, or text if that is asked for.
+pub(super) async fn report(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+    Query(options): Query<Options>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let text = match options.format.as_str() {
+        "" => prefers_text(&headers),
+        "text" => true,
+        "json" => false,
+        other => {
+            let detail = format!("format is {other:?}, must be text or json");
+            return Err(Problem::new(StatusCode::BAD_REQUEST, "query", detail));
+        }
+    };
+    let report = app.judge(&name).await?.report;
+    if !text {
+        return Ok(json(StatusCode::OK, &report));
+    }
+    let mut response = report.to_text(false).into_response();
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
+    Ok(response)
+}
+
+/// `DELETE /v1/releases/{name}/evidence`: begins a new session.
+pub(super) async fn reset(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let who = author(request.headers(), request.extensions().get::<Peer>());
+    let reason = reason(request.headers());
+    let release = name.clone();
+    let session = app.writer.ask(|reply| Job::Reset(release, who, reason, reply)).await??;
+    app.registry.begin_session(&name);
+    Ok(json(StatusCode::OK, &Begun { release: name, session: session.number }))
+}
+
+/// Whether plain text stands in `Accept` before JSON; `*/*` means JSON.
+fn prefers_text(headers: &HeaderMap) -> bool {
+    let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let mut types = accept.split(',').map(|range| range.split(';').next().unwrap_or_default().trim());
+    types.find(|range| matches!(*range, "text/plain" | "application/json")) == Some("text/plain")
+}

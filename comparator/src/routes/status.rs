@@ -1,0 +1,98 @@
+//! How things stand: for people, for Prometheus, and for whoever restarts the process.
+
+use std::sync::Arc;
+
+use antumbra_engine::Verdict;
+use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+
+use super::{App, json};
+use crate::accounts::Accounts;
+use crate::metrics::Release;
+use crate::problem::Problem;
+use crate::registry::Filter;
+use crate::writer::Job;
+
+/// How everything stands.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Status {
+    /// By name.
+    pub(crate) releases: Vec<ReleaseStatus>,
+    /// What became of every observation.
+    pub(crate) accounts: Accounts,
+}
+
+/// How a release stands.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ReleaseStatus {
+    /// The policy's name.
+    pub(crate) name: String,
+    /// The generation in force.
+    pub(crate) generation: u64,
+    /// Whether there are filters and all that are alive run it.
+    pub(crate) converged: bool,
+    /// Filter instances that spoke within the last minute.
+    pub(crate) filters: Vec<Filter>,
+    /// The number of the session of evidence; none while the store fails.
+    pub(crate) session: Option<u64>,
+    /// Exchanges in it.
+    pub(crate) exchanges: Option<u64>,
+    /// What they say.
+    pub(crate) verdict: Option<Verdict>,
+}
+
+/// `GET /v1/status`.
+pub(super) async fn show(State(app): State<Arc<App>>) -> Response {
+    let mut releases = Vec::new();
+    for (name, version) in app.policies.all() {
+        let filters = app.filters(&name);
+        let judged = app.judge(&name).await.ok();
+        releases.push(ReleaseStatus {
+            converged: !filters.is_empty() && running(&filters, version.generation) == filters.len(),
+            generation: version.generation,
+            session: judged.as_ref().map(|judged| judged.session.number),
+            exchanges: judged.as_ref().map(|judged| judged.report.exchanges),
+            verdict: judged.map(|judged| judged.report.verdict),
+            filters,
+            name,
+        });
+    }
+    json(StatusCode::OK, &Status { releases, accounts: app.ledger.now() })
+}
+
+/// `GET /metrics`.
+pub(super) async fn metrics(State(app): State<Arc<App>>) -> Response {
+    let mut releases = Vec::new();
+    for (name, version) in app.policies.all() {
+        let filters = app.filters(&name);
+        let judged = app.judge(&name).await.ok();
+        releases.push(Release {
+            generation: version.generation,
+            converged: running(&filters, version.generation),
+            filters: filters.len(),
+            judged: judged.map(|judged| (judged.report.exchanges, judged.report.verdict)),
+            name,
+        });
+    }
+    let mut response = app.metrics.render(&app.ledger.now(), &releases).into_response();
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(OPEN_METRICS));
+    response
+}
+
+/// `GET /readyz`: whether observations can be stored.
+pub(super) async fn ready(State(app): State<Arc<App>>) -> Result<&'static str, Problem> {
+    let probed = app.writer.ask(Job::Probe).await?;
+    probed.map_err(|error| Problem::unavailable(error.to_string()))?;
+    Ok("ready\n")
+}
+
+fn running(filters: &[Filter], generation: u64) -> usize {
+    filters.iter().filter(|filter| filter.generation == Some(generation)).count()
+}
+
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";

@@ -1,0 +1,387 @@
+//! The one door to SQLite: what survives a kill.
+//!
+//! One file, WAL, `synchronous=FULL`: what a transaction wrote is on the disk when it returns. A lock file beside the
+//! database keeps a second comparator away, whose evidence in memory would overwrite ours.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use antumbra_engine::Row;
+use antumbra_observation::Instance;
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+
+use crate::accounts::Accounts;
+use crate::audit::{Draft, Entry};
+use crate::clock;
+
+/// Why the store cannot do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another comparator has it.
+    #[error("{0} is in use by another comparator")]
+    InUse(PathBuf),
+    /// A later version of the comparator wrote it.
+    #[error(
+        "{path} has schema version {found}, must be within 0..={SCHEMA}: it was written by a later version"
+    )]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// What it says.
+        found: i64,
+    },
+    /// The file cannot be opened.
+    #[error("{path}: {source}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The system's words.
+        source: std::io::Error,
+    },
+    /// The database failed.
+    #[error("the database failed: {0}")]
+    Database(#[from] rusqlite::Error),
+    /// What is stored cannot be read back.
+    #[error("the stored {what} cannot be read: {message}")]
+    Damaged {
+        /// Which part.
+        what: String,
+        /// The reader's words.
+        message: String,
+    },
+}
+
+/// The open store.
+pub(crate) struct Store {
+    connection: Connection,
+    /// Held as long as the store is open.
+    _lock: File,
+}
+
+/// A generation as stored.
+pub(crate) struct StoredPolicy {
+    /// The generation in force.
+    pub(crate) generation: u64,
+    /// Milliseconds since 1970.
+    pub(crate) at_ms: u64,
+    /// JSON in the document's order.
+    pub(crate) text: String,
+}
+
+/// The current session of evidence of a release.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Session {
+    /// Counted from 1.
+    pub(crate) number: u64,
+    /// The generation that began it: observations decided under an earlier one are not part of it.
+    pub(crate) since: u64,
+}
+
+impl Store {
+    /// Opens or creates the file.
+    pub(crate) fn open(path: &Path) -> Result<Self, StoreError> {
+        let lock = lock(path)?;
+        let connection = Connection::open(path)?;
+        connection.busy_timeout(BUSY)?;
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        if !(0..=SCHEMA).contains(&found) {
+            return Err(StoreError::Newer { path: path.to_owned(), found });
+        }
+        if found == 0 {
+            connection.execute_batch(TABLES)?;
+        }
+        connection.set_prepared_statement_cache_capacity(32);
+        Ok(Self { connection, _lock: lock })
+    }
+
+    /// Does `work` in one transaction: all of it is durable when this returns `Ok`, none of it otherwise.
+    pub(crate) fn transaction<T>(
+        &mut self,
+        work: impl FnOnce(&Writing<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let writing = Writing(transaction);
+        let result = work(&writing)?;
+        writing.0.commit()?;
+        Ok(result)
+    }
+
+    /// Whether the store can be written now.
+    pub(crate) fn probe(&mut self) -> Result<(), StoreError> {
+        self.transaction(|_| Ok(()))
+    }
+
+    /// The generation in force of every policy.
+    pub(crate) fn policies(&self) -> Result<Vec<StoredPolicy>, StoreError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT generation, at, document FROM policies AS p
+             WHERE generation = (SELECT max(generation) FROM policies WHERE name = p.name) ORDER BY name",
+        )?;
+        let rows = statement.query_map([], |row| {
+            Ok(StoredPolicy { generation: row.get(0)?, at_ms: row.get(1)?, text: row.get(2)? })
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// The current session of a release; none before its first policy.
+    pub(crate) fn session(&self, release: &str) -> Result<Option<Session>, StoreError> {
+        session(&self.connection, release)
+    }
+
+    /// The evidence of a session.
+    pub(crate) fn evidence(&self, release: &str, session: u64) -> Result<Vec<Row>, StoreError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT key, bytes FROM evidence WHERE release = ?1 AND session = ?2 ORDER BY key",
+        )?;
+        let rows = statement
+            .query_map(params![release, session], |row| Ok(Row { key: row.get(0)?, bytes: row.get(1)? }))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// The accounts; nothing is in flight in them.
+    pub(crate) fn accounts(&self) -> Result<Accounts, StoreError> {
+        let text: Option<String> = self
+            .connection
+            .query_row("SELECT text FROM accounts WHERE id = 1", [], |row| row.get(0))
+            .optional()?;
+        let Some(text) = text else { return Ok(Accounts::default()) };
+        serde_json::from_str(&text)
+            .map_err(|error| StoreError::Damaged { what: "accounts".to_owned(), message: error.to_string() })
+    }
+
+    /// The audit of a release, oldest first.
+    pub(crate) fn audit(&self, release: &str) -> Result<Vec<Entry>, StoreError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT seq, release, generation, at, who, action, reason, diff, prev_hash, hash
+             FROM audit WHERE release = ?1 ORDER BY seq",
+        )?;
+        let rows = statement.query_map([release], entry)?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+}
+
+/// An open transaction.
+pub(crate) struct Writing<'c>(Transaction<'c>);
+
+impl Writing<'_> {
+    /// Notes a batch as acknowledged. False if it was before, or is so old that it can only be a repeat.
+    pub(crate) fn note_batch(&self, instance: Instance, sequence: u64) -> Result<bool, StoreError> {
+        let instance = instance.to_string();
+        let highest: Option<u64> = self
+            .0
+            .prepare_cached("SELECT max(sequence) FROM batches WHERE instance = ?1")?
+            .query_row([&instance], |row| row.get(0))?;
+        let oldest_kept = highest.unwrap_or(0).saturating_sub(BATCHES_KEPT);
+        if highest.is_some() && sequence <= oldest_kept {
+            return Ok(false);
+        }
+        let inserted = self
+            .0
+            .prepare_cached("INSERT OR IGNORE INTO batches (instance, sequence, at) VALUES (?1, ?2, ?3)")?
+            .execute(params![instance, sequence, clock::now_ms()])?;
+        if sequence.is_multiple_of(PRUNE_EVERY) {
+            self.prune(&instance, oldest_kept)?;
+        }
+        Ok(inserted == 1)
+    }
+
+    fn prune(&self, instance: &str, oldest_kept: u64) -> Result<(), StoreError> {
+        self.0
+            .prepare_cached("DELETE FROM batches WHERE instance = ?1 AND sequence <= ?2")?
+            .execute(params![instance, oldest_kept])?;
+        let forgotten = clock::now_ms().saturating_sub(INSTANCE_FORGOTTEN_MS);
+        self.0.prepare_cached("DELETE FROM batches WHERE at < ?1")?.execute([forgotten])?;
+        Ok(())
+    }
+
+    /// Writes one row of evidence.
+    pub(crate) fn put_evidence(&self, release: &str, session: u64, row: &Row) -> Result<(), StoreError> {
+        self.0
+            .prepare_cached(
+                "INSERT INTO evidence (release, session, key, bytes) VALUES (?1, ?2, ?3, ?4)
+                 ON CONFLICT (release, session, key) DO UPDATE SET bytes = excluded.bytes",
+            )?
+            .execute(params![release, session, row.key, row.bytes])?;
+        Ok(())
+    }
+
+    /// Writes the accounts.
+    pub(crate) fn put_accounts(&self, accounts: &Accounts) -> Result<(), StoreError> {
+        let text = serde_json::to_string(accounts).unwrap_or_default();
+        self.0
+            .prepare_cached(
+                "INSERT INTO accounts (id, text) VALUES (1, ?1) ON CONFLICT (id) DO UPDATE SET text = excluded.text",
+            )?
+            .execute([text])?;
+        Ok(())
+    }
+
+    /// Writes a generation.
+    pub(crate) fn put_policy(&self, name: &str, policy: &StoredPolicy) -> Result<(), StoreError> {
+        self.0
+            .prepare_cached("INSERT INTO policies (name, generation, at, document) VALUES (?1, ?2, ?3, ?4)")?
+            .execute(params![name, policy.generation, policy.at_ms, policy.text])?;
+        Ok(())
+    }
+
+    /// Begins the next session of a release. The evidence of the one before is kept, older evidence is not.
+    pub(crate) fn begin_session(&self, release: &str, since: u64) -> Result<Session, StoreError> {
+        let number = session(&self.0, release)?.map_or(1, |session| session.number + 1);
+        self.0
+            .prepare_cached("INSERT INTO sessions (release, session, since, at) VALUES (?1, ?2, ?3, ?4)")?
+            .execute(params![release, number, since, clock::now_ms()])?;
+        self.0
+            .prepare_cached("DELETE FROM evidence WHERE release = ?1 AND session < ?2")?
+            .execute(params![release, number.saturating_sub(1)])?;
+        Ok(Session { number, since })
+    }
+
+    /// Appends to the audit of a release.
+    pub(crate) fn append_audit(&self, draft: Draft) -> Result<(), StoreError> {
+        let last: Option<(u64, String)> = self
+            .0
+            .prepare_cached("SELECT seq, hash FROM audit WHERE release = ?1 ORDER BY seq DESC LIMIT 1")?
+            .query_row([&draft.release], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?;
+        let (seq, prev_hash) = last.unwrap_or_default();
+        let e = draft.chained(seq + 1, prev_hash);
+        self.0
+            .prepare_cached(
+                "INSERT INTO audit (seq, release, generation, at, who, action, reason, diff, prev_hash, hash)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+            )?
+            .execute(params![
+                e.seq,
+                e.release,
+                e.generation,
+                e.at_ms,
+                e.who,
+                e.action,
+                e.reason,
+                serde_json::to_string(&e.diff).unwrap_or_default(),
+                e.prev_hash,
+                e.hash,
+            ])?;
+        Ok(())
+    }
+}
+
+fn session(connection: &Connection, release: &str) -> Result<Option<Session>, StoreError> {
+    let found = connection
+        .prepare_cached(
+            "SELECT session, since FROM sessions WHERE release = ?1 ORDER BY session DESC LIMIT 1",
+        )?
+        .query_row([release], |row| Ok(Session { number: row.get(0)?, since: row.get(1)? }))
+        .optional()?;
+    Ok(found)
+}
+
+fn entry(row: &rusqlite::Row<'_>) -> rusqlite::Result<Entry> {
+    let at_ms = row.get(3)?;
+    let diff: String = row.get(7)?;
+    Ok(Entry {
+        seq: row.get(0)?,
+        release: row.get(1)?,
+        generation: row.get(2)?,
+        at_ms,
+        at: clock::rfc3339(at_ms),
+        who: row.get(4)?,
+        action: row.get(5)?,
+        reason: row.get(6)?,
+        // A damaged list of differences reads as none, and then the hash does not match.
+        diff: serde_json::from_str(&diff).unwrap_or_default(),
+        prev_hash: row.get(8)?,
+        hash: row.get(9)?,
+    })
+}
+
+fn lock(path: &Path) -> Result<File, StoreError> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let path = PathBuf::from(name);
+    let failed = |source| StoreError::File { path: path.clone(), source };
+    let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StoreError::InUse(path)),
+        Err(TryLockError::Error(source)) => Err(failed(source)),
+    }
+}
+
+/// How long a write waits for somebody who reads or copies the file.
+const BUSY: Duration = Duration::from_secs(2);
+/// Batches of one instance that are remembered; one repeats at most its last few.
+const BATCHES_KEPT: u64 = 1_024;
+const PRUNE_EVERY: u64 = 256;
+/// An instance that was silent for a day repeats nothing.
+const INSTANCE_FORGOTTEN_MS: u64 = 86_400_000;
+const SCHEMA: i64 = 1;
+const TABLES: &str = "
+BEGIN;
+CREATE TABLE policies (name TEXT NOT NULL, generation INTEGER NOT NULL, at INTEGER NOT NULL, document TEXT NOT NULL,
+    PRIMARY KEY (name, generation)) STRICT;
+CREATE TABLE sessions (release TEXT NOT NULL, session INTEGER NOT NULL, since INTEGER NOT NULL, at INTEGER NOT NULL,
+    PRIMARY KEY (release, session)) STRICT;
+CREATE TABLE audit (seq INTEGER NOT NULL, release TEXT NOT NULL, generation INTEGER NOT NULL, at INTEGER NOT NULL,
+    who TEXT NOT NULL, action TEXT NOT NULL, reason TEXT NOT NULL, diff TEXT NOT NULL, prev_hash TEXT NOT NULL,
+    hash TEXT NOT NULL, PRIMARY KEY (release, seq)) STRICT;
+CREATE TABLE evidence (release TEXT NOT NULL, session INTEGER NOT NULL, key TEXT NOT NULL, bytes BLOB NOT NULL,
+    PRIMARY KEY (release, session, key)) STRICT;
+CREATE TABLE batches (instance TEXT NOT NULL, sequence INTEGER NOT NULL, at INTEGER NOT NULL,
+    PRIMARY KEY (instance, sequence)) STRICT, WITHOUT ROWID;
+CREATE INDEX batches_at ON batches (at);
+CREATE TABLE accounts (id INTEGER PRIMARY KEY CHECK (id = 1), text TEXT NOT NULL) STRICT;
+PRAGMA user_version = 1;
+COMMIT;
+";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_comparator_at_a_time_and_no_file_of_the_future() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.db");
+        let store = Store::open(&path).unwrap();
+        assert!(matches!(Store::open(&path), Err(StoreError::InUse(_))));
+        store.connection.pragma_update(None, "user_version", 7).unwrap();
+        drop(store);
+        let error = Store::open(&path).err().unwrap().to_string();
+        assert!(error.contains("has schema version 7, must be within 0..=1"), "{error}");
+    }
+
+    #[test]
+    fn a_batch_is_new_once_and_old_ones_are_forgotten_as_repeats() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = Store::open(&dir.path().join("a.db")).unwrap();
+        let mut note = |instance, sequence| {
+            store.transaction(|writing| writing.note_batch(Instance(instance), sequence)).unwrap()
+        };
+        assert!(note(1, 2));
+        assert!(note(1, 1), "out of order is not a repeat");
+        assert!(!note(1, 2));
+        assert!(note(2, 2), "another instance counts for itself");
+        assert!(note(1, 5_120));
+        assert!(!note(1, 3), "below the window");
+        assert!(note(1, 5_000), "within the window");
+        let kept: u64 =
+            store.connection.query_row("SELECT count(*) FROM batches", [], |row| row.get(0)).unwrap();
+        assert_eq!(kept, 5, "the batch that moves the window is noted before the next one prunes");
+    }
+
+    #[test]
+    fn nothing_of_a_failed_transaction_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = Store::open(&dir.path().join("a.db")).unwrap();
+        let failed = store.transaction(|writing| {
+            writing.begin_session("shop", 1)?;
+            Err::<(), _>(StoreError::Damaged { what: "test".to_owned(), message: String::new() })
+        });
+        assert!(failed.is_err());
+        assert_eq!(store.session("shop").unwrap(), None);
+    }
+}

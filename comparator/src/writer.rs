@@ -1,0 +1,11 @@
+//! The one thread that owns the store and the evidence: every effect in one order, memory and disk alike.
+//!
+//! Group commit without a timer: while one transaction is being synced the next batches queue up, and all that wait are
+//! taken into the next one. A batch is acknowledged after its transaction. If that fails, the evidence is read back
+//! from the store, so that memory never holds what is not stored.
+
+mod handle;
+mod thread;
+
+pub(crate) use handle::{Changed, Handle, Job, Judged, Stopped};
+pub(crate) use thread::Thread;

@@ -1,0 +1,296 @@
+//! The writer's loop.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use antumbra_engine::{Delivery, Evidence};
+use antumbra_observation::Observation;
+use antumbra_policy::document::Tree;
+use tokio::sync::mpsc::UnboundedReceiver;
+
+use super::handle::{Batch, Changed, Job, Judged};
+use crate::accounts::{Ledger, Settled};
+use crate::audit::{self, Draft};
+use crate::change::{Change, ChangeError, amended};
+use crate::clock;
+use crate::policies::{Document, Policies, Version};
+use crate::store::{Session, Store, StoreError, StoredPolicy, Writing};
+
+/// The writer: owns what it changes.
+pub(crate) struct Thread {
+    store: Store,
+    releases: BTreeMap<String, Gathered>,
+    /// False after a failed commit until the evidence was read back.
+    loaded: bool,
+    policies: Arc<Policies>,
+    ledger: Arc<Ledger>,
+    jobs: UnboundedReceiver<Job>,
+    flushing: Arc<AtomicBool>,
+}
+
+/// The evidence of a release in its current session.
+struct Gathered {
+    session: Session,
+    evidence: Evidence,
+}
+
+impl Thread {
+    /// Puts the stored policies in force and reads the evidence.
+    pub(crate) fn new(
+        store: Store,
+        policies: Arc<Policies>,
+        ledger: Arc<Ledger>,
+        jobs: UnboundedReceiver<Job>,
+        flushing: Arc<AtomicBool>,
+    ) -> Result<Self, StoreError> {
+        for stored in store.policies()? {
+            policies.put(Arc::new(version(&stored)?));
+        }
+        let mut thread =
+            Self { store, releases: BTreeMap::new(), loaded: false, policies, ledger, jobs, flushing };
+        thread.load()?;
+        Ok(thread)
+    }
+
+    /// Works until it is told to stop or nobody is left to ask.
+    pub(crate) fn run(mut self) {
+        let mut carried = None;
+        while let Some(job) = carried.take().or_else(|| self.jobs.blocking_recv()) {
+            match job {
+                Job::Batch(first) => carried = self.take_group(first),
+                Job::Change(change, reply) => drop(reply.send(self.change(&change))),
+                Job::Reset(release, who, reason, reply) => {
+                    drop(reply.send(self.reset(&release, who, reason)));
+                }
+                Job::Report(release, delivery, reply) => drop(reply.send(self.report(&release, &delivery))),
+                Job::Audit(release, reply) => drop(reply.send(self.store.audit(&release))),
+                Job::Flush => self.flush(),
+                Job::Probe(reply) => drop(reply.send(self.store.probe())),
+                Job::Stop => break,
+            }
+        }
+        self.flush();
+    }
+
+    /// Takes all batches that wait, up to a bound, through one transaction. Answers a job of another kind that it met.
+    fn take_group(&mut self, first: Batch) -> Option<Job> {
+        let mut observations = first.observations.len();
+        let mut group = vec![first];
+        let mut met = None;
+        while observations < GROUP_OBSERVATIONS && group.len() < GROUP_BATCHES {
+            match self.jobs.try_recv() {
+                Ok(Job::Batch(batch)) => {
+                    observations += batch.observations.len();
+                    group.push(batch);
+                }
+                Ok(other) => {
+                    met = Some(other);
+                    break;
+                }
+                Err(_) => break,
+            }
+        }
+        let outcome = self.commit(&group);
+        self.acknowledge(group, outcome);
+        met
+    }
+
+    fn acknowledge(&mut self, group: Vec<Batch>, outcome: Result<Vec<Settled>, StoreError>) {
+        match outcome {
+            Ok(settled) => {
+                for (batch, settled) in group.into_iter().zip(settled) {
+                    self.ledger.settle(settled);
+                    drop(batch.reserved);
+                    let _ = batch.reply.send(Ok(settled));
+                }
+            }
+            Err(error) => {
+                tracing::error!(%error, "a commit failed; the evidence is read back from the store");
+                self.loaded = false;
+                for batch in group {
+                    let unstored = batch.observations.len() as u64;
+                    self.ledger.settle(Settled { unstored, ..Settled::default() });
+                    let _ = batch.reply.send(Err(error.to_string()));
+                }
+            }
+        }
+    }
+
+    /// What became of each batch, once all of it is durable.
+    fn commit(&mut self, group: &[Batch]) -> Result<Vec<Settled>, StoreError> {
+        self.load()?;
+        let Self { store, releases, policies, ledger, .. } = self;
+        store.transaction(|writing| {
+            let mut settled = Vec::with_capacity(group.len());
+            for batch in group {
+                settled.push(observe(writing, releases, policies, batch)?);
+            }
+            for (release, gathered) in releases.iter_mut() {
+                put_dirty(writing, release, gathered)?;
+            }
+            let all = settled.iter().copied().fold(Settled::default(), Settled::plus);
+            writing.put_accounts(&ledger.after(all))?;
+            Ok(settled)
+        })
+    }
+
+    fn flush(&mut self) {
+        self.flushing.store(false, Ordering::Release);
+        let accounts = self.ledger.after(Settled::default());
+        if let Err(error) = self.store.transaction(|writing| writing.put_accounts(&accounts)) {
+            tracing::error!(%error, "the accounts were not stored");
+        }
+    }
+
+    /// Validates a change and puts it in force once it is durable.
+    pub(crate) fn change(&mut self, change: &Change) -> Result<Changed, ChangeError> {
+        let current = self.policies.get(&change.name);
+        let Some(document) = amended(current.as_deref(), change)? else {
+            let version = current.ok_or_else(|| ChangeError::Unknown(change.name.clone()))?;
+            return Ok(Changed { version, changed: false, new_session: false, diff: Vec::new() });
+        };
+        self.load()?;
+        let new_session =
+            current.as_ref().is_none_or(|current| !current.document.shares_evidence_with(&document));
+        let before = current.as_ref().map_or(&NOTHING, |current| current.document.tree());
+        let diff = audit::diff(before, document.tree());
+        let generation = current.as_ref().map_or(1, |current| current.generation + 1);
+        let version = Arc::new(Version::new(document, generation, clock::now_ms()));
+        let session = self.store_version(&version, change, &diff, new_session)?;
+        if let Some(session) = session {
+            self.releases.insert(change.name.clone(), Gathered { session, evidence: Evidence::new() });
+        }
+        self.policies.put(Arc::clone(&version));
+        Ok(Changed { version, changed: true, new_session, diff })
+    }
+
+    fn store_version(
+        &mut self,
+        version: &Version,
+        change: &Change,
+        diff: &[String],
+        new_session: bool,
+    ) -> Result<Option<Session>, StoreError> {
+        let Version { generation, at_ms, .. } = *version;
+        let stored = StoredPolicy { generation, at_ms, text: version.document.text() };
+        let draft = Draft {
+            release: change.name.clone(),
+            generation,
+            at_ms,
+            who: change.author.clone(),
+            action: change.edit.action().to_owned(),
+            reason: change.reason.clone(),
+            diff: diff.to_vec(),
+        };
+        self.store.transaction(|writing| {
+            writing.put_policy(&change.name, &stored)?;
+            writing.append_audit(draft)?;
+            new_session.then(|| writing.begin_session(&change.name, generation)).transpose()
+        })
+    }
+
+    fn reset(&mut self, release: &str, who: String, reason: String) -> Result<Session, ChangeError> {
+        let current = self.policies.get(release).ok_or_else(|| ChangeError::Unknown(release.to_owned()))?;
+        self.load()?;
+        let since = self.releases.get(release).map_or(0, |gathered| gathered.session.since);
+        let draft = Draft {
+            release: release.to_owned(),
+            generation: current.generation,
+            at_ms: clock::now_ms(),
+            who,
+            action: "reset".to_owned(),
+            reason,
+            diff: Vec::new(),
+        };
+        let session = self.store.transaction(|writing| {
+            writing.append_audit(draft)?;
+            writing.begin_session(release, since)
+        })?;
+        self.releases.insert(release.to_owned(), Gathered { session, evidence: Evidence::new() });
+        Ok(session)
+    }
+
+    fn report(&mut self, release: &str, delivery: &Delivery) -> Result<Judged, ChangeError> {
+        let unknown = || ChangeError::Unknown(release.to_owned());
+        let version = self.policies.get(release).ok_or_else(unknown)?;
+        self.load()?;
+        let gathered = self.releases.get(release).ok_or_else(unknown)?;
+        let report = antumbra_engine::report(release, &gathered.evidence, version.document.gates(), delivery);
+        Ok(Judged { session: gathered.session, report })
+    }
+
+    /// Reads the evidence back from the store unless it is the store's already.
+    fn load(&mut self) -> Result<(), StoreError> {
+        if self.loaded {
+            return Ok(());
+        }
+        let mut releases = BTreeMap::new();
+        for (name, _) in self.policies.all() {
+            let Some(session) = self.store.session(&name)? else { continue };
+            let rows = self.store.evidence(&name, session.number)?;
+            let evidence = Evidence::restore(rows).map_err(|error| StoreError::Damaged {
+                what: format!("evidence of {name:?}"),
+                message: error.to_string(),
+            })?;
+            releases.insert(name, Gathered { session, evidence });
+        }
+        self.releases = releases;
+        self.loaded = true;
+        Ok(())
+    }
+}
+
+fn observe(
+    writing: &Writing<'_>,
+    releases: &mut BTreeMap<String, Gathered>,
+    policies: &Policies,
+    batch: &Batch,
+) -> Result<Settled, StoreError> {
+    let mut settled = Settled::default();
+    if let Some((instance, sequence)) = batch.id
+        && !writing.note_batch(instance, sequence)?
+    {
+        settled.duplicates = batch.observations.len() as u64;
+        return Ok(settled);
+    }
+    for observation in &batch.observations {
+        match (releases.get_mut(&observation.release), policies.get(&observation.release)) {
+            (Some(gathered), Some(version)) if belongs(observation, gathered.session) => {
+                gathered.evidence.observe(observation, version.document.rules());
+                settled.compared += 1;
+            }
+            _ => settled.superseded += 1,
+        }
+    }
+    Ok(settled)
+}
+
+/// A late observation of an earlier candidate would blame the new one. Generation 0 is an inline policy.
+fn belongs(observation: &Observation, session: Session) -> bool {
+    observation.generation == 0 || observation.generation >= session.since
+}
+
+fn put_dirty(writing: &Writing<'_>, release: &str, gathered: &mut Gathered) -> Result<(), StoreError> {
+    for row in gathered.evidence.take_dirty() {
+        writing.put_evidence(release, gathered.session.number, &row)?;
+    }
+    Ok(())
+}
+
+fn version(stored: &StoredPolicy) -> Result<Version, StoreError> {
+    let document =
+        Tree::from_json(stored.text.as_bytes()).and_then(Document::from_tree).map_err(|invalid| {
+            StoreError::Damaged {
+                what: format!("policy of generation {}", stored.generation),
+                message: invalid.to_string(),
+            }
+        })?;
+    Ok(Version::new(document, stored.generation, stored.at_ms))
+}
+
+/// What a policy is before its first generation.
+static NOTHING: Tree = Tree::Map(Vec::new());
+/// Most observations of one transaction, but for the last batch: bounds how long an acknowledgement waits.
+const GROUP_OBSERVATIONS: usize = 4_096;
+const GROUP_BATCHES: usize = 512;

@@ -1,0 +1,114 @@
+//! What was acknowledged is there again: after an orderly end, and after kill -9 of a real process.
+
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use crate::server::{SHOP, World, healthy};
+use antumbra_comparator::Document;
+
+#[tokio::test]
+async fn evidence_accounts_policies_and_batches_outlive_the_process() {
+    let mut world = World::with_shop().await;
+    world.batch(1, &healthy(6)).await;
+    world.batch(1, &healthy(6)).await;
+    world.patch("/v1/policies/shop/mirror", r#"{"percent": 50}"#).await;
+    let before = (world.get("/v1/releases/shop/report").await.json(), world.accounts().await);
+    world.restart(Vec::new()).await;
+    assert_eq!((world.get("/v1/releases/shop/report").await.json(), world.accounts().await), before);
+    assert_eq!(world.get("/v1/policies/shop").await.header("etag"), "\"2\"");
+    assert_eq!(world.batch(1, &healthy(6)).await.json()["duplicates"], 6);
+}
+
+#[tokio::test]
+async fn a_policy_file_makes_a_generation_only_if_it_differs() {
+    let mut world = World::with_shop().await;
+    for (text, generation) in
+        [(SHOP.to_owned(), "\"1\""), (SHOP.replace("percent: 5,", "percent: 6,"), "\"2\"")]
+    {
+        world.restart(vec![Document::from_yaml(text.as_bytes()).unwrap()]).await;
+        assert_eq!(world.get("/v1/policies/shop").await.header("etag"), generation);
+    }
+}
+
+#[tokio::test]
+async fn kill_9_loses_nothing_that_was_acknowledged() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("shop.yaml"), SHOP).unwrap();
+    let mut acknowledged = 0;
+    for round in 0..5 {
+        let (child, address) = Process::start(dir.path());
+        let report = get(address, "/v1/releases/shop/report").await;
+        let stored = report["exchanges"].as_u64().unwrap();
+        assert!(stored >= acknowledged, "round {round}: {stored} of {acknowledged} are left");
+        let accounts = get(address, "/v1/status").await["accounts"].clone();
+        assert_eq!(
+            (&accounts["compared"], &accounts["received"]),
+            (&stored.into(), &stored.into()),
+            "{accounts}"
+        );
+        acknowledged = stored + send_until_killed(child, address, round).await;
+    }
+    assert!(acknowledged > 0, "no batch was acknowledged at all");
+}
+
+/// Sends batches, kills the process in the middle of it, and counts the observations that were acknowledged.
+async fn send_until_killed(mut process: Process, address: SocketAddr, round: u64) -> u64 {
+    let mut sending = Vec::new();
+    for n in 1..=60 {
+        sending.push(tokio::spawn(async move {
+            match crate::server::send_batch(address, round * 100 + n, &healthy(4)).await {
+                Ok(answer) if answer.status == 200 && answer.text.contains("\"compared\":4") => 4,
+                _ => 0,
+            }
+        }));
+        if n == 40 {
+            // At least one acknowledgement, so that there is something to lose.
+            let first = sending.remove(0).await.unwrap();
+            sending.push(tokio::spawn(async move { first }));
+            process.kill();
+        }
+    }
+    let mut acknowledged = 0;
+    for one in sending {
+        acknowledged += one.await.unwrap();
+    }
+    acknowledged
+}
+
+async fn get(address: SocketAddr, path: &str) -> serde_json::Value {
+    crate::server::send(address, http::Method::GET, path, &[], "").await.unwrap().json()
+}
+
+/// A real `antumbra serve`; it ends with the test.
+struct Process(Child);
+
+impl Process {
+    fn start(dir: &Path) -> (Self, SocketAddr) {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_antumbra"))
+            .args(["serve", "--listen", "127.0.0.1:0", "--data", "a.db", "--policy", "shop.yaml"])
+            .current_dir(dir)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let process = Self(child);
+        let address = line.trim().strip_prefix("listening on http://");
+        (process, address.unwrap_or_else(|| panic!("{line:?}")).parse().unwrap())
+    }
+
+    /// SIGKILL.
+    fn kill(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}

@@ -1,0 +1,159 @@
+//! Observations over real HTTP: acknowledged once, refused by reason, and accounted for whatever happens.
+
+use crate::server::{SHOP, World, healthy, observation};
+use antumbra_observation::{Observation, encode};
+use http::Method;
+
+#[tokio::test]
+async fn a_defect_shows_in_the_report_as_json_and_as_text() {
+    let world = World::with_shop().await;
+    let broken: Vec<Observation> = (1..=200).map(|id| observation(id, 11)).collect();
+    let answer = world.batch(1, &broken).await;
+    assert_eq!((answer.status.as_u16(), &answer.json()["compared"]), (200, &200.into()), "{answer:?}");
+    let report = world.get("/v1/releases/shop/report").await.json();
+    assert_eq!(report["verdict"], "roll back", "{report}");
+    assert_eq!(report["exchanges"], 200);
+    let regression = &report["regressions"][0];
+    assert_eq!(
+        (&regression["path"], &regression["kind"]),
+        (&"/price".into(), &"value".into()),
+        "{regression}"
+    );
+    for (query, accept) in [("?format=text", "*/*"), ("", "text/plain, application/json;q=0.5")] {
+        let path = format!("/v1/releases/shop/report{query}");
+        let text = world.send(Method::GET, &path, &[("accept", accept)], "").await;
+        assert!(text.header("content-type").starts_with("text/plain"), "{text:?}");
+        assert!(text.text.contains("ROLL BACK") && text.text.contains("/price"), "{}", text.text);
+    }
+}
+
+#[tokio::test]
+async fn json_and_ndjson_are_taken_from_everybody_else() {
+    let world = World::with_shop().await;
+    let one = serde_json::to_string(&observation(1, 10)).unwrap();
+    for (media_type, body, compared) in [
+        ("application/json", one.clone(), 1),
+        ("application/x-ndjson; charset=utf-8", format!("{one}\n{one}\n"), 2),
+        ("application/cbor-seq", String::new(), 0),
+    ] {
+        let answer =
+            world.send(Method::POST, "/v1/observations", &[("content-type", media_type)], body).await;
+        assert_eq!(answer.json()["compared"], compared, "{answer:?}");
+    }
+    assert_eq!(world.accounts().await["compared"], 3);
+}
+
+#[tokio::test]
+async fn a_repeated_batch_is_acknowledged_and_not_counted_again() {
+    let world = World::with_shop().await;
+    world.batch(1, &healthy(5)).await;
+    let again = world.batch(1, &healthy(5)).await;
+    assert_eq!(again.status, 200);
+    assert_eq!((&again.json()["compared"], &again.json()["duplicates"]), (&0.into(), &5.into()));
+    world.batch(2, &healthy(3)).await;
+    let accounts = world.accounts().await;
+    assert_eq!((&accounts["received"], &accounts["duplicates"]), (&13.into(), &5.into()));
+    assert_eq!(world.get("/v1/releases/shop/report").await.json()["exchanges"], 8);
+}
+
+#[tokio::test]
+async fn what_cannot_be_used_is_refused_whole_by_name_and_counted() {
+    let world = World::with_shop().await;
+    let cbor = "application/cbor-seq";
+    let good = encode(&observation(1, 10));
+    let newer = encode(&Observation { version: 2, ..observation(1, 10) });
+    let stranger = encode(&Observation { release: "till".to_owned(), ..observation(1, 10) });
+    let cut = [good.clone(), good[..good.len() - 1].to_vec()].concat();
+    let huge = vec![0; (8 << 20) + 1];
+    for (media_type, body, status, kind) in [
+        (cbor, cut, 400, "undecodable"),
+        ("application/json", b"{}".to_vec(), 400, "undecodable"),
+        (cbor, [good.clone(), newer].concat(), 422, "future-version"),
+        (cbor, [good.clone(), stranger].concat(), 404, "unknown-release"),
+        (cbor, huge, 413, "too-large"),
+        ("text/plain", good.clone(), 415, "media-type"),
+    ] {
+        let headers = [("content-type", media_type), ("x-antumbra-count", "2")];
+        let answer = world.send(Method::POST, "/v1/observations", &headers, body).await;
+        assert_eq!(answer.status.as_u16(), status, "{kind}: {answer:?}");
+        assert_eq!(answer.header("content-type"), "application/problem+json");
+        let problem = answer.json();
+        assert_eq!(problem["type"], format!("urn:antumbra:problem:{kind}"));
+        assert_eq!(problem["status"], status);
+        assert!(problem["title"].is_string() && problem["detail"].is_string(), "{problem}");
+    }
+    let headers = [("content-type", cbor), ("x-antumbra-instance", "7"), ("x-antumbra-sequence", "1")];
+    assert_eq!(world.send(Method::POST, "/v1/observations", &headers, good).await.status, 400);
+    let accounts = world.accounts().await;
+    let expected = serde_json::json!({
+        "undecodable": 4, "future_version": 2, "unknown_release": 2, "too_large": 2, "media_type": 2, "header": 1
+    });
+    assert_eq!(accounts["refused"], expected);
+    assert_eq!((&accounts["compared"], &accounts["received"]), (&0.into(), &13.into()));
+    let metrics = world.get("/metrics").await.text;
+    for line in [
+        "antumbra_comparator_received_total 13",
+        "antumbra_comparator_refused_total{reason=\"too_large\"} 2",
+        "antumbra_comparator_in_flight 0",
+        "antumbra_comparator_generation{release=\"shop\"} 1",
+        "antumbra_comparator_verdict{release=\"shop\",verdict=\"wait\"} 1",
+        "antumbra_comparator_ingest_duration_seconds_count 0",
+    ] {
+        assert!(metrics.lines().any(|found| found == line), "{line} is not in\n{metrics}");
+    }
+}
+
+#[tokio::test]
+async fn many_senders_at_once_lose_nothing() {
+    let world = World::with_shop().await;
+    let address = world.address;
+    let senders: Vec<_> = (0..8u64)
+        .map(|sender| {
+            tokio::spawn(async move {
+                for n in 1..=20 {
+                    let answer =
+                        crate::server::send_batch(address, sender * 100 + n, &healthy(5)).await.unwrap();
+                    assert_eq!(answer.json()["compared"], 5, "{answer:?}");
+                }
+            })
+        })
+        .collect();
+    for sender in senders {
+        sender.await.unwrap();
+    }
+    assert_eq!(world.accounts().await["compared"], 800);
+    assert_eq!(world.get("/v1/releases/shop/report").await.json()["exchanges"], 800);
+}
+
+#[tokio::test]
+async fn a_failed_commit_is_refused_and_leaves_no_trace_in_memory() {
+    let world = World::with_shop().await;
+    world.batch(1, &healthy(4)).await;
+    let other = rusqlite::Connection::open(world.data()).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let refused = world.batch(2, &healthy(3)).await;
+    assert_eq!((refused.status.as_u16(), refused.header("retry-after")), (503, "1"), "{refused:?}");
+    assert_eq!(world.get("/readyz").await.status, 503);
+    assert_eq!(world.get("/healthz").await.status, 200);
+    other.execute_batch("ROLLBACK").unwrap();
+    assert_eq!(world.get("/readyz").await.status, 200);
+    assert_eq!(world.get("/v1/releases/shop/report").await.json()["exchanges"], 4);
+    let retried = world.batch(2, &healthy(3)).await;
+    assert_eq!(retried.json()["compared"], 3, "{retried:?}");
+    let accounts = world.accounts().await;
+    assert_eq!((&accounts["compared"], &accounts["refused"]["store"]), (&7.into(), &3.into()));
+}
+
+#[tokio::test]
+async fn late_observations_of_an_earlier_candidate_are_not_held_against_the_next() {
+    let world = World::with_shop().await;
+    world.batch(1, &healthy(4)).await;
+    let next = world.put("shop", &SHOP.replace("cluster: canary", "cluster: canary-2")).await;
+    assert_eq!(next.json()["newSession"], true, "{next:?}");
+    let late = world.batch(2, &healthy(2)).await;
+    assert_eq!(late.json()["superseded"], 2, "{late:?}");
+    let current = Observation { generation: 2, ..observation(9, 10) };
+    world.batch(3, &[current]).await;
+    assert_eq!(world.get("/v1/releases/shop/report").await.json()["exchanges"], 1);
+    assert_eq!(world.accounts().await["refused"]["superseded"], 2);
+}

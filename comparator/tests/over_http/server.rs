@@ -1,0 +1,231 @@
+//! A server on a free port with a real database in a directory of its own, and observations to send to it.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use antumbra_comparator::{Config, Document, serve};
+use antumbra_observation::{
+    Body, ExchangeId, Leg, Observation, Outcome, Request as Asked, Response as Answered, VERSION, encode,
+};
+use http::{HeaderMap, Method, Request, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Bytes;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+/// A policy with a mirror, a control, a split, and a part for the comparator.
+pub(crate) const SHOP: &str = "\
+version: 1
+name: shop
+variants:
+  stable: {cluster: stable}
+  canary: {cluster: canary}
+  control: {cluster: control}
+default: stable
+rules:
+  - name: shadow
+    mirror: [{to: canary, percent: 5, control: {to: control, percent: 100}}]
+  - name: share
+    split: {by: cookie:uid, weights: {canary: 5, stable: 95}}
+compare: {ignore: [header:x-request-trace]}
+gates: {margin: 0.5}
+";
+
+/// The database of one test and what runs over it.
+pub(crate) struct World {
+    dir: TempDir,
+    pub(crate) address: SocketAddr,
+    stop: Option<oneshot::Sender<()>>,
+    served: Option<JoinHandle<()>>,
+}
+
+/// An answer, read in full.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) text: String,
+}
+
+impl World {
+    /// A running server with the policy [`SHOP`].
+    pub(crate) async fn with_shop() -> Self {
+        let world = Self::new(None).await;
+        let answer = world.put("shop", SHOP).await;
+        assert_eq!(answer.status, StatusCode::CREATED, "{answer:?}");
+        world
+    }
+
+    /// A running server without any policy.
+    pub(crate) async fn new(token: Option<&str>) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let mut world =
+            Self { dir, address: SocketAddr::from(([127, 0, 0, 1], 0)), stop: None, served: None };
+        world.start(token, Vec::new()).await;
+        world
+    }
+
+    pub(crate) fn data(&self) -> PathBuf {
+        self.dir.path().join("antumbra.db")
+    }
+
+    /// Ends the server and starts another one over the same database.
+    pub(crate) async fn restart(&mut self, policies: Vec<Document>) {
+        self.end().await;
+        self.start(None, policies).await;
+    }
+
+    async fn start(&mut self, token: Option<&str>, policies: Vec<Document>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        self.address = listener.local_addr().unwrap();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let config = Config { data: self.data(), policies, token: token.map(str::to_owned) };
+        let served = serve(listener, config, async {
+            let _ = stopped.await;
+        });
+        self.served = Some(tokio::spawn(async move { served.await.unwrap() }));
+        self.stop = Some(stop);
+    }
+
+    /// Ends the server as SIGTERM does.
+    pub(crate) async fn end(&mut self) {
+        drop(self.stop.take());
+        if let Some(served) = self.served.take() {
+            served.await.unwrap();
+        }
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.send(Method::GET, path, &[], "").await
+    }
+
+    pub(crate) async fn put(&self, name: &str, yaml: &str) -> Answer {
+        let headers = [("content-type", "application/yaml"), ("x-antumbra-author", "ana")];
+        self.send(Method::PUT, &format!("/v1/policies/{name}"), &headers, yaml.to_owned()).await
+    }
+
+    pub(crate) async fn patch(&self, path: &str, json: &str) -> Answer {
+        let headers = [("content-type", "application/json"), ("x-antumbra-author", "ben")];
+        self.send(Method::PATCH, path, &headers, json.to_owned()).await
+    }
+
+    /// A batch as a filter sends it.
+    pub(crate) async fn batch(&self, sequence: u64, observations: &[Observation]) -> Answer {
+        send_batch(self.address, sequence, observations).await.unwrap()
+    }
+
+    pub(crate) async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Answer {
+        send(self.address, method, path, headers, body).await.unwrap()
+    }
+
+    /// The accounts, which must add up.
+    pub(crate) async fn accounts(&self) -> Value {
+        let accounts = self.get("/v1/status").await.json()["accounts"].clone();
+        let refused: u64 =
+            accounts["refused"].as_object().unwrap().values().map(|n| n.as_u64().unwrap()).sum();
+        let parts = ["compared", "duplicates", "inFlight"].map(|name| accounts[name].as_u64().unwrap());
+        let sum = refused + parts.iter().sum::<u64>();
+        assert_eq!(accounts["received"], sum, "{accounts}");
+        accounts
+    }
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map(|value| value.to_str().unwrap()).unwrap_or_default()
+    }
+}
+
+/// One request over a connection of its own.
+pub(crate) fn send(
+    address: SocketAddr,
+    method: Method,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: impl Into<Bytes>,
+) -> impl Future<Output = Result<Answer, hyper_util::client::legacy::Error>> {
+    let mut request = Request::builder().method(method).uri(format!("http://{address}{path}"));
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let request = request.body(Full::new(body.into())).unwrap();
+    async move {
+        let client: Client<HttpConnector, Full<Bytes>> =
+            Client::builder(TokioExecutor::new()).build(HttpConnector::new());
+        let (parts, body) = client.request(request).await?.into_parts();
+        // A body that breaks off belongs to an answer that never was.
+        let bytes = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+        let text = String::from_utf8(bytes.to_vec()).unwrap();
+        Ok(Answer { status: parts.status, headers: parts.headers, text })
+    }
+}
+
+/// A batch of the instance 1.
+pub(crate) async fn send_batch(
+    address: SocketAddr,
+    sequence: u64,
+    observations: &[Observation],
+) -> Result<Answer, hyper_util::client::legacy::Error> {
+    let body: Vec<u8> = observations.iter().flat_map(encode).collect();
+    let (sequence, count) = (sequence.to_string(), observations.len().to_string());
+    let headers = [
+        ("content-type", "application/cbor-seq"),
+        ("x-antumbra-instance", "00000000000000000000000000000001"),
+        ("x-antumbra-sequence", &sequence),
+        ("x-antumbra-count", &count),
+    ];
+    send(address, Method::POST, "/v1/observations", &headers, body).await
+}
+
+/// One exchange in which the candidate says `price` and the others say 10.
+pub(crate) fn observation(id: u128, price: u32) -> Observation {
+    Observation {
+        version: VERSION,
+        id: ExchangeId(id),
+        release: "shop".to_owned(),
+        generation: 1,
+        rule: Some("shadow".to_owned()),
+        at_us: 1_700_000_000_000_000 + u64::try_from(id).unwrap(),
+        request: Asked { method: "GET".into(), path: "/products/7".into(), ..Asked::default() },
+        primary: leg("stable", 10),
+        candidate: leg("canary", price),
+        control: Some(leg("control", 10)),
+    }
+}
+
+/// `count` exchanges whose candidate is right.
+pub(crate) fn healthy(count: u128) -> Vec<Observation> {
+    (1..=count).map(|id| observation(id, 10)).collect()
+}
+
+fn leg(variant: &str, price: u32) -> Leg {
+    let body = format!(r#"{{"id":7,"price":{price}}}"#);
+    Leg {
+        variant: variant.to_owned(),
+        outcome: Outcome::Response,
+        latency_us: Some(2_000),
+        response: Some(Answered {
+            status: 200,
+            headers: vec![("content-type".into(), "application/json".into())],
+            body: Body::Whole(body.as_str().into()),
+            trailers: Vec::new(),
+        }),
+    }
+}

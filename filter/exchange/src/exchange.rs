@@ -1,0 +1,430 @@
+//! One request from its headers to its end: route it at once, record it if it is to be mirrored, hand the record over.
+//!
+//! Nothing here waits and nothing is held back: every event answers with effects that the host can carry out on the spot.
+//! The shadows leave only after the primary has ended, because only then does the host show the headers as finally routed.
+
+use std::sync::Arc;
+
+use antumbra_observation::{Body, ExchangeId, Leg, Outcome, Request, Response, SHADOW_HEADER};
+use antumbra_policy::{Decision, Mirror};
+
+use crate::body::{self, Collected};
+use crate::{Headers, Now, first, shadow};
+
+/// What happens to one request.
+pub enum Event<'a> {
+    /// The request's headers arrived.
+    RequestHeaders {
+        /// What the policy says, if there is a policy.
+        decision: Option<Decision<'a>>,
+        /// The generation of that policy; 0 for one without.
+        generation: u64,
+        /// To ask for single headers; each question may cost a call to the host.
+        request: &'a dyn antumbra_policy::Request,
+        /// Whether mirroring may begin now.
+        gate: Gate,
+        /// The name of this exchange, in case it is mirrored.
+        id: ExchangeId,
+        /// No body follows.
+        end: bool,
+    },
+    /// A piece of the request's body went by.
+    RequestBody {
+        /// The bytes.
+        chunk: &'a [u8],
+        /// It was the last.
+        end: bool,
+    },
+    /// The request ended with trailers.
+    RequestTrailers,
+    /// The response's headers arrived, `:status` among them.
+    ResponseHeaders {
+        /// In order.
+        headers: Headers,
+        /// No body follows.
+        end: bool,
+    },
+    /// A piece of the response's body went by.
+    ResponseBody {
+        /// The bytes.
+        chunk: &'a [u8],
+        /// It was the last.
+        end: bool,
+    },
+    /// The response ended with trailers.
+    ResponseTrailers {
+        /// In order.
+        trailers: Headers,
+    },
+    /// The stream is over; the host shows the request's headers as finally routed.
+    Ended {
+        /// `None` if the host could not show them.
+        request: Option<Headers>,
+        /// Who answered.
+        ending: Ending,
+    },
+}
+
+/// Whether an exchange may be mirrored at this moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gate {
+    /// Yes.
+    Open,
+    /// No, for this reason.
+    Closed(&'static str),
+}
+
+/// Who gave the answer that the client got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// The service.
+    Service,
+    /// The proxy itself: no route, no healthy host, a filter's own answer.
+    Proxy,
+}
+
+/// How a request is to be routed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Route {
+    /// Set the variant header to this variant's name.
+    Variant(String),
+    /// Remove a variant header that the client may have sent; the host's own routing stays.
+    HostDefault,
+}
+
+/// A complete exchange whose shadows can leave.
+#[derive(Debug, Clone)]
+pub struct Capture {
+    pub(crate) id: ExchangeId,
+    pub(crate) generation: u64,
+    pub(crate) at_us: u64,
+    /// Each with whether the control is asked too.
+    pub(crate) mirrors: Vec<(Arc<Mirror>, bool)>,
+    /// As the observation carries it.
+    pub(crate) request: Request,
+    /// As finally routed, pseudo headers included: what the shadow requests are made of.
+    pub(crate) routed: Headers,
+    pub(crate) primary: Leg,
+}
+
+impl Capture {
+    /// Bytes of bodies that it holds.
+    pub fn held_bytes(&self) -> usize {
+        let response = self.primary.response.as_ref().map_or(0, |response| body::held(&response.body));
+        body::held(&self.request.body).saturating_add(response)
+    }
+}
+
+/// The life of one request.
+#[derive(Default)]
+pub struct Exchange {
+    state: State,
+}
+
+#[derive(Default)]
+enum State {
+    /// No event yet.
+    #[default]
+    Fresh,
+    /// Will not be mirrored.
+    Passing { reason: &'static str },
+    /// Will be mirrored if it ends well.
+    Recording(Box<Recording>),
+    /// Handed over.
+    Ended,
+}
+
+impl Exchange {
+    /// Whether bodies and response headers are wanted; if not, the host need not read them.
+    pub fn is_recording(&self) -> bool {
+        matches!(self.state, State::Recording(_))
+    }
+
+    /// The request's headers: how to route it. Whether it records is then [`Self::is_recording`].
+    pub fn begin(&mut self, event: Event<'_>, now: Now) -> Option<Route> {
+        let Event::RequestHeaders { decision, generation, request, gate, id, end } = event else {
+            self.on(event, now);
+            return None;
+        };
+        let Some(decision) = decision else {
+            self.state = State::Passing { reason: "no_policy" };
+            return None;
+        };
+        let route = match decision.variant {
+            Some(variant) => Route::Variant(variant.name.clone()),
+            None => Route::HostDefault,
+        };
+        self.state = match refusal(&decision, request, gate) {
+            Some(reason) => State::Passing { reason },
+            None => State::Recording(Box::new(Recording::new(&decision, generation, id, end, now))),
+        };
+        Some(route)
+    }
+
+    /// Everything after the request's headers while [`Self::is_recording`].
+    pub fn on(&mut self, event: Event<'_>, now: Now) {
+        let State::Recording(recording) = &mut self.state else { return };
+        match event {
+            Event::RequestHeaders { .. } | Event::Ended { .. } => {}
+            Event::RequestBody { chunk, end } => {
+                recording.request_body.push(chunk);
+                if end {
+                    recording.request_complete(now);
+                }
+            }
+            Event::RequestTrailers => recording.request_complete(now),
+            Event::ResponseHeaders { headers, end } => recording.response_headers(headers, end, now),
+            Event::ResponseBody { chunk, end } => {
+                recording.response_body.push(chunk);
+                if end {
+                    recording.response_complete(now);
+                }
+            }
+            Event::ResponseTrailers { trailers } => {
+                recording.trailers = trailers;
+                recording.response_complete(now);
+            }
+        }
+        if recording.request_body.is_cut() {
+            self.state = State::Passing { reason: "request_body_too_large" };
+        }
+    }
+
+    /// The end of the stream: the record to mirror, or the reason why there is none.
+    pub fn end(&mut self, event: Event<'_>) -> Result<Box<Capture>, &'static str> {
+        let Event::Ended { request, ending } = event else { return Err("not_ended") };
+        match std::mem::replace(&mut self.state, State::Ended) {
+            State::Fresh => Err("no_request"),
+            State::Ended => Err("ended_twice"),
+            State::Passing { reason } => Err(reason),
+            State::Recording(_) if ending == Ending::Proxy => Err("local_reply"),
+            State::Recording(recording) => recording.finish(request),
+        }
+    }
+}
+
+/// Why a request is not even recorded.
+fn refusal(
+    decision: &Decision<'_>,
+    request: &dyn antumbra_policy::Request,
+    gate: Gate,
+) -> Option<&'static str> {
+    if decision.mirrors.is_empty() {
+        return Some(decision.skipped_mirror.map_or("no_rule", |why| why.as_str()));
+    }
+    if let Gate::Closed(reason) = gate {
+        return Some(reason);
+    }
+    if request.header(SHADOW_HEADER).is_some() {
+        return Some("shadow");
+    }
+    request.header("upgrade").is_some().then_some("upgrade")
+}
+
+struct Recording {
+    id: ExchangeId,
+    generation: u64,
+    variant: String,
+    mirrors: Vec<(Arc<Mirror>, bool)>,
+    arrived: Now,
+    request_done: Option<Now>,
+    request_body: Collected,
+    status: u16,
+    response_headers: Headers,
+    response_body: Collected,
+    trailers: Headers,
+    response_done: Option<Now>,
+}
+
+impl Recording {
+    fn new(decision: &Decision<'_>, generation: u64, id: ExchangeId, end: bool, now: Now) -> Self {
+        let mirrors: Vec<_> = decision.mirrors.iter().map(|m| (Arc::clone(m.mirror), m.control)).collect();
+        let cap = mirrors.iter().map(|(mirror, _)| mirror.max_body_bytes).max().unwrap_or(0);
+        Self {
+            id,
+            generation,
+            variant: decision.variant.map(|variant| variant.name.clone()).unwrap_or_default(),
+            mirrors,
+            arrived: now,
+            request_done: end.then_some(now),
+            request_body: Collected::new(cap),
+            status: 0,
+            response_headers: Headers::new(),
+            response_body: Collected::new(cap),
+            trailers: Headers::new(),
+            response_done: None,
+        }
+    }
+
+    fn request_complete(&mut self, now: Now) {
+        self.request_done.get_or_insert(now);
+    }
+
+    fn response_headers(&mut self, headers: Headers, end: bool, now: Now) {
+        self.status = shadow::status(&headers).unwrap_or(0);
+        self.response_headers = shadow::without_pseudo(headers);
+        if end {
+            self.response_complete(now);
+        }
+    }
+
+    fn response_complete(&mut self, now: Now) {
+        self.response_done.get_or_insert(now);
+    }
+
+    fn finish(self: Box<Self>, routed: Option<Headers>) -> Result<Box<Capture>, &'static str> {
+        let response_done = self.response_done.ok_or("response_incomplete")?;
+        let routed = routed.ok_or("headers_unreadable")?;
+        // A service may answer before the request is complete: then the answer's clock starts with the request's headers.
+        let asked = self.request_done.filter(|done| done.monotonic <= response_done.monotonic);
+        let latency = response_done.monotonic.saturating_sub(asked.unwrap_or(self.arrived).monotonic);
+        let response = Response {
+            status: self.status,
+            headers: self.response_headers,
+            body: self.response_body.finish(),
+            trailers: self.trailers,
+        };
+        Ok(Box::new(Capture {
+            id: self.id,
+            generation: self.generation,
+            at_us: self.arrived.wall_us,
+            mirrors: self.mirrors,
+            request: observed_request(&routed, self.request_body.finish()),
+            routed,
+            primary: Leg {
+                variant: self.variant,
+                outcome: Outcome::Response,
+                latency_us: u64::try_from(latency.as_micros()).ok(),
+                response: Some(response),
+            },
+        }))
+    }
+}
+
+/// The request as the comparator sees it: named by the path that the client asked for, and without credentials, which
+/// nobody needs to compare two answers.
+fn observed_request(routed: &Headers, body: Body) -> Request {
+    let value = |name| first(routed, name).unwrap_or_default().into();
+    let path = first(routed, "x-envoy-original-path").or_else(|| first(routed, ":path")).unwrap_or_default();
+    let shown =
+        |name: &[u8]| !name.starts_with(b":") && !CREDENTIALS.iter().any(|c| name.eq_ignore_ascii_case(c));
+    Request {
+        method: value(":method"),
+        path: path.into(),
+        authority: value(":authority"),
+        headers: routed.iter().filter(|(name, _)| shown(name)).cloned().collect(),
+        body,
+    }
+}
+
+/// Request headers that never leave the proxy for the comparator.
+const CREDENTIALS: [&[u8]; 4] = [b"authorization", b"proxy-authorization", b"cookie", b"x-api-key"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::borrow::Cow;
+    use std::time::Duration;
+
+    use antumbra_policy::document::Tree;
+    use antumbra_policy::{Dice, Policy};
+
+    struct Asked(&'static [(&'static str, &'static str)]);
+
+    impl antumbra_policy::Request for Asked {
+        fn header(&self, name: &str) -> Option<Cow<'_, [u8]>> {
+            self.0.iter().find(|(n, _)| *n == name).map(|(_, value)| Cow::Borrowed(value.as_bytes()))
+        }
+
+        fn peer_address(&self) -> Option<Cow<'_, [u8]>> {
+            None
+        }
+    }
+
+    fn policy() -> Policy {
+        let text =
+            br#"{"version":1,"name":"shop","variants":{"stable":null,"canary":null},"default":"stable",
+            "rules":[{"mirror":[{"to":"canary","percent":100,"maxBodyBytes":8}]}]}"#;
+        Policy::from_tree(&Tree::from_json(text).unwrap()).unwrap()
+    }
+
+    fn at(ms: u64) -> Now {
+        Now { monotonic: Duration::from_millis(ms), wall_us: ms * 1000 }
+    }
+
+    const GET: Asked = Asked(&[(":method", "GET"), (":path", "/a")]);
+
+    fn begun(request: &Asked, gate: Gate, end: bool) -> Exchange {
+        let policy = policy();
+        let decision = Some(policy.decide(request, Dice(1)));
+        let mut exchange = Exchange::default();
+        let event = Event::RequestHeaders { decision, generation: 4, request, gate, id: ExchangeId(9), end };
+        assert_eq!(exchange.begin(event, at(0)), Some(Route::Variant("stable".to_owned())));
+        exchange
+    }
+
+    fn ended(exchange: &mut Exchange, ending: Ending) -> Result<Box<Capture>, &'static str> {
+        let routed =
+            [(":method", "GET"), (":path", "/rewritten"), ("x-envoy-original-path", "/a"), ("cookie", "s=1")];
+        let request = Some(routed.map(|(n, v)| (n.into(), v.into())).to_vec());
+        exchange.end(Event::Ended { request, ending })
+    }
+
+    #[test]
+    fn a_whole_exchange_is_captured_with_its_latency() {
+        let mut exchange = begun(&GET, Gate::Open, false);
+        exchange.on(Event::RequestBody { chunk: b"ask", end: true }, at(5));
+        let headers = vec![(":status".into(), "201".into()), ("x-a".into(), "b".into())];
+        exchange.on(Event::ResponseHeaders { headers, end: false }, at(8));
+        exchange.on(Event::ResponseBody { chunk: b"answer is long", end: false }, at(9));
+        exchange.on(Event::ResponseBody { chunk: b"", end: true }, at(12));
+        let capture = ended(&mut exchange, Ending::Service).unwrap();
+        assert_eq!(capture.request.path, "/a".into());
+        assert_eq!(capture.request.body, Body::Whole("ask".into()));
+        assert!(!capture.request.headers.iter().any(|(name, _)| &name[..] == b"cookie"));
+        assert_eq!((capture.generation, capture.primary.latency_us), (4, Some(7_000)));
+        let response = capture.primary.response.unwrap();
+        assert_eq!((response.status, response.headers.len()), (201, 1));
+        assert!(matches!(response.body, Body::Cut { length: 14, .. }));
+        assert_eq!(ended(&mut exchange, Ending::Service).unwrap_err(), "ended_twice");
+    }
+
+    #[test]
+    fn what_is_not_mirrored_has_a_reason() {
+        let shadow = Asked(&[(":method", "GET"), (":path", "/a"), ("x-antumbra-shadow", "1")]);
+        let upgrade = Asked(&[(":method", "GET"), (":path", "/a"), ("upgrade", "websocket")]);
+        let write = Asked(&[(":method", "POST"), (":path", "/a")]);
+        let cases = [
+            (&GET, Gate::Closed("lease"), "lease"),
+            (&shadow, Gate::Open, "shadow"),
+            (&upgrade, Gate::Open, "upgrade"),
+            (&write, Gate::Open, "unsafe_method"),
+            (&GET, Gate::Open, "response_incomplete"),
+        ];
+        for (request, gate, reason) in cases {
+            let mut exchange = begun(request, gate, true);
+            assert_eq!(ended(&mut exchange, Ending::Service).unwrap_err(), reason);
+        }
+        let mut exchange = begun(&GET, Gate::Open, true);
+        assert_eq!(ended(&mut exchange, Ending::Proxy).unwrap_err(), "local_reply");
+        let mut exchange = begun(&GET, Gate::Open, false);
+        exchange.on(Event::RequestBody { chunk: b"123456789", end: false }, at(1));
+        assert!(!exchange.is_recording());
+        assert_eq!(ended(&mut exchange, Ending::Service).unwrap_err(), "request_body_too_large");
+    }
+
+    #[test]
+    fn without_a_policy_the_host_routes() {
+        let mut exchange = Exchange::default();
+        let event = Event::RequestHeaders {
+            decision: None,
+            generation: 0,
+            request: &GET,
+            gate: Gate::Open,
+            id: ExchangeId(1),
+            end: true,
+        };
+        assert_eq!(exchange.begin(event, at(0)), None);
+        assert_eq!(ended(&mut exchange, Ending::Service).unwrap_err(), "no_policy");
+    }
+}

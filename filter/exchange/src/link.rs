@@ -1,0 +1,80 @@
+//! The link to the comparator: when to poll, and whether the lease still holds.
+//!
+//! Mirroring costs the services a second request, so it goes on only while somebody looks at the result: without an answer
+//! of the comparator for the policy's lease it stops, and begins again with the next answer. Splitting goes on.
+
+use std::time::Duration;
+
+use antumbra_policy::Dice;
+
+/// One poll at a time, about every `interval`.
+pub(crate) struct Link {
+    interval: Duration,
+    next_poll: Duration,
+    polling: bool,
+    last_answer: Option<Duration>,
+}
+
+impl Link {
+    /// Polls at the first tick.
+    pub(crate) fn new(interval: Duration) -> Self {
+        Self { interval, next_poll: Duration::ZERO, polling: false, last_answer: None }
+    }
+
+    /// Whether to poll now; if so, the poll counts as under way.
+    pub(crate) fn poll(&mut self, now: Duration, dice: &mut Dice) -> bool {
+        if self.polling || now < self.next_poll {
+            return false;
+        }
+        self.polling = true;
+        self.next_poll = now.saturating_add(jittered(self.interval, dice));
+        true
+    }
+
+    /// The poll is over.
+    pub(crate) fn polled(&mut self) {
+        self.polling = false;
+    }
+
+    /// The comparator answered something that only it answers.
+    pub(crate) fn alive(&mut self, now: Duration) {
+        self.last_answer = Some(now);
+    }
+
+    /// Whether an answer is younger than `lease`.
+    pub(crate) fn holds(&self, now: Duration, lease: Duration) -> bool {
+        self.last_answer.is_some_and(|at| now.saturating_sub(at) <= lease)
+    }
+}
+
+/// 90 % to 110 %, so that the workers of many proxies do not poll in step.
+fn jittered(interval: Duration, dice: &mut Dice) -> Duration {
+    let share = u32::try_from(dice.next() % 201).unwrap_or(0);
+    interval.saturating_mul(share.saturating_add(900)).checked_div(1000).unwrap_or(interval)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn polls_one_at_a_time_about_every_interval() {
+        let mut link = Link::new(Duration::from_secs(1));
+        let mut dice = Dice(3);
+        assert!(link.poll(Duration::from_millis(1), &mut dice));
+        assert!(!link.poll(Duration::from_secs(5), &mut dice), "the first is under way");
+        link.polled();
+        assert!(!link.poll(Duration::from_millis(900), &mut dice));
+        assert!(link.poll(Duration::from_millis(1_102), &mut dice));
+    }
+
+    #[test]
+    fn the_lease_begins_with_an_answer_and_ends() {
+        let mut link = Link::new(Duration::from_secs(1));
+        let lease = Duration::from_secs(15);
+        assert!(!link.holds(Duration::ZERO, lease));
+        link.alive(Duration::from_secs(1));
+        assert!(link.holds(Duration::from_secs(16), lease));
+        assert!(!link.holds(Duration::from_millis(16_001), lease));
+    }
+}

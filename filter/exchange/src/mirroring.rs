@@ -1,0 +1,454 @@
+//! What one filter instance does besides single requests: shadow calls, observations, polls, and the accounts of all three.
+//!
+//! Candidate and control leave together and in random order: the comparator's tests rest on their being exchangeable. The
+//! accounts add up: `requests = mirrored + Σ not mirrored`, `mirrored = delivered + Σ undelivered + unknown + in flight`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use antumbra_observation::{
+    Accounts, CBOR_SEQUENCE, COUNT_HEADER, Heartbeat, INSTANCE_HEADER, Instance, Leg, Observation,
+    SEQUENCE_HEADER, VERSION, encode, encode_heartbeat,
+};
+use antumbra_policy::document::{Invalid, Tree};
+use antumbra_policy::{Dice, Mirror, Policy};
+
+use crate::exchange::Capture;
+use crate::link::Link;
+use crate::outbox::{Batch, Outbox, Receipt};
+use crate::shadow::{self, Answer};
+use crate::{Comparator, Gate, Headers, Now, Settings};
+
+/// Something that happens to the instance.
+#[derive(Debug)]
+pub enum Incident {
+    /// A request begins to be recorded.
+    Recording,
+    /// A request ended and was not mirrored.
+    Passed {
+        /// Why.
+        reason: &'static str,
+        /// It had begun to be recorded.
+        recorded: bool,
+    },
+    /// A request ended and is to be mirrored.
+    Captured(Box<Capture>),
+    /// A call is over.
+    Answered(CallId, Answer),
+    /// A call could not be sent.
+    NotSent(CallId),
+    /// Time passed.
+    Tick,
+    /// The root context is to end: send what is left.
+    Drain,
+    /// The root context ends now, whatever is left.
+    Abandon,
+}
+
+/// A call that the host is to make.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Call {
+    /// Comes back with the answer.
+    pub id: CallId,
+    /// A cluster of the proxy.
+    pub cluster: String,
+    /// With `:method`, `:path` and `:authority`.
+    pub headers: Headers,
+    /// May be empty.
+    pub body: Vec<u8>,
+    /// After which the host answers in the service's stead.
+    pub timeout: Duration,
+}
+
+/// Names a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum CallId {
+    /// To a candidate or a control.
+    Shadow(u64, LegName),
+    /// Observations to the comparator.
+    Batch(u64),
+    /// A heartbeat, answered by a policy if there is a newer one.
+    Poll,
+}
+
+/// Which of the two shadow calls of an exchange.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LegName {
+    /// The new version.
+    Candidate,
+    /// The stable version, asked a second time.
+    Control,
+}
+
+/// The state of one filter instance (one root context).
+pub struct Mirroring {
+    settings: Settings,
+    instance: Instance,
+    policy: Option<Arc<Policy>>,
+    /// The generation that the comparator gave; an inline policy has none.
+    generation: Option<u64>,
+    rejected: Option<Invalid>,
+    link: Option<Link>,
+    recording: usize,
+    waiting: BTreeMap<u64, Waiting>,
+    next_exchange: u64,
+    waiting_bytes: usize,
+    outbox: Outbox,
+    accounts: Accounts,
+}
+
+/// An exchange whose shadow calls are out.
+struct Waiting {
+    capture: Arc<Capture>,
+    mirror: Arc<Mirror>,
+    sent: Duration,
+    candidate: Option<Leg>,
+    /// `None` if the control is not asked, or has answered.
+    control: Option<Leg>,
+    outstanding: u8,
+}
+
+impl Mirroring {
+    /// An instance that begins. `previous` is the policy that an earlier instance of the same release ran in this VM: a
+    /// change of the plugin configuration then does not interrupt the split.
+    pub fn new(mut settings: Settings, instance: Instance, previous: Option<Arc<Policy>>) -> Self {
+        let inline = settings.inline.take().map(Arc::new);
+        let from_comparator =
+            previous.filter(|policy| policy.generation().is_some() && settings.comparator.is_some());
+        let generation = from_comparator.as_ref().and_then(|policy| policy.generation());
+        Self {
+            policy: from_comparator.or(inline).filter(|_| settings.enabled),
+            generation,
+            rejected: None,
+            link: settings.comparator.as_ref().map(|comparator| Link::new(comparator.poll)),
+            recording: 0,
+            waiting: BTreeMap::new(),
+            next_exchange: 0,
+            waiting_bytes: 0,
+            outbox: Outbox::new(settings.limits.bytes_in_flight),
+            accounts: Accounts::default(),
+            settings,
+            instance,
+        }
+    }
+
+    /// The policy in force. While it is `None` the filter leaves everything to the host's own routing.
+    pub fn policy(&self) -> Option<&Arc<Policy>> {
+        self.policy.as_ref()
+    }
+
+    /// The release's name.
+    pub fn release(&self) -> &str {
+        &self.settings.release
+    }
+
+    /// What happened so far.
+    pub fn accounts(&self) -> &Accounts {
+        &self.accounts
+    }
+
+    /// What was wrong with the last policy that the comparator sent, once: for the log.
+    pub fn take_rejected(&mut self) -> Option<Invalid> {
+        self.rejected.take()
+    }
+
+    /// Whether an exchange that begins now may be mirrored.
+    pub fn gate(&self, now: Now) -> Gate {
+        let (Some(link), Some(policy)) = (&self.link, &self.policy) else {
+            return Gate::Closed("no_comparator");
+        };
+        let limits = self.settings.limits;
+        if !link.holds(now.monotonic, policy.lease()) {
+            Gate::Closed("lease")
+        } else if self.recording.saturating_add(self.waiting.len()) >= limits.exchanges_in_flight {
+            Gate::Closed("exchanges_in_flight")
+        } else if self.waiting_bytes.saturating_add(self.outbox.held()) >= limits.bytes_in_flight {
+            Gate::Closed("bytes_in_flight")
+        } else {
+            Gate::Open
+        }
+    }
+
+    /// Whether nothing is out and nothing is left to send.
+    pub fn is_idle(&self) -> bool {
+        self.waiting.is_empty() && self.outbox.is_empty()
+    }
+
+    /// Takes what happened; answers the calls to make now, in this order.
+    pub fn on(&mut self, incident: Incident, now: Now, dice: &mut Dice) -> Vec<Call> {
+        match incident {
+            Incident::Recording => self.recording = self.recording.saturating_add(1),
+            Incident::Passed { reason, recorded } => self.passed(reason, recorded),
+            Incident::Captured(capture) => return self.captured(capture, now, dice),
+            Incident::Answered(id, answer) => return self.answered(id, answer, now),
+            Incident::NotSent(id) => return self.not_sent(id, now),
+            Incident::Tick => return self.tick(now, dice),
+            Incident::Drain => {
+                return self.outbox.flush().map(|batch| self.post(batch)).into_iter().collect();
+            }
+            Incident::Abandon => self.abandon(),
+        }
+        Vec::new()
+    }
+
+    fn passed(&mut self, reason: &'static str, recorded: bool) {
+        self.recording = self.recording.saturating_sub(usize::from(recorded));
+        self.accounts.requests = self.accounts.requests.saturating_add(1);
+        let reason = if self.settings.enabled { reason } else { "disabled" };
+        let count = match self.accounts.not_mirrored.get_mut(reason) {
+            Some(count) => count,
+            None => self.accounts.not_mirrored.entry(reason.to_owned()).or_default(),
+        };
+        *count = count.saturating_add(1);
+    }
+
+    /// Several mirrors make several observations of one request; the accounts count each beyond the first as a request of
+    /// its own, so that they still add up.
+    fn captured(&mut self, capture: Box<Capture>, now: Now, dice: &mut Dice) -> Vec<Call> {
+        self.recording = self.recording.saturating_sub(1);
+        let capture: Arc<Capture> = capture.into();
+        let mut calls = Vec::new();
+        for (mirror, control) in &capture.mirrors {
+            self.accounts.requests = self.accounts.requests.saturating_add(1);
+            self.accounts.mirrored = self.accounts.mirrored.saturating_add(1);
+            let control = mirror.control.as_ref().filter(|_| *control);
+            let key = self.next_exchange;
+            self.next_exchange = key.wrapping_add(1);
+            let mut legs = vec![(LegName::Candidate, &mirror.to)];
+            legs.extend(control.map(|control| (LegName::Control, &control.to)));
+            if dice.next() & 1 == 1 {
+                legs.reverse();
+            }
+            for (leg, variant) in &legs {
+                calls.push(self.shadow_call(&capture, mirror, CallId::Shadow(key, *leg), variant));
+            }
+            self.waiting_bytes = self.waiting_bytes.saturating_add(capture.held_bytes());
+            let waiting = Waiting {
+                capture: Arc::clone(&capture),
+                mirror: Arc::clone(mirror),
+                sent: now.monotonic,
+                candidate: None,
+                control: None,
+                outstanding: u8::try_from(legs.len()).unwrap_or(u8::MAX),
+            };
+            self.waiting.insert(key, waiting);
+        }
+        calls
+    }
+
+    fn shadow_call(
+        &self,
+        capture: &Capture,
+        mirror: &Mirror,
+        id: CallId,
+        to: &antumbra_policy::Variant,
+    ) -> Call {
+        let variant_header =
+            self.policy.as_ref().map_or("x-antumbra-variant", |policy| policy.variant_header());
+        Call {
+            id,
+            cluster: to.cluster.clone(),
+            headers: shadow::request_headers(&capture.routed, capture.id, variant_header, &to.name),
+            body: shadow::request_body(&capture.request).to_vec(),
+            timeout: mirror.timeout,
+        }
+    }
+
+    fn answered(&mut self, id: CallId, answer: Answer, now: Now) -> Vec<Call> {
+        match id {
+            CallId::Shadow(key, leg) => self.shadow_over(key, leg, Some(answer), now),
+            CallId::Batch(sequence) => {
+                let receipt = receipt(&answer);
+                if receipt == Receipt::Stored {
+                    self.alive(now);
+                }
+                self.outbox.settle(sequence, receipt, now.monotonic, &mut self.accounts);
+                Vec::new()
+            }
+            CallId::Poll => {
+                self.polled(answer, now);
+                Vec::new()
+            }
+        }
+    }
+
+    fn not_sent(&mut self, id: CallId, now: Now) -> Vec<Call> {
+        match id {
+            CallId::Shadow(key, leg) => return self.shadow_over(key, leg, None, now),
+            CallId::Batch(sequence) => {
+                self.outbox.settle(sequence, Receipt::NotSent, now.monotonic, &mut self.accounts);
+            }
+            CallId::Poll => {
+                if let Some(link) = &mut self.link {
+                    link.polled();
+                }
+            }
+        }
+        Vec::new()
+    }
+
+    /// One leg is over; with the last one the observation goes to the outbox.
+    fn shadow_over(&mut self, key: u64, leg: LegName, answer: Option<Answer>, now: Now) -> Vec<Call> {
+        let Some(waiting) = self.waiting.get_mut(&key) else { return Vec::new() };
+        waiting.settle(leg, answer, now.monotonic);
+        if waiting.outstanding > 0 {
+            return Vec::new();
+        }
+        let Some(waiting) = self.waiting.remove(&key) else { return Vec::new() };
+        self.waiting_bytes = self.waiting_bytes.saturating_sub(waiting.capture.held_bytes());
+        let encoded = encode(&waiting.observation(&self.settings.release));
+        let batch = self.outbox.push(&encoded, now.monotonic, &mut self.accounts);
+        batch.map(|batch| self.post(batch)).into_iter().collect()
+    }
+
+    fn tick(&mut self, now: Now, dice: &mut Dice) -> Vec<Call> {
+        let mut calls: Vec<Call> =
+            self.outbox.due(now.monotonic).into_iter().map(|batch| self.post(batch)).collect();
+        if self.settings.enabled && self.link.as_mut().is_some_and(|link| link.poll(now.monotonic, dice)) {
+            calls.push(self.heartbeat());
+        }
+        calls
+    }
+
+    fn post(&self, batch: Batch) -> Call {
+        let headers = [
+            ("content-type", CBOR_SEQUENCE.to_owned()),
+            (INSTANCE_HEADER, self.instance.to_string()),
+            (SEQUENCE_HEADER, batch.sequence.to_string()),
+            (COUNT_HEADER, batch.count.to_string()),
+        ];
+        self.call_comparator(CallId::Batch(batch.sequence), "/v1/observations", &headers, batch.bytes)
+    }
+
+    fn heartbeat(&self) -> Call {
+        let heartbeat = Heartbeat {
+            version: VERSION,
+            release: self.settings.release.clone(),
+            instance: self.instance,
+            generation: self.generation,
+            accounts: self.accounts.clone(),
+        };
+        let headers = [("content-type", "application/cbor".to_owned())];
+        self.call_comparator(CallId::Poll, "/v1/heartbeats", &headers, encode_heartbeat(&heartbeat))
+    }
+
+    fn call_comparator(&self, id: CallId, path: &str, extra: &[(&str, String)], body: Vec<u8>) -> Call {
+        let none = Comparator {
+            cluster: String::new(),
+            authority: String::new(),
+            token: None,
+            poll: Duration::ZERO,
+            timeout: Duration::ZERO,
+        };
+        let comparator = self.settings.comparator.as_ref().unwrap_or(&none);
+        let mut headers: Headers = vec![
+            (":method".into(), "POST".into()),
+            (":path".into(), path.into()),
+            (":authority".into(), comparator.authority.as_str().into()),
+        ];
+        headers.extend(extra.iter().map(|(name, value)| ((*name).into(), value.as_str().into())));
+        if let Some(token) = &comparator.token {
+            headers.push(("authorization".into(), format!("Bearer {token}").as_str().into()));
+        }
+        Call { id, cluster: comparator.cluster.clone(), headers, body, timeout: comparator.timeout }
+    }
+
+    /// 200 brings a policy, 204 says that ours is the newest; anything else leaves all as it is.
+    fn polled(&mut self, answer: Answer, now: Now) {
+        if let Some(link) = &mut self.link {
+            link.polled();
+        }
+        let Answer::Complete { headers, body, .. } = answer else { return };
+        match shadow::status(&headers) {
+            Some(200) => self.install(&body),
+            Some(204) => {}
+            _ => return,
+        }
+        self.alive(now);
+    }
+
+    fn install(&mut self, document: &[u8]) {
+        let compiled = Tree::from_json(document).and_then(|tree| Policy::from_tree(&tree));
+        match compiled {
+            Ok(policy) => {
+                self.generation = policy.generation();
+                self.policy = Some(Arc::new(policy));
+            }
+            Err(invalid) => self.rejected = Some(invalid),
+        }
+    }
+
+    fn alive(&mut self, now: Now) {
+        if let Some(link) = &mut self.link {
+            link.alive(now.monotonic);
+        }
+    }
+
+    fn abandon(&mut self) {
+        let cut = u64::try_from(self.waiting.len()).unwrap_or(u64::MAX);
+        self.waiting.clear();
+        if cut > 0 {
+            let count = self.accounts.undelivered.entry("shutdown".to_owned()).or_default();
+            *count = count.saturating_add(cut);
+        }
+        self.outbox.abandon(&mut self.accounts);
+    }
+}
+
+impl Waiting {
+    fn settle(&mut self, name: LegName, answer: Option<Answer>, now: Duration) {
+        let (slot, variant) = match name {
+            LegName::Candidate => (&mut self.candidate, Some(&self.mirror.to)),
+            LegName::Control => (&mut self.control, self.mirror.control.as_ref().map(|control| &control.to)),
+        };
+        let variant = variant.map_or("", |variant| variant.name.as_str());
+        let latency = u64::try_from(now.saturating_sub(self.sent).as_micros()).unwrap_or(u64::MAX);
+        let leg = match answer {
+            None => shadow::not_sent(variant),
+            Some(answer) => {
+                shadow::leg(answer, variant, latency, self.mirror.max_body_bytes, &self.capture.primary)
+            }
+        };
+        if slot.replace(leg).is_none() {
+            self.outstanding = self.outstanding.saturating_sub(1);
+        }
+    }
+
+    fn observation(self, release: &str) -> Observation {
+        let candidate = self.candidate.unwrap_or_else(|| shadow::not_sent(&self.mirror.to.name));
+        let capture = Arc::unwrap_or_clone(self.capture);
+        Observation {
+            version: VERSION,
+            id: capture.id,
+            release: release.to_owned(),
+            generation: capture.generation,
+            rule: Some(self.mirror.rule.clone()),
+            at_us: capture.at_us,
+            request: capture.request,
+            primary: capture.primary,
+            candidate,
+            control: self.control,
+        }
+    }
+}
+
+/// What an answer to a batch says about its fate. Where the connection was never made the host says so in its text; any
+/// other answer of the host in the comparator's stead leaves the fate open.
+fn receipt(answer: &Answer) -> Receipt {
+    let Answer::Complete { headers, body, .. } = answer else { return Receipt::Silence };
+    let says = |text: &[u8]| body.windows(text.len()).any(|window| window == text);
+    match shadow::status(headers) {
+        Some(200..=299) => Receipt::Stored,
+        Some(429) => Receipt::Later,
+        Some(400..=499) => Receipt::Refused,
+        Some(503) if says(b"connection failure") || says(b"overflow") || says(b"no healthy upstream") => {
+            Receipt::NotSent
+        }
+        Some(503) if headers.iter().any(|(name, _)| &name.0[..] == b"retry-after") => Receipt::Later,
+        _ => Receipt::Silence,
+    }
+}
+
+#[cfg(test)]
+mod tests;

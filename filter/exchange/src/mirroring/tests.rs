@@ -1,0 +1,217 @@
+//! The instance as a whole, with a clock and dice of the test's own.
+
+use super::*;
+use antumbra_observation::{Body, ExchangeId, Outcome, Request, Response, decode_heartbeat, decode_sequence};
+
+const CONFIGURATION: &str =
+    r#"{"release":"shop","comparator":{"cluster":"antumbra","token":"t"},"limits":{"exchangesInFlight":2}}"#;
+const POLICY: &str = r#"{"version":1,"name":"shop","generation":7,"lease":"15s","default":"stable",
+    "variants":{"stable":null,"candidate":{"cluster":"canary-shadow"},"control":null},
+    "rules":[{"name":"m","mirror":[{"to":"candidate","percent":100,"control":{"to":"control","percent":100},"timeout":"3s"}]}]}"#;
+
+struct Fixture {
+    mirroring: Mirroring,
+    dice: Dice,
+}
+
+impl Fixture {
+    fn new() -> Self {
+        let settings = Settings::from_json(CONFIGURATION.as_bytes()).unwrap();
+        Self { mirroring: Mirroring::new(settings, Instance(5), None), dice: Dice(1) }
+    }
+
+    /// One that has its policy and its lease since 0 ms.
+    fn running() -> Self {
+        let mut instance = Self::new();
+        let poll = instance.on(Incident::Tick, 0);
+        assert_eq!(poll[0].id, CallId::Poll);
+        instance.on(Incident::Answered(CallId::Poll, answer("200", POLICY)), 0);
+        instance
+    }
+
+    fn on(&mut self, incident: Incident, ms: u64) -> Vec<Call> {
+        self.mirroring.on(incident, at(ms), &mut self.dice)
+    }
+
+    fn capture(&self) -> Box<Capture> {
+        let policy = self.mirroring.policy().unwrap();
+        let decision = policy.decide(&Get, Dice(1));
+        Box::new(Capture {
+            id: ExchangeId(77),
+            generation: 7,
+            at_us: 1,
+            mirrors: decision.mirrors.iter().map(|m| (Arc::clone(m.mirror), m.control)).collect(),
+            request: Request { method: "GET".into(), path: "/a".into(), ..Request::default() },
+            routed: vec![
+                (":method".into(), "GET".into()),
+                (":path".into(), "/a".into()),
+                (":authority".into(), "h".into()),
+            ],
+            primary: Leg {
+                variant: "stable".to_owned(),
+                outcome: Outcome::Response,
+                latency_us: Some(900),
+                response: Some(Response {
+                    status: 200,
+                    body: Body::Whole("ok".into()),
+                    ..Response::default()
+                }),
+            },
+        })
+    }
+}
+
+struct Get;
+
+impl antumbra_policy::Request for Get {
+    fn header(&self, name: &str) -> Option<std::borrow::Cow<'_, [u8]>> {
+        (name == ":method").then_some(std::borrow::Cow::Borrowed(b"GET"))
+    }
+
+    fn peer_address(&self) -> Option<std::borrow::Cow<'_, [u8]>> {
+        None
+    }
+}
+
+fn at(ms: u64) -> Now {
+    Now { monotonic: Duration::from_millis(ms), wall_us: ms * 1_000 }
+}
+
+fn answer(status: &str, body: &str) -> Answer {
+    let headers = vec![(":status".into(), status.into()), ("date".into(), "now".into())];
+    Answer::Complete { headers, body: body.as_bytes().to_vec(), trailers: vec![] }
+}
+
+#[test]
+fn an_exchange_becomes_one_observation_with_all_legs() {
+    let mut instance = Fixture::running();
+    let capture = instance.capture();
+    instance.on(Incident::Recording, 10);
+    let calls = instance.on(Incident::Captured(capture), 20);
+    let clusters: Vec<&str> = calls.iter().map(|call| call.cluster.as_str()).collect();
+    assert!(clusters.contains(&"canary-shadow") && clusters.contains(&"control"), "{clusters:?}");
+    assert!(calls.iter().all(|call| call.timeout == Duration::from_secs(3)));
+
+    assert_eq!(
+        instance.on(Incident::Answered(CallId::Shadow(0, LegName::Candidate), answer("200", "ok")), 25),
+        []
+    );
+    assert_eq!(instance.on(Incident::NotSent(CallId::Shadow(0, LegName::Control)), 26), []);
+    let calls = instance.on(Incident::Tick, 126);
+    assert_eq!((calls[0].id, calls[0].cluster.as_str()), (CallId::Batch(1), "antumbra"));
+    assert!(calls[0].headers.contains(&("authorization".into(), "Bearer t".into())));
+
+    let observation = decode_sequence(&calls[0].body).unwrap().remove(0);
+    assert_eq!((observation.release.as_str(), observation.rule.as_deref()), ("shop", Some("m")));
+    assert_eq!(observation.candidate.latency_us, Some(5_000));
+    assert_eq!(observation.candidate.response.unwrap().body, Body::Same);
+    assert_eq!(observation.control.unwrap().outcome, Outcome::NotSent);
+
+    instance.on(Incident::Answered(CallId::Batch(1), answer("200", "{}")), 130);
+    let accounts = instance.mirroring.accounts();
+    assert_eq!((accounts.requests, accounts.mirrored, accounts.delivered), (1, 1, 1));
+    assert!(instance.mirroring.is_idle());
+}
+
+#[test]
+fn candidate_and_control_leave_in_random_order() {
+    let mut instance = Fixture::running();
+    let mut candidate_first = 0;
+    for number in 0..1_000 {
+        let capture = instance.capture();
+        let calls = instance.on(Incident::Captured(capture), 1);
+        candidate_first += u32::from(calls[0].id == CallId::Shadow(number, LegName::Candidate));
+    }
+    // Six standard deviations.
+    assert!(candidate_first.abs_diff(500) < 95, "{candidate_first} of 1000");
+}
+
+#[test]
+fn the_gate_closes_on_the_budget_and_on_the_lease() {
+    let mut instance = Fixture::new();
+    assert_eq!(instance.mirroring.gate(at(0)), Gate::Closed("no_comparator"), "no policy yet");
+    instance = Fixture::running();
+    assert_eq!(instance.mirroring.gate(at(15_000)), Gate::Open);
+    assert_eq!(instance.mirroring.gate(at(15_001)), Gate::Closed("lease"));
+    instance.on(Incident::Recording, 1);
+    let capture = instance.capture();
+    instance.on(Incident::Recording, 1);
+    assert_eq!(instance.mirroring.gate(at(1)), Gate::Closed("exchanges_in_flight"));
+    instance.on(Incident::Captured(capture), 1);
+    assert_eq!(
+        instance.mirroring.gate(at(1)),
+        Gate::Closed("exchanges_in_flight"),
+        "now it waits for its shadows"
+    );
+    instance.on(Incident::Passed { reason: "local_reply", recorded: true }, 1);
+    assert_eq!(instance.mirroring.gate(at(1)), Gate::Open);
+    assert_eq!(instance.mirroring.accounts().not_mirrored, [("local_reply".to_owned(), 1)].into());
+}
+
+#[test]
+fn a_bad_policy_leaves_the_last_good_one() {
+    let mut instance = Fixture::running();
+    for (status, body) in [("200", "nonsense"), ("200", r#"{"version":9}"#), ("404", "{}"), ("503", "")] {
+        instance.on(Incident::Answered(CallId::Poll, answer(status, body)), 5);
+        assert_eq!(instance.mirroring.policy().unwrap().generation(), Some(7), "{status} {body}");
+        assert_eq!(instance.mirroring.take_rejected().is_some(), status == "200");
+    }
+    instance.on(Incident::Answered(CallId::Poll, answer("200", &POLICY.replace(":7", ":8"))), 5);
+    let heartbeat = instance.on(Incident::Tick, 2_000).pop().unwrap();
+    assert_eq!(decode_heartbeat(&heartbeat.body).unwrap().generation, Some(8));
+}
+
+#[test]
+fn receipts() {
+    let own = |body: &str| Answer::Complete {
+        headers: vec![(":status".into(), "503".into())],
+        body: body.as_bytes().to_vec(),
+        trailers: vec![],
+    };
+    let unavailable = Answer::Complete {
+        headers: vec![(":status".into(), "503".into()), ("retry-after".into(), "1".into())],
+        body: vec![],
+        trailers: vec![],
+    };
+    let cases = [
+        (answer("200", ""), Receipt::Stored),
+        (answer("400", ""), Receipt::Refused),
+        (answer("429", ""), Receipt::Later),
+        (unavailable, Receipt::Later),
+        (own("… reset reason: remote connection failure, …"), Receipt::NotSent),
+        (own("… reset before headers. reset reason: connection termination"), Receipt::Silence),
+        (answer("504", ""), Receipt::Silence),
+        (Answer::Broken, Receipt::Silence),
+    ];
+    for (answer, expected) in cases {
+        assert_eq!(receipt(&answer), expected, "{answer:?}");
+    }
+}
+
+#[test]
+fn what_is_left_at_the_end_is_counted() {
+    let mut instance = Fixture::running();
+    for _ in 0..2 {
+        let capture = instance.capture();
+        instance.on(Incident::Captured(capture), 1);
+    }
+    instance.on(Incident::NotSent(CallId::Shadow(0, LegName::Candidate)), 2);
+    instance.on(Incident::NotSent(CallId::Shadow(0, LegName::Control)), 2);
+    let drained = instance.on(Incident::Drain, 3);
+    assert_eq!(drained[0].id, CallId::Batch(1), "what is complete leaves at once");
+    assert!(!instance.mirroring.is_idle());
+    instance.on(Incident::Abandon, 4);
+    let accounts = instance.mirroring.accounts();
+    assert_eq!((accounts.mirrored, accounts.undelivered["shutdown"], accounts.unknown), (2, 1, 1));
+    assert!(instance.mirroring.is_idle());
+}
+
+#[test]
+fn a_new_instance_of_the_release_keeps_the_policy_of_the_last() {
+    let policy = Arc::clone(Fixture::running().mirroring.policy().unwrap());
+    let settings = |text: &str| Settings::from_json(text.as_bytes()).unwrap();
+    let next = Mirroring::new(settings(CONFIGURATION), Instance(6), Some(Arc::clone(&policy)));
+    assert_eq!(next.policy().and_then(|policy| policy.generation()), Some(7));
+    let off = CONFIGURATION.replacen('{', r#"{"enabled":false,"#, 1);
+    assert!(Mirroring::new(settings(&off), Instance(6), Some(policy)).policy().is_none());
+}

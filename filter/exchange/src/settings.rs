@@ -1,0 +1,194 @@
+//! The plugin configuration: written JSON → settings that cannot be wrong.
+
+use std::time::Duration;
+
+use antumbra_policy::Policy;
+use antumbra_policy::document::{Field, Invalid, Problems, Tree};
+
+/// What the proxy's operator configured for one instance of the filter.
+#[derive(Debug)]
+pub struct Settings {
+    /// The kill switch: false passes everything untouched.
+    pub enabled: bool,
+    /// The policy's name.
+    pub release: String,
+    /// The policy until the comparator answers, or for good if there is no comparator.
+    pub inline: Option<Policy>,
+    /// Where policies come from and observations go.
+    pub comparator: Option<Comparator>,
+    /// What mirroring may use of one proxy worker.
+    pub limits: Limits,
+}
+
+/// How the filter reaches the comparator.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Comparator {
+    /// A cluster of the proxy.
+    pub cluster: String,
+    /// The `:authority` of the calls.
+    pub authority: String,
+    /// Sent as `authorization: Bearer …`.
+    pub token: Option<String>,
+    /// Between two polls, 100 ms to 60 s.
+    pub poll: Duration,
+    /// For one call, 100 ms to 60 s.
+    pub timeout: Duration,
+}
+
+/// Bounds per proxy worker. What exceeds them is not mirrored, or not delivered, and counted by reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Exchanges being captured or waiting for shadow answers.
+    pub exchanges_in_flight: usize,
+    /// Bytes of captured bodies and unacknowledged observations.
+    pub bytes_in_flight: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { exchanges_in_flight: 128, bytes_in_flight: 32 << 20 }
+    }
+}
+
+impl Settings {
+    /// Reads the plugin configuration.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, the inline policy included.
+    pub fn from_json(text: &[u8]) -> Result<Self, Invalid> {
+        let tree = Tree::from_json(text)?;
+        let problems = Problems::default();
+        let settings = read(&problems.root(&tree));
+        problems.finish(settings)
+    }
+}
+
+fn read(root: &Field<'_>) -> Option<Settings> {
+    let map = root.map(&["enabled", "release", "policy", "comparator", "limits"])?;
+    let enabled = map.get("enabled").map_or(Some(true), Field::boolean);
+    let inline = map.get("policy").map(Policy::read);
+    let comparator = map.get("comparator").map(comparator);
+    let limits = map.get("limits").map_or_else(|| Some(Limits::default()), limits);
+    let release = map.get("release").map(|field| (field, field.name()));
+    if comparator.is_none() && inline.is_none() {
+        root.note("has neither a policy nor a comparator to get one from".to_owned());
+    }
+    let release = match (release, inline.as_ref()) {
+        (Some((field, Some(name))), Some(Some(policy))) if policy.name() != name => {
+            field.problem(format_args!("must be the policy's name {:?}, or absent", policy.name()));
+            None
+        }
+        (Some((_, name)), _) => name.map(str::to_owned),
+        (None, Some(policy)) => policy.as_ref().map(|policy| policy.name().to_owned()),
+        (None, None) => {
+            map.required("release");
+            None
+        }
+    };
+    Some(Settings {
+        enabled: enabled?,
+        release: release?,
+        inline: transpose(inline)?,
+        comparator: transpose(comparator)?,
+        limits: limits?,
+    })
+}
+
+fn comparator(field: &Field<'_>) -> Option<Comparator> {
+    let map = field.map(&["cluster", "authority", "token", "poll", "timeout"])?;
+    let duration =
+        |name, default| map.get(name).map_or(Some(default), |f: &Field<'_>| f.duration(SHORTEST..=LONGEST));
+    let cluster = map.required("cluster").and_then(Field::text);
+    let authority = map.get("authority").map_or(Some("antumbra"), Field::text);
+    let token = map.get("token").map(Field::text);
+    let poll = duration("poll", DEFAULT_POLL);
+    let timeout = duration("timeout", DEFAULT_TIMEOUT);
+    Some(Comparator {
+        cluster: cluster?.to_owned(),
+        authority: authority?.to_owned(),
+        token: transpose(token)?.map(str::to_owned),
+        poll: poll?,
+        timeout: timeout?,
+    })
+}
+
+fn limits(field: &Field<'_>) -> Option<Limits> {
+    let map = field.map(&["exchangesInFlight", "bytesInFlight"])?;
+    let default = Limits::default();
+    let read = |name, default: usize, most: u64| match map.get(name) {
+        None => Some(default),
+        Some(field) => field.integer(0..=most).and_then(|value| usize::try_from(value).ok()),
+    };
+    let exchanges_in_flight = read("exchangesInFlight", default.exchanges_in_flight, 65_536);
+    let bytes_in_flight = read("bytesInFlight", default.bytes_in_flight, 512 << 20);
+    Some(Limits { exchanges_in_flight: exchanges_in_flight?, bytes_in_flight: bytes_in_flight? })
+}
+
+/// Absent stays absent; written wrongly (a problem is noted) makes the whole wrong.
+fn transpose<T>(written: Option<Option<T>>) -> Option<Option<T>> {
+    match written {
+        None => Some(None),
+        Some(None) => None,
+        Some(value) => Some(value),
+    }
+}
+
+const DEFAULT_POLL: Duration = Duration::from_secs(1);
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(2);
+const SHORTEST: Duration = Duration::from_millis(100);
+const LONGEST: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults() {
+        let settings =
+            Settings::from_json(br#"{"release":"shop","comparator":{"cluster":"antumbra"}}"#).unwrap();
+        assert!(settings.enabled && settings.inline.is_none());
+        assert_eq!(settings.release, "shop");
+        let comparator = settings.comparator.unwrap();
+        assert_eq!((comparator.authority.as_str(), comparator.poll), ("antumbra", DEFAULT_POLL));
+    }
+
+    #[test]
+    fn the_inline_policy_names_the_release() {
+        let text =
+            br#"{"policy":{"version":1,"name":"shop","variants":{"a":null},"default":"a","rules":[]}}"#;
+        assert_eq!(Settings::from_json(text).unwrap().release, "shop");
+    }
+
+    #[test]
+    fn everything_wrong_is_said_at_once() {
+        let cases: [(&str, &[&str]); 4] = [
+            (
+                "{}",
+                &[
+                    "document has neither a policy nor a comparator to get one from",
+                    "document has no field \"release\", which is required",
+                ],
+            ),
+            ("nonsense", &["document is not JSON: expected ident at line 1 column 2"]),
+            (
+                r#"{"release":"a b","comparator":{"cluster":1,"poll":"1ms","tokn":"x"},"limits":{"bytesInFlight":-1}}"#,
+                &[
+                    "comparator.tokn is not a known field; did you mean \"token\"?",
+                    "comparator.cluster is 1, must be a string",
+                    "comparator.poll is \"1ms\", must be within 100ms..=60s",
+                    "limits.bytesInFlight is -1, must be within 0..=536870912",
+                    "release is \"a b\", must be 1 to 63 letters, digits, '.', '_' or '-', beginning with a letter or a digit",
+                ],
+            ),
+            (
+                r#"{"release":"x","policy":{"version":1,"name":"shop","variants":{"a":null},"default":"a","rules":[]}}"#,
+                &["release is \"x\", must be the policy's name \"shop\", or absent"],
+            ),
+        ];
+        for (text, expected) in cases {
+            let invalid = Settings::from_json(text.as_bytes()).unwrap_err();
+            let said: Vec<String> = invalid.problems.iter().map(ToString::to_string).collect();
+            assert_eq!(said, expected, "{text}");
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! Documents as people write them: YAML in its order, and everything that is wrong with one in a single answer.
+#![cfg(not(target_family = "wasm"))]
+
+use antumbra_policy::Policy;
+use antumbra_policy::document::Tree;
+
+fn problems(yaml: &str) -> String {
+    let tree: Tree = serde_saphyr::from_str(yaml).unwrap();
+    Policy::from_tree(&tree).unwrap_err().to_string()
+}
+
+#[test]
+fn a_release_policy_in_yaml() {
+    let tree: Tree = serde_saphyr::from_str(SHOP).unwrap();
+    let policy = Policy::from_tree(&tree).unwrap();
+    assert_eq!(
+        policy.variants().map(|v| &*v.name).collect::<Vec<_>>(),
+        ["stable", "canary", "candidate", "control"]
+    );
+}
+
+#[test]
+fn every_mistake_of_a_document_at_once() {
+    insta::assert_snapshot!(problems(MISTAKEN), @r##"
+    nam is not a known field; did you mean "name"?
+    ruls is not a known field; did you mean "rules"?
+    version is 2, must be 1
+    name is "-shop", must be 1 to 63 letters, digits, '.', '_' or '-', beginning with a letter or a digit
+    generation is -1, must be within 0..=9223372036854775807
+    apply.header is "Cookie", must not be a header with a meaning of its own
+    lease is "2 s", must be a duration such as 250ms, 2s, 15m or 24h
+    variants.stable.cluster is "", must be 1 to 255 visible ASCII characters without spaces
+    variants.stable.isolated is "maybe", must be true or false
+    variants.canary.state is not a known field; known: cluster, isolated
+    variants.can ary has a name that must be 1 to 63 letters, digits, '.', '_' or '-', beginning with a letter or a digit
+    default is "stabel", not a known variant; did you mean "stable"?
+    rules[0] has both to and split, must have at most one of them
+    rules[0].split.weights.canry is "canry", not a known variant; did you mean "canary"?
+    rules[1] has the name "both" of an earlier rule, must have one of its own
+    rules[1].enabled is 1, must be true or false
+    rules[1].to is "Stable", not a known variant; did you mean "stable"?
+    rules[2].name is "", must be 1 to 63 letters, digits, '.', '_' or '-', beginning with a letter or a digit
+    rules[2].mirror has 0 items, must have 1..=4
+    rules[3].mirror[0].percent is 101, must be within 0..=100
+    rules[3].mirror[0].maxBodyBytes is 8388609, must be within 0..=8388608
+    rules[3].mirror[1] has both percent and fraction, must have at most one of them
+    rules[3].mirror[2].percent is 0.0000001, must have at most 6 decimals
+    rules[3].mirror[2].unsafeMethods is true, must be a string
+    rules[3].mirror[2].timeout is "61s", must be within 1ms..=60s
+    rules[3].mirror[3].fraction.numerator is 3, must be within 0..=2
+    rules[3].mirror[3].control.percent is -1, must be within 0..=100
+    rules[3].mirror[3].control.to is "canary", must be another variant than the candidate: a control answers for the stable version
+    rules[4].mirror[0].methods has POST, must be of GET, HEAD and OPTIONS unless unsafeMethods is allow
+    rules[4].mirror[1] has no field "to", which is required
+    rules[4].mirror[1].methods[0] is "get", must be a method in upper case such as GET
+    rules[4].mirror[1].control has no field "to", which is required
+    rules[5].split.by[0] is "uid", must be header:<name>, cookie:<name> or ip
+    rules[5].split.by[1] is "header:", with a name that must be a header's: letters, digits and any of !#$%&'*+-.^_`|~
+    rules[5].split.by[2] is "cookie:a;b", with a name that must be a cookie's: visible ASCII without '=', ';' and ','
+    rules[5].split.salt is "", must have 1 to 255 bytes
+    rules[5].split.onMissingKey is "mint", must be one of random, default; known: random, default
+    rules[5].split.weights has the sum 0, must be within 1..=4294967295
+    rules[6].split.by has 0 items, must have 1..=8
+    rules[6].split.weights has the sum 4789934590, must be within 1..=4294967295
+    rules[7].split.weights.canary is 0.5, must be a whole number within 0..=4294967295
+    rules[7].split.weights.stable is -1, must be within 0..=4294967295
+    rules[8].split.weights is empty, must have at least one variant
+    "##);
+}
+
+#[test]
+fn mistakes_in_matches() {
+    insta::assert_snapshot!(problems(MISMATCHED), @r##"
+    rules[0].matches has 0 items, must have 1..=64
+    rules[1].matches[0] is empty, must have at least one of path, method, headers, cookies
+    rules[2].matches[0].header is not a known field; did you mean "headers"?
+    rules[3].matches[0].headers is empty, must have at least one name
+    rules[3].matches[0].cookies is empty, must have at least one name
+    rules[3].matches[1].headers.a b has a name that must be a header's: letters, digits and any of !#$%&'*+-.^_`|~
+    rules[3].matches[1].headers.c is true, must be a string, or a mapping of tests; true, false and decimals need quotes
+    rules[3].matches[1].cookies.a=b has a name that must be a cookie's: visible ASCII without '=', ';' and ','
+    rules[3].matches[1].cookies.a=b.exists is 1, must be true or false
+    rules[3].matches[1].cookies.d tests nothing, must have one of exact, exists, regex, prefix, in, ignoreCase, not
+    rules[3].matches[2].path.regex is "(", must be a regular expression of at most 16384 bytes when compiled: found open group without closing ')'
+    rules[3].matches[3].method has 0 items, must have 1..=32
+    rules[3].matches[3].path.exists is not a known field; known: exact, prefix, regex, ignoreCase, not
+    rules[3].matches[3].path.prefix is "api", must begin with '/'
+    rules[3].matches[4].method is "get", must be a method in upper case such as GET
+    rules[3].matches[4].path is "api", must begin with '/'
+    rules[3].matches[5].headers.e.exakt is not a known field; did you mean "exact"?
+    rules[3].matches[5].headers.e.in has 0 items, must have 1..=10000
+    rules[3].matches[5].headers.e.not tests nothing, must have one of exact, exists, regex, prefix, in, ignoreCase, not
+    rules[3].matches[6].headers.f.ignoreCase is 1, must be true or false
+    rules[3].matches[6].headers.f.in[1] is a list of 1, must be a string; true, false and decimals need quotes
+    rules[3].matches[6].headers.f.in[2] is 1.5, must be a string; true, false and decimals need quotes
+    rules[3].matches[6].headers.f.prefix is null, must be a string; true, false and decimals need quotes
+    "##);
+}
+
+const SHOP: &str = r#"
+version: 1
+name: shop
+variants: {stable: {cluster: stable}, canary: , candidate: {cluster: canary-shadow}, control: {}}
+default: stable
+rules:
+- name: mirror
+  mirror:
+  - {to: candidate, methods: [GET, HEAD], percent: 10, control: {to: control, percent: 100}, timeout: 500ms}
+- {name: testers, matches: [{cookies: {canary: "1"}}], to: canary}
+- name: split
+  split: {by: ["cookie:uid"], weights: {canary: 5, stable: 95}, onMissingKey: default}
+gates: {rollBackAlpha: 0.01}
+"#;
+
+const MISTAKEN: &str = r#"
+version: 2
+nam: shop
+name: -shop
+generation: -1
+variants:
+  stable: {cluster: "", isolated: maybe}
+  canary: {state: green}
+  can ary: {}
+default: stabel
+apply: {header: Cookie}
+lease: 2 s
+ruls: []
+rules:
+- {name: both, to: canary, split: {weights: {canry: 1}}}
+- {name: both, enabled: 1, to: Stable}
+- {name: "", mirror: []}
+- name: shares
+  mirror:
+  - {to: canary, percent: 101, maxBodyBytes: 8388609}
+  - {to: canary, percent: 1, fraction: {numerator: 1}}
+  - {to: canary, percent: 0.0000001, timeout: 61s, unsafeMethods: yes}
+  - {to: canary, fraction: {numerator: 3, denominator: 2}, control: {to: canary, percent: -1}}
+- name: writes
+  mirror: [{to: canary, methods: [GET, POST]}, {methods: [get], control: {percent: 5}}]
+- name: zero
+  split: {by: [uid, "header:", "cookie:a;b"], salt: "", weights: {canary: 0, stable: 0}, onMissingKey: mint}
+- name: large
+  split: {by: [], weights: {canary: 2394967295, stable: 2394967295}}
+- name: fractions
+  split: {weights: {canary: 0.5, stable: -1}}
+- name: empty
+  split: {weights: {}}
+"#;
+
+const MISMATCHED: &str = r#"
+version: 1
+name: shop
+variants: {stable: {}}
+default: null
+rules:
+- {matches: [], to: stable}
+- {matches: [{}], to: stable}
+- {matches: [{header: {a: b}}], to: stable}
+- matches:
+  - {headers: {}, cookies: {}}
+  - {headers: {"a b": x, c: true}, cookies: {"a=b": {exists: 1}, d: {}}}
+  - {path: {regex: "("}}
+  - {path: {prefix: api, exists: true}, method: []}
+  - {path: api, method: get}
+  - {headers: {e: {exakt: x, in: [], not: {ignoreCase: true}}}}
+  - {headers: {f: {in: [a, [b], 1.5], ignoreCase: 1, prefix: null}}}
+  to: stable
+"#;

@@ -1,0 +1,69 @@
+//! The accounts as metrics of the host, published on the tick: a request costs no call for counting.
+
+use std::collections::BTreeMap;
+
+use antumbra_observation::Accounts;
+
+use crate::host;
+
+/// What was published so far.
+pub(crate) struct Metrics {
+    prefix: String,
+    counters: BTreeMap<String, Counter>,
+    generation: Option<(u32, u64)>,
+}
+
+struct Counter {
+    id: Option<u32>,
+    published: u64,
+}
+
+impl Metrics {
+    /// Metrics named `antumbra.<release>.…`; a dot in the release's name becomes an underscore, since the dot divides labels.
+    pub(crate) fn new(release: &str) -> Self {
+        Self {
+            prefix: format!("antumbra.{}.", release.replace('.', "_")),
+            counters: BTreeMap::new(),
+            generation: None,
+        }
+    }
+
+    /// Brings the host's metrics to these accounts.
+    pub(crate) fn publish(&mut self, accounts: &Accounts, generation: Option<u64>) {
+        self.raise("requests", accounts.requests);
+        self.raise("mirrored", accounts.mirrored);
+        self.raise("delivered", accounts.delivered);
+        self.raise("unknown", accounts.unknown);
+        for (reason, count) in &accounts.not_mirrored {
+            self.raise(&format!("not_mirrored.{reason}"), *count);
+        }
+        for (reason, count) in &accounts.undelivered {
+            self.raise(&format!("undelivered.{reason}"), *count);
+        }
+        self.record_generation(generation.unwrap_or(0));
+    }
+
+    fn raise(&mut self, name: &str, to: u64) {
+        if !self.counters.contains_key(name) {
+            let id = host::counter(&format!("{}{name}", self.prefix));
+            self.counters.insert(name.to_owned(), Counter { id, published: 0 });
+        }
+        let Some(counter) = self.counters.get_mut(name) else { return };
+        let delta = to.saturating_sub(counter.published);
+        if let (Some(id), true) = (counter.id, delta > 0) {
+            host::add(id, delta);
+        }
+        counter.published = to;
+    }
+
+    fn record_generation(&mut self, generation: u64) {
+        let known = match self.generation {
+            Some(known) => Some(known),
+            None => host::gauge(&format!("{}generation", self.prefix)).map(|id| (id, u64::MAX)),
+        };
+        if let Some((id, _)) = known.filter(|(_, recorded)| *recorded != generation) {
+            host::record(id, generation);
+        }
+        self.generation = known.map(|(id, _)| (id, generation));
+    }
+}

@@ -1,0 +1,34 @@
+# Short names; each is one command.
+
+# The names.
+default:
+    @just --list
+
+# Build the filter module and print its path.
+wasm:
+    cargo demo toolchain module
+
+# The main job on real traffic.
+demo *options:
+    cargo demo {{options}}
+
+# All tests, those on the real Envoy included.
+test:
+    cargo test --workspace
+
+# What is quick: format and lints.
+check:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets --locked -- -D warnings
+
+# Everything that a change has to pass.
+ci:
+    .ci/run
+
+# CPU that the filter adds to a request, beside other ways of doing it.
+bench-filter *options:
+    cargo demo bench-filter {{options}}
+
+# Licences, advisories and sources of all dependencies (needs cargo-deny).
+deny:
+    cargo deny check

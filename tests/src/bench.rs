@@ -1,0 +1,6 @@
+//! Benchmarks: each prints ratios against references that ran in the same rounds on the same machine.
+
+mod cpu;
+mod filter;
+
+pub use filter::run as filter;

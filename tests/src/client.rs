@@ -1,0 +1,66 @@
+//! A small HTTP client that keeps its connections and takes any bytes that HTTP allows.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Bytes;
+use hyper::{HeaderMap, Request, StatusCode};
+use hyper_util::client::legacy::Client as Pool;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+
+/// Sends requests and reads whole answers.
+#[derive(Clone, Debug)]
+pub struct Client(Pool<HttpConnector, Full<Bytes>>);
+
+/// A whole answer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: Bytes,
+}
+
+impl Answer {
+    /// The body as text.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    /// The body as JSON.
+    pub fn json(&self) -> Result<serde_json::Value> {
+        serde_json::from_slice(&self.body).with_context(|| format!("no JSON: {} {}", self.status, self.text()))
+    }
+}
+
+impl Default for Client {
+    fn default() -> Self {
+        Self(Pool::builder(TokioExecutor::new()).build_http())
+    }
+}
+
+impl Client {
+    /// Sends one request; waits at most [`PATIENCE`].
+    pub async fn send(&self, request: Request<Full<Bytes>>) -> Result<Answer> {
+        let what = format!("{} {}", request.method(), request.uri());
+        let exchange = async {
+            let (parts, body) = self.0.request(request).await?.into_parts();
+            let body = body.collect().await?.to_bytes();
+            anyhow::Ok(Answer { status: parts.status, headers: parts.headers, body })
+        };
+        let answer = tokio::time::timeout(PATIENCE, exchange).await;
+        answer.with_context(|| format!("{what}: no answer in {PATIENCE:?}"))?.with_context(|| what)
+    }
+
+    /// `GET` without further headers.
+    pub async fn get(&self, uri: &str) -> Result<Answer> {
+        self.send(Request::get(uri).body(Full::default())?).await
+    }
+}
+
+/// Longer than any timeout that a test provokes.
+const PATIENCE: Duration = Duration::from_secs(30);

@@ -1,0 +1,96 @@
+//! A real Envoy with the shipped configuration, on free ports.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+use crate::client::Client;
+use crate::envoy_binary;
+use crate::envoy_config::EnvoyConfig;
+use crate::patience::until;
+use crate::process::Process;
+
+/// A running Envoy.
+#[derive(Debug)]
+pub struct Envoy {
+    process: Process,
+    /// Where clients come in.
+    pub address: SocketAddr,
+    /// The admin interface.
+    pub admin: SocketAddr,
+    client: Client,
+}
+
+impl Envoy {
+    /// Starts Envoy with `config`, listener and admin on free ports, its files in `directory`; waits until it serves.
+    pub async fn start(config: EnvoyConfig, directory: &Path) -> Result<Self> {
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let config = config.listener(any)?.admin(any)?;
+        let file = directory.join("envoy.json");
+        let admin_file = directory.join("envoy-admin.txt");
+        std::fs::write(&file, config.text()).with_context(|| format!("cannot write {}", file.display()))?;
+        let mut command = Command::new(envoy_binary::find()?.path);
+        command.arg("-c").arg(&file).arg("--admin-address-path").arg(&admin_file);
+        command.args(["--concurrency", "2", "--disable-hot-restart", "-l", "info"]);
+        let mut process = Process::spawn(command, "envoy", directory)?;
+
+        let client = Client::default();
+        let admin: SocketAddr = until("Envoy names its admin address", || {
+            let found = std::fs::read_to_string(&admin_file).ok().and_then(|text| text.trim().parse().ok());
+            let alive = process.check();
+            async move { alive.map(|()| found) }
+        })
+        .await?;
+        let ready = format!("http://{admin}/ready");
+        until("Envoy is ready", || {
+            let alive = process.check();
+            let (client, ready) = (&client, &ready);
+            async move {
+                alive?;
+                Ok(client.get(ready).await.ok().filter(|answer| answer.status == 200))
+            }
+        })
+        .await?;
+        let listeners = client.get(&format!("http://{admin}/listeners?format=json")).await?.json()?;
+        Ok(Self { process, address: listener_address(&listeners)?, admin, client })
+    }
+
+    /// The value of one of Envoy's statistics; 0 if there is none of that name.
+    pub async fn statistic(&self, name: &str) -> Result<u64> {
+        let filter = name.replace('.', "\\.");
+        let stats = self.client.get(&format!("http://{}/stats?filter=^{filter}$&format=json", self.admin)).await?;
+        Ok(stats.json()?["stats"][0]["value"].as_u64().unwrap_or(0))
+    }
+
+    /// How often the filter's VM failed since the start: the sum over everything that Envoy counts when a module traps.
+    pub async fn traps(&self) -> Result<u64> {
+        let stats = self.client.get(&format!("http://{}/stats?format=json", self.admin)).await?.json()?;
+        let counts = stats["stats"].as_array().into_iter().flatten().filter(|stat| {
+            let name = stat["name"].as_str().unwrap_or_default();
+            name.starts_with("wasm.") && TRAPS.iter().any(|end| name.ends_with(end))
+        });
+        Ok(counts.filter_map(|stat| stat["value"].as_u64()).sum())
+    }
+
+    /// All statistics in the text form of Prometheus.
+    pub async fn prometheus(&self) -> Result<String> {
+        Ok(self.client.get(&format!("http://{}/stats/prometheus", self.admin)).await?.text())
+    }
+
+    /// The process, for its log and its id.
+    pub fn process(&self) -> &Process {
+        &self.process
+    }
+}
+
+fn listener_address(listeners: &Value) -> Result<SocketAddr> {
+    let socket = &listeners["listener_statuses"][0]["local_address"]["socket_address"];
+    let text = format!("{}:{}", socket["address"].as_str().unwrap_or_default(), socket["port_value"]);
+    text.parse().with_context(|| format!("Envoy's listeners: {listeners}"))
+}
+
+/// Ends of the names of counters that rise when a VM fails.
+const TRAPS: [&str; 4] = [".runtime_error", ".vm_reload", ".vm_reload_failure", ".crash"];

@@ -1,0 +1,204 @@
+//! Debian's compiler for WebAssembly, unpacked but not installed.
+//!
+//! Debian 12 carries a recent rustc for its browsers, with matching sources, linker and C library. The packages name each
+//! other by version, so apt is asked which belong together rather than told. The standard library for WebAssembly is
+//! built from the sources, which takes cargo's unstable `build-std`, hence `RUSTC_BOOTSTRAP`.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use super::WASIP1;
+use crate::{cache, command};
+
+/// The unpacked packages.
+#[derive(Debug)]
+pub(super) struct Compiler {
+    root: PathBuf,
+    llvm: String,
+}
+
+impl Compiler {
+    /// Fetches and unpacks the packages, once.
+    pub(super) fn unpacked() -> Result<Self> {
+        let packages = Packages::known_to_apt()?;
+        let name =
+            format!("debian/rustc-{}", packages.version.replace(|c: char| !c.is_ascii_alphanumeric(), "-"));
+        let root = cache::once(&name, |place| {
+            cache::say(
+                "fetching Debian's compiler for WebAssembly into target/debian/ (139 MB, nothing is installed)",
+            );
+            packages.unpack(place)
+        })?;
+        Ok(Self { root, llvm: packages.llvm })
+    }
+
+    /// What makes cargo use it for `target`.
+    pub(super) fn variables(&self, target: &str) -> Vec<(String, OsString)> {
+        let usr = self.root.join("usr");
+        let machine = usr.join(format!("lib/{}-linux-gnu", std::env::consts::ARCH));
+        let libraries = [machine, usr.join(format!("lib/llvm-{}/lib", self.llvm))];
+        let prefix = format!("CARGO_TARGET_{}", target.to_uppercase().replace('-', "_"));
+        let linker = usr.join(format!("bin/wasm-ld-{}", self.llvm));
+        let mut variables = vec![
+            ("RUSTC".to_owned(), usr.join("bin/rustc").into()),
+            ("RUSTC_BOOTSTRAP".to_owned(), "1".into()),
+            ("LD_LIBRARY_PATH".to_owned(), std::env::join_paths(libraries).unwrap_or_default()),
+            ("CARGO_UNSTABLE_BUILD_STD".to_owned(), "std,panic_abort".into()),
+            (format!("{prefix}_LINKER"), linker.into()),
+        ];
+        if target == WASIP1 {
+            let mut flags = OsString::from("-L ");
+            flags.push(usr.join("lib/wasm32-wasi"));
+            flags.push(" -C target-feature=-crt-static");
+            variables.push((format!("{prefix}_RUSTFLAGS"), flags));
+        }
+        variables
+    }
+}
+
+/// What a person would type so that the packages can be had; for an error.
+pub(super) const COMMAND: &str = "apt-get update    # as root, on Debian 12; the rest happens by itself";
+
+/// Packages that match each other.
+#[derive(Debug, PartialEq, Eq)]
+struct Packages {
+    /// Of rustc-web, as `1.96.0+dfsg1-1~deb12u2`.
+    version: String,
+    /// LLVM's major version, as `22`.
+    llvm: String,
+}
+
+impl Packages {
+    fn known_to_apt() -> Result<Self> {
+        if let Some(found) = Self::ask()? {
+            return Ok(found);
+        }
+        if !is_root() {
+            bail!("apt knows no rustc-web; its lists may be missing: run `apt-get update` as root");
+        }
+        let _lock = cache::lock("apt")?;
+        cache::say("updating apt's lists (apt-get update)");
+        command::run(&mut apt("apt-get", &["update"]))?;
+        Self::ask()?.context("apt knows no rustc-web, even after `apt-get update`: this is not Debian 12")
+    }
+
+    fn ask() -> Result<Option<Self>> {
+        let policy = command::run(&mut apt("apt-cache", &["policy", "rustc-web"]))?;
+        let Some(version) = candidate(&policy) else { return Ok(None) };
+        let library = library(version).with_context(|| format!("rustc-web has the odd version {version}"))?;
+        let depends = command::run(&mut apt("apt-cache", &["depends", &library]))?;
+        let llvm = llvm(&depends).with_context(|| format!("{library} depends on no libllvm"))?;
+        Ok(Some(Self { version: version.to_owned(), llvm: llvm.to_owned() }))
+    }
+
+    fn unpack(&self, place: &Path) -> Result<()> {
+        self.download(place)?;
+        for archive in archives(place)? {
+            let arguments = [OsString::from("-x"), archive.clone().into(), place.into()];
+            command::run(Command::new("dpkg").args(arguments))?;
+            fs::remove_file(&archive).with_context(|| format!("cannot remove {}", archive.display()))?;
+        }
+        Ok(())
+    }
+
+    /// Lists that are too old name files that are gone: as root they are updated and the download tried once more.
+    fn download(&self, place: &Path) -> Result<()> {
+        let names = self.names()?;
+        let arguments: Vec<&str> =
+            std::iter::once("download").chain(names.iter().map(String::as_str)).collect();
+        match command::run(apt("apt-get", &arguments).current_dir(place)) {
+            Err(_) if is_root() => {
+                command::run(&mut apt("apt-get", &["update"]))?;
+                command::run(apt("apt-get", &arguments).current_dir(place)).map(drop)
+            }
+            other => other.map(drop).context("apt's lists may be old: run `apt-get update` as root"),
+        }
+    }
+
+    fn names(&self) -> Result<Vec<String>> {
+        let Self { version, llvm } = self;
+        let library = library(version).with_context(|| format!("rustc-web has the odd version {version}"))?;
+        let rust = ["rustc-web", &library, "libstd-rust-web-dev", "rust-web-src"];
+        let names = rust.map(|name| format!("{name}={version}")).into_iter();
+        Ok(names.chain([format!("libllvm{llvm}"), format!("lld-{llvm}"), "wasi-libc".to_owned()]).collect())
+    }
+}
+
+/// `  Candidate: 1.96.0+dfsg1-1~deb12u2`
+fn candidate(policy: &str) -> Option<&str> {
+    let mut lines = policy.lines().filter_map(|line| line.trim().strip_prefix("Candidate: "));
+    lines.next().filter(|version| *version != "(none)")
+}
+
+/// `libstd-rust-web-1.96` for `1.96.0+…`.
+fn library(version: &str) -> Option<String> {
+    let mut parts = version.split('.');
+    let (major, minor) = (parts.next()?, parts.next()?);
+    let numeric = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    (numeric(major) && numeric(minor)).then(|| format!("libstd-rust-web-{major}.{minor}"))
+}
+
+/// `22` for `  Depends: libllvm22`.
+fn llvm(depends: &str) -> Option<&str> {
+    depends.lines().find_map(|line| line.trim().strip_prefix("Depends: libllvm"))
+}
+
+fn archives(place: &Path) -> Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(place).with_context(|| format!("cannot read {}", place.display()))?;
+    let paths = entries.map(|entry| Ok(entry?.path()));
+    let found: Vec<PathBuf> = paths.collect::<Result<_>>()?;
+    Ok(found
+        .into_iter()
+        .filter(|path| path.extension().is_some_and(|extension| extension == "deb"))
+        .collect())
+}
+
+/// Its words are read, so they must not be translated.
+fn apt(name: &str, arguments: &[&str]) -> Command {
+    let mut command = command::program(name, arguments, &cache::root());
+    command.env("LC_ALL", "C");
+    command
+}
+
+fn is_root() -> bool {
+    command::run(Command::new("id").arg("-u")).is_ok_and(|id| id.trim() == "0")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::toolchain::UNKNOWN;
+
+    #[test]
+    fn apt_is_asked_for_versions_that_match() {
+        let policy =
+            "rustc-web:\n  Installed: (none)\n  Candidate: 1.96.0+dfsg1-1~deb12u2\n  Version table:\n";
+        assert_eq!(candidate(policy), Some("1.96.0+dfsg1-1~deb12u2"));
+        assert_eq!(candidate("rustc-web:\n  Installed: (none)\n  Candidate: (none)\n"), None);
+        assert_eq!(candidate(""), None);
+        assert_eq!(llvm("libstd-rust-web-1.96\n  Depends: libc6\n  Depends: libllvm22\n"), Some("22"));
+        let packages = Packages { version: "1.96.0+d".to_owned(), llvm: "22".to_owned() };
+        assert_eq!(
+            packages.names().unwrap().join(" "),
+            "rustc-web=1.96.0+d libstd-rust-web-1.96=1.96.0+d libstd-rust-web-dev=1.96.0+d rust-web-src=1.96.0+d \
+             libllvm22 lld-22 wasi-libc"
+        );
+        assert!(library("2").is_none() && library("1.x.0").is_none());
+    }
+
+    #[test]
+    fn only_the_system_interface_needs_a_c_library() {
+        let compiler = Compiler { root: PathBuf::from("/r"), llvm: "22".to_owned() };
+        let flags = |target: &str| {
+            let variables = compiler.variables(target).into_iter();
+            variables.filter(|(name, _)| name.ends_with("_RUSTFLAGS")).map(|(_, value)| value).next()
+        };
+        let expected = "-L /r/usr/lib/wasm32-wasi -C target-feature=-crt-static";
+        assert_eq!(flags(WASIP1), Some(expected.into()));
+        assert_eq!(flags(UNKNOWN), None);
+    }
+}

@@ -1,0 +1,66 @@
+//! The demo does what the README says, and leaves nothing behind.
+
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+
+fn demo(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_antumbra-demo"));
+    command.args(arguments);
+    command
+}
+
+fn outcome(arguments: &[&str]) -> Result<Value> {
+    let output = demo(arguments).output()?;
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Ok(serde_json::from_slice(&output.stdout)?)
+}
+
+#[test]
+fn every_seeded_defect_is_found_and_nothing_else() -> Result<()> {
+    let outcome = outcome(&["--requests", "4000", "--output", "json"])?;
+    assert_eq!(outcome["seeded"].as_array().map(Vec::len), Some(5));
+    assert_eq!(outcome["found"], outcome["seeded"], "{:#}", outcome["report"]["reasons"]);
+    assert_eq!(outcome["false_alarms"], json!([]));
+    assert_eq!(outcome["verdict"], "roll back");
+    Ok(())
+}
+
+#[test]
+fn a_healthy_candidate_is_not_rolled_back() -> Result<()> {
+    let outcome = outcome(&["--healthy", "--requests", "4000", "--output", "json"])?;
+    assert_eq!((&outcome["seeded"], &outcome["false_alarms"]), (&json!([]), &json!([])));
+    assert_ne!(outcome["verdict"], "roll back");
+    Ok(())
+}
+
+#[test]
+fn an_interrupt_ends_everything_that_was_started() -> Result<()> {
+    let directory = tempfile::tempdir()?;
+    let said = directory.path().join("stderr");
+    let mut command = demo(&["--requests", "50", "--keep"]);
+    let mut child = command.stderr(std::fs::File::create(&said)?).stdout(Stdio::null()).spawn()?;
+    let text = || std::fs::read_to_string(&said).unwrap_or_default();
+    while !text().contains("staying up") {
+        assert!(child.try_wait()?.is_none(), "the demo ended:\n{}", text());
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    let address = |after: &str| -> Result<SocketAddr> {
+        let text = text();
+        let (_, rest) = text.split_once(after).context("no address")?;
+        let end = rest.find(|c: char| c != ':' && c != '.' && !c.is_ascii_digit()).unwrap_or(rest.len());
+        Ok(rest[..end].parse()?)
+    };
+    let addresses = [address("shop through Envoy: http://")?, address("comparator: http://")?];
+    assert!(addresses.iter().all(|address| TcpStream::connect(address).is_ok()));
+
+    let pid = rustix::process::Pid::from_raw(child.id().cast_signed()).context("no pid")?;
+    rustix::process::kill_process(pid, rustix::process::Signal::INT)?;
+    child.wait()?;
+    for address in addresses {
+        assert!(TcpStream::connect(address).is_err(), "{address} still listens");
+    }
+    Ok(())
+}

@@ -1,0 +1,89 @@
+//! Whatever the candidate does, the client gets the stable version's answer, byte for byte.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use antumbra_e2e::upstream::{Behaviour, Refusing, Reply, Upstream};
+use antumbra_e2e::world::{Versions, World};
+use anyhow::Result;
+use http::{Method, Request};
+use http_body_util::Full;
+use hyper::body::Bytes;
+
+/// Everything is mirrored, writes included, and a shadow may take 300 ms.
+const MIRROR_ALL: &str = "
+version: 1
+name: shop
+variants:
+  stable: {cluster: stable}
+  candidate: {cluster: canary-shadow}
+  control: {cluster: control, isolated: true}
+default: stable
+rules:
+- mirror:
+  - {to: candidate, percent: 100, unsafeMethods: allow, methods: [GET, HEAD, POST], timeout: 300ms, control: {to: control, percent: 100}}
+";
+
+fn replies() -> Vec<Reply> {
+    let reply = |status, body: Vec<u8>| Reply { status, headers: vec![("x-raw", vec![b'a', 0xff, b'b'])], body };
+    vec![
+        Reply::json(r#"{"a": 1}"#),
+        reply(200, Vec::new()),
+        reply(404, b"not here".to_vec()),
+        reply(500, b"broken".to_vec()),
+        reply(200, (0..=255).cycle().take(300_000).collect()),
+    ]
+}
+
+/// Sends each kind of request for each reply of the stable version, and holds the answer against that reply.
+async fn check(candidate: SocketAddr, outcome: &str) -> Result<()> {
+    let stable = Upstream::start(Behaviour::Hang).await?;
+    let control = Upstream::start(Behaviour::Answer(Reply::json("{}"))).await?;
+    let versions = Versions { stable: stable.address(), canary: candidate, control: control.address() };
+    let world = World::start(versions, MIRROR_ALL).await?;
+    let mut sent = 0;
+    for reply in replies() {
+        stable.behave(Behaviour::Answer(reply.clone()));
+        for method in [Method::GET, Method::HEAD, Method::POST] {
+            for _ in 0..5 {
+                let body = if method == Method::POST { Bytes::from_static(b"payload") } else { Bytes::new() };
+                let request = Request::builder().method(method.clone()).uri(world.url("/x")).body(Full::new(body))?;
+                let answer = world.client.send(request).await?;
+                let expected: &[u8] = if method == Method::HEAD { b"" } else { &reply.body };
+                assert_eq!((answer.status.as_u16(), &answer.body[..]), (reply.status, expected), "{outcome} {method}");
+                for (name, value) in &reply.headers {
+                    assert_eq!(answer.headers.get(*name).map(|v| v.as_bytes()), Some(&value[..]), "{outcome} {name}");
+                }
+                sent += 1;
+            }
+        }
+    }
+    let accounts = world.settled(sent).await?;
+    assert_eq!((accounts.requests, accounts.mirrored, accounts.delivered), (sent, sent, sent), "{outcome}");
+    let report = world.comparator.report("shop").await?;
+    assert_eq!(report["exchanges"], sent, "{outcome}");
+    world.assert_no_traps().await
+}
+
+#[tokio::test]
+async fn the_candidate_refuses() -> Result<()> {
+    check(Refusing::new()?.address(), "refused").await
+}
+
+#[tokio::test]
+async fn the_candidate_hangs() -> Result<()> {
+    let candidate = Upstream::start(Behaviour::Hang).await?;
+    check(candidate.address(), "timeout").await
+}
+
+#[tokio::test]
+async fn the_candidate_resets() -> Result<()> {
+    let candidate = Upstream::start(Behaviour::Reset).await?;
+    check(candidate.address(), "reset").await
+}
+
+#[tokio::test]
+async fn the_candidate_is_slow() -> Result<()> {
+    let candidate = Upstream::start(Behaviour::Slow(Duration::from_millis(200), Reply::json("{}"))).await?;
+    check(candidate.address(), "slow").await
+}

@@ -1,0 +1,128 @@
+//! Changes reach the running proxy: the mirrored share, the weights, and no bad policy.
+
+use antumbra_e2e::upstream::{Behaviour, Reply, Upstream};
+use antumbra_e2e::world::{Versions, World};
+use anyhow::Result;
+use http::Request;
+use http_body_util::Full;
+use serde_json::Value;
+
+struct Services {
+    stable: Upstream,
+    canary: Upstream,
+    control: Upstream,
+}
+
+impl Services {
+    async fn start() -> Result<Self> {
+        let answering = || Upstream::start(Behaviour::Answer(Reply::json(r#"{"ok":true}"#)));
+        Ok(Self { stable: answering().await?, canary: answering().await?, control: answering().await? })
+    }
+
+    fn versions(&self) -> Versions {
+        Versions { stable: self.stable.address(), canary: self.canary.address(), control: self.control.address() }
+    }
+}
+
+/// Everything to stable, nothing mirrored yet.
+const QUIET: &str = "
+version: 1
+name: shop
+variants:
+  stable: {cluster: stable}
+  canary: {cluster: canary}
+  candidate: {cluster: canary-shadow}
+  control: {cluster: control}
+default: stable
+rules:
+- name: mirror
+  mirror: [{to: candidate, percent: 0, control: {to: control, percent: 100}}]
+- name: split
+  split: {by: ['cookie:uid'], weights: {canary: 0, stable: 100}}
+";
+
+#[tokio::test]
+async fn the_mirrored_share_follows_the_command_line_while_traffic_flows() -> Result<()> {
+    let services = Services::start().await?;
+    let world = World::start(services.versions(), QUIET).await?;
+    let mut sent = 0;
+    // Requests, share, and six standard deviations of the binomial count around it.
+    for (share, requests, expected, tolerance) in [(None, 500, 0, 0), (Some("50%"), 1_000, 500, 95), (Some("5%"), 1_000, 50, 42)] {
+        if let Some(share) = share {
+            world.comparator.cli(&["mirror", "set", share, "--reason", "test"]).await?;
+            world.converged().await?;
+        }
+        let before = services.canary.received().len();
+        world.drive(requests, 8, |number| format!("/item/{number}"), || {}).await?;
+        sent += requests;
+        let accounts = world.settled(sent).await?;
+        let mirrored = services.canary.received().len() - before;
+        assert!(mirrored.abs_diff(expected) <= tolerance, "{share:?}: {mirrored} of {requests} were mirrored");
+        assert_eq!(accounts.requests, accounts.mirrored + accounts.not_mirrored);
+        assert_eq!((accounts.mirrored, accounts.delivered), (services.canary.received().len() as u64, accounts.mirrored));
+    }
+    assert_eq!(services.stable.received().len() as u64, sent, "every request was served");
+    assert_eq!(services.control.received().len(), services.canary.received().len());
+    assert!(services.canary.received().iter().all(|request| request.headers.contains_key("x-antumbra-shadow")));
+    assert!(services.stable.received().iter().all(|request| !request.headers.contains_key("x-antumbra-shadow")));
+
+    let audit = world.comparator.cli(&["audit"]).await?;
+    assert!(audit.contains("50") && audit.contains("test"), "{audit}");
+    assert_eq!(world.comparator.report("shop").await?["exchanges"], services.canary.received().len());
+    world.assert_no_traps().await
+}
+
+#[tokio::test]
+async fn weights_move_users_and_keep_each_on_a_side() -> Result<()> {
+    let services = Services::start().await?;
+    let world = World::start(services.versions(), QUIET).await?;
+    let ask = async |user: u32| -> Result<()> {
+        let request = Request::get(world.url("/")).header("cookie", format!("uid=user-{user}"));
+        let forged = request.header("x-antumbra-variant", "canary");
+        assert_eq!(world.client.send(forged.body(Full::default())?).await?.status, 200);
+        Ok(())
+    };
+    for user in 0..50 {
+        ask(user).await?;
+    }
+    assert_eq!(services.canary.received().len(), 0, "a client cannot choose its variant");
+
+    world.comparator.cli(&["weights", "set", "canary=50", "stable=50"]).await?;
+    world.converged().await?;
+    let mut on_canary = 0;
+    for user in 0..200 {
+        let before = services.canary.received().len();
+        for _ in 0..3 {
+            ask(user).await?;
+        }
+        let times = services.canary.received().len() - before;
+        assert!(times == 0 || times == 3, "user {user} was moved");
+        on_canary += usize::from(times == 3);
+    }
+    // Six standard deviations.
+    assert!(on_canary.abs_diff(100) <= 43, "{on_canary} of 200 users");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_bad_policy_is_refused_whole_and_the_last_good_one_stays() -> Result<()> {
+    let services = Services::start().await?;
+    let world = World::start(services.versions(), QUIET).await?;
+    let bad = QUIET.replace("percent: 0,", "percent: 101, pecent: 1,").replace("to: candidate", "to: candidat");
+    let file = world.directory().join("bad.yaml");
+    std::fs::write(&file, bad)?;
+    let output = world.comparator.cli_output(&["policy", "put", &file.to_string_lossy()]).await?;
+    assert_eq!(output.status.code(), Some(2));
+    let said = String::from_utf8(output.stderr)?;
+    for problem in [
+        "rules[0].mirror[0].percent is 101, must be within 0..=100",
+        "rules[0].mirror[0].pecent is not a known field; did you mean \"percent\"?",
+        "did you mean \"candidate\"?",
+    ] {
+        assert!(said.contains(problem), "{problem}\nis not in\n{said}");
+    }
+    let status: Value = world.comparator.get("/v1/status").await?;
+    assert_eq!(status["releases"][0]["generation"], 1);
+    assert_eq!(world.get("/").await?.status, 200);
+    Ok(())
+}
