@@ -1,16 +1,23 @@
-//! The comparator's own part of a policy: `compare` (what may differ) and `gates` (what a verdict needs).
+//! The comparator's own part of a policy: `compare` (what may differ, and whose answers count) and `gates` (what a
+//! verdict needs).
 
 use std::ops::RangeInclusive;
 
 use antumbra_engine::{Gates, Pattern, Rules};
-use antumbra_policy::document::{Field, Map};
+use antumbra_policy::document::{Field, Map, Tree};
 
-/// Reads `compare: {ignore: [pattern…], unordered: [pattern…]}`.
-pub(crate) fn rules(field: &Field<'_>) -> Option<Rules> {
-    let map = field.map(&["ignore", "unordered"])?;
+/// Reads `compare: {ignore: [pattern…], unordered: [pattern…], primary: [variant…]}` of a policy, which may have none. Without
+/// `primary`, the policy's default variant is it; without a default, every variant.
+pub(crate) fn rules(field: Option<&Field<'_>>, policy: &Tree) -> Option<Rules> {
+    let Some(field) = field else { return Some(Rules::default().with_primary(default_variant(policy))) };
+    let map = field.map(&["ignore", "unordered", "primary"])?;
     let ignore = patterns(map.get("ignore"));
     let unordered = patterns(map.get("unordered"));
-    Some(Rules::new(ignore?, unordered?))
+    let primary = match map.get("primary") {
+        Some(field) => variants(field, policy),
+        None => Some(default_variant(policy)),
+    };
+    Some(Rules::new(ignore?, unordered?).with_primary(primary?))
 }
 
 /// Reads `gates: {rollBackAlpha, promoteAlpha, margin, endpointMargin}`: error probabilities, and margins in percent
@@ -28,6 +35,29 @@ pub(crate) fn gates(field: &Field<'_>) -> Option<Gates> {
         margin: margin?,
         endpoint_margin: endpoint_margin?,
     })
+}
+
+fn default_variant(policy: &Tree) -> Vec<String> {
+    match policy.get("default") {
+        Some(Tree::Text(name)) => vec![name.clone()],
+        _ => Vec::new(),
+    }
+}
+
+fn variants(field: &Field<'_>, policy: &Tree) -> Option<Vec<String>> {
+    let known: Vec<&str> = match policy.get("variants") {
+        Some(Tree::Map(entries)) => entries.iter().map(|(name, _)| name.as_str()).collect(),
+        _ => Vec::new(),
+    };
+    let read = field.list(1..=MOST_PATTERNS)?.into_iter().map(|item| {
+        let name = item.text()?;
+        if !known.contains(&name) {
+            item.unknown_name("variant", name, known.iter().copied());
+            return None;
+        }
+        Some(name.to_owned())
+    });
+    read.collect::<Vec<_>>().into_iter().collect()
 }
 
 fn patterns(field: Option<&Field<'_>>) -> Option<Vec<Pattern>> {

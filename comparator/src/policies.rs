@@ -34,7 +34,7 @@ impl Document {
         let own = own_part(&tree);
         let problems = Problems::default();
         let policy = Policy::read(&problems.root(&tree));
-        let (rules, gates) = read_own(&problems.root(&own));
+        let (rules, gates) = read_own(&problems.root(&own), &tree);
         let (policy, rules, gates) = problems.finish(zip3(policy, rules, gates))?;
         Ok(Self { tree, policy, rules, gates })
     }
@@ -70,10 +70,11 @@ impl Document {
     }
 
     /// Whether evidence gathered under the one also speaks about the other: same candidates, same controls, same
-    /// rules of comparison. Shares, weights and gates do not matter.
+    /// rules of comparison (the default variant is one: its answers are the primary). Shares, weights and gates do not matter.
     pub(crate) fn shares_evidence_with(&self, other: &Self) -> bool {
         comparands(&self.tree) == comparands(&other.tree)
             && self.tree.get("compare") == other.tree.get("compare")
+            && self.tree.get("default") == other.tree.get("default")
     }
 }
 
@@ -140,9 +141,9 @@ fn own_part(tree: &Tree) -> Tree {
     Tree::Map(own.collect())
 }
 
-fn read_own(root: &Field<'_>) -> (Option<Rules>, Option<Gates>) {
+fn read_own(root: &Field<'_>, policy: &Tree) -> (Option<Rules>, Option<Gates>) {
     let Some(map) = root.map(&["compare", "gates"]) else { return (None, None) };
-    let rules = map.get("compare").map_or_else(|| Some(Rules::default()), comparison::rules);
+    let rules = comparison::rules(map.get("compare"), policy);
     let gates = map.get("gates").map_or_else(|| Some(Gates::default()), comparison::gates);
     (rules, gates)
 }
@@ -222,7 +223,7 @@ gates: {margin: 0.25}
     fn problems_of_both_parts_come_at_once() {
         let bad = SHOP
             .replace("percent: 5", "percent: 101")
-            .replace("unordered: [/tags]", "unorderd: [/tags], ignore: 3")
+            .replace("unordered: [/tags]", "unorderd: [/tags], ignore: 3, primary: [stabel]")
             .replace("margin: 0.25", "margin: 70, promoteAlpha: often");
         let bad = bad.replace("ignore: [header:x-request-trace], ", "");
         let invalid = Document::from_yaml(bad.as_bytes()).err().unwrap();
@@ -231,6 +232,7 @@ gates: {margin: 0.25}
             "rules[0].mirror[0].percent is 101",
             "compare.unorderd is not a known field; did you mean \"unordered\"?",
             "compare.ignore is 3, must be a list",
+            "compare.primary[0] is \"stabel\", not a known variant; did you mean \"stable\"?",
             "gates.margin is 70, must be within 0.001..=50",
             "gates.promoteAlpha is \"often\", must be a number",
         ] {

@@ -2,5 +2,6 @@
 
 mod cpu;
 mod filter;
+mod load;
 
 pub use filter::run as filter;

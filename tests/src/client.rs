@@ -33,7 +33,8 @@ impl Answer {
 
     /// The body as JSON.
     pub fn json(&self) -> Result<serde_json::Value> {
-        serde_json::from_slice(&self.body).with_context(|| format!("no JSON: {} {}", self.status, self.text()))
+        serde_json::from_slice(&self.body)
+            .with_context(|| format!("no JSON: {} {}", self.status, self.text()))
     }
 }
 

@@ -28,7 +28,11 @@ impl Comparator {
     /// Starts one whose database and policy file lie in `directory`; port 0 is a free one.
     pub async fn start(directory: &Path, listen: SocketAddr, policy: Option<&str>) -> Result<Self> {
         let mut command = antumbra()?;
-        command.arg("serve").args(["--listen", &listen.to_string()]).arg("--data").arg(directory.join("antumbra.db"));
+        command
+            .arg("serve")
+            .args(["--listen", &listen.to_string()])
+            .arg("--data")
+            .arg(directory.join("antumbra.db"));
         if let Some(policy) = policy {
             let file = directory.join("policy.yaml");
             std::fs::write(&file, policy).with_context(|| format!("cannot write {}", file.display()))?;

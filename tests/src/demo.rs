@@ -73,7 +73,8 @@ async fn release(options: &Options) -> Result<()> {
         canary: shop("v2", defects.clone(), options.seed, 2).await?,
         control: shop("v1", Vec::new(), options.seed, 3).await?,
     };
-    let policy = std::fs::read_to_string(cache::root().join("envoy/policy.yaml")).context("envoy/policy.yaml")?;
+    let policy =
+        std::fs::read_to_string(cache::root().join("envoy/policy.yaml")).context("envoy/policy.yaml")?;
     let world = World::start(versions, &policy).await?;
     say_where(&world, versions);
 
@@ -114,7 +115,8 @@ fn say_where(world: &World, versions: Versions) {
 /// In three parts: 10 % mirrored as the shipped policy says, then half, then all.
 async fn send_traffic(world: &World, options: &Options) -> Result<()> {
     let bar = ProgressBar::new(options.requests).with_style(
-        ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} requests {eta} left").unwrap_or_else(|_| ProgressStyle::default_bar()),
+        ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} requests {eta} left")
+            .unwrap_or_else(|_| ProgressStyle::default_bar()),
     );
     bar.enable_steady_tick(Duration::from_millis(200));
     bar.set_message("mirroring 10%");
@@ -128,7 +130,14 @@ async fn send_traffic(world: &World, options: &Options) -> Result<()> {
             bar.set_message(format!("mirroring {share}"));
         }
         let (seed, progress) = (options.seed, bar.clone());
-        world.drive(to - from, ABREAST, move |number| traffic::path(seed, from + number), move || progress.inc(1)).await?;
+        world
+            .drive(
+                to - from,
+                ABREAST,
+                move |number| traffic::path(seed, from + number),
+                move || progress.inc(1),
+            )
+            .await?;
     }
     bar.finish_and_clear();
     Ok(())

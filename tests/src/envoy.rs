@@ -25,8 +25,9 @@ pub struct Envoy {
 }
 
 impl Envoy {
-    /// Starts Envoy with `config`, listener and admin on free ports, its files in `directory`; waits until it serves.
-    pub async fn start(config: EnvoyConfig, directory: &Path) -> Result<Self> {
+    /// Starts Envoy with `config`, listener and admin on free ports, its files in `directory`; waits until it serves with
+    /// that many worker threads.
+    pub async fn start(config: EnvoyConfig, directory: &Path, workers: usize) -> Result<Self> {
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let config = config.listener(any)?.admin(any)?;
         let file = directory.join("envoy.json");
@@ -34,7 +35,7 @@ impl Envoy {
         std::fs::write(&file, config.text()).with_context(|| format!("cannot write {}", file.display()))?;
         let mut command = Command::new(envoy_binary::find()?.path);
         command.arg("-c").arg(&file).arg("--admin-address-path").arg(&admin_file);
-        command.args(["--concurrency", "2", "--disable-hot-restart", "-l", "info"]);
+        command.args(["--concurrency", &workers.to_string(), "--disable-hot-restart", "-l", "info"]);
         let mut process = Process::spawn(command, "envoy", directory)?;
 
         let client = Client::default();
@@ -61,7 +62,8 @@ impl Envoy {
     /// The value of one of Envoy's statistics; 0 if there is none of that name.
     pub async fn statistic(&self, name: &str) -> Result<u64> {
         let filter = name.replace('.', "\\.");
-        let stats = self.client.get(&format!("http://{}/stats?filter=^{filter}$&format=json", self.admin)).await?;
+        let stats =
+            self.client.get(&format!("http://{}/stats?filter=^{filter}$&format=json", self.admin)).await?;
         Ok(stats.json()?["stats"][0]["value"].as_u64().unwrap_or(0))
     }
 

@@ -28,10 +28,10 @@ enum Tool {
     /// CPU that the filter adds to a request in Envoy, beside other ways to route by cookie.
     BenchFilter {
         /// Rounds, after one that warms up.
-        #[arg(long, default_value_t = 15, value_name = "N")]
+        #[arg(long, default_value_t = 40, value_name = "N")]
         rounds: u32,
         /// Requests for each contender in each round.
-        #[arg(long, default_value_t = 4000, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+        #[arg(long, default_value_t = 2000, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
         requests: u64,
     },
 }

@@ -5,7 +5,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 
 /// Asks until there is an answer; an error after [`LIMIT`], or at once if asking fails.
-pub async fn until<T, F: Future<Output = Result<Option<T>>>>(what: &str, mut ask: impl FnMut() -> F) -> Result<T> {
+pub async fn until<T, F: Future<Output = Result<Option<T>>>>(
+    what: &str,
+    mut ask: impl FnMut() -> F,
+) -> Result<T> {
     let start = Instant::now();
     loop {
         if let Some(answer) = ask().await? {

@@ -64,7 +64,7 @@ impl World {
             .upstream("canary-shadow", versions.canary)?
             .upstream("control", versions.control)?
             .upstream("antumbra", comparator.address)?;
-        let envoy = Envoy::start(change(config)?, directory.path()).await?;
+        let envoy = Envoy::start(change(config)?, directory.path(), WORKERS).await?;
         let world = Self { envoy, comparator, client: Client::default(), directory };
         world.converged().await?;
         Ok(world)
@@ -143,7 +143,9 @@ impl World {
     pub async fn assert_no_traps(&self) -> Result<()> {
         match self.envoy.traps().await? {
             0 => Ok(()),
-            traps => bail!("the filter failed {traps} times; Envoy's log ends\n{}", self.envoy.process().log_end()),
+            traps => {
+                bail!("the filter failed {traps} times; Envoy's log ends\n{}", self.envoy.process().log_end())
+            }
         }
     }
 }
@@ -173,7 +175,9 @@ impl Accounts {
 
     fn read(accounts: &Value) -> Self {
         let count = |name: &str| accounts[name].as_u64().unwrap_or(0);
-        let sum = |name: &str| accounts[name].as_object().into_iter().flatten().filter_map(|(_, n)| n.as_u64()).sum();
+        let sum = |name: &str| {
+            accounts[name].as_object().into_iter().flatten().filter_map(|(_, n)| n.as_u64()).sum()
+        };
         Self {
             requests: count("requests"),
             mirrored: count("mirrored"),

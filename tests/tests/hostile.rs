@@ -48,12 +48,30 @@ fn many_headers(mut config: EnvoyConfig) -> Result<EnvoyConfig> {
 async fn strange_headers_and_cookies_are_answered_normally() -> Result<()> {
     let (world, _services) = world().await?;
     let cookies: [&[u8]; 14] = [
-        b"", b";", b";;;=;", b"=", b"canary", b"canary=", b"canary=1; canary=2", b"canary=\xff\xfe", b"\xff\x80=1",
-        b"canary=\"1", b"  canary = 1 ", b"uid=; uid=2", b"pattern=\xc3(", b"other=\xf0\x28\x8c\x28; uid=\xff",
+        b"",
+        b";",
+        b";;;=;",
+        b"=",
+        b"canary",
+        b"canary=",
+        b"canary=1; canary=2",
+        b"canary=\xff\xfe",
+        b"\xff\x80=1",
+        b"canary=\"1",
+        b"  canary = 1 ",
+        b"uid=; uid=2",
+        b"pattern=\xc3(",
+        b"other=\xf0\x28\x8c\x28; uid=\xff",
     ];
     let headers: [(&str, &[u8]); 8] = [
-        ("x-team", b"\xff"), ("x-team", b"q\xffa"), ("x-user", b""), ("x-user", b"\x80\x81"), ("x-antumbra-variant", b"\xff"),
-        ("x-antumbra-shadow", b"\xff\xff"), ("traceparent", b"\xfe"), ("x-envoy-original-path", b"\xff"),
+        ("x-team", b"\xff"),
+        ("x-team", b"q\xffa"),
+        ("x-user", b""),
+        ("x-user", b"\x80\x81"),
+        ("x-antumbra-variant", b"\xff"),
+        ("x-antumbra-shadow", b"\xff\xff"),
+        ("traceparent", b"\xfe"),
+        ("x-envoy-original-path", b"\xff"),
     ];
     let cookies = cookies.iter().map(|value| ("cookie", *value));
     let mut sent = 0;
@@ -61,7 +79,11 @@ async fn strange_headers_and_cookies_are_answered_normally() -> Result<()> {
         for path in ["/", "/x%fe%ffy", "/?a=%zz&&=", "//..;/x"] {
             let request = Request::get(world.url(path)).header(name, HeaderValue::from_bytes(value)?);
             let answer = world.client.send(request.body(Full::default())?).await?;
-            assert_eq!((answer.status.as_u16(), &answer.body[..]), (200, &b"{}"[..]), "{name}: {value:?} {path}");
+            assert_eq!(
+                (answer.status.as_u16(), &answer.body[..]),
+                (200, &b"{}"[..]),
+                "{name}: {value:?} {path}"
+            );
             sent += 1;
         }
     }
@@ -80,7 +102,12 @@ async fn ten_thousand_headers_are_answered_normally() -> Result<()> {
         request.headers_mut().insert(name, HeaderValue::from_static("v"));
     }
     assert_eq!(world.client.send(request).await?.status, 200);
-    let served: usize = services[..2].iter().flat_map(Upstream::received).map(|request| request.headers.len()).max().unwrap_or(0);
+    let served: usize = services[..2]
+        .iter()
+        .flat_map(Upstream::received)
+        .map(|request| request.headers.len())
+        .max()
+        .unwrap_or(0);
     assert!(served >= 10_000, "{served} headers reached the service");
     world.settled(1).await?;
     world.assert_no_traps().await

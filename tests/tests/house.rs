@@ -56,11 +56,19 @@ fn each_outside_world_has_one_door() {
     for (word, door) in doors {
         let naming: Vec<String> = sources()
             .into_iter()
-            .filter(|path| !path.ends_with("tests/tests/house.rs") && code_names(&read(path), word))
+            .filter(|path| !is_test(path) && code_names(&read(path), word))
             .map(|path| relative(&path))
             .collect();
         assert!(naming.iter().all(|path| path == door), "{word} is named by {naming:?}, not only by {door}");
     }
+}
+
+/// A test may look behind a door, to see what was stored.
+fn is_test(path: &Path) -> bool {
+    path.ancestors()
+        .skip(1)
+        .take(2)
+        .any(|directory| directory.ends_with("tests") && !directory.join("src").is_dir())
 }
 
 #[test]

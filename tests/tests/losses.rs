@@ -22,7 +22,8 @@ rules:
 async fn without_a_comparator_traffic_goes_on_and_losses_are_counted() -> Result<()> {
     let answering = || Upstream::start(Behaviour::Answer(Reply::json("{}")));
     let (stable, canary, control) = (answering().await?, answering().await?, answering().await?);
-    let versions = Versions { stable: stable.address(), canary: canary.address(), control: control.address() };
+    let versions =
+        Versions { stable: stable.address(), canary: canary.address(), control: control.address() };
     let mut world = World::start(versions, POLICY).await?;
     world.drive(200, 8, |_| "/".to_owned(), || {}).await?;
     world.settled(200).await?;
@@ -56,6 +57,9 @@ async fn without_a_comparator_traffic_goes_on_and_losses_are_counted() -> Result
     assert_eq!((accounts.mirrored, accounts.requests), (mirrored, accounts.mirrored + accounts.not_mirrored));
     assert!(accounts.undelivered + accounts.unknown > 0, "{accounts:?}");
     let report = world.comparator.report("shop").await?;
-    assert_eq!(report["exchanges"], accounts.delivered, "what was acknowledged before the kill is still there");
+    assert_eq!(
+        report["exchanges"], accounts.delivered,
+        "what was acknowledged before the kill is still there"
+    );
     world.assert_no_traps().await
 }

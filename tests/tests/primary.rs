@@ -25,7 +25,8 @@ rules:
 ";
 
 fn replies() -> Vec<Reply> {
-    let reply = |status, body: Vec<u8>| Reply { status, headers: vec![("x-raw", vec![b'a', 0xff, b'b'])], body };
+    let reply =
+        |status, body: Vec<u8>| Reply { status, headers: vec![("x-raw", vec![b'a', 0xff, b'b'])], body };
     vec![
         Reply::json(r#"{"a": 1}"#),
         reply(200, Vec::new()),
@@ -47,12 +48,21 @@ async fn check(candidate: SocketAddr, outcome: &str) -> Result<()> {
         for method in [Method::GET, Method::HEAD, Method::POST] {
             for _ in 0..5 {
                 let body = if method == Method::POST { Bytes::from_static(b"payload") } else { Bytes::new() };
-                let request = Request::builder().method(method.clone()).uri(world.url("/x")).body(Full::new(body))?;
+                let request =
+                    Request::builder().method(method.clone()).uri(world.url("/x")).body(Full::new(body))?;
                 let answer = world.client.send(request).await?;
                 let expected: &[u8] = if method == Method::HEAD { b"" } else { &reply.body };
-                assert_eq!((answer.status.as_u16(), &answer.body[..]), (reply.status, expected), "{outcome} {method}");
+                assert_eq!(
+                    (answer.status.as_u16(), &answer.body[..]),
+                    (reply.status, expected),
+                    "{outcome} {method}"
+                );
                 for (name, value) in &reply.headers {
-                    assert_eq!(answer.headers.get(*name).map(|v| v.as_bytes()), Some(&value[..]), "{outcome} {name}");
+                    assert_eq!(
+                        answer.headers.get(*name).map(|v| v.as_bytes()),
+                        Some(&value[..]),
+                        "{outcome} {name}"
+                    );
                 }
                 sent += 1;
             }

@@ -20,7 +20,11 @@ impl Services {
     }
 
     fn versions(&self) -> Versions {
-        Versions { stable: self.stable.address(), canary: self.canary.address(), control: self.control.address() }
+        Versions {
+            stable: self.stable.address(),
+            canary: self.canary.address(),
+            control: self.control.address(),
+        }
     }
 }
 
@@ -47,7 +51,9 @@ async fn the_mirrored_share_follows_the_command_line_while_traffic_flows() -> Re
     let world = World::start(services.versions(), QUIET).await?;
     let mut sent = 0;
     // Requests, share, and six standard deviations of the binomial count around it.
-    for (share, requests, expected, tolerance) in [(None, 500, 0, 0), (Some("50%"), 1_000, 500, 95), (Some("5%"), 1_000, 50, 42)] {
+    for (share, requests, expected, tolerance) in
+        [(None, 500, 0, 0), (Some("50%"), 1_000, 500, 95), (Some("5%"), 1_000, 50, 42)]
+    {
         if let Some(share) = share {
             world.comparator.cli(&["mirror", "set", share, "--reason", "test"]).await?;
             world.converged().await?;
@@ -57,14 +63,24 @@ async fn the_mirrored_share_follows_the_command_line_while_traffic_flows() -> Re
         sent += requests;
         let accounts = world.settled(sent).await?;
         let mirrored = services.canary.received().len() - before;
-        assert!(mirrored.abs_diff(expected) <= tolerance, "{share:?}: {mirrored} of {requests} were mirrored");
+        assert!(
+            mirrored.abs_diff(expected) <= tolerance,
+            "{share:?}: {mirrored} of {requests} were mirrored"
+        );
         assert_eq!(accounts.requests, accounts.mirrored + accounts.not_mirrored);
-        assert_eq!((accounts.mirrored, accounts.delivered), (services.canary.received().len() as u64, accounts.mirrored));
+        assert_eq!(
+            (accounts.mirrored, accounts.delivered),
+            (services.canary.received().len() as u64, accounts.mirrored)
+        );
     }
     assert_eq!(services.stable.received().len() as u64, sent, "every request was served");
     assert_eq!(services.control.received().len(), services.canary.received().len());
-    assert!(services.canary.received().iter().all(|request| request.headers.contains_key("x-antumbra-shadow")));
-    assert!(services.stable.received().iter().all(|request| !request.headers.contains_key("x-antumbra-shadow")));
+    assert!(
+        services.canary.received().iter().all(|request| request.headers.contains_key("x-antumbra-shadow"))
+    );
+    assert!(
+        services.stable.received().iter().all(|request| !request.headers.contains_key("x-antumbra-shadow"))
+    );
 
     let audit = world.comparator.cli(&["audit"]).await?;
     assert!(audit.contains("50") && audit.contains("test"), "{audit}");
@@ -108,7 +124,8 @@ async fn weights_move_users_and_keep_each_on_a_side() -> Result<()> {
 async fn a_bad_policy_is_refused_whole_and_the_last_good_one_stays() -> Result<()> {
     let services = Services::start().await?;
     let world = World::start(services.versions(), QUIET).await?;
-    let bad = QUIET.replace("percent: 0,", "percent: 101, pecent: 1,").replace("to: candidate", "to: candidat");
+    let bad =
+        QUIET.replace("percent: 0,", "percent: 101, pecent: 1,").replace("to: candidate", "to: candidat");
     let file = world.directory().join("bad.yaml");
     std::fs::write(&file, bad)?;
     let output = world.comparator.cli_output(&["policy", "put", &file.to_string_lossy()]).await?;

@@ -23,6 +23,8 @@ pub struct Evidence {
     pub(crate) endpoints: BTreeMap<String, Endpoint>,
     /// Endpoints that changed since the rows were last taken.
     pub(crate) dirty: BTreeSet<String>,
+    /// The release's row changed since then, whether or not an endpoint did.
+    pub(crate) dirty_release: bool,
 }
 
 /// What belongs to no single endpoint.
@@ -33,6 +35,9 @@ pub(crate) struct Release {
     pub(crate) discovered: u64,
     /// Exchanges counted under [`OTHER_ENDPOINTS`].
     pub(crate) crowded: u64,
+    /// Exchanges that were not compared because a variant other than those of the rules answered the client.
+    #[serde(default)]
+    pub(crate) elsewhere: u64,
 }
 
 /// One endpoint.
@@ -77,13 +82,18 @@ impl Evidence {
         Self::default()
     }
 
-    /// Exchanges observed.
+    /// Exchanges compared.
     pub fn exchanges(&self) -> u64 {
         self.release.all.exchanges
     }
 
     /// Takes one exchange in. `rules` are those of the session: the caller begins a new one when they change.
     pub fn observe(&mut self, observation: &Observation, rules: &Rules) {
+        self.dirty_release = true;
+        if !rules.compares(&observation.primary.variant) {
+            self.release.elsewhere += 1;
+            return;
+        }
         let template = endpoint::template(&observation.request.method, &observation.request.path);
         let scope = Scope { endpoint: &template, rules };
         let primary = Primary::new(&observation.primary);

@@ -1,20 +1,33 @@
-//! What may differ between two versions, as a person declares it.
+//! What may differ between two versions, as a person declares it, and whose answers are compared at all.
 //!
 //! A pattern names a place in every answer, or in those of one endpoint. A path pattern covers what lies below it too.
 
 use crate::endpoint;
 
-/// Which differences are declared harmless.
+/// Which differences are declared harmless, and which primaries count.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rules {
     ignore: Vec<Pattern>,
     unordered: Vec<Pattern>,
+    primary: Vec<String>,
 }
 
 impl Rules {
     /// `ignore`: differences there do not count. `unordered`: arrays exactly there are compared as multisets.
     pub fn new(ignore: Vec<Pattern>, unordered: Vec<Pattern>) -> Self {
-        Self { ignore, unordered }
+        Self { ignore, unordered, primary: Vec::new() }
+    }
+
+    /// Compare only exchanges whose client was answered by one of these variants; by default, or if there are none, all
+    /// are. The tests take the primary for the stable version: where a client got the new one, a defect would show as noise.
+    #[must_use]
+    pub fn with_primary(self, primary: Vec<String>) -> Self {
+        Self { primary, ..self }
+    }
+
+    /// Whether an exchange that this variant answered is compared. An observation that names none is taken at its word.
+    pub(crate) fn compares(&self, variant: &str) -> bool {
+        variant.is_empty() || self.primary.is_empty() || self.primary.iter().any(|primary| primary == variant)
     }
 
     pub(crate) fn ignores(&self, endpoint: &str, place: Place<'_>) -> bool {

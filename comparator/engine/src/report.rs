@@ -188,6 +188,9 @@ pub struct Dropped {
     pub endpoints: u64,
     /// Differences counted under `(other paths)`.
     pub paths: u64,
+    /// Exchanges that were not compared, because another variant than the stable one answered the client.
+    #[serde(default)]
+    pub elsewhere: u64,
     /// Noise and uncontrolled differences that are not listed.
     pub lines: u64,
 }
@@ -202,6 +205,7 @@ pub fn report(release: &str, evidence: &Evidence, gates: &Gates, delivery: &Deli
     let dropped = Dropped {
         endpoints: evidence.release.crowded,
         paths: evidence.endpoints.values().map(|endpoint| endpoint.crowded).sum(),
+        elsewhere: evidence.release.elsewhere,
         lines: more_noise + more_uncontrolled,
     };
     Report {
@@ -377,6 +381,12 @@ fn notes(evidence: &Evidence, dropped: &Dropped) -> Vec<String> {
         notes.push(format!(
             "{name} is not comparable: the control answers as the primary in {}.",
             verdict::percent(share)
+        ));
+    }
+    if dropped.elsewhere > 0 {
+        notes.push(format!(
+            "{} exchanges are not compared: another variant than the primary of the comparison answered the client.",
+            dropped.elsewhere
         ));
     }
     if dropped.endpoints > 0 {

@@ -40,10 +40,10 @@ pub enum BadRow {
 impl Evidence {
     /// The rows that changed since the last call. Without a change, none.
     pub fn take_dirty(&mut self) -> Vec<Row> {
-        let dirty = std::mem::take(&mut self.dirty);
-        if dirty.is_empty() {
+        if !std::mem::take(&mut self.dirty_release) {
             return Vec::new();
         }
+        let dirty = std::mem::take(&mut self.dirty);
         let endpoints = dirty.iter().filter_map(|name| {
             let stored = Stored::from(self.endpoints.get(name)?);
             Some(Row { key: format!("{ENDPOINT}{name}"), bytes: encode(&stored) })

@@ -392,10 +392,8 @@ impl<'a> Field<'a> {
         let found = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
         if found.is_none() {
             let all = words.iter().map(|(word, _)| *word).collect::<Vec<_>>().join(", ");
-            self.problem(format!(
-                "must be one of {all}{}",
-                suggestion(text, words.iter().map(|(word, _)| *word))
-            ));
+            let near = nearest(text, words.iter().map(|(word, _)| *word));
+            self.problem(format!("must be one of {all}{}", near.unwrap_or_default()));
         }
         found
     }
@@ -463,12 +461,17 @@ pub fn parse_duration(text: &str) -> Option<Duration> {
 /// `; did you mean "percent"?` if a known name is near enough, else `; known: …` if there are few, else nothing.
 fn suggestion<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) -> String {
     let known: Vec<&str> = known.into_iter().collect();
-    let nearest = known.iter().map(|k| (strsim::damerau_levenshtein(name, k), *k)).min();
-    match nearest {
-        Some((distance, near)) if distance <= 2.max(name.len() / 3) => format!("; did you mean {near:?}?"),
-        _ if known.is_empty() || known.len() > LISTED => String::new(),
-        _ => format!("; known: {}", known.join(", ")),
+    match nearest(name, known.iter().copied()) {
+        Some(near) => near,
+        None if known.is_empty() || known.len() > LISTED => String::new(),
+        None => format!("; known: {}", known.join(", ")),
     }
+}
+
+/// `; did you mean "percent"?` if a known name is near enough.
+fn nearest<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) -> Option<String> {
+    let (distance, near) = known.into_iter().map(|k| (strsim::damerau_levenshtein(name, k), k)).min()?;
+    (distance <= 2.max(name.len() / 3)).then(|| format!("; did you mean {near:?}?"))
 }
 
 /// Characters of a value that an error shows.

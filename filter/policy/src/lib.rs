@@ -4,6 +4,8 @@
 //! is left for a request is comparing bytes: no allocation where nothing is mirrored, and each header is asked for once,
 //! since in a proxy every question is a call to the host.
 
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
 pub mod document;
 pub mod edit;
 

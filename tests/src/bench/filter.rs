@@ -1,36 +1,33 @@
 //! What the filter adds to a request in Envoy, beside what else an operator could take for the same job.
 //!
 //! One Envoy per contender, all up at once, the same upstream behind all; in every round each contender gets the same requests,
-//! and the order turns. Only Envoy's own CPU time counts, so neither the client nor the upstream weighs in.
+//! and the order turns. Each has one worker, which is kept busy. Only Envoy's own CPU time counts, so neither the client nor the upstream weighs in.
 
+use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::Result;
-use http::Request;
-use http_body_util::Full;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::task::JoinSet;
 
-use super::cpu;
-use crate::client::Client;
+use super::{cpu, load};
 use crate::envoy::Envoy;
 use crate::envoy_config::{CONNECTION_MANAGER, EnvoyConfig};
 use crate::toolchain;
-use crate::upstream::{Behaviour, Reply, Upstream};
 
 /// Runs `rounds` rounds of `requests` requests for each contender and prints a table.
 pub fn run(rounds: u32, requests: u64) -> Result<()> {
     let module = toolchain::filter_module()?;
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(compare(&module, rounds, requests))
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?
+        .block_on(compare(&module, rounds, requests))
 }
 
 async fn compare(module: &Path, rounds: u32, requests: u64) -> Result<()> {
-    let upstream = Upstream::start(Behaviour::Answer(Reply::json(r#"{"ok":true}"#))).await?;
+    let upstream = load::service().await?;
     let mut contenders = Vec::new();
-    for (name, config) in configurations(module, &upstream)? {
+    for (name, config) in configurations(module, upstream)? {
         contenders.push(Contender::start(name, config).await?);
     }
     for round in 0..=rounds {
@@ -44,7 +41,6 @@ async fn compare(module: &Path, rounds: u32, requests: u64) -> Result<()> {
             }
         }
         contenders.rotate_right(shift);
-        upstream.forget();
     }
     print(&contenders, requests);
     Ok(())
@@ -53,7 +49,6 @@ async fn compare(module: &Path, rounds: u32, requests: u64) -> Result<()> {
 struct Contender {
     name: &'static str,
     envoy: Envoy,
-    client: Client,
     /// Microseconds of CPU per request, one entry a round.
     costs: Vec<f64>,
     _directory: TempDir,
@@ -62,46 +57,31 @@ struct Contender {
 impl Contender {
     async fn start(name: &'static str, config: EnvoyConfig) -> Result<Self> {
         let directory = tempfile::tempdir()?;
-        let envoy = Envoy::start(config, directory.path()).await?;
-        Ok(Self { name, envoy, client: Client::default(), costs: Vec::new(), _directory: directory })
+        let envoy = Envoy::start(config, directory.path(), 1).await?;
+        Ok(Self { name, envoy, costs: Vec::new(), _directory: directory })
     }
 
     async fn measure(&self, requests: u64) -> Result<f64> {
         let pid = self.envoy.process().id();
         let before = cpu::spent(pid)?;
-        drive(&self.client, &format!("http://{}/a", self.envoy.address), requests).await?;
+        load::drive(self.envoy.address, requests, CONNECTIONS, request).await?;
         let spent = cpu::spent(pid)?.saturating_sub(before);
         Ok(spent.as_secs_f64() * 1e6 / requests as f64)
     }
 }
 
 /// Half the requests carry the cookie that picks the canary, each a user id.
-async fn drive(client: &Client, url: &str, requests: u64) -> Result<()> {
-    let next = Arc::new(AtomicU64::new(0));
-    let mut workers = JoinSet::new();
-    for _ in 0..ABREAST {
-        let (client, url, next) = (client.clone(), url.to_owned(), Arc::clone(&next));
-        workers.spawn(async move {
-            loop {
-                let number = next.fetch_add(1, Ordering::Relaxed);
-                if number >= requests {
-                    return anyhow::Ok(());
-                }
-                let cookie = format!("uid=u{number}; canary={}", number % 2);
-                client.send(Request::get(&url).header("cookie", cookie).body(Full::default())?).await?;
-            }
-        });
-    }
-    while let Some(worker) = workers.join_next().await {
-        worker??;
-    }
-    Ok(())
+fn request(number: u64) -> String {
+    let cookie = format!("uid=u{number}; canary={}", number % 2);
+    format!("GET /a HTTP/1.1\r\nhost: shop\r\nuser-agent: bench\r\naccept: */*\r\ncookie: {cookie}\r\n\r\n")
 }
 
-fn configurations(module: &Path, upstream: &Upstream) -> Result<Vec<(&'static str, EnvoyConfig)>> {
+fn configurations(module: &Path, upstream: SocketAddr) -> Result<Vec<(&'static str, EnvoyConfig)>> {
     let base = || {
         let clusters = ["stable", "canary", "canary-shadow", "control", "antumbra"];
-        clusters.iter().try_fold(EnvoyConfig::shipped()?, |config, cluster| config.upstream(cluster, upstream.address()))
+        clusters
+            .iter()
+            .try_fold(EnvoyConfig::shipped()?, |config, cluster| config.upstream(cluster, upstream))
     };
     let mut bare = base()?;
     filters(&mut bare)?.remove(0);
@@ -109,8 +89,9 @@ fn configurations(module: &Path, upstream: &Upstream) -> Result<Vec<(&'static st
     *native.at(&format!("{CONNECTION_MANAGER}/route_config/virtual_hosts/0/routes"))? = native_routes();
     let mut lua = base()?;
     filters(&mut lua)?[0] = lua_filter();
+    let off = base()?.module(module)?.plugin(&json!({"policy": policy(), "enabled": false}))?;
     let ours = base()?.module(module)?.plugin(&json!({"policy": policy()}))?;
-    Ok(vec![(BARE, bare), (NATIVE, native), (LUA, lua), (OURS, ours)])
+    Ok(vec![(BARE, bare), (NATIVE, native), (LUA, lua), (OFF, off), (OURS, ours)])
 }
 
 fn filters(config: &mut EnvoyConfig) -> Result<&mut Vec<Value>> {
@@ -121,7 +102,8 @@ fn filters(config: &mut EnvoyConfig) -> Result<&mut Vec<Value>> {
 /// The cookie's own route, else a weighted one: what Envoy can do by itself, without sticking a user to a side.
 fn native_routes() -> Value {
     let weighted = json!({"clusters": [{"name": "canary", "weight": 5}, {"name": "stable", "weight": 95}]});
-    let cookie = json!({"name": "cookie", "string_match": {"safe_regex": {"regex": "(.*; *)?canary=1(;.*)?"}}});
+    let cookie =
+        json!({"name": "cookie", "string_match": {"safe_regex": {"regex": "(.*; *)?canary=1(;.*)?"}}});
     json!([
         {"match": {"prefix": "/", "headers": [cookie]}, "route": {"cluster": "canary"}},
         {"match": {"prefix": "/"}, "route": {"weighted_clusters": weighted}},
@@ -151,9 +133,13 @@ fn policy() -> Value {
 }
 
 fn print(contenders: &[Contender], requests: u64) {
-    let costs = |name: &str| contenders.iter().find(|contender| contender.name == name).map(|found| &found.costs);
+    let costs =
+        |name: &str| contenders.iter().find(|contender| contender.name == name).map(|found| &found.costs);
     let (Some(bare), Some(lua), Some(native)) = (costs(BARE), costs(LUA), costs(NATIVE)) else { return };
-    println!("Envoy's CPU per request, {} rounds of {requests} requests each, alternating; medians [95 %]", bare.len());
+    println!(
+        "Envoy's CPU per request, {} rounds of {requests} requests each, alternating; medians [95 %]",
+        bare.len()
+    );
     println!("{:<34}{:>10}{:>24}{:>16}{:>16}", "", "µs", "added µs", "added / Lua's", "added / native");
     for contender in contenders {
         let added: Vec<f64> = contender.costs.iter().zip(bare).map(|(cost, bare)| cost - bare).collect();
@@ -176,5 +162,7 @@ fn print(contenders: &[Contender], requests: u64) {
 const BARE: &str = "no filter";
 const NATIVE: &str = "native: cookie regex, weights";
 const LUA: &str = "Lua: cookie to header";
+const OFF: &str = "antumbra: switched off";
 const OURS: &str = "antumbra: cookie, sticky split";
-const ABREAST: usize = 16;
+/// Enough to keep the one worker of each Envoy busy.
+const CONNECTIONS: usize = 64;

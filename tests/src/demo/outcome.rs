@@ -29,8 +29,10 @@ impl Outcome {
     /// Matches the report's regressions with the defects.
     pub(super) fn new(defects: &[Defect], report: Value) -> Self {
         let seeded: Vec<Description> = defects.iter().map(|defect| defect.describe()).collect();
-        let alarms: Vec<Alarm> = report["regressions"].as_array().into_iter().flatten().map(Alarm::read).collect();
-        let explained = |alarm: &Alarm, defect: &Description| defect.explains(&alarm.endpoint, &alarm.path, &alarm.kind);
+        let alarms: Vec<Alarm> =
+            report["regressions"].as_array().into_iter().flatten().map(Alarm::read).collect();
+        let explained =
+            |alarm: &Alarm, defect: &Description| defect.explains(&alarm.endpoint, &alarm.path, &alarm.kind);
         let found = seeded.iter().filter(|defect| alarms.iter().any(|alarm| explained(alarm, defect)));
         let unexplained = alarms.iter().filter(|alarm| !seeded.iter().any(|defect| explained(alarm, defect)));
         Self {

@@ -56,6 +56,33 @@ fn a_clean_release_is_promoted_when_foretold() {
     assert_eq!(antumbra_engine::report("shop", &evidence, &Gates::default(), &unsent).verdict, Verdict::Wait);
 }
 
+/// A client that got the new version has it as primary: the candidate agrees with it and the control does not, which would
+/// count against a defect that is there.
+#[test]
+fn exchanges_that_another_variant_answered_are_counted_and_not_compared() {
+    let mut evidence = Evidence::new();
+    let rules = Rules::default().with_primary(vec!["v".to_owned()]);
+    let leg = |value: u64| answer(200, format!("{{\"a\":{value}}}"), 5_000);
+    let by = |variant: &str, leg: antumbra_observation::Leg| antumbra_observation::Leg {
+        variant: variant.to_owned(),
+        ..leg
+    };
+    evidence.observe(&exchange(1, "/", by("canary", leg(2)), leg(2), Some(leg(1))), &rules);
+    let rows = evidence.take_dirty();
+    assert_eq!(rows.len(), 1, "the count is stored");
+    assert_eq!(Evidence::restore(rows).unwrap().exchanges(), 0);
+    for primary in ["v", ""] {
+        evidence.observe(&exchange(2, "/", by(primary, leg(1)), leg(1), Some(leg(1))), &rules);
+    }
+    let report = read(&evidence);
+    assert_eq!((report.exchanges, report.dropped.elsewhere), (2, 1));
+    assert!(
+        report.notes.iter().any(|note| note.starts_with("1 exchanges are not compared")),
+        "{:?}",
+        report.notes
+    );
+}
+
 #[test]
 fn both_shadow_legs_failing_alike_never_look_clean() {
     let mut evidence = Evidence::new();
