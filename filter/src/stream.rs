@@ -40,7 +40,7 @@ impl Stream {
         let route = self.exchange.begin(event, now);
         match (route, &policy) {
             (Some(Route::Variant(name)), Some(policy)) => {
-                host::set_request_header(policy.variant_header(), &name)
+                host::set_request_header(policy.variant_header(), &name);
             }
             (Some(Route::HostDefault), Some(policy)) => host::remove_request_header(policy.variant_header()),
             _ => {}
