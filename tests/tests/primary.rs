@@ -6,7 +6,7 @@ use std::time::Duration;
 use antumbra_e2e::upstream::{Behaviour, Refusing, Reply, Upstream};
 use antumbra_e2e::world::{Versions, World};
 use anyhow::Result;
-use http::{Method, Request};
+use http::{HeaderValue, Method, Request};
 use http_body_util::Full;
 use hyper::body::Bytes;
 
@@ -59,7 +59,7 @@ async fn check(candidate: SocketAddr, outcome: &str) -> Result<()> {
                 );
                 for (name, value) in &reply.headers {
                     assert_eq!(
-                        answer.headers.get(*name).map(|v| v.as_bytes()),
+                        answer.headers.get(*name).map(HeaderValue::as_bytes),
                         Some(&value[..]),
                         "{outcome} {name}"
                     );
