@@ -77,6 +77,9 @@ mod tests {
     use super::*;
     use xxhash_rust::xxh3::xxh3_64;
 
+    #[cfg(target_family = "wasm")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
     #[test]
     fn keeps_up_to_the_cap_and_hashes_the_whole_beyond_it() {
         for (cap, whole) in [(0, false), (9, false), (10, true), (11, true)] {

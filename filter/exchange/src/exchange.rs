@@ -326,6 +326,9 @@ mod tests {
     use std::borrow::Cow;
     use std::time::Duration;
 
+    #[cfg(target_family = "wasm")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
     use antumbra_policy::document::Tree;
     use antumbra_policy::{Dice, Policy};
 

@@ -57,6 +57,9 @@ fn jittered(interval: Duration, dice: &mut Dice) -> Duration {
 mod tests {
     use super::*;
 
+    #[cfg(target_family = "wasm")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
     #[test]
     fn polls_one_at_a_time_about_every_interval() {
         let mut link = Link::new(Duration::from_secs(1));

@@ -178,6 +178,9 @@ const LARGEST_OBSERVATION: usize = 7 << 20;
 mod tests {
     use super::*;
 
+    #[cfg(target_family = "wasm")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
     fn ms(ms: u64) -> Duration {
         Duration::from_millis(ms)
     }

@@ -142,6 +142,9 @@ const LONGEST: Duration = Duration::from_secs(60);
 mod tests {
     use super::*;
 
+    #[cfg(target_family = "wasm")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
     #[test]
     fn defaults() {
         let settings =

@@ -130,6 +130,9 @@ const STAYS: [&[u8]; 13] = [
 mod tests {
     use super::*;
 
+    #[cfg(target_family = "wasm")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
     fn headers(pairs: &[(&str, &str)]) -> Headers {
         pairs.iter().map(|(n, v)| ((*n).into(), (*v).into())).collect()
     }

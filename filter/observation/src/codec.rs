@@ -105,6 +105,9 @@ mod tests {
     use super::*;
     use crate::{Body, Bytes, ExchangeId, Leg, Outcome, Request, Response};
 
+    #[cfg(target_family = "wasm")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
     fn observation() -> Observation {
         let leg = |latency| Leg {
             variant: "canary".to_owned(),

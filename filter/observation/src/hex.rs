@@ -67,6 +67,9 @@ pub struct NotHex;
 mod tests {
     use super::*;
 
+    #[cfg(target_family = "wasm")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
     #[test]
     fn text_form_keeps_leading_zeros() {
         let id = ExchangeId(0xabc);

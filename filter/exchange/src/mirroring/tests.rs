@@ -3,6 +3,9 @@
 use super::*;
 use antumbra_observation::{Body, ExchangeId, Outcome, Request, Response, decode_heartbeat, decode_sequence};
 
+#[cfg(target_family = "wasm")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
 const CONFIGURATION: &str =
     r#"{"release":"shop","comparator":{"cluster":"antumbra","token":"t"},"limits":{"exchangesInFlight":2}}"#;
 const POLICY: &str = r#"{"version":1,"name":"shop","generation":7,"lease":"15s","default":"stable",
