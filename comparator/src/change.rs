@@ -26,6 +26,8 @@ pub(crate) struct Change {
 pub(crate) enum Edit {
     /// Replace, or create.
     Put(Tree),
+    /// The same from a policy file at the start of the comparator.
+    File(Tree),
     /// Set the mirrored share.
     Mirror {
         /// 0 to 100.
@@ -49,6 +51,7 @@ impl Edit {
     pub(crate) fn action(&self) -> &'static str {
         match self {
             Self::Put(_) => "put",
+            Self::File(_) => FILE,
             Self::Mirror { .. } => "mirror",
             Self::Weights { .. } => "weights",
         }
@@ -89,7 +92,7 @@ pub(crate) enum ChangeError {
 pub(crate) fn amended(current: Option<&Version>, change: &Change) -> Result<Option<Document>, ChangeError> {
     check(current, &change.expected)?;
     let document = match &change.edit {
-        Edit::Put(tree) => named(Document::from_tree(tree.clone())?, &change.name)?,
+        Edit::Put(tree) | Edit::File(tree) => named(Document::from_tree(tree.clone())?, &change.name)?,
         other => {
             let current = current.ok_or_else(|| ChangeError::Unknown(change.name.clone()))?;
             Document::from_tree(edited(current.document.tree().clone(), other)?)?
@@ -117,7 +120,7 @@ fn named(document: Document, name: &str) -> Result<Document, Invalid> {
 
 fn edited(mut tree: Tree, edit: &Edit) -> Result<Tree, Invalid> {
     let refused = match edit {
-        Edit::Put(_) => None,
+        Edit::Put(_) | Edit::File(_) => None,
         Edit::Mirror { percent, rule, to } => {
             let selection = Selection { rule: rule.as_deref(), to: to.as_deref() };
             edit::set_mirror(&mut tree, selection, *percent).err()
@@ -129,6 +132,9 @@ fn edited(mut tree: Tree, edit: &Edit) -> Result<Tree, Invalid> {
         None => Ok(tree),
     }
 }
+
+/// The action of [`Edit::File`] in the audit.
+pub(crate) const FILE: &str = "file";
 
 #[cfg(test)]
 mod tests {

@@ -138,7 +138,8 @@ struct ServeOptions {
     /// The database file
     #[arg(long, default_value = "antumbra.db", value_name = "FILE")]
     data: PathBuf,
-    /// A policy to put in force where it differs from the stored one; may be repeated
+    /// A policy to put in force if its file says something new since it was last read; may be repeated. What was changed at
+    /// run time outlives a restart
     #[arg(long, value_name = "FILE")]
     policy: Vec<PathBuf>,
     /// A file with the token that clients must bear; required to listen beyond loopback

@@ -22,7 +22,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower::ServiceExt;
 
 use crate::accounts::Ledger;
-use crate::change::{Change, ChangeError, Edit, Expected};
+use crate::change::ChangeError;
 use crate::guard::Guard;
 use crate::metrics::Metrics;
 use crate::policies::{Document, Policies};
@@ -136,20 +136,16 @@ pub(crate) fn refuse_open(address: SocketAddr, token: Option<&str>) -> Result<()
 }
 
 fn put(thread: &mut writer::Thread, document: &Document) -> Result<(), Error> {
-    let change = Change {
-        name: document.name().to_owned(),
-        edit: Edit::Put(document.tree().clone()),
-        expected: Expected::Any,
-        author: "antumbra serve".to_owned(),
-        reason: "policy file at the start".to_owned(),
-    };
-    match thread.change(&change) {
-        Ok(_) => Ok(()),
+    match thread.adopt(document) {
+        Ok(()) => Ok(()),
         Err(ChangeError::Store(error)) => Err(error.into()),
-        Err(ChangeError::Invalid(invalid)) => Err(Error::Policy { name: change.name, invalid }),
-        Err(error @ (ChangeError::Unknown(_) | ChangeError::Precondition(_))) => {
-            Err(Error::Policy { name: change.name, invalid: Invalid::single("document", error.to_string()) })
+        Err(ChangeError::Invalid(invalid)) => {
+            Err(Error::Policy { name: document.name().to_owned(), invalid })
         }
+        Err(error @ (ChangeError::Unknown(_) | ChangeError::Precondition(_))) => Err(Error::Policy {
+            name: document.name().to_owned(),
+            invalid: Invalid::single("document", error.to_string()),
+        }),
     }
 }
 

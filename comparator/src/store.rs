@@ -13,6 +13,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, 
 
 use crate::accounts::Accounts;
 use crate::audit::{Draft, Entry};
+use crate::change::FILE;
 use crate::clock;
 
 /// Why the store cannot do what was asked.
@@ -124,6 +125,25 @@ impl Store {
             Ok(StoredPolicy { generation: row.get(0)?, at_ms: row.get(1)?, text: row.get(2)? })
         })?;
         Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Whether a document came with a file before and has nothing new to say: it is what the last file brought, or, if
+    /// no file ever brought one, a generation that was in force.
+    pub(crate) fn is_known_file(&self, name: &str, document: &str) -> Result<bool, StoreError> {
+        let last: Option<String> = self
+            .connection
+            .prepare_cached(
+                "SELECT p.document FROM policies AS p JOIN audit AS a ON a.release = p.name AND a.generation = p.generation
+                 WHERE p.name = ?1 AND a.action = ?2 ORDER BY p.generation DESC LIMIT 1",
+            )?
+            .query_row(params![name, FILE], |row| row.get(0))
+            .optional()?;
+        if let Some(last) = last {
+            return Ok(last == document);
+        }
+        let mut statement =
+            self.connection.prepare_cached("SELECT 1 FROM policies WHERE name = ?1 AND document = ?2")?;
+        Ok(statement.exists(params![name, document])?)
     }
 
     /// The current session of a release; none before its first policy.

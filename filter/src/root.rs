@@ -32,6 +32,8 @@ pub(crate) struct FilterInstance {
     calls: RefCell<BTreeMap<u32, CallId>>,
     metrics: RefCell<Metrics>,
     generation: Cell<Option<u64>>,
+    /// The root context is there: to wake one that is not would trap.
+    rooted: Cell<bool>,
 }
 
 thread_local! {
@@ -61,6 +63,15 @@ impl Root {
         instance.publish();
         self.draining = None;
         host::done();
+    }
+}
+
+/// Streams may outlive their root on some hosts; they then find nobody to hand anything to.
+impl Drop for Root {
+    fn drop(&mut self) {
+        if let Some(instance) = &self.instance {
+            instance.rooted.set(false);
+        }
     }
 }
 
@@ -133,6 +144,7 @@ impl FilterInstance {
         let mirroring = Mirroring::new(settings, instance, previous);
         Self {
             generation: Cell::new(mirroring.policy().and_then(|policy| policy.generation())),
+            rooted: Cell::new(true),
             mirroring: RefCell::new(mirroring),
             queue: RefCell::default(),
             calls: RefCell::default(),
@@ -162,11 +174,16 @@ impl FilterInstance {
         }
     }
 
-    /// Hands something over that the root is to act on.
-    pub(crate) fn enqueue(&self, incident: Incident) {
+    /// Hands something over that the root acts on at once, as the root. From a stream's callback only.
+    pub(crate) fn hand_over(&self, root: u32, incident: Incident) {
+        if !self.rooted.get() {
+            self.note(Incident::Passed { reason: "shutdown", recorded: true });
+            return;
+        }
         if let Ok(mut queue) = self.queue.try_borrow_mut() {
             queue.push(incident);
         }
+        host::wake(root);
     }
 
     fn take_queue(&self) -> Vec<Incident> {

@@ -115,10 +115,7 @@ impl HttpContext for Stream {
     fn on_log(&mut self) {
         let Some(instance) = self.instance.clone() else { return };
         match self.end() {
-            Ok(captured) => {
-                instance.enqueue(captured);
-                host::wake(self.root);
-            }
+            Ok(captured) => instance.hand_over(self.root, captured),
             Err(reason) => instance.note(Incident::Passed { reason, recorded: self.recorded }),
         }
     }

@@ -9,7 +9,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 #[derive(Parser)]
-#[command(name = "cargo demo", bin_name = "cargo demo", version, about, after_help = demo::EXAMPLES)]
+#[command(name = "cargo demo", bin_name = "cargo demo", version, about = ABOUT, after_help = demo::EXAMPLES)]
 #[command(args_conflicts_with_subcommands = true, disable_help_subcommand = true)]
 struct Arguments {
     #[command(flatten)]
@@ -61,3 +61,6 @@ fn run(arguments: Arguments) -> Result<()> {
         Some(Tool::BenchFilter { rounds, requests }) => bench::filter(rounds, requests),
     }
 }
+
+const ABOUT: &str =
+    "A release behind a real Envoy: traffic is mirrored, the answers are compared, and a verdict is given";

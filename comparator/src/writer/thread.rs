@@ -12,7 +12,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use super::handle::{Batch, Changed, Job, Judged};
 use crate::accounts::{Ledger, Settled};
 use crate::audit::{self, Draft};
-use crate::change::{Change, ChangeError, amended};
+use crate::change::{Change, ChangeError, Edit, Expected, amended};
 use crate::clock;
 use crate::policies::{Document, Policies, Version};
 use crate::store::{Session, Store, StoreError, StoredPolicy, Writing};
@@ -141,6 +141,29 @@ impl Thread {
         if let Err(error) = self.store.transaction(|writing| writing.put_accounts(&accounts)) {
             tracing::error!(%error, "the accounts were not stored");
         }
+    }
+
+    /// Puts a policy file's document in force, unless it is the one that a file brought before: what was changed at run time
+    /// since then outlives a restart.
+    pub(crate) fn adopt(&mut self, document: &Document) -> Result<(), ChangeError> {
+        let name = document.name();
+        if self.store.is_known_file(name, &document.text())? {
+            let generation = self.policies.get(name).map_or(0, |version| version.generation);
+            tracing::info!(
+                policy = name,
+                generation,
+                "the policy file says nothing new; the stored policy stays"
+            );
+            return Ok(());
+        }
+        let change = Change {
+            name: name.to_owned(),
+            edit: Edit::File(document.tree().clone()),
+            expected: Expected::Any,
+            author: "antumbra serve".to_owned(),
+            reason: "policy file at the start".to_owned(),
+        };
+        self.change(&change).map(drop)
     }
 
     /// Validates a change and puts it in force once it is durable.

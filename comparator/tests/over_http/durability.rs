@@ -33,6 +33,22 @@ async fn a_policy_file_makes_a_generation_only_if_it_differs() {
 }
 
 #[tokio::test]
+async fn what_was_changed_at_run_time_outlives_a_restart_with_the_same_file() {
+    let mut world = World::with_shop().await;
+    let (file, newer) = (SHOP.to_owned(), SHOP.replace("percent: 5,", "percent: 6,"));
+    world.restart(vec![Document::from_yaml(file.as_bytes()).unwrap()]).await;
+    world.patch("/v1/policies/shop/mirror", r#"{"percent": 50}"#).await;
+    // The same file says nothing new, a changed one does, and so does going back to the first.
+    for (text, generation, percent) in [(&file, "\"2\"", "50"), (&newer, "\"3\"", "6"), (&file, "\"4\"", "5")]
+    {
+        world.restart(vec![Document::from_yaml(text.as_bytes()).unwrap()]).await;
+        let answer = world.get("/v1/policies/shop").await;
+        assert_eq!(answer.header("etag"), generation);
+        assert_eq!(answer.json()["rules"][0]["mirror"][0]["percent"].to_string(), percent);
+    }
+}
+
+#[tokio::test]
 async fn kill_9_loses_nothing_that_was_acknowledged() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("shop.yaml"), SHOP).unwrap();
