@@ -52,6 +52,14 @@ impl Root {
         }
     }
 
+    /// Parts with the instance; what is still out is counted as lost.
+    fn part(&mut self) {
+        if let Some(instance) = self.instance.take() {
+            instance.note(Incident::Abandon);
+            instance.rooted.set(false);
+        }
+    }
+
     /// Ends a draining root when nothing is left, or when the slowest call must be over.
     fn end_if_drained(&mut self) {
         let (Some(since), Some(instance)) = (self.draining, &self.instance) else { return };
@@ -62,6 +70,7 @@ impl Root {
         instance.drive(Incident::Abandon);
         instance.publish();
         self.draining = None;
+        host::set_tick(0);
         host::done();
     }
 }
@@ -69,9 +78,7 @@ impl Root {
 /// Streams may outlive their root on some hosts; they then find nobody to hand anything to.
 impl Drop for Root {
     fn drop(&mut self) {
-        if let Some(instance) = &self.instance {
-            instance.rooted.set(false);
-        }
+        self.part();
     }
 }
 
@@ -86,6 +93,9 @@ impl Context for Root {
 
     fn on_done(&mut self) -> bool {
         self.drive(Incident::Drain);
+        if let Some(instance) = &self.instance {
+            instance.publish();
+        }
         if self.instance.as_ref().is_none_or(|instance| instance.is_idle()) {
             return true;
         }
@@ -99,6 +109,7 @@ impl RootContext for Root {
         let text = host::buffer(Buffer::PluginConfiguration, size).unwrap_or_default();
         match Settings::from_json(&text) {
             Ok(settings) => {
+                self.part();
                 self.instance = Some(Rc::new(FilterInstance::new(settings)));
                 host::set_tick(TICK_MS);
                 true
@@ -177,7 +188,7 @@ impl FilterInstance {
     /// Hands something over that the root acts on at once, as the root. From a stream's callback only.
     pub(crate) fn hand_over(&self, root: u32, incident: Incident) {
         if !self.rooted.get() {
-            self.note(Incident::Passed { reason: "shutdown", recorded: true });
+            self.note(Incident::Passed("shutdown"));
             return;
         }
         if let Ok(mut queue) = self.queue.try_borrow_mut() {

@@ -15,13 +15,13 @@ pub(crate) struct Stream {
     root: u32,
     instance: Option<Rc<FilterInstance>>,
     exchange: Exchange,
-    /// Recording began, so the instance must hear of the end.
-    recorded: bool,
+    /// What the recording under way has reserved of the instance's budget.
+    reserved: Option<usize>,
 }
 
 impl Stream {
     pub(crate) fn new(root: u32, instance: Option<Rc<FilterInstance>>) -> Self {
-        Self { root, instance, exchange: Exchange::default(), recorded: false }
+        Self { root, instance, exchange: Exchange::default(), reserved: None }
     }
 
     fn begin(&mut self, instance: &FilterInstance, end: bool) {
@@ -45,15 +45,25 @@ impl Stream {
             (Some(Route::HostDefault), Some(policy)) => host::remove_request_header(policy.variant_header()),
             _ => {}
         }
-        self.recorded = self.exchange.is_recording();
-        if self.recorded {
-            instance.note(Incident::Recording);
+        self.reserved = self.exchange.reserved();
+        if let Some(bytes) = self.reserved {
+            instance.note(Incident::Recording(bytes));
         }
     }
 
     fn drive(&mut self, event: Event<'_>) -> Action {
         self.exchange.on(event, host::now());
+        if !self.exchange.is_recording() {
+            self.release();
+        }
         Action::Continue
+    }
+
+    /// Gives back what a recording that is over had reserved.
+    fn release(&mut self) {
+        if let (Some(bytes), Some(instance)) = (self.reserved.take(), &self.instance) {
+            instance.note(Incident::GivenUp(bytes));
+        }
     }
 
     fn end(&mut self) -> Result<Incident, &'static str> {
@@ -116,7 +126,10 @@ impl HttpContext for Stream {
         let Some(instance) = self.instance.clone() else { return };
         match self.end() {
             Ok(captured) => instance.hand_over(self.root, captured),
-            Err(reason) => instance.note(Incident::Passed { reason, recorded: self.recorded }),
+            Err(reason) => {
+                self.release();
+                instance.note(Incident::Passed(reason));
+            }
         }
     }
 }

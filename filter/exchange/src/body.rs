@@ -3,8 +3,8 @@
 //! The hash begins when the cap is crossed, over what was kept and then over the rest, so that the usual small body is
 //! never hashed and a large one still decides equality.
 
-use antumbra_observation::Body;
-use xxhash_rust::xxh3::Xxh3;
+use antumbra_observation::{Body, Observation};
+use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 /// What is kept of a body while it streams.
 pub(crate) enum Collected {
@@ -60,6 +60,19 @@ pub(crate) fn of_answer(bytes: &[u8], cap: u64, primary: &Body) -> Body {
     if body == *primary { Body::Same } else { body }
 }
 
+/// Keeps only length and hash of every body of an observation.
+pub(crate) fn cut_all(observation: &mut Observation) {
+    let legs =
+        [Some(&mut observation.primary), Some(&mut observation.candidate), observation.control.as_mut()];
+    let responses =
+        legs.into_iter().flatten().filter_map(|leg| leg.response.as_mut()).map(|response| &mut response.body);
+    for body in responses.chain([&mut observation.request.body]) {
+        if let Body::Whole(bytes) = body {
+            *body = Body::Cut { length: length(bytes), xxh3: xxh3_64(bytes) };
+        }
+    }
+}
+
 /// Bytes that a body holds in memory.
 pub(crate) fn held(body: &Body) -> usize {
     match body {
@@ -75,7 +88,6 @@ fn length(bytes: &[u8]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use xxhash_rust::xxh3::xxh3_64;
 
     #[cfg(target_family = "wasm")]
     use wasm_bindgen_test::wasm_bindgen_test as test;

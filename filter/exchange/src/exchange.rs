@@ -4,6 +4,7 @@
 //! The shadows leave only after the primary has ended, because only then does the host show the headers as finally routed.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use antumbra_observation::{Body, ExchangeId, Leg, Outcome, Request, Response, SHADOW_HEADER};
 use antumbra_policy::{Decision, Mirror};
@@ -105,11 +106,13 @@ pub struct Capture {
     /// As finally routed, pseudo headers included: what the shadow requests are made of.
     pub(crate) routed: Headers,
     pub(crate) primary: Leg,
+    /// What [`Exchange::reserved`] said while it was recorded.
+    pub(crate) reserved: usize,
 }
 
 impl Capture {
     /// Bytes of bodies that it holds.
-    pub fn held_bytes(&self) -> usize {
+    pub(crate) fn held_bytes(&self) -> usize {
         let response = self.primary.response.as_ref().map_or(0, |response| body::held(&response.body));
         body::held(&self.request.body).saturating_add(response)
     }
@@ -140,6 +143,14 @@ impl Exchange {
         matches!(self.state, State::Recording(_))
     }
 
+    /// Bytes that the recording may come to hold, if this is recorded: request and response up to the cap.
+    pub fn reserved(&self) -> Option<usize> {
+        match &self.state {
+            State::Recording(recording) => Some(recording.reserved),
+            State::Fresh | State::Passing { .. } | State::Ended => None,
+        }
+    }
+
     /// The request's headers: how to route it. Whether it records is then [`Self::is_recording`].
     pub fn begin(&mut self, event: Event<'_>, now: Now) -> Option<Route> {
         let Event::RequestHeaders { decision, generation, request, gate, id, end } = event else {
@@ -161,9 +172,10 @@ impl Exchange {
         Some(route)
     }
 
-    /// Everything after the request's headers while [`Self::is_recording`].
+    /// Everything after the request's headers while [`Self::is_recording`]; it may end the recording.
     pub fn on(&mut self, event: Event<'_>, now: Now) {
         let State::Recording(recording) = &mut self.state else { return };
+        let age = now.monotonic.saturating_sub(recording.arrived.monotonic);
         match event {
             Event::RequestHeaders { .. } | Event::Ended { .. } => {}
             Event::RequestBody { chunk, end } => {
@@ -185,8 +197,15 @@ impl Exchange {
                 recording.response_complete(now);
             }
         }
-        if recording.request_body.is_cut() {
-            self.state = State::Passing { reason: "request_body_too_large" };
+        let over = if recording.request_body.is_cut() {
+            Some("request_body_too_large")
+        } else if recording.is_event_stream() {
+            Some("event_stream")
+        } else {
+            (age > LONGEST).then_some("too_long")
+        };
+        if let Some(reason) = over {
+            self.state = State::Passing { reason };
         }
     }
 
@@ -234,6 +253,7 @@ struct Recording {
     response_body: Collected,
     trailers: Headers,
     response_done: Option<Now>,
+    reserved: usize,
 }
 
 impl Recording {
@@ -253,7 +273,14 @@ impl Recording {
             response_body: Collected::new(cap),
             trailers: Headers::new(),
             response_done: None,
+            reserved: usize::try_from(cap.saturating_mul(2)).unwrap_or(usize::MAX),
         }
+    }
+
+    /// Such a response has no end to wait for.
+    fn is_event_stream(&self) -> bool {
+        first(&self.response_headers, "content-type")
+            .is_some_and(|kind| kind.starts_with(b"text/event-stream"))
     }
 
     fn request_complete(&mut self, now: Now) {
@@ -291,6 +318,7 @@ impl Recording {
             mirrors: self.mirrors,
             request: observed_request(&routed, self.request_body.finish()),
             routed,
+            reserved: self.reserved,
             primary: Leg {
                 variant: self.variant,
                 outcome: Outcome::Response,
@@ -317,6 +345,8 @@ fn observed_request(routed: &Headers, body: Body) -> Request {
     }
 }
 
+/// A recording holds one of few places; an exchange that lasts longer gives it up.
+const LONGEST: Duration = Duration::from_secs(60);
 /// Request headers that never leave the proxy for the comparator.
 const CREDENTIALS: [&[u8]; 4] = [b"authorization", b"proxy-authorization", b"cookie", b"x-api-key"];
 
@@ -324,7 +354,6 @@ const CREDENTIALS: [&[u8]; 4] = [b"authorization", b"proxy-authorization", b"coo
 mod tests {
     use super::*;
     use std::borrow::Cow;
-    use std::time::Duration;
 
     #[cfg(target_family = "wasm")]
     use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -412,8 +441,23 @@ mod tests {
         assert_eq!(ended(&mut exchange, Ending::Proxy).unwrap_err(), "local_reply");
         let mut exchange = begun(&GET, Gate::Open, false);
         exchange.on(Event::RequestBody { chunk: b"123456789", end: false }, at(1));
-        assert!(!exchange.is_recording());
+        assert_eq!((exchange.is_recording(), exchange.reserved()), (false, None));
         assert_eq!(ended(&mut exchange, Ending::Service).unwrap_err(), "request_body_too_large");
+    }
+
+    #[test]
+    fn what_has_no_end_is_given_up_while_it_lasts() {
+        let mut exchange = begun(&GET, Gate::Open, true);
+        assert_eq!(exchange.reserved(), Some(16), "request and response, 8 bytes each");
+        let headers =
+            vec![(":status".into(), "200".into()), ("content-type".into(), "text/event-stream;x".into())];
+        exchange.on(Event::ResponseHeaders { headers, end: false }, at(1));
+        assert_eq!(ended(&mut exchange, Ending::Service).unwrap_err(), "event_stream");
+        let mut exchange = begun(&GET, Gate::Open, true);
+        exchange.on(Event::ResponseBody { chunk: b"x", end: false }, at(60_000));
+        assert!(exchange.is_recording());
+        exchange.on(Event::ResponseBody { chunk: b"x", end: false }, at(60_001));
+        assert_eq!(ended(&mut exchange, Ending::Service).unwrap_err(), "too_long");
     }
 
     #[test]

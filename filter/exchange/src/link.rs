@@ -26,9 +26,18 @@ impl Link {
         if self.polling || now < self.next_poll {
             return false;
         }
-        self.polling = true;
+        self.begin_poll();
         self.next_poll = now.saturating_add(jittered(self.interval, dice));
         true
+    }
+
+    /// A poll is under way, whatever the time.
+    pub(crate) fn begin_poll(&mut self) {
+        self.polling = true;
+    }
+
+    pub(crate) fn is_polling(&self) -> bool {
+        self.polling
     }
 
     /// The poll is over.

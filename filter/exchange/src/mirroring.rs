@@ -14,24 +14,22 @@ use antumbra_observation::{
 use antumbra_policy::document::{Invalid, Tree};
 use antumbra_policy::{Dice, Mirror, Policy};
 
+use crate::body;
 use crate::exchange::Capture;
 use crate::link::Link;
-use crate::outbox::{Batch, Outbox, Receipt};
+use crate::outbox::{Batch, LARGEST_OBSERVATION, Outbox, Receipt};
 use crate::shadow::{self, Answer};
 use crate::{Comparator, Gate, Headers, Now, Settings};
 
 /// Something that happens to the instance.
 #[derive(Debug)]
 pub enum Incident {
-    /// A request begins to be recorded.
-    Recording,
-    /// A request ended and was not mirrored.
-    Passed {
-        /// Why.
-        reason: &'static str,
-        /// It had begun to be recorded.
-        recorded: bool,
-    },
+    /// A request begins to be recorded and may come to hold so many bytes.
+    Recording(usize),
+    /// A recording of so many bytes is given up before the request's end.
+    GivenUp(usize),
+    /// A request ended and was not mirrored, for this reason.
+    Passed(&'static str),
     /// A request ended and is to be mirrored.
     Captured(Box<Capture>),
     /// A call is over.
@@ -91,11 +89,24 @@ pub struct Mirroring {
     rejected: Option<Invalid>,
     link: Option<Link>,
     recording: usize,
+    recording_bytes: usize,
     waiting: BTreeMap<u64, Waiting>,
     next_exchange: u64,
     waiting_bytes: usize,
     outbox: Outbox,
     accounts: Accounts,
+    farewell: Farewell,
+}
+
+/// The last heartbeat of an instance that is to end: without it nobody would hear of its last accounts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Farewell {
+    /// The instance is not to end.
+    NotYet,
+    /// It is sent when everything else is settled.
+    Due,
+    /// It was sent.
+    Said,
 }
 
 /// An exchange whose shadow calls are out.
@@ -107,6 +118,8 @@ struct Waiting {
     /// `None` if the control is not asked, or has answered.
     control: Option<Leg>,
     outstanding: u8,
+    /// Bytes that capture and answers may hold.
+    bytes: usize,
 }
 
 impl Mirroring {
@@ -123,11 +136,13 @@ impl Mirroring {
             rejected: None,
             link: settings.comparator.as_ref().map(|comparator| Link::new(comparator.poll)),
             recording: 0,
+            recording_bytes: 0,
             waiting: BTreeMap::new(),
             next_exchange: 0,
             waiting_bytes: 0,
             outbox: Outbox::new(settings.limits.bytes_in_flight),
             accounts: Accounts::default(),
+            farewell: Farewell::NotYet,
             settings,
             instance,
         }
@@ -163,28 +178,49 @@ impl Mirroring {
             Gate::Closed("lease")
         } else if self.recording.saturating_add(self.waiting.len()) >= limits.exchanges_in_flight {
             Gate::Closed("exchanges_in_flight")
-        } else if self.waiting_bytes.saturating_add(self.outbox.held()) >= limits.bytes_in_flight {
+        } else if self.bytes_in_flight() >= limits.bytes_in_flight {
             Gate::Closed("bytes_in_flight")
         } else {
             Gate::Open
         }
     }
 
-    /// Whether nothing is out and nothing is left to send.
+    /// Whether nothing is out and nothing is left to send, the farewell of an instance that is to end included.
     pub fn is_idle(&self) -> bool {
+        let polling = self.link.as_ref().is_some_and(Link::is_polling);
+        self.is_settled() && !polling && self.farewell != Farewell::Due
+    }
+
+    fn is_settled(&self) -> bool {
         self.waiting.is_empty() && self.outbox.is_empty()
+    }
+
+    /// Bodies being recorded and answers being waited for count with the most that they may become.
+    fn bytes_in_flight(&self) -> usize {
+        self.recording_bytes.saturating_add(self.waiting_bytes).saturating_add(self.outbox.held())
     }
 
     /// Takes what happened; answers the calls to make now, in this order.
     pub fn on(&mut self, incident: Incident, now: Now, dice: &mut Dice) -> Vec<Call> {
+        let mut calls = self.react(incident, now, dice);
+        calls.extend(self.say_farewell());
+        calls
+    }
+
+    fn react(&mut self, incident: Incident, now: Now, dice: &mut Dice) -> Vec<Call> {
         match incident {
-            Incident::Recording => self.recording = self.recording.saturating_add(1),
-            Incident::Passed { reason, recorded } => self.passed(reason, recorded),
+            Incident::Recording(bytes) => {
+                self.recording = self.recording.saturating_add(1);
+                self.recording_bytes = self.recording_bytes.saturating_add(bytes);
+            }
+            Incident::GivenUp(bytes) => self.recorded(bytes),
+            Incident::Passed(reason) => self.passed(reason),
             Incident::Captured(capture) => return self.captured(capture, now, dice),
             Incident::Answered(id, answer) => return self.answered(id, answer, now),
             Incident::NotSent(id) => return self.not_sent(id, now),
             Incident::Tick => return self.tick(now, dice),
             Incident::Drain => {
+                self.farewell = if self.link.is_some() { Farewell::Due } else { Farewell::Said };
                 return self.outbox.flush().map(|batch| self.post(batch)).into_iter().collect();
             }
             Incident::Abandon => self.abandon(),
@@ -192,8 +228,24 @@ impl Mirroring {
         Vec::new()
     }
 
-    fn passed(&mut self, reason: &'static str, recorded: bool) {
-        self.recording = self.recording.saturating_sub(usize::from(recorded));
+    fn say_farewell(&mut self) -> Option<Call> {
+        let settled = self.is_settled();
+        let link = self.link.as_mut().filter(|link| settled && !link.is_polling())?;
+        if self.farewell != Farewell::Due {
+            return None;
+        }
+        link.begin_poll();
+        self.farewell = Farewell::Said;
+        Some(self.heartbeat())
+    }
+
+    /// A recording is over.
+    fn recorded(&mut self, bytes: usize) {
+        self.recording = self.recording.saturating_sub(1);
+        self.recording_bytes = self.recording_bytes.saturating_sub(bytes);
+    }
+
+    fn passed(&mut self, reason: &'static str) {
         self.accounts.requests = self.accounts.requests.saturating_add(1);
         let reason = if self.settings.enabled { reason } else { "disabled" };
         let count = match self.accounts.not_mirrored.get_mut(reason) {
@@ -206,7 +258,7 @@ impl Mirroring {
     /// Several mirrors make several observations of one request; the accounts count each beyond the first as a request of
     /// its own, so that they still add up.
     fn captured(&mut self, capture: Box<Capture>, now: Now, dice: &mut Dice) -> Vec<Call> {
-        self.recording = self.recording.saturating_sub(1);
+        self.recorded(capture.reserved);
         let capture: Arc<Capture> = capture.into();
         let mut calls = Vec::new();
         for (mirror, control) in &capture.mirrors {
@@ -223,7 +275,10 @@ impl Mirroring {
             for (leg, variant) in &legs {
                 calls.push(self.shadow_call(&capture, mirror, CallId::Shadow(key, *leg), variant));
             }
-            self.waiting_bytes = self.waiting_bytes.saturating_add(capture.held_bytes());
+            let answers =
+                usize::try_from(mirror.max_body_bytes).unwrap_or(usize::MAX).saturating_mul(legs.len());
+            let bytes = capture.held_bytes().saturating_add(answers);
+            self.waiting_bytes = self.waiting_bytes.saturating_add(bytes);
             let waiting = Waiting {
                 capture: Arc::clone(&capture),
                 mirror: Arc::clone(mirror),
@@ -231,6 +286,7 @@ impl Mirroring {
                 candidate: None,
                 control: None,
                 outstanding: u8::try_from(legs.len()).unwrap_or(u8::MAX),
+                bytes,
             };
             self.waiting.insert(key, waiting);
         }
@@ -296,8 +352,14 @@ impl Mirroring {
             return Vec::new();
         }
         let Some(waiting) = self.waiting.remove(&key) else { return Vec::new() };
-        self.waiting_bytes = self.waiting_bytes.saturating_sub(waiting.capture.held_bytes());
-        let encoded = encode(&waiting.observation(&self.settings.release));
+        self.waiting_bytes = self.waiting_bytes.saturating_sub(waiting.bytes);
+        let mut observation = waiting.observation(&self.settings.release);
+        let mut encoded = encode(&observation);
+        if encoded.len() > LARGEST_OBSERVATION {
+            // Dropping it would drop the differing answers and keep the equal ones, which ship as "same".
+            body::cut_all(&mut observation);
+            encoded = encode(&observation);
+        }
         let batch = self.outbox.push(&encoded, now.monotonic, &mut self.accounts);
         batch.map(|batch| self.post(batch)).into_iter().collect()
     }
@@ -388,6 +450,11 @@ impl Mirroring {
     fn abandon(&mut self) {
         let cut = u64::try_from(self.waiting.len()).unwrap_or(u64::MAX);
         self.waiting.clear();
+        self.waiting_bytes = 0;
+        self.farewell = Farewell::Said;
+        if let Some(link) = &mut self.link {
+            link.polled();
+        }
         if cut > 0 {
             let count = self.accounts.undelivered.entry("shutdown".to_owned()).or_default();
             *count = count.saturating_add(cut);

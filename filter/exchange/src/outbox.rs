@@ -172,7 +172,7 @@ const LONGEST_WAIT: Duration = Duration::from_millis(100);
 /// Between a failed attempt and its only repetition.
 const RETRY_AFTER: Duration = Duration::from_millis(500);
 /// Larger ones would be refused by the comparator, whose batches end at 8 MiB.
-const LARGEST_OBSERVATION: usize = 7 << 20;
+pub(crate) const LARGEST_OBSERVATION: usize = 7 << 20;
 
 #[cfg(test)]
 mod tests {

@@ -5,7 +5,7 @@
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::{Heartbeat, Observation, VERSION};
+use crate::{Body, Heartbeat, Leg, Observation, Outcome, VERSION};
 
 /// Why a batch or a heartbeat cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -37,13 +37,15 @@ pub fn encode(observation: &Observation) -> Vec<u8> {
 /// Reads a CBOR sequence (RFC 8742) of observations.
 ///
 /// # Errors
-/// The first observation that does not decode or has a version of another contract.
+/// The first observation that does not decode, has a version of another contract, or breaks this one's rules; more than
+/// [`MOST_FIELDS`] header fields in all.
 pub fn decode_sequence(bytes: &[u8]) -> Result<Vec<Observation>, Malformed> {
     let mut observations = Vec::new();
+    let mut fields = 0;
     let mut rest = bytes;
     while !rest.is_empty() {
         let (observation, after): (Observation, _) = decode_item(rest, observations.len())?;
-        check_version(observation.version, observations.len())?;
+        fields = observation.check(observations.len(), fields)?;
         observations.push(observation);
         rest = after;
     }
@@ -76,6 +78,50 @@ pub fn check_version(version: u32, index: usize) -> Result<(), Malformed> {
     }
 }
 
+impl Observation {
+    /// What the types cannot say: the version, that a leg has an answer exactly if its outcome says so, and that the
+    /// primary is an answer with a body of its own. `index` is its place in the batch and `fields` the header fields
+    /// of those before it; answers the fields including its own.
+    ///
+    /// # Errors
+    /// [`Malformed`], naming the field that breaks the contract.
+    pub fn check(&self, index: usize, fields: usize) -> Result<usize, Malformed> {
+        check_version(self.version, index)?;
+        let fields = fields.saturating_add(self.fields());
+        match self.broken() {
+            Some(message) => Err(Malformed::Undecodable { index, message }),
+            None if fields > MOST_FIELDS => {
+                let message = format!("the batch has more than {MOST_FIELDS} header fields up to here");
+                Err(Malformed::Undecodable { index, message })
+            }
+            None => Ok(fields),
+        }
+    }
+
+    fn broken(&self) -> Option<String> {
+        let unanswered = self.legs().find(|(_, leg)| (leg.outcome == Outcome::Response) != leg.response.is_some());
+        if let Some((name, leg)) = unanswered {
+            let presence = if leg.response.is_some() { "present" } else { "missing" };
+            return Some(format!("{name}.response is {presence}, must be present exactly if {name}.outcome is response"));
+        }
+        let Some(primary) = &self.primary.response else {
+            return Some("primary.outcome must be response".to_owned());
+        };
+        (primary.body == Body::Same)
+            .then(|| "primary.response.body is same, must be whole or cut: it is what the others are compared to".to_owned())
+    }
+
+    fn fields(&self) -> usize {
+        let answers = self.legs().filter_map(|(_, leg)| leg.response.as_ref());
+        answers.fold(self.request.headers.len(), |sum, answer| sum + answer.headers.len() + answer.trailers.len())
+    }
+
+    fn legs(&self) -> impl Iterator<Item = (&'static str, &Leg)> {
+        let control = self.control.iter().map(|control| ("control", control));
+        [("primary", &self.primary), ("candidate", &self.candidate)].into_iter().chain(control)
+    }
+}
+
 /// Decodes one item and answers what follows it.
 fn decode_item<T: DeserializeOwned>(bytes: &[u8], index: usize) -> Result<(T, &[u8]), Malformed> {
     let mut deserializer = minicbor_serde::Deserializer::new(bytes);
@@ -99,6 +145,9 @@ fn newer_or_broken(bytes: &[u8], index: usize, message: String) -> Malformed {
 struct VersionOnly {
     version: u64,
 }
+
+/// Most header fields of all observations of a batch: in memory they take many times what they take on the wire.
+pub const MOST_FIELDS: usize = 262_144;
 
 #[cfg(test)]
 mod tests {
@@ -162,6 +211,46 @@ mod tests {
         assert_eq!(error.to_string(), "observation 0 has version 2, must be within 1..=1");
         let stranger = minicbor_serde::to_vec(std::collections::BTreeMap::from([("version", 9)])).unwrap();
         assert!(matches!(decode_sequence(&stranger), Err(Malformed::FutureVersion { version: 9, .. })));
+    }
+
+    #[test]
+    fn what_breaks_the_contract_is_refused_by_the_field() {
+        let answered = observation().primary;
+        let body_same = Response { body: Body::Same, ..answered.response.clone().unwrap() };
+        let same = Leg { response: Some(body_same), ..answered.clone() };
+        let silent = Leg { response: None, ..answered.clone() };
+        let timeout = Leg { outcome: Outcome::Timeout, ..answered.clone() };
+        let none = Leg { outcome: Outcome::Timeout, ..silent.clone() };
+        let good = observation();
+        for (broken, field) in [
+            (Observation { primary: same.clone(), ..good.clone() }, "primary.response.body is same"),
+            (Observation { primary: silent.clone(), ..good.clone() }, "primary.response is missing"),
+            (Observation { primary: none, ..good.clone() }, "primary.outcome must be response"),
+            (Observation { candidate: silent, ..good.clone() }, "candidate.response is missing"),
+            (Observation { control: Some(timeout), ..good.clone() }, "control.response is present"),
+        ] {
+            let mut sequence = encode(&good);
+            sequence.extend(encode(&broken));
+            let error = decode_sequence(&sequence).unwrap_err();
+            assert!(matches!(error, Malformed::Undecodable { index: 1, .. }), "{error}");
+            assert!(error.to_string().contains(field), "{error}");
+        }
+        let shadow = Observation { candidate: same.clone(), control: Some(same), ..good };
+        assert!(decode_sequence(&encode(&shadow)).is_ok());
+    }
+
+    #[test]
+    fn header_fields_are_bounded_in_a_list_and_in_a_batch() {
+        let with = |count| Observation {
+            request: Request { headers: vec![("".into(), "".into()); count], ..Request::default() },
+            ..observation()
+        };
+        assert!(decode_sequence(&encode(&with(crate::MOST_HEADERS))).is_ok());
+        let error = decode_sequence(&encode(&with(crate::MOST_HEADERS + 1))).unwrap_err().to_string();
+        assert!(error.contains("a list of headers is longer than 4096"), "{error}");
+        let many = encode(&with(crate::MOST_HEADERS)).repeat(MOST_FIELDS / crate::MOST_HEADERS);
+        let error = decode_sequence(&many).unwrap_err().to_string();
+        assert!(error.contains("more than 262144 header fields"), "{error}");
     }
 
     #[test]

@@ -6,10 +6,14 @@
 
 mod bytes;
 mod codec;
+mod headers;
 mod hex;
 
 pub use bytes::Bytes;
-pub use codec::{Malformed, check_version, decode_heartbeat, decode_sequence, encode, encode_heartbeat};
+pub use codec::{
+    MOST_FIELDS, Malformed, check_version, decode_heartbeat, decode_sequence, encode, encode_heartbeat,
+};
+pub use headers::MOST_HEADERS;
 pub use hex::{ExchangeId, Instance};
 
 use std::collections::BTreeMap;
@@ -70,7 +74,7 @@ pub struct Request {
     #[serde(default)]
     pub authority: Bytes,
     /// Without pseudo headers, in order, duplicates kept.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "headers::bounded")]
     pub headers: Vec<(Bytes, Bytes)>,
     /// The body, if any.
     #[serde(default)]
@@ -118,13 +122,13 @@ pub struct Response {
     /// 100 to 999.
     pub status: u16,
     /// Without pseudo headers, in order, duplicates kept.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "headers::bounded")]
     pub headers: Vec<(Bytes, Bytes)>,
     /// The body as sent, content encoding included.
     #[serde(default)]
     pub body: Body,
     /// Trailers, if any.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "headers::bounded", skip_serializing_if = "Vec::is_empty")]
     pub trailers: Vec<(Bytes, Bytes)>,
 }
 

@@ -58,7 +58,7 @@ fn every_mistake_of_a_document_at_once() {
     rules[5].split.by[1] is "header:", with a name that must be a header's: letters, digits and any of !#$%&'*+-.^_`|~
     rules[5].split.by[2] is "cookie:a;b", with a name that must be a cookie's: visible ASCII without '=', ';' and ','
     rules[5].split.salt is "", must have 1 to 255 bytes
-    rules[5].split.onMissingKey is "mint", must be one of random, default; known: random, default
+    rules[5].split.onMissingKey is "mint", must be one of random, default
     rules[5].split.weights has the sum 0, must be within 1..=4294967295
     rules[6].split.by has 0 items, must have 1..=8
     rules[6].split.weights has the sum 4789934590, must be within 1..=4294967295

@@ -45,6 +45,7 @@ impl Fixture {
             at_us: 1,
             mirrors: decision.mirrors.iter().map(|m| (Arc::clone(m.mirror), m.control)).collect(),
             request: Request { method: "GET".into(), path: "/a".into(), ..Request::default() },
+            reserved: 0,
             routed: vec![
                 (":method".into(), "GET".into()),
                 (":path".into(), "/a".into()),
@@ -89,7 +90,7 @@ fn answer(status: &str, body: &str) -> Answer {
 fn an_exchange_becomes_one_observation_with_all_legs() {
     let mut instance = Fixture::running();
     let capture = instance.capture();
-    instance.on(Incident::Recording, 10);
+    instance.on(Incident::Recording(0), 10);
     let calls = instance.on(Incident::Captured(capture), 20);
     let clusters: Vec<&str> = calls.iter().map(|call| call.cluster.as_str()).collect();
     assert!(clusters.contains(&"canary-shadow") && clusters.contains(&"control"), "{clusters:?}");
@@ -136,9 +137,9 @@ fn the_gate_closes_on_the_budget_and_on_the_lease() {
     instance = Fixture::running();
     assert_eq!(instance.mirroring.gate(at(15_000)), Gate::Open);
     assert_eq!(instance.mirroring.gate(at(15_001)), Gate::Closed("lease"));
-    instance.on(Incident::Recording, 1);
+    instance.on(Incident::Recording(0), 1);
     let capture = instance.capture();
-    instance.on(Incident::Recording, 1);
+    instance.on(Incident::Recording(0), 1);
     assert_eq!(instance.mirroring.gate(at(1)), Gate::Closed("exchanges_in_flight"));
     instance.on(Incident::Captured(capture), 1);
     assert_eq!(
@@ -146,9 +147,41 @@ fn the_gate_closes_on_the_budget_and_on_the_lease() {
         Gate::Closed("exchanges_in_flight"),
         "now it waits for its shadows"
     );
-    instance.on(Incident::Passed { reason: "local_reply", recorded: true }, 1);
+    instance.on(Incident::GivenUp(0), 1);
+    instance.on(Incident::Passed("local_reply"), 1);
     assert_eq!(instance.mirroring.gate(at(1)), Gate::Open);
     assert_eq!(instance.mirroring.accounts().not_mirrored, [("local_reply".to_owned(), 1)].into());
+}
+
+#[test]
+fn bytes_count_with_the_most_that_they_may_become() {
+    let mut instance = Fixture::running();
+    let most = 32 << 20;
+    instance.on(Incident::Recording(most - 1), 1);
+    assert_eq!(instance.mirroring.gate(at(1)), Gate::Open);
+    instance.on(Incident::Recording(1), 1);
+    instance.on(Incident::GivenUp(0), 1);
+    assert_eq!(instance.mirroring.gate(at(1)), Gate::Closed("bytes_in_flight"));
+    instance.on(Incident::GivenUp(1), 1);
+    assert_eq!(instance.mirroring.gate(at(1)), Gate::Open);
+    let capture = instance.capture();
+    instance.on(Incident::Captured(capture), 1);
+    assert_eq!(instance.mirroring.gate(at(1)), Gate::Closed("bytes_in_flight"), "two answers of 64 KiB may come");
+}
+
+#[test]
+fn an_observation_that_is_too_large_keeps_lengths_and_hashes() {
+    let mut instance = Fixture::running();
+    let mut capture = instance.capture();
+    capture.request.body = Body::Whole(vec![7; 8 << 20].into());
+    instance.on(Incident::Captured(capture), 1);
+    instance.on(Incident::NotSent(CallId::Shadow(0, LegName::Control)), 1);
+    instance.on(Incident::Answered(CallId::Shadow(0, LegName::Candidate), answer("200", "no")), 1);
+    let batch = instance.on(Incident::Tick, 200).remove(0);
+    let observation = decode_sequence(&batch.body).unwrap().remove(0);
+    assert!(matches!(observation.request.body, Body::Cut { length: 8_388_608, .. }));
+    let candidate = observation.candidate.response.unwrap().body;
+    assert!(matches!(candidate, Body::Cut { length: 2, .. }), "{candidate:?}");
 }
 
 #[test]
@@ -202,10 +235,28 @@ fn what_is_left_at_the_end_is_counted() {
     instance.on(Incident::NotSent(CallId::Shadow(0, LegName::Control)), 2);
     let drained = instance.on(Incident::Drain, 3);
     assert_eq!(drained[0].id, CallId::Batch(1), "what is complete leaves at once");
+    assert_eq!(drained.len(), 1, "the farewell waits for what is out");
     assert!(!instance.mirroring.is_idle());
     instance.on(Incident::Abandon, 4);
     let accounts = instance.mirroring.accounts();
     assert_eq!((accounts.mirrored, accounts.undelivered["shutdown"], accounts.unknown), (2, 1, 1));
+    assert!(instance.mirroring.is_idle());
+}
+
+#[test]
+fn the_last_heartbeat_tells_the_last_accounts() {
+    let mut instance = Fixture::running();
+    let capture = instance.capture();
+    instance.on(Incident::Captured(capture), 1);
+    assert_eq!(instance.on(Incident::Drain, 2), []);
+    instance.on(Incident::NotSent(CallId::Shadow(0, LegName::Candidate)), 2);
+    instance.on(Incident::NotSent(CallId::Shadow(0, LegName::Control)), 2);
+    let batch = instance.on(Incident::Tick, 500);
+    assert_eq!(batch[0].id, CallId::Batch(1));
+    let farewell = instance.on(Incident::Answered(CallId::Batch(1), answer("200", "{}")), 510).remove(0);
+    assert_eq!(decode_heartbeat(&farewell.body).unwrap().accounts.delivered, 1);
+    assert!(!instance.mirroring.is_idle());
+    assert_eq!(instance.on(Incident::Answered(CallId::Poll, answer("204", "")), 520), []);
     assert!(instance.mirroring.is_idle());
 }
 
