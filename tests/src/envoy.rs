@@ -67,14 +67,21 @@ impl Envoy {
         Ok(stats.json()?["stats"][0]["value"].as_u64().unwrap_or(0))
     }
 
-    /// How often the filter's VM failed since the start: the sum over everything that Envoy counts when a module traps.
+    /// How often the filter's VM failed since the start: what Envoy counted when it made a new one, and, since it does so
+    /// only at the next request, the failures that its log names.
     pub async fn traps(&self) -> Result<u64> {
+        let logged = self
+            .process
+            .log()
+            .lines()
+            .filter(|line| TRAP_LINES.iter().any(|text| line.contains(text)))
+            .count();
         let stats = self.client.get(&format!("http://{}/stats?format=json", self.admin)).await?.json()?;
         let counts = stats["stats"].as_array().into_iter().flatten().filter(|stat| {
             let name = stat["name"].as_str().unwrap_or_default();
-            name.starts_with("wasm.") && TRAPS.iter().any(|end| name.ends_with(end))
+            name.starts_with("wasm.") && name.contains(".vm_reload")
         });
-        Ok(counts.filter_map(|stat| stat["value"].as_u64()).sum())
+        Ok(counts.filter_map(|stat| stat["value"].as_u64()).sum::<u64>() + logged as u64)
     }
 
     /// All statistics in the text form of Prometheus.
@@ -94,5 +101,5 @@ fn listener_address(listeners: &Value) -> Result<SocketAddr> {
     text.parse().with_context(|| format!("Envoy's listeners: {listeners}"))
 }
 
-/// Ends of the names of counters that rise when a VM fails.
-const TRAPS: [&str; 4] = [".runtime_error", ".vm_reload", ".vm_reload_failure", ".crash"];
+/// What Envoy's log says of a VM that trapped.
+const TRAP_LINES: [&str; 2] = ["Uncaught RuntimeError", "wasm log antumbra: panicked"];

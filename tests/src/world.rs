@@ -76,7 +76,7 @@ impl World {
             let status = self.comparator.get("/v1/status").await?;
             let release = &status["releases"][0];
             let filters = release["filters"].as_array().map_or(0, Vec::len);
-            Ok((filters >= WORKERS && release["converged"] == json!(true)).then_some(()))
+            Ok((filters > WORKERS && release["converged"] == json!(true)).then_some(()))
         })
         .await
     }
@@ -202,10 +202,10 @@ impl std::iter::Sum for Accounts {
     }
 }
 
-/// The shipped plugin configuration with a faster poll.
+/// The shipped plugin configuration with a faster poll, and with patience for slow machines.
 fn plugin() -> Value {
-    json!({"release": "shop", "comparator": {"cluster": "antumbra", "poll": "250ms"}})
+    json!({"release": "shop", "comparator": {"cluster": "antumbra", "poll": "250ms", "timeout": "10s"}})
 }
 
-/// Worker threads of the proxy; each has a filter instance of its own.
+/// Worker threads of the proxy; each has a filter instance of its own, and so has the main thread.
 const WORKERS: usize = 2;

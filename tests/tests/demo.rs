@@ -1,7 +1,8 @@
 //! The demo does what the README says, and leaves nothing behind.
 
 use std::net::{SocketAddr, TcpStream};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
@@ -36,16 +37,28 @@ fn a_healthy_candidate_is_not_rolled_back() -> Result<()> {
     Ok(())
 }
 
+/// A child that ends with the test, however the test ends.
+struct Ends(Child);
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
 #[test]
 fn an_interrupt_ends_everything_that_was_started() -> Result<()> {
     let directory = tempfile::tempdir()?;
     let said = directory.path().join("stderr");
     let mut command = demo(&["--requests", "50", "--keep"]);
-    let mut child = command.stderr(std::fs::File::create(&said)?).stdout(Stdio::null()).spawn()?;
+    let mut child = Ends(command.stderr(std::fs::File::create(&said)?).stdout(Stdio::null()).spawn()?);
     let text = || std::fs::read_to_string(&said).unwrap_or_default();
+    let start = Instant::now();
     while !text().contains("staying up") {
-        assert!(child.try_wait()?.is_none(), "the demo ended:\n{}", text());
-        std::thread::sleep(std::time::Duration::from_millis(50));
+        assert!(child.0.try_wait()?.is_none(), "the demo ended:\n{}", text());
+        assert!(start.elapsed() < Duration::from_secs(300), "the demo does not come up:\n{}", text());
+        std::thread::sleep(Duration::from_millis(50));
     }
     let address = |after: &str| -> Result<SocketAddr> {
         let text = text();
@@ -56,9 +69,9 @@ fn an_interrupt_ends_everything_that_was_started() -> Result<()> {
     let addresses = [address("shop through Envoy: http://")?, address("comparator: http://")?];
     assert!(addresses.iter().all(|address| TcpStream::connect(address).is_ok()));
 
-    let pid = rustix::process::Pid::from_raw(child.id().cast_signed()).context("no pid")?;
+    let pid = rustix::process::Pid::from_raw(child.0.id().cast_signed()).context("no pid")?;
     rustix::process::kill_process(pid, rustix::process::Signal::INT)?;
-    child.wait()?;
+    child.0.wait()?;
     for address in addresses {
         assert!(TcpStream::connect(address).is_err(), "{address} still listens");
     }

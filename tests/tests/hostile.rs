@@ -1,5 +1,7 @@
 //! Traffic that would make a careless filter trap: it is answered normally, and Envoy counts no failure of the VM.
 
+use antumbra_e2e::client::Client;
+use antumbra_e2e::envoy::Envoy;
 use antumbra_e2e::envoy_config::{CONNECTION_MANAGER, EnvoyConfig};
 use antumbra_e2e::upstream::{Behaviour, Reply, Upstream};
 use antumbra_e2e::world::{Versions, World};
@@ -92,6 +94,32 @@ async fn strange_headers_and_cookies_are_answered_normally() -> Result<()> {
     assert_eq!(accounts.delivered, accounts.mirrored);
     world.assert_no_traps().await
 }
+
+/// The other tests rest on `traps` seeing one.
+#[tokio::test]
+async fn a_module_that_traps_is_seen() -> Result<()> {
+    let directory = tempfile::tempdir()?;
+    let module = directory.path().join("trap.wasm");
+    std::fs::write(&module, wat::parse_str(TRAPPING)?)?;
+    let stable = Upstream::start(Behaviour::Answer(Reply::json("{}"))).await?;
+    let config = EnvoyConfig::shipped()?.module(&module)?.upstream("stable", stable.address())?;
+    let envoy = Envoy::start(config, directory.path(), 1).await?;
+    assert_eq!(envoy.traps().await?, 0);
+    let client = Client::default();
+    assert_eq!(client.get(&format!("http://{}/", envoy.address)).await?.status, 503);
+    assert!(envoy.traps().await? > 0, "{}", envoy.process().log_end());
+    Ok(())
+}
+
+/// The least that Envoy takes for a filter; it traps on a request's headers.
+const TRAPPING: &str = r#"(module
+  (memory (export "memory") 1)
+  (func (export "proxy_abi_version_0_2_1"))
+  (func (export "proxy_on_memory_allocate") (param i32) (result i32) i32.const 1024)
+  (func (export "proxy_on_context_create") (param i32 i32))
+  (func (export "proxy_on_vm_start") (param i32 i32) (result i32) i32.const 1)
+  (func (export "proxy_on_configure") (param i32 i32) (result i32) i32.const 1)
+  (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32) unreachable))"#;
 
 #[tokio::test]
 async fn ten_thousand_headers_are_answered_normally() -> Result<()> {

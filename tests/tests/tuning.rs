@@ -1,11 +1,12 @@
 //! Changes reach the running proxy: the mirrored share, the weights, and no bad policy.
 
+use antumbra_e2e::envoy_config::{CONNECTION_MANAGER, EnvoyConfig};
 use antumbra_e2e::upstream::{Behaviour, Reply, Upstream};
 use antumbra_e2e::world::{Versions, World};
 use anyhow::Result;
 use http::Request;
 use http_body_util::Full;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 struct Services {
     stable: Upstream,
@@ -91,7 +92,12 @@ async fn the_mirrored_share_follows_the_command_line_while_traffic_flows() -> Re
 #[tokio::test]
 async fn weights_move_users_and_keep_each_on_a_side() -> Result<()> {
     let services = Services::start().await?;
-    let world = World::start(services.versions(), QUIET).await?;
+    // Without Envoy's own guard, so that it is the filter that keeps clients from choosing.
+    let unguarded = |mut config: EnvoyConfig| {
+        *config.at(&format!("{CONNECTION_MANAGER}/route_config/internal_only_headers"))? = json!([]);
+        Ok(config)
+    };
+    let world = World::start_with(services.versions(), QUIET, unguarded).await?;
     let ask = async |user: u32| -> Result<()> {
         let request = Request::get(world.url("/")).header("cookie", format!("uid=user-{user}"));
         let forged = request.header("x-antumbra-variant", "canary");
@@ -117,6 +123,26 @@ async fn weights_move_users_and_keep_each_on_a_side() -> Result<()> {
     }
     // Six standard deviations.
     assert!(on_canary.abs_diff(100) <= 43, "{on_canary} of 200 users");
+    Ok(())
+}
+
+/// `default: null` leaves the route to the host, and still no client chooses.
+#[tokio::test]
+async fn without_a_default_the_host_routes() -> Result<()> {
+    let services = Services::start().await?;
+    let unguarded = |mut config: EnvoyConfig| {
+        *config.at(&format!("{CONNECTION_MANAGER}/route_config/internal_only_headers"))? = json!([]);
+        Ok(config)
+    };
+    let policy = "{version: 1, name: shop, variants: {canary: {cluster: canary}}, default: null, rules: [
+        {matches: [{cookies: {canary: '1'}}], to: canary}]}";
+    let world = World::start_with(services.versions(), policy, unguarded).await?;
+    for (cookie, canary) in [("canary=0", 0), ("canary=1", 1)] {
+        let request =
+            Request::get(world.url("/")).header("cookie", cookie).header("x-antumbra-variant", "canary");
+        assert_eq!(world.client.send(request.body(Full::default())?).await?.status, 200);
+        assert_eq!(services.canary.received().len(), canary, "{cookie}");
+    }
     Ok(())
 }
 
