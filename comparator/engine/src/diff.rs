@@ -9,7 +9,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::arrays::{self, Elements};
-use crate::endpoint::is_identifier;
+use crate::endpoint::{is_identifier, is_token};
 use crate::excerpt;
 use crate::json::{Node, Shape, Tree};
 use crate::pattern::{Place, Rules, Segment};
@@ -190,9 +190,12 @@ impl<'t> Walk<'_, 't> {
         let (primary, other, segments) = (self.primary, self.other, &self.path);
         self.into.add(&path, kind, || {
             let exact = exact(segments);
+            let secret = segments
+                .iter()
+                .any(|segment| matches!(segment, Segment::Member(key) if excerpt::is_sensitive_name(key)));
             let shown = |tree: &Tree<'_>, node: Option<&Node>| match node {
                 None => ABSENT.to_owned(),
-                Some(_) if excerpt::is_sensitive(&exact) => excerpt::REDACTED.to_owned(),
+                Some(_) if secret => excerpt::REDACTED.to_owned(),
                 Some(node) => excerpt::node(tree, node),
             };
             Detail { primary: shown(primary, left), other: shown(other, right), exact: exact.clone() }
@@ -213,6 +216,7 @@ fn aggregated(path: &[Segment<'_>]) -> String {
 fn exact(path: &[Segment<'_>]) -> String {
     render(path, |segment| match segment {
         Segment::Element(at) => Cow::Owned(at.to_string()),
+        Segment::Member(key) if is_token(key) => Cow::Borrowed("*"),
         Segment::Member(key) => Cow::Owned(pointer_token(key)),
     })
 }
@@ -278,6 +282,19 @@ pub(crate) mod tests {
             r#"{"password":"b"}"#,
             &["/password value /password: (redacted) -> (redacted)"],
         );
+        // Names are judged before they are shortened, alone and as a part of a long path.
+        let long = format!("{}-token", "a".repeat(MAX_TOKEN));
+        let body = |value: &str| format!(r#"{{"{long}":"{value}"}}"#);
+        let short = format!("/{}…", "a".repeat(MAX_TOKEN - 1));
+        check(&body("a"), &body("b"), &[&format!("{short} value {short}: (redacted) -> (redacted)")]);
+        let deep = |value: &str| {
+            let nested = "{\"a-long-name-of-a-member\":".repeat(12);
+            format!("{nested}{{\"secret\":\"{value}\"}}{}", "}".repeat(12))
+        };
+        let found = diff(&deep("canary"), &deep("b"), &Rules::default());
+        assert!(found.len() == 1 && found[0].ends_with(": (redacted) -> (redacted)"), "{found:?}");
+        let keyed = |value| format!(r#"{{"qWeRtYuIoPaSdFgHjKlZxCvB":{value}}}"#);
+        check(&keyed(1), &keyed(2), &["/* value /*: 1 -> 2"]);
     }
 
     #[test]

@@ -24,8 +24,12 @@ pub fn template(method: &[u8], path: &[u8]) -> String {
     format!("{} {}", excerpt::line(method, MAX_METHOD), excerpt::line(template.as_bytes(), MAX_PATH))
 }
 
-/// Whether a segment names one thing rather than a kind of things: a number, a UUID, a hash, a long mixed identifier.
+/// Whether a segment names one thing rather than a kind of things: a number, a UUID, a hash, a long mixed identifier, a
+/// token.
 pub(crate) fn is_identifier(segment: &[u8]) -> bool {
+    if is_token(segment) {
+        return true;
+    }
     let digits = segment.iter().filter(|b| b.is_ascii_digit()).count();
     if digits == 0 || !segment.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_')) {
         return is_uuid(segment);
@@ -37,6 +41,21 @@ pub(crate) fn is_identifier(segment: &[u8]) -> bool {
         || hexadecimal && length >= 16
         || length >= 8 && digits * 2 >= length
         || length >= 16 && digits >= 2 && switches(segment) >= 4
+}
+
+/// Whether a segment looks drawn at random: long, and its letters mix cases as words do not, or are one run with fewer
+/// vowels than words have. Such a one may be a secret. Errs towards words: an unusual name stays.
+pub(crate) fn is_token(segment: &[u8]) -> bool {
+    let marks = b"-_.~=+%:";
+    if segment.len() < MIN_TOKEN || !segment.iter().all(|b| b.is_ascii_alphanumeric() || marks.contains(b)) {
+        return false;
+    }
+    let count = |wanted: fn(&u8) -> bool| segment.iter().filter(|b| wanted(b)).count();
+    let (upper, lower) = (count(u8::is_ascii_uppercase), count(u8::is_ascii_lowercase));
+    let letters = upper + lower;
+    let mixed = upper * 4 >= letters && lower * 4 >= letters;
+    let vowels = count(|b| b"aeiouAEIOU".contains(b));
+    letters >= MIN_TOKEN && (mixed || letters == segment.len() && vowels * 4 < letters)
 }
 
 fn is_uuid(segment: &[u8]) -> bool {
@@ -56,6 +75,8 @@ fn switches(segment: &[u8]) -> usize {
         .count()
 }
 
+/// The fewest letters of a token: 20 drawn at random are more than anyone guesses.
+const MIN_TOKEN: usize = 20;
 const MAX_METHOD: usize = 16;
 const MAX_SEGMENT: usize = 64;
 const MAX_PATH: usize = 200;
@@ -82,6 +103,13 @@ mod tests {
         check("/v2/search", "/v2/search");
         check("/facade/deadbeefdeadbeef", "/facade/deadbeefdeadbeef");
         check("/articles/getting-started-with-envoy", "/articles/getting-started-with-envoy");
+        check("/reset/kJhGfDsAqWeRtYuIoPzXcVbN", "/reset/{id}");
+        check("/reset/xkqjvbzwtrmplsdfghcnqwrtz", "/reset/{id}");
+        check("/a/eyJhbGciOiJub25lIn0.eyJzdWIiOiJBbm5hQmVydGEifQ.", "/a/{id}");
+        check("/api/getAllCustomerOrdersByRegion", "/api/getAllCustomerOrdersByRegion");
+        check("/docs/internationalization", "/docs/internationalization");
+        check("/js/jquery.fancybox-thumbs.min.js", "/js/jquery.fancybox-thumbs.min.js");
+        check("/docs/GETTING-STARTED-WITH-ENVOY", "/docs/GETTING-STARTED-WITH-ENVOY");
         check("/a//b", "/a//b");
         check("/x\u{1b}[31m", "/x\u{fffd}[31m");
     }

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use antumbra_observation::Observation;
+use antumbra_observation::{Observation, Outcome};
 use serde::{Deserialize, Serialize};
 
 use crate::compare::{Comparison, Primary};
@@ -53,11 +53,15 @@ pub(crate) struct Endpoint {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub(crate) struct Group {
     pub(crate) exchanges: u64,
-    /// Those with a control leg.
+    /// Those of which the proxy did not send a shadow. Whether a breaker opens depends on the candidate's own load, so
+    /// such an exchange says nothing about its answers.
+    #[serde(default)]
+    pub(crate) not_sent: u64,
+    /// Those with a control leg, all shadows sent.
     pub(crate) controlled: u64,
-    /// Those whose control answered with the primary's outcome and status.
+    /// Controlled ones whose control answered with the primary's outcome and status.
     pub(crate) effective: u64,
-    /// Effective ones where only the candidate differs in something, …
+    /// Controlled ones where only the candidate differs in something, …
     pub(crate) worse: u64,
     /// … where only the control does.
     pub(crate) better: u64,
@@ -87,12 +91,13 @@ impl Evidence {
         self.release.all.exchanges
     }
 
-    /// Takes one exchange in. `rules` are those of the session: the caller begins a new one when they change.
-    pub fn observe(&mut self, observation: &Observation, rules: &Rules) {
+    /// Takes one exchange in. `rules` are those of the session: the caller begins a new one when they change. False if it
+    /// was only counted, not compared, because another variant than those of the rules answered the client.
+    pub fn observe(&mut self, observation: &Observation, rules: &Rules) -> bool {
         self.dirty_release = true;
         if !rules.compares(&observation.primary.variant) {
             self.release.elsewhere += 1;
-            return;
+            return false;
         }
         let template = endpoint::template(&observation.request.method, &observation.request.path);
         let scope = Scope { endpoint: &template, rules };
@@ -107,6 +112,7 @@ impl Evidence {
         self.release.all.observe(&exchange, &mut self.release.discovered);
         endpoint.observe(&exchange, &mut self.release.discovered);
         self.dirty.insert(slot);
+        true
     }
 
     /// The endpoint's own slot, or that of all who came too late.
@@ -127,6 +133,12 @@ struct Exchange<'a> {
 }
 
 impl Exchange<'_> {
+    /// The proxy kept a shadow back: no healthy host, or its own circuit breaker.
+    fn not_sent(&self) -> bool {
+        let legs = [Some(&self.observation.candidate), self.observation.control.as_ref()];
+        legs.into_iter().flatten().any(|leg| leg.outcome == Outcome::NotSent)
+    }
+
     /// Both shadow legs answered as the primary did, so their fields and latencies mean something.
     fn comparable(&self) -> bool {
         self.candidate.comparable && self.control.as_ref().is_some_and(|control| control.comparable)
@@ -145,6 +157,9 @@ impl Exchange<'_> {
 impl Endpoint {
     fn observe(&mut self, exchange: &Exchange<'_>, discovered: &mut u64) {
         self.all.observe(exchange, discovered);
+        if exchange.not_sent() {
+            return;
+        }
         let Some(control) = &exchange.control else {
             for (subject, detail) in &exchange.candidate.differences.found {
                 self.hypothesis(subject).uncontrolled(exchange.observation, detail);
@@ -195,12 +210,14 @@ impl Group {
             if self.first_us == 0 { observation.at_us } else { self.first_us.min(observation.at_us) };
         self.last_us = self.last_us.max(observation.at_us);
         self.legs.record(observation);
+        if exchange.not_sent() {
+            self.not_sent += 1;
+            return;
+        }
         let Some(control) = &exchange.control else { return };
         self.controlled += 1;
-        if control.comparable {
-            self.effective += 1;
-            self.tally(exchange, control);
-        }
+        self.effective += u64::from(control.comparable);
+        self.tally(exchange, control);
         let control_us = observation.control.as_ref().and_then(|leg| leg.latency_us);
         if let (true, Some(candidate), Some(control)) =
             (exchange.comparable(), observation.candidate.latency_us, control_us)
@@ -210,6 +227,11 @@ impl Group {
     }
 
     /// X = 1{only the candidate differs in something} − 1{only the control does}, each over its own hypotheses.
+    ///
+    /// Of every controlled exchange, deliberately not of the effective ones alone, which the control's answer selects: a
+    /// random error of the candidate would count as worse, the same error of the control would drop the exchange, and no
+    /// service with errors of its own could ever be promoted. Fields count where both answered as the primary did, which
+    /// is as symmetric.
     fn tally(&mut self, exchange: &Exchange<'_>, control: &Comparison) {
         let found = |leg: &Comparison, subject: &Subject| leg.differences.found.contains_key(subject);
         let candidate_alone =
@@ -220,9 +242,9 @@ impl Group {
         self.better += u64::from(control_alone && !candidate_alone);
     }
 
-    /// X of the effective exchanges.
+    /// X of the controlled exchanges.
     pub(crate) fn paired(&self) -> Paired {
-        Paired::new(self.effective, self.worse, self.better)
+        Paired::new(self.controlled, self.worse, self.better)
     }
 }
 

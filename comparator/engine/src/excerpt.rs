@@ -11,6 +11,20 @@ pub(crate) const MAX_CHARS: usize = 120;
 /// What stands for a secret.
 pub(crate) const REDACTED: &str = "(redacted)";
 
+/// Whether a raw name of a member speaks of credentials. One that is too long to look through is taken to.
+pub(crate) fn is_sensitive_name(name: &[u8]) -> bool {
+    name.len() > MAX_NAME || is_sensitive(&String::from_utf8_lossy(name))
+}
+
+/// Whether a value is a credential by its look, or speaks of one. Only its first 64 KiB are looked at: more than is shown.
+pub(crate) fn is_credential(value: &[u8]) -> bool {
+    let head = String::from_utf8_lossy(value.get(..SEARCHED_BEFORE).unwrap_or(value));
+    let text = head.trim_start();
+    let scheme = text.get(..BASIC.len()).is_some_and(|scheme| scheme.eq_ignore_ascii_case(BASIC));
+    // A JSON Web Token begins with `{"` in base64.
+    scheme || text.starts_with("eyJ") || text.starts_with("-----BEGIN") || is_sensitive(&head)
+}
+
 /// Whether a path, a header name or a text speaks of credentials.
 pub(crate) fn is_sensitive(text: &str) -> bool {
     let lower = text.to_ascii_lowercase();
@@ -35,19 +49,28 @@ pub(crate) fn node(tree: &Tree<'_>, node: &Node) -> String {
     match node.shape {
         Shape::Array => format!("[{} elements]", node.count),
         Shape::Object => format!("{{{} members}}", node.count),
-        Shape::Text => format!("\"{}\"", line(&unescape(tree.lexeme(node)), MAX_CHARS - 2)),
+        Shape::Text => {
+            let text = unescape(tree.lexeme(node));
+            let secret = is_credential(&text);
+            if secret { REDACTED.to_owned() } else { format!("\"{}\"", line(&text, MAX_CHARS - 2)) }
+        }
         _ => line(tree.lexeme(node), MAX_CHARS),
     }
 }
 
-/// A body that is compared as bytes: what stands around `at`, and its length.
+/// A body that is compared as bytes: what stands around `at`, and its length. What speaks of credentials anywhere near is
+/// not shown: their name may stand far before them.
 pub(crate) fn body(bytes: &[u8], at: usize) -> String {
     let length = format!(" ({} bytes)", bytes.len());
     let from = at.saturating_sub(20);
     let window = bytes.get(from..).unwrap_or_default();
     let lead = if from > 0 { "…" } else { "" };
     let text = line(window, MAX_CHARS.saturating_sub(length.len() + 3));
-    if is_sensitive(&text) { format!("{REDACTED}{length}") } else { format!("{lead}\"{text}\"{length}") }
+    let before = from.saturating_sub(SEARCHED_BEFORE);
+    let after = from.saturating_add(SEARCHED_AFTER).min(bytes.len());
+    let searched = bytes.get(before..after).unwrap_or_default();
+    let secret = is_credential(searched) || is_sensitive(&String::from_utf8_lossy(searched));
+    if secret { format!("{REDACTED}{length}") } else { format!("{lead}\"{text}\"{length}") }
 }
 
 fn printable(char: char) -> char {
@@ -55,6 +78,13 @@ fn printable(char: char) -> char {
     let reorders = matches!(char, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}');
     if char.is_control() || reorders { char::REPLACEMENT_CHARACTER } else { char }
 }
+
+const BASIC: &str = "basic ";
+/// The longest name of a member that is looked through, in bytes.
+const MAX_NAME: usize = 4_096;
+/// How far before and behind the shown part of a body names of credentials are looked for, in bytes.
+const SEARCHED_BEFORE: usize = 64 * 1024;
+const SEARCHED_AFTER: usize = 16 * 1024;
 
 const SENSITIVE: [&str; 10] = [
     "authorization",
@@ -84,6 +114,15 @@ mod tests {
         assert!(body(&b"x".repeat(1000), 900).chars().count() <= MAX_CHARS);
         let tree = Tree::parse(br#"{"password":"hunter2"}"#).unwrap();
         assert_eq!(node(&tree, tree.root().unwrap()), "{1 members}");
+        let far = ["password=", &"x".repeat(1_000)].concat();
+        assert_eq!(body(far.as_bytes(), 900), "(redacted) (1009 bytes)");
+        assert_eq!(body(b"<input value='hunter2' name='csrf_token'>", 15), "(redacted) (41 bytes)");
+        for secret in ["Bearer abc", "basic dXNlcjpwdw==", " eyJhbGciOiJub25lIn0.e30.", "see \\u0074oken=1"] {
+            let text = format!("\"{secret}\"");
+            let tree = Tree::parse(text.as_bytes()).unwrap();
+            assert_eq!(node(&tree, tree.root().unwrap()), REDACTED, "{secret}");
+        }
+        assert!(is_sensitive_name(&b"x".repeat(MAX_NAME + 1)));
         assert!(is_sensitive("/user/accessToken") && !is_sensitive("/user/name"));
     }
 }

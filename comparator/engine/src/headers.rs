@@ -99,7 +99,9 @@ fn detail(exact: String, left: Option<&Vec<u8>>, right: Option<&Vec<u8>>) -> Det
     let shown = |value: Option<&Vec<u8>>| {
         let Some(value) = value else { return ABSENT.to_owned() };
         let text = excerpt::line(value, excerpt::MAX_CHARS);
-        let secret = !attribute && excerpt::is_sensitive(&exact) || excerpt::is_sensitive(&text);
+        // What a name says that was too long to keep is not known.
+        let named = !attribute && (excerpt::is_sensitive(&exact) || exact.ends_with('…'));
+        let secret = named || excerpt::is_credential(value);
         if secret { excerpt::REDACTED.to_owned() } else { text }
     };
     Detail { primary: shown(left), other: shown(right), exact }
@@ -172,6 +174,9 @@ mod tests {
             &[("location", "/")],
             &["header:location value: (redacted) -> /"],
         );
+        let long = format!("x-{}-token", "a".repeat(MAX_NAME));
+        let shown = format!("header:x-{}… value: (redacted) -> (redacted)", "a".repeat(MAX_NAME - 3));
+        check(&[(&long, "a")], &[(&long, "b")], &[&shown]);
         let rules = Rules::new(vec![Pattern::parse("header:x-a").unwrap()], vec![]);
         assert!(diff(&[("x-a", "1")], &[("X-A", "2")], &rules).is_empty());
     }

@@ -23,6 +23,7 @@ mod report;
 mod rows;
 pub mod stats;
 mod verdict;
+mod wording;
 
 pub use diff::Kind;
 pub use endpoint::template;

@@ -3,8 +3,10 @@
 use std::fmt::Write as _;
 
 use crate::diff::Kind;
-use crate::report::{EndpointReport, Interval, LegLatencies, Quantiles, Regression, Report};
-use crate::verdict::{Verdict, percent};
+use crate::report::{EndpointReport, Interval, LegLatencies, Noise, Quantiles, Regression, Report};
+use crate::stats;
+use crate::verdict::Verdict;
+use crate::wording::{joined, percent, place};
 
 impl Report {
     /// Plain text, or with the colours of a terminal.
@@ -13,7 +15,10 @@ impl Report {
         page.top(self);
         page.regressions(self);
         page.endpoints(self);
-        page.noise(self);
+        let (suspects, noise): (Vec<&Noise>, Vec<&Noise>) =
+            self.noise.iter().partition(|noise| suspect(noise));
+        page.suspects(&suspects);
+        page.noise(&noise);
         page.uncontrolled(self);
         page.out
     }
@@ -39,6 +44,12 @@ impl Page {
         for reason in &report.reasons {
             self.wrapped("- ", reason);
         }
+        if report.exchanges > 0 {
+            self.counts(report);
+        }
+    }
+
+    fn counts(&mut self, report: &Report) {
         let counts = format!(
             "{} exchanges, {} with control, {} effective",
             report.exchanges, report.controlled, report.effective
@@ -67,7 +78,8 @@ impl Page {
 
     fn regression(&mut self, regression: &Regression) {
         let what = self.styled(RED, &what(regression.kind, regression.step));
-        self.line(&format!("  {} {} {what}", cut(&regression.endpoint, 42), cut(&regression.path, 48)));
+        let place = cut(place(&regression.path, regression.kind), 48);
+        self.line(&format!("  {}", joined(&[&cut(&regression.endpoint, 42), &place, &what])));
         let (a, b, n) = (regression.candidate_only, regression.control_only, regression.exchanges);
         let evidence = regression.evidence_log10;
         self.line(&format!(
@@ -128,20 +140,31 @@ impl Page {
         }
     }
 
-    fn noise(&mut self, report: &Report) {
-        if report.noise.is_empty() {
+    fn noise(&mut self, noises: &[&Noise]) {
+        if noises.is_empty() {
             return;
         }
-        self.title("Noise: the control differs as well, or too little is known");
+        self.title("Noise: the control differs as well");
         self.line(&format!("  {:<74}{:>9}{:>8}{:>7}{:>8}", "", "candidate", "control", "both", "costs"));
-        for noise in report.noise.iter().take(MAX_SHOWN) {
-            let place = format!("{} {} {}", cut(&noise.endpoint, 32), cut(&noise.path, 31), noise.kind);
+        for noise in noises.iter().take(MAX_SHOWN) {
             let costs = noise.costs.map_or_else(|| "?".to_owned(), |costs| costs.to_string());
-            let (a, b, both) = (noise.candidate_only, noise.control_only, noise.both);
-            self.line(&format!("  {place:<74}{a:>9}{b:>8}{both:>7}{costs:>8}"));
+            self.line(&format!("{}{costs:>8}", discordant(noise)));
         }
-        self.more(report.noise.len());
-        self.line("  costs: exchanges that declaring the path under `compare` saves until promotion");
+        self.more(noises.len());
+        self.line("  costs: exchanges that declaring the path under `compare` saves until promotion,");
+        self.line("         ? if promotion is out of reach at the present rates");
+    }
+
+    fn suspects(&mut self, suspects: &[&Noise]) {
+        if suspects.is_empty() {
+            return;
+        }
+        self.title("Not yet told apart: the candidate differs more often than the control, maybe by chance");
+        self.line(&format!("  {:<74}{:>9}{:>8}{:>7}", "", "candidate", "control", "both"));
+        for suspect in suspects.iter().take(MAX_SHOWN) {
+            self.line(&discordant(suspect));
+        }
+        self.more(suspects.len());
     }
 
     fn uncontrolled(&mut self, report: &Report) {
@@ -150,7 +173,7 @@ impl Page {
         }
         self.title("Differences without control (advisory: noise is not told apart)");
         for found in report.uncontrolled.iter().take(MAX_SHOWN) {
-            let place = format!("{} {} {}", cut(&found.endpoint, 40), cut(&found.path, 40), found.kind);
+            let place = subject(&found.endpoint, 40, &found.path, 40, found.kind);
             self.line(&format!("  {place:<95}{:>9}", found.exchanges));
         }
         self.more(report.uncontrolled.len());
@@ -195,6 +218,21 @@ impl Page {
     }
 }
 
+/// Whether what is known speaks for a regression rather than for noise, without proving it.
+fn suspect(noise: &Noise) -> bool {
+    stats::ln_evidence(noise.candidate_only, noise.control_only) > 0.0
+}
+
+fn discordant(noise: &Noise) -> String {
+    let subject = subject(&noise.endpoint, 32, &noise.path, 31, noise.kind);
+    let (a, b, both) = (noise.candidate_only, noise.control_only, noise.both);
+    format!("  {subject:<74}{a:>9}{b:>8}{both:>7}")
+}
+
+fn subject(endpoint: &str, width: usize, path: &str, path_width: usize, kind: Kind) -> String {
+    joined(&[&cut(endpoint, width), &cut(place(path, kind), path_width), &kind.to_string()])
+}
+
 fn what(kind: Kind, step: Option<f64>) -> String {
     match step {
         Some(step) => format!("latency: slower than {step} × control + 1 ms"),
@@ -214,10 +252,10 @@ fn columns(quantiles: &Quantiles) -> String {
         .concat()
 }
 
-/// `≥` where the sample sets no upper end.
+/// The quantile of the sample; where that sets no upper end, `≥` and the lower one.
 fn duration(quantile: Interval) -> String {
-    let open = if quantile.upper.is_none() { "≥" } else { "" };
-    let (value, unit) = match quantile.value {
+    let (open, shown) = if quantile.upper.is_none() { ("≥", quantile.lower) } else { ("", quantile.value) };
+    let (value, unit) = match shown {
         us @ 0..1_000 => return format!("{open}{us}µs"),
         us @ 1_000..1_000_000 => (us, "ms"),
         us => (us / 1_000, "s"),

@@ -8,6 +8,7 @@ use crate::hypothesis::{Example, Hypothesis};
 use crate::latency::{Latencies, Legs};
 use crate::stats;
 use crate::verdict::{self, Delivery, Gates, Judgement, Tested, Verdict, What};
+use crate::wording::percent_beside;
 
 /// What is known of a release at one moment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -19,11 +20,12 @@ pub struct Report {
     pub verdict: Verdict,
     /// Why, most important first: findings for `roll back`, what is missing for `wait`.
     pub reasons: Vec<String>,
-    /// For `wait`: about how many further exchanges `promote` takes if the rates stay; `None` if waiting does not help.
+    /// For `wait`: about how many further exchanges `promote` takes if the rates stay; 0 if only reports of the
+    /// filters are missing; `None` if waiting does not help.
     pub needed: Option<u64>,
     /// Exchanges observed.
     pub exchanges: u64,
-    /// Those with a control leg.
+    /// Those with a control leg, all shadows sent.
     pub controlled: u64,
     /// Those whose control answered with the primary's outcome and status.
     pub effective: u64,
@@ -39,7 +41,8 @@ pub struct Report {
     pub latency: LegLatencies,
     /// By exchanges, most first.
     pub endpoints: Vec<EndpointReport>,
-    /// Differences that are no proven regression, because the control shows them too; most frequent first, at most 50.
+    /// Differences that are no proven regression, because the control shows them too or too little is known; most
+    /// frequent first, at most 50.
     pub noise: Vec<Noise>,
     /// Differences in exchanges without control; most frequent first, at most 50. Advisory.
     pub uncontrolled: Vec<Uncontrolled>,
@@ -191,6 +194,9 @@ pub struct Dropped {
     /// Exchanges that were not compared, because another variant than the stable one answered the client.
     #[serde(default)]
     pub elsewhere: u64,
+    /// Exchanges that were not compared, because the proxy did not send a shadow.
+    #[serde(default)]
+    pub not_sent: u64,
     /// Noise and uncontrolled differences that are not listed.
     pub lines: u64,
 }
@@ -206,6 +212,7 @@ pub fn report(release: &str, evidence: &Evidence, gates: &Gates, delivery: &Deli
         endpoints: evidence.release.crowded,
         paths: evidence.endpoints.values().map(|endpoint| endpoint.crowded).sum(),
         elsewhere: evidence.release.elsewhere,
+        not_sent: all.not_sent,
         lines: more_noise + more_uncontrolled,
     };
     Report {
@@ -332,7 +339,7 @@ fn noise(evidence: &Evidence, tested: &[Tested<'_>], gates: &Gates) -> (Vec<Nois
 fn costs(all: &Group, counts: &Hypothesis, gates: &Gates) -> Option<u64> {
     let with = all.paired();
     let without = stats::Paired::new(
-        all.effective,
+        all.controlled,
         all.worse.saturating_sub(counts.candidate_only),
         all.better.saturating_sub(counts.control_only),
     );
@@ -364,15 +371,13 @@ fn differences(evidence: &Evidence) -> impl Iterator<Item = (&str, &Subject, &Hy
 fn notes(evidence: &Evidence, dropped: &Dropped) -> Vec<String> {
     let all = &evidence.release.all;
     let mut notes = Vec::new();
-    if all.exchanges > 0 && all.controlled == 0 {
+    let uncontrolled = all.exchanges.saturating_sub(all.not_sent).saturating_sub(all.controlled);
+    if uncontrolled > 0 && all.controlled == 0 {
         notes.push(
             "No control leg: declared rules are the only noise model, and latency is advisory.".to_owned(),
         );
-    } else if all.controlled < all.exchanges {
-        notes.push(format!(
-            "{} exchanges have no control leg and are not tested.",
-            all.exchanges - all.controlled
-        ));
+    } else if uncontrolled > 0 {
+        notes.push(format!("{uncontrolled} exchanges have no control leg and are not tested."));
     }
     for (name, endpoint) in
         evidence.endpoints.iter().filter(|(_, endpoint)| !verdict::comparable(&endpoint.all))
@@ -380,7 +385,13 @@ fn notes(evidence: &Evidence, dropped: &Dropped) -> Vec<String> {
         let share = verdict::ratio(endpoint.all.effective, endpoint.all.controlled);
         notes.push(format!(
             "{name} is not comparable: the control answers as the primary in {}.",
-            verdict::percent(share)
+            percent_beside(share, verdict::MIN_EFFECTIVE)
+        ));
+    }
+    if dropped.not_sent > 0 {
+        notes.push(format!(
+            "{} exchanges are not compared: the proxy did not send a shadow (no healthy host, or its breaker).",
+            dropped.not_sent
         ));
     }
     if dropped.elsewhere > 0 {

@@ -100,7 +100,7 @@ pub(crate) fn read(evidence: &Evidence) -> Report {
         "shop",
         evidence,
         &Gates::default(),
-        &Delivery { mirrored: evidence.exchanges(), ..Delivery::default() },
+        &Delivery { known: true, mirrored: evidence.exchanges(), ..Delivery::default() },
     )
 }
 

@@ -1,0 +1,57 @@
+//! How numbers and places are worded, the same in reasons, notes and tables.
+
+use crate::diff::Kind;
+
+/// `0.5 %`, with as many digits as say something.
+pub(crate) fn percent(share: f64) -> String {
+    rounded(share, digits(share))
+}
+
+/// As [`percent`], with as many digits as it takes to tell `share` from what is printed of `limit`: not "95 %, 95 % is
+/// needed".
+pub(crate) fn percent_beside(share: f64, limit: f64) -> String {
+    let limit = percent(limit);
+    let mut candidates = (digits(share)..=MAX_DIGITS).map(|digits| rounded(share, digits));
+    candidates.find(|shown| *shown != limit).unwrap_or(limit)
+}
+
+/// A place as people read it: that of a whole body is `(body)`; status, outcome and latency have none.
+pub(crate) fn place(path: &str, kind: Kind) -> &str {
+    let placeless = matches!(kind, Kind::Status | Kind::Outcome | Kind::Latency);
+    if path.is_empty() && !placeless { "(body)" } else { path }
+}
+
+/// The parts that are not empty, one blank apart.
+pub(crate) fn joined(parts: &[&str]) -> String {
+    let parts: Vec<&str> = parts.iter().copied().filter(|part| !part.is_empty()).collect();
+    parts.join(" ")
+}
+
+fn digits(share: f64) -> usize {
+    if share >= 0.1 || share <= 0.0 { 0 } else { 2 }
+}
+
+fn rounded(share: f64, digits: usize) -> String {
+    let value = format!("{:.digits$}", share * 100.0);
+    let value = if digits > 0 { value.trim_end_matches('0').trim_end_matches('.') } else { &value };
+    format!("{value} %")
+}
+
+const MAX_DIGITS: usize = 6;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentages_say_what_they_can_and_differ_from_their_limit() {
+        let shares = [0.0, 0.005, 0.0694, 0.02, 0.3, 0.949_6, 1.0];
+        let shown = ["0 %", "0.5 %", "6.94 %", "2 %", "30 %", "95 %", "100 %"];
+        assert_eq!(shares.map(percent), shown);
+        assert_eq!(percent_beside(0.949_6, 0.95), "94.96 %");
+        assert_eq!(percent_beside(0.500_04, 0.5), "50.004 %");
+        assert_eq!(percent_beside(0.005_004, 0.005), "0.5004 %");
+        assert_eq!(percent_beside(0.3, 0.95), "30 %");
+        assert_eq!(percent_beside(0.95, 0.95), "95 %");
+    }
+}
