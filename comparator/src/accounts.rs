@@ -51,6 +51,8 @@ pub(crate) enum Reason {
     UnknownRelease,
     /// Decided under a policy whose evidence ended.
     Superseded,
+    /// A variant other than the primary answered the client: the verdict does not speak about such exchanges.
+    Elsewhere,
     /// Too much is in flight already.
     Overloaded,
     /// The store failed.
@@ -69,6 +71,7 @@ impl Reason {
             Self::FutureVersion => "future_version",
             Self::UnknownRelease => "unknown_release",
             Self::Superseded => "superseded",
+            Self::Elsewhere => "elsewhere",
             Self::Overloaded => "overloaded",
             Self::Store => "store",
         }
@@ -84,6 +87,8 @@ pub(crate) struct Settled {
     pub(crate) duplicates: u64,
     /// Decided under a policy whose evidence ended.
     pub(crate) superseded: u64,
+    /// Answered by a variant that is not compared with.
+    pub(crate) elsewhere: u64,
     /// The store failed.
     pub(crate) unstored: u64,
 }
@@ -95,18 +100,20 @@ impl Settled {
             compared: self.compared + other.compared,
             duplicates: self.duplicates + other.duplicates,
             superseded: self.superseded + other.superseded,
+            elsewhere: self.elsewhere + other.elsewhere,
             unstored: self.unstored + other.unstored,
         }
     }
 
     fn total(self) -> u64 {
-        self.compared + self.duplicates + self.superseded + self.unstored
+        self.compared + self.duplicates + self.superseded + self.elsewhere + self.unstored
     }
 
     fn apply(self, accounts: &mut Accounts) {
         accounts.compared += self.compared;
         accounts.duplicates += self.duplicates;
         refuse(accounts, Reason::Superseded, self.superseded);
+        refuse(accounts, Reason::Elsewhere, self.elsewhere);
         refuse(accounts, Reason::Store, self.unstored);
         accounts.in_flight = accounts.in_flight.saturating_sub(self.total());
     }
@@ -176,14 +183,15 @@ mod tests {
         ledger.receive(10);
         ledger.refuse(Reason::TooLarge, 3);
         assert!(ledger.now().add_up());
-        let settled = Settled { compared: 4, duplicates: 1, superseded: 1, unstored: 0 };
+        let settled = Settled { compared: 3, duplicates: 1, superseded: 1, elsewhere: 1, unstored: 0 };
         let stored = ledger.after(settled);
         assert!(stored.add_up(), "{stored:?}");
         assert_eq!((stored.received, stored.in_flight), (9, 0));
         ledger.settle(settled);
         let now = ledger.now();
         assert!(now.add_up(), "{now:?}");
-        assert_eq!((now.received, now.compared, now.in_flight), (13, 4, 4));
-        assert_eq!(now.refused, BTreeMap::from([("superseded".to_owned(), 1), ("too_large".to_owned(), 3)]));
+        assert_eq!((now.received, now.compared, now.in_flight), (13, 3, 4));
+        let refused = [("elsewhere", 1), ("superseded", 1), ("too_large", 3)];
+        assert_eq!(now.refused, BTreeMap::from(refused.map(|(reason, count)| (reason.to_owned(), count))));
     }
 }

@@ -16,6 +16,8 @@ pub(crate) enum Unread {
     TooLarge(usize),
     /// It did not come within [`READ_TIME`], or ended early.
     Incomplete,
+    /// The bodies that are held already leave no room.
+    NoRoom,
 }
 
 impl From<Unread> for Problem {
@@ -29,18 +31,40 @@ impl From<Unread> for Problem {
                 let detail = format!("the body did not arrive in full within {} s", READ_TIME.as_secs());
                 Self::new(StatusCode::REQUEST_TIMEOUT, "incomplete", detail)
             }
+            Unread::NoRoom => {
+                Self::unavailable("too many observations are waiting for their commit; try again in a second")
+            }
         }
     }
 }
 
 /// The whole body, at most `limit` bytes of it.
 pub(crate) async fn read(body: Body, limit: usize) -> Result<Vec<u8>, Unread> {
-    let collected = tokio::time::timeout(READ_TIME, Limited::new(body, limit).collect()).await;
-    match collected {
-        Ok(Ok(whole)) => Ok(whole.to_bytes().to_vec()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Unread::TooLarge(limit)),
-        Ok(Err(_)) | Err(_) => Err(Unread::Incomplete),
-    }
+    read_with(body, limit, |_| true).await
+}
+
+/// The same; before each further part is kept, `room` is asked whether so many bytes in all may be.
+pub(crate) async fn read_with(
+    body: Body,
+    limit: usize,
+    mut room: impl FnMut(usize) -> bool,
+) -> Result<Vec<u8>, Unread> {
+    let reading = async {
+        let mut body = Limited::new(body, limit);
+        let mut whole = Vec::new();
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|error| {
+                if error.is::<LengthLimitError>() { Unread::TooLarge(limit) } else { Unread::Incomplete }
+            })?;
+            let Ok(part) = frame.into_data() else { continue };
+            if !room(whole.len() + part.len()) {
+                return Err(Unread::NoRoom);
+            }
+            whole.extend_from_slice(&part);
+        }
+        Ok(whole)
+    };
+    tokio::time::timeout(READ_TIME, reading).await.unwrap_or(Err(Unread::Incomplete))
 }
 
 /// The length that the sender announced, if it did.

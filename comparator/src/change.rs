@@ -1,7 +1,7 @@
 //! What a wanted change makes of the policy in force: a new document, nothing, or the reason why not. Pure.
 
 use antumbra_policy::document::{Invalid, Tree};
-use antumbra_policy::edit::{self, Selection};
+use antumbra_policy::edit::{self, EditError, Selection};
 
 use crate::policies::{Document, Version};
 use crate::store::StoreError;
@@ -128,7 +128,12 @@ fn edited(mut tree: Tree, edit: &Edit) -> Result<Tree, Invalid> {
         Edit::Weights { weights, rule } => edit::set_weights(&mut tree, rule.as_deref(), weights).err(),
     };
     match refused {
-        Some(error) => Err(Invalid::single("rules", error.to_string())),
+        // A problem is its path and then its words.
+        Some(EditError::SeveralSplits { known }) => Err(Invalid::single(
+            "rules",
+            format!("has several with a split, one must be named: {}", known.join(", ")),
+        )),
+        Some(error) => Err(Invalid::single("rules", format!("has {error}"))),
         None => Ok(tree),
     }
 }

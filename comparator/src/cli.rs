@@ -92,35 +92,43 @@ enum Command {
     #[command(after_help = SERVE_EXAMPLES)]
     Serve(ServeOptions),
     /// Show the policies in force, which filters run them, and what became of the observations
+    #[command(after_help = STATUS_EXAMPLES)]
     Status(Target),
     /// Change the mirrored share
+    #[command(after_help = MIRROR_EXAMPLES)]
     Mirror {
         #[command(subcommand)]
         command: MirrorCommand,
     },
     /// Change the weights of a split
+    #[command(after_help = WEIGHTS_EXAMPLES)]
     Weights {
         #[command(subcommand)]
         command: WeightsCommand,
     },
     /// Show, replace or list policies
+    #[command(after_help = POLICY_EXAMPLES)]
     Policy {
         #[command(subcommand)]
         command: PolicyCommand,
     },
     /// Show who changed what, when and why
+    #[command(after_help = AUDIT_EXAMPLES)]
     Audit(Target),
     /// Show what the comparison found
+    #[command(after_help = REPORT_EXAMPLES)]
     Report(Target),
     /// Print the verdict; exit code 0 promote, 1 roll back, 3 wait
     #[command(after_help = VERDICT_EXAMPLES)]
     Verdict(Target),
     /// Begin the evidence anew
+    #[command(after_help = RESET_EXAMPLES)]
     Evidence {
         #[command(subcommand)]
         command: EvidenceCommand,
     },
     /// Validate a policy file and print everything that is wrong with it
+    #[command(after_help = CHECK_EXAMPLES)]
     Check {
         /// YAML or JSON
         file: PathBuf,
@@ -196,10 +204,13 @@ struct SetWeights {
 #[derive(Subcommand)]
 enum PolicyCommand {
     /// Print the policy in force
+    #[command(after_help = POLICY_EXAMPLES)]
     Show(Target),
     /// Replace a policy, or create it
+    #[command(after_help = POLICY_EXAMPLES)]
     Put(PutPolicy),
     /// List the policies
+    #[command(after_help = POLICY_EXAMPLES)]
     List(Target),
 }
 
@@ -220,6 +231,7 @@ struct PutPolicy {
 #[derive(Subcommand)]
 enum EvidenceCommand {
     /// A new build of the candidate: what the old one did no longer counts
+    #[command(after_help = RESET_EXAMPLES)]
     Reset(ResetEvidence),
 }
 
@@ -282,6 +294,30 @@ const WEIGHTS_EXAMPLES: &str = "\
 Examples:
   antumbra weights set canary=10 stable=90
   antumbra weights set canary=0 --rule split --reason 'errors in checkout'";
+const STATUS_EXAMPLES: &str = "\
+Examples:
+  antumbra status
+  antumbra status --policy checkout --output json";
+const REPORT_EXAMPLES: &str = "\
+Examples:
+  antumbra report
+  antumbra report --policy checkout --output json | jq .regressions";
+const AUDIT_EXAMPLES: &str = "\
+Examples:
+  antumbra audit
+  antumbra audit --policy checkout --output json";
+const POLICY_EXAMPLES: &str = "\
+Examples:
+  antumbra policy list
+  antumbra policy show > shop.yaml
+  antumbra policy put shop.yaml --if-generation 3 --reason 'mirror the search too'";
+const RESET_EXAMPLES: &str = "\
+Example:
+  antumbra evidence reset --reason 'build 1.4.1'";
+const CHECK_EXAMPLES: &str = "\
+Examples:
+  antumbra check shop.yaml
+  antumbra check shop.yaml --output json";
 const VERDICT_EXAMPLES: &str = "\
 Example:
   until antumbra verdict; do [ $? -eq 3 ] || exit 1; sleep 30; done; ./promote.sh";
@@ -294,6 +330,18 @@ mod tests {
     fn the_arguments_are_well_formed() {
         use clap::CommandFactory;
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_shows_an_example() {
+        fn without(command: &clap::Command, path: &str) -> Vec<String> {
+            let path = format!("{path}{} ", command.get_name());
+            let bare = command.get_after_help().is_none().then(|| path.clone());
+            let below = command.get_subcommands().flat_map(|below| without(below, &path));
+            bare.into_iter().chain(below).collect()
+        }
+        use clap::CommandFactory;
+        assert_eq!(without(&Arguments::command(), ""), [""; 0]);
     }
 
     #[test]

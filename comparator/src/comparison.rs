@@ -7,7 +7,8 @@ use antumbra_engine::{Gates, Pattern, Rules};
 use antumbra_policy::document::{Field, Map, Tree};
 
 /// Reads `compare: {ignore: [pattern…], unordered: [pattern…], primary: [variant…]}` of a policy, which may have none. Without
-/// `primary`, the policy's default variant is it; without a default, every variant.
+/// `primary`, the policy's default variant is it; without a default, whatever the host's own routing answers. An exchange that
+/// names no variant always counts.
 pub(crate) fn rules(field: Option<&Field<'_>>, policy: &Tree) -> Option<Rules> {
     let Some(field) = field else { return Some(Rules::default().with_primary(default_variant(policy))) };
     let map = field.map(&["ignore", "unordered", "primary"])?;
@@ -40,7 +41,8 @@ pub(crate) fn gates(field: &Field<'_>) -> Option<Gates> {
 fn default_variant(policy: &Tree) -> Vec<String> {
     match policy.get("default") {
         Some(Tree::Text(name)) => vec![name.clone()],
-        _ => Vec::new(),
+        // An empty list would count all, those too that a split sent to the candidate: there worse and better cancel.
+        _ => vec![String::new()],
     }
 }
 

@@ -34,10 +34,9 @@ impl Format {
 pub(crate) fn observations(format: Format, bytes: &[u8]) -> Result<Vec<Observation>, Malformed> {
     match format {
         Format::Cbor => decode_sequence(bytes),
-        Format::Json => Ok(vec![observation(bytes, 0)?]),
+        Format::Json => checked(std::iter::once(bytes)),
         Format::Ndjson => {
-            let lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
-            lines.enumerate().map(|(index, line)| observation(line, index)).collect()
+            checked(bytes.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()))
         }
     }
 }
@@ -52,10 +51,14 @@ pub(crate) fn heartbeat(format: Format, bytes: &[u8]) -> Result<Heartbeat, Malfo
     Ok(heartbeat)
 }
 
-fn observation(bytes: &[u8], index: usize) -> Result<Observation, Malformed> {
-    let observation: Observation = json(bytes, index)?;
-    check_version(observation.version, index)?;
-    Ok(observation)
+fn checked<'b>(texts: impl Iterator<Item = &'b [u8]>) -> Result<Vec<Observation>, Malformed> {
+    let mut fields = 0;
+    let read = texts.enumerate().map(|(index, text)| {
+        let observation: Observation = json(text, index)?;
+        fields = observation.check(index, fields)?;
+        Ok(observation)
+    });
+    read.collect()
 }
 
 /// A contract of the future may well not decode: its version says so.
@@ -79,7 +82,7 @@ mod tests {
 
     const ONE: &str = r#"{"version":1,"id":"000000000000000000000000000000ff","release":"shop","generation":1,
         "atUs":5,"request":{"method":"GET","path":"/"},
-        "primary":{"outcome":"timeout"},"candidate":{"outcome":"refused"}}"#;
+        "primary":{"outcome":"response","response":{"status":204}},"candidate":{"outcome":"refused"}}"#;
 
     fn check(format: Format, body: &str, expected: Result<usize, &str>) {
         let found = observations(format, body.as_bytes());
@@ -105,6 +108,13 @@ mod tests {
             Format::Json,
             &ONE.replace("\"version\":1", "\"version\":7"),
             Err("observation 0 has version 7"),
+        );
+        let silent = ONE.replace(r#","response":{"status":204}"#, "");
+        check(Format::Json, &silent, Err("observation 0 does not decode: primary.response is missing"));
+        check(
+            Format::Ndjson,
+            &format!("{line}\n{}", silent.replace('\n', "")),
+            Err("observation 1 does not decode"),
         );
         check(Format::Json, r#"{"version": 3, "shape": "new"}"#, Err("observation 0 has version 3"));
     }

@@ -9,7 +9,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use antumbra_engine::{Gates, Rules};
 use antumbra_policy::Policy;
-use antumbra_policy::document::{Field, Invalid, Problems, Tree};
+use antumbra_policy::document::{Field, Invalid, Problem, Problems, Tree};
 use antumbra_policy::edit;
 
 use crate::comparison;
@@ -35,7 +35,8 @@ impl Document {
         let problems = Problems::default();
         let policy = Policy::read(&problems.root(&tree));
         let (rules, gates) = read_own(&problems.root(&own), &tree);
-        let (policy, rules, gates) = problems.finish(zip3(policy, rules, gates))?;
+        let read = problems.finish(zip3(policy, rules, gates));
+        let (policy, rules, gates) = and_no(strangers(&tree), read)?;
         Ok(Self { tree, policy, rules, gates })
     }
 
@@ -152,6 +153,37 @@ fn zip3<A, B, C>(a: Option<A>, b: Option<B>, c: Option<C>) -> Option<(A, B, C)> 
     Some((a?, b?, c?))
 }
 
+fn and_no<T>(further: Vec<Problem>, read: Result<T, Invalid>) -> Result<T, Invalid> {
+    match read {
+        Ok(read) if further.is_empty() => Ok(read),
+        Ok(_) => Err(Invalid { problems: further }),
+        Err(invalid) => Err(Invalid { problems: [invalid.problems, further].concat() }),
+    }
+}
+
+/// Mirrors whose candidate or control is another one than the first's: their evidence is one and could not be told apart.
+/// Rules that are off do not matter; what is wrong with the fields themselves is noted where they are read.
+fn strangers(tree: &Tree) -> Vec<Problem> {
+    let (mut candidate, mut control, mut problems) = (None, None, Vec::new());
+    let rules = items(tree.get("rules")).iter().enumerate();
+    for (r, rule) in rules.filter(|(_, rule)| rule.get("enabled") != Some(&Tree::Bool(false))) {
+        for (m, mirror) in items(rule.get("mirror")).iter().enumerate() {
+            let path = format!("rules[{r}].mirror[{m}]");
+            problems.extend(stranger(&mut candidate, mirror, format!("{path}.to"), "candidate"));
+            let drawn = mirror.get("control").unwrap_or(&Tree::Null);
+            problems.extend(stranger(&mut control, drawn, format!("{path}.control.to"), "control"));
+        }
+    }
+    problems
+}
+
+fn stranger<'t>(first: &mut Option<&'t str>, leg: &'t Tree, path: String, role: &str) -> Option<Problem> {
+    let Some(Tree::Text(to)) = leg.get("to") else { return None };
+    let first = *first.get_or_insert(to);
+    let message = format!("is {to:?}, must be {first:?}: one release has one {role}");
+    (first != to).then_some(Problem { path, message })
+}
+
 /// Which destinations answer as candidate and as control anywhere in the document.
 fn comparands(tree: &Tree) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
@@ -237,6 +269,58 @@ gates: {margin: 0.25}
             "gates.promoteAlpha is \"often\", must be a number",
         ] {
             assert!(text.contains(expected), "{expected} is not in\n{text}");
+        }
+    }
+
+    #[test]
+    fn one_release_has_one_candidate_and_one_control() {
+        let second = |mirror: &str, enabled: bool| {
+            let rule = format!("  - {{name: more, enabled: {enabled}, mirror: [{mirror}]}}\ncompare:");
+            SHOP.replace("compare:", &rule)
+        };
+        let other = "{to: stable, percent: 1, control: {to: canary, percent: 1}}";
+        let invalid = Document::from_yaml(second(other, true).as_bytes()).err().unwrap().to_string();
+        assert_eq!(
+            invalid,
+            "rules[1].mirror[0].to is \"stable\", must be \"canary\": one release has one candidate\n\
+             rules[1].mirror[0].control.to is \"canary\", must be \"control\": one release has one control"
+        );
+        document(&second(other, false));
+        document(&second("{to: canary, percent: 1}", true));
+    }
+
+    #[test]
+    fn without_a_default_only_what_the_host_routed_counts() {
+        let none = document(&SHOP.replace("default: stable", "default: null"));
+        let named = document(&SHOP.replace("compare: {", "compare: {primary: [control], "));
+        for (document, variant, counts) in [
+            (document(SHOP), "stable", true),
+            (document(SHOP), "canary", false),
+            (none, "canary", false),
+            (document(&SHOP.replace("default: stable", "default: null")), "", true),
+            (named, "control", true),
+        ] {
+            let mut evidence = antumbra_engine::Evidence::new();
+            let leg = || antumbra_observation::Leg {
+                variant: variant.to_owned(),
+                outcome: antumbra_observation::Outcome::Response,
+                latency_us: None,
+                response: Some(antumbra_observation::Response::default()),
+            };
+            let observation = antumbra_observation::Observation {
+                version: 1,
+                id: antumbra_observation::ExchangeId(1),
+                release: "shop".to_owned(),
+                generation: 1,
+                rule: None,
+                at_us: 1,
+                request: antumbra_observation::Request::default(),
+                primary: leg(),
+                candidate: leg(),
+                control: None,
+            };
+            evidence.observe(&observation, document.rules());
+            assert_eq!(evidence.exchanges() == 1, counts, "{variant:?}");
         }
     }
 

@@ -1,7 +1,8 @@
 //! Which filter instances are there, what each of them runs, and what all of them together did not deliver.
 //!
-//! In memory: every filter says everything again with its next heartbeat. An instance that fell silent is no longer
-//! shown after a minute, but its counts stay in the sums, or a restarted proxy would make losses vanish.
+//! In memory: every filter says everything again with its next heartbeat. Until one did, nothing is known, which is not
+//! the same as nothing lost. An instance that fell silent is no longer shown after a minute, but its counts stay in the
+//! sums, or a restarted proxy would make losses vanish.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -18,8 +19,10 @@ pub(crate) struct Registry(Mutex<BTreeMap<String, Filters>>);
 #[derive(Default)]
 struct Filters {
     seen: BTreeMap<Instance, Seen>,
-    /// The sums of instances that were dropped to keep the bound.
-    gone: Delivered,
+    /// What the instances delivered that were dropped to keep the bound: one may speak again, and counts once.
+    gone: BTreeMap<Instance, Delivered>,
+    /// The sums of those that were dropped even from there.
+    forgotten: Delivered,
     /// The sums when the current session of evidence began.
     baseline: Delivered,
 }
@@ -27,7 +30,20 @@ struct Filters {
 struct Seen {
     at: Instant,
     generation: Option<u64>,
+    /// For show, without what exceeds [`MOST_REASONS`].
     accounts: Accounts,
+    delivered: Delivered,
+}
+
+/// The filters of a release that spoke within the last minute.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Alive {
+    /// How many.
+    pub(crate) count: usize,
+    /// How many of them run the generation asked about.
+    pub(crate) converged: usize,
+    /// The first [`MOST_SHOWN`] of them.
+    pub(crate) shown: Vec<Filter>,
 }
 
 /// One filter instance as shown.
@@ -56,35 +72,38 @@ impl Registry {
     pub(crate) fn note(&self, heartbeat: Heartbeat, now: Instant) {
         let mut all = self.lock();
         let filters = all.entry(heartbeat.release).or_default();
-        let seen = Seen { at: now, generation: heartbeat.generation, accounts: heartbeat.accounts };
+        let delivered = Delivered::of(&heartbeat.accounts);
+        let accounts = bounded(heartbeat.accounts);
+        let seen = Seen { at: now, generation: heartbeat.generation, accounts, delivered };
+        filters.gone.remove(&heartbeat.instance);
         filters.seen.insert(heartbeat.instance, seen);
         if filters.seen.len() > MOST_INSTANCES {
             filters.drop_the_longest_silent();
         }
     }
 
-    /// The instances of a release that spoke within the last minute.
-    pub(crate) fn filters(&self, release: &str, now: Instant) -> Vec<Filter> {
+    /// The instances of a release that spoke within the last minute, and how many of them run `generation`.
+    pub(crate) fn alive(&self, release: &str, generation: u64, now: Instant) -> Alive {
         let all = self.lock();
         let seen = all.get(release).into_iter().flat_map(|filters| &filters.seen);
-        seen.filter_map(|(instance, seen)| {
-            let silent = now.saturating_duration_since(seen.at);
-            (silent <= SHOWN).then(|| Filter {
-                instance: instance.to_string(),
-                generation: seen.generation,
-                seconds_since_seen: (silent.as_secs_f64() * 10.0).round() / 10.0,
-                accounts: seen.accounts.clone(),
-            })
-        })
-        .collect()
+        let mut alive = Alive::default();
+        for (instance, seen) in seen.filter(|(_, seen)| now.saturating_duration_since(seen.at) <= SHOWN) {
+            alive.count += 1;
+            alive.converged += usize::from(seen.generation == Some(generation));
+            if alive.shown.len() < MOST_SHOWN {
+                alive.shown.push(seen.show(*instance, now));
+            }
+        }
+        alive
     }
 
-    /// What the filters of a release delivered since the session of evidence began.
+    /// What the filters of a release delivered since the session of evidence began; unknown until one spoke.
     pub(crate) fn delivery(&self, release: &str) -> Delivery {
         let all = self.lock();
         let Some(filters) = all.get(release) else { return Delivery::default() };
         let sum = filters.sum();
         Delivery {
+            known: true,
             mirrored: sum.mirrored.saturating_sub(filters.baseline.mirrored),
             undelivered: sum.undelivered.saturating_sub(filters.baseline.undelivered),
             not_sent: sum.not_sent.saturating_sub(filters.baseline.not_sent),
@@ -105,15 +124,47 @@ impl Registry {
 
 impl Filters {
     fn sum(&self) -> Delivered {
-        self.seen.values().map(|seen| Delivered::of(&seen.accounts)).fold(self.gone, Delivered::plus)
+        let seen = self.seen.values().map(|seen| seen.delivered);
+        seen.chain(self.gone.values().copied()).fold(self.forgotten, Delivered::plus)
     }
 
     fn drop_the_longest_silent(&mut self) {
         let oldest = self.seen.iter().min_by_key(|(_, seen)| seen.at).map(|(instance, _)| *instance);
-        if let Some(seen) = oldest.and_then(|instance| self.seen.remove(&instance)) {
-            self.gone = self.gone.plus(Delivered::of(&seen.accounts));
+        if let Some((instance, seen)) = oldest.and_then(|instance| self.seen.remove_entry(&instance)) {
+            self.gone.insert(instance, seen.delivered);
+        }
+        if self.gone.len() > MOST_GONE
+            && let Some((_, delivered)) = self.gone.pop_first()
+        {
+            self.forgotten = self.forgotten.plus(delivered);
         }
     }
+}
+
+impl Seen {
+    fn show(&self, instance: Instance, now: Instant) -> Filter {
+        let silent = now.saturating_duration_since(self.at);
+        Filter {
+            instance: instance.to_string(),
+            generation: self.generation,
+            seconds_since_seen: (silent.as_secs_f64() * 10.0).round() / 10.0,
+            accounts: self.accounts.clone(),
+        }
+    }
+}
+
+/// The accounts with few and short names of reasons; the counts of the rest stand under `other`.
+fn bounded(accounts: Accounts) -> Accounts {
+    let few = |reasons: BTreeMap<String, u64>| {
+        let mut kept: BTreeMap<String, u64> = BTreeMap::new();
+        for (reason, count) in reasons {
+            let fits = reason.len() <= MOST_REASON_BYTES && kept.len() + 1 < MOST_REASONS;
+            let total = kept.entry(if fits { reason } else { OTHER.to_owned() }).or_default();
+            *total = total.saturating_add(count);
+        }
+        kept
+    };
+    Accounts { not_mirrored: few(accounts.not_mirrored), undelivered: few(accounts.undelivered), ..accounts }
 }
 
 impl Delivered {
@@ -149,6 +200,14 @@ const WANT_OF_CAPACITY: [&str; 3] = ["budget", "breaker", "in_flight"];
 const SHOWN: Duration = Duration::from_secs(60);
 /// Instances of one release that are kept apart.
 const MOST_INSTANCES: usize = 4_096;
+/// Instances beyond them whose sums are kept apart.
+const MOST_GONE: usize = 65_536;
+/// Instances that are shown.
+const MOST_SHOWN: usize = 100;
+/// Reasons are names in the filter's code; a few dozen at most.
+const MOST_REASONS: usize = 64;
+const MOST_REASON_BYTES: usize = 64;
+const OTHER: &str = "other";
 
 #[cfg(test)]
 mod tests {
@@ -181,10 +240,12 @@ mod tests {
         let later = start + Duration::from_secs(61);
         registry.note(beat(1, 10, 2, 5), start);
         registry.note(beat(2, 20, 0, 0), later);
-        let shown: Vec<String> = registry.filters("shop", later).into_iter().map(|f| f.instance).collect();
+        let shown: Vec<String> =
+            registry.alive("shop", 2, later).shown.into_iter().map(|f| f.instance).collect();
         assert_eq!(shown, [Instance(2).to_string()]);
         let delivery = registry.delivery("shop");
         assert_eq!((delivery.mirrored, delivery.undelivered, delivery.not_sent), (30, 4, 5));
+        assert!(delivery.known && !registry.delivery("till").known);
         registry.begin_session("shop");
         registry.note(beat(2, 25, 0, 0), later);
         let delivery = registry.delivery("shop");
@@ -198,7 +259,32 @@ mod tests {
         for instance in 0..MOST_INSTANCES as u128 + 10 {
             registry.note(beat(instance, 1, 0, 0), now);
         }
-        assert_eq!(registry.filters("shop", now).len(), MOST_INSTANCES);
+        let alive = registry.alive("shop", 2, now);
+        assert_eq!((alive.count, alive.converged), (MOST_INSTANCES, MOST_INSTANCES));
+        assert_eq!(alive.shown.len(), MOST_SHOWN);
         assert_eq!(registry.delivery("shop").mirrored, MOST_INSTANCES as u64 + 10);
+        for instance in 0..10 {
+            registry.note(beat(instance, 2, 0, 0), now);
+        }
+        assert_eq!(registry.delivery("shop").mirrored, MOST_INSTANCES as u64 + 20, "who returns counts once");
+    }
+
+    #[test]
+    fn names_of_reasons_are_few_and_short_and_no_count_is_lost() {
+        let registry = Registry::default();
+        let now = Instant::now();
+        let mut many = beat(1, 10, 1, 2);
+        many.accounts.not_mirrored.extend((0..200).map(|n| (format!("reason {n}"), 1)));
+        many.accounts.undelivered.insert("x".repeat(65), 4);
+        let before: u64 = many.accounts.not_mirrored.values().sum();
+        registry.note(many, now);
+        let shown = registry.alive("shop", 2, now).shown[0].accounts.clone();
+        assert_eq!(shown.not_mirrored.len(), MOST_REASONS);
+        assert_eq!(shown.not_mirrored.values().sum::<u64>(), before);
+        assert_eq!(
+            shown.undelivered,
+            BTreeMap::from([("other".to_owned(), 4), ("outbox_full".to_owned(), 1)])
+        );
+        assert_eq!(registry.delivery("shop").undelivered, 6);
     }
 }

@@ -10,9 +10,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use antumbra_engine::Report;
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::{FromRequestParts, Path, Request, State};
 use axum::http::header::CONTENT_TYPE;
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -25,8 +27,8 @@ use crate::guard::Guard;
 use crate::metrics::Metrics;
 use crate::policies::Policies;
 use crate::problem::Problem;
-use crate::registry::Registry;
-use crate::writer::{Handle, Job, Judged, Stopped};
+use crate::registry::{Alive, Registry};
+use crate::writer::{Handle, Job, Standing, Stopped};
 
 pub(crate) use policies::{Audit, Listed, Outcome};
 pub(crate) use releases::Begun;
@@ -45,6 +47,20 @@ pub(crate) struct App {
 /// The other end of the connection.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Peer(pub(crate) SocketAddr);
+
+/// The name in a route's path.
+pub(crate) struct Named(pub(crate) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Named {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        match Path::from_request_parts(parts, state).await {
+            Ok(Path(name)) => Ok(Self(name)),
+            Err(error) => Err(Problem::new(StatusCode::BAD_REQUEST, "path", error.body_text())),
+        }
+    }
+}
 
 /// All routes behind the guard.
 pub(crate) fn router(app: Arc<App>) -> Router {
@@ -72,14 +88,20 @@ pub(crate) fn router(app: Arc<App>) -> Router {
 
 impl App {
     /// The report of a release as of now.
-    async fn judge(&self, release: &str) -> Result<Judged, Problem> {
+    async fn judge(&self, release: &str) -> Result<Report, Problem> {
         let delivery = self.registry.delivery(release);
         Ok(self.writer.ask(|reply| Job::Report(release.to_owned(), delivery, reply)).await??)
     }
 
-    /// The filters of a release that are alive.
-    fn filters(&self, release: &str) -> Vec<crate::registry::Filter> {
-        self.registry.filters(release, Instant::now())
+    /// What the writer makes of a release, without its report.
+    async fn standing(&self, release: &str) -> Result<Standing, Problem> {
+        let delivery = self.registry.delivery(release);
+        Ok(self.writer.ask(|reply| Job::Standing(release.to_owned(), delivery, reply)).await??)
+    }
+
+    /// The filters of a release that are alive, and how many of them run the generation.
+    fn alive(&self, release: &str, generation: u64) -> Alive {
+        self.registry.alive(release, generation, Instant::now())
     }
 }
 

@@ -18,7 +18,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
 use tower::ServiceExt;
 
 use crate::accounts::Ledger;
@@ -71,6 +71,8 @@ pub struct Server {
     token: Option<String>,
     writer: writer::Handle,
     thread: JoinHandle<()>,
+    /// Ready when the thread ended, however it did.
+    ended: oneshot::Receiver<()>,
     policies: Arc<Policies>,
     ledger: Arc<Ledger>,
 }
@@ -102,8 +104,12 @@ impl Server {
         for document in config.policies {
             put(&mut thread, &document)?;
         }
-        let thread = std::thread::Builder::new().name("writer".to_owned()).spawn(move || thread.run())?;
-        Ok(Self { token: config.token, writer, thread, policies, ledger })
+        let (alive, ended) = oneshot::channel();
+        let thread = std::thread::Builder::new().name("writer".to_owned()).spawn(move || {
+            let _alive: oneshot::Sender<()> = alive;
+            thread.run();
+        })?;
+        Ok(Self { token: config.token, writer, thread, ended, policies, ledger })
     }
 
     /// Serves until `shutdown` is ready and the last commit is done.
@@ -122,6 +128,13 @@ impl Server {
             guard: Guard::new(self.token.as_deref(), address.ip()),
         });
         let graceful = GracefulShutdown::new();
+        let ended = self.ended;
+        let shutdown = async {
+            tokio::select! {
+                () = shutdown => {}
+                _ = ended => tracing::error!("the writer's thread ended; nothing can be stored"),
+            }
+        };
         accept(listener, &routes::router(Arc::clone(&app)), &graceful, shutdown).await;
         let _ = tokio::time::timeout(GRACE, graceful.shutdown()).await;
         app.writer.stop();
@@ -158,21 +171,18 @@ async fn accept(
     let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
-        let next = async {
-            let place = Arc::clone(&places).acquire_owned().await;
-            (listener.accept().await, place)
-        };
-        let (accepted, place) = tokio::select! {
-            next = next => next,
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
             () = &mut shutdown => return,
         };
-        match (accepted, place) {
+        match (accepted, Arc::clone(&places).try_acquire_owned()) {
             (Ok((stream, peer)), Ok(place)) => connect(stream, peer, place, router.clone(), graceful),
+            // Closed at once: in the queue of the system it would wait for a place without knowing.
+            (Ok((_, peer)), Err(_)) => tracing::debug!(%peer, "{MOST_CONNECTIONS} connections are open"),
             (Err(error), _) => {
                 tracing::warn!(%error, "a connection was not accepted");
                 tokio::time::sleep(AFTER_FAILED_ACCEPT).await;
             }
-            (Ok(_), Err(_)) => return,
         }
     }
 }
@@ -185,7 +195,10 @@ fn connect(
     graceful: &GracefulShutdown,
 ) {
     let _ = stream.set_nodelay(true);
+    let asked = Arc::new(Notify::new());
+    let first = Arc::clone(&asked);
     let service = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
+        asked.notify_one();
         request.extensions_mut().insert(Peer(peer));
         router.clone().oneshot(request)
     });
@@ -196,7 +209,13 @@ fn connect(
         .serve_connection(TokioIo::new(stream), service);
     let connection = graceful.watch(connection);
     tokio::spawn(async move {
-        if let Err(error) = connection.await {
+        let mut connection = std::pin::pin!(connection);
+        let ended = tokio::select! {
+            ended = connection.as_mut() => Some(ended),
+            () = first.notified() => Some(connection.await),
+            () = tokio::time::sleep(FIRST_HEADER_TIME) => None,
+        };
+        if let Some(Err(error)) = ended {
             tracing::debug!(%error, %peer, "a connection ended early");
         }
         drop(place);
@@ -205,8 +224,32 @@ fn connect(
 
 const MOST_CONNECTIONS: usize = 1_024;
 const MOST_HEADER_BYTES: usize = 64 * 1024;
+/// From the connection to the end of the first request's headers: a stranger who says nothing must not hold a place.
+const FIRST_HEADER_TIME: Duration = Duration::from_secs(5);
 /// From one request to the end of the next one's headers; a proxy's pool sends a heartbeat far more often.
 const HEADER_TIME: Duration = Duration::from_secs(30);
 /// For requests that are under way when the end comes.
 const GRACE: Duration = Duration::from_secs(10);
 const AFTER_FAILED_ACCEPT: Duration = Duration::from_millis(50);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_server_without_its_writer_ends() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = Config { data: dir.path().join("a.db"), policies: Vec::new(), token: None };
+        let mut server = Server::open(config).unwrap();
+        let (alive, ended) = oneshot::channel::<()>();
+        server.ended = ended;
+        server.thread = std::thread::spawn(move || {
+            let _alive = alive;
+            panic!("on purpose");
+        });
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let run = server.run(listener, std::future::pending());
+        let outcome = tokio::time::timeout(Duration::from_secs(20), run).await;
+        assert!(matches!(outcome, Ok(Err(Error::Writer))), "{outcome:?}");
+    }
+}

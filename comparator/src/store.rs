@@ -13,7 +13,6 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, 
 
 use crate::accounts::Accounts;
 use crate::audit::{Draft, Entry};
-use crate::change::FILE;
 use crate::clock;
 
 /// Why the store cannot do what was asked.
@@ -127,22 +126,10 @@ impl Store {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// Whether a document came with a file before and has nothing new to say: it is what the last file brought, or, if
-    /// no file ever brought one, a generation that was in force.
+    /// Whether the last file of a policy said the same, so that it has nothing new to say.
     pub(crate) fn is_known_file(&self, name: &str, document: &str) -> Result<bool, StoreError> {
-        let last: Option<String> = self
-            .connection
-            .prepare_cached(
-                "SELECT p.document FROM policies AS p JOIN audit AS a ON a.release = p.name AND a.generation = p.generation
-                 WHERE p.name = ?1 AND a.action = ?2 ORDER BY p.generation DESC LIMIT 1",
-            )?
-            .query_row(params![name, FILE], |row| row.get(0))
-            .optional()?;
-        if let Some(last) = last {
-            return Ok(last == document);
-        }
         let mut statement =
-            self.connection.prepare_cached("SELECT 1 FROM policies WHERE name = ?1 AND document = ?2")?;
+            self.connection.prepare_cached("SELECT 1 FROM files WHERE name = ?1 AND document = ?2")?;
         Ok(statement.exists(params![name, document])?)
     }
 
@@ -247,6 +234,17 @@ impl Writing<'_> {
         Ok(())
     }
 
+    /// Notes what the file of a policy said, whether or not it changed anything.
+    pub(crate) fn put_file(&self, name: &str, document: &str) -> Result<(), StoreError> {
+        self.0
+            .prepare_cached(
+                "INSERT INTO files (name, document) VALUES (?1, ?2)
+                 ON CONFLICT (name) DO UPDATE SET document = excluded.document",
+            )?
+            .execute(params![name, document])?;
+        Ok(())
+    }
+
     /// Begins the next session of a release. The evidence of the one before is kept, older evidence is not.
     pub(crate) fn begin_session(&self, release: &str, since: u64) -> Result<Session, StoreError> {
         let number = session(&self.0, release)?.map_or(1, |session| session.number + 1);
@@ -321,18 +319,26 @@ fn entry(row: &rusqlite::Row<'_>) -> rusqlite::Result<Entry> {
 fn lock(path: &Path) -> Result<File, StoreError> {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
-    let path = PathBuf::from(name);
-    let failed = |source| StoreError::File { path: path.clone(), source };
-    let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(StoreError::InUse(path)),
-        Err(TryLockError::Error(source)) => Err(failed(source)),
+    let beside = PathBuf::from(name);
+    let failed = |source| StoreError::File { path: beside.clone(), source };
+    let file = OpenOptions::new().create(true).truncate(false).write(true).open(&beside).map_err(failed)?;
+    let mut tries = LOCK_TRIES;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            // The one before may still be ending, or a process that it just started may not have closed its copy yet.
+            Err(TryLockError::WouldBlock) if tries > 0 => std::thread::sleep(BETWEEN_TRIES),
+            Err(TryLockError::WouldBlock) => return Err(StoreError::InUse(path.to_owned())),
+            Err(TryLockError::Error(source)) => return Err(failed(source)),
+        }
+        tries -= 1;
     }
 }
 
 /// How long a write waits for somebody who reads or copies the file.
 const BUSY: Duration = Duration::from_secs(2);
+const LOCK_TRIES: u32 = 10;
+const BETWEEN_TRIES: Duration = Duration::from_millis(30);
 /// Batches of one instance that are remembered; one repeats at most its last few.
 const BATCHES_KEPT: u64 = 1_024;
 const PRUNE_EVERY: u64 = 256;
@@ -343,6 +349,7 @@ const TABLES: &str = "
 BEGIN;
 CREATE TABLE policies (name TEXT NOT NULL, generation INTEGER NOT NULL, at INTEGER NOT NULL, document TEXT NOT NULL,
     PRIMARY KEY (name, generation)) STRICT;
+CREATE TABLE files (name TEXT PRIMARY KEY, document TEXT NOT NULL) STRICT;
 CREATE TABLE sessions (release TEXT NOT NULL, session INTEGER NOT NULL, since INTEGER NOT NULL, at INTEGER NOT NULL,
     PRIMARY KEY (release, session)) STRICT;
 CREATE TABLE audit (seq INTEGER NOT NULL, release TEXT NOT NULL, generation INTEGER NOT NULL, at INTEGER NOT NULL,
@@ -367,7 +374,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.db");
         let store = Store::open(&path).unwrap();
-        assert!(matches!(Store::open(&path), Err(StoreError::InUse(_))));
+        assert!(matches!(Store::open(&path), Err(StoreError::InUse(named)) if named == path));
         store.connection.pragma_update(None, "user_version", 7).unwrap();
         drop(store);
         let error = Store::open(&path).err().unwrap().to_string();

@@ -4,8 +4,9 @@
 //! taken into the next one. A batch is acknowledged after its transaction. If that fails, the evidence is read back
 //! from the store, so that memory never holds what is not stored.
 
+mod gathered;
 mod handle;
 mod thread;
 
-pub(crate) use handle::{Changed, Handle, Job, Judged, Stopped};
+pub(crate) use handle::{Changed, Handle, Job, Reserved, Standing, Stopped};
 pub(crate) use thread::Thread;

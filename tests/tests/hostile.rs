@@ -137,6 +137,7 @@ async fn ten_thousand_headers_are_answered_normally() -> Result<()> {
         .max()
         .unwrap_or(0);
     assert!(served >= 10_000, "{served} headers reached the service");
-    world.settled(1).await?;
+    let accounts = world.settled(1).await?;
+    assert_eq!((accounts.mirrored, accounts.delivered), (1, 1));
     world.assert_no_traps().await
 }

@@ -118,7 +118,8 @@ pub(super) fn reset_evidence(options: &ResetEvidence) -> Result<ExitCode, Failur
     let message = Message { reason: options.reason.clone(), ..Message::default() };
     let begun: Begun = client.send(&Method::DELETE, &path, message)?;
     show(options.target.output, &begun, |begun| {
-        format!("{}: session {} begins\n", begun.release, begun.session)
+        let Begun { release, session, generation } = begun;
+        format!("{release}: session {session} begins with generation {generation}\n")
     })
 }
 

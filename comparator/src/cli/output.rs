@@ -82,6 +82,9 @@ fn write_release(text: &mut String, release: &ReleaseStatus) {
     for filter in &release.filters {
         write_filter(text, filter);
     }
+    if release.more_filters > 0 {
+        let _ = writeln!(text, "  and {} more", release.more_filters);
+    }
     text.push('\n');
 }
 
@@ -157,6 +160,7 @@ mod tests {
             generation: 4,
             converged: true,
             filters,
+            more_filters: 3,
             session: Some(1),
             exchanges: Some(44),
             verdict: None,
@@ -174,6 +178,7 @@ mod tests {
         shop  generation 4  converged yes  session 1  exchanges 44
           filter                           generation       seen   requests   mirrored  delivered undelivered  unknown
           00000000000000000000000000000001          4  0.3 s ago        900         45         44           0        1
+          and 3 more
 
         shop  generation 4  converged yes  session 1  exchanges 44
           no filter was seen within the last minute

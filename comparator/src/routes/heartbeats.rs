@@ -21,11 +21,6 @@ pub(super) async fn receive(State(app): State<Arc<App>>, request: Request) -> Re
         .ok_or_else(|| body::unsupported(&media_type, "application/cbor or application/json"))?;
     let bytes = body::read(body, LIMIT).await?;
     let heartbeat = decode::heartbeat(format, &bytes).map_err(|error| Problem::from(&error))?;
-    let reasons = heartbeat.accounts.not_mirrored.len() + heartbeat.accounts.undelivered.len();
-    if reasons > MOST_REASONS {
-        let detail = format!("the accounts have {reasons} reasons, must have 0..={MOST_REASONS}");
-        return Err(Problem::new(StatusCode::BAD_REQUEST, "undecodable", detail));
-    }
     let version =
         app.policies.get(&heartbeat.release).ok_or_else(|| Problem::unknown_release(&heartbeat.release))?;
     let same = heartbeat.generation == Some(version.generation);
@@ -41,5 +36,3 @@ pub(super) async fn receive(State(app): State<Arc<App>>, request: Request) -> Re
 }
 
 const LIMIT: usize = 64 * 1024;
-/// Reasons are names in the filter's code; a few dozen at most.
-const MOST_REASONS: usize = 128;

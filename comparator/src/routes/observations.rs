@@ -12,10 +12,11 @@ use axum::response::Response;
 use serde::Serialize;
 
 use super::{App, json};
-use crate::accounts::Reason;
+use crate::accounts::{Reason, Settled};
 use crate::body::{self, Unread};
 use crate::decode::{self, Format};
 use crate::problem::Problem;
+use crate::writer::Reserved;
 
 /// What became of a batch.
 #[derive(Serialize)]
@@ -24,6 +25,7 @@ struct Acknowledged {
     compared: u64,
     duplicates: u64,
     superseded: u64,
+    elsewhere: u64,
 }
 
 /// Takes a batch whole or refuses it whole; either way it is counted.
@@ -40,14 +42,14 @@ pub(super) async fn receive(State(app): State<Arc<App>>, request: Request) -> Re
     let settled = app.writer.submit(batch.id, batch.observations, batch.reserved).await?;
     let settled = settled.map_err(Problem::unavailable)?;
     app.metrics.acknowledged(began.elapsed());
-    let (compared, duplicates, superseded) = (settled.compared, settled.duplicates, settled.superseded);
-    Ok(json(StatusCode::OK, &Acknowledged { compared, duplicates, superseded }))
+    let Settled { compared, duplicates, superseded, elsewhere, .. } = settled;
+    Ok(json(StatusCode::OK, &Acknowledged { compared, duplicates, superseded, elsewhere }))
 }
 
 struct Read {
     id: Option<(Instance, u64)>,
     observations: Vec<Observation>,
-    reserved: tokio::sync::OwnedSemaphorePermit,
+    reserved: Reserved,
 }
 
 /// Why a batch is refused, how many observations it holds if that is known, and the answer.
@@ -73,13 +75,14 @@ async fn read(app: &App, request: Request) -> Result<Read, Refused> {
     if length.is_some_and(|length| length > LIMIT) {
         return Err(Refused::new(Reason::TooLarge, Unread::TooLarge(LIMIT)));
     }
-    let reserved = app.writer.reserve(length.unwrap_or(LIMIT)).ok_or_else(|| {
-        let detail = "too many observations are waiting for their commit; try again in a second";
-        Refused::new(Reason::Overloaded, Problem::unavailable(detail))
-    })?;
-    let bytes = body::read(body, LIMIT).await.map_err(|unread| match unread {
-        Unread::TooLarge(_) => Refused::new(Reason::TooLarge, unread),
-        Unread::Incomplete => Refused::new(Reason::Incomplete, unread),
+    let mut reserved = app.writer.reserve();
+    let bytes = body::read_with(body, LIMIT, |length| reserved.grow(length)).await.map_err(|unread| {
+        let reason = match unread {
+            Unread::TooLarge(_) => Reason::TooLarge,
+            Unread::Incomplete => Reason::Incomplete,
+            Unread::NoRoom => Reason::Overloaded,
+        };
+        Refused::new(reason, unread)
     })?;
     let observations = decode::observations(format, &bytes).map_err(|error| match error {
         Malformed::Undecodable { .. } => Refused::new(Reason::Undecodable, &error),

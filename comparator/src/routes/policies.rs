@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use antumbra_policy::document::{Field, Invalid, Problems, Tree};
 use axum::body::Body;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::http::header::{ETAG, IF_MATCH, IF_NONE_MATCH};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
-use super::{App, MOST_REASON, Peer, author, json, json_text, one_line, reason};
+use super::{App, MOST_REASON, Named, Peer, author, json, json_text, one_line, reason};
 use crate::audit::{Entry, broken_at};
 use crate::body;
 use crate::change::{Change, Edit, Expected};
@@ -71,7 +71,7 @@ pub(super) async fn list(State(app): State<Arc<App>>) -> Response {
 /// `GET /v1/policies/{name}`.
 pub(super) async fn show(
     State(app): State<Arc<App>>,
-    Path(name): Path<String>,
+    Named(name): Named,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let version = app.policies.get(&name).ok_or_else(|| Problem::unknown_release(&name))?;
@@ -85,7 +85,7 @@ pub(super) async fn show(
 /// `PUT /v1/policies/{name}`.
 pub(super) async fn put(
     State(app): State<Arc<App>>,
-    Path(name): Path<String>,
+    Named(name): Named,
     request: Request,
 ) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
@@ -103,7 +103,7 @@ pub(super) async fn put(
 /// `PATCH /v1/policies/{name}/mirror` with `{percent, rule?, to?, reason?}`.
 pub(super) async fn mirror(
     State(app): State<Arc<App>>,
-    Path(name): Path<String>,
+    Named(name): Named,
     request: Request,
 ) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
@@ -114,7 +114,7 @@ pub(super) async fn mirror(
 /// `PATCH /v1/policies/{name}/weights` with `{weights: {…}, rule?, reason?}`.
 pub(super) async fn weights(
     State(app): State<Arc<App>>,
-    Path(name): Path<String>,
+    Named(name): Named,
     request: Request,
 ) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
@@ -123,10 +123,7 @@ pub(super) async fn weights(
 }
 
 /// `GET /v1/policies/{name}/audit`.
-pub(super) async fn audit(
-    State(app): State<Arc<App>>,
-    Path(name): Path<String>,
-) -> Result<Response, Problem> {
+pub(super) async fn audit(State(app): State<Arc<App>>, Named(name): Named) -> Result<Response, Problem> {
     if app.policies.get(&name).is_none() {
         return Err(Problem::unknown_release(&name));
     }

@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, Query, Request, State};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, Request, State};
 use axum::http::header::{ACCEPT, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
-use super::{App, Peer, author, json, reason};
+use super::{App, Named, Peer, author, json, reason};
 use crate::problem::Problem;
+use crate::store::Session;
 use crate::writer::Job;
 
 /// How to write a report.
@@ -27,15 +29,19 @@ pub(crate) struct Begun {
     pub(crate) release: String,
     /// Its number.
     pub(crate) session: u64,
+    /// The generation that begins it: the same document, so that the filters' observations tell the builds apart.
+    pub(crate) generation: u64,
 }
 
 /// `GET /v1/releases/{name}/report`: JSON, or text if that is asked for.
 pub(super) async fn report(
     State(app): State<Arc<App>>,
-    Path(name): Path<String>,
-    Query(options): Query<Options>,
+    Named(name): Named,
+    options: Result<Query<Options>, QueryRejection>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
+    let Query(options) =
+        options.map_err(|error| Problem::new(StatusCode::BAD_REQUEST, "query", error.body_text()))?;
     let text = match options.format.as_str() {
         "" => prefers_text(&headers),
         "text" => true,
@@ -45,7 +51,7 @@ pub(super) async fn report(
             return Err(Problem::new(StatusCode::BAD_REQUEST, "query", detail));
         }
     };
-    let report = app.judge(&name).await?.report;
+    let report = app.judge(&name).await?;
     if !text {
         return Ok(json(StatusCode::OK, &report));
     }
@@ -59,7 +65,7 @@ pub(super) async fn report(
 /// `DELETE /v1/releases/{name}/evidence`: begins a new session.
 pub(super) async fn reset(
     State(app): State<Arc<App>>,
-    Path(name): Path<String>,
+    Named(name): Named,
     request: Request,
 ) -> Result<Response, Problem> {
     let who = author(request.headers(), request.extensions().get::<Peer>());
@@ -67,7 +73,8 @@ pub(super) async fn reset(
     let release = name.clone();
     let session = app.writer.ask(|reply| Job::Reset(release, who, reason, reply)).await??;
     app.registry.begin_session(&name);
-    Ok(json(StatusCode::OK, &Begun { release: name, session: session.number }))
+    let Session { number: session, since: generation } = session;
+    Ok(json(StatusCode::OK, &Begun { release: name, session, generation }))
 }
 
 /// Whether plain text stands in `Accept` before JSON; `*/*` means JSON.

@@ -13,7 +13,7 @@ use super::{App, json};
 use crate::accounts::Accounts;
 use crate::metrics::Release;
 use crate::problem::Problem;
-use crate::registry::Filter;
+use crate::registry::{Alive, Filter};
 use crate::writer::Job;
 
 /// How everything stands.
@@ -36,8 +36,10 @@ pub(crate) struct ReleaseStatus {
     pub(crate) generation: u64,
     /// Whether there are filters and all that are alive run it.
     pub(crate) converged: bool,
-    /// Filter instances that spoke within the last minute.
+    /// Filter instances that spoke within the last minute, at most 100 of them.
     pub(crate) filters: Vec<Filter>,
+    /// How many more there are.
+    pub(crate) more_filters: usize,
     /// The number of the session of evidence; none while the store fails.
     pub(crate) session: Option<u64>,
     /// Exchanges in it.
@@ -50,15 +52,16 @@ pub(crate) struct ReleaseStatus {
 pub(super) async fn show(State(app): State<Arc<App>>) -> Response {
     let mut releases = Vec::new();
     for (name, version) in app.policies.all() {
-        let filters = app.filters(&name);
-        let judged = app.judge(&name).await.ok();
+        let Alive { count, converged, shown } = app.alive(&name, version.generation);
+        let standing = app.standing(&name).await.ok();
         releases.push(ReleaseStatus {
-            converged: !filters.is_empty() && running(&filters, version.generation) == filters.len(),
+            converged: count > 0 && converged == count,
             generation: version.generation,
-            session: judged.as_ref().map(|judged| judged.session.number),
-            exchanges: judged.as_ref().map(|judged| judged.report.exchanges),
-            verdict: judged.map(|judged| judged.report.verdict),
-            filters,
+            session: standing.map(|standing| standing.session.number),
+            exchanges: standing.map(|standing| standing.exchanges),
+            verdict: standing.map(|standing| standing.verdict),
+            more_filters: count - shown.len(),
+            filters: shown,
             name,
         });
     }
@@ -69,13 +72,13 @@ pub(super) async fn show(State(app): State<Arc<App>>) -> Response {
 pub(super) async fn metrics(State(app): State<Arc<App>>) -> Response {
     let mut releases = Vec::new();
     for (name, version) in app.policies.all() {
-        let filters = app.filters(&name);
-        let judged = app.judge(&name).await.ok();
+        let Alive { count, converged, .. } = app.alive(&name, version.generation);
+        let standing = app.standing(&name).await.ok();
         releases.push(Release {
             generation: version.generation,
-            converged: running(&filters, version.generation),
-            filters: filters.len(),
-            judged: judged.map(|judged| (judged.report.exchanges, judged.report.verdict)),
+            converged,
+            filters: count,
+            judged: standing.map(|standing| (standing.exchanges, standing.verdict)),
             name,
         });
     }
@@ -89,10 +92,6 @@ pub(super) async fn ready(State(app): State<Arc<App>>) -> Result<&'static str, P
     let probed = app.writer.ask(Job::Probe).await?;
     probed.map_err(|error| Problem::unavailable(error.to_string()))?;
     Ok("ready\n")
-}
-
-fn running(filters: &[Filter], generation: u64) -> usize {
-    filters.iter().filter(|filter| filter.generation == Some(generation)).count()
 }
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";

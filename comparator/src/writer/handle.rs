@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use antumbra_engine::{Delivery, Report};
+use antumbra_engine::{Delivery, Report, Verdict};
 use antumbra_observation::{Instance, Observation};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
@@ -25,7 +25,9 @@ pub(crate) enum Job {
     /// Begin a new session of evidence: release, author, reason.
     Reset(String, String, String, Reply<Result<Session, ChangeError>>),
     /// Judge a release.
-    Report(String, Delivery, Reply<Result<Judged, ChangeError>>),
+    Report(String, Delivery, Reply<Result<Report, ChangeError>>),
+    /// Say how a release stands, without a report.
+    Standing(String, Delivery, Reply<Result<Standing, ChangeError>>),
     /// The audit of a release.
     Audit(String, Reply<Result<Vec<Entry>, StoreError>>),
     /// Store the accounts.
@@ -43,9 +45,33 @@ pub(crate) struct Batch {
     /// What it holds.
     pub(crate) observations: Vec<Observation>,
     /// Its share of the bytes in flight.
-    pub(crate) reserved: OwnedSemaphorePermit,
+    pub(crate) reserved: Reserved,
     /// The acknowledgement.
     pub(crate) reply: Reply<Result<Settled, String>>,
+}
+
+/// A share of the bytes in flight; given back when dropped.
+pub(crate) struct Reserved {
+    bytes: Arc<Semaphore>,
+    held: Option<OwnedSemaphorePermit>,
+}
+
+impl Reserved {
+    /// Grows to at least so many bytes in all. False if too many are in flight.
+    pub(crate) fn grow(&mut self, bytes: usize) -> bool {
+        let held = self.held.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+        let lacking = bytes.div_ceil(1024).saturating_sub(held);
+        if lacking == 0 {
+            return true;
+        }
+        let Ok(kib) = u32::try_from(lacking.next_multiple_of(RESERVED_KIB)) else { return false };
+        let Ok(more) = Arc::clone(&self.bytes).try_acquire_many_owned(kib) else { return false };
+        match &mut self.held {
+            Some(held) => held.merge(more),
+            none => *none = Some(more),
+        }
+        true
+    }
 }
 
 /// What a change did.
@@ -60,12 +86,15 @@ pub(crate) struct Changed {
     pub(crate) diff: Vec<String>,
 }
 
-/// A report and the session that it speaks about.
-pub(crate) struct Judged {
-    /// The session.
+/// How a release stands.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Standing {
+    /// The session of evidence.
     pub(crate) session: Session,
-    /// The report.
-    pub(crate) report: Report,
+    /// Exchanges in it.
+    pub(crate) exchanges: u64,
+    /// What they say, or said a moment ago.
+    pub(crate) verdict: Verdict,
 }
 
 /// The writer has ended.
@@ -89,10 +118,10 @@ impl Handle {
         (Self { jobs, bytes, flushing: Arc::clone(&flushing), ledger }, receiver, flushing)
     }
 
-    /// A share of the bytes that may be in flight, or none if too many are. Taken before a body is read.
-    pub(crate) fn reserve(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
-        let kib = u32::try_from(bytes.div_ceil(1024).max(1)).ok()?;
-        Arc::clone(&self.bytes).try_acquire_many_owned(kib).ok()
+    /// A share of the bytes that may be in flight, none yet: it grows with what has arrived of a body, not with what was
+    /// announced, or a few senders who never send would shut out all others.
+    pub(crate) fn reserve(&self) -> Reserved {
+        Reserved { bytes: Arc::clone(&self.bytes), held: None }
     }
 
     /// Hands over a batch; the accounts have it in flight until the writer settles it.
@@ -100,7 +129,7 @@ impl Handle {
         &self,
         id: Option<(Instance, u64)>,
         observations: Vec<Observation>,
-        reserved: OwnedSemaphorePermit,
+        reserved: Reserved,
     ) -> Result<Result<Settled, String>, Stopped> {
         let count = observations.len() as u64;
         let (reply, answer) = oneshot::channel();
@@ -135,3 +164,24 @@ impl Handle {
 
 /// KiB of bodies that may be read, decoded or waiting at once; decoded they take a small multiple.
 const KIB_IN_FLIGHT: usize = 96 * 1024;
+const RESERVED_KIB: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::accounts::Accounts;
+
+    #[test]
+    fn a_share_of_the_bytes_is_what_arrived() {
+        let (handle, _jobs, _) = Handle::new(Arc::new(Ledger::new(Accounts::default())));
+        let most = KIB_IN_FLIGHT * 1024;
+        let slow: Vec<Reserved> = (0..100).map(|_| handle.reserve()).collect();
+        let mut one = handle.reserve();
+        assert!(one.grow(1) && one.grow(64 * 1024) && one.grow(most - 64 * 1024));
+        let mut other = handle.reserve();
+        assert!(other.grow(1) && other.grow(64 * 1024), "growth is counted from what is held");
+        assert!(!other.grow(64 * 1024 + 1));
+        drop((one, slow));
+        assert!(other.grow(most));
+    }
+}

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use antumbra_engine::{Delivery, Evidence};
+use antumbra_engine::{Delivery, Evidence, Report};
 use antumbra_observation::Observation;
 use antumbra_policy::document::Tree;
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use super::handle::{Batch, Changed, Job, Judged};
+use super::gathered::Gathered;
+use super::handle::{Batch, Changed, Job, Standing};
 use crate::accounts::{Ledger, Settled};
 use crate::audit::{self, Draft};
 use crate::change::{Change, ChangeError, Edit, Expected, amended};
@@ -27,12 +28,6 @@ pub(crate) struct Thread {
     ledger: Arc<Ledger>,
     jobs: UnboundedReceiver<Job>,
     flushing: Arc<AtomicBool>,
-}
-
-/// The evidence of a release in its current session.
-struct Gathered {
-    session: Session,
-    evidence: Evidence,
 }
 
 impl Thread {
@@ -64,6 +59,9 @@ impl Thread {
                     drop(reply.send(self.reset(&release, who, reason)));
                 }
                 Job::Report(release, delivery, reply) => drop(reply.send(self.report(&release, &delivery))),
+                Job::Standing(release, delivery, reply) => {
+                    drop(reply.send(self.standing(&release, &delivery)));
+                }
                 Job::Audit(release, reply) => drop(reply.send(self.store.audit(&release))),
                 Job::Flush => self.flush(),
                 Job::Probe(reply) => drop(reply.send(self.store.probe())),
@@ -171,6 +169,7 @@ impl Thread {
         let current = self.policies.get(&change.name);
         let Some(document) = amended(current.as_deref(), change)? else {
             let version = current.ok_or_else(|| ChangeError::Unknown(change.name.clone()))?;
+            self.store.transaction(|writing| put_file(writing, change, &version.document.text()))?;
             return Ok(Changed { version, changed: false, new_session: false, diff: Vec::new() });
         };
         self.load()?;
@@ -182,7 +181,7 @@ impl Thread {
         let version = Arc::new(Version::new(document, generation, clock::now_ms()));
         let session = self.store_version(&version, change, &diff, new_session)?;
         if let Some(session) = session {
-            self.releases.insert(change.name.clone(), Gathered { session, evidence: Evidence::new() });
+            self.releases.insert(change.name.clone(), Gathered::new(session, Evidence::new()));
         }
         self.policies.put(Arc::clone(&version));
         Ok(Changed { version, changed: true, new_session, diff })
@@ -207,40 +206,60 @@ impl Thread {
             diff: diff.to_vec(),
         };
         self.store.transaction(|writing| {
+            put_file(writing, change, &stored.text)?;
             writing.put_policy(&change.name, &stored)?;
             writing.append_audit(draft)?;
             new_session.then(|| writing.begin_session(&change.name, generation)).transpose()
         })
     }
 
+    /// Begins a new session under a new generation of the same document: only by its generation can an observation tell
+    /// whether it was decided before or after.
     fn reset(&mut self, release: &str, who: String, reason: String) -> Result<Session, ChangeError> {
         let current = self.policies.get(release).ok_or_else(|| ChangeError::Unknown(release.to_owned()))?;
         self.load()?;
-        let since = self.releases.get(release).map_or(0, |gathered| gathered.session.since);
+        let stored = StoredPolicy {
+            generation: current.generation + 1,
+            at_ms: clock::now_ms(),
+            text: current.document.text(),
+        };
+        let next = version(&stored)?;
         let draft = Draft {
             release: release.to_owned(),
-            generation: current.generation,
-            at_ms: clock::now_ms(),
+            generation: stored.generation,
+            at_ms: stored.at_ms,
             who,
             action: "reset".to_owned(),
             reason,
             diff: Vec::new(),
         };
         let session = self.store.transaction(|writing| {
+            writing.put_policy(release, &stored)?;
             writing.append_audit(draft)?;
-            writing.begin_session(release, since)
+            writing.begin_session(release, stored.generation)
         })?;
-        self.releases.insert(release.to_owned(), Gathered { session, evidence: Evidence::new() });
+        self.releases.insert(release.to_owned(), Gathered::new(session, Evidence::new()));
+        self.policies.put(Arc::new(next));
         Ok(session)
     }
 
-    fn report(&mut self, release: &str, delivery: &Delivery) -> Result<Judged, ChangeError> {
-        let unknown = || ChangeError::Unknown(release.to_owned());
-        let version = self.policies.get(release).ok_or_else(unknown)?;
+    fn report(&mut self, release: &str, delivery: &Delivery) -> Result<Report, ChangeError> {
+        let (version, gathered) = self.gathered(release)?;
+        Ok(gathered.report(release, &version, delivery))
+    }
+
+    fn standing(&mut self, release: &str, delivery: &Delivery) -> Result<Standing, ChangeError> {
+        let (version, gathered) = self.gathered(release)?;
+        let verdict = gathered.verdict(release, &version, delivery);
+        Ok(Standing { session: gathered.session, exchanges: gathered.evidence.exchanges(), verdict })
+    }
+
+    fn gathered(&mut self, release: &str) -> Result<(Arc<Version>, &mut Gathered), ChangeError> {
         self.load()?;
-        let gathered = self.releases.get(release).ok_or_else(unknown)?;
-        let report = antumbra_engine::report(release, &gathered.evidence, version.document.gates(), delivery);
-        Ok(Judged { session: gathered.session, report })
+        match (self.policies.get(release), self.releases.get_mut(release)) {
+            (Some(version), Some(gathered)) => Ok((version, gathered)),
+            _ => Err(ChangeError::Unknown(release.to_owned())),
+        }
     }
 
     /// Reads the evidence back from the store unless it is the store's already.
@@ -256,7 +275,7 @@ impl Thread {
                 what: format!("evidence of {name:?}"),
                 message: error.to_string(),
             })?;
-            releases.insert(name, Gathered { session, evidence });
+            releases.insert(name, Gathered::new(session, evidence));
         }
         self.releases = releases;
         self.loaded = true;
@@ -280,8 +299,9 @@ fn observe(
     for observation in &batch.observations {
         match (releases.get_mut(&observation.release), policies.get(&observation.release)) {
             (Some(gathered), Some(version)) if belongs(observation, gathered.session) => {
-                gathered.evidence.observe(observation, version.document.rules());
-                settled.compared += 1;
+                let compared = gathered.evidence.observe(observation, version.document.rules());
+                settled.compared += u64::from(compared);
+                settled.elsewhere += u64::from(!compared);
             }
             _ => settled.superseded += 1,
         }
@@ -292,6 +312,14 @@ fn observe(
 /// A late observation of an earlier candidate would blame the new one. Generation 0 is an inline policy.
 fn belongs(observation: &Observation, session: Session) -> bool {
     observation.generation == 0 || observation.generation >= session.since
+}
+
+/// A file is noted even if it changed nothing: what is changed at run time afterwards is newer than it.
+fn put_file(writing: &Writing<'_>, change: &Change, document: &str) -> Result<(), StoreError> {
+    match change.edit {
+        Edit::File(_) => writing.put_file(&change.name, document),
+        _ => Ok(()),
+    }
 }
 
 fn put_dirty(writing: &Writing<'_>, release: &str, gathered: &mut Gathered) -> Result<(), StoreError> {

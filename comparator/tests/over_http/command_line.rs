@@ -3,6 +3,7 @@
 use std::process::{Command, Output};
 
 use crate::server::{SHOP, World, healthy, observation};
+use antumbra_observation::Observation;
 
 struct Line {
     code: i32,
@@ -39,15 +40,16 @@ async fn an_operator_tunes_a_release() {
         ("policy list", 0, "shop  generation 1"),
         ("policy show", 0, "name: shop"),
         ("mirror set 0.5% --reason careful", 0, "rules[0].mirror[0].percent: 5 → 0.5"),
-        ("mirror set 50 --rule nope", 2, "nope"),
+        ("mirror set 50 --rule nope", 2, "rules has no mirror of rule \"nope\""),
         ("weights set canary=10 stable=90", 0, "shop: generation 3"),
         ("weights set canry=10", 2, "canary"),
+        ("weights set canary=1 --rule nope", 2, "rules has no split of rule \"nope\""),
         ("status", 0, "shop  generation 3  converged no"),
         ("status --policy till", 2, "there is no policy"),
         ("audit", 0, "dana  mirror  generation 2  \"careful\""),
         ("policy put shop.yaml --if-generation 2", 2, "at generation 3"),
         ("verdict", 3, "wait"),
-        ("evidence reset", 0, "session 2 begins"),
+        ("evidence reset", 0, "session 2 begins with generation 4"),
         ("verdict --policy no/name", 2, "is not a name"),
     ] {
         let Line { code: found, out, err } = antumbra(&world, line).await;
@@ -77,7 +79,8 @@ async fn the_verdict_is_an_exit_code_and_everything_prints_as_json() {
             serde_json::from_str(&out).unwrap_or_else(|e| panic!("{line}: {e}: {out}{err}"));
         assert!(json.get(key).is_some(), "{line}: {out}");
     }
-    let broken: Vec<_> = (100..300).map(|id| observation(id, 11)).collect();
+    // The reset made the fourth generation.
+    let broken: Vec<_> = (100..300).map(|id| Observation { generation: 4, ..observation(id, 11) }).collect();
     world.batch(2, &broken).await;
     let rolled = antumbra(&world, "verdict").await;
     assert_eq!(rolled.code, 1, "{}{}", rolled.out, rolled.err);
@@ -100,7 +103,11 @@ async fn bad_files_bad_addresses_and_absent_servers_have_codes() {
         (format!("{serve} 127.0.0.1:0 --policy bad.yaml"), 2, ["percent is 101", "default is \"stabel\""]),
         (format!("{serve} 0.0.0.0:0"), 2, ["0.0.0.0:0", "--token-file"]),
         (format!("{serve} 0.0.0.0:0 --token-file short.token"), 2, ["short.token", "at least 16"]),
-        ("serve --data antumbra.db --listen 127.0.0.1:0".to_owned(), 4, ["antumbra.db", "in use by another"]),
+        (
+            "serve --data antumbra.db --listen 127.0.0.1:0".to_owned(),
+            4,
+            ["antumbra.db is in use", "by another"],
+        ),
         ("status --server ftp://x".to_owned(), 2, ["--server", "ftp://x"]),
         ("nonsense".to_owned(), 2, ["nonsense", "Usage"]),
     ] {

@@ -49,6 +49,36 @@ async fn what_was_changed_at_run_time_outlives_a_restart_with_the_same_file() {
 }
 
 #[tokio::test]
+async fn a_file_that_says_what_is_in_force_is_known_from_then_on() {
+    let mut world = World::new(None).await;
+    let file = |text: &str| vec![Document::from_yaml(text.as_bytes()).unwrap()];
+    let newer = SHOP.replace("percent: 5,", "percent: 6,");
+    world.restart(file(SHOP)).await;
+    assert_eq!(world.put("shop", &newer).await.status, 200);
+    world.restart(file(&newer)).await;
+    world.patch("/v1/policies/shop/mirror", r#"{"percent": 50}"#).await;
+    world.restart(file(&newer)).await;
+    let answer = world.get("/v1/policies/shop").await;
+    assert_eq!(
+        (answer.header("etag"), &answer.json()["rules"][0]["mirror"][0]["percent"]),
+        ("\"3\"", &50.into())
+    );
+}
+
+#[tokio::test]
+async fn what_was_lost_is_unknown_after_a_restart_until_a_filter_speaks() {
+    let mut world = World::with_shop().await;
+    const REPORT: &str = "/v1/releases/shop/report";
+    let unknown = "no filter has reported";
+    world.batch(1, &healthy(3)).await;
+    crate::policies::beat(&world, "shop", Some(1)).await;
+    assert!(!world.get(REPORT).await.text.contains(unknown));
+    world.restart(Vec::new()).await;
+    let after = world.get(REPORT).await.text;
+    assert!(after.contains(unknown), "{after}");
+}
+
+#[tokio::test]
 async fn kill_9_loses_nothing_that_was_acknowledged() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("shop.yaml"), SHOP).unwrap();

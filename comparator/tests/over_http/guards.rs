@@ -99,6 +99,43 @@ async fn an_endless_body_without_a_length_is_cut_off() {
 }
 
 #[tokio::test]
+async fn who_says_nothing_holds_no_place() {
+    let world = World::with_shop().await;
+    let mut idle = Vec::new();
+    for _ in 0..1_100 {
+        idle.push(TcpStream::connect(world.address).await.unwrap());
+    }
+    // Those beyond the bound are told at once, …
+    let mut last = idle.pop().unwrap();
+    let within = std::time::Duration::from_secs(4);
+    let told = tokio::time::timeout(within, last.read(&mut [0; 1])).await;
+    assert!(matches!(told, Ok(Ok(0) | Err(_))), "{told:?}");
+    // … and those within it do not keep their places for long.
+    let mut first = idle.swap_remove(0);
+    let within = std::time::Duration::from_secs(20);
+    let told = tokio::time::timeout(within, first.read(&mut [0; 1])).await;
+    assert!(matches!(told, Ok(Ok(0) | Err(_))), "{told:?}");
+    assert_eq!(world.get("/healthz").await.status, 200);
+}
+
+#[tokio::test]
+async fn slow_bodies_reserve_only_what_they_sent() {
+    let world = World::with_shop().await;
+    let head = "POST /v1/observations HTTP/1.1\r\nhost: a\r\ncontent-type: application/cbor-seq\r\n\
+                content-length: 8388608\r\n\r\n\0";
+    let mut slow = Vec::new();
+    for _ in 0..30 {
+        let mut stream = TcpStream::connect(world.address).await.unwrap();
+        stream.write_all(head.as_bytes()).await.unwrap();
+        slow.push(stream);
+    }
+    // A request behind them on another connection shows that they were read.
+    for sequence in 1..=5 {
+        assert_eq!(world.batch(sequence, &healthy(2)).await.status, 200);
+    }
+}
+
+#[tokio::test]
 async fn unknown_routes_and_methods_are_problems_too() {
     let world = World::with_shop().await;
     for (method, path, expected) in [
@@ -107,6 +144,9 @@ async fn unknown_routes_and_methods_are_problems_too() {
         (Method::POST, "/v1/policies/shop", 405),
         (Method::GET, "/v1/releases/shop/report?format=xml", 400),
         (Method::GET, "/v1/releases/none/report", 404),
+        (Method::GET, "/v1/policies/%ff", 400),
+        (Method::GET, "/v1/releases/%ff/report", 400),
+        (Method::GET, "/v1/releases/shop/report?format=json&format=text", 400),
     ] {
         let answer = world.send(method, path, &[], "").await;
         assert_eq!(answer.status.as_u16(), expected, "{path}");

@@ -104,6 +104,18 @@ async fn what_cannot_be_used_is_refused_whole_by_name_and_counted() {
 }
 
 #[tokio::test]
+async fn what_the_candidate_answered_itself_is_counted_apart() {
+    let world = World::with_shop().await;
+    let mut elsewhere = observation(3, 10);
+    elsewhere.primary.variant = "canary".to_owned();
+    let answer = world.batch(1, &[observation(1, 10), observation(2, 10), elsewhere]).await;
+    assert_eq!((&answer.json()["compared"], &answer.json()["elsewhere"]), (&2.into(), &1.into()));
+    let accounts = world.accounts().await;
+    assert_eq!((&accounts["compared"], &accounts["refused"]["elsewhere"]), (&2.into(), &1.into()));
+    assert_eq!(world.get("/v1/releases/shop/report").await.json()["exchanges"], 2);
+}
+
+#[tokio::test]
 async fn many_senders_at_once_lose_nothing() {
     let world = World::with_shop().await;
     let address = world.address;

@@ -143,17 +143,21 @@ async fn a_reset_begins_anew_and_says_who_and_why() {
     world.batch(1, &healthy(3)).await;
     let headers = [("x-antumbra-author", "cy"), ("x-antumbra-reason", "build 1.4.1")];
     let begun = world.send(Method::DELETE, "/v1/releases/shop/evidence", &headers, "").await;
-    assert_eq!(begun.json()["session"], 2, "{begun:?}");
+    assert_eq!((&begun.json()["session"], &begun.json()["generation"]), (&2.into(), &2.into()), "{begun:?}");
+    assert_eq!(world.get("/v1/policies/shop").await.header("etag"), "\"2\"", "the filters are told");
+    let late = world.batch(2, &healthy(3)).await;
+    assert_eq!(late.json()["superseded"], 3, "decided before the reset: {late:?}");
     assert_eq!(world.get("/v1/releases/shop/report").await.json()["exchanges"], 0);
     let last = world.get("/v1/policies/shop/audit").await.json()["entries"][1].clone();
     assert_eq!(
         (&last["who"], &last["action"], &last["reason"]),
         (&"cy".into(), &"reset".into(), &"build 1.4.1".into())
     );
+    assert_eq!(last["generation"], 2);
     assert_eq!(world.send(Method::DELETE, "/v1/releases/till/evidence", &[], "").await.status, 404);
 }
 
-async fn beat(world: &World, release: &str, generation: Option<u64>) -> Answer {
+pub(crate) async fn beat(world: &World, release: &str, generation: Option<u64>) -> Answer {
     let heartbeat = Heartbeat {
         version: VERSION,
         release: release.to_owned(),

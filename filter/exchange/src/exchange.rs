@@ -193,7 +193,7 @@ impl Exchange {
                 }
             }
             Event::ResponseTrailers { trailers } => {
-                recording.trailers = trailers;
+                recording.trailers = shadow::observed(trailers);
                 recording.response_complete(now);
             }
         }
@@ -289,7 +289,7 @@ impl Recording {
 
     fn response_headers(&mut self, headers: Headers, end: bool, now: Now) {
         self.status = shadow::status(&headers).unwrap_or(0);
-        self.response_headers = shadow::without_pseudo(headers);
+        self.response_headers = shadow::observed(headers);
         if end {
             self.response_complete(now);
         }
@@ -340,7 +340,7 @@ fn observed_request(routed: &Headers, body: Body) -> Request {
         method: value(":method"),
         path: path.into(),
         authority: value(":authority"),
-        headers: routed.iter().filter(|(name, _)| shown(name)).cloned().collect(),
+        headers: routed.iter().filter(|(name, _)| shown(name)).take(shadow::MOST_OBSERVED).cloned().collect(),
         body,
     }
 }

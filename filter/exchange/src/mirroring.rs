@@ -474,7 +474,8 @@ impl Waiting {
         let leg = match answer {
             None => shadow::not_sent(variant),
             Some(answer) => {
-                shadow::leg(answer, variant, latency, self.mirror.max_body_bytes, &self.capture.primary)
+                let Capture { request, primary, .. } = &*self.capture;
+                shadow::leg(answer, request, variant, latency, self.mirror.max_body_bytes, primary)
             }
         };
         if slot.replace(leg).is_none() {

@@ -45,10 +45,18 @@ pub(crate) fn request_body(request: &Request) -> &[u8] {
 }
 
 /// The answer as a leg of an observation.
-pub(crate) fn leg(answer: Answer, variant: &str, latency_us: u64, cap: u64, primary: &Leg) -> Leg {
+pub(crate) fn leg(
+    answer: Answer,
+    asked: &Request,
+    variant: &str,
+    latency_us: u64,
+    cap: u64,
+    primary: &Leg,
+) -> Leg {
+    let head = *asked.method == *b"HEAD";
     let (outcome, response) = match answer {
         Answer::Broken => (Outcome::Reset, None),
-        Answer::Complete { headers, body, trailers } => match proxys_own(&headers, &body) {
+        Answer::Complete { headers, body, trailers } => match proxys_own(&headers, &body, head) {
             Some(outcome) => (outcome, None),
             None => (Outcome::Response, Some(response(headers, body, trailers, cap, primary))),
         },
@@ -66,8 +74,10 @@ pub(crate) fn status(headers: &Headers) -> Option<u16> {
     std::str::from_utf8(first(headers, ":status")?).ok()?.parse().ok()
 }
 
-pub(crate) fn without_pseudo(mut headers: Headers) -> Headers {
+/// The headers of an answer for an observation, alike for all legs: without pseudo headers, and of a flood the beginning.
+pub(crate) fn observed(mut headers: Headers) -> Headers {
     headers.retain(|(name, _)| !name.starts_with(b":"));
+    headers.truncate(MOST_OBSERVED);
     headers
 }
 
@@ -77,13 +87,13 @@ fn response(headers: Headers, bytes: Vec<u8>, trailers: Headers, cap: u64, prima
         Some(primary) => body::of_answer(&bytes, cap, &primary.body),
         None => Body::Whole(bytes.into()),
     };
-    Response { status, headers: without_pseudo(headers), body, trailers }
+    Response { status, headers: observed(headers), body, trailers: observed(trailers) }
 }
 
 /// Envoy answers for a service that did not: 504 after the timeout, 503 where the connection was refused or reset before
 /// any header, with texts of its own and none of the headers that a service sends. (`source/common/http/codes.cc` and
-/// `source/common/router/router.cc` of Envoy; measured on 1.36 to 1.40.)
-fn proxys_own(headers: &Headers, body: &[u8]) -> Option<Outcome> {
+/// `source/common/router/router.cc` of Envoy; measured on 1.36 to 1.40.) To HEAD it says so without the text.
+fn proxys_own(headers: &Headers, body: &[u8], head: bool) -> Option<Outcome> {
     let plain = headers
         .iter()
         .all(|(name, _)| matches!(&name.0[..], b":status" | b"content-length" | b"content-type"));
@@ -91,8 +101,8 @@ fn proxys_own(headers: &Headers, body: &[u8]) -> Option<Outcome> {
         return None;
     }
     match status(headers)? {
-        504 if body == b"upstream request timeout" => Some(Outcome::Timeout),
-        503 if body.starts_with(b"upstream connect error or disconnect/reset before headers") => {
+        504 if head || body == b"upstream request timeout" => Some(Outcome::Timeout),
+        503 if head || body.starts_with(b"upstream connect error or disconnect/reset before headers") => {
             Some(Outcome::Refused)
         }
         503 if body == b"no healthy upstream" => Some(Outcome::NotSent),
@@ -109,6 +119,9 @@ fn travels(name: &Bytes, variant_header: &str) -> bool {
         || name == variant_header.as_bytes();
     !stays
 }
+
+/// Headers of one message that an observation carries: far more than a service sends, and fewer than the comparator takes.
+pub(crate) const MOST_OBSERVED: usize = 1_024;
 
 const STAYS: [&[u8]; 13] = [
     b":scheme",
@@ -160,7 +173,9 @@ mod tests {
 
     #[test]
     fn outcomes_of_calls() {
-        let primary = leg(Answer::Broken, "stable", 0, 10, &not_sent("stable"));
+        let get = Request { method: "GET".into(), ..Request::default() };
+        let head = Request { method: "HEAD".into(), ..Request::default() };
+        let primary = leg(Answer::Broken, &get, "stable", 0, 10, &not_sent("stable"));
         let own = |status| {
             headers(&[(":status", status), ("content-type", "text/plain"), ("content-length", "24")])
         };
@@ -177,10 +192,14 @@ mod tests {
         ];
         for (headers, body, outcome) in cases {
             let answer = Answer::Complete { headers, body: body.to_vec(), trailers: vec![] };
-            let leg = leg(answer, "canary", 5, 1_000, &primary);
+            let leg = leg(answer, &get, "canary", 5, 1_000, &primary);
             assert_eq!(leg.outcome, outcome, "{}", String::from_utf8_lossy(body));
             assert_eq!(leg.response.is_some(), outcome == Outcome::Response);
         }
         assert_eq!(primary.outcome, Outcome::Reset);
+        for (headers, outcome) in [(own("503"), Outcome::Refused), (served("503"), Outcome::Response)] {
+            let answer = Answer::Complete { headers, body: vec![], trailers: vec![] };
+            assert_eq!(leg(answer, &head, "canary", 5, 1_000, &primary).outcome, outcome);
+        }
     }
 }

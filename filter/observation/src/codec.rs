@@ -99,21 +99,27 @@ impl Observation {
     }
 
     fn broken(&self) -> Option<String> {
-        let unanswered = self.legs().find(|(_, leg)| (leg.outcome == Outcome::Response) != leg.response.is_some());
+        let unanswered =
+            self.legs().find(|(_, leg)| (leg.outcome == Outcome::Response) != leg.response.is_some());
         if let Some((name, leg)) = unanswered {
             let presence = if leg.response.is_some() { "present" } else { "missing" };
-            return Some(format!("{name}.response is {presence}, must be present exactly if {name}.outcome is response"));
+            return Some(format!(
+                "{name}.response is {presence}, must be present exactly if {name}.outcome is response"
+            ));
         }
         let Some(primary) = &self.primary.response else {
             return Some("primary.outcome must be response".to_owned());
         };
-        (primary.body == Body::Same)
-            .then(|| "primary.response.body is same, must be whole or cut: it is what the others are compared to".to_owned())
+        (primary.body == Body::Same).then(|| {
+            "primary.response.body is same, must be whole or cut: it is what the others are compared to"
+                .to_owned()
+        })
     }
 
     fn fields(&self) -> usize {
         let answers = self.legs().filter_map(|(_, leg)| leg.response.as_ref());
-        answers.fold(self.request.headers.len(), |sum, answer| sum + answer.headers.len() + answer.trailers.len())
+        let lists = answers.flat_map(|answer| [answer.headers.len(), answer.trailers.len()]);
+        lists.fold(self.request.headers.len(), usize::saturating_add)
     }
 
     fn legs(&self) -> impl Iterator<Item = (&'static str, &Leg)> {

@@ -4,6 +4,19 @@
 //! CBOR sequence (RFC 8742, `application/cbor-seq`); people and other producers may send the same structs as JSON or
 //! NDJSON. HTTP is bytes: a header value that is not UTF-8 arrives as it was.
 
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::unreachable,
+        clippy::indexing_slicing,
+        clippy::string_slice,
+        clippy::arithmetic_side_effects
+    )
+)]
+
 mod bytes;
 mod codec;
 mod headers;

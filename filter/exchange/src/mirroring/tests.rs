@@ -166,7 +166,11 @@ fn bytes_count_with_the_most_that_they_may_become() {
     assert_eq!(instance.mirroring.gate(at(1)), Gate::Open);
     let capture = instance.capture();
     instance.on(Incident::Captured(capture), 1);
-    assert_eq!(instance.mirroring.gate(at(1)), Gate::Closed("bytes_in_flight"), "two answers of 64 KiB may come");
+    assert_eq!(
+        instance.mirroring.gate(at(1)),
+        Gate::Closed("bytes_in_flight"),
+        "two answers of 64 KiB may come"
+    );
 }
 
 #[test]
