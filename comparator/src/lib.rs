@@ -23,5 +23,5 @@ mod writer;
 
 pub use cli::run;
 pub use policies::Document;
-pub use serve::{Config, Error, Server, serve};
+pub use serve::{Config, Error, MOST_CONNECTIONS, Server, serve};
 pub use store::StoreError;

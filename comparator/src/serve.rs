@@ -39,6 +39,8 @@ pub struct Config {
     pub policies: Vec<Document>,
     /// What `authorization: Bearer` must bear; without it only a loopback address is served.
     pub token: Option<String>,
+    /// Connections that may be open at a time; one more is closed at once. Usually [`MOST_CONNECTIONS`].
+    pub connections: usize,
 }
 
 /// Why a server does not start, or ended before it was told to.
@@ -68,6 +70,7 @@ pub enum Error {
 
 /// A server whose store is open and whose policies are in force.
 pub struct Server {
+    connections: usize,
     token: Option<String>,
     writer: writer::Handle,
     thread: JoinHandle<()>,
@@ -109,7 +112,15 @@ impl Server {
             let _alive: oneshot::Sender<()> = alive;
             thread.run();
         })?;
-        Ok(Self { token: config.token, writer, thread, ended, policies, ledger })
+        Ok(Self {
+            token: config.token,
+            connections: config.connections,
+            writer,
+            thread,
+            ended,
+            policies,
+            ledger,
+        })
     }
 
     /// Serves until `shutdown` is ready and the last commit is done.
@@ -135,7 +146,7 @@ impl Server {
                 _ = ended => tracing::error!("the writer's thread ended; nothing can be stored"),
             }
         };
-        accept(listener, &routes::router(Arc::clone(&app)), &graceful, shutdown).await;
+        accept(listener, &routes::router(Arc::clone(&app)), &graceful, self.connections, shutdown).await;
         let _ = tokio::time::timeout(GRACE, graceful.shutdown()).await;
         app.writer.stop();
         let ended = tokio::task::spawn_blocking(move || self.thread.join()).await;
@@ -166,9 +177,10 @@ async fn accept(
     listener: TcpListener,
     router: &Router,
     graceful: &GracefulShutdown,
+    connections: usize,
     shutdown: impl Future<Output = ()>,
 ) {
-    let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    let places = Arc::new(Semaphore::new(connections));
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
         let accepted = tokio::select! {
@@ -178,7 +190,7 @@ async fn accept(
         match (accepted, Arc::clone(&places).try_acquire_owned()) {
             (Ok((stream, peer)), Ok(place)) => connect(stream, peer, place, router.clone(), graceful),
             // Closed at once: in the queue of the system it would wait for a place without knowing.
-            (Ok((_, peer)), Err(_)) => tracing::debug!(%peer, "{MOST_CONNECTIONS} connections are open"),
+            (Ok((_, peer)), Err(_)) => tracing::debug!(%peer, "{connections} connections are open"),
             (Err(error), _) => {
                 tracing::warn!(%error, "a connection was not accepted");
                 tokio::time::sleep(AFTER_FAILED_ACCEPT).await;
@@ -222,7 +234,8 @@ fn connect(
     });
 }
 
-const MOST_CONNECTIONS: usize = 1_024;
+/// Half of the open files that a process usually may have.
+pub const MOST_CONNECTIONS: usize = 512;
 const MOST_HEADER_BYTES: usize = 64 * 1024;
 /// From the connection to the end of the first request's headers: a stranger who says nothing must not hold a place.
 const FIRST_HEADER_TIME: Duration = Duration::from_secs(5);
@@ -239,7 +252,12 @@ mod tests {
     #[tokio::test]
     async fn a_server_without_its_writer_ends() {
         let dir = tempfile::tempdir().unwrap();
-        let config = Config { data: dir.path().join("a.db"), policies: Vec::new(), token: None };
+        let config = Config {
+            data: dir.path().join("a.db"),
+            policies: Vec::new(),
+            token: None,
+            connections: MOST_CONNECTIONS,
+        };
         let mut server = Server::open(config).unwrap();
         let (alive, ended) = oneshot::channel::<()>();
         server.ended = ended;

@@ -12,7 +12,7 @@ use tracing_subscriber::EnvFilter;
 use super::output::print;
 use super::{Failure, ServeOptions, check};
 use crate::policies::Document;
-use crate::serve::{Config, Error, Server, refuse_open};
+use crate::serve::{Config, Error, MOST_CONNECTIONS, Server, refuse_open};
 
 /// Serves until SIGINT or SIGTERM.
 pub(super) fn serve(options: ServeOptions) -> Result<ExitCode, Failure> {
@@ -24,7 +24,7 @@ pub(super) fn serve(options: ServeOptions) -> Result<ExitCode, Failure> {
     })?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| failed(&error))?;
-    let config = Config { data: options.data, policies, token };
+    let config = Config { data: options.data, policies, token, connections: MOST_CONNECTIONS };
     runtime.block_on(async {
         let listener = TcpListener::bind(options.listen)
             .await

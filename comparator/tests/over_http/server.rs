@@ -4,7 +4,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use antumbra_comparator::{Config, Document, serve};
+use antumbra_comparator::{Config, Document, MOST_CONNECTIONS, serve};
 use antumbra_observation::{
     Body, ExchangeId, Leg, Observation, Outcome, Request as Asked, Response as Answered, VERSION, encode,
 };
@@ -42,6 +42,7 @@ gates: {margin: 0.5}
 pub(crate) struct World {
     dir: TempDir,
     pub(crate) address: SocketAddr,
+    connections: usize,
     stop: Option<oneshot::Sender<()>>,
     served: Option<JoinHandle<()>>,
 }
@@ -65,9 +66,18 @@ impl World {
 
     /// A running server without any policy.
     pub(crate) async fn new(token: Option<&str>) -> Self {
+        Self::started(token, MOST_CONNECTIONS).await
+    }
+
+    /// A running server that takes few connections.
+    pub(crate) async fn with_places(connections: usize) -> Self {
+        Self::started(None, connections).await
+    }
+
+    async fn started(token: Option<&str>, connections: usize) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let mut world =
-            Self { dir, address: SocketAddr::from(([127, 0, 0, 1], 0)), stop: None, served: None };
+        let address = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut world = Self { dir, address, connections, stop: None, served: None };
         world.start(token, Vec::new()).await;
         world
     }
@@ -86,7 +96,12 @@ impl World {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         self.address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
-        let config = Config { data: self.data(), policies, token: token.map(str::to_owned) };
+        let config = Config {
+            data: self.data(),
+            policies,
+            token: token.map(str::to_owned),
+            connections: self.connections,
+        };
         let served = serve(listener, config, async {
             let _ = stopped.await;
         });
