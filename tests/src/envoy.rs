@@ -29,13 +29,22 @@ impl Envoy {
     /// that many worker threads.
     pub async fn start(config: EnvoyConfig, directory: &Path, workers: usize) -> Result<Self> {
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        let config = config.listener(any)?.admin(any)?;
+        let config = if config.has_listeners() { config.listener(any)? } else { config };
+        let config = config.admin(any)?;
         let file = directory.join("envoy.json");
         let admin_file = directory.join("envoy-admin.txt");
         std::fs::write(&file, config.text()).with_context(|| format!("cannot write {}", file.display()))?;
         let mut command = Command::new(envoy_binary::find()?.path);
         command.arg("-c").arg(&file).arg("--admin-address-path").arg(&admin_file);
-        command.args(["--concurrency", &workers.to_string(), "--disable-hot-restart", "-l", "info"]);
+        command.args([
+            "--concurrency",
+            &workers.to_string(),
+            "--disable-hot-restart",
+            "--drain-time-s",
+            "1",
+            "-l",
+            "info",
+        ]);
         let mut process = Process::spawn(command, "envoy", directory)?;
 
         let client = Client::default();

@@ -59,6 +59,23 @@ impl EnvoyConfig {
         Ok(self)
     }
 
+    /// The same configuration with its listeners in `file`, which Envoy watches: renaming another one onto it changes them
+    /// while traffic flows. Answers the file's text too.
+    pub fn watched(mut self, file: &Path) -> Result<(Self, String)> {
+        let mut listener = self.at("/static_resources/listeners/0")?.take();
+        listener["@type"] = json!("type.googleapis.com/envoy.config.listener.v3.Listener");
+        self.at("/static_resources")?.as_object_mut().context("no resources")?.remove("listeners");
+        // Envoy asks for a name as soon as anything is watched.
+        self.0["node"] = json!({"id": "shop", "cluster": "shop"});
+        self.0["dynamic_resources"] = json!({"lds_config": {"path_config_source": {"path": file}}});
+        Ok((self, json!({"resources": [listener]}).to_string()))
+    }
+
+    /// Whether the listeners are in this file, not in one that Envoy watches.
+    pub fn has_listeners(&self) -> bool {
+        self.0.pointer(LISTENER_ADDRESS).is_some()
+    }
+
     /// An HTTP filter by its name, to change in place.
     pub fn filter(&mut self, name: &str) -> Result<&mut Value> {
         named(self.at(HTTP_FILTERS)?, name)
