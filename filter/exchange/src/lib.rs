@@ -18,6 +18,7 @@
 )]
 
 mod body;
+mod comparator;
 mod exchange;
 mod link;
 mod mirroring;

@@ -7,19 +7,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use antumbra_observation::{
-    Accounts, CBOR_SEQUENCE, COUNT_HEADER, Heartbeat, INSTANCE_HEADER, Instance, Leg, Observation,
-    SEQUENCE_HEADER, VERSION, encode, encode_heartbeat,
-};
+use antumbra_observation::{Accounts, Heartbeat, Instance, Leg, Observation, VERSION, encode};
 use antumbra_policy::document::{Invalid, Tree};
 use antumbra_policy::{Dice, Mirror, Policy};
 
 use crate::body;
+use crate::comparator::receipt;
 use crate::exchange::Capture;
 use crate::link::Link;
 use crate::outbox::{Batch, LARGEST_OBSERVATION, Outbox, Receipt};
 use crate::shadow::{self, Answer};
-use crate::{Comparator, Gate, Headers, Now, Settings};
+use crate::{Gate, Headers, Now, Settings};
 
 /// Something that happens to the instance.
 #[derive(Debug)]
@@ -221,7 +219,7 @@ impl Mirroring {
             Incident::Tick => return self.tick(now, dice),
             Incident::Drain => {
                 self.farewell = if self.link.is_some() { Farewell::Due } else { Farewell::Said };
-                return self.outbox.flush().map(|batch| self.post(batch)).into_iter().collect();
+                return self.outbox.flush().and_then(|batch| self.post(batch)).into_iter().collect();
             }
             Incident::Abandon => self.abandon(),
         }
@@ -236,7 +234,7 @@ impl Mirroring {
         }
         link.begin_poll();
         self.farewell = Farewell::Said;
-        Some(self.heartbeat())
+        self.heartbeat()
     }
 
     /// A recording is over.
@@ -361,29 +359,24 @@ impl Mirroring {
             encoded = encode(&observation);
         }
         let batch = self.outbox.push(&encoded, now.monotonic, &mut self.accounts);
-        batch.map(|batch| self.post(batch)).into_iter().collect()
+        batch.and_then(|batch| self.post(batch)).into_iter().collect()
     }
 
     fn tick(&mut self, now: Now, dice: &mut Dice) -> Vec<Call> {
         let mut calls: Vec<Call> =
-            self.outbox.due(now.monotonic).into_iter().map(|batch| self.post(batch)).collect();
+            self.outbox.due(now.monotonic).into_iter().filter_map(|batch| self.post(batch)).collect();
         if self.settings.enabled && self.link.as_mut().is_some_and(|link| link.poll(now.monotonic, dice)) {
-            calls.push(self.heartbeat());
+            calls.extend(self.heartbeat());
         }
         calls
     }
 
-    fn post(&self, batch: Batch) -> Call {
-        let headers = [
-            ("content-type", CBOR_SEQUENCE.to_owned()),
-            (INSTANCE_HEADER, self.instance.to_string()),
-            (SEQUENCE_HEADER, batch.sequence.to_string()),
-            (COUNT_HEADER, batch.count.to_string()),
-        ];
-        self.call_comparator(CallId::Batch(batch.sequence), "/v1/observations", &headers, batch.bytes)
+    /// No call without a comparator: nothing is captured then either.
+    fn post(&self, batch: Batch) -> Option<Call> {
+        Some(self.settings.comparator.as_ref()?.batch(self.instance, batch))
     }
 
-    fn heartbeat(&self) -> Call {
+    fn heartbeat(&self) -> Option<Call> {
         let heartbeat = Heartbeat {
             version: VERSION,
             release: self.settings.release.clone(),
@@ -391,29 +384,7 @@ impl Mirroring {
             generation: self.generation,
             accounts: self.accounts.clone(),
         };
-        let headers = [("content-type", "application/cbor".to_owned())];
-        self.call_comparator(CallId::Poll, "/v1/heartbeats", &headers, encode_heartbeat(&heartbeat))
-    }
-
-    fn call_comparator(&self, id: CallId, path: &str, extra: &[(&str, String)], body: Vec<u8>) -> Call {
-        let none = Comparator {
-            cluster: String::new(),
-            authority: String::new(),
-            token: None,
-            poll: Duration::ZERO,
-            timeout: Duration::ZERO,
-        };
-        let comparator = self.settings.comparator.as_ref().unwrap_or(&none);
-        let mut headers: Headers = vec![
-            (":method".into(), "POST".into()),
-            (":path".into(), path.into()),
-            (":authority".into(), comparator.authority.as_str().into()),
-        ];
-        headers.extend(extra.iter().map(|(name, value)| ((*name).into(), value.as_str().into())));
-        if let Some(token) = &comparator.token {
-            headers.push(("authorization".into(), format!("Bearer {token}").as_str().into()));
-        }
-        Call { id, cluster: comparator.cluster.clone(), headers, body, timeout: comparator.timeout }
+        Some(self.settings.comparator.as_ref()?.heartbeat(&heartbeat))
     }
 
     /// 200 brings a policy, 204 says that ours is the newest; anything else leaves all as it is.
@@ -498,23 +469,6 @@ impl Waiting {
             candidate,
             control: self.control,
         }
-    }
-}
-
-/// What an answer to a batch says about its fate. Where the connection was never made the host says so in its text; any
-/// other answer of the host in the comparator's stead leaves the fate open.
-fn receipt(answer: &Answer) -> Receipt {
-    let Answer::Complete { headers, body, .. } = answer else { return Receipt::Silence };
-    let says = |text: &[u8]| body.windows(text.len()).any(|window| window == text);
-    match shadow::status(headers) {
-        Some(200..=299) => Receipt::Stored,
-        Some(429) => Receipt::Later,
-        Some(400..=499) => Receipt::Refused,
-        Some(503) if says(b"connection failure") || says(b"overflow") || says(b"no healthy upstream") => {
-            Receipt::NotSent
-        }
-        Some(503) if headers.iter().any(|(name, _)| &name.0[..] == b"retry-after") => Receipt::Later,
-        _ => Receipt::Silence,
     }
 }
 

@@ -202,33 +202,6 @@ fn a_bad_policy_leaves_the_last_good_one() {
 }
 
 #[test]
-fn receipts() {
-    let own = |body: &str| Answer::Complete {
-        headers: vec![(":status".into(), "503".into())],
-        body: body.as_bytes().to_vec(),
-        trailers: vec![],
-    };
-    let unavailable = Answer::Complete {
-        headers: vec![(":status".into(), "503".into()), ("retry-after".into(), "1".into())],
-        body: vec![],
-        trailers: vec![],
-    };
-    let cases = [
-        (answer("200", ""), Receipt::Stored),
-        (answer("400", ""), Receipt::Refused),
-        (answer("429", ""), Receipt::Later),
-        (unavailable, Receipt::Later),
-        (own("… reset reason: remote connection failure, …"), Receipt::NotSent),
-        (own("… reset before headers. reset reason: connection termination"), Receipt::Silence),
-        (answer("504", ""), Receipt::Silence),
-        (Answer::Broken, Receipt::Silence),
-    ];
-    for (answer, expected) in cases {
-        assert_eq!(receipt(&answer), expected, "{answer:?}");
-    }
-}
-
-#[test]
 fn what_is_left_at_the_end_is_counted() {
     let mut instance = Fixture::running();
     for _ in 0..2 {

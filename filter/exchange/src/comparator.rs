@@ -1,0 +1,98 @@
+//! Calls to the comparator, and what its answer to a batch says.
+
+use antumbra_observation::{
+    CBOR_SEQUENCE, COUNT_HEADER, Heartbeat, INSTANCE_HEADER, Instance, SEQUENCE_HEADER, encode_heartbeat,
+};
+
+use crate::outbox::{Batch, Receipt};
+use crate::shadow::{self, Answer};
+use crate::{Call, CallId, Comparator, Headers};
+
+impl Comparator {
+    /// Observations. The instance and the batch's number let the comparator tell a repeat.
+    pub(crate) fn batch(&self, instance: Instance, batch: Batch) -> Call {
+        let headers = [
+            ("content-type", CBOR_SEQUENCE.to_owned()),
+            (INSTANCE_HEADER, instance.to_string()),
+            (SEQUENCE_HEADER, batch.sequence.to_string()),
+            (COUNT_HEADER, batch.count.to_string()),
+        ];
+        self.call(CallId::Batch(batch.sequence), "/v1/observations", &headers, batch.bytes)
+    }
+
+    /// What the instance runs and what it counted; the answer is a newer policy, if there is one.
+    pub(crate) fn heartbeat(&self, heartbeat: &Heartbeat) -> Call {
+        let headers = [("content-type", "application/cbor".to_owned())];
+        self.call(CallId::Poll, "/v1/heartbeats", &headers, encode_heartbeat(heartbeat))
+    }
+
+    fn call(&self, id: CallId, path: &str, extra: &[(&str, String)], body: Vec<u8>) -> Call {
+        let mut headers: Headers = vec![
+            (":method".into(), "POST".into()),
+            (":path".into(), path.into()),
+            (":authority".into(), self.authority.as_str().into()),
+        ];
+        headers.extend(extra.iter().map(|(name, value)| ((*name).into(), value.as_str().into())));
+        if let Some(token) = &self.token {
+            headers.push(("authorization".into(), format!("Bearer {token}").as_str().into()));
+        }
+        Call { id, cluster: self.cluster.clone(), headers, body, timeout: self.timeout }
+    }
+}
+
+/// What an answer to a batch says about its fate. Where the connection was never made the host says so in its text; any
+/// other answer of the host in the comparator's stead leaves the fate open.
+pub(crate) fn receipt(answer: &Answer) -> Receipt {
+    let Answer::Complete { headers, body, .. } = answer else { return Receipt::Silence };
+    let says = |text: &[u8]| body.windows(text.len()).any(|window| window == text);
+    match shadow::status(headers) {
+        Some(200..=299) => Receipt::Stored,
+        Some(429) => Receipt::Later,
+        Some(400..=499) => Receipt::Refused,
+        Some(503) if says(b"connection failure") || says(b"overflow") || says(b"no healthy upstream") => {
+            Receipt::NotSent
+        }
+        Some(503) if headers.iter().any(|(name, _)| &name.0[..] == b"retry-after") => Receipt::Later,
+        _ => Receipt::Silence,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(target_family = "wasm")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    fn answer(status: &str) -> Answer {
+        let headers = vec![(":status".into(), status.into()), ("date".into(), "now".into())];
+        Answer::Complete { headers, body: vec![], trailers: vec![] }
+    }
+
+    #[test]
+    fn receipts() {
+        let own = |body: &str| Answer::Complete {
+            headers: vec![(":status".into(), "503".into())],
+            body: body.as_bytes().to_vec(),
+            trailers: vec![],
+        };
+        let unavailable = Answer::Complete {
+            headers: vec![(":status".into(), "503".into()), ("retry-after".into(), "1".into())],
+            body: vec![],
+            trailers: vec![],
+        };
+        let cases = [
+            (answer("200"), Receipt::Stored),
+            (answer("400"), Receipt::Refused),
+            (answer("429"), Receipt::Later),
+            (unavailable, Receipt::Later),
+            (own("… reset reason: remote connection failure, …"), Receipt::NotSent),
+            (own("… reset before headers. reset reason: connection termination"), Receipt::Silence),
+            (answer("504"), Receipt::Silence),
+            (Answer::Broken, Receipt::Silence),
+        ];
+        for (answer, expected) in cases {
+            assert_eq!(receipt(&answer), expected, "{answer:?}");
+        }
+    }
+}
