@@ -238,9 +238,12 @@ impl FilterInstance {
         token.is_some()
     }
 
-    /// Logs a policy that was refused, and remembers and logs one that is new.
+    /// Logs trouble with the comparator and a policy that was refused, and remembers and logs one that is new.
     fn report_policy(&self) {
         let Ok(mut mirroring) = self.mirroring.try_borrow_mut() else { return };
+        if let Some(notice) = mirroring.take_notice() {
+            host::log(Level::Warn, &format!("antumbra: {}: {notice}", mirroring.release()));
+        }
         for problem in mirroring.take_rejected().iter().flat_map(|invalid| &invalid.problems) {
             host::log(Level::Warn, &format!("antumbra: policy refused, the last good one stays: {problem}"));
         }

@@ -56,6 +56,12 @@ async fn without_a_comparator_traffic_goes_on_and_losses_are_counted() -> Result
     let mirrored = u64::try_from(canary.received().len())?;
     assert_eq!((accounts.mirrored, accounts.requests), (mirrored, accounts.mirrored + accounts.not_mirrored));
     assert!(accounts.undelivered + accounts.unknown > 0, "{accounts:?}");
+    let log = world.envoy.process().log();
+    for told in
+        ["antumbra: shop: the comparator is not to be had", "antumbra: shop: the comparator answers again"]
+    {
+        assert!(log.contains(told), "Envoy's log does not say {told:?}");
+    }
     let report = world.comparator.report("shop").await?;
     assert_eq!(
         report["exchanges"], accounts.delivered,

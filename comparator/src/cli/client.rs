@@ -77,7 +77,12 @@ impl Client {
         let request = self.request(method, path, message)?;
         let failed = |why: String| Failure::Runtime(format!("{} {}{path}: {why}", method, self.base));
         let answer = async {
-            let answer = self.pool.request(request).await.map_err(|error| failed(chain(&error)))?;
+            let answer = self.pool.request(request).await.map_err(|error| {
+                failed(format!(
+                    "{}; is `antumbra serve` running there? --server or ANTUMBRA_SERVER names another",
+                    chain(&error)
+                ))
+            })?;
             let status = answer.status();
             let body = Limited::new(answer.into_body(), MOST_BYTES).collect().await;
             Ok((status, body.map_err(|error| failed(error.to_string()))?.to_bytes()))
@@ -88,7 +93,10 @@ impl Client {
         if status.is_success() {
             return Ok(bytes);
         }
-        let refusal = refusal(&bytes).unwrap_or_else(|| format!("answered {status}"));
+        let mut refusal = refusal(&bytes).unwrap_or_else(|| format!("answered {status}"));
+        if status == hyper::StatusCode::UNAUTHORIZED {
+            refusal.push_str("; the command line takes the token from ANTUMBRA_TOKEN");
+        }
         Err(if status.is_client_error() { Failure::Usage(refusal) } else { failed(refusal) })
     }
 

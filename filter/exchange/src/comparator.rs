@@ -57,6 +57,26 @@ pub(crate) fn receipt(answer: &Answer) -> Receipt {
     }
 }
 
+/// What stands in the way of a policy, in the operator's words; `None` if nothing does.
+pub(crate) fn trouble(answer: &Answer, release: &str) -> Option<String> {
+    let Answer::Complete { headers, body, .. } = answer else {
+        return Some("the comparator's answer broke off".to_owned());
+    };
+    Some(match shadow::status(headers) {
+        Some(200 | 204) => return None,
+        Some(401 | 403) => "the comparator refuses the token of the plugin configuration".to_owned(),
+        Some(404) => format!("the comparator has no policy {release:?}"),
+        Some(status) => {
+            let said: String = String::from_utf8_lossy(body).chars().take(SAID).collect();
+            format!("the comparator is not to be had: status {status}: {said}")
+        }
+        None => "the comparator's answer has no status".to_owned(),
+    })
+}
+
+/// Characters of an answer that a log line shows.
+const SAID: usize = 120;
+
 #[cfg(test)]
 mod tests {
     use super::*;

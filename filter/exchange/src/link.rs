@@ -13,12 +13,14 @@ pub(crate) struct Link {
     next_poll: Duration,
     polling: bool,
     last_answer: Option<Duration>,
+    /// What the last poll met, if it was not a policy.
+    trouble: Option<String>,
 }
 
 impl Link {
     /// Polls at the first tick.
     pub(crate) fn new(interval: Duration) -> Self {
-        Self { interval, next_poll: Duration::ZERO, polling: false, last_answer: None }
+        Self { interval, next_poll: Duration::ZERO, polling: false, last_answer: None, trouble: None }
     }
 
     /// Whether to poll now; if so, the poll counts as under way.
@@ -40,9 +42,14 @@ impl Link {
         self.polling
     }
 
-    /// The poll is over.
-    pub(crate) fn polled(&mut self) {
+    /// The poll is over, with or without trouble. Answers what to tell the operator: only what is new, not each poll.
+    pub(crate) fn polled(&mut self, trouble: Option<String>) -> Option<String> {
         self.polling = false;
+        if trouble == self.trouble {
+            return None;
+        }
+        self.trouble = trouble;
+        Some(self.trouble.clone().unwrap_or_else(|| "the comparator answers again".to_owned()))
     }
 
     /// The comparator answered something that only it answers.
@@ -75,9 +82,18 @@ mod tests {
         let mut dice = Dice(3);
         assert!(link.poll(Duration::from_millis(1), &mut dice));
         assert!(!link.poll(Duration::from_secs(5), &mut dice), "the first is under way");
-        link.polled();
+        assert_eq!(link.polled(None), None);
         assert!(!link.poll(Duration::from_millis(900), &mut dice));
         assert!(link.poll(Duration::from_millis(1_102), &mut dice));
+    }
+
+    #[test]
+    fn trouble_is_told_when_it_begins_changes_and_ends() {
+        let mut link = Link::new(Duration::from_secs(1));
+        let told =
+            [Some("a"), Some("a"), Some("b"), None, None].map(|met| link.polled(met.map(str::to_owned)));
+        let told = told.map(Option::unwrap_or_default);
+        assert_eq!(told, ["a", "", "b", "the comparator answers again", ""]);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use antumbra_policy::document::{Invalid, Tree};
 use antumbra_policy::{Dice, Mirror, Policy};
 
 use crate::body;
-use crate::comparator::receipt;
+use crate::comparator::{receipt, trouble};
 use crate::exchange::Capture;
 use crate::link::Link;
 use crate::outbox::{Batch, LARGEST_OBSERVATION, Outbox, Receipt};
@@ -85,6 +85,7 @@ pub struct Mirroring {
     /// The generation that the comparator gave; an inline policy has none.
     generation: Option<u64>,
     rejected: Option<Invalid>,
+    notice: Option<String>,
     link: Option<Link>,
     recording: usize,
     recording_bytes: usize,
@@ -132,6 +133,7 @@ impl Mirroring {
             policy: from_comparator.or(inline).filter(|_| settings.enabled),
             generation,
             rejected: None,
+            notice: None,
             link: settings.comparator.as_ref().map(|comparator| Link::new(comparator.poll)),
             recording: 0,
             recording_bytes: 0,
@@ -164,6 +166,12 @@ impl Mirroring {
     /// What was wrong with the last policy that the comparator sent, once: for the log.
     pub fn take_rejected(&mut self) -> Option<Invalid> {
         self.rejected.take()
+    }
+
+    /// That the comparator cannot be reached, does not know the release, refuses the token, or answers again: when it
+    /// changes, for the log.
+    pub fn take_notice(&mut self) -> Option<String> {
+        self.notice.take()
     }
 
     /// Whether an exchange that begins now may be mirrored.
@@ -334,9 +342,10 @@ impl Mirroring {
                 self.outbox.settle(sequence, Receipt::NotSent, now.monotonic, &mut self.accounts);
             }
             CallId::Poll => {
-                if let Some(link) = &mut self.link {
-                    link.polled();
-                }
+                let cluster = self.settings.comparator.as_ref().map_or("", |comparator| &comparator.cluster);
+                let trouble =
+                    format!("no call to the comparator is possible: is there a cluster {cluster:?}?");
+                self.poll_over(Some(trouble));
             }
         }
         Vec::new()
@@ -389,9 +398,7 @@ impl Mirroring {
 
     /// 200 brings a policy, 204 says that ours is the newest; anything else leaves all as it is.
     fn polled(&mut self, answer: Answer, now: Now) {
-        if let Some(link) = &mut self.link {
-            link.polled();
-        }
+        self.poll_over(trouble(&answer, &self.settings.release));
         let Answer::Complete { headers, body, .. } = answer else { return };
         match shadow::status(&headers) {
             Some(200) => self.install(&body),
@@ -399,6 +406,11 @@ impl Mirroring {
             _ => return,
         }
         self.alive(now);
+    }
+
+    fn poll_over(&mut self, trouble: Option<String>) {
+        let told = self.link.as_mut().and_then(|link| link.polled(trouble));
+        self.notice = told.or(self.notice.take());
     }
 
     fn install(&mut self, document: &[u8]) {
@@ -423,9 +435,8 @@ impl Mirroring {
         self.waiting.clear();
         self.waiting_bytes = 0;
         self.farewell = Farewell::Said;
-        if let Some(link) = &mut self.link {
-            link.polled();
-        }
+        self.poll_over(None);
+        self.notice = None;
         if cut > 0 {
             let count = self.accounts.undelivered.entry("shutdown".to_owned()).or_default();
             *count = count.saturating_add(cut);

@@ -195,6 +195,8 @@ fn a_bad_policy_leaves_the_last_good_one() {
         instance.on(Incident::Answered(CallId::Poll, answer(status, body)), 5);
         assert_eq!(instance.mirroring.policy().unwrap().generation(), Some(7), "{status} {body}");
         assert_eq!(instance.mirroring.take_rejected().is_some(), status == "200");
+        let notice = instance.mirroring.take_notice();
+        assert_eq!(notice.is_some(), status != "200", "{notice:?}");
     }
     instance.on(Incident::Answered(CallId::Poll, answer("200", &POLICY.replace(":7", ":8"))), 5);
     let heartbeat = instance.on(Incident::Tick, 2_000).pop().unwrap();
