@@ -111,4 +111,4 @@ fn listener_address(listeners: &Value) -> Result<SocketAddr> {
 }
 
 /// What Envoy's log says of a VM that trapped.
-const TRAP_LINES: [&str; 2] = ["Uncaught RuntimeError", "wasm log antumbra: panicked"];
+const TRAP_LINES: [&str; 1] = ["Uncaught RuntimeError"];

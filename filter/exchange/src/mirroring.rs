@@ -208,8 +208,12 @@ impl Mirroring {
 
     /// Takes what happened; answers the calls to make now, in this order.
     pub fn on(&mut self, incident: Incident, now: Now, dice: &mut Dice) -> Vec<Call> {
+        // What a stream only notes can carry no call: the farewell waits for the root's next turn.
+        let noted = matches!(incident, Incident::Recording(_) | Incident::GivenUp(_) | Incident::Passed(_));
         let mut calls = self.react(incident, now, dice);
-        calls.extend(self.say_farewell());
+        if !noted {
+            calls.extend(self.say_farewell());
+        }
         calls
     }
 

@@ -240,6 +240,18 @@ fn the_last_heartbeat_tells_the_last_accounts() {
 }
 
 #[test]
+fn a_stream_that_only_notes_does_not_swallow_the_farewell() {
+    let mut instance = Fixture::running();
+    instance.on(Incident::Tick, 2_000);
+    assert_eq!(instance.on(Incident::Drain, 2_001), [], "the poll under way comes first");
+    instance.on(Incident::Answered(CallId::Poll, answer("204", "")), 2_002);
+    let mut instance = Fixture::running();
+    instance.mirroring.farewell = Farewell::Due;
+    assert_eq!(instance.on(Incident::Passed("no_rule"), 1), []);
+    assert_eq!(instance.on(Incident::Tick, 2)[0].id, CallId::Poll);
+}
+
+#[test]
 fn a_new_instance_of_the_release_keeps_the_policy_of_the_last() {
     let policy = Arc::clone(Fixture::running().mirroring.policy().unwrap());
     let settings = |text: &str| Settings::from_json(text.as_bytes()).unwrap();
