@@ -368,8 +368,12 @@ mod tests {
             self.0.iter().find(|(n, _)| *n == name).map(|(_, value)| Cow::Borrowed(value.as_bytes()))
         }
 
-        fn peer_address(&self) -> Option<Cow<'_, [u8]>> {
+        fn peer_address(&self) -> Option<std::net::IpAddr> {
             None
+        }
+
+        fn now(&self) -> antumbra_policy::Timestamp {
+            antumbra_policy::Timestamp(0)
         }
     }
 

@@ -1,9 +1,13 @@
 //! What a policy decides about a request, and what it must know for that.
 
 use std::borrow::Cow;
+use std::net::IpAddr;
 use std::sync::Arc;
 
+use crate::edits::Edit;
 use crate::mirror::Mirror;
+use crate::property::PropertyPath;
+use crate::timestamp::Timestamp;
 use crate::variant::Variant;
 
 /// What a decision asks of a request. Every call may be a call to the host, so each is made at most once per decision
@@ -12,8 +16,41 @@ pub trait Request {
     /// The first value of a header as raw bytes. `name` is in lower case; `:path`, `:method` and `:authority` are names.
     fn header(&self, name: &str) -> Option<Cow<'_, [u8]>>;
 
-    /// The client's address without port, as canonical text.
-    fn peer_address(&self) -> Option<Cow<'_, [u8]>>;
+    /// The address at the other end of the connection.
+    fn peer_address(&self) -> Option<IpAddr>;
+
+    /// A property of the host as bytes.
+    fn property(&self, _path: &PropertyPath) -> Option<Cow<'_, [u8]>> {
+        None
+    }
+
+    /// The body, if it is of this kind.
+    fn body(&self, _kind: BodyKind) -> Body<'_> {
+        Body::None
+    }
+
+    /// The time, for rules with a window and for overrides that expire.
+    fn now(&self) -> Timestamp;
+}
+
+/// What a body has to be for a rule to look into it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BodyKind {
+    /// `application/x-www-form-urlencoded`.
+    Form,
+    /// `application/json` or another type that ends in `+json`.
+    Json,
+}
+
+/// A request's body as far as it is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Body<'r> {
+    /// There is none, it is of another kind, or too long to be looked into: what is asked of it is missing.
+    None,
+    /// It will be there later: the decision says so in [`Decision::awaits_body`].
+    ToCome,
+    /// All of it.
+    Whole(Cow<'r, [u8]>),
 }
 
 /// The decision about one request.
@@ -21,14 +58,64 @@ pub trait Request {
 pub struct Decision<'p> {
     /// Where it goes; `None` leaves the host's own routing alone.
     pub variant: Option<&'p Arc<Variant>>,
-    /// The rule that chose; `None` if it was the policy's default.
+    /// The rule that chose; `None` if none did.
     pub rule: Option<&'p str>,
-    /// Where in the split it stands, 0 to 999 999; `None` if no split chose.
+    /// The place of that rule among the enabled ones, for counting.
+    pub rule_index: Option<usize>,
+    /// How it was chosen.
+    pub reason: Reason,
+    /// Where in the split it stands, 0 to 999 999; `None` if no position decided.
     pub position: Option<u32>,
     /// At most 4, in the order of the document.
     pub mirrors: Vec<Mirrored<'p>>,
     /// Why `mirrors` is empty; `None` exactly if it is not.
     pub skipped_mirror: Option<NotMirrored>,
+    /// Whether the client may choose for itself and see why.
+    pub trusted: bool,
+    /// What to change in the request before it is routed, in order.
+    pub request_edits: Vec<Edit<'p>>,
+    /// What to add to the response.
+    pub response_edits: Vec<Edit<'p>>,
+    /// A rule asked for a body that is still to come, and this decision took it for missing: hold the request, and decide
+    /// again with the same dice once the body is there.
+    pub awaits_body: bool,
+}
+
+/// How a variant was chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reason {
+    /// The client chose, and was allowed to.
+    Override,
+    /// Its id is on the list of a yellow variant.
+    Ids,
+    /// A rule's `to`.
+    To,
+    /// Its position in a rule's `split`.
+    Split,
+    /// A sticky cookie that a split set before.
+    Sticky,
+    /// It has none of the split's keys, and the default takes those.
+    MissingKey,
+    /// A rule's `select`.
+    Select,
+    /// No rule chose: the policy's default.
+    Default,
+}
+
+impl Reason {
+    /// The reason's name in output and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Override => "override",
+            Self::Ids => "ids",
+            Self::To => "to",
+            Self::Split => "split",
+            Self::Sticky => "sticky",
+            Self::MissingKey => "missing_key",
+            Self::Select => "select",
+            Self::Default => "default",
+        }
+    }
 }
 
 /// One shadow that a request gets.
@@ -45,6 +132,8 @@ pub struct Mirrored<'p> {
 pub enum NotMirrored {
     /// No rule with a mirror for it was reached.
     NoRule,
+    /// The mirror's variant is red.
+    Red,
     /// Its method may write, and the mirror does not allow that.
     UnsafeMethod,
     /// The mirror's share left it out.
@@ -56,6 +145,7 @@ impl NotMirrored {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::NoRule => "no_rule",
+            Self::Red => "red",
             Self::UnsafeMethod => "unsafe_method",
             Self::NotSampled => "not_sampled",
         }

@@ -9,8 +9,10 @@ mod tree;
 pub use tree::Tree;
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::RangeInclusive;
+use std::rc::Rc;
 use std::time::Duration;
 
 /// Everything that is wrong with a document, in the order of reading.
@@ -61,7 +63,7 @@ pub struct Problems(RefCell<Vec<Problem>>);
 impl Problems {
     /// The whole document as a field to read.
     pub fn root<'a>(&'a self, tree: &'a Tree) -> Field<'a> {
-        Field { path: String::new(), tree, problems: self }
+        Field { path: Rc::new(Path::Root), tree, problems: self }
     }
 
     /// The compiled value if nothing was wrong, else everything that was.
@@ -78,20 +80,33 @@ impl Problems {
 /// One value of a document together with its path. Each reading method answers `None` after it noted a problem.
 #[derive(Clone)]
 pub struct Field<'a> {
-    path: String,
+    path: Rc<Path<'a>>,
     tree: &'a Tree,
     problems: &'a Problems,
+}
+
+/// The way to a field. It becomes text only for a problem: a list may have 100,000 items.
+enum Path<'a> {
+    Root,
+    Name(Rc<Path<'a>>, &'a str),
+    Item(Rc<Path<'a>>, usize),
+}
+
+impl fmt::Display for Path<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Root => Ok(()),
+            Self::Name(parent, name) if matches!(**parent, Self::Root) => f.write_str(name),
+            Self::Name(parent, name) => write!(f, "{parent}.{name}"),
+            Self::Item(parent, index) => write!(f, "{parent}[{index}]"),
+        }
+    }
 }
 
 impl<'a> Field<'a> {
     /// The value as written.
     pub fn tree(&self) -> &'a Tree {
         self.tree
-    }
-
-    /// The field's path from the document's root.
-    pub fn path(&self) -> &str {
-        &self.path
     }
 
     /// Notes that this value breaks a rule: `must be within 0..=100` becomes `<path> is <value>, must be within …`.
@@ -101,7 +116,10 @@ impl<'a> Field<'a> {
 
     /// Notes a problem in its own words after the path.
     pub fn note(&self, message: String) {
-        let path = if self.path.is_empty() { "document".to_owned() } else { self.path.clone() };
+        let path = match &*self.path {
+            Path::Root => "document".to_owned(),
+            path => path.to_string(),
+        };
         self.problems.0.borrow_mut().push(Problem { path, message });
     }
 
@@ -113,28 +131,28 @@ impl<'a> Field<'a> {
     /// A mapping whose keys must be among `known`; each other or repeated key is noted.
     pub fn map(&self, known: &[&str]) -> Option<Map<'a>> {
         let entries = self.entries()?;
-        for entry in entries.iter().filter(|(name, _)| !known.contains(&name.as_str())) {
-            let near = suggestion(&entry.0, known.iter().copied());
+        for entry in entries.iter().filter(|(name, _)| !known.contains(name)) {
+            let near = suggestion(entry.0, known.iter().copied());
             entry.1.note(format!("is not a known field{near}"));
         }
         Some(Map { field: self.clone(), entries })
     }
 
     /// The entries of a mapping with keys of the writer's choice, in order; a repeated key is noted.
-    pub fn entries(&self) -> Option<Vec<(String, Field<'a>)>> {
+    pub fn entries(&self) -> Option<Vec<(&'a str, Field<'a>)>> {
         let Tree::Map(entries) = self.tree else {
             self.problem("must be a mapping");
             return None;
         };
-        let mut read: Vec<(String, Field<'a>)> = Vec::with_capacity(entries.len());
+        let mut read = Vec::with_capacity(entries.len());
+        let mut seen = BTreeSet::new();
         for (name, tree) in entries {
-            let field = self
-                .child(format!("{}{}{name}", self.path, if self.path.is_empty() { "" } else { "." }), tree);
-            if read.iter().any(|(earlier, _)| earlier == name) {
+            let field = self.child(Path::Name(Rc::clone(&self.path), name), tree);
+            if seen.insert(name.as_str()) {
+                read.push((name.as_str(), field));
+            } else {
                 field.note("is given twice".to_owned());
-                continue;
             }
-            read.push((name.clone(), field));
         }
         Some(read)
     }
@@ -153,9 +171,28 @@ impl<'a> Field<'a> {
             items
                 .iter()
                 .enumerate()
-                .map(|(i, tree)| self.child(format!("{}[{i}]", self.path), tree))
+                .map(|(i, tree)| self.child(Path::Item(Rc::clone(&self.path), i), tree))
                 .collect(),
         )
+    }
+
+    /// A list with a number of items within `bounds`, or one bare item in place of a list of one.
+    pub fn one_or_more(&self, bounds: RangeInclusive<usize>) -> Option<Vec<Field<'a>>> {
+        match self.tree {
+            Tree::List(_) => self.list(bounds),
+            _ => Some(vec![self.clone()]),
+        }
+    }
+
+    /// A list of exactly two items.
+    pub fn pair(&self) -> Option<(Field<'a>, Field<'a>)> {
+        let Tree::List(items) = self.tree else { return self.refuse("must be a list of two") };
+        let [first, second] = items.as_slice() else {
+            self.note(format!("has {} items, must have 2", items.len()));
+            return None;
+        };
+        let item = |index, tree| self.child(Path::Item(Rc::clone(&self.path), index), tree);
+        Some((item(0, first), item(1, second)))
     }
 
     /// A string.
@@ -198,6 +235,14 @@ impl<'a> Field<'a> {
         match value {
             Some(value) if bounds.contains(&value) => Some(value),
             _ => self.refuse(format!("must be within {}..={}", bounds.start(), bounds.end())),
+        }
+    }
+
+    /// A whole number of either sign.
+    pub fn signed(&self) -> Option<i64> {
+        match self.tree {
+            Tree::Integer(value) => Some(*value),
+            _ => self.refuse("must be a whole number"),
         }
     }
 
@@ -245,21 +290,30 @@ impl<'a> Field<'a> {
         None
     }
 
-    fn child(&self, path: String, tree: &'a Tree) -> Field<'a> {
-        Field { path, tree, problems: self.problems }
+    fn child(&self, path: Path<'a>, tree: &'a Tree) -> Field<'a> {
+        Field { path: Rc::new(path), tree, problems: self.problems }
+    }
+}
+
+/// Absent stays absent; written wrongly (a problem is noted) makes the whole wrong.
+pub fn optional<T>(written: Option<Option<T>>) -> Option<Option<T>> {
+    match written {
+        None => Some(None),
+        Some(None) => None,
+        Some(value) => Some(value),
     }
 }
 
 /// A mapping whose keys were checked.
 pub struct Map<'a> {
     field: Field<'a>,
-    entries: Vec<(String, Field<'a>)>,
+    entries: Vec<(&'a str, Field<'a>)>,
 }
 
 impl<'a> Map<'a> {
     /// The field `name` if it is written.
     pub fn get(&self, name: &str) -> Option<&Field<'a>> {
-        self.entries.iter().find(|(entry, _)| entry == name).map(|(_, field)| field)
+        self.entries.iter().find(|(entry, _)| *entry == name).map(|(_, field)| field)
     }
 
     /// The field `name`; that it is absent is noted.

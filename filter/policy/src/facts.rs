@@ -1,23 +1,32 @@
 //! What a policy asks of requests, and what one request answered.
 //!
 //! The names are known when the policy is compiled, so a rule holds a slot number, and a request is asked for each name
-//! at most once and only when a rule gets that far. Up to [`NEAR`] names need no allocation.
+//! at most once and only when a rule gets that far. The usual number of names needs no allocation.
 
 use std::borrow::Cow;
+use std::net::IpAddr;
 use std::ops::Range;
 
+use crate::client::ClientAddress;
 use crate::cookies::cookies;
-use crate::decision::Request;
+use crate::decision::{Body, BodyKind, Request};
+use crate::json::Pointer;
+use crate::property::PropertyPath;
+use crate::query;
+use crate::timestamp::Timestamp;
 
 /// All names that a policy asks for.
 #[derive(Debug, Default)]
 pub(crate) struct Questions {
     headers: Vec<String>,
-    /// Sorted by name.
-    cookies: Vec<(Box<[u8]>, CookieSlot)>,
-    /// Bit `n % 64` is set if a name of `n` bytes is asked for: most cookies are dismissed by their length.
-    cookie_lengths: u64,
+    cookies: Names,
     cookie_header: HeaderSlot,
+    query: Names,
+    path_header: HeaderSlot,
+    properties: Vec<PropertyPath>,
+    form: Names,
+    json: Vec<(String, Pointer)>,
+    client: ClientAddress,
 }
 
 /// The place of a header, pseudo headers included.
@@ -28,36 +37,94 @@ pub(crate) struct HeaderSlot(usize);
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct CookieSlot(usize);
 
+/// The place of a query parameter.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct QuerySlot(usize);
+
+/// The place of a property of the host.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PropertySlot(usize);
+
+/// The place of a form field.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FormSlot(usize);
+
+/// The place of a field of a JSON body.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct JsonSlot(usize);
+
 impl Questions {
     /// The slot of a header; `name` in lower case.
     pub(crate) fn header(&mut self, name: &str) -> HeaderSlot {
-        if let Some(found) = self.headers.iter().position(|known| known == name) {
-            return HeaderSlot(found);
-        }
-        self.headers.push(name.to_owned());
-        HeaderSlot(self.headers.len() - 1)
+        HeaderSlot(place(&mut self.headers, |known| known == name, || name.to_owned()))
     }
 
-    /// The slot of a cookie.
     pub(crate) fn cookie(&mut self, name: &str) -> CookieSlot {
         self.cookie_header = self.header("cookie");
-        self.cookie_lengths |= length_bit(name.as_bytes());
-        match self.cookies.binary_search_by(|(known, _)| (**known).cmp(name.as_bytes())) {
-            Ok(found) => self.cookies.get(found).map_or(CookieSlot(0), |(_, slot)| *slot),
+        CookieSlot(self.cookies.slot(name))
+    }
+
+    pub(crate) fn query(&mut self, name: &str) -> QuerySlot {
+        self.path_header = self.header(":path");
+        QuerySlot(self.query.slot(name))
+    }
+
+    pub(crate) fn property(&mut self, path: PropertyPath) -> PropertySlot {
+        PropertySlot(place(&mut self.properties, |known| *known == path, || path.clone()))
+    }
+
+    pub(crate) fn form(&mut self, name: &str) -> FormSlot {
+        FormSlot(self.form.slot(name))
+    }
+
+    pub(crate) fn json(&mut self, name: &str) -> JsonSlot {
+        JsonSlot(place(&mut self.json, |(known, _)| known == name, || (name.to_owned(), Pointer::new(name))))
+    }
+
+    /// Where the client's address is found.
+    pub(crate) fn set_client(&mut self, client: ClientAddress) {
+        self.client = client;
+    }
+
+    /// Whether any rule looks into bodies.
+    pub(crate) fn read_bodies(&self) -> bool {
+        !self.form.sorted.is_empty() || !self.json.is_empty()
+    }
+
+    /// The request headers that decisions may depend on, pseudo headers aside.
+    pub(crate) fn header_names(&self) -> impl Iterator<Item = &str> {
+        self.headers.iter().map(String::as_str).filter(|name| !name.starts_with(':'))
+    }
+}
+
+/// Names of which a text holds some: cookies, parameters.
+#[derive(Debug, Default)]
+struct Names {
+    /// By name, each with its slot.
+    sorted: Vec<(Box<[u8]>, usize)>,
+    /// Bit `n % 64` is set if a name of `n` bytes is asked for: most are dismissed by their length.
+    lengths: u64,
+}
+
+impl Names {
+    fn slot(&mut self, name: &str) -> usize {
+        self.lengths |= length_bit(name.as_bytes());
+        match self.sorted.binary_search_by(|(known, _)| (**known).cmp(name.as_bytes())) {
+            Ok(found) => self.sorted.get(found).map_or(0, |(_, slot)| *slot),
             Err(place) => {
-                let slot = CookieSlot(self.cookies.len());
-                self.cookies.insert(place, (name.as_bytes().into(), slot));
+                let slot = self.sorted.len();
+                self.sorted.insert(place, (name.as_bytes().into(), slot));
                 slot
             }
         }
     }
 
-    fn cookie_slot(&self, name: &[u8]) -> Option<CookieSlot> {
-        if self.cookie_lengths & length_bit(name) == 0 {
+    fn find(&self, name: &[u8]) -> Option<usize> {
+        if self.lengths & length_bit(name) == 0 {
             return None;
         }
-        let found = self.cookies.binary_search_by(|(known, _)| (**known).cmp(name)).ok()?;
-        self.cookies.get(found).map(|(_, slot)| *slot)
+        let found = self.sorted.binary_search_by(|(known, _)| (**known).cmp(name)).ok()?;
+        self.sorted.get(found).map(|(_, slot)| *slot)
     }
 }
 
@@ -65,12 +132,23 @@ impl Questions {
 pub(crate) struct Facts<'r, R: ?Sized> {
     request: &'r R,
     questions: &'r Questions,
-    headers: Slots<Answer<'r>>,
-    cookies: Slots<Option<Range<usize>>>,
+    headers: Slots<Answer<'r>, 16>,
+    cookies: Slots<Option<Range<usize>>, 8>,
     cookies_read: bool,
     /// Where the path ends and the query begins, once it was looked for.
     path_end: Option<usize>,
+    /// `None` until it is asked for.
+    query: Option<Values>,
+    form: Option<Values>,
+    json: Slots<Option<Option<Vec<u8>>>, 0>,
+    properties: Slots<Answer<'r>, 0>,
+    address: Option<Option<IpAddr>>,
+    now: Option<Timestamp>,
+    awaits_body: bool,
 }
+
+/// The first value of each name that is asked for.
+type Values = Vec<Option<Vec<u8>>>;
 
 impl<'r, R: Request + ?Sized> Facts<'r, R> {
     pub(crate) fn new(request: &'r R, questions: &'r Questions) -> Self {
@@ -81,6 +159,13 @@ impl<'r, R: Request + ?Sized> Facts<'r, R> {
             cookies: Slots::default(),
             cookies_read: false,
             path_end: None,
+            query: None,
+            form: None,
+            json: Slots::default(),
+            properties: Slots::default(),
+            address: None,
+            now: None,
+            awaits_body: false,
         }
     }
 
@@ -98,6 +183,11 @@ impl<'r, R: Request + ?Sized> Facts<'r, R> {
         target.get(..end)
     }
 
+    /// The host that is asked, without port; `slot` is that of `:authority`.
+    pub(crate) fn host(&mut self, slot: HeaderSlot) -> Option<&[u8]> {
+        self.header(slot).map(without_port)
+    }
+
     /// The value of the first cookie of that name.
     pub(crate) fn cookie(&mut self, slot: CookieSlot) -> Option<&[u8]> {
         if !self.cookies_read {
@@ -108,17 +198,83 @@ impl<'r, R: Request + ?Sized> Facts<'r, R> {
         self.header(self.questions.cookie_header)?.get(value)
     }
 
-    /// The client's address as canonical text without port.
-    pub(crate) fn peer_address(&self) -> Option<Cow<'r, [u8]>> {
-        self.request.peer_address()
+    /// The first value of a query parameter, decoded.
+    pub(crate) fn query(&mut self, slot: QuerySlot) -> Option<&[u8]> {
+        if self.query.is_none() {
+            let names = &self.questions.query;
+            let target = ask(&mut self.headers, self.request, self.questions, self.questions.path_header);
+            self.query = Some(read_pairs(target.map_or(&[], query_of), names));
+        }
+        self.query.as_ref()?.get(slot.0)?.as_deref()
+    }
+
+    /// The first value of a form field, decoded.
+    pub(crate) fn form(&mut self, slot: FormSlot) -> Option<&[u8]> {
+        if self.form.is_none() {
+            let body = self.body(BodyKind::Form);
+            self.form = Some(read_pairs(body.as_deref().unwrap_or_default(), &self.questions.form));
+        }
+        self.form.as_ref()?.get(slot.0)?.as_deref()
+    }
+
+    /// A field of a JSON body.
+    pub(crate) fn json(&mut self, slot: JsonSlot) -> Option<&[u8]> {
+        if self.json.at(slot.0)?.is_none() {
+            let (_, pointer) = self.questions.json.get(slot.0)?;
+            let found = self.body(BodyKind::Json).and_then(|body| pointer.find(&body));
+            *self.json.at(slot.0)? = Some(found);
+        }
+        self.json.at(slot.0)?.as_ref()?.as_deref()
+    }
+
+    /// A property of the host.
+    pub(crate) fn property(&mut self, slot: PropertySlot) -> Option<&[u8]> {
+        let answer = self.properties.at(slot.0)?;
+        if matches!(answer, Answer::Unasked) {
+            let path = self.questions.properties.get(slot.0)?;
+            *answer = self.request.property(path).map_or(Answer::Missing, Answer::Found);
+        }
+        answer.value()
+    }
+
+    /// The client's address.
+    pub(crate) fn address(&mut self) -> Option<IpAddr> {
+        if self.address.is_none() {
+            let forwarded = self.questions.client.header();
+            let forwarded = forwarded.and_then(|name| self.request.header(name));
+            self.address =
+                Some(self.questions.client.resolve(forwarded.as_deref(), || self.request.peer_address()));
+        }
+        self.address.flatten()
+    }
+
+    /// The time of this decision.
+    pub(crate) fn now(&mut self) -> Timestamp {
+        *self.now.get_or_insert_with(|| self.request.now())
+    }
+
+    /// Whether a body was asked for that is still to come.
+    pub(crate) fn awaits_body(&self) -> bool {
+        self.awaits_body
+    }
+
+    fn body(&mut self, kind: BodyKind) -> Option<Cow<'r, [u8]>> {
+        match self.request.body(kind) {
+            Body::None => None,
+            Body::ToCome => {
+                self.awaits_body = true;
+                None
+            }
+            Body::Whole(bytes) => Some(bytes),
+        }
     }
 
     fn read_cookies(&mut self) {
         let slot = self.questions.cookie_header;
         let Some(header) = ask(&mut self.headers, self.request, self.questions, slot) else { return };
         for (name, value) in cookies(header) {
-            let Some(slot) = self.questions.cookie_slot(name) else { continue };
-            if let Some(first @ None) = self.cookies.at(slot.0) {
+            let Some(slot) = self.questions.cookies.find(name) else { continue };
+            if let Some(first @ None) = self.cookies.at(slot) {
                 *first = Some(value);
             }
         }
@@ -133,8 +289,17 @@ enum Answer<'r> {
     Found(Cow<'r, [u8]>),
 }
 
-fn ask<'s, 'r, R: Request + ?Sized>(
-    answers: &'s mut Slots<Answer<'r>>,
+impl Answer<'_> {
+    fn value(&self) -> Option<&[u8]> {
+        match self {
+            Self::Found(value) => Some(value),
+            Self::Unasked | Self::Missing => None,
+        }
+    }
+}
+
+fn ask<'s, 'r, R: Request + ?Sized, const N: usize>(
+    answers: &'s mut Slots<Answer<'r>, N>,
     request: &'r R,
     questions: &Questions,
     slot: HeaderSlot,
@@ -144,23 +309,25 @@ fn ask<'s, 'r, R: Request + ?Sized>(
         let name = questions.headers.get(slot.0)?;
         *answer = request.header(name).map_or(Answer::Missing, Answer::Found);
     }
-    match answer {
-        Answer::Found(value) => Some(value),
-        Answer::Unasked | Answer::Missing => None,
-    }
+    answer.value()
 }
 
-/// A list that needs no allocation for its first [`NEAR`] places.
-#[derive(Default)]
-struct Slots<T> {
-    near: [T; NEAR],
+/// A list that needs no allocation for its first `N` places.
+struct Slots<T, const N: usize> {
+    near: [T; N],
     far: Vec<T>,
 }
 
-impl<T: Default> Slots<T> {
+impl<T: Default, const N: usize> Default for Slots<T, N> {
+    fn default() -> Self {
+        Self { near: std::array::from_fn(|_| T::default()), far: Vec::new() }
+    }
+}
+
+impl<T: Default, const N: usize> Slots<T, N> {
     /// The place `index`, which is below the number of questions.
     fn at(&mut self, index: usize) -> Option<&mut T> {
-        let Some(far) = index.checked_sub(NEAR) else { return self.near.get_mut(index) };
+        let Some(far) = index.checked_sub(N) else { return self.near.get_mut(index) };
         if self.far.len() <= far {
             self.far.resize_with(far + 1, T::default);
         }
@@ -168,16 +335,46 @@ impl<T: Default> Slots<T> {
     }
 }
 
+/// The index of the one that `is` it, made if there is none.
+fn place<T>(list: &mut Vec<T>, is: impl Fn(&T) -> bool, make: impl FnOnce() -> T) -> usize {
+    list.iter().position(is).unwrap_or_else(|| {
+        list.push(make());
+        list.len() - 1
+    })
+}
+
+fn read_pairs(text: &[u8], names: &Names) -> Values {
+    let mut values: Values = vec![None; names.sorted.len()];
+    for (name, value) in query::pairs(text) {
+        let name = query::decoded(text.get(name).unwrap_or_default());
+        let Some(first @ None) = names.find(&name).and_then(|slot| values.get_mut(slot)) else { continue };
+        *first = Some(query::decoded(text.get(value).unwrap_or_default()).into_owned());
+    }
+    values
+}
+
 fn path_end(target: &[u8]) -> usize {
     target.iter().position(|b| matches!(b, b'?' | b'#')).unwrap_or(target.len())
+}
+
+fn query_of(target: &[u8]) -> &[u8] {
+    let target = target.split(|b| *b == b'#').next().unwrap_or_default();
+    let start = target.iter().position(|b| *b == b'?').map_or(target.len(), |mark| mark + 1);
+    target.get(start..).unwrap_or_default()
+}
+
+/// `a.test:80` and `[::1]:80` without what follows the name.
+fn without_port(authority: &[u8]) -> &[u8] {
+    let port = authority.iter().rposition(|b| !b.is_ascii_digit());
+    match port {
+        Some(colon) if authority.get(colon) == Some(&b':') => authority.get(..colon).unwrap_or(authority),
+        _ => authority,
+    }
 }
 
 fn length_bit(name: &[u8]) -> u64 {
     1 << (name.len() % 64)
 }
-
-/// Different names that a policy may ask for before a decision allocates.
-const NEAR: usize = 16;
 
 #[cfg(test)]
 mod tests {
@@ -193,8 +390,16 @@ mod tests {
             (name != "absent").then(|| format!("c1={name}; c40=x; c1=second").into_bytes().into())
         }
 
-        fn peer_address(&self) -> Option<Cow<'_, [u8]>> {
+        fn peer_address(&self) -> Option<IpAddr> {
             None
+        }
+
+        fn property(&self, _: &PropertyPath) -> Option<Cow<'_, [u8]>> {
+            self.header("property")
+        }
+
+        fn now(&self) -> Timestamp {
+            Timestamp(0)
         }
     }
 
@@ -204,6 +409,7 @@ mod tests {
         let headers: Vec<_> = (0..40).map(|n| questions.header(&format!("h{n}"))).collect();
         let slots: Vec<_> = (0..41).map(|n| questions.cookie(&format!("c{n}"))).collect();
         let absent = questions.header("absent");
+        let property = questions.property(PropertyPath::new("k"));
         assert_eq!(questions.header("h7").0, headers[7].0);
         assert_eq!(questions.cookie("c7").0, slots[7].0);
         let request = Counted(RefCell::default());
@@ -214,7 +420,27 @@ mod tests {
             assert_eq!(facts.cookie(slots[1]), Some(&b"cookie"[..]));
             assert_eq!(facts.cookie(slots[40]), Some(&b"x"[..]));
             assert_eq!(facts.cookie(slots[2]), None);
+            assert!(facts.property(property).is_some());
         }
-        assert_eq!(*request.0.borrow(), ["h39", "absent", "cookie"]);
+        assert_eq!(*request.0.borrow(), ["h39", "absent", "cookie", "property"]);
+    }
+
+    #[test]
+    fn parts_of_a_target() {
+        for (target, query) in
+            [("/", ""), ("/?", ""), ("/a?b=1", "b=1"), ("/a?b?c#d?e", "b?c"), ("/#a?b", "")]
+        {
+            assert_eq!(query_of(target.as_bytes()), query.as_bytes(), "{target}");
+        }
+        for (authority, host) in [
+            ("a.test", "a.test"),
+            ("a:80", "a"),
+            ("[::1]:80", "[::1]"),
+            ("[::1]", "[::1]"),
+            ("80", "80"),
+            ("", ""),
+        ] {
+            assert_eq!(without_port(authority.as_bytes()), host.as_bytes(), "{authority}");
+        }
     }
 }

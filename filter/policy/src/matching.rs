@@ -1,53 +1,80 @@
 //! When a rule applies: blocks of conditions. Inside a block all must hold, one block is enough.
 
+use crate::address::AddressSet;
 use crate::decision::Request;
-use crate::document::{Field, Tree};
-use crate::facts::{CookieSlot, Facts, HeaderSlot, Questions};
+use crate::document::{Field, Map, Tree};
+use crate::facts::{CookieSlot, Facts, FormSlot, HeaderSlot, JsonSlot, PropertySlot, QuerySlot, Questions};
 use crate::predicate::{Predicate, Subject};
+use crate::property::PropertyPath;
+use crate::timestamp::Window;
 
 /// Blocks of which one must hold; no block at all means every request.
 #[derive(Debug, Default)]
-pub(crate) struct Matches(Vec<Vec<Condition>>);
+pub(crate) struct Matches(Vec<Block>);
+
+/// Conditions that must all hold, those that cost least first.
+#[derive(Debug)]
+struct Block(Vec<Condition>);
 
 #[derive(Debug)]
 enum Condition {
-    Method(HeaderSlot, Vec<Box<[u8]>>),
+    Time(Window),
+    Method(HeaderSlot, Predicate),
     Path(HeaderSlot, Predicate),
+    Host(HeaderSlot, Predicate),
     Header(HeaderSlot, Predicate),
     Cookie(CookieSlot, Predicate),
+    Query(QuerySlot, Predicate),
+    Address(AddressSet),
+    Property(PropertySlot, Predicate),
+    Form(FormSlot, Predicate),
+    Json(JsonSlot, Predicate),
+    Any(Vec<Block>),
+    All(Vec<Block>),
+    Not(Block),
 }
 
 impl Matches {
     pub(crate) fn read(field: &Field<'_>, questions: &mut Questions) -> Option<Self> {
-        let blocks: Vec<_> =
-            field.list(1..=MOST_BLOCKS)?.iter().map(|block| read_block(block, questions)).collect();
-        blocks.into_iter().collect::<Option<_>>().map(Self)
+        read_blocks(field, questions, 0).map(Self)
     }
 
     pub(crate) fn hold<R: Request + ?Sized>(&self, facts: &mut Facts<'_, R>) -> bool {
-        self.0.is_empty() || self.0.iter().any(|block| block.iter().all(|condition| condition.holds(facts)))
+        self.0.is_empty() || self.0.iter().any(|block| block.holds(facts))
+    }
+}
+
+impl Block {
+    fn holds<R: Request + ?Sized>(&self, facts: &mut Facts<'_, R>) -> bool {
+        self.0.iter().all(|condition| condition.holds(facts))
     }
 }
 
 impl Condition {
     fn holds<R: Request + ?Sized>(&self, facts: &mut Facts<'_, R>) -> bool {
         match self {
-            Self::Method(slot, methods) => {
-                facts.header(*slot).is_some_and(|method| methods.iter().any(|known| **known == *method))
+            Self::Time(window) => window.contains(facts.now()),
+            Self::Method(slot, predicate) | Self::Header(slot, predicate) => {
+                predicate.holds(facts.header(*slot))
             }
             Self::Path(slot, predicate) => predicate.holds(facts.path(*slot)),
-            Self::Header(slot, predicate) => predicate.holds(facts.header(*slot)),
+            Self::Host(slot, predicate) => predicate.holds(facts.host(*slot)),
             Self::Cookie(slot, predicate) => predicate.holds(facts.cookie(*slot)),
+            Self::Query(slot, predicate) => predicate.holds(facts.query(*slot)),
+            Self::Address(set) => facts.address().is_some_and(|address| set.contains(address)),
+            Self::Property(slot, predicate) => predicate.holds(facts.property(*slot)),
+            Self::Form(slot, predicate) => predicate.holds(facts.form(*slot)),
+            Self::Json(slot, predicate) => predicate.holds(facts.json(*slot)),
+            Self::Any(blocks) => blocks.iter().any(|block| block.holds(facts)),
+            Self::All(blocks) => blocks.iter().all(|block| block.holds(facts)),
+            Self::Not(block) => !block.holds(facts),
         }
     }
 }
 
 /// One method or a list of them, in upper case as on the wire.
 pub(crate) fn read_methods(field: &Field<'_>) -> Option<Vec<Box<[u8]>>> {
-    let methods: Vec<_> = match field.tree() {
-        Tree::List(_) => field.list(1..=MOST_METHODS)?.iter().map(read_method).collect(),
-        _ => vec![read_method(field)],
-    };
+    let methods: Vec<_> = field.one_or_more(1..=MOST_METHODS)?.iter().map(read_method).collect();
     methods.into_iter().collect()
 }
 
@@ -61,18 +88,28 @@ pub(crate) fn is_cookie_name(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'=' | b';' | b','))
 }
 
-/// Conditions in the order of their cost.
-fn read_block(field: &Field<'_>, questions: &mut Questions) -> Option<Vec<Condition>> {
+/// A token of RFC 9110, section 5.6.2.
+pub(crate) fn is_token(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
+}
+
+fn read_blocks(field: &Field<'_>, questions: &mut Questions, depth: usize) -> Option<Vec<Block>> {
+    let blocks: Vec<_> =
+        field.list(1..=MOST_BLOCKS)?.iter().map(|block| read_block(block, questions, depth)).collect();
+    blocks.into_iter().collect()
+}
+
+fn read_block(field: &Field<'_>, questions: &mut Questions, depth: usize) -> Option<Block> {
+    if depth > DEEPEST {
+        field.note(format!("is nested deeper than {DEEPEST} levels of any, all and not"));
+        return None;
+    }
     let map = field.map(&BLOCK)?;
     let mut conditions = Vec::new();
-    if let Some(field) = map.get("method") {
-        let slot = questions.header(":method");
-        conditions.push(read_methods(field).map(|methods| Condition::Method(slot, methods)));
+    if let Some(field) = map.get("time") {
+        conditions.push(read_window(field).map(Condition::Time));
     }
-    if let Some(field) = map.get("path") {
-        let slot = questions.header(":path");
-        conditions.push(Predicate::read(field, Subject::Path).map(|path| Condition::Path(slot, path)));
-    }
+    read_line(&map, questions, &mut conditions);
     if let Some(field) = map.get("headers") {
         read_named(field, &mut conditions, |name, field| {
             let slot = header_name(name).map(|name| questions.header(&name));
@@ -87,13 +124,77 @@ fn read_block(field: &Field<'_>, questions: &mut Questions) -> Option<Vec<Condit
             Predicate::read(field, Subject::Value).zip(slot).map(|(test, slot)| Condition::Cookie(slot, test))
         });
     }
+    let mut any_named = |name, condition: &mut dyn FnMut(&str, Predicate) -> Condition| {
+        let Some(field) = map.get(name) else { return };
+        read_named(field, &mut conditions, |name, field| {
+            let named = known((!name.is_empty()).then_some(()), field, "must not be empty");
+            Predicate::read(field, Subject::Value).zip(named).map(|(test, ())| condition(name, test))
+        });
+    };
+    any_named("query", &mut |name, test| Condition::Query(questions.query(name), test));
+    any_named("metadata", &mut |name, test| {
+        Condition::Property(questions.property(PropertyPath::new(name)), test)
+    });
+    any_named("form", &mut |name, test| Condition::Form(questions.form(name), test));
+    any_named("json", &mut |name, test| Condition::Json(questions.json(name), test));
+    if let Some(field) = map.get("ip") {
+        conditions.push(AddressSet::read(field).map(Condition::Address));
+    }
+    read_nested(&map, questions, depth, &mut conditions);
     if conditions.is_empty() {
         if *field.tree() == Tree::Map(Vec::new()) {
             field.note(format!("is empty, must have at least one of {}", BLOCK.join(", ")));
         }
         return None;
     }
-    conditions.into_iter().collect()
+    let mut conditions: Vec<Condition> = conditions.into_iter().collect::<Option<_>>()?;
+    // A body may have to be waited for: only if everything else holds.
+    conditions.sort_by_key(|condition| matches!(condition, Condition::Form(..) | Condition::Json(..)));
+    Some(Block(conditions))
+}
+
+/// What stands in the request line.
+fn read_line(map: &Map<'_>, questions: &mut Questions, conditions: &mut Vec<Option<Condition>>) {
+    if let Some(field) = map.get("method") {
+        let slot = questions.header(":method");
+        conditions.push(Predicate::read(field, Subject::Method).map(|test| Condition::Method(slot, test)));
+    }
+    if let Some(field) = map.get("path") {
+        let slot = questions.header(":path");
+        conditions.push(Predicate::read(field, Subject::Path).map(|test| Condition::Path(slot, test)));
+    }
+    if let Some(field) = map.get("host") {
+        let slot = questions.header(":authority");
+        conditions.push(Predicate::read(field, Subject::Host).map(|test| Condition::Host(slot, test)));
+    }
+}
+
+fn read_nested(
+    map: &Map<'_>,
+    questions: &mut Questions,
+    depth: usize,
+    conditions: &mut Vec<Option<Condition>>,
+) {
+    if let Some(field) = map.get("any") {
+        conditions.push(read_blocks(field, questions, depth + 1).map(Condition::Any));
+    }
+    if let Some(field) = map.get("all") {
+        conditions.push(read_blocks(field, questions, depth + 1).map(Condition::All));
+    }
+    if let Some(field) = map.get("not") {
+        conditions.push(read_block(field, questions, depth + 1).map(Condition::Not));
+    }
+}
+
+/// `{from, to}`, at least one of them.
+fn read_window(field: &Field<'_>) -> Option<Window> {
+    let map = field.map(&["from", "to"])?;
+    let (from, to) = (map.get("from"), map.get("to"));
+    if from.is_none() && to.is_none() {
+        field.note("is empty, must have at least one of from, to".to_owned());
+        return None;
+    }
+    Window::read(from, to)
 }
 
 /// Reads `{name: predicate, …}`, at least one.
@@ -130,13 +231,13 @@ fn read_method(field: &Field<'_>) -> Option<Box<[u8]>> {
     None
 }
 
-/// A token of RFC 9110, section 5.6.2.
-fn is_token(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
-}
-
-const BLOCK: [&str; 4] = ["path", "method", "headers", "cookies"];
+const BLOCK: [&str; 14] = [
+    "path", "method", "host", "headers", "cookies", "query", "metadata", "form", "json", "ip", "time", "any",
+    "all", "not",
+];
 pub(crate) const HEADER_NAMES: &str = "must be a header's: letters, digits and any of !#$%&'*+-.^_`|~";
 pub(crate) const COOKIE_NAMES: &str = "must be a cookie's: visible ASCII without '=', ';' and ','";
 const MOST_BLOCKS: usize = 64;
 const MOST_METHODS: usize = 32;
+/// Levels of `any`, `all` and `not`; also what bounds the stack of a decision.
+const DEEPEST: usize = 16;

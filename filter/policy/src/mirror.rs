@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use crate::decision::Mirrored;
 use crate::dice::Dice;
-use crate::document::{Field, Map};
+use crate::document::{Field, Map, optional};
+use crate::headers::HeaderChanges;
 use crate::matching::read_methods;
 use crate::share::Share;
-use crate::variant::{Variant, Variants};
+use crate::variant::{Variant, Variants, read_authority};
 
 /// One entry of a rule's `mirror`.
 #[derive(Debug)]
@@ -25,7 +26,16 @@ pub struct Mirror {
     pub timeout: Duration,
     /// Bytes of a request body beyond which a request is not mirrored, at most 8 MiB.
     pub max_body_bytes: u64,
+    /// Exchanges of this mirror that may wait for answers at a time, per worker.
+    pub max_in_flight: Option<usize>,
+    /// Replaces the `:authority` of the shadow.
+    pub host: Option<String>,
+    /// Stands before the path of the shadow; begins with `/` and does not end with one.
+    pub path_prefix: Option<String>,
+    /// What is changed in the headers of the shadow.
+    pub headers: HeaderChanges,
     methods: Methods,
+    sample: Sample,
 }
 
 /// The second call to the stable version.
@@ -42,9 +52,19 @@ pub struct Control {
 pub(crate) enum Drawn<'p> {
     Mirrored(Mirrored<'p>),
     NotSampled,
+    Red,
     UnsafeMethod,
     /// Its `methods` leave this one out.
     NotListed,
+}
+
+/// What a share is a share of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sample {
+    /// Requests: each takes its chance.
+    Request,
+    /// Those who ask: all requests of some.
+    Key,
 }
 
 #[derive(Debug)]
@@ -67,6 +87,15 @@ impl Mirror {
         let timeout = map.get("timeout").map_or(Some(TIMEOUT), |field| field.duration(SHORTEST..=LONGEST));
         let max_body_bytes =
             map.get("maxBodyBytes").map_or(Some(BODY_BYTES), |field| field.integer(0..=MOST_BODY_BYTES));
+        let samples = [("request", Sample::Request), ("key", Sample::Key)];
+        let sample = map.get("sample").map_or(Some(Sample::Request), |field| field.one_of(&samples));
+        let max_in_flight = optional(
+            map.get("maxInFlight")
+                .map(|field| field.integer(1..=MOST_IN_FLIGHT).and_then(|most| usize::try_from(most).ok())),
+        );
+        let host = optional(map.get("host").map(read_authority));
+        let path_prefix = optional(map.get("pathPrefix").map(read_path_prefix));
+        let headers = map.get("headers").map_or_else(|| Some(HeaderChanges::default()), HeaderChanges::read);
         Some(Self {
             rule: rule.to_owned(),
             to: to?,
@@ -74,13 +103,31 @@ impl Mirror {
             control: control?,
             timeout: timeout?,
             max_body_bytes: max_body_bytes?,
+            max_in_flight: max_in_flight?,
+            host: host?,
+            path_prefix: path_prefix?,
+            headers: headers?,
             methods: methods?,
+            sample: sample?,
         })
     }
 
-    /// Whether this request is mirrored. Nobody writes twice into production: a control gets an unsafe method only if
-    /// its variant is isolated.
-    pub(crate) fn draw(self: &Arc<Self>, method: &[u8], dice: &mut Dice) -> Drawn<'_> {
+    /// Whether it may send a method that writes.
+    pub fn allows_writes(&self) -> bool {
+        self.methods.unsafe_allowed
+    }
+
+    /// Whether this request is mirrored; `key` is the word by which it is sampled if not by chance. Nobody writes twice into
+    /// production: a control gets an unsafe method only if its variant is isolated.
+    pub(crate) fn draw(
+        self: &Arc<Self>,
+        method: &[u8],
+        key: impl FnOnce() -> Option<u64>,
+        dice: &mut Dice,
+    ) -> Drawn<'_> {
+        if self.to.is_red() {
+            return Drawn::Red;
+        }
         let safe = is_safe(method);
         if !safe && !self.methods.unsafe_allowed {
             return Drawn::UnsafeMethod;
@@ -88,13 +135,18 @@ impl Mirror {
         if self.methods.listed.as_ref().is_some_and(|listed| !listed.iter().any(|known| **known == *method)) {
             return Drawn::NotListed;
         }
-        if !self.share.draws(dice.next()) {
+        let word = match self.sample {
+            Sample::Request => None,
+            Sample::Key => key(),
+        };
+        if !self.share.draws(word.unwrap_or_else(|| dice.next())) {
             return Drawn::NotSampled;
         }
         let control = self
             .control
             .as_ref()
-            .is_some_and(|control| (safe || control.to.isolated) && control.share.draws(dice.next()));
+            .filter(|control| (safe || control.to.isolated) && !control.to.is_red())
+            .is_some_and(|control| control.share.draws(dice.next()));
         Drawn::Mirrored(Mirrored { mirror: self, control })
     }
 }
@@ -142,15 +194,40 @@ fn read_control(field: &Field<'_>, candidate: Option<&Arc<Variant>>, variants: &
     Some(Control { to, share: share? })
 }
 
+fn read_path_prefix(field: &Field<'_>) -> Option<String> {
+    let text = field.text()?;
+    let bare = text.strip_suffix('/').unwrap_or(text);
+    let plain = bare.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'?' | b'#'));
+    if plain && bare.starts_with('/') {
+        return Some(bare.to_owned());
+    }
+    field.problem("must be a path that begins with '/'");
+    None
+}
+
 /// Methods that change nothing and that a service may answer twice.
 fn is_safe(method: &[u8]) -> bool {
     matches!(method, b"GET" | b"HEAD" | b"OPTIONS")
 }
 
-const FIELDS: [&str; 8] =
-    ["to", "percent", "fraction", "methods", "unsafeMethods", "control", "timeout", "maxBodyBytes"];
+const FIELDS: [&str; 13] = [
+    "to",
+    "percent",
+    "fraction",
+    "sample",
+    "methods",
+    "unsafeMethods",
+    "control",
+    "timeout",
+    "maxBodyBytes",
+    "maxInFlight",
+    "host",
+    "pathPrefix",
+    "headers",
+];
 const TIMEOUT: Duration = Duration::from_secs(2);
 const SHORTEST: Duration = Duration::from_millis(1);
 const LONGEST: Duration = Duration::from_secs(60);
 const BODY_BYTES: u64 = 64 * 1024;
+const MOST_IN_FLIGHT: u64 = 65_536;
 const MOST_BODY_BYTES: u64 = 8 * 1024 * 1024;

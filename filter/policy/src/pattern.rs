@@ -7,16 +7,27 @@ use regex_lite::{Regex, RegexBuilder};
 
 use crate::document::Field;
 
-/// A pattern that matches a value as a whole.
+/// A compiled pattern.
 #[derive(Debug)]
 pub(crate) struct Pattern(Regex);
 
+/// How much of a value a pattern has to match.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// All of it: `regex`.
+    Whole,
+    /// Some part: `search`.
+    Part,
+}
+
 impl Pattern {
     /// Reads and compiles; the syntax is checked on the pattern as written, so that `a)(b` cannot escape its anchors.
-    pub(crate) fn read(field: &Field<'_>, ignore_case: bool) -> Option<Self> {
+    pub(crate) fn read(field: &Field<'_>, extent: Extent, ignore_case: bool) -> Option<Self> {
         let text = field.text()?;
-        let compiled =
-            compile(text, ignore_case).and_then(|_| compile(&format!("^(?:{text})$"), ignore_case));
+        let compiled = compile(text, ignore_case).and_then(|regex| match extent {
+            Extent::Whole => compile(&format!("^(?:{text})$"), ignore_case),
+            Extent::Part => Ok(regex),
+        });
         match compiled {
             Ok(regex) => Some(Self(regex)),
             Err(error) => {
@@ -28,7 +39,7 @@ impl Pattern {
         }
     }
 
-    /// Whether all of `value` matches. Bytes that are not UTF-8 match as U+FFFD; a value over the cap does not match.
+    /// Whether `value` matches. Bytes that are not UTF-8 match as U+FFFD; a value over the cap does not match.
     pub(crate) fn is_match(&self, value: &[u8]) -> bool {
         value.len() <= LONGEST_VALUE && self.0.is_match(&String::from_utf8_lossy(value))
     }
@@ -50,9 +61,13 @@ mod tests {
     use crate::document::{Problems, Tree};
 
     fn read(text: &str, ignore_case: bool) -> Result<Pattern, String> {
+        read_as(text, Extent::Whole, ignore_case)
+    }
+
+    fn read_as(text: &str, extent: Extent, ignore_case: bool) -> Result<Pattern, String> {
         let tree = Tree::Text(text.to_owned());
         let problems = Problems::default();
-        let read = Pattern::read(&problems.root(&tree), ignore_case);
+        let read = Pattern::read(&problems.root(&tree), extent, ignore_case);
         problems.finish(read).map_err(|invalid| invalid.to_string())
     }
 
@@ -71,6 +86,12 @@ mod tests {
         check("a*", &[b'a'; LONGEST_VALUE], true);
         check("a*", &[b'a'; LONGEST_VALUE + 1], false);
         assert!(read("chrome", true).unwrap().is_match(b"Chrome"));
+    }
+
+    #[test]
+    fn a_search_matches_any_part() {
+        let search = |pattern, value: &[u8]| read_as(pattern, Extent::Part, true).unwrap().is_match(value);
+        assert!(search("true$", b"notTRUE") && !search("true$", b"true1") && search("", b""));
     }
 
     #[test]

@@ -1,20 +1,30 @@
 //! The compiled policy: a type that cannot be wrong, and the one walk through its rules that decides a request.
 //!
-//! Rules are tried in order. The first with a target that matches decides; a rule that only mirrors adds its mirrors and
-//! the search goes on. What a mirror draws is independent of every split: splits hash a key, mirrors take the dice.
+//! The order is override, ids of yellow variants, rules, default. Rules are tried in order: the first that matches and
+//! chooses a variant decides; a rule that only mirrors adds its mirrors and the search goes on. What a mirror draws is
+//! independent of every split: it has dice of its own, and a salt of its own where it samples by key.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::decision::{Decision, NotMirrored, Request};
+use crate::client::ClientAddress;
+use crate::decision::{Decision, NotMirrored, Reason, Request};
 use crate::dice::Dice;
-use crate::document::{Field, Invalid, Map, Problems, Tree};
+use crate::document::{Field, Invalid, Map, Problem, Problems, Tree, optional};
+use crate::edits::{self, Edit};
 use crate::facts::{Facts, HeaderSlot, Questions};
-use crate::matching::{HEADER_NAMES, header_name};
+use crate::headers::own_name;
+use crate::key::{self, Keys, Salt};
 use crate::mirror::Drawn;
-use crate::rule::{Compiler, MOST_MIRRORS, Rule};
-use crate::variant::{Variant, Variants};
+use crate::observe::{self, Observe};
+use crate::overriding::Override;
+use crate::propagate::Propagation;
+use crate::rule::{Compiler, MOST_MIRRORS, Rule, Target};
+use crate::signature::Secrets;
+use crate::split::Choice;
+use crate::variant::{State, Variant, Variants};
 
 /// A release's policy, ready to decide.
 #[derive(Debug)]
@@ -23,12 +33,19 @@ pub struct Policy {
     generation: Option<u64>,
     variant_header: String,
     lease: Duration,
+    largest_body: usize,
     variants: Vec<Arc<Variant>>,
     default: Option<Arc<Variant>>,
+    overriding: Option<Override>,
+    ids: Keys,
     /// Without those that are not enabled.
     rules: Vec<Rule>,
+    sampling: Salt,
+    propagation: Propagation,
+    observe: Observe,
     questions: Questions,
     method: HeaderSlot,
+    variant_slot: HeaderSlot,
 }
 
 impl Policy {
@@ -45,17 +62,22 @@ impl Policy {
         let map = field.map(&FIELDS)?;
         let version = map.required("version").and_then(read_version);
         let name = map.required("name").and_then(Field::name);
-        let generation = match map.get("generation") {
-            Some(field) => field.integer(0..=LARGEST_GENERATION).map(Some),
-            None => Some(None),
-        };
+        let generation = optional(map.get("generation").map(|field| field.integer(0..=LARGEST_GENERATION)));
         let variant_header = read_apply(&map);
         let lease =
             map.get("lease").map_or(Some(LEASE), |field| field.duration(SHORTEST_LEASE..=LONGEST_LEASE));
-        let variants = Variants::read(map.required("variants"));
-        let default = map.required("default").and_then(|field| read_default(field, &variants));
+        let largest_body = map.get("body").map_or(Some(BODY_BYTES), read_body);
         let mut questions = Questions::default();
         let method = questions.header(":method");
+        let client = map.get("clientIp").map_or(Some(ClientAddress::Peer), ClientAddress::read);
+        questions.set_client(client.unwrap_or_default());
+        let variants = Variants::read(map.required("variants"));
+        let default = map.required("default").and_then(|field| read_default(field, &variants));
+        let ids = map
+            .get("idFrom")
+            .map_or_else(|| Some(Keys::default()), |field| Keys::read(field, &mut questions));
+        let listed = read_listed(&map, &variants);
+        let overriding = optional(map.get("override").map(|field| Override::read(field, &mut questions)));
         let mut compiler = Compiler {
             policy: name,
             variants: &variants,
@@ -63,18 +85,60 @@ impl Policy {
             questions: &mut questions,
         };
         let rules = map.required("rules").and_then(|field| read_rules(field, &mut compiler));
-        version?;
+        let observe = map.get("observe").map_or_else(|| Some(Observe::default()), Observe::read);
+        let observe = observe.map(|mut observe| {
+            observe.vary_by(&questions);
+            observe
+        });
+        let propagation = map
+            .get("propagate")
+            .map_or_else(|| Some(Propagation::default()), |field| Propagation::read(field, &mut questions));
+        version.and(client).and(listed)?;
+        let variant_header = variant_header?;
+        let variant_slot = questions.header(&variant_header);
         Some(Self {
             name: name?.to_owned(),
             generation: generation?,
-            variant_header: variant_header?,
+            variant_header,
             lease: lease?,
+            largest_body: largest_body?,
             variants: variants.into_list()?,
             default: default?,
+            overriding: overriding?,
+            ids: ids?,
             rules: rules?,
+            sampling: Salt::new(&format!("{}#mirror", name?)),
+            propagation: propagation?,
+            observe: observe?,
             questions,
             method,
+            variant_slot,
         })
+    }
+
+    /// Gives the policy the keys that it names. Until then nothing that is signed verifies, and nothing is signed.
+    ///
+    /// # Errors
+    /// A problem for each key that it names and `secrets` does not have.
+    pub fn bind(mut self, secrets: &Secrets) -> Result<Self, Invalid> {
+        let overriding =
+            self.overriding.as_mut().map(|overriding| ("override".to_owned(), overriding.bind(secrets)));
+        let splits = self.rules.iter_mut().filter_map(|rule| match &mut rule.target {
+            Some(Target::Split(split)) => Some((format!("rule {:?}", rule.name), split.bind(secrets))),
+            _ => None,
+        });
+        let problems: Vec<Problem> = overriding
+            .into_iter()
+            .chain(splits)
+            .filter_map(|(path, bound)| {
+                let name = bound.err()?;
+                Some(Problem {
+                    path,
+                    message: format!("is signed with {name:?}, which is not among the secrets"),
+                })
+            })
+            .collect();
+        if problems.is_empty() { Ok(self) } else { Err(Invalid { problems }) }
     }
 
     /// The release's name.
@@ -97,9 +161,49 @@ impl Policy {
         self.lease
     }
 
+    /// Bytes of a request body beyond which no rule looks into it.
+    pub fn largest_body(&self) -> usize {
+        self.largest_body
+    }
+
+    /// Whether any rule looks into bodies.
+    pub fn reads_bodies(&self) -> bool {
+        self.questions.read_bodies()
+    }
+
+    /// Whether decisions are counted by rule and variant.
+    pub fn counts_decisions(&self) -> bool {
+        self.observe.metrics
+    }
+
+    /// Whether decisions are shown to the host's access log.
+    pub fn logs_decisions(&self) -> bool {
+        self.observe.access_log
+    }
+
+    /// Whether caches are told which request headers an answer depends on.
+    pub fn varies(&self) -> bool {
+        self.observe.vary().is_some()
+    }
+
     /// All variants in the order of the document.
     pub fn variants(&self) -> impl Iterator<Item = &Arc<Variant>> {
         self.variants.iter()
+    }
+
+    /// The enabled rules in order.
+    pub(crate) fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
+    /// The name of an enabled rule, as a decision counts them.
+    pub fn rule_name(&self, index: usize) -> Option<&str> {
+        self.rules.get(index).map(|rule| rule.name.as_str())
+    }
+
+    /// Where a request goes that no rule decides about.
+    pub fn default_variant(&self) -> Option<&Arc<Variant>> {
+        self.default.as_ref()
     }
 
     /// Decides one request. Equal requests and equal dice make equal decisions, on every worker and after a restart.
@@ -108,22 +212,57 @@ impl Policy {
         let mut decision = Decision {
             variant: self.default.as_ref(),
             rule: None,
+            rule_index: None,
+            reason: Reason::Default,
             position: None,
             mirrors: Vec::new(),
             skipped_mirror: Some(NotMirrored::NoRule),
+            trusted: false,
+            request_edits: Vec::new(),
+            response_edits: Vec::new(),
+            awaits_body: false,
         };
-        for rule in &self.rules {
-            if !rule.matches.hold(&mut facts) {
+        let choice = self.choose(&mut facts, &mut dice, &mut decision);
+        let mut cookies = Vec::new();
+        if let Some(choice) = choice {
+            (decision.variant, decision.reason, decision.position) =
+                (choice.variant, choice.reason, choice.position);
+            cookies = choice.cookies;
+        }
+        self.say(cookies, &mut facts, &mut decision);
+        decision.awaits_body = facts.awaits_body();
+        decision
+    }
+
+    /// Who decides, if anybody does; mirrors that are met on the way are added to `decision`.
+    fn choose<'p, R: Request + ?Sized>(
+        &'p self,
+        facts: &mut Facts<'_, R>,
+        dice: &mut Dice,
+        decision: &mut Decision<'p>,
+    ) -> Option<Choice<'p>> {
+        let chosen =
+            |variant, reason| Choice { variant: Some(variant), reason, position: None, cookies: Vec::new() };
+        let overriding = self.overriding.as_ref();
+        if let Some(variant) = overriding.and_then(|it| it.chosen(&self.name, &self.variants, facts)) {
+            return Some(chosen(variant, Reason::Override));
+        }
+        let mut yellow = self.variants.iter().filter(|variant| variant.state == State::Yellow);
+        if let Some(variant) = yellow.find(|variant| variant.lists(&self.ids, facts)) {
+            return Some(chosen(variant, Reason::Ids));
+        }
+        for (index, rule) in self.rules.iter().enumerate() {
+            if !rule.holds(facts) {
                 continue;
             }
-            self.mirror(rule, &mut facts, &mut dice, &mut decision);
-            if let Some(target) = &rule.target {
-                (decision.variant, decision.position) = target.choose(&mut facts, &mut dice);
+            self.mirror(rule, facts, dice, decision);
+            if let Some(choice) = rule.target.as_ref().and_then(|target| target.choose(facts, dice)) {
                 decision.rule = Some(&rule.name);
-                break;
+                decision.rule_index = Some(index);
+                return Some(choice);
             }
         }
-        decision
+        None
     }
 
     /// Adds what the mirrors of a rule draw, as long as the request has room for more.
@@ -138,8 +277,9 @@ impl Policy {
             if decision.mirrors.len() >= MOST_MIRRORS {
                 return;
             }
-            let method = facts.header(self.method).unwrap_or_default();
-            let skipped = match mirror.draw(method, dice) {
+            let method = facts.header(self.method).map(<[u8]>::to_vec).unwrap_or_default();
+            let key = || self.sampling_keys().with(facts, |key| key::hash(Some(&self.sampling), key));
+            let skipped = match mirror.draw(&method, key, dice) {
                 Drawn::Mirrored(mirrored) => {
                     decision.mirrors.push(mirrored);
                     decision.skipped_mirror = None;
@@ -147,9 +287,71 @@ impl Policy {
                 }
                 Drawn::NotSampled => NotMirrored::NotSampled,
                 Drawn::UnsafeMethod => NotMirrored::UnsafeMethod,
+                Drawn::Red => NotMirrored::Red,
                 Drawn::NotListed => NotMirrored::NoRule,
             };
             decision.skipped_mirror = decision.skipped_mirror.map(|nearest| nearest.max(skipped));
+        }
+    }
+
+    /// By what a mirror samples that samples by key: `idFrom`, else the keys of the first split that has any. A request
+    /// without any of them takes its chance.
+    fn sampling_keys(&self) -> &Keys {
+        let of_splits = self.rules.iter().filter_map(|rule| match &rule.target {
+            Some(Target::Split(split)) => Some(split.keys()),
+            _ => None,
+        });
+        std::iter::once(&self.ids).chain(of_splits).find(|keys| !keys.is_empty()).unwrap_or(&self.ids)
+    }
+
+    /// Adds what the decision says to the services and to the client.
+    fn say<'p, R: Request + ?Sized>(
+        &'p self,
+        cookies: Vec<String>,
+        facts: &mut Facts<'_, R>,
+        decision: &mut Decision<'p>,
+    ) {
+        let mut known = None;
+        let mut trusted = |facts: &mut Facts<'_, R>| {
+            let overriding = self.overriding.as_ref();
+            *known.get_or_insert_with(|| {
+                decision.reason == Reason::Override || overriding.is_some_and(|it| it.trusts(facts))
+            })
+        };
+        let name = decision.variant.map(|variant| variant.name.as_str());
+        let edits = &mut decision.request_edits;
+        match name {
+            Some(name) => edits.push(Edit::Set(&self.variant_header, Cow::Borrowed(name.as_bytes()))),
+            None if facts.header(self.variant_slot).is_some() && !trusted(facts) => {
+                edits.push(Edit::Remove(&self.variant_header));
+            }
+            None => {}
+        }
+        if let Some(overriding) = &self.overriding
+            && facts.header(overriding.slot()).is_some()
+            && !trusted(facts)
+        {
+            edits.push(Edit::Remove(&overriding.header));
+        }
+        self.propagation.edits(name, facts, &mut trusted, edits);
+        if let Some(variant) = decision.variant {
+            edits::written(&variant.headers, edits);
+            edits.extend(
+                variant.host.iter().map(|host| Edit::Set(":authority", Cow::Borrowed(host.as_bytes()))),
+            );
+        }
+        let explain = self.observe.explain_header.as_deref().filter(|_| trusted(facts));
+        decision.trusted = known.unwrap_or(false);
+        let cookies = cookies.into_iter().map(|cookie| Edit::Add("set-cookie", cookie.into_bytes().into()));
+        let said = self.observe.response_header.as_deref().zip(name);
+        let response: Vec<Edit<'p>> = cookies
+            .chain(said.map(|(header, name)| Edit::Set(header, Cow::Borrowed(name.as_bytes()))))
+            .chain(self.observe.vary().map(|names| Edit::Add("vary", Cow::Borrowed(names.as_bytes()))))
+            .collect();
+        decision.response_edits = response;
+        if let Some(header) = explain {
+            let text = observe::explanation(decision, self.generation);
+            decision.response_edits.push(Edit::Set(header, text.into_bytes().into()));
         }
     }
 }
@@ -166,21 +368,33 @@ fn read_apply(map: &Map<'_>) -> Option<String> {
     let Some(apply) = map.get("apply") else { return Some(VARIANT_HEADER.to_owned()) };
     let apply = apply.map(&["header"])?;
     let Some(field) = apply.get("header") else { return Some(VARIANT_HEADER.to_owned()) };
-    let name = header_name(field.text()?);
-    let wrong = match &name {
-        Some(name) if RESERVED.contains(&name.as_str()) => "must not be a header with a meaning of its own",
-        Some(_) => return name,
-        None => HEADER_NAMES,
-    };
-    field.problem(wrong);
-    None
+    own_name(field, field.text()?)
+}
+
+fn read_body(field: &Field<'_>) -> Option<usize> {
+    let map = field.map(&["maxBytes"])?;
+    let bytes = map.required("maxBytes")?.integer(1..=MOST_BODY_BYTES)?;
+    usize::try_from(bytes).ok()
+}
+
+/// A list of ids can be read only where it is known what an id is.
+fn read_listed(map: &Map<'_>, variants: &Variants) -> Option<()> {
+    let listed: Vec<&str> = variants.with_listed_ids().map(|variant| variant.name.as_str()).collect();
+    if map.get("idFrom").is_none() && !listed.is_empty() {
+        let names = listed.join(", ");
+        map.field().note(format!("has no field \"idFrom\", which the ids of {names} need"));
+        return None;
+    }
+    Some(())
 }
 
 fn read_default(field: &Field<'_>, variants: &Variants) -> Option<Option<Arc<Variant>>> {
-    match field.tree() {
-        Tree::Null => Some(None),
-        _ => variants.named(field).map(Some),
+    let default = variants.named_or_null(field)?;
+    if default.as_ref().is_some_and(|variant| variant.is_red()) {
+        field.problem("must not be a red variant: nothing could be sent there");
+        return None;
     }
+    Some(default)
 }
 
 /// The enabled rules; those that are not are checked all the same, since one day they will be.
@@ -200,14 +414,20 @@ fn read_rules(field: &Field<'_>, compiler: &mut Compiler<'_>) -> Option<Vec<Rule
 }
 
 /// `compare`, `gates` and `rollout` are the comparator's and are read there.
-const FIELDS: [&str; 11] = [
+const FIELDS: [&str; 17] = [
     "version",
     "name",
     "generation",
     "variants",
     "default",
+    "idFrom",
+    "clientIp",
     "apply",
+    "override",
     "rules",
+    "propagate",
+    "observe",
+    "body",
     "lease",
     "compare",
     "gates",
@@ -216,18 +436,10 @@ const FIELDS: [&str; 11] = [
 const VERSION: i64 = 1;
 const LARGEST_GENERATION: u64 = i64::MAX as u64;
 const VARIANT_HEADER: &str = "x-antumbra-variant";
-/// Setting one of these would break the request or the hop limit of mirroring.
-const RESERVED: [&str; 8] = [
-    "authorization",
-    "connection",
-    "content-length",
-    "cookie",
-    "host",
-    "te",
-    "transfer-encoding",
-    "x-antumbra-shadow",
-];
 const MOST_RULES: usize = 256;
+/// Below the smallest buffer that proxies are usually given, 32 KiB.
+const BODY_BYTES: usize = 16 * 1024;
+const MOST_BODY_BYTES: u64 = 1024 * 1024;
 const LEASE: Duration = Duration::from_secs(15);
 const SHORTEST_LEASE: Duration = Duration::from_secs(1);
 const LONGEST_LEASE: Duration = Duration::from_secs(3600);

@@ -3,9 +3,12 @@
 //! A predicate on a missing value is false, apart from `exists: false`; `not` is plain negation, so it is true there.
 
 use std::cmp::Ordering;
+use std::ops::RangeInclusive;
 
 use crate::document::{Field, Map, Tree};
-use crate::pattern::Pattern;
+use crate::key::{self, Salt};
+use crate::number::{Number, whole};
+use crate::pattern::{Extent, Pattern};
 
 /// Tests that must all hold; at least one.
 #[derive(Debug)]
@@ -14,28 +17,57 @@ pub(crate) struct Predicate(Vec<Test>);
 /// What a predicate is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Subject {
-    /// The value of a header or a cookie.
+    /// The value of a header, a cookie or the like.
     Value,
     /// A path without its query: it begins with `/`, and its prefixes end at a segment.
     Path,
+    /// A host name without port: case does not matter, and `*.example.org` is every name below.
+    Host,
+    /// A method, in upper case as on the wire.
+    Method,
 }
 
 #[derive(Debug)]
 enum Test {
     Exists(bool),
     OneOf(Literals),
-    Prefix { prefixes: Vec<Box<[u8]>>, subject: Subject, ignore_case: bool },
+    /// Those of a path end where a segment does.
+    Prefix {
+        prefixes: Affixes,
+        segments: bool,
+    },
+    Suffix(Affixes),
+    Contains(Affixes),
     Matches(Pattern),
+    Within(RangeInclusive<i64>),
+    Compares(Comparison, Number),
+    Modulo {
+        by: i64,
+        remainders: Vec<i64>,
+    },
+    Bucket {
+        of: u64,
+        buckets: Vec<(u64, u64)>,
+        salt: Option<Salt>,
+        fold: bool,
+    },
     Not(Predicate),
 }
 
+#[derive(Debug, Clone, Copy)]
+enum Comparison {
+    Above,
+    AtLeast,
+    Below,
+    AtMost,
+}
+
 impl Predicate {
-    /// Reads a bare text (`exact`) or a mapping of tests.
+    /// Reads a bare text (`exact`), a list of them where the subject allows it, or a mapping of tests.
     pub(crate) fn read(field: &Field<'_>, subject: Subject) -> Option<Self> {
         match field.tree() {
-            Tree::Text(_) | Tree::Integer(_) => {
-                Some(Self(vec![Test::OneOf(Literals::new(vec![literal(field, subject)?], false))]))
-            }
+            Tree::Text(_) | Tree::Integer(_) => one_of(vec![literal(field, subject)?], subject.folds()),
+            Tree::List(_) if subject.is_listed() => one_of(literals(field, subject)?, subject.folds()),
             Tree::Map(_) => read_tests(&field.map(subject.tests())?, subject).map(Self),
             _ => {
                 field
@@ -52,14 +84,47 @@ impl Predicate {
 
 impl Test {
     fn holds(&self, value: Option<&[u8]>) -> bool {
-        match self {
-            Self::Exists(expected) => value.is_some() == *expected,
-            Self::Not(inner) => !inner.holds(value),
-            Self::OneOf(literals) => value.is_some_and(|value| literals.contains(value)),
-            Self::Prefix { prefixes, subject, ignore_case } => value.is_some_and(|value| {
-                prefixes.iter().any(|prefix| begins(value, prefix, *subject, *ignore_case))
+        match (self, value) {
+            (Self::Exists(expected), value) => value.is_some() == *expected,
+            (Self::Not(inner), value) => !inner.holds(value),
+            (_, None) => false,
+            (Self::OneOf(literals), Some(value)) => literals.contains(value),
+            (Self::Prefix { prefixes, segments }, Some(value)) => prefixes.any(|prefix| {
+                let Some((head, rest)) = value.split_at_checked(prefix.len()) else { return false };
+                prefixes.equal(head, prefix) && (!segments || matches!(rest, [] | [b'/', ..]))
             }),
-            Self::Matches(pattern) => value.is_some_and(|value| pattern.is_match(value)),
+            (Self::Suffix(suffixes), Some(value)) => suffixes.any(|suffix| {
+                let start = value.len().checked_sub(suffix.len());
+                start.and_then(|start| value.get(start..)).is_some_and(|tail| suffixes.equal(tail, suffix))
+            }),
+            (Self::Contains(parts), Some(value)) => parts.any(|part| {
+                part.is_empty() || value.windows(part.len()).any(|window| parts.equal(window, part))
+            }),
+            (Self::Matches(pattern), Some(value)) => pattern.is_match(value),
+            (Self::Within(range), Some(value)) => whole(value).is_some_and(|value| range.contains(&value)),
+            (Self::Compares(comparison, bound), Some(value)) => {
+                bound.order(value).is_some_and(|order| comparison.accepts(order))
+            }
+            (Self::Modulo { by, remainders }, Some(value)) => whole(value)
+                .and_then(|value| value.checked_rem_euclid(*by))
+                .is_some_and(|remainder| remainders.contains(&remainder)),
+            (Self::Bucket { of, buckets, salt, fold }, Some(value)) => {
+                let folded = fold.then(|| value.to_ascii_lowercase());
+                let hash = key::hash(salt.as_ref(), folded.as_deref().unwrap_or(value));
+                let bucket = hash.checked_rem(*of);
+                bucket.is_some_and(|at| buckets.iter().any(|(first, last)| (*first..=*last).contains(&at)))
+            }
+        }
+    }
+}
+
+impl Comparison {
+    fn accepts(self, order: Ordering) -> bool {
+        match self {
+            Self::Above => order.is_gt(),
+            Self::AtLeast => order.is_ge(),
+            Self::Below => order.is_lt(),
+            Self::AtMost => order.is_le(),
         }
     }
 }
@@ -67,9 +132,51 @@ impl Test {
 impl Subject {
     fn tests(self) -> &'static [&'static str] {
         match self {
-            Self::Value => &["exact", "exists", "regex", "prefix", "in", "ignoreCase", "not"],
-            Self::Path => &["exact", "prefix", "regex", "ignoreCase", "not"],
+            Self::Value => &[
+                "exact",
+                "in",
+                "prefix",
+                "suffix",
+                "contains",
+                "regex",
+                "search",
+                "range",
+                "gt",
+                "gte",
+                "lt",
+                "lte",
+                "mod",
+                "hash",
+                "exists",
+                "not",
+                "ignoreCase",
+            ],
+            Self::Path => &[
+                "exact",
+                "in",
+                "prefix",
+                "startsWith",
+                "suffix",
+                "contains",
+                "regex",
+                "search",
+                "not",
+                "ignoreCase",
+            ],
+            Self::Host | Self::Method => {
+                &["exact", "in", "prefix", "suffix", "contains", "regex", "search", "not", "ignoreCase"]
+            }
         }
+    }
+
+    /// Whether case is ignored unless a predicate says otherwise.
+    fn folds(self) -> bool {
+        self == Self::Host
+    }
+
+    /// Whether a bare list stands for `in`.
+    fn is_listed(self) -> bool {
+        matches!(self, Self::Host | Self::Method)
     }
 }
 
@@ -77,30 +184,78 @@ impl Subject {
 #[derive(Debug)]
 struct Literals {
     sorted: Vec<Box<[u8]>>,
+    /// `.example.org` for `*.example.org`.
+    below: Vec<Box<[u8]>>,
     ignore_case: bool,
 }
 
 impl Literals {
-    fn new(mut texts: Vec<Box<[u8]>>, ignore_case: bool) -> Self {
-        texts.sort_by(|a, b| compare(a, b, ignore_case));
-        Self { sorted: texts, ignore_case }
-    }
-
     fn contains(&self, value: &[u8]) -> bool {
+        let below = |domain: &[u8]| {
+            let start = value.len().checked_sub(domain.len()).filter(|start| *start > 0);
+            start.and_then(|start| value.get(start..)).is_some_and(|tail| tail.eq_ignore_ascii_case(domain))
+        };
         self.sorted.binary_search_by(|text| compare(text, value, self.ignore_case)).is_ok()
+            || self.below.iter().any(|domain| below(domain))
     }
 }
 
+/// Beginnings, ends or parts, of which one is enough.
+#[derive(Debug)]
+struct Affixes {
+    texts: Vec<Box<[u8]>>,
+    ignore_case: bool,
+}
+
+impl Affixes {
+    fn any(&self, fits: impl Fn(&[u8]) -> bool) -> bool {
+        self.texts.iter().any(|text| fits(text))
+    }
+
+    fn equal(&self, a: &[u8], b: &[u8]) -> bool {
+        if self.ignore_case { a.eq_ignore_ascii_case(b) } else { a == b }
+    }
+}
+
+fn one_of(mut texts: Vec<(Box<[u8]>, bool)>, ignore_case: bool) -> Option<Predicate> {
+    texts.sort_by(|(a, _), (b, _)| compare(a, b, ignore_case));
+    let (below, exact): (Vec<_>, Vec<_>) = texts.into_iter().partition(|(_, below)| *below);
+    let bare = |texts: Vec<(Box<[u8]>, bool)>| texts.into_iter().map(|(text, _)| text).collect();
+    Some(Predicate(vec![Test::OneOf(Literals { sorted: bare(exact), below: bare(below), ignore_case })]))
+}
+
 fn read_tests(map: &Map<'_>, subject: Subject) -> Option<Vec<Test>> {
-    let ignore_case = map.get("ignoreCase").map_or(Some(false), Field::boolean);
+    let ignore_case = map.get("ignoreCase").map_or(Some(subject.folds()), Field::boolean);
     let fold = ignore_case.unwrap_or(false);
-    let one_of = |texts: Option<_>| texts.map(|texts| Test::OneOf(Literals::new(texts, fold)));
+    let listed =
+        |texts: Option<_>| texts.and_then(|texts| one_of(texts, fold)).and_then(|mut one| one.0.pop());
+    let affixes = |field: &Field<'_>| {
+        let texts = field.one_or_more(1..=LONGEST_LIST)?.iter().map(text).collect::<Vec<_>>();
+        Some(Affixes { texts: texts.into_iter().collect::<Option<_>>()?, ignore_case: fold })
+    };
+    let compares = |name, comparison| {
+        map.get(name).map(|field| Number::read(field).map(|bound| Test::Compares(comparison, bound)))
+    };
+    let matches =
+        |name, extent| map.get(name).map(|field| Pattern::read(field, extent, fold).map(Test::Matches));
     let tests: Vec<Option<Test>> = [
         map.get("exists").map(|field| field.boolean().map(Test::Exists)),
-        map.get("exact").map(|field| one_of(literal(field, subject).map(|text| vec![text]))),
-        map.get("in").map(|field| one_of(literals(field, subject))),
+        map.get("exact").map(|field| listed(literal(field, subject).map(|text| vec![text]))),
+        map.get("in").map(|field| listed(literals(field, subject))),
         map.get("prefix").map(|field| read_prefix(field, subject, fold)),
-        map.get("regex").map(|field| Pattern::read(field, fold).map(Test::Matches)),
+        map.get("startsWith")
+            .map(|field| affixes(field).map(|prefixes| Test::Prefix { prefixes, segments: false })),
+        map.get("suffix").map(|field| affixes(field).map(Test::Suffix)),
+        map.get("contains").map(|field| affixes(field).map(Test::Contains)),
+        map.get("range").map(|field| read_range(field).map(Test::Within)),
+        compares("gt", Comparison::Above),
+        compares("gte", Comparison::AtLeast),
+        compares("lt", Comparison::Below),
+        compares("lte", Comparison::AtMost),
+        map.get("mod").map(read_modulo),
+        map.get("hash").map(|field| read_bucket(field, fold)),
+        matches("regex", Extent::Whole),
+        matches("search", Extent::Part),
         map.get("not").map(|field| Predicate::read(field, subject).map(Test::Not)),
     ]
     .into_iter()
@@ -117,44 +272,106 @@ fn read_tests(map: &Map<'_>, subject: Subject) -> Option<Vec<Test>> {
     tests.into_iter().collect()
 }
 
+/// A path's prefix is one of whole segments, with or without a slash at its end.
 fn read_prefix(field: &Field<'_>, subject: Subject, ignore_case: bool) -> Option<Test> {
-    let mut prefixes = match field.tree() {
-        Tree::List(_) => literals(field, subject)?,
-        _ => vec![literal(field, subject)?],
-    };
-    if subject == Subject::Path {
-        for prefix in &mut prefixes {
-            *prefix = prefix.strip_suffix(b"/").unwrap_or(prefix).into();
+    let segments = subject == Subject::Path;
+    let mut texts = Vec::new();
+    for field in field.one_or_more(1..=LONGEST_LIST)? {
+        let text = text(&field)?;
+        if segments && !text.starts_with(b"/") {
+            field.problem(PATHS);
+            return None;
         }
+        let bare = text.strip_suffix(b"/").filter(|_| segments);
+        texts.push(bare.unwrap_or(&text).into());
     }
-    Some(Test::Prefix { prefixes, subject, ignore_case })
+    Some(Test::Prefix { prefixes: Affixes { texts, ignore_case }, segments })
 }
 
-fn literals(field: &Field<'_>, subject: Subject) -> Option<Vec<Box<[u8]>>> {
+fn read_range(field: &Field<'_>) -> Option<RangeInclusive<i64>> {
+    let (first, last) = field.pair()?;
+    let (first, last_value) = (first.signed(), last.signed());
+    let (first, last_value) = (first?, last_value?);
+    if first > last_value {
+        last.problem(format!("must not be below the first, {first}"));
+        return None;
+    }
+    Some(first..=last_value)
+}
+
+fn read_modulo(field: &Field<'_>) -> Option<Test> {
+    let map = field.map(&["by", "in"])?;
+    let by = map.required("by").and_then(|field| field.integer(1..=LARGEST_MODULUS));
+    let remainders = map.required("in").and_then(|field| {
+        let most = by.map_or(LARGEST_MODULUS, |by| by - 1);
+        let read: Vec<_> = field.one_or_more(1..=LONGEST_LIST)?.iter().map(|f| f.integer(0..=most)).collect();
+        read.into_iter().map(|read| i64::try_from(read?).ok()).collect()
+    });
+    Some(Test::Modulo { by: i64::try_from(by?).ok()?, remainders: remainders? })
+}
+
+fn read_bucket(field: &Field<'_>, fold: bool) -> Option<Test> {
+    let map = field.map(&["of", "buckets", "salt"])?;
+    let of = map.required("of").and_then(|field| field.integer(1..=LARGEST_MODULUS));
+    let salt = map.get("salt").map(Salt::read);
+    let buckets = map.required("buckets").and_then(|field| {
+        let most = of.map_or(LARGEST_MODULUS, |of| of - 1);
+        let read: Vec<_> =
+            field.list(1..=LONGEST_LIST)?.iter().map(|f| key::read_interval(f, most)).collect();
+        read.into_iter().collect()
+    });
+    Some(Test::Bucket { of: of?, buckets: buckets?, salt: crate::document::optional(salt)?, fold })
+}
+
+/// With whether it stands for every name below.
+fn literals(field: &Field<'_>, subject: Subject) -> Option<Vec<(Box<[u8]>, bool)>> {
     let texts: Vec<_> = field.list(1..=LONGEST_LIST)?.iter().map(|field| literal(field, subject)).collect();
     texts.into_iter().collect()
 }
 
-fn literal(field: &Field<'_>, subject: Subject) -> Option<Box<[u8]>> {
-    let text = match field.tree() {
-        Tree::Text(text) => text.clone(),
-        Tree::Integer(number) => number.to_string(),
-        _ => {
-            field.problem("must be a string; true, false and decimals need quotes");
-            return None;
+fn literal(field: &Field<'_>, subject: Subject) -> Option<(Box<[u8]>, bool)> {
+    let text = text(field)?;
+    let wrong = match subject {
+        Subject::Path => (!text.starts_with(b"/")).then_some(PATHS),
+        Subject::Host if text.starts_with(b"*.") && is_host(text.get(2..).unwrap_or_default()) => {
+            return Some((text.get(1..)?.into(), true));
         }
+        Subject::Host => (!is_host(&text)).then_some("must be a host name without port, or *. before one"),
+        Subject::Method => (!is_method(&text)).then_some("must be a method in upper case such as GET"),
+        Subject::Value => None,
     };
-    if subject == Subject::Path && !text.starts_with('/') {
-        field.problem("must begin with '/'");
-        return None;
+    match wrong {
+        Some(rule) => {
+            field.problem(rule);
+            None
+        }
+        None => Some((text, false)),
     }
-    Some(text.into_bytes().into())
 }
 
-fn begins(value: &[u8], prefix: &[u8], subject: Subject, ignore_case: bool) -> bool {
-    let Some((head, rest)) = value.split_at_checked(prefix.len()) else { return false };
-    let equal = if ignore_case { head.eq_ignore_ascii_case(prefix) } else { head == prefix };
-    equal && (subject == Subject::Value || matches!(rest, [] | [b'/', ..]))
+fn text(field: &Field<'_>) -> Option<Box<[u8]>> {
+    match field.tree() {
+        Tree::Text(text) => Some(text.as_bytes().into()),
+        Tree::Integer(number) => Some(number.to_string().into_bytes().into()),
+        _ => {
+            field.problem("must be a string; true, false and decimals need quotes");
+            None
+        }
+    }
+}
+
+/// A name or an IPv4 address; an IPv6 address stands in brackets.
+fn is_host(text: &[u8]) -> bool {
+    let bracketed = text.strip_prefix(b"[").and_then(|rest| rest.strip_suffix(b"]"));
+    match bracketed {
+        Some(address) => address.iter().all(|b| b.is_ascii_hexdigit() || matches!(b, b':' | b'.')),
+        None => !text.is_empty() && text.iter().all(|b| b.is_ascii_alphanumeric() || b"-._~".contains(b)),
+    }
+}
+
+/// A token of RFC 9110, section 5.6.2, without lower case letters.
+fn is_method(text: &[u8]) -> bool {
+    std::str::from_utf8(text).is_ok_and(crate::matching::is_token) && !text.iter().any(u8::is_ascii_lowercase)
 }
 
 fn compare(a: &[u8], b: &[u8], ignore_case: bool) -> Ordering {
@@ -164,69 +381,10 @@ fn compare(a: &[u8], b: &[u8], ignore_case: bool) -> Ordering {
     a.cmp(b)
 }
 
-/// Items of `in` and `prefix`.
-const LONGEST_LIST: usize = 10_000;
+/// Items of a list: ids of users, as many as addresses.
+const LONGEST_LIST: usize = 100_000;
+const LARGEST_MODULUS: u64 = 1_000_000_000;
+const PATHS: &str = "must begin with '/'";
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::document::Problems;
-
-    fn check(json: &str, subject: Subject, cases: &[(Option<&str>, bool)]) {
-        let tree = Tree::from_json(json.as_bytes()).unwrap();
-        let problems = Problems::default();
-        let read = Predicate::read(&problems.root(&tree), subject);
-        let predicate = problems.finish(read).unwrap();
-        for (value, expected) in cases {
-            assert_eq!(predicate.holds(value.map(str::as_bytes)), *expected, "{json} on {value:?}");
-        }
-    }
-
-    #[test]
-    fn values() {
-        let check = |json, cases: &[_]| check(json, Subject::Value, cases);
-        check(r#""a""#, &[(Some("a"), true), (Some("A"), false), (Some(""), false), (None, false)]);
-        check("1", &[(Some("1"), true), (Some("1.0"), false)]);
-        check(r#"{"exact": ""}"#, &[(Some(""), true), (None, false)]);
-        check(r#"{"exact": "A", "ignoreCase": true}"#, &[(Some("a"), true), (Some("b"), false)]);
-        check(r#"{"exists": true}"#, &[(Some(""), true), (None, false)]);
-        check(r#"{"exists": false}"#, &[(Some(""), false), (None, true)]);
-        check(
-            r#"{"in": ["b", "C", 7]}"#,
-            &[(Some("b"), true), (Some("7"), true), (Some("c"), false), (None, false)],
-        );
-        check(
-            r#"{"in": ["b", "C"], "ignoreCase": true}"#,
-            &[(Some("c"), true), (Some("B"), true), (Some("d"), false)],
-        );
-        check(
-            r#"{"prefix": "ab"}"#,
-            &[(Some("abc"), true), (Some("a"), false), (Some("Ab"), false), (None, false)],
-        );
-        check(r#"{"prefix": ["x", "AB"], "ignoreCase": true}"#, &[(Some("abc"), true), (Some("c"), false)]);
-        check(r#"{"regex": "a.c"}"#, &[(Some("abc"), true), (Some("xabc"), false), (None, false)]);
-        check(r#"{"prefix": "a", "not": "ab"}"#, &[(Some("ac"), true), (Some("ab"), false), (None, false)]);
-        check(r#"{"not": "a"}"#, &[(Some("b"), true), (Some("a"), false), (None, true)]);
-        check(r#"{"not": {"not": "a"}}"#, &[(Some("a"), true), (None, false)]);
-        check(r#"{"not": "A", "exists": true}"#, &[(Some("a"), true), (None, false)]);
-    }
-
-    #[test]
-    fn paths() {
-        let check = |json, cases: &[_]| check(json, Subject::Path, cases);
-        check(r#""/a""#, &[(Some("/a"), true), (Some("/a/"), false), (Some("/a/b"), false)]);
-        for prefix in [r#"{"prefix": "/api"}"#, r#"{"prefix": "/api/"}"#] {
-            check(prefix, &[(Some("/api"), true), (Some("/api/"), true), (Some("/api/x"), true)]);
-            check(prefix, &[(Some("/apis"), false), (Some("/ap"), false), (Some("/API"), false)]);
-        }
-        check(
-            r#"{"prefix": "/"}"#,
-            &[(Some("/"), true), (Some("/x"), true), (Some("*"), false), (None, false)],
-        );
-        check(
-            r#"{"prefix": ["/app", "/x"], "ignoreCase": true}"#,
-            &[(Some("/APP/x"), true), (Some("/appabc"), false)],
-        );
-        check(r#"{"regex": "/v[0-9]+"}"#, &[(Some("/v12"), true), (Some("/v12/x"), false)]);
-    }
-}
+mod tests;

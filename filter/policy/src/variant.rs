@@ -1,18 +1,97 @@
-//! Named destinations, and finding one by the name that a rule uses.
+//! Named destinations: their state, who is listed for them, and finding one by the name that a rule uses.
+//!
+//! The states are those of red / yellow / green releases: green serves whom the rules send; yellow serves its listed ids as
+//! well, before any rule; red is never chosen, whoever asks.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::document::{Field, is_name};
+use crate::decision::Request;
+use crate::document::{Field, Tree, is_name};
+use crate::facts::Facts;
+use crate::headers::HeaderChanges;
+use crate::key::Keys;
+use crate::number::whole;
 
 /// A named destination.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Variant {
     /// As the policy calls it, and as the variant header carries it.
     pub name: String,
+    /// Its place in the document.
+    pub index: usize,
     /// The host's cluster; the variant's own name unless the policy gives one.
     pub cluster: String,
+    /// Whether it takes requests.
+    pub state: State,
     /// Whether it shares no state with production, so that even a write may be sent to it twice.
     pub isolated: bool,
+    /// Replaces the `:authority` of a client's request that goes there.
+    pub host: Option<String>,
+    pub(crate) headers: HeaderChanges,
+    pub(crate) ids: Option<Ids>,
+}
+
+/// Whether a variant takes requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum State {
+    /// Those that the rules send.
+    #[default]
+    Green,
+    /// Those of its listed ids too, before any rule is asked.
+    Yellow,
+    /// None at all.
+    Red,
+}
+
+/// Who is listed for a yellow variant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Ids {
+    All,
+    Listed { exact: BTreeSet<Vec<u8>>, ranges: Vec<(i64, i64)> },
+}
+
+impl Variant {
+    /// A green variant, nothing more; for what is made of names alone.
+    #[cfg(test)]
+    pub(crate) fn named(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            index: 0,
+            cluster: name.to_owned(),
+            state: State::Green,
+            isolated: false,
+            host: None,
+            headers: HeaderChanges::default(),
+            ids: None,
+        }
+    }
+
+    /// Whether it is never chosen.
+    pub fn is_red(&self) -> bool {
+        self.state == State::Red
+    }
+
+    /// Whether this request's id is on its list.
+    pub(crate) fn lists<R: Request + ?Sized>(&self, keys: &Keys, facts: &mut Facts<'_, R>) -> bool {
+        match &self.ids {
+            None => false,
+            Some(Ids::All) => true,
+            Some(ids @ Ids::Listed { .. }) => keys.with(facts, |id| ids.contain(id)).unwrap_or(false),
+        }
+    }
+}
+
+impl Ids {
+    fn contain(&self, id: &[u8]) -> bool {
+        match self {
+            Self::All => true,
+            Self::Listed { exact, ranges } => {
+                let among = |id| ranges.iter().any(|(first, last)| (*first..=*last).contains(&id));
+                exact.contains(id) || whole(id).is_some_and(among)
+            }
+        }
+    }
 }
 
 /// The variants of a document, in its order. Unknown if `variants` itself could not be read: then no name is doubted.
@@ -29,6 +108,14 @@ impl Variants {
         self.find(field, field.text()?)
     }
 
+    /// The variant that `field` names, or `None` for `null`: the host's own routing.
+    pub(crate) fn named_or_null(&self, field: &Field<'_>) -> Option<Option<Arc<Variant>>> {
+        match field.tree() {
+            Tree::Null => Some(None),
+            _ => self.named(field).map(Some),
+        }
+    }
+
     /// The variant called `name`; `field` is where a name that is not known is noted.
     pub(crate) fn find(&self, field: &Field<'_>, name: &str) -> Option<Arc<Variant>> {
         let known = self.0.as_ref()?;
@@ -37,6 +124,12 @@ impl Variants {
             field.unknown_name("variant", name, known.iter().map(|variant| variant.name.as_str()));
         }
         found.cloned()
+    }
+
+    /// Those that have a list of ids which is read only with keys.
+    pub(crate) fn with_listed_ids(&self) -> impl Iterator<Item = &Arc<Variant>> {
+        let all = self.0.as_deref().unwrap_or_default().iter();
+        all.filter(|variant| matches!(variant.ids, Some(Ids::Listed { .. })))
     }
 
     pub(crate) fn into_list(self) -> Option<Vec<Arc<Variant>>> {
@@ -50,24 +143,81 @@ fn read_all(field: &Field<'_>) -> Option<Vec<Arc<Variant>>> {
         field.note(format!("has {} variants, must have 1..={MOST_VARIANTS}", entries.len()));
         return None;
     }
-    Some(entries.iter().map(|(name, field)| Arc::new(read_one(name, field))).collect())
+    let read = |(index, (name, field)): (usize, &(&str, Field<'_>))| Arc::new(read_one(index, name, field));
+    Some(entries.iter().enumerate().map(read).collect())
 }
 
 /// A variant with a problem still has its name, so that the rules which use it are not reported as well.
-fn read_one(name: &str, field: &Field<'_>) -> Variant {
+fn read_one(index: usize, name: &str, field: &Field<'_>) -> Variant {
     if !is_name(name) {
         field.note(format!("has a name that {NAMES}"));
     }
-    let mut variant = Variant { name: name.to_owned(), cluster: name.to_owned(), isolated: false };
-    if *field.tree() == crate::document::Tree::Null {
+    let mut variant = Variant {
+        name: name.to_owned(),
+        index,
+        cluster: name.to_owned(),
+        state: State::Green,
+        isolated: false,
+        host: None,
+        headers: HeaderChanges::default(),
+        ids: None,
+    };
+    if *field.tree() == Tree::Null {
         return variant;
     }
-    let Some(map) = field.map(&["cluster", "isolated"]) else { return variant };
+    let Some(map) = field.map(&["cluster", "host", "state", "isolated", "headers", "ids"]) else {
+        return variant;
+    };
     if let Some(cluster) = map.get("cluster").and_then(read_cluster) {
         variant.cluster = cluster;
     }
+    let states = [("green", State::Green), ("yellow", State::Yellow), ("red", State::Red)];
+    variant.state = map.get("state").and_then(|field| field.one_of(&states)).unwrap_or_default();
     variant.isolated = map.get("isolated").and_then(Field::boolean).unwrap_or(false);
+    variant.host = map.get("host").and_then(read_authority);
+    variant.headers = map.get("headers").and_then(HeaderChanges::read).unwrap_or_default();
+    variant.ids = map.get("ids").and_then(read_ids);
     variant
+}
+
+fn read_ids(field: &Field<'_>) -> Option<Ids> {
+    let map = field.map(&["all", "in", "ranges"])?;
+    let all = map.get("all").map_or(Some(false), Field::boolean);
+    let exact = map.get("in").map_or_else(|| Some(BTreeSet::new()), read_id_list);
+    let ranges = map.get("ranges").map_or_else(|| Some(Vec::new()), read_id_ranges);
+    let (all, exact, ranges) = (all?, exact?, ranges?);
+    if all {
+        return Some(Ids::All);
+    }
+    Some(Ids::Listed { exact, ranges })
+}
+
+fn read_id_list(field: &Field<'_>) -> Option<BTreeSet<Vec<u8>>> {
+    let read = |field: &Field<'_>| match field.tree() {
+        Tree::Integer(id) => Some(id.to_string().into_bytes()),
+        Tree::Text(id) => Some(id.clone().into_bytes()),
+        _ => {
+            field.problem("must be a string or a whole number");
+            None
+        }
+    };
+    let ids: Vec<_> = field.list(0..=MOST_IDS)?.iter().map(read).collect();
+    ids.into_iter().collect()
+}
+
+fn read_id_ranges(field: &Field<'_>) -> Option<Vec<(i64, i64)>> {
+    let read = |field: &Field<'_>| {
+        let (first, last) = field.pair()?;
+        let (first, end) = (first.signed(), last.signed());
+        let (first, end) = (first?, end?);
+        if first > end {
+            last.problem(format!("must not be below the first, {first}"));
+            return None;
+        }
+        Some((first, end))
+    };
+    let ranges: Vec<_> = field.list(0..=MOST_RANGES)?.iter().map(read).collect();
+    ranges.into_iter().collect()
 }
 
 fn read_cluster(field: &Field<'_>) -> Option<String> {
@@ -79,7 +229,20 @@ fn read_cluster(field: &Field<'_>) -> Option<String> {
     None
 }
 
+/// What stands in `:authority`: a host name, with a port or without.
+pub(crate) fn read_authority(field: &Field<'_>) -> Option<String> {
+    let text = field.text()?;
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~:[]".contains(&b);
+    if (1..=LONGEST_CLUSTER).contains(&text.len()) && text.bytes().all(plain) {
+        return Some(text.to_owned());
+    }
+    field.problem("must be a host name, with :port or without");
+    None
+}
+
 const MOST_VARIANTS: usize = 64;
+const MOST_IDS: usize = 100_000;
+const MOST_RANGES: usize = 10_000;
 /// Characters; Istio's `outbound|80||name.namespace.svc.cluster.local` fits easily.
 const LONGEST_CLUSTER: usize = 255;
 const NAMES: &str = "must be 1 to 63 letters, digits, '.', '_' or '-', beginning with a letter or a digit";

@@ -2,9 +2,10 @@
 //! comparator that checks its policies is not.
 
 use std::borrow::Cow;
+use std::net::IpAddr;
 
 use antumbra_policy::document::Tree;
-use antumbra_policy::{Decision, Dice, Policy, Request};
+use antumbra_policy::{Decision, Dice, Policy, Request, Timestamp, parse_address};
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -26,8 +27,12 @@ impl Request for Asked<'_> {
         found.map(|(_, value)| Cow::Borrowed(value.as_bytes()))
     }
 
-    fn peer_address(&self) -> Option<Cow<'_, [u8]>> {
-        self.header("ip")
+    fn peer_address(&self) -> Option<IpAddr> {
+        parse_address(&self.header("ip")?)
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp(0)
     }
 }
 
@@ -138,7 +143,7 @@ fn a_split_keeps_its_users() {
         ("GET / | cookie: uid=u-1", "canary by s at 477869"),
         ("GET / | cookie: uid=u-2", "stable by s at 688280"),
         ("GET / | cookie: uid=; uid=u-1 | x-user: u-2", "stable by s at 688280"),
-        ("GET / | ip: 00042", "stable by s at 552772"),
+        ("GET / | x-user: 00042", "stable by s at 552772"),
     ];
     check(r#""stable""#, &random, &keyed);
     check(
@@ -241,8 +246,11 @@ fn hostile_bytes_only_fail_to_match() {
         fn header(&self, _: &str) -> Option<Cow<'_, [u8]>> {
             Some(Cow::Borrowed(&self.0))
         }
-        fn peer_address(&self) -> Option<Cow<'_, [u8]>> {
-            self.header("")
+        fn peer_address(&self) -> Option<IpAddr> {
+            parse_address(&self.0)
+        }
+        fn now(&self) -> Timestamp {
+            Timestamp(0)
         }
     }
     let policy = policy(&document(
@@ -289,7 +297,7 @@ fn one_mistake_at_a_time() {
            16384 bytes when compiled: compiled regex exceeded size limit",
         ],
     );
-    rules(r#"[{}]"#, &["rules[0] does nothing, must have one of to, split, mirror"]);
+    rules(r#"[{}]"#, &["rules[0] does nothing, must have one of to, split, select, mirror"]);
     rules(
         r#"[{"to": "lab"}, {"name": "rule-0", "to": "lab"}]"#,
         &[r#"rules[1] has the name "rule-0" of an earlier rule, must have one of its own"#],

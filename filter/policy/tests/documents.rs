@@ -97,6 +97,27 @@ fn mistakes_in_matches() {
     "##);
 }
 
+/// Everything that a policy may hold beside rules by header and cookie.
+#[test]
+fn mistakes_in_what_a_policy_chooses_and_says() {
+    insta::assert_snapshot!(problems(MISCHOSEN), @"");
+}
+
+#[test]
+fn mistakes_in_conditions() {
+    insta::assert_snapshot!(problems(MISJUDGED), @"");
+}
+
+/// The examples of the design, each in one document.
+#[test]
+fn policies_for_each_way_to_release() {
+    for text in [GRAY, ADDRESSES, STATES, SHADOW, VERSIONS, EXPERIMENT] {
+        let tree: Tree = serde_saphyr::from_str(text).unwrap();
+        let compiled = Policy::from_tree(&tree);
+        assert!(compiled.is_ok(), "{text}\n{}", compiled.unwrap_err());
+    }
+}
+
 const SHOP: &str = r#"
 version: 1
 name: shop
@@ -165,4 +186,178 @@ rules:
   - {headers: {e: {exakt: x, in: [], not: {ignoreCase: true}}}}
   - {headers: {f: {in: [a, [b], 1.5], ignoreCase: 1, prefix: null}}}
   to: stable
+"#;
+
+const MISCHOSEN: &str = r#"
+version: 1
+name: shop
+variants:
+  stable: {host: "a b", headers: {set: {connection: close, "a b": x, x-a: "ü"}, add: {}, remove: [te]}}
+  canary: {state: gren, ids: {in: [1.5, a], ranges: [[2, 1], [1], [a, 2]]}}
+  dead: {state: red}
+  listed: {state: yellow, ids: {in: [1]}}
+default: dead
+clientIp: {from: proxy, trustedHops: 17}
+apply: {header: x-antumbra-shadow}
+override: {header: authorization, trustedCidrs: [10.0.0.0/33]}
+body: {maxBytes: 0}
+observe: {responseHeader: "a b", vary: 1, explainHeader: set-cookie, metrics: no, accesslog: true}
+propagate:
+- {cookie: version, as: "baggage:version"}
+- {variant: true, as: "header:cookie"}
+- {variant: true, cookie: a, as: "header:x-a"}
+- {variant: false, as: "header:x-b"}
+- {cookie: a, as: "x-c", allow: ["a,b", ""]}
+- {header: x-d, as: "header:x-d", allow: [v1]}
+- {header: x-e, as: "header:x-d", allow: [v1]}
+- {cookie: "a;b", as: "baggage:a b", allow: []}
+rules:
+- {name: windows, from: "2026-02-05T00:00:00Z", until: "2026-02-04T00:00:00Z", to: stable}
+- {name: instants, from: tomorrow, until: "2026-02-30T00:00:00Z", to: stable}
+- {name: three, to: stable, split: {weights: {stable: 1}}, select: {by: ip, map: {a: stable}}}
+- {name: neither, split: {by: ip}}
+- {name: both, split: {weights: {stable: 1}, buckets: {stable: [[0, 1]]}}}
+- {name: buckets, split: {buckets: {stable: [[0, 10], [5, 20]], canary: [[30, 1000000], [9, 8]], canry: [[50, 60]]}}}
+- {name: overlap, split: {buckets: {stable: [[0, 10]], canary: [[10, 20]]}}}
+- {name: mint, split: {by: [ip], onMissingKey: mint, weights: {stable: 1}}}
+- {name: select, select: {by: "cookie:", map: {a: stabel}}}
+- {name: nothing, select: {by: ip, map: {}}}
+- {name: host, split: {weights: {stable: 1}, sticky: {cookie: __Host-a, secure: false}}}
+- {name: path, split: {weights: {stable: 1}, sticky: {cookie: __Host-a, path: /x}}}
+- {name: domain, split: {weights: {stable: 1}, sticky: {cookie: __Host-a, domain: example.org}}}
+- {name: site, split: {weights: {stable: 1}, sticky: {cookie: a, sameSite: None, secure: false}}}
+- {name: words, split: {weights: {stable: 1}, sticky: {cookie: "a b", maxAge: 401d, sameSite: lax, onZeroWeight: stay, stick: some, signedWith: "-", path: x}}}
+- name: mirrors
+  mirror:
+  - {to: canary, sample: user, maxInFlight: 0, host: "", pathPrefix: v2, headers: {remove: []}}
+"#;
+
+const MISJUDGED: &str = r#"
+version: 1
+name: shop
+variants: {stable: {}}
+default: null
+rules:
+- matches:
+  - {ip: [1.1.1.1-1.1.1.0, 1.1.1.1-2001:db8::1, 10.0.0.0/33, example.org, 7]}
+  - {ip: []}
+  - {host: "a.test:80", method: [GET, post]}
+  - {host: ["*", "*.a.test", "[::1]"]}
+  - {query: {"": a, b: {has: x}}, metadata: {"": {}}, form: [], json: {model: {prefx: x}}}
+  - {headers: {a: {range: [9, 1]}, b: {range: [1]}, c: {range: [1, 2.5]}, d: {gt: x}, e: {mod: {by: 0}}, f: {mod: {by: 10, in: [10]}}}}
+  - {headers: {g: {hash: {of: 100, buckets: [[0, 100]]}}, h: {hash: {buckets: []}}}}
+  - {time: {}}
+  - {time: {from: "2026-02-05T00:00:00Z", to: "2026-02-04T00:00:00Z"}}
+  - {any: [], all: [{}], not: {not: {}}}
+  - {path: {startsWith: [], search: "(", in: [a]}}
+  to: stable
+"#;
+
+const GRAY: &str = r#"
+version: 1
+name: grey-release
+variants: {prod: {cluster: prod}, pre: {cluster: pre-release}}
+default: prod
+rules:
+- {name: testers, matches: [{cookies: {grey_release: "true"}}], to: pre}
+observe: {vary: true}
+"#;
+
+const ADDRESSES: &str = r#"
+version: 1
+name: dark-launch
+variants: {normal: {cluster: normal}, dark: {cluster: dark}}
+default: normal
+clientIp: {from: xff, trustedHops: 1}
+rules:
+- name: flagged
+  matches:
+  - cookies: {dark: {exact: "true", ignoreCase: true}}
+  - headers: {dark: {search: "true$", ignoreCase: true}}
+  - ip: [1.1.1.1, 10.8.0.0/16, 192.0.2.10-192.0.2.20]
+  - path: {suffix: dark}
+  to: dark
+- name: by-customer
+  matches: [{path: {prefix: /api}}]
+  split: {by: [header:x-customer-id, cookie:uid, ip], salt: dark-2026-08, weights: {dark: 5, normal: 95}}
+"#;
+
+const STATES: &str = r#"
+version: 1
+name: blue-green
+variants:
+  A: {cluster: cluster-a, state: yellow, ids: {all: false, in: [1, 2, 3], ranges: [[1, 100], [600, 10000]]}}
+  B: {cluster: cluster-b, state: green}
+  C: {cluster: cluster-c, state: red}
+default: B
+idFrom: [header:x-user-id, cookie:uid]
+rules: []
+"#;
+
+const SHADOW: &str = r#"
+version: 1
+name: app
+variants:
+  v1: {cluster: version_v1}
+  v1-control: {cluster: version_v1_control}
+  v2: {cluster: version_v2}
+  shadow: {cluster: myservice-test, state: yellow}
+default: v1
+apply: {header: x-antumbra-variant}
+rules:
+- name: shadow-25
+  matches: [{path: {prefix: /}, method: [GET, HEAD]}]
+  mirror:
+  - {to: shadow, control: {to: v1-control}, percent: 25, sample: key, host: myservice-test.mycompany.com, headers: {remove: [authorization]}, timeout: 2s, maxInFlight: 64}
+- {name: beta-header, matches: [{headers: {x-version: {regex: "2\\..*"}}}], to: v2}
+- name: shift
+  split:
+    by: [cookie:uid, header:x-user-id, ip]
+    salt: app-v2
+    weights: {v2: 10, v1: 90}
+    sticky: {cookie: __Host-antumbra-app, maxAge: 24h, sameSite: Lax}
+"#;
+
+const VERSIONS: &str = r#"
+version: 1
+name: ssp
+variants: {static-v0: {}, static-v1: {}, web-v0: {}, web-v1: {}}
+default: null
+rules:
+- {name: pick-static, matches: [{path: {prefix: /static}}], select: {by: "cookie:static-ssp-version", map: {v0: static-v0, v1: static-v1}}}
+- {name: pick-web, matches: [{path: {prefix: /api}}], select: {by: "cookie:ssp-web-version", map: {v0: web-v0, v1: web-v1}}}
+- {name: stable-static, matches: [{path: {prefix: /static}}], to: static-v0}
+- {name: stable-web, matches: [{path: {prefix: /api}}], to: web-v0}
+propagate:
+- {cookie: delivery-version, as: "baggage:delivery-version", allow: [v0, v1]}
+- {cookie: adposition-version, as: "baggage:adposition-version", allow: [v0, v1]}
+- {variant: true, as: "header:x-antumbra-variant"}
+"#;
+
+const EXPERIMENT: &str = r#"
+version: 1
+name: search-ui
+variants:
+  control: {cluster: search}
+  compact: {cluster: search, headers: {set: {x-ui: compact}}}
+  cards: {cluster: search, headers: {set: {x-ui: cards}}}
+  candidate: {cluster: search-next, state: yellow}
+default: control
+override: {header: x-antumbra-force, trustedCidrs: [10.0.0.0/8]}
+rules:
+- name: staff
+  matches: [{headers: {x-employee: "1"}}, {metadata: {"jwt.groups": {contains: qa}}}]
+  to: cards
+- name: admission
+  matches: [{method: GET, path: {prefix: /search, not: {suffix: .ico}}}]
+  mirror: [{to: candidate, fraction: {numerator: 5, denominator: 1000}, sample: key, maxBodyBytes: 65536}]
+- name: experiment
+  matches: [{not: {headers: {user-agent: {search: "bot|crawler", ignoreCase: true}}}}]
+  split:
+    by: [cookie:uid]
+    onMissingKey: mint
+    salt: search-ui-2026-09
+    weights: {compact: 10, cards: 10, control: 80}
+    sticky: {cookie: __Host-antumbra-search, maxAge: 14d, onZeroWeight: evict}
+observe: {vary: true, responseHeader: x-antumbra-variant}
 "#;

@@ -2,9 +2,10 @@
 #![cfg(not(target_family = "wasm"))]
 
 use std::borrow::Cow;
+use std::net::IpAddr;
 
 use antumbra_policy::document::Tree;
-use antumbra_policy::{Dice, Policy, Request};
+use antumbra_policy::{Dice, Policy, Request, Timestamp, parse_address};
 use proptest::prelude::*;
 
 struct Answers<'a>(&'a [u8]);
@@ -14,8 +15,12 @@ impl Request for Answers<'_> {
         Some(Cow::Borrowed(self.0))
     }
 
-    fn peer_address(&self) -> Option<Cow<'_, [u8]>> {
-        Some(Cow::Borrowed(self.0))
+    fn peer_address(&self) -> Option<IpAddr> {
+        parse_address(self.0)
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp(0)
     }
 }
 
@@ -24,7 +29,7 @@ fn variants(weights: &[(&str, u64)]) -> Vec<String> {
     let weights: Vec<_> = weights.iter().map(|(name, weight)| format!("{name:?}: {weight}")).collect();
     let text = format!(
         r#"{{"version": 1, "name": "p", "variants": {{"a": {{}}, "b": {{}}, "stable": {{}}}}, "default": "stable",
-            "rules": [{{"name": "s", "split": {{"by": ["ip"], "weights": {{{}}}}}}}]}}"#,
+            "rules": [{{"name": "s", "split": {{"by": ["header:u"], "weights": {{{}}}}}}}]}}"#,
         weights.join(",")
     );
     let policy = Policy::from_tree(&Tree::from_json(text.as_bytes()).unwrap()).unwrap();

@@ -72,8 +72,12 @@ impl antumbra_policy::Request for Get {
         (name == ":method").then_some(std::borrow::Cow::Borrowed(b"GET"))
     }
 
-    fn peer_address(&self) -> Option<std::borrow::Cow<'_, [u8]>> {
+    fn peer_address(&self) -> Option<std::net::IpAddr> {
         None
+    }
+
+    fn now(&self) -> antumbra_policy::Timestamp {
+        antumbra_policy::Timestamp(0)
     }
 }
 

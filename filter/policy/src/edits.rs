@@ -1,0 +1,53 @@
+//! What a decision says to the services and to the client: changes of headers, as values that a host can carry out.
+
+use std::borrow::Cow;
+
+use crate::headers::HeaderChanges;
+
+/// One change of a header. Names are in lower case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Edit<'p> {
+    /// Exactly this value, whatever was there.
+    Set(&'p str, Cow<'p, [u8]>),
+    /// This value besides others.
+    Add(&'p str, Cow<'p, [u8]>),
+    /// No value at all.
+    Remove(&'p str),
+}
+
+impl Edit<'_> {
+    /// The header.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Set(name, _) | Self::Add(name, _) | Self::Remove(name) => name,
+        }
+    }
+
+    /// For a response that comes when the policy may be gone.
+    pub fn into_owned(self) -> OwnedEdit {
+        match self {
+            Self::Set(name, value) => OwnedEdit::Set(name.to_owned(), value.into_owned()),
+            Self::Add(name, value) => OwnedEdit::Add(name.to_owned(), value.into_owned()),
+            Self::Remove(name) => OwnedEdit::Remove(name.to_owned()),
+        }
+    }
+}
+
+/// An [`Edit`] that stands by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OwnedEdit {
+    /// Exactly this value.
+    Set(String, Vec<u8>),
+    /// This value besides others.
+    Add(String, Vec<u8>),
+    /// No value at all.
+    Remove(String),
+}
+
+/// The changes that a policy wrote down.
+pub(crate) fn written<'p>(changes: &'p HeaderChanges, edits: &mut Vec<Edit<'p>>) {
+    let text = |value: &'p String| Cow::Borrowed(value.as_bytes());
+    edits.extend(changes.remove.iter().map(|name| Edit::Remove(name)));
+    edits.extend(changes.set.iter().map(|(name, value)| Edit::Set(name, text(value))));
+    edits.extend(changes.add.iter().map(|(name, value)| Edit::Add(name, text(value))));
+}

@@ -1,0 +1,83 @@
+//! Numbers in values: whole ones exactly, others as doubles. What is no number compares with nothing.
+
+use std::cmp::Ordering;
+
+use crate::document::{Field, Tree};
+
+/// A bound that a value is compared with.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Number {
+    Whole(i64),
+    Decimal(f64),
+}
+
+impl Number {
+    /// Any number that a document can hold.
+    pub(crate) fn read(field: &Field<'_>) -> Option<Self> {
+        match field.tree() {
+            Tree::Integer(value) => Some(Self::Whole(*value)),
+            Tree::Float(value) => Some(Self::Decimal(*value)),
+            _ => {
+                field.problem("must be a number");
+                None
+            }
+        }
+    }
+
+    /// How a value compares with this; `None` if it is no number.
+    pub(crate) fn order(self, value: &[u8]) -> Option<Ordering> {
+        if let (Some(value), Self::Whole(bound)) = (whole(value), self) {
+            return Some(value.cmp(&bound));
+        }
+        let bound = match self {
+            #[expect(clippy::cast_precision_loss, reason = "only beside a value that is not whole either")]
+            Self::Whole(bound) => bound as f64,
+            Self::Decimal(bound) => bound,
+        };
+        decimal(value)?.partial_cmp(&bound)
+    }
+}
+
+/// A whole number: a sign or none, then digits, within 64 bits.
+pub(crate) fn whole(value: &[u8]) -> Option<i64> {
+    std::str::from_utf8(value).ok()?.parse().ok()
+}
+
+/// Decimal notation with or without exponent; no blanks, no words for infinity.
+fn decimal(value: &[u8]) -> Option<f64> {
+    let plain = value.iter().all(|b| b.is_ascii_digit() || b"+-.eE".contains(b));
+    let number: f64 =
+        std::str::from_utf8(value).ok().filter(|_| plain && value.len() <= LONGEST)?.parse().ok()?;
+    Some(number)
+}
+
+/// Bytes; the digits beyond could not change the double.
+const LONGEST: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_compare_as_numbers() {
+        use Ordering::{Equal, Greater, Less};
+        for (value, bound, expected) in [
+            ("21", Number::Whole(20), Some(Greater)),
+            ("-1", Number::Whole(0), Some(Less)),
+            ("007", Number::Whole(7), Some(Equal)),
+            ("9007199254740993", Number::Whole(9_007_199_254_740_992), Some(Greater)),
+            ("10.9", Number::Whole(11), Some(Less)),
+            ("1e3", Number::Decimal(1000.0), Some(Equal)),
+            ("99999999999999999999", Number::Whole(1), Some(Greater)),
+            ("", Number::Whole(0), None),
+            (" 1", Number::Whole(0), None),
+            ("many", Number::Whole(0), None),
+            ("inf", Number::Whole(0), None),
+            ("NaN", Number::Decimal(0.0), None),
+            ("0x10", Number::Whole(0), None),
+        ] {
+            assert_eq!(bound.order(value.as_bytes()), expected, "{value}");
+        }
+        assert_eq!((whole(b"-5"), whole(b"10.9"), whole(b"\xff")), (Some(-5), None, None));
+    }
+}
