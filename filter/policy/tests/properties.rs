@@ -39,6 +39,138 @@ fn variants(weights: &[(&str, u64)]) -> Vec<String> {
     (0..200).map(user).collect()
 }
 
+/// A policy `p` with the variants `a`, `b` and `stable`, the last the default.
+fn policy(variants: &str, rules: &str) -> Policy {
+    let text = format!(
+        r#"{{"version": 1, "name": "p", "variants": {variants}, "default": "stable", "rules": [{rules}]}}"#
+    );
+    Policy::from_tree(&Tree::from_json(text.as_bytes()).unwrap()).unwrap()
+}
+
+const GREEN: &str = r#"{"a": {}, "b": {}, "stable": {}}"#;
+
+fn chosen<'p>(policy: &'p Policy, key: &str) -> &'p str {
+    &policy.decide(&Answers(key.as_bytes()), Dice(0)).variant.unwrap().name
+}
+
+/// Four standard deviations of a binomial count.
+fn within(found: usize, trials: usize, share: f64) {
+    let expected = trials as f64 * share;
+    let allowed = 4.0 * (expected * (1.0 - share)).sqrt();
+    assert!(
+        (found as f64 - expected).abs() <= allowed,
+        "{found} of {trials}, expected {expected} ± {allowed}"
+    );
+}
+
+#[test]
+fn a_million_keys_fit_the_weights() {
+    let policy = policy(
+        GREEN,
+        r#"{"name": "s", "split": {"by": "header:u", "weights": {"a": 5, "b": 20, "stable": 75}}}"#,
+    );
+    let mut counts = [("a", 0.05, 0), ("b", 0.20, 0), ("stable", 0.75, 0)];
+    for n in 0..1_000_000 {
+        let variant = chosen(&policy, &format!("user-{n}"));
+        counts.iter_mut().find(|(name, ..)| *name == variant).unwrap().2 += 1;
+    }
+    for (_, share, found) in counts {
+        within(found, 1_000_000, share);
+    }
+}
+
+#[test]
+fn two_salted_experiments_overlap_as_independent_ones_do() {
+    let experiment = |salt: &str| {
+        policy(
+            GREEN,
+            &format!(
+                r#"{{"split": {{"by": "header:u", "salt": "{salt}", "weights": {{"a": 10, "b": 30, "stable": 60}}}}}}"#
+            ),
+        )
+    };
+    let (x, y) = (experiment("x"), experiment("y"));
+    let users: Vec<String> = (0..200_000).map(|n| format!("user-{n}")).collect();
+    for (first, share) in [("a", 0.1), ("b", 0.3), ("stable", 0.6)] {
+        for (second, other) in [("a", 0.1), ("b", 0.3), ("stable", 0.6)] {
+            let both = users.iter().filter(|user| chosen(&x, user) == first && chosen(&y, user) == second);
+            within(both.count(), users.len(), share * other);
+        }
+    }
+}
+
+#[test]
+fn a_red_variant_moves_only_its_own_users() {
+    let rules = r#"{"name": "s", "split": {"by": "header:u", "weights": {"a": 20, "b": 30, "stable": 50}}}"#;
+    let before = policy(GREEN, rules);
+    let after = policy(r#"{"a": {"state": "red"}, "b": {}, "stable": {}}"#, rules);
+    let mut moved = 0;
+    for n in 0..100_000 {
+        let user = format!("user-{n}");
+        match (chosen(&before, &user), chosen(&after, &user)) {
+            ("a", now) => {
+                assert_eq!(now, "stable", "{user}");
+                moved += 1;
+            }
+            (was, now) => assert_eq!(was, now, "{user}"),
+        }
+    }
+    within(moved, 100_000, 0.2);
+}
+
+#[test]
+fn a_mirrors_sample_by_key_is_its_share_stays_and_is_independent_of_the_split() {
+    let rules = |percent: u32| {
+        format!(
+            r#"{{"name": "m", "mirror": [{{"to": "b", "percent": {percent}, "sample": "key", "unsafeMethods": "allow"}}]}},
+               {{"name": "s", "split": {{"by": "header:u", "weights": {{"a": 25, "stable": 75}}}}}}"#
+        )
+    };
+    let (few, more) = (policy(GREEN, &rules(10)), policy(GREEN, &rules(30)));
+    let (mut sampled, mut both) = (0, 0);
+    for n in 0..200_000 {
+        let key = format!("user-{n}");
+        let is_sampled =
+            |policy: &Policy, dice| !policy.decide(&Answers(key.as_bytes()), Dice(dice)).mirrors.is_empty();
+        let now = is_sampled(&more, n);
+        assert_eq!(now, is_sampled(&more, n + 1), "{key}: whatever the dice");
+        assert!(now || !is_sampled(&few, n), "{key}: a smaller share is a part of a larger one");
+        sampled += usize::from(now);
+        both += usize::from(now && chosen(&more, &key) == "a");
+    }
+    within(sampled, 200_000, 0.3);
+    within(both, 200_000, 0.3 * 0.25);
+}
+
+/// Another worker compiles the same document again, another replica gets it as YAML and hands it on as JSON.
+#[test]
+fn every_worker_and_replica_decides_alike() {
+    let yaml = "
+version: 1
+name: p
+variants: {a: {}, b: {}, stable: {}}
+default: stable
+rules:
+- {name: m, mirror: [{to: b, percent: 40, sample: key, unsafeMethods: allow, control: {to: a, percent: 50}}]}
+- {name: s, split: {by: [\"header:u\"], weights: {a: 10, b: 20, stable: 70}, sticky: {cookie: s}}}
+";
+    let written: Tree = serde_saphyr::from_str(yaml).unwrap();
+    let handed_on = serde_json::to_vec(&antumbra_policy::edit::filter_part(&written, 7)).unwrap();
+    let one = Policy::from_tree(&written).unwrap();
+    let other = Policy::from_tree(&Tree::from_json(&handed_on).unwrap()).unwrap();
+    for n in 0..20_000 {
+        let key = format!("user-{n}");
+        let request = Answers(key.as_bytes());
+        let (a, b) = (one.decide(&request, Dice(n)), other.decide(&request, Dice(n)));
+        assert_eq!((a.variant, a.position, &a.request_edits), (b.variant, b.position, &b.request_edits));
+        assert_eq!(a.response_edits, b.response_edits);
+        let mirrors = |decision: &antumbra_policy::Decision<'_>| {
+            decision.mirrors.iter().map(|m| (m.mirror.to.name.clone(), m.control)).collect::<Vec<_>>()
+        };
+        assert_eq!(mirrors(&a), mirrors(&b));
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -56,6 +188,40 @@ proptest! {
         };
         for (before, after) in split(a, b).iter().zip(split(a + more_a, b + more_b)) {
             prop_assert!(before == "stable" || *before == after, "{before} became {after}");
+        }
+    }
+
+    /// Any two candidates, any weights before and after, totals that change: who leaves a candidate leaves one whose share
+    /// shrank.
+    #[test]
+    fn only_a_shrinking_share_evicts(
+        before in (0_u64..1_000, 0_u64..1_000, 0_u64..1_000),
+        after in (0_u64..1_000, 0_u64..1_000, 0_u64..1_000),
+    ) {
+        let total = |(a, b, stable): (u64, u64, u64)| a + b + stable;
+        prop_assume!(total(before) > 0 && total(after) > 0);
+        let split = |(a, b, stable)| variants(&[("a", a), ("b", b), ("stable", stable)]);
+        for (was, is) in split(before).iter().zip(split(after)) {
+            let weight = |(a, b, _): (u64, u64, u64)| if was == "a" { a } else { b };
+            let shrank = weight(after) * total(before) < weight(before) * total(after);
+            prop_assert!(was == "stable" || *was == is || shrank, "{was} became {is}");
+        }
+    }
+
+    /// Three candidates with buckets of their own: one that grows into free positions takes nobody from another.
+    #[test]
+    fn buckets_are_kept(a in 0_u32..200_000, b in 0_u32..200_000, more in 0_u32..100_000) {
+        let buckets = |a: u32, b: u32| {
+            policy(GREEN, &format!(
+                r#"{{"name": "s", "split": {{"by": "header:u", "buckets": {{"a": [[0, {a}]], "b": [[400000, {}]]}}}}}}"#,
+                400_000 + b
+            ))
+        };
+        let (before, after) = (buckets(a, b), buckets(a + more, b));
+        for n in 0..200 {
+            let user = format!("user-{n}");
+            let (was, is) = (chosen(&before, &user), chosen(&after, &user));
+            prop_assert!(was == is || (was, is) == ("stable", "a"), "{was} became {is}");
         }
     }
 
