@@ -37,11 +37,6 @@ impl Keys {
         self.0.is_empty()
     }
 
-    /// The client's address alone.
-    pub(crate) fn address() -> Self {
-        Self(vec![Key::Address])
-    }
-
     /// The name of the first cookie among them.
     pub(crate) fn first_cookie(&self) -> Option<&str> {
         self.0.iter().find_map(|key| match key {

@@ -18,6 +18,7 @@
 
 pub mod document;
 pub mod edit;
+pub mod lint;
 
 mod address;
 mod client;

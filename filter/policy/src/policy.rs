@@ -186,6 +186,11 @@ impl Policy {
         self.observe.vary().is_some()
     }
 
+    /// Whether decisions depend on request headers, cookies among them.
+    pub(crate) fn depends_on_headers(&self) -> bool {
+        self.questions.header_names().any(|name| name != self.variant_header)
+    }
+
     /// All variants in the order of the document.
     pub fn variants(&self) -> impl Iterator<Item = &Arc<Variant>> {
         self.variants.iter()
@@ -297,10 +302,7 @@ impl Policy {
     /// By what a mirror samples that samples by key: `idFrom`, else the keys of the first split that has any. A request
     /// without any of them takes its chance.
     fn sampling_keys(&self) -> &Keys {
-        let of_splits = self.rules.iter().filter_map(|rule| match &rule.target {
-            Some(Target::Split(split)) => Some(split.keys()),
-            _ => None,
-        });
+        let of_splits = self.rules.iter().filter_map(|rule| rule.split().map(|split| split.keys()));
         std::iter::once(&self.ids).chain(of_splits).find(|keys| !keys.is_empty()).unwrap_or(&self.ids)
     }
 

@@ -50,6 +50,14 @@ impl Rule {
     pub(crate) fn holds<R: Request + ?Sized>(&self, facts: &mut Facts<'_, R>) -> bool {
         self.window.is_none_or(|window| window.contains(facts.now())) && self.matches.hold(facts)
     }
+
+    /// The split of a rule that has one.
+    pub(crate) fn split(&self) -> Option<&Split> {
+        match &self.target {
+            Some(Target::Split(split)) => Some(split),
+            Some(Target::Variant(_) | Target::Select(..)) | None => None,
+        }
+    }
 }
 
 impl Compiler<'_> {

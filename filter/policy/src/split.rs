@@ -108,6 +108,16 @@ impl Split {
         &self.layout
     }
 
+    /// The name of the variant at a position; `None` is the host's own routing.
+    pub(crate) fn name_at(&self, position: u32) -> Option<&str> {
+        self.at(position).map(|variant| variant.name.as_str())
+    }
+
+    /// The name of the variant that has what is left.
+    pub(crate) fn default_name(&self) -> Option<&str> {
+        self.default.as_ref().map(|variant| variant.name.as_str())
+    }
+
     /// Whether requests keep their place under both splits: the same keys under the same salt.
     pub(crate) fn places_like(&self, other: &Self) -> bool {
         self.salt == other.salt
@@ -155,9 +165,14 @@ impl Split {
             }
             (None, OnMissingKey::Random | OnMissingKey::Default) => key::position(dice.next()),
         };
-        let chosen = self.layout.at(position).filter(|variant| !variant.is_red());
-        let variant = chosen.or(self.default.as_ref());
+        let variant = self.at(position);
         Choice { variant, reason: Reason::Split, position: Some(position), cookies }
+    }
+
+    /// The variant at a position: a red one's users get the default.
+    fn at(&self, position: u32) -> Option<&Arc<Variant>> {
+        let chosen = self.layout.at(position).filter(|variant| !variant.is_red());
+        chosen.or(self.default.as_ref())
     }
 
     /// What tells the client's browser what to remember, where that is not what it has.

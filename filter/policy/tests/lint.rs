@@ -1,0 +1,135 @@
+//! Warnings: what is right and still not what was meant.
+#![cfg(not(target_family = "wasm"))]
+
+use antumbra_policy::document::{Problem, Tree};
+use antumbra_policy::{Policy, Timestamp, lint};
+
+fn policy(yaml: &str) -> (Tree, Policy) {
+    let tree: Tree = serde_saphyr::from_str(yaml).unwrap();
+    let policy = Policy::from_tree(&tree).unwrap_or_else(|invalid| panic!("{invalid}"));
+    (tree, policy)
+}
+
+fn lines(warnings: &[Problem]) -> String {
+    warnings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+fn warnings(yaml: &str) -> String {
+    let (tree, policy) = policy(yaml);
+    lines(&lint::warnings(&tree, &policy, Timestamp::parse("2026-06-01T00:00:00Z").unwrap()))
+}
+
+#[test]
+fn everything_that_may_not_be_meant() {
+    insta::assert_snapshot!(warnings(DOUBTFUL), @r#"
+    variants.stable.ids has no effect: only a yellow variant serves its listed ids
+    variants.two.ids overlaps with the ids of "one", which come first: 150 goes there
+    variants.three.ids overlaps with the ids of "one", which come first: 200 goes there
+    rules[0].until is 2026-01-01T00:00:00Z, which is over: the rule does nothing any more
+    rules[1].to is "red", which is red: the search goes on as if nothing matched
+    rules[2].mirror[0].unsafeMethods mirrors writes: the candidate must not share a database, a queue or a mail server with production
+    rules[2].mirror[1].to is "red", which is red: nothing is mirrored
+    rules[3].split has neither keys (by) nor a sticky cookie: users get another variant with each request
+    rules[4] is never reached: rule "flips" decides every request that it would
+    rules[5].split.weights has 3 candidates side by side, so the growth of one moves users of the next: buckets keep them
+    rules[5].split.sticky pins users to the default too: whoever got it keeps it, so a larger share of a candidate reaches new users only: without the cookie, by alone keeps users where they are and lets shares grow
+    rules[5].split.sticky is not signed: a client can choose its variant by writing the cookie itself
+    rules[5].split.sticky.maxAge keeps users on a variant without weight for more than 30 days: its instances have to live as long
+    rules[7] is never reached: rule "all" decides every request that it would
+    observe.vary is off: a cache in front may hand one variant's answers to users of another
+    observe.explainHeader is never sent: only clients that override trusts get it
+    "#);
+}
+
+#[test]
+fn a_clear_policy_has_no_warnings() {
+    assert_eq!(warnings(CLEAR), "");
+}
+
+#[test]
+fn only_what_is_certain_is_called_unreachable() {
+    let unreached = |rules: &str| {
+        let yaml = format!(
+            "{{version: 1, name: p, variants: {{a: {{}}, b: {{}}, r: {{state: red}}}}, default: null, observe: {{vary: true}}, rules: [{rules}]}}"
+        );
+        warnings(&yaml).lines().filter(|line| line.contains("never reached")).count()
+    };
+    let any = "{to: a}, {matches: [{path: /x}], to: b}";
+    assert_eq!(unreached(any), 1);
+    for (rules, expected) in [
+        ("{to: r}, {to: b}", 0),
+        ("{enabled: false, to: a}, {to: b}", 0),
+        ("{until: '2027-01-01T00:00:00Z', to: a}, {to: b}", 0),
+        ("{mirror: [{to: a}]}, {to: b}", 0),
+        ("{select: {by: ip, map: {x: a}}}, {to: b}", 0),
+        ("{matches: [{path: {prefix: /a}}], to: a}, {matches: [{path: /a/b}], to: b}", 1),
+        ("{matches: [{path: {prefix: /a}}], to: a}, {matches: [{path: {prefix: /ab}}], to: b}", 0),
+        ("{matches: [{path: {prefix: /a}}], to: a}, {matches: [{path: /a/b}, {method: GET}], to: b}", 0),
+        ("{matches: [{method: GET}], to: a}, {matches: [{method: GET, headers: {x: v}}], to: b}", 1),
+        ("{matches: [{headers: {x: v}}], to: a}, {matches: [{headers: {x: v, z: w}}], to: b}", 1),
+        ("{matches: [{headers: {x: v, z: w}}], to: a}, {matches: [{headers: {x: v}}], to: b}", 0),
+    ] {
+        assert_eq!(unreached(rules), expected, "{rules}");
+    }
+}
+
+#[test]
+fn a_change_says_whom_it_evicts() {
+    let split = |weights: &str, more: &str| {
+        policy(&format!(
+            "{{version: 1, name: p, variants: {{a: {{}}, b: {{}}, c: {{}}, s: {{}}}}, default: s, rules: [{{name: split, split: {{by: ip, weights: {weights}{more}}}}}]}}"
+        ))
+        .1
+    };
+    let check = |before: &str, after: &str, expected: &str| {
+        let found = lint::change_warnings(&split(before, ""), &split(after, ""));
+        assert_eq!(lines(&found), expected, "{before} → {after}");
+    };
+    check("{a: 5, s: 95}", "{a: 10, s: 90}", "");
+    check("{a: 10, s: 90}", "{a: 2, s: 98}", "rule \"split\" evicts 8 % of users: 8 % from a to s");
+    check("{a: 10, b: 10, s: 80}", "{a: 30, b: 10, s: 60}", "");
+    check("{a: 1, s: 2}", "{a: 1, s: 3}", "rule \"split\" evicts 8.3333 % of users: 8.3333 % from a to s");
+    check(
+        "{a: 10, b: 10, c: 10, s: 70}",
+        "{a: 15, b: 10, c: 10, s: 65}",
+        "rule \"split\" evicts 10 % of users: 5 % from b to a, 5 % from c to b",
+    );
+    let salted =
+        lint::change_warnings(&split("{a: 10, s: 90}", ""), &split("{a: 10, s: 90}", ", salt: other"));
+    assert_eq!(lines(&salted), "rule \"split\" evicts 9 % of users: 9 % from a to s");
+}
+
+const DOUBTFUL: &str = r#"
+version: 1
+name: shop
+variants:
+  stable: {ids: {in: [1]}}
+  red: {state: red}
+  one: {state: yellow, ids: {in: [7, x], ranges: [[100, 200]]}}
+  two: {state: yellow, ids: {in: [150]}}
+  three: {state: yellow, ids: {ranges: [[200, 300]]}}
+default: stable
+idFrom: header:x-user
+observe: {explainHeader: x-explain}
+rules:
+- {name: over, until: "2026-01-01T00:00:00Z", to: one}
+- {name: to-red, to: red}
+- {name: writes, mirror: [{to: two, unsafeMethods: allow}, {to: red}]}
+- {name: flips, matches: [{path: {prefix: /flip}}], split: {weights: {one: 1, stable: 1}}}
+- {name: hidden, matches: [{path: /flip/side, method: GET}], to: one}
+- {name: pins, matches: [{path: {prefix: /pin}}], split: {by: cookie:uid, weights: {one: 1, two: 1, three: 1, stable: 7}, sticky: {cookie: s, maxAge: 60d, onZeroWeight: keep}}}
+- {name: all, to: stable}
+- {name: never, to: one}
+"#;
+
+const CLEAR: &str = r#"
+version: 1
+name: shop
+variants: {stable: {}, canary: {}, shadow: {}}
+default: stable
+observe: {vary: true}
+rules:
+- {name: mirror, mirror: [{to: shadow, percent: 5}]}
+- {name: testers, matches: [{cookies: {canary: "1"}}], to: canary}
+- {name: split, split: {by: ["cookie:uid"], weights: {canary: 5, stable: 95}}}
+"#;
