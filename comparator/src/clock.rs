@@ -8,6 +8,11 @@ pub(crate) fn now_ms() -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
+/// The same instant as policies compare it.
+pub(crate) fn now() -> antumbra_policy::Timestamp {
+    antumbra_policy::Timestamp(i64::try_from(now_ms().saturating_mul(1000)).unwrap_or(i64::MAX))
+}
+
 /// RFC 3339 in UTC with milliseconds: `2026-01-02T03:04:05.006Z`.
 pub(crate) fn rfc3339(ms: u64) -> String {
     let (seconds, milliseconds) = (ms / 1000, ms % 1000);

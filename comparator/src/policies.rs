@@ -53,6 +53,16 @@ impl Document {
         self.policy.name()
     }
 
+    /// What it decides by.
+    pub(crate) fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// What it decides by, for whoever has the keys that it names.
+    pub(crate) fn into_policy(self) -> Policy {
+        self.policy
+    }
+
     pub(crate) fn tree(&self) -> &Tree {
         &self.tree
     }
@@ -83,7 +93,10 @@ impl Document {
 pub(crate) fn tree_from_yaml(text: &[u8]) -> Result<Tree, Invalid> {
     let text = std::str::from_utf8(text)
         .map_err(|error| Invalid::single("document", format!("is not UTF-8: {error}")))?;
-    serde_saphyr::from_str(text).map_err(|error| Invalid::single("document", format!("is not YAML: {error}")))
+    // `no` is a country and `y` an answer: booleans are `true` and `false`, as in YAML 1.2.
+    let options = serde_saphyr::options! { strict_booleans: true };
+    serde_saphyr::from_str_with_options(text, options)
+        .map_err(|error| Invalid::single("document", format!("is not YAML: {error}")))
 }
 
 /// One generation of a policy.

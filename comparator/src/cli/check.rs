@@ -1,13 +1,15 @@
-//! `antumbra check`: a policy file and everything that is wrong with it.
+//! `antumbra check`: a policy file, everything that is wrong with it, and what may not be meant.
 
 use std::path::Path;
 use std::process::ExitCode;
 
 use antumbra_policy::document::{Invalid, Problem};
+use antumbra_policy::lint;
 use serde::Serialize;
 
 use super::output::{print, print_json};
-use super::{Failure, Output, USAGE};
+use super::{CheckOptions, Failure, Output, USAGE, local};
+use crate::clock;
 use crate::policies::Document;
 
 /// Reads and validates a file.
@@ -16,21 +18,39 @@ pub(super) fn read(file: &Path) -> Result<Result<Document, Invalid>, Failure> {
     Ok(Document::from_yaml(&text))
 }
 
-/// Prints every problem of a file; exit code 2 if there is one.
-pub(super) fn check(file: &Path, output: Output) -> Result<ExitCode, Failure> {
+/// Prints every problem of a file, or its warnings; exit code 2 if there is a problem.
+pub(super) fn check(options: &CheckOptions) -> Result<ExitCode, Failure> {
+    let file = options.file.as_path();
     let read = read(file)?;
+    let before = options.against.as_deref().map(local::document).transpose()?;
+    let warnings = read.as_ref().map_or_else(|_| Vec::new(), |document| warnings(document, before.as_ref()));
     let problems = read.as_ref().err().map(|invalid| invalid.problems.as_slice()).unwrap_or_default();
-    match output {
-        Output::Json => print_json(&Checked { valid: problems.is_empty(), problems }),
-        Output::Text => print(&text(file, &read)),
+    match options.output {
+        Output::Json => {
+            print_json(&Checked { valid: problems.is_empty(), problems, warnings: &warnings });
+        }
+        Output::Text => print(&text(file, &read, &warnings)),
     }
-    Ok(if read.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(USAGE) })
+    let refused = read.is_err() || (options.deny_warnings && !warnings.is_empty());
+    Ok(if refused { ExitCode::from(USAGE) } else { ExitCode::SUCCESS })
 }
 
-fn text(file: &Path, read: &Result<Document, Invalid>) -> String {
+fn warnings(document: &Document, before: Option<&Document>) -> Vec<Problem> {
+    let mut warnings = lint::warnings(document.tree(), document.policy(), clock::now());
+    warnings.extend(
+        before.into_iter().flat_map(|before| lint::change_warnings(before.policy(), document.policy())),
+    );
+    warnings
+}
+
+fn text(file: &Path, read: &Result<Document, Invalid>, warnings: &[Problem]) -> String {
     let file = file.display();
     match read {
-        Ok(document) => format!("{file}: policy {:?} is valid\n", document.name()),
+        Ok(document) => {
+            let warnings: String =
+                warnings.iter().map(|warning| format!("{file}: warning: {warning}\n")).collect();
+            format!("{warnings}{file}: policy {:?} is valid\n", document.name())
+        }
         Err(invalid) => invalid.problems.iter().map(|problem| format!("{file}: {problem}\n")).collect(),
     }
 }
@@ -39,4 +59,5 @@ fn text(file: &Path, read: &Result<Document, Invalid>) -> String {
 struct Checked<'p> {
     valid: bool,
     problems: &'p [Problem],
+    warnings: &'p [Problem],
 }

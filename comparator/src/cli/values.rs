@@ -1,8 +1,10 @@
-//! Arguments that are more than text: shares and weights.
+//! Arguments that are more than text: shares and weights, keys and durations.
 
+use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
-use antumbra_policy::document::is_name;
+use antumbra_policy::document::{is_name, parse_duration};
 
 /// A share of the requests, 0 to 100.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -47,7 +49,47 @@ pub(super) enum BadValue {
     Percent,
     #[error("must be a variant and a whole number, as canary=10")]
     Weight,
+    #[error("must be the name of a key and its file, as testers=/etc/antumbra/testers.key")]
+    Secret,
+    #[error("must be a duration within 1s..=365d, as 30m, 8h or 14d")]
+    Lasting,
 }
+
+/// A key's name and the file that has it.
+#[derive(Debug, Clone)]
+pub(super) struct Secret {
+    pub(super) name: String,
+    pub(super) file: PathBuf,
+}
+
+impl FromStr for Secret {
+    type Err = BadValue;
+
+    fn from_str(text: &str) -> Result<Self, BadValue> {
+        match text.split_once('=') {
+            Some((name, file)) if !name.is_empty() && !file.is_empty() => {
+                Ok(Self { name: name.to_owned(), file: file.into() })
+            }
+            _ => Err(BadValue::Secret),
+        }
+    }
+}
+
+/// A span of time.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Lasting(pub(super) Duration);
+
+impl FromStr for Lasting {
+    type Err = BadValue;
+
+    fn from_str(text: &str) -> Result<Self, BadValue> {
+        let span = parse_duration(text).filter(|span| (SHORTEST..=LONGEST).contains(span));
+        span.map(Self).ok_or(BadValue::Lasting)
+    }
+}
+
+const SHORTEST: Duration = Duration::from_secs(1);
+const LONGEST: Duration = Duration::from_secs(365 * 86_400);
 
 #[cfg(test)]
 mod tests {

@@ -60,7 +60,7 @@ pub use overriding::signed_override;
 pub use policy::Policy;
 pub use property::PropertyPath;
 pub use share::Share;
-pub use signature::Secrets;
+pub use signature::{SHORTEST_SECRET, Secrets};
 pub use timestamp::Timestamp;
 pub use variant::{State, Variant};
 pub use written_request::WrittenRequest;

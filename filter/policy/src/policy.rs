@@ -156,6 +156,11 @@ impl Policy {
         &self.variant_header
     }
 
+    /// The request header by which trusted clients choose, in lower case.
+    pub fn override_header(&self) -> Option<&str> {
+        self.overriding.as_ref().map(|overriding| overriding.header.as_str())
+    }
+
     /// How long mirroring goes on without an answer of the comparator.
     pub fn lease(&self) -> Duration {
         self.lease

@@ -13,6 +13,9 @@ use crate::document::Field;
 /// Keys by name.
 pub type Secrets = BTreeMap<String, Vec<u8>>;
 
+/// Bytes of a key that can be taken for one.
+pub const SHORTEST_SECRET: usize = 16;
+
 /// A key that a policy names; until it is bound nothing verifies and nothing is signed.
 #[derive(Clone)]
 pub(crate) struct SigningKey {

@@ -1,0 +1,154 @@
+//! `antumbra explain`: what a policy makes of requests, by the very code that the filter runs.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader, Read, Write as _};
+use std::path::Path;
+use std::process::ExitCode;
+
+use antumbra_policy::{Decision, Dice, Edit};
+use serde::Serialize;
+
+use super::{ExplainOptions, Failure, USAGE, local};
+use crate::clock;
+
+/// A line of JSON for each line of requests. A request that cannot be read is reported with its line, and the others go on.
+pub(super) fn explain(options: &ExplainOptions) -> Result<ExitCode, Failure> {
+    let policy = local::policy(&options.file, &options.secret)?;
+    let name = options.request.display();
+    let failed = |error: std::io::Error| Failure::Usage(format!("{name}: {error}"));
+    let mut dice = Dice(options.seed);
+    let mut out = std::io::stdout().lock();
+    let mut code = ExitCode::SUCCESS;
+    for (index, line) in BufReader::new(open(&options.request).map_err(failed)?).lines().enumerate() {
+        let line = line.map_err(failed)?;
+        if line.trim().is_empty() {
+            continue;
+        }
+        match local::request(&line, clock::now()) {
+            Ok(request) => {
+                let explained = Explained::new(&policy.decide(&request, Dice(dice.next())));
+                let text = serde_json::to_string(&explained).unwrap_or_default();
+                if writeln!(out, "{text}").is_err() {
+                    // The reader has read enough.
+                    return Ok(code);
+                }
+            }
+            Err(problem) => {
+                eprintln!("antumbra: {name}: line {}: {problem}", index + 1);
+                code = ExitCode::from(USAGE);
+            }
+        }
+    }
+    Ok(code)
+}
+
+/// A decision in writing.
+#[derive(Debug, Serialize)]
+struct Explained {
+    variant: Option<String>,
+    cluster: Option<String>,
+    rule: Option<String>,
+    reason: &'static str,
+    position: Option<u32>,
+    mirror: Vec<Shadow>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    not_mirrored: Option<&'static str>,
+    headers: BTreeMap<String, Change>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    response: BTreeMap<String, Change>,
+}
+
+#[derive(Debug, Serialize)]
+struct Shadow {
+    to: String,
+    cluster: String,
+    rule: String,
+    control: Option<String>,
+}
+
+/// What becomes of a header.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(untagged)]
+enum Change {
+    /// Exactly this value.
+    Set(String),
+    /// These values besides others.
+    Added(Vec<String>),
+    Removed,
+}
+
+impl Explained {
+    fn new(decision: &Decision<'_>) -> Self {
+        let shadow = |mirrored: &antumbra_policy::Mirrored<'_>| Shadow {
+            to: mirrored.mirror.to.name.clone(),
+            cluster: mirrored.mirror.to.cluster.clone(),
+            rule: mirrored.mirror.rule.clone(),
+            control: mirrored.mirror.control.as_ref().filter(|_| mirrored.control).map(|c| c.to.name.clone()),
+        };
+        Self {
+            variant: decision.variant.map(|variant| variant.name.clone()),
+            cluster: decision.variant.map(|variant| variant.cluster.clone()),
+            rule: decision.rule.map(str::to_owned),
+            reason: decision.reason.as_str(),
+            position: decision.position,
+            mirror: decision.mirrors.iter().map(shadow).collect(),
+            not_mirrored: decision.skipped_mirror.map(|why| why.as_str()).filter(|why| *why != "no_rule"),
+            headers: changes(&decision.request_edits),
+            response: changes(&decision.response_edits),
+        }
+    }
+}
+
+/// The edits in order: a later one goes on from what an earlier one left.
+fn changes(edits: &[Edit<'_>]) -> BTreeMap<String, Change> {
+    let mut changes: BTreeMap<String, Change> = BTreeMap::new();
+    for edit in edits {
+        let (name, change) = match edit {
+            Edit::Set(name, value) => (name, Change::Set(text(value))),
+            Edit::Remove(name) => (name, Change::Removed),
+            Edit::Add(name, value) => match changes.remove(*name) {
+                Some(Change::Added(mut values)) => {
+                    values.push(text(value));
+                    (name, Change::Added(values))
+                }
+                Some(Change::Set(first)) => (name, Change::Set(format!("{first},{}", text(value)))),
+                Some(Change::Removed) => (name, Change::Set(text(value))),
+                None => (name, Change::Added(vec![text(value)])),
+            },
+        };
+        changes.insert((*name).to_owned(), change);
+    }
+    changes
+}
+
+fn text(value: &[u8]) -> String {
+    String::from_utf8_lossy(value).into_owned()
+}
+
+fn open(file: &Path) -> std::io::Result<Box<dyn Read>> {
+    if file == Path::new("-") {
+        return Ok(Box::new(std::io::stdin()));
+    }
+    Ok(Box::new(std::fs::File::open(file)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn edits_add_up() {
+        let edits = [
+            Edit::Set("a", b"1"[..].into()),
+            Edit::Add("a", b"2"[..].into()),
+            Edit::Add("b", b"1"[..].into()),
+            Edit::Add("b", b"2"[..].into()),
+            Edit::Remove("c"),
+            Edit::Set("d", b"1"[..].into()),
+            Edit::Remove("d"),
+            Edit::Add("d", b"2"[..].into()),
+        ];
+        let found = serde_json::to_string(&changes(&edits)).unwrap();
+        assert_eq!(found, r#"{"a":"1,2","b":["1","2"],"c":null,"d":"2"}"#);
+    }
+}
