@@ -6,6 +6,7 @@
 mod check;
 mod client;
 mod commands;
+mod import;
 mod output;
 mod serving;
 mod values;
@@ -16,6 +17,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::import::Format;
 use values::{Percent, Weight};
 
 /// Runs the command line whose first argument is the program's name.
@@ -41,6 +43,7 @@ fn dispatch(command: Command) -> Result<ExitCode, Failure> {
     match command {
         Command::Serve(options) => serving::serve(options),
         Command::Check { file, output } => check::check(&file, output),
+        Command::Import { format, file, output } => import::import(format, &file, output),
         Command::Status(target) => commands::status(&target),
         Command::Mirror { command: MirrorCommand::Set(options) } => commands::set_mirror(&options),
         Command::Weights { command: WeightsCommand::Set(options) } => commands::set_weights(&options),
@@ -131,6 +134,18 @@ enum Command {
     #[command(after_help = CHECK_EXAMPLES)]
     Check {
         /// YAML or JSON
+        file: PathBuf,
+        /// How to print
+        #[arg(long, value_enum, default_value_t)]
+        output: Output,
+    },
+    /// Write a policy from the configuration of APISIX, nginx, Istio or Gateway API
+    #[command(after_help = IMPORT_EXAMPLES)]
+    Import {
+        /// Whose configuration it is
+        #[arg(value_enum)]
+        format: Format,
+        /// YAML, JSON or nginx's own; `-` reads stdin
         file: PathBuf,
         /// How to print
         #[arg(long, value_enum, default_value_t)]
@@ -272,6 +287,7 @@ const RUNTIME: u8 = 4;
 const EXAMPLES: &str = "\
 Examples:
   antumbra check shop.yaml                 everything that is wrong with a policy
+  antumbra import nginx nginx.conf         a policy from what another system is told
   antumbra serve --policy shop.yaml        run the comparator on 127.0.0.1:7400
   antumbra status                          which filters run which generation
   antumbra mirror set 5%                   mirror 5 % from now on
@@ -318,6 +334,15 @@ const CHECK_EXAMPLES: &str = "\
 Examples:
   antumbra check shop.yaml
   antumbra check shop.yaml --output json";
+const IMPORT_EXAMPLES: &str = "\
+Examples:
+  antumbra import apisix route.json > shop.yaml
+  nginx -T 2>/dev/null | antumbra import nginx - > shop.yaml
+  kubectl get virtualservice,destinationrule -o yaml | antumbra import istio -
+  antumbra import gateway-api httproute.yaml --output json | jq .notes
+
+The policy goes to stdout, what could not be carried over to stderr. A rule whose condition was not wholly understood
+is written with `enabled: false`.";
 const VERDICT_EXAMPLES: &str = "\
 Example:
   until antumbra verdict; do [ $? -eq 3 ] || exit 1; sleep 30; done; ./promote.sh";
