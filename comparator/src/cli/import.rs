@@ -40,3 +40,38 @@ fn yaml(imported: &Imported) -> Result<String, Failure> {
 fn notes(imported: &Imported) -> String {
     imported.notes.iter().map(|note| format!("{}: {}\n", note.at.trim_end_matches(':'), note.what)).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_read_is_wrong_usage() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("nginx.conf");
+        for (text, expected) in [
+            (None, ": No such file or directory"),
+            (Some("server {"), "nginx.conf: line 1 is the last, but a block or a directive is not ended"),
+            (
+                Some(""),
+                "nginx.conf: input has no proxy_pass, split_clients, map, geo or set: there is nothing to import",
+            ),
+        ] {
+            if let Some(text) = text {
+                std::fs::write(&file, text).unwrap();
+            }
+            let failure = import(Format::Nginx, &file, Output::Text).unwrap_err();
+            assert_eq!(failure.code(), 2);
+            assert!(failure.message().contains(expected), "{}", failure.message());
+        }
+    }
+
+    #[test]
+    fn notes_and_json_for_people_and_programs() {
+        let text = "split_clients $request_uri $v { 50% a; * b; }";
+        let imported = read_as(Format::Nginx, text.as_bytes()).unwrap();
+        insta::assert_snapshot!(notes(&imported));
+        insta::assert_snapshot!(serde_json::to_string_pretty(&imported).unwrap());
+        assert!(yaml(&imported).unwrap().starts_with("version: 1\nname: nginx\n"));
+    }
+}

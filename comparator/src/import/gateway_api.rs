@@ -14,7 +14,7 @@ use super::condition::Condition;
 use super::draft::{Draft, Mirror, Split, Target};
 use super::part::Part;
 use super::{ImportError, Imported};
-use matching::Entry;
+use matching::{Entry, Host};
 
 /// Reads all routes of the documents.
 pub(super) fn import(documents: &[Tree]) -> Result<Imported, ImportError> {
@@ -26,6 +26,9 @@ pub(super) fn import(documents: &[Tree]) -> Result<Imported, ImportError> {
     let mut entries: Vec<(usize, Entry)> = Vec::new();
     for route in &routes {
         import_route(&mut draft, route, &mut rules, &mut entries);
+    }
+    if let [_] = routes.as_slice() {
+        entries.iter_mut().for_each(|(_, entry)| entry.precedence.0 = Host::None);
     }
     entries.sort_by(|(_, a), (_, b)| a.precedence.cmp(&b.precedence));
     write(&mut draft, &rules, entries);

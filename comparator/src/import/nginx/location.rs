@@ -2,11 +2,11 @@
 
 use super::config::Config;
 use super::definitions;
-use super::scope::{DESTINATION, Scope, is_pass};
+use super::scope::{Scope, is_pass};
 use super::syntax::Directive;
 use super::value::{Case, Drawn, Outcome};
 use crate::import::condition::{Condition, Predicate, Subject, whole};
-use crate::import::draft::{Draft, Mirror, Split, Target};
+use crate::import::draft::{Destination, Draft, Mirror, Split, Target};
 
 /// Reads the first variable that nothing else is made of, where no `proxy_pass` says which one counts.
 pub(super) fn import_variable(draft: &mut Draft, config: &Config<'_>, directives: &[Directive]) {
@@ -39,7 +39,7 @@ pub(super) fn import_variable(draft: &mut Draft, config: &Config<'_>, directives
 }
 
 fn run_everywhere(draft: &mut Draft, scope: &mut Scope<'_>, directives: &[Directive]) {
-    scope.run(draft, directives, false);
+    scope.run(draft, directives);
     for directive in directives.iter().filter(|directive| directive.name != "if") {
         run_everywhere(draft, scope, &directive.block);
     }
@@ -57,9 +57,9 @@ pub(super) fn import_servers(draft: &mut Draft, config: &Config<'_>, directives:
     let last = servers.remove(catch_all.min(servers.len() - 1));
     for block in servers {
         let host = host(draft, block);
-        import_server(draft, config, block, host, false);
+        import_server(draft, config, block, &host, false);
     }
-    import_server(draft, config, last, Condition::Always, true);
+    import_server(draft, config, last, &Condition::Always, true);
 }
 
 fn has_pass(block: &[Directive]) -> bool {
@@ -82,12 +82,16 @@ fn host(draft: &mut Draft, block: &[Directive]) -> Condition {
     draft.test(&directive.at(), Subject::Host, Predicate::one_of(names.collect()))
 }
 
-fn import_server(draft: &mut Draft, config: &Config<'_>, block: &[Directive], host: Condition, last: bool) {
+fn import_server(draft: &mut Draft, config: &Config<'_>, block: &[Directive], host: &Condition, last: bool) {
     let mut locations = Vec::new();
     flatten(block, &mut locations);
     let shadows: Vec<&str> = config.all(block, "mirror").iter().map(|mirror| mirror.text(0)).collect();
     let mut scope = Scope::new(config);
-    scope.run(draft, block, true);
+    scope.run(draft, block);
+    if locations.is_empty() {
+        let rules = Rules { scope: &scope, base: host.clone(), catches_all: last, names_variants: false };
+        rules.write_destination(draft, "proxy_pass", block);
+    }
     locations.sort_by_key(|location| order(location));
     for location in &locations {
         let (_, uri) = parts(location);
@@ -96,7 +100,7 @@ fn import_server(draft: &mut Draft, config: &Config<'_>, block: &[Directive], ho
         if inner || shadows.contains(&uri) {
             continue;
         }
-        import_location(draft, &scope, block, location, &host, last, &locations);
+        import_location(draft, &scope, block, location, host, last, &locations);
     }
 }
 
@@ -140,8 +144,8 @@ fn import_location(
 ) {
     let path = path(draft, location);
     let base = Condition::all([host.clone(), path]);
-    let mut scope = server.clone();
-    scope.run(draft, &location.block, true);
+    let mut scope = server.within();
+    scope.run(draft, &location.block);
     let catches_all = last && base == Condition::Always;
     let rules = Rules { scope: &scope, base, catches_all, names_variants: false };
     let mirrors = [location.block.as_slice(), block];
@@ -156,8 +160,7 @@ fn import_location(
                 .note(mirror.at(), format!("there is no location {:?}: nothing is mirrored", mirror.text(0))),
         }
     }
-    let cases = scope.set(DESTINATION).map_or_else(|| Case::fixed(""), <[Case]>::to_vec);
-    rules.write(draft, &location.at(), &cases);
+    rules.write_destination(draft, &location.at(), &location.block);
 }
 
 fn path(draft: &mut Draft, location: &Directive) -> Condition {
@@ -183,6 +186,15 @@ struct Rules<'s, 'd> {
 }
 
 impl Rules<'_, '_> {
+    /// Writes the rules of what the directives send on.
+    fn write_destination(&self, draft: &mut Draft, at: &str, directives: &[Directive]) {
+        let cases = self.scope.destination(draft, directives).unwrap_or_else(|| {
+            draft.note(at, "where its requests go could not be told: the host's own routing keeps them");
+            Case::fixed("")
+        });
+        self.write(draft, at, &cases);
+    }
+
     /// Writes a rule for each case, and for the last of all the default.
     fn write(&self, draft: &mut Draft, at: &str, cases: &[Case]) {
         let last = cases.len().saturating_sub(1);
@@ -211,24 +223,32 @@ impl Rules<'_, '_> {
     fn target(&self, draft: &mut Draft, outcome: &Outcome) -> Target {
         match outcome {
             Outcome::Value(host) if host.is_empty() && !self.names_variants => Target::Host,
-            Outcome::Value(host) => Target::To(draft.variant(self.scope.config.destination(host))),
+            Outcome::Value(host) => Target::To(draft.variant(self.destination(host))),
             Outcome::Drawn(drawn) => {
-                let weights = drawn
-                    .parts
-                    .iter()
-                    .map(|(weight, host)| (draft.variant(self.scope.config.destination(host)), *weight));
+                let weights =
+                    drawn.parts.iter().map(|(weight, host)| (draft.variant(self.destination(host)), *weight));
                 let weights = weights.collect();
                 Target::Split(Split { weights, ..definitions::split(draft, self.scope, &drawn.variable) })
             }
         }
     }
 
+    /// The destination of a text, which is a host, or where there are none any text that may name a variant.
+    fn destination(&self, text: &str) -> Destination {
+        let named = text.trim_start_matches(|c: char| !c.is_ascii_alphanumeric());
+        self.scope.config.destination(if self.names_variants { named } else { text })
+    }
+
     /// Writes the mirrors of a shadow location; where its destination is empty, nothing is mirrored.
     fn mirror(&self, draft: &mut Draft, server: &Scope<'_>, mirror: &Directive, shadow: &Directive) {
-        let mut scope = server.clone();
-        scope.run(draft, &shadow.block, true);
+        let mut scope = server.within();
+        scope.run(draft, &shadow.block);
+        let Some(cases) = scope.destination(draft, &shadow.block) else {
+            draft.note(mirror.at(), "where it mirrors to could not be told: nothing is mirrored");
+            return;
+        };
         let mut earlier: Vec<Condition> = Vec::new();
-        for case in scope.set(DESTINATION).unwrap_or_default() {
+        for case in &cases {
             let others = earlier.iter().cloned().map(Condition::negated);
             let condition =
                 Condition::all([self.base.clone(), case.condition.clone()].into_iter().chain(others));

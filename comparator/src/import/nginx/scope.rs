@@ -8,15 +8,27 @@ use super::value::{Case, MOST_CASES, Outcome, holds, product};
 use crate::import::condition::Condition;
 use crate::import::draft::Draft;
 
-/// Variables that are known so far; the destination of the location is one without a name.
+/// Variables that are known so far, and what is to become of the destination once all of them are.
 #[derive(Clone)]
 pub(super) struct Scope<'d> {
     /// Definitions of the whole configuration.
     pub(super) config: &'d Config<'d>,
     sets: Vec<(String, Vec<Case>)>,
+    detours: Vec<Detour>,
+    /// How many detours are those of the server.
+    inherited: usize,
+}
+
+/// An `if` with its own `proxy_pass`, or with a `return`, which leaves the host empty.
+#[derive(Clone)]
+struct Detour {
+    guard: Guard,
+    at: String,
+    host: String,
 }
 
 /// What an `if` asks.
+#[derive(Clone)]
 enum Guard {
     Condition(Condition),
     /// A draw, with whether each of its parts passes.
@@ -26,7 +38,7 @@ enum Guard {
 impl<'d> Scope<'d> {
     /// Nothing is set.
     pub(super) fn new(config: &'d Config<'d>) -> Self {
-        Self { config, sets: Vec::new() }
+        Self { config, sets: Vec::new(), detours: Vec::new(), inherited: 0 }
     }
 
     /// What was set to `name`.
@@ -39,69 +51,88 @@ impl<'d> Scope<'d> {
         self.sets.iter().map(|(name, _)| name.as_str())
     }
 
-    /// Runs `set` and `if` in their order. With `passes` the destination is followed too: an `if` may change it, or
-    /// answer itself, which leaves it empty.
-    pub(super) fn run(&mut self, draft: &mut Draft, directives: &[Directive], passes: bool) {
-        if passes {
-            for pass in directives.iter().filter(|directive| is_pass(directive)) {
-                let host = host(draft, pass);
-                self.assign(draft, pass, None, DESTINATION, &host);
-            }
-        }
+    /// The scope of a location of this server.
+    pub(super) fn within(&self) -> Self {
+        Self { inherited: self.detours.len(), ..self.clone() }
+    }
+
+    /// Runs `set` and `if` in their order, as nginx does before it sends anything on.
+    pub(super) fn run(&mut self, draft: &mut Draft, directives: &[Directive]) {
         for directive in directives {
             match (directive.name.as_str(), directive.args.as_slice()) {
-                ("set", [variable, value]) => {
-                    self.assign(draft, directive, None, variable.trim_start_matches('$'), value);
-                }
-                ("if", _) => self.run_if(draft, directive, passes),
+                ("set", [variable, value]) => self.assign(draft, &directive.at(), None, variable, value),
+                ("if", _) => self.run_if(draft, directive),
                 _ => {}
             }
         }
     }
 
-    fn run_if(&mut self, draft: &mut Draft, directive: &Directive, passes: bool) {
-        let changes: Vec<(&Directive, &str, String)> = directive
-            .block
-            .iter()
-            .filter_map(|inner| match (inner.name.as_str(), inner.args.as_slice()) {
-                ("set", [variable, value]) => Some((inner, variable.trim_start_matches('$'), value.clone())),
-                ("return", _) if passes => Some((inner, DESTINATION, String::new())),
-                _ if passes && is_pass(inner) => Some((inner, DESTINATION, host(draft, inner))),
-                _ => None,
-            })
-            .collect();
+    /// Where requests go that the directives send on, empty for nowhere; `None` if that cannot be told. A later `if` goes
+    /// before an earlier one, and those of the server before all.
+    pub(super) fn destination(&self, draft: &mut Draft, directives: &[Directive]) -> Option<Vec<Case>> {
+        let pass = directives.iter().find(|directive| is_pass(directive));
+        let mut cases = match pass {
+            None => Case::fixed(""),
+            Some(pass) => {
+                let host = host(draft, pass);
+                definitions::cases_of(draft, self, &pass.at(), &host, 0)?
+            }
+        };
+        let (server, own) = self.detours.split_at_checked(self.inherited)?;
+        for Detour { guard, at, host } in own.iter().chain(server) {
+            let changed = self.changed(draft, at, Some(guard), &cases, host);
+            cases = changed.unwrap_or(cases);
+        }
+        Some(cases)
+    }
+
+    fn run_if(&mut self, draft: &mut Draft, directive: &Directive) {
+        let changes = |inner: &&Directive| matches!(inner.name.as_str(), "set" | "return") || is_pass(inner);
+        let changes: Vec<&Directive> = directive.block.iter().filter(changes).collect();
         if changes.is_empty() {
             return;
         }
         let guard = self.guard(draft, directive);
-        for (inner, variable, value) in changes {
-            self.assign(draft, inner, Some(&guard), variable, &value);
+        for inner in changes {
+            let at = inner.at();
+            if let ("set", [variable, value]) = (inner.name.as_str(), inner.args.as_slice()) {
+                self.assign(draft, &at, Some(&guard), variable, value);
+                continue;
+            }
+            let host = if is_pass(inner) { host(draft, inner) } else { String::new() };
+            self.detours.push(Detour { guard: guard.clone(), at, host });
         }
     }
 
-    fn assign(
-        &mut self,
-        draft: &mut Draft,
-        directive: &Directive,
-        guard: Option<&Guard>,
-        variable: &str,
-        value: &str,
-    ) {
-        let Some(new) = definitions::cases_of(draft, self, &directive.at(), value, 0) else { return };
+    fn assign(&mut self, draft: &mut Draft, at: &str, guard: Option<&Guard>, variable: &str, value: &str) {
+        let variable = variable.trim_start_matches('$');
         let old = self.set(variable).map_or_else(|| Case::fixed(""), <[Case]>::to_vec);
-        let cases = match guard {
-            None => Some(new),
-            Some(Guard::Condition(condition)) => guarded(condition, new, old),
-            Some(Guard::Drawn(draw, parts)) => drawn(draw, parts, &new, &old),
-        };
-        let Some(cases) = cases else {
-            draft.note(directive.at(), "hangs on too much at once to be written as rules: it is left out");
-            return;
-        };
+        let Some(cases) = self.changed(draft, at, guard, &old, value) else { return };
         match self.sets.iter_mut().find(|(known, _)| known == variable) {
             Some((_, known)) => *known = cases,
             None => self.sets.push((variable.to_owned(), cases)),
         }
+    }
+
+    /// What becomes of a text that is set to `value` where the guard holds.
+    fn changed(
+        &self,
+        draft: &mut Draft,
+        at: &str,
+        guard: Option<&Guard>,
+        old: &[Case],
+        value: &str,
+    ) -> Option<Vec<Case>> {
+        let new = definitions::cases_of(draft, self, at, value, 0)?;
+        let cases = match guard {
+            None => Some(new),
+            Some(Guard::Condition(condition)) => guarded(condition, &new, old),
+            Some(Guard::Drawn(draw, parts)) => drawn(draw, parts, &new, old),
+        };
+        if cases.is_none() {
+            draft.note(at, "hangs on too much at once to be written as rules: it is left out");
+        }
+        cases
     }
 
     /// `if ($a = b)`, `if ($a ~* b)`, `if ($a)`.
@@ -185,9 +216,9 @@ fn host(draft: &mut Draft, pass: &Directive) -> String {
     host.to_owned()
 }
 
-fn guarded(condition: &Condition, new: Vec<Case>, old: Vec<Case>) -> Option<Vec<Case>> {
+fn guarded(condition: &Condition, new: &[Case], old: &[Case]) -> Option<Vec<Case>> {
     let guard = [Case { condition: condition.clone(), outcome: Outcome::Value(String::new()) }];
-    let cases: Vec<Case> = product(&guard, &new)?.into_iter().chain(old).collect();
+    let cases: Vec<Case> = product(&guard, new)?.into_iter().chain(old.iter().cloned()).collect();
     (cases.len() <= MOST_CASES).then_some(cases)
 }
 
@@ -222,6 +253,3 @@ fn unparenthesised(args: &[String]) -> Vec<String> {
     }
     words
 }
-
-/// The variable that stands for where the location sends its requests; no variable of nginx has an empty name.
-pub(super) const DESTINATION: &str = "";

@@ -168,3 +168,23 @@ server {
 }"#
     );
 }
+
+#[test]
+fn the_destination_is_told_last() {
+    check!(
+        "order",
+        r#"
+server {
+    server_name shop.test;
+    if ($http_x_block) { return 403; }
+    set $group normal;
+    proxy_pass http://$group;
+    location / {
+        proxy_pass http://$group;
+        if ($cookie_dark = "true") { set $group dark; }
+    }
+    location /unknown { proxy_pass http://$http_x_backend; }
+}"#
+    );
+    check!("fragment", "if ($arg_v = 2) { proxy_pass http://v2; }\nproxy_pass http://v1;");
+}
