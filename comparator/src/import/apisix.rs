@@ -140,7 +140,13 @@ fn import_mirror(draft: &mut Draft, plugin: &Part<'_>, base: Condition) {
     let Some(address) =
         address.map(|address| address.trim_end_matches('/')).filter(|address| !address.is_empty())
     else {
-        draft.note(&plugin.at, format!("host is {host:?}, must be a URL as http://10.0.0.9:8080, as APISIX demands too: nothing is mirrored"));
+        draft.note(
+            &plugin.at,
+            format!(
+                "host is {host:?}, must be a URL as http://10.0.0.9:8080, as \
+             APISIX demands too: nothing is mirrored"
+            ),
+        );
         return;
     };
     let ratio = plugin.get("sample_ratio").map_or(Some(1.0), |ratio| ratio.number());

@@ -132,8 +132,20 @@ impl Draft {
             let name = unique(&valid_name(name), |name| self.rules.iter().any(|rule| rule.name == name));
             match certainty {
                 Certainty::Whole => {}
-                Certainty::Narrower => self.note(at, format!("rule {name:?} has lost the alternatives that could not be carried over: their requests go on to the rules below")),
-                Certainty::Guess => self.note(at, format!("rule {name:?} is written with `enabled: false`, since part of its condition is missing or a guess: complete it, then enable it")),
+                Certainty::Narrower => self.note(
+                    at,
+                    format!(
+                        "rule {name:?} has lost the \
+                     alternatives that could not be carried over: their requests go on to the rules below"
+                    ),
+                ),
+                Certainty::Guess => self.note(
+                    at,
+                    format!(
+                        "rule {name:?} is written with `enabled: \
+                     false`, since part of its condition is missing or a guess: complete it, then enable it"
+                    ),
+                ),
             }
             let (target, mirrors, at) = (target.clone(), mirrors.clone(), at.to_owned());
             self.rules.push(Rule { name, enabled, blocks, target, mirrors, at });
@@ -167,7 +179,14 @@ impl Draft {
         let Some(candidate) = earlier.map(|mirror| mirror.to.clone()) else { return mirrors };
         let (same, others): (Vec<_>, Vec<_>) = mirrors.into_iter().partition(|mirror| mirror.to == candidate);
         for other in others {
-            self.note(other.at, format!("mirrors to {:?} as well: one policy compares one candidate, which is {candidate:?}; write a policy of its own for the other", other.to));
+            self.note(
+                other.at,
+                format!(
+                    "mirrors to {:?} as well: one policy compares one \
+                 candidate, which is {candidate:?}; write a policy of its own for the other",
+                    other.to
+                ),
+            );
         }
         same.into_iter().take(MOST_MIRRORS).collect()
     }
@@ -205,13 +224,24 @@ impl Draft {
         let named: Vec<String> =
             self.rules.iter().filter(draws).map(|rule| format!("{:?}", rule.name)).collect();
         let Some(at) = self.rules.iter().find(draws).map(|rule| rule.at.clone()) else { return };
-        self.note(at, format!("the split of {} draws anew for each request; `by`, as in `by: [cookie:uid, ip]`, keeps a user with a variant", named.join(", ")));
+        self.note(
+            at,
+            format!(
+                "the split of {} draws anew for each request; `by`, as in `by: \
+             [cookie:uid, ip]`, keeps a user with a variant",
+                named.join(", ")
+            ),
+        );
     }
 
     fn note_mirrors(&mut self) {
         let Some(mirror) = self.rules.iter().find_map(|rule| rule.mirrors.first()) else { return };
         let at = mirror.at.clone();
-        self.note(at, "only GET, HEAD and OPTIONS are mirrored: add `unsafeMethods: allow` to the mirror if the candidate may also write, and `control` to tell noise from change");
+        self.note(
+            at,
+            "only GET, HEAD and OPTIONS are mirrored: add `unsafeMethods: allow` to the \
+             mirror if the candidate may also write, and `control` to tell noise from change",
+        );
     }
 }
 

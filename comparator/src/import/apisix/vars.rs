@@ -143,7 +143,8 @@ fn has(draft: &mut Draft, at: &str, variable: &str, subject: Subject, value: &Pa
     draft.note(
         at,
         format!(
-            "WARNING: `has` asks whether a list holds a value, and {variable:?} is a text: in APISIX this is never true. \
+            "WARNING: `has` asks whether a list holds a value, and {variable:?} is a text: in \
+                 APISIX this is never true. \
              Probably a test for exactly {meant:?} was meant"
         ),
     );

@@ -36,7 +36,8 @@ impl Draft {
         self.note(
             at,
             format!(
-                "{text:?} searches the whole Cookie header, where it may also find the end of another cookie's name or value; \
+                "{text:?} searches the whole Cookie header, where it may also find the end of \
+                     another cookie's name or value; \
                  here it means the cookie {name:?} with the value {value:?}"
             ),
         );
@@ -49,7 +50,8 @@ fn problem(subject: &Subject, predicate: &Predicate) -> Option<String> {
     for pattern in ["regex", "search"].iter().flat_map(|test| predicate.texts(test)) {
         if let Some(reason) = pattern::refusal(pattern) {
             return Some(format!(
-                "the regular expression {pattern:?} cannot run in the filter, whose matching time is bounded: {reason}"
+                "the regular expression {pattern:?} cannot run in the filter, whose matching time \
+                     is bounded: {reason}"
             ));
         }
     }

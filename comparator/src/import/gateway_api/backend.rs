@@ -52,7 +52,11 @@ pub(super) fn mirrors(draft: &mut Draft, rule: &Part<'_>, namespace: &str) -> Ve
             continue;
         };
         let Some(share) = share(&mirror) else {
-            draft.note(mirror.at, "takes percent (0..=100) or fraction (numerator at most the denominator), and not both: nothing is mirrored");
+            draft.note(
+                mirror.at,
+                "takes percent (0..=100) or fraction (numerator at most the \
+                 denominator), and not both: nothing is mirrored",
+            );
             continue;
         };
         let to = draft.variant(destination(&backend, namespace, None));

@@ -59,7 +59,13 @@ impl<'a> Service<'a> {
             );
         }
         if !subset.is_empty() && !self.knows(&host, &subset) {
-            draft.note(&to.at, format!("no DestinationRule of {host:?} in the input has the subset {subset:?}: without it there is no such cluster"));
+            draft.note(
+                &to.at,
+                format!(
+                    "no DestinationRule of {host:?} in the input has the subset \
+                 {subset:?}: without it there is no such cluster"
+                ),
+            );
         }
         let short = host.split('.').next().unwrap_or_default();
         let name = if subset.is_empty() { short.to_owned() } else { format!("{short}-{subset}") };

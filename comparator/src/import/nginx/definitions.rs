@@ -101,7 +101,13 @@ pub(super) fn split(draft: &mut Draft, scope: &Scope<'_>, variable: &str) -> Spl
         }
     }
     if by.is_empty() {
-        draft.note(at, format!("{source:?} is no key that a split can take, which are addresses, headers, cookies and query parameters"));
+        draft.note(
+            at,
+            format!(
+                "{source:?} is no key that a split can take, which are addresses, \
+             headers, cookies and query parameters"
+            ),
+        );
         return Split::default();
     }
     if names > 1 {
@@ -117,7 +123,13 @@ fn geo(draft: &mut Draft, definition: &Directive) -> Option<Vec<Case>> {
     let known =
         matches!(source.trim_start_matches('$'), "remote_addr" | "realip_remote_addr" | "binary_remote_addr");
     if !known {
-        draft.note(definition.at(), format!("geo looks at {source}, here the client's address is taken: see `clientIp` for those behind proxies"));
+        draft.note(
+            definition.at(),
+            format!(
+                "geo looks at {source}, here the client's address is \
+             taken: see `clientIp` for those behind proxies"
+            ),
+        );
     }
     let (mut networks, mut default) = (Vec::new(), String::new());
     for entry in &definition.block {
@@ -199,7 +211,14 @@ fn drawn_map(draft: &mut Draft, definition: &Directive, inner: &[Case]) -> Optio
             Some(vec![Case { condition: Condition::Always, outcome }])
         }
         _ => {
-            draft.note(definition.at(), format!("the map of {}, itself the outcome of other directives, is too involved to be carried over", definition.text(0)));
+            draft.note(
+                definition.at(),
+                format!(
+                    "the map of {}, itself the outcome of other \
+                 directives, is too involved to be carried over",
+                    definition.text(0)
+                ),
+            );
             None
         }
     }
