@@ -7,6 +7,7 @@ mod check;
 mod client;
 mod commands;
 mod explain;
+mod import;
 mod local;
 mod output;
 mod overriding;
@@ -48,6 +49,7 @@ fn dispatch(command: Command) -> Result<ExitCode, Failure> {
         Command::Explain(options) => explain::explain(&options),
         Command::Simulate(options) => simulate::simulate(&options),
         Command::Override(options) => overriding::sign(&options),
+        Command::Import(options) => import::import(&options),
         Command::Status(target) => commands::status(&target),
         Command::Mirror { command: MirrorCommand::Set(options) } => commands::set_mirror(&options),
         Command::Weights { command: WeightsCommand::Set(options) } => commands::set_weights(&options),
@@ -135,83 +137,20 @@ enum Command {
         command: EvidenceCommand,
     },
     /// Validate a policy file: everything that is wrong with it, and what may not be meant
-    #[command(after_help = CHECK_EXAMPLES)]
-    Check(CheckOptions),
+    #[command(after_help = check::EXAMPLES)]
+    Check(check::Options),
     /// Say what a policy makes of requests, as the filter would
-    #[command(after_help = EXPLAIN_EXAMPLES)]
-    Explain(ExplainOptions),
+    #[command(after_help = explain::EXAMPLES)]
+    Explain(explain::Options),
     /// Try a policy on many users: who gets what, and who moves
-    #[command(after_help = SIMULATE_EXAMPLES)]
-    Simulate(SimulateOptions),
+    #[command(after_help = simulate::EXAMPLES)]
+    Simulate(simulate::Options),
     /// Print a signed header by which its bearer gets a variant for a while
-    #[command(after_help = OVERRIDE_EXAMPLES)]
-    Override(OverrideOptions),
-}
-
-#[derive(Args)]
-struct CheckOptions {
-    /// YAML or JSON
-    file: PathBuf,
-    /// The policy that it is to replace: also warn of users who would lose their variant
-    #[arg(long, value_name = "FILE")]
-    against: Option<PathBuf>,
-    /// Exit with code 2 if there are warnings
-    #[arg(long)]
-    deny_warnings: bool,
-    /// How to print
-    #[arg(long, value_enum, default_value_t)]
-    output: Output,
-}
-
-#[derive(Args)]
-struct ExplainOptions {
-    /// The policy, YAML or JSON
-    file: PathBuf,
-    /// Requests, one JSON object a line; `-` is stdin
-    #[arg(long, value_name = "FILE")]
-    request: PathBuf,
-    /// For what is left to chance: the same seed makes the same decisions
-    #[arg(long, default_value_t = 0)]
-    seed: u64,
-    /// A key that the policy names, as NAME=FILE; may be repeated
-    #[arg(long, value_name = "NAME=FILE")]
-    secret: Vec<values::Secret>,
-}
-
-#[derive(Args)]
-struct SimulateOptions {
-    /// The policy, YAML or JSON
-    file: PathBuf,
-    /// How many users to try; user n sends n as each cookie, header or parameter that the policy knows users by
-    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
-    users: u64,
-    /// The policy that it is to replace: also say who moves
-    #[arg(long, value_name = "FILE")]
-    against: Option<PathBuf>,
-    /// What every user asks for, as one JSON object; `GET /` unless given
-    #[arg(long, value_name = "FILE")]
-    request: Option<PathBuf>,
-    /// For what is left to chance
-    #[arg(long, default_value_t = 0)]
-    seed: u64,
-    /// How to print
-    #[arg(long, value_enum, default_value_t)]
-    output: Output,
-}
-
-#[derive(Args)]
-struct OverrideOptions {
-    /// The policy, YAML or JSON, with an `override` that is `signedWith` a key
-    file: PathBuf,
-    /// The variant to get
-    #[arg(long)]
-    variant: String,
-    /// For how long, as 30m, 8h or 14d
-    #[arg(long = "for", value_name = "DURATION", default_value = "8h")]
-    lasting: values::Lasting,
-    /// The file that has the key
-    #[arg(long, value_name = "FILE")]
-    secret: PathBuf,
+    #[command(after_help = overriding::EXAMPLES)]
+    Override(overriding::Options),
+    /// Write a policy from the configuration of APISIX, nginx, Istio or Gateway API
+    #[command(after_help = import::EXAMPLES)]
+    Import(import::Options),
 }
 
 #[derive(Args)]
@@ -350,6 +289,7 @@ Examples:
   antumbra check shop.yaml                 everything that is wrong with a policy
   antumbra explain shop.yaml --request r   what it makes of a request, and why
   antumbra simulate shop.yaml              who would get what
+  antumbra import nginx nginx.conf         a policy from what another system is told
   antumbra serve --policy shop.yaml        run the comparator on 127.0.0.1:7400
   antumbra status                          which filters run which generation
   antumbra mirror set 5%                   mirror 5 % from now on
@@ -392,29 +332,6 @@ Examples:
 const RESET_EXAMPLES: &str = "\
 Example:
   antumbra evidence reset --reason 'build 1.4.1'";
-const CHECK_EXAMPLES: &str = "\
-Examples:
-  antumbra check shop.yaml
-  antumbra check shop.yaml --output json
-  antumbra check new.yaml --against shop.yaml --deny-warnings";
-const EXPLAIN_EXAMPLES: &str = "\
-Examples:
-  echo '{\"path\": \"/cart\", \"cookies\": {\"canary\": \"1\"}}' | antumbra explain shop.yaml --request -
-  antumbra explain shop.yaml --request requests.ndjson --seed 7 | jq -r .variant | sort | uniq -c
-
-A request has any of method, path, host, headers, cookies, ip, metadata, json, form, time. The answer's headers are those that the
-filter sets (a text), adds (a list) or removes (null) before the request is routed; response holds what it adds to the answer.";
-const SIMULATE_EXAMPLES: &str = "\
-Examples:
-  antumbra simulate shop.yaml --users 100000
-  antumbra simulate new.yaml --against shop.yaml
-  echo '{\"path\": \"/api/x\"}' > r.json; antumbra simulate shop.yaml --request r.json";
-const OVERRIDE_EXAMPLES: &str = "\
-Example:
-  antumbra override shop.yaml --variant canary --for 8h --secret testers.key
-  curl -H \"$(antumbra override shop.yaml --variant canary --secret testers.key)\" http://127.0.0.1:10000/
-
-The filter has the same key under its name in the plugin configuration: \"secrets\": {\"testers\": \"...\"}.";
 const VERDICT_EXAMPLES: &str = "\
 Example:
   until antumbra verdict; do [ $? -eq 3 ] || exit 1; sleep 30; done; ./promote.sh";

@@ -12,6 +12,7 @@ mod clock;
 mod comparison;
 mod decode;
 mod guard;
+mod import;
 mod metrics;
 mod policies;
 mod problem;

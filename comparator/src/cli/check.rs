@@ -1,6 +1,6 @@
 //! `antumbra check`: a policy file, everything that is wrong with it, and what may not be meant.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use antumbra_policy::document::{Invalid, Problem};
@@ -8,9 +8,25 @@ use antumbra_policy::lint;
 use serde::Serialize;
 
 use super::output::{print, print_json};
-use super::{CheckOptions, Failure, Output, USAGE, local};
+use super::{Failure, Output, USAGE, local};
 use crate::clock;
 use crate::policies::Document;
+
+/// What to check.
+#[derive(clap::Args)]
+pub(super) struct Options {
+    /// YAML or JSON
+    file: PathBuf,
+    /// The policy that it is to replace: also warn of users who would lose their variant
+    #[arg(long, value_name = "FILE")]
+    against: Option<PathBuf>,
+    /// Exit with code 2 if there are warnings
+    #[arg(long)]
+    deny_warnings: bool,
+    /// How to print
+    #[arg(long, value_enum, default_value_t)]
+    output: Output,
+}
 
 /// Reads and validates a file.
 pub(super) fn read(file: &Path) -> Result<Result<Document, Invalid>, Failure> {
@@ -19,7 +35,7 @@ pub(super) fn read(file: &Path) -> Result<Result<Document, Invalid>, Failure> {
 }
 
 /// Prints every problem of a file, or its warnings; exit code 2 if there is a problem.
-pub(super) fn check(options: &CheckOptions) -> Result<ExitCode, Failure> {
+pub(super) fn check(options: &Options) -> Result<ExitCode, Failure> {
     let file = options.file.as_path();
     let read = read(file)?;
     let before = options.against.as_deref().map(local::document).transpose()?;
@@ -61,3 +77,9 @@ struct Checked<'p> {
     problems: &'p [Problem],
     warnings: &'p [Problem],
 }
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  antumbra check shop.yaml
+  antumbra check shop.yaml --output json
+  antumbra check new.yaml --against shop.yaml --deny-warnings";

@@ -2,17 +2,33 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use antumbra_policy::{Decision, Dice, Edit};
 use serde::Serialize;
 
-use super::{ExplainOptions, Failure, USAGE, local};
+use super::{Failure, USAGE, local, values};
 use crate::clock;
 
+/// What to explain.
+#[derive(clap::Args)]
+pub(super) struct Options {
+    /// The policy, YAML or JSON
+    file: PathBuf,
+    /// Requests, one JSON object a line; `-` is stdin
+    #[arg(long, value_name = "FILE")]
+    request: PathBuf,
+    /// For what is left to chance: the same seed makes the same decisions
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// A key that the policy names, as NAME=FILE; may be repeated
+    #[arg(long, value_name = "NAME=FILE")]
+    secret: Vec<values::Secret>,
+}
+
 /// A line of JSON for each line of requests. A request that cannot be read is reported with its line, and the others go on.
-pub(super) fn explain(options: &ExplainOptions) -> Result<ExitCode, Failure> {
+pub(super) fn explain(options: &Options) -> Result<ExitCode, Failure> {
     let policy = local::policy(&options.file, &options.secret)?;
     let name = options.request.display();
     let failed = |error: std::io::Error| Failure::Usage(format!("{name}: {error}"));
@@ -131,6 +147,14 @@ fn open(file: &Path) -> std::io::Result<Box<dyn Read>> {
     }
     Ok(Box::new(std::fs::File::open(file)?))
 }
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  echo '{\"path\": \"/cart\", \"cookies\": {\"canary\": \"1\"}}' | antumbra explain shop.yaml --request -
+  antumbra explain shop.yaml --request requests.ndjson --seed 7 | jq -r .variant | sort | uniq -c
+
+A request has any of method, path, host, headers, cookies, ip, metadata, json, form, time. The answer's headers are those that the
+filter sets (a text), adds (a list) or removes (null) before the request is routed; response holds what it adds to the answer.";
 
 #[cfg(test)]
 mod tests {

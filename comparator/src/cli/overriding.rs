@@ -1,15 +1,32 @@
 //! `antumbra override`: a signed header for testers, made where the key is.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use antumbra_policy::signed_override;
 
 use super::output::print;
-use super::{Failure, OverrideOptions, local};
+use super::{Failure, local, values};
 use crate::clock;
 
+/// What to sign.
+#[derive(clap::Args)]
+pub(super) struct Options {
+    /// The policy, YAML or JSON, with an `override` that is `signedWith` a key
+    file: PathBuf,
+    /// The variant to get
+    #[arg(long)]
+    variant: String,
+    /// For how long, as 30m, 8h or 14d
+    #[arg(long = "for", value_name = "DURATION", default_value = "8h")]
+    lasting: values::Lasting,
+    /// The file that has the key
+    #[arg(long, value_name = "FILE")]
+    secret: PathBuf,
+}
+
 /// Prints the header as `name: value`, ready for curl's `-H`.
-pub(super) fn sign(options: &OverrideOptions) -> Result<ExitCode, Failure> {
+pub(super) fn sign(options: &Options) -> Result<ExitCode, Failure> {
     let policy = local::document(&options.file)?.into_policy();
     let Some(header) = policy.override_header() else {
         return Err(Failure::Usage(format!("{} has no override", options.file.display())));
@@ -27,3 +44,10 @@ pub(super) fn sign(options: &OverrideOptions) -> Result<ExitCode, Failure> {
     print(&format!("{header}: {}\n", signed_override(&secret, policy.name(), &variant.name, expires)));
     Ok(ExitCode::SUCCESS)
 }
+
+pub(super) const EXAMPLES: &str = "\
+Example:
+  antumbra override shop.yaml --variant canary --for 8h --secret testers.key
+  curl -H \"$(antumbra override shop.yaml --variant canary --secret testers.key)\" http://127.0.0.1:10000/
+
+The filter has the same key under its name in the plugin configuration: \"secrets\": {\"testers\": \"...\"}.";

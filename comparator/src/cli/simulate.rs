@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use antumbra_policy::document::Tree;
@@ -9,11 +10,33 @@ use antumbra_policy::{Decision, Dice, Policy, WrittenRequest, lint};
 use serde::Serialize;
 
 use super::output::{print, print_json};
-use super::{Failure, Output, SimulateOptions, local};
+use super::{Failure, Output, local};
 use crate::clock;
 
+/// What to try.
+#[derive(clap::Args)]
+pub(super) struct Options {
+    /// The policy, YAML or JSON
+    file: PathBuf,
+    /// How many users to try; user n sends n as each cookie, header or parameter that the policy knows users by
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    users: u64,
+    /// The policy that it is to replace: also say who moves
+    #[arg(long, value_name = "FILE")]
+    against: Option<PathBuf>,
+    /// What every user asks for, as one JSON object; `GET /` unless given
+    #[arg(long, value_name = "FILE")]
+    request: Option<PathBuf>,
+    /// For what is left to chance
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// How to print
+    #[arg(long, value_enum, default_value_t)]
+    output: Output,
+}
+
 /// Prints the shares, and with `--against` who moves.
-pub(super) fn simulate(options: &SimulateOptions) -> Result<ExitCode, Failure> {
+pub(super) fn simulate(options: &Options) -> Result<ExitCode, Failure> {
     let (after, tree) = read(&options.file)?;
     let before = options.against.as_deref().map(read).transpose()?;
     let mut keys = keys(&tree);
@@ -252,3 +275,9 @@ fn line(text: &mut String, name: &str, users: u64, share: f64) {
 fn shown(variant: Option<&str>) -> &str {
     variant.unwrap_or("(host's own routing)")
 }
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  antumbra simulate shop.yaml --users 100000
+  antumbra simulate new.yaml --against shop.yaml
+  echo '{\"path\": \"/api/x\"}' > r.json; antumbra simulate shop.yaml --request r.json";

@@ -183,7 +183,8 @@ fn read_mirror(root: &Field<'_>) -> Option<(Edit, String)> {
 fn read_weights(root: &Field<'_>) -> Option<(Edit, String)> {
     let map = root.map(&["weights", "rule", "reason"])?;
     let weights = map.required("weights").and_then(Field::entries).map(|entries| {
-        let read = entries.iter().map(|(name, field)| Some(((*name).to_owned(), field.integer(0..=MOST_WEIGHT)?)));
+        let read =
+            entries.iter().map(|(name, field)| Some(((*name).to_owned(), field.integer(0..=MOST_WEIGHT)?)));
         read.collect::<Vec<Option<(String, u64)>>>()
     });
     let rule = optional(map.get("rule"));

@@ -1,0 +1,91 @@
+//! One value of an input together with where it stands, so that every note can say so.
+
+use antumbra_policy::document::Tree;
+
+/// One value of an input.
+#[derive(Debug, Clone)]
+pub(super) struct Part<'a> {
+    /// As `VirtualService/shop: http[0].match[1]`.
+    pub(super) at: String,
+    /// The value.
+    pub(super) tree: &'a Tree,
+}
+
+impl<'a> Part<'a> {
+    /// A value that is called `at`.
+    pub(super) fn new(at: impl Into<String>, tree: &'a Tree) -> Self {
+        Self { at: at.into(), tree }
+    }
+
+    /// The field `key`, unless it is absent or null.
+    pub(super) fn get(&self, key: &str) -> Option<Self> {
+        let tree = self.tree.get(key).filter(|tree| **tree != Tree::Null)?;
+        Some(Self { at: self.below(key), tree })
+    }
+
+    /// The text of the field `key`.
+    pub(super) fn text_of(&self, key: &str) -> Option<String> {
+        self.get(key)?.text()
+    }
+
+    /// The items of the list in the field `key`; none if there is no list.
+    pub(super) fn items_of(&self, key: &str) -> Vec<Self> {
+        self.get(key).map(|part| part.items()).unwrap_or_default()
+    }
+
+    /// The items of this list; none if it is none.
+    pub(super) fn items(&self) -> Vec<Self> {
+        let Tree::List(items) = self.tree else { return Vec::new() };
+        let numbered = items.iter().enumerate();
+        numbered.map(|(index, tree)| Self { at: format!("{}[{index}]", self.at), tree }).collect()
+    }
+
+    /// The entries of this mapping; none if it is none.
+    pub(super) fn entries(&self) -> Vec<(&'a str, Self)> {
+        let Tree::Map(entries) = self.tree else { return Vec::new() };
+        entries.iter().map(|(key, tree)| (key.as_str(), Self { at: self.below(key), tree })).collect()
+    }
+
+    /// The fields that are not among `known`.
+    pub(super) fn others(&self, known: &[&str]) -> Vec<(&'a str, Self)> {
+        self.entries().into_iter().filter(|(key, _)| !known.contains(key)).collect()
+    }
+
+    /// A scalar as text.
+    pub(super) fn text(&self) -> Option<String> {
+        match self.tree {
+            Tree::Text(text) => Some(text.clone()),
+            Tree::Integer(_) | Tree::Float(_) | Tree::Bool(_) => Some(self.tree.to_string()),
+            Tree::Null | Tree::List(_) | Tree::Map(_) => None,
+        }
+    }
+
+    /// One text, or a list of them.
+    pub(super) fn texts(&self) -> Vec<String> {
+        match self.tree {
+            Tree::List(_) => self.items().iter().filter_map(Self::text).collect(),
+            _ => self.text().into_iter().collect(),
+        }
+    }
+
+    /// A number, also one that is written as text.
+    pub(super) fn number(&self) -> Option<f64> {
+        self.text()?.trim().parse().ok().filter(|number: &f64| number.is_finite())
+    }
+
+    /// A weight: a whole number from 0 to ten million.
+    pub(super) fn weight(&self) -> Option<u64> {
+        self.text()?.trim().parse().ok().filter(|weight| *weight <= LARGEST_WEIGHT)
+    }
+
+    fn below(&self, key: &str) -> String {
+        match self.at.as_str() {
+            "" => key.to_owned(),
+            at if at.ends_with(':') => format!("{at} {key}"),
+            at => format!("{at}.{key}"),
+        }
+    }
+}
+
+/// So that the sum of a split's weights stays within what a policy takes.
+const LARGEST_WEIGHT: u64 = 10_000_000;
