@@ -1,8 +1,7 @@
 //! The host, by the proxy-wasm ABI 0.2.1: the only file that declares and makes host calls.
 //!
 //! Headers are bytes and need not be UTF-8, and hosts do return statuses that the ABI does not list: both would trap with a
-//! binding that unwraps. Here every answer but "ok" is `None`. Clocks and randomness are asked of WASI without the standard
-//! library, which would bring a kilobyte of code for each.
+//! binding that unwraps. Here every answer but "ok" is `None`. Clocks and randomness are asked of WASI directly, in one call each.
 
 #![expect(unsafe_code, reason = "host calls exchange raw pointers; each is checked at its call")]
 

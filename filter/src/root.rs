@@ -1,7 +1,6 @@
 //! One instance of the filter on one worker: its configuration, its clock, and the calls that it makes.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +24,8 @@ pub(crate) struct Root {
 /// What a root context shares with its streams. Borrows are short and never span a host call that could come back here.
 pub(crate) struct FilterInstance {
     mirroring: RefCell<Mirroring>,
-    calls: RefCell<BTreeMap<u32, CallId>>,
+    /// What is out, by the host's tokens.
+    calls: RefCell<Vec<(u32, CallId)>>,
     metrics: RefCell<Metrics>,
     generation: Cell<Option<u64>>,
     /// The root context is there; calls need one.
@@ -34,7 +34,7 @@ pub(crate) struct FilterInstance {
 
 thread_local! {
     /// The last policy of each release that this VM ran, for the next root context of the same release.
-    static LAST: RefCell<BTreeMap<String, Arc<Policy>>> = const { RefCell::new(BTreeMap::new()) };
+    static LAST: RefCell<Vec<(String, Arc<Policy>)>> = const { RefCell::new(Vec::new()) };
 }
 
 impl Root {
@@ -137,7 +137,12 @@ impl Drop for Root {
 
 impl FilterInstance {
     fn new(settings: Settings) -> Self {
-        let previous = LAST.with(|last| last.try_borrow().ok()?.get(&settings.release).cloned());
+        let previous = LAST.with(|last| {
+            let last = last.try_borrow().ok()?;
+            last.iter()
+                .find(|(release, _)| *release == settings.release)
+                .map(|(_, policy)| Arc::clone(policy))
+        });
         let instance = Instance(u128::from(host::dice().0) << 64 | u128::from(host::dice().0));
         let metrics = Metrics::new(&settings.release);
         let mirroring = Mirroring::new(settings, instance, previous);
@@ -182,7 +187,9 @@ impl FilterInstance {
     }
 
     fn take_call(&self, token: u32) -> Option<CallId> {
-        self.calls.try_borrow_mut().ok()?.remove(&token)
+        let mut calls = self.calls.try_borrow_mut().ok()?;
+        let place = calls.iter().position(|(known, _)| *known == token)?;
+        Some(calls.swap_remove(place).1)
     }
 
     fn is_idle(&self) -> bool {
@@ -213,7 +220,7 @@ impl FilterInstance {
     fn sent(&self, call: &Call) -> bool {
         let token = host::dispatch(call);
         if let (Some(token), Ok(mut calls)) = (token, self.calls.try_borrow_mut()) {
-            calls.insert(token, call.id);
+            calls.push((token, call.id));
         }
         token.is_some()
     }
@@ -236,7 +243,8 @@ impl FilterInstance {
         host::log(Level::Info, &format!("antumbra: {} runs generation {generation}", mirroring.release()));
         LAST.with(|last| {
             if let Ok(mut last) = last.try_borrow_mut() {
-                last.insert(mirroring.release().to_owned(), Arc::clone(policy));
+                last.retain(|(release, _)| release != mirroring.release());
+                last.push((mirroring.release().to_owned(), Arc::clone(policy)));
             }
         });
     }
