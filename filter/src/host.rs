@@ -1,19 +1,18 @@
-//! The host, by the proxy-wasm ABI 0.2.1: the only file that makes host calls.
+//! The host, by the proxy-wasm ABI 0.2.1: the only file that declares and makes host calls.
 //!
-//! The SDK unwraps UTF-8 and panics on statuses that hosts do return, so calls are declared here and every answer but "ok" is
-//! `None`. Only `dispatch_http_call` stays the SDK's: it registers the token by which it later routes the answer.
+//! Headers are bytes and need not be UTF-8, and hosts do return statuses that the ABI does not list: both would trap with a
+//! binding that unwraps. Here every answer but "ok" is `None`. Clocks and randomness are asked of WASI directly, in one call each.
 
 #![expect(unsafe_code, reason = "host calls exchange raw pointers; each is checked at its call")]
 
 use std::borrow::Cow;
 use std::cell::Cell;
-use std::hash::{BuildHasher, RandomState};
 use std::net::{IpAddr, SocketAddr};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use antumbra_exchange::{Answer, Call, Headers, Now};
+use antumbra_observation::Bytes;
 use antumbra_policy::Dice;
-use proxy_wasm::hostcalls::dispatch_http_call;
 
 #[link(wasm_import_module = "env")]
 unsafe extern "C" {
@@ -46,13 +45,25 @@ unsafe extern "C" {
     fn proxy_define_metric(kind: u32, name: *const u8, size: usize, id: *mut u32) -> u32;
     fn proxy_increment_metric(id: u32, delta: i64) -> u32;
     fn proxy_record_metric(id: u32, value: u64) -> u32;
+    fn proxy_http_call(
+        cluster: *const u8,
+        cluster_size: usize,
+        headers: *const u8,
+        headers_size: usize,
+        body: *const u8,
+        body_size: usize,
+        trailers: *const u8,
+        trailers_size: usize,
+        timeout_ms: u32,
+        token: *mut u32,
+    ) -> u32;
     fn proxy_done() -> u32;
 }
 
+#[link(wasm_import_module = "wasi_snapshot_preview1")]
 unsafe extern "C" {
-    /// Not a host call: the SDK's own export. Called from a stream it runs the root's callback as the root, which is how a
-    /// call comes to belong to the root context and outlives the stream.
-    fn proxy_on_queue_ready(context: u32, queue: u32);
+    fn clock_time_get(clock: u32, precision: u64, nanoseconds: *mut u64) -> u32;
+    fn random_get(bytes: *mut u8, size: usize) -> u32;
 }
 
 /// A header map of the stream or of the answer to a call.
@@ -182,27 +193,32 @@ pub(crate) fn done() {
     unsafe { proxy_done() };
 }
 
-/// Runs `on_queue_ready` of a root context now, as that root. From a stream's callback only.
-pub(crate) fn wake(root: u32) {
-    // SAFETY: an export of this very module with plain arguments; the stream's callback has borrowed no root.
-    unsafe { proxy_on_queue_ready(root, 0) };
-}
-
-/// Sends a call; its token comes back with the answer. `None`: the host refused.
+/// Sends a call; its token comes back with the answer. `None`: the host refused. Also from a stream's callback: the host makes
+/// the call in the name of the stream's root context, so that it outlives the stream.
 pub(crate) fn dispatch(call: &Call) -> Option<u32> {
-    // The SDK takes `&str` and only ever looks at the bytes, which reach the wire as they are.
-    // SAFETY: the strings are handed to `serialize_map`, which copies their bytes; nothing decodes them.
-    let text = |bytes: &'_ [u8]| -> *const str { unsafe { std::str::from_utf8_unchecked(bytes) } };
-    let headers = call.headers.iter().map(|(name, value)| {
-        // SAFETY: both point into `call`, which outlives this function.
-        unsafe { (&*text(name), &*text(value)) }
-    });
-    let body = (!call.body.is_empty()).then_some(call.body.as_slice());
-    dispatch_http_call(&call.cluster, headers.collect(), body, vec![], call.timeout).ok()
+    let (cluster, headers, trailers) = (&call.cluster, serialised(&call.headers), serialised(&[]));
+    let timeout = u32::try_from(call.timeout.as_millis()).unwrap_or(u32::MAX);
+    let mut token = 0;
+    // SAFETY: everything is read, and the token written, before the call returns.
+    let status = unsafe {
+        proxy_http_call(
+            cluster.as_ptr(),
+            cluster.len(),
+            headers.as_ptr(),
+            headers.len(),
+            call.body.as_ptr(),
+            call.body.len(),
+            trailers.as_ptr(),
+            trailers.len(),
+            timeout,
+            &raw mut token,
+        )
+    };
+    (status == OK).then_some(token)
 }
 
 /// The answer to a call, inside its callback. A host that has no headers says that the stream broke off.
-pub(crate) fn answer(header_count: usize, body_size: usize, trailer_count: usize) -> Answer {
+pub(crate) fn answer(header_count: u32, body_size: usize, trailer_count: u32) -> Answer {
     if header_count == 0 {
         return Answer::Broken;
     }
@@ -216,23 +232,30 @@ pub(crate) fn answer(header_count: usize, body_size: usize, trailer_count: usize
 
 /// The clocks.
 pub(crate) fn now() -> Now {
-    thread_local!(static ORIGIN: Instant = Instant::now());
-    let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-    Now {
-        monotonic: ORIGIN.with(Instant::elapsed),
-        wall_us: u64::try_from(wall.as_micros()).unwrap_or(u64::MAX),
-    }
+    Now { monotonic: Duration::from_nanos(clock(MONOTONIC)), wall_us: clock(REALTIME) / 1_000 }
 }
 
 /// The next random word of this VM, seeded once by the host.
 pub(crate) fn dice() -> Dice {
-    thread_local!(static STATE: Cell<Dice> = Cell::new(Dice(RandomState::new().hash_one(0))));
-    STATE.with(|state| {
-        let mut dice = state.get();
-        let word = dice.next();
-        state.set(dice);
-        Dice(word)
-    })
+    thread_local!(static STATE: Cell<Option<Dice>> = const { Cell::new(None) });
+    let mut dice = STATE.get().unwrap_or_else(seed);
+    let word = dice.next();
+    STATE.set(Some(dice));
+    Dice(word)
+}
+
+fn seed() -> Dice {
+    let mut seed = 0_u64;
+    // SAFETY: the host writes eight bytes into the seed; every pattern is a word.
+    unsafe { random_get((&raw mut seed).cast(), size_of::<u64>()) };
+    Dice(seed)
+}
+
+fn clock(id: u32) -> u64 {
+    let mut nanoseconds = 0;
+    // SAFETY: the host writes one word before the call returns.
+    unsafe { clock_time_get(id, 1, &raw mut nanoseconds) };
+    nanoseconds
 }
 
 fn define(kind: u32, name: &str) -> Option<u32> {
@@ -251,7 +274,7 @@ fn taken(call: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> Option<Vec<u8>> 
     if bytes.is_null() {
         return Some(Vec::new());
     }
-    // SAFETY: the host got `bytes` from the SDK's `proxy_on_memory_allocate`, a vector of capacity `size`, and filled it.
+    // SAFETY: the host got `bytes` from `exports::proxy_on_memory_allocate`, `size` bytes of alignment one, and filled them.
     Some(unsafe { Vec::from_raw_parts(bytes, size, size) })
 }
 
@@ -283,4 +306,22 @@ fn zero_ended(bytes: &[u8], size: usize) -> Option<(&[u8], &[u8])> {
     Some((text, rest.get(1..)?))
 }
 
+/// Writes a map as [`pairs`] reads one.
+fn serialised(headers: &[(Bytes, Bytes)]) -> Vec<u8> {
+    let texts = || headers.iter().flat_map(|(name, value)| [&name.0, &value.0]);
+    let size = texts().fold(4_usize, |size, text| size.saturating_add(text.len()).saturating_add(5));
+    let mut bytes = Vec::with_capacity(size);
+    let mut push = |number: usize| bytes.extend_from_slice(&u32::try_from(number).unwrap_or(0).to_le_bytes());
+    push(headers.len());
+    texts().for_each(|text| push(text.len()));
+    for text in texts() {
+        bytes.extend_from_slice(text);
+        bytes.push(0);
+    }
+    bytes
+}
+
 const OK: u32 = 0;
+/// Clocks of WASI.
+const REALTIME: u32 = 0;
+const MONOTONIC: u32 = 1;

@@ -1,7 +1,5 @@
 //! The accounts as metrics of the host, published on the tick: a request costs no call for counting.
 
-use std::collections::BTreeMap;
-
 use antumbra_observation::Accounts;
 
 use crate::host;
@@ -9,11 +7,12 @@ use crate::host;
 /// What was published so far.
 pub(crate) struct Metrics {
     prefix: String,
-    counters: BTreeMap<String, Counter>,
+    counters: Vec<Counter>,
     generation: Option<(u32, u64)>,
 }
 
 struct Counter {
+    name: String,
     id: Option<u32>,
     published: u64,
 }
@@ -23,7 +22,7 @@ impl Metrics {
     pub(crate) fn new(release: &str) -> Self {
         Self {
             prefix: format!("antumbra.{}.", release.replace('.', "_")),
-            counters: BTreeMap::new(),
+            counters: Vec::new(),
             generation: None,
         }
     }
@@ -44,11 +43,13 @@ impl Metrics {
     }
 
     fn raise(&mut self, name: &str, to: u64) {
-        if !self.counters.contains_key(name) {
+        let known = self.counters.iter().position(|counter| counter.name == name);
+        let place = known.unwrap_or(self.counters.len());
+        if known.is_none() {
             let id = host::counter(&format!("{}{name}", self.prefix));
-            self.counters.insert(name.to_owned(), Counter { id, published: 0 });
+            self.counters.push(Counter { name: name.to_owned(), id, published: 0 });
         }
-        let Some(counter) = self.counters.get_mut(name) else { return };
+        let Some(counter) = self.counters.get_mut(place) else { return };
         let delta = to.saturating_sub(counter.published);
         if let (Some(id), true) = (counter.id, delta > 0) {
             host::add(id, delta);

@@ -1,31 +1,28 @@
-//! One request as the host calls it back; every callback answers "go on" at once.
+//! One request as the host calls it back. Most are not mirrored: those cost no call but the policy's, and keep only a reason.
 
 use std::rc::Rc;
 
 use antumbra_exchange::{Ending, Event, Exchange, Gate, Incident, Now, Route};
 use antumbra_observation::ExchangeId;
-use proxy_wasm::traits::{Context, HttpContext};
-use proxy_wasm::types::Action;
 
 use crate::host::{self, Buffer, CurrentRequest, Map};
 use crate::root::FilterInstance;
 
 /// A stream context.
 pub(crate) struct Stream {
-    root: u32,
-    instance: Option<Rc<FilterInstance>>,
+    instance: Rc<FilterInstance>,
     exchange: Exchange,
     /// What the recording under way has reserved of the instance's budget.
     reserved: Option<usize>,
 }
 
 impl Stream {
-    pub(crate) fn new(root: u32, instance: Option<Rc<FilterInstance>>) -> Self {
-        Self { root, instance, exchange: Exchange::default(), reserved: None }
+    pub(crate) fn new(instance: Rc<FilterInstance>) -> Self {
+        Self { instance, exchange: Exchange::default(), reserved: None }
     }
 
-    fn begin(&mut self, instance: &FilterInstance, end: bool) {
-        let policy = instance.policy();
+    pub(crate) fn request_headers(&mut self, end: bool) {
+        let policy = self.instance.policy();
         let decision = policy.as_ref().map(|policy| policy.decide(&CurrentRequest, host::dice()));
         let sampled = decision.as_ref().is_some_and(|decision| !decision.mirrors.is_empty());
         let now = if sampled { host::now() } else { Now::default() };
@@ -33,103 +30,90 @@ impl Stream {
             decision,
             generation: policy.as_ref().and_then(|policy| policy.generation()).unwrap_or(0),
             request: &CurrentRequest,
-            gate: if sampled { instance.gate(now) } else { Gate::Open },
+            gate: if sampled { self.instance.gate(now) } else { Gate::Open },
             id: if sampled { FilterInstance::exchange_id() } else { ExchangeId(0) },
             end,
         };
         let route = self.exchange.begin(event, now);
         match (route, &policy) {
             (Some(Route::Variant(name)), Some(policy)) => {
-                host::set_request_header(policy.variant_header(), &name);
+                host::set_request_header(policy.variant_header(), name);
             }
             (Some(Route::HostDefault), Some(policy)) => host::remove_request_header(policy.variant_header()),
             _ => {}
         }
         self.reserved = self.exchange.reserved();
         if let Some(bytes) = self.reserved {
-            instance.note(Incident::Recording(bytes));
+            self.instance.note(Incident::Recording(bytes));
         }
     }
 
-    fn drive(&mut self, event: Event<'_>) -> Action {
-        self.exchange.on(event, host::now());
-        if !self.exchange.is_recording() {
-            self.release();
-        }
-        Action::Continue
-    }
-
-    /// Gives back what a recording that is over had reserved.
-    fn release(&mut self) {
-        if let (Some(bytes), Some(instance)) = (self.reserved.take(), &self.instance) {
-            instance.note(Incident::GivenUp(bytes));
+    pub(crate) fn request_body(&mut self, size: usize, end: bool) {
+        if self.exchange.is_recording() {
+            self.drive(Event::RequestBody { chunk: &chunk(Buffer::RequestBody, size), end });
         }
     }
 
-    fn end(&mut self) -> Result<Incident, &'static str> {
+    pub(crate) fn request_trailers(&mut self) {
+        if self.exchange.is_recording() {
+            self.drive(Event::RequestTrailers);
+        }
+    }
+
+    pub(crate) fn response_headers(&mut self, end: bool) {
+        if self.exchange.is_recording() {
+            let headers = host::headers(Map::ResponseHeaders).unwrap_or_default();
+            self.drive(Event::ResponseHeaders { headers, end });
+        }
+    }
+
+    pub(crate) fn response_body(&mut self, size: usize, end: bool) {
+        if self.exchange.is_recording() {
+            self.drive(Event::ResponseBody { chunk: &chunk(Buffer::ResponseBody, size), end });
+        }
+    }
+
+    pub(crate) fn response_trailers(&mut self) {
+        if self.exchange.is_recording() {
+            let trailers = host::headers(Map::ResponseTrailers).unwrap_or_default();
+            self.drive(Event::ResponseTrailers { trailers });
+        }
+    }
+
+    /// The stream is over; the host shows the request once more.
+    pub(crate) fn log(&mut self) {
         let event = if self.exchange.is_recording() {
             Event::Ended { request: host::headers(Map::RequestHeaders), ending: ending() }
         } else {
             Event::Ended { request: None, ending: Ending::Service }
         };
-        self.exchange.end(event).map(Incident::Captured)
-    }
-}
-
-impl Context for Stream {}
-
-impl HttpContext for Stream {
-    fn on_http_request_headers(&mut self, _count: usize, end: bool) -> Action {
-        if let Some(instance) = self.instance.clone() {
-            self.begin(&instance, end);
+        match self.exchange.end(event) {
+            Ok(captured) => self.instance.captured(captured),
+            Err(reason) => self.pass(reason),
         }
-        Action::Continue
     }
 
-    fn on_http_request_body(&mut self, size: usize, end: bool) -> Action {
+    /// The stream is over, and the host never showed the request again.
+    pub(crate) fn give_up(&mut self) {
+        self.pass("unlogged");
+    }
+
+    fn drive(&mut self, event: Event<'_>) {
+        self.exchange.on(event, host::now());
         if !self.exchange.is_recording() {
-            return Action::Continue;
+            self.release();
         }
-        let chunk = chunk(Buffer::RequestBody, size);
-        self.drive(Event::RequestBody { chunk: &chunk, end })
     }
 
-    fn on_http_request_trailers(&mut self, _count: usize) -> Action {
-        self.drive(Event::RequestTrailers)
+    fn pass(&mut self, reason: &'static str) {
+        self.release();
+        self.instance.note(Incident::Passed(reason));
     }
 
-    fn on_http_response_headers(&mut self, _count: usize, end: bool) -> Action {
-        if !self.exchange.is_recording() {
-            return Action::Continue;
-        }
-        let headers = host::headers(Map::ResponseHeaders).unwrap_or_default();
-        self.drive(Event::ResponseHeaders { headers, end })
-    }
-
-    fn on_http_response_body(&mut self, size: usize, end: bool) -> Action {
-        if !self.exchange.is_recording() {
-            return Action::Continue;
-        }
-        let chunk = chunk(Buffer::ResponseBody, size);
-        self.drive(Event::ResponseBody { chunk: &chunk, end })
-    }
-
-    fn on_http_response_trailers(&mut self, _count: usize) -> Action {
-        if !self.exchange.is_recording() {
-            return Action::Continue;
-        }
-        let trailers = host::headers(Map::ResponseTrailers).unwrap_or_default();
-        self.drive(Event::ResponseTrailers { trailers })
-    }
-
-    fn on_log(&mut self) {
-        let Some(instance) = self.instance.clone() else { return };
-        match self.end() {
-            Ok(captured) => instance.hand_over(self.root, captured),
-            Err(reason) => {
-                self.release();
-                instance.note(Incident::Passed(reason));
-            }
+    /// Gives back what a recording that is over had reserved.
+    fn release(&mut self) {
+        if let Some(bytes) = self.reserved.take() {
+            self.instance.note(Incident::GivenUp(bytes));
         }
     }
 }

@@ -86,9 +86,9 @@ pub enum Ending {
 
 /// How a request is to be routed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Route {
+pub enum Route<'p> {
     /// Set the variant header to this variant's name.
-    Variant(String),
+    Variant(&'p str),
     /// Remove a variant header that the client may have sent; the host's own routing stays.
     HostDefault,
 }
@@ -152,7 +152,7 @@ impl Exchange {
     }
 
     /// The request's headers: how to route it. Whether it records is then [`Self::is_recording`].
-    pub fn begin(&mut self, event: Event<'_>, now: Now) -> Option<Route> {
+    pub fn begin<'p>(&mut self, event: Event<'p>, now: Now) -> Option<Route<'p>> {
         let Event::RequestHeaders { decision, generation, request, gate, id, end } = event else {
             self.on(event, now);
             return None;
@@ -162,7 +162,7 @@ impl Exchange {
             return None;
         };
         let route = match decision.variant {
-            Some(variant) => Route::Variant(variant.name.clone()),
+            Some(variant) => Route::Variant(&variant.name),
             None => Route::HostDefault,
         };
         self.state = match refusal(&decision, request, gate) {
@@ -395,7 +395,7 @@ mod tests {
         let decision = Some(policy.decide(request, Dice(1)));
         let mut exchange = Exchange::default();
         let event = Event::RequestHeaders { decision, generation: 4, request, gate, id: ExchangeId(9), end };
-        assert_eq!(exchange.begin(event, at(0)), Some(Route::Variant("stable".to_owned())));
+        assert_eq!(exchange.begin(event, at(0)), Some(Route::Variant("stable")));
         exchange
     }
 
