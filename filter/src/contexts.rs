@@ -39,14 +39,15 @@ pub(crate) fn root(id: u32) -> Option<Rc<Root>> {
 }
 
 /// Runs something with a stream that is there and not running already.
-pub(crate) fn with_stream(id: u32, run: impl FnOnce(&mut Stream)) {
-    let Some(mut stream) = with(|contexts| contexts.slot(id)?.take()).flatten() else { return };
-    run(&mut stream);
+pub(crate) fn with_stream<T>(id: u32, run: impl FnOnce(&mut Stream) -> T) -> Option<T> {
+    let mut stream = with(|contexts| contexts.slot(id)?.take()).flatten()?;
+    let ran = run(&mut stream);
     with(|contexts| {
         if let Some(slot) = contexts.slot(id) {
             *slot = Some(stream);
         }
     });
+    Some(ran)
 }
 
 /// A stream is over, and its request can be read once more.

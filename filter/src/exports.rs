@@ -1,15 +1,15 @@
 //! The entry points, by the proxy-wasm ABI 0.2.1: the only file that the host calls into.
 //!
 //! Each export costs every request a call into the VM, so there are only those that somebody needs: no `proxy_on_delete`, since
-//! what a context holds is freed with its log or its end (see `contexts`). Bodies and trailers are never held back, so all
-//! answers are "continue".
+//! what a context holds is freed with its log or its end (see `contexts`). Only a request may be held, and only until its body is
+//! there.
 
 #![expect(unsafe_code, reason = "the host finds entry points by their names, and shares its memory with us")]
 
 use std::alloc::{Layout, alloc};
 
 use crate::contexts;
-use crate::stream::Stream;
+use crate::stream::{Flow, Stream};
 
 unsafe extern "C" {
     /// Made by the linker. That it is named here keeps the linker from wrapping each export into a call of it.
@@ -58,14 +58,12 @@ extern "C" fn proxy_on_tick(root: u32) {
 
 #[unsafe(no_mangle)]
 extern "C" fn proxy_on_request_headers(stream: u32, _count: u32, end: u32) -> u32 {
-    contexts::with_stream(stream, |stream| stream.request_headers(end != 0));
-    CONTINUE
+    action(contexts::with_stream(stream, |stream| stream.request_headers(end != 0)))
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn proxy_on_request_body(stream: u32, size: usize, end: u32) -> u32 {
-    contexts::with_stream(stream, |stream| stream.request_body(size, end != 0));
-    CONTINUE
+    action(contexts::with_stream(stream, |stream| stream.request_body(size, end != 0)))
 }
 
 #[unsafe(no_mangle)]
@@ -114,4 +112,12 @@ extern "C" fn proxy_on_done(context: u32) -> u32 {
     contexts::done(context).into()
 }
 
+fn action(flow: Option<Flow>) -> u32 {
+    match flow {
+        Some(Flow::Hold) => PAUSE,
+        Some(Flow::Continue) | None => CONTINUE,
+    }
+}
+
 const CONTINUE: u32 = 0;
+const PAUSE: u32 = 1;

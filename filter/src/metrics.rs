@@ -8,6 +8,8 @@ use crate::host;
 pub(crate) struct Metrics {
     prefix: String,
     counters: Vec<Counter>,
+    /// In the order of the counts.
+    decisions: Vec<Counter>,
     generation: Option<(u32, u64)>,
 }
 
@@ -17,12 +19,27 @@ struct Counter {
     published: u64,
 }
 
+impl Counter {
+    fn new(name: String) -> Self {
+        Self { id: host::counter(&name), name, published: 0 }
+    }
+
+    fn raise(&mut self, to: u64) {
+        let delta = to.saturating_sub(self.published);
+        if let (Some(id), true) = (self.id, delta > 0) {
+            host::add(id, delta);
+        }
+        self.published = to;
+    }
+}
+
 impl Metrics {
     /// Metrics named `antumbra.<release>.…`; a dot in the release's name becomes an underscore, since the dot divides labels.
     pub(crate) fn new(release: &str) -> Self {
         Self {
             prefix: format!("antumbra.{}.", release.replace('.', "_")),
             counters: Vec::new(),
+            decisions: Vec::new(),
             generation: None,
         }
     }
@@ -42,19 +59,26 @@ impl Metrics {
         self.record_generation(generation.unwrap_or(0));
     }
 
+    /// Brings the host's metrics to these counts of decisions, which keep their order and only become more.
+    pub(crate) fn publish_decisions(&mut self, counts: &[(String, u64)]) {
+        for (name, _) in counts.get(self.decisions.len()..).unwrap_or_default() {
+            self.decisions.push(Counter::new(format!("{}decisions.{name}", self.prefix)));
+        }
+        for (counter, (_, count)) in self.decisions.iter_mut().zip(counts) {
+            counter.raise(*count);
+        }
+    }
+
     fn raise(&mut self, name: &str, to: u64) {
-        let known = self.counters.iter().position(|counter| counter.name == name);
+        let known =
+            self.counters.iter().position(|counter| counter.name.get(self.prefix.len()..) == Some(name));
         let place = known.unwrap_or(self.counters.len());
         if known.is_none() {
-            let id = host::counter(&format!("{}{name}", self.prefix));
-            self.counters.push(Counter { name: name.to_owned(), id, published: 0 });
+            self.counters.push(Counter::new(format!("{}{name}", self.prefix)));
         }
-        let Some(counter) = self.counters.get_mut(place) else { return };
-        let delta = to.saturating_sub(counter.published);
-        if let (Some(id), true) = (counter.id, delta > 0) {
-            host::add(id, delta);
+        if let Some(counter) = self.counters.get_mut(place) {
+            counter.raise(to);
         }
-        counter.published = to;
     }
 
     fn record_generation(&mut self, generation: u64) {

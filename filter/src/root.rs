@@ -5,9 +5,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use antumbra_exchange::{Answer, Call, CallId, Capture, Gate, Incident, Mirroring, Now, Settings};
+use antumbra_exchange::{Answer, Call, CallId, Capture, Decisions, Gate, Incident, Mirroring, Now, Settings};
 use antumbra_observation::{ExchangeId, Instance};
-use antumbra_policy::Policy;
+use antumbra_policy::{Decision, Policy};
 
 use crate::host::{self, Buffer, Level};
 use crate::metrics::Metrics;
@@ -26,6 +26,7 @@ pub(crate) struct FilterInstance {
     mirroring: RefCell<Mirroring>,
     /// What is out, by the host's tokens.
     calls: RefCell<Vec<(u32, CallId)>>,
+    decisions: RefCell<Decisions>,
     metrics: RefCell<Metrics>,
     generation: Cell<Option<u64>>,
     /// The root context is there; calls need one.
@@ -151,6 +152,7 @@ impl FilterInstance {
             rooted: Cell::new(true),
             mirroring: RefCell::new(mirroring),
             calls: RefCell::default(),
+            decisions: RefCell::default(),
             metrics: RefCell::new(metrics),
         }
     }
@@ -168,6 +170,13 @@ impl FilterInstance {
     /// A name for an exchange.
     pub(crate) fn exchange_id() -> ExchangeId {
         ExchangeId(u128::from(host::dice().0) << 64 | u128::from(host::dice().0))
+    }
+
+    /// Counts a decision.
+    pub(crate) fn decided(&self, policy: &Arc<Policy>, decision: &Decision<'_>) {
+        if let Ok(mut decisions) = self.decisions.try_borrow_mut() {
+            decisions.count(policy, decision);
+        }
     }
 
     /// Notes something that leads to no call and needs no time: every request comes by here, and each clock is a call to the host.
@@ -253,6 +262,9 @@ impl FilterInstance {
         if let (Ok(mirroring), Ok(mut metrics)) = (self.mirroring.try_borrow(), self.metrics.try_borrow_mut())
         {
             metrics.publish(mirroring.accounts(), self.generation.get());
+            if let Ok(decisions) = self.decisions.try_borrow() {
+                metrics.publish_decisions(decisions.counts());
+            }
         }
     }
 }

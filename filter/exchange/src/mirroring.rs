@@ -272,6 +272,10 @@ impl Mirroring {
         let capture: Arc<Capture> = capture.into();
         let mut calls = Vec::new();
         for (mirror, control) in &capture.mirrors {
+            if self.is_full(mirror) {
+                self.passed("mirror_in_flight");
+                continue;
+            }
             self.accounts.requests = self.accounts.requests.saturating_add(1);
             self.accounts.mirrored = self.accounts.mirrored.saturating_add(1);
             let control = mirror.control.as_ref().filter(|_| *control);
@@ -303,6 +307,13 @@ impl Mirroring {
         calls
     }
 
+    /// Whether a mirror waits for as many answers as it may.
+    fn is_full(&self, mirror: &Arc<Mirror>) -> bool {
+        let waiting =
+            || self.waiting.iter().filter(|(_, waiting)| Arc::ptr_eq(&waiting.mirror, mirror)).count();
+        mirror.max_in_flight.is_some_and(|most| waiting() >= most)
+    }
+
     fn shadow_call(
         &self,
         capture: &Capture,
@@ -315,7 +326,7 @@ impl Mirroring {
         Call {
             id,
             cluster: to.cluster.clone(),
-            headers: shadow::request_headers(&capture.routed, capture.id, variant_header, &to.name),
+            headers: shadow::request_headers(&capture.routed, capture.id, variant_header, to, mirror),
             body: shadow::request_body(&capture.request).to_vec(),
             timeout: mirror.timeout,
         }
@@ -419,7 +430,9 @@ impl Mirroring {
     }
 
     fn install(&mut self, document: &[u8]) {
-        let compiled = Tree::from_json(document).and_then(|tree| Policy::from_tree(&tree));
+        let compiled = Tree::from_json(document)
+            .and_then(|tree| Policy::from_tree(&tree))
+            .and_then(|policy| policy.bind(&self.settings.secrets));
         match compiled {
             Ok(policy) => {
                 self.generation = policy.generation();

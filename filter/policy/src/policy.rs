@@ -176,6 +176,11 @@ impl Policy {
         self.questions.read_bodies()
     }
 
+    /// How many request headers a decision asks for at most.
+    pub fn header_count(&self) -> usize {
+        self.questions.header_count()
+    }
+
     /// Whether decisions are counted by rule and variant.
     pub fn counts_decisions(&self) -> bool {
         self.observe.metrics

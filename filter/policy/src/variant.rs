@@ -28,7 +28,8 @@ pub struct Variant {
     pub isolated: bool,
     /// Replaces the `:authority` of a client's request that goes there.
     pub host: Option<String>,
-    pub(crate) headers: HeaderChanges,
+    /// What is changed in the headers of a request that goes there.
+    pub headers: HeaderChanges,
     pub(crate) ids: Option<Ids>,
 }
 
