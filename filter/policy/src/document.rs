@@ -186,6 +186,24 @@ impl<'a> Field<'a> {
         }
     }
 
+    /// What `read` makes of each item of a list; `None` if one cannot be read, after all were tried.
+    pub fn each<T>(
+        &self,
+        bounds: RangeInclusive<usize>,
+        read: impl FnMut(&Field<'a>) -> Option<T>,
+    ) -> Option<Vec<T>> {
+        all(&self.list(bounds)?, read)
+    }
+
+    /// The same where one bare item may stand in place of a list of one.
+    pub fn each_or_one<T>(
+        &self,
+        bounds: RangeInclusive<usize>,
+        read: impl FnMut(&Field<'a>) -> Option<T>,
+    ) -> Option<Vec<T>> {
+        all(&self.one_or_more(bounds)?, read)
+    }
+
     /// A list of exactly two items.
     pub fn pair(&self) -> Option<(Field<'a>, Field<'a>)> {
         let Tree::List(items) = self.tree else { return self.refuse("must be a list of two") };
@@ -296,6 +314,15 @@ impl<'a> Field<'a> {
     fn child(&self, path: Path<'a>, tree: &'a Tree) -> Field<'a> {
         Field { path: Rc::new(path), tree, problems: self.problems }
     }
+}
+
+/// What `read` makes of each; `None` if one cannot be read, after all were tried.
+pub fn all<F, T>(fields: &[F], mut read: impl FnMut(&F) -> Option<T>) -> Option<Vec<T>> {
+    let mut values = Vec::with_capacity(fields.len());
+    for field in fields {
+        values.extend(read(field));
+    }
+    (values.len() == fields.len()).then_some(values)
 }
 
 /// Absent stays absent; written wrongly (a problem is noted) makes the whole wrong.

@@ -1,6 +1,6 @@
 //! Changes to headers that a policy writes down, checked so that they can never break a message.
 
-use crate::document::{Field, Tree};
+use crate::document::{Field, Tree, all};
 use crate::matching::{HEADER_NAMES, header_name};
 
 /// `{set, add, remove}`, applied in this order: remove, set, add.
@@ -21,11 +21,7 @@ impl HeaderChanges {
         let add = map.get("add").map_or_else(|| Some(Vec::new()), read_values);
         let remove = map.get("remove").map_or_else(
             || Some(Vec::new()),
-            |field| {
-                let names: Vec<_> =
-                    field.list(1..=MOST)?.iter().map(|field| settable_name(field, field.text()?)).collect();
-                names.into_iter().collect()
-            },
+            |field| field.each(1..=MOST, |field| settable_name(field, field.text()?)),
         );
         Some(Self { remove: remove?, set: set?, add: add? })
     }
@@ -60,15 +56,11 @@ fn read_values(field: &Field<'_>) -> Option<Vec<(String, String)>> {
         field.note(format!("has {} headers, must have 1..={MOST}", entries.len()));
         return None;
     }
-    let read: Vec<_> = entries
-        .iter()
-        .map(|(name, field)| {
-            let name = settable_name(field, name);
-            let value = read_value(field);
-            name.zip(value)
-        })
-        .collect();
-    read.into_iter().collect()
+    all(&entries, |(name, field)| {
+        let name = settable_name(field, name);
+        let value = read_value(field);
+        name.zip(value)
+    })
 }
 
 fn read_value(field: &Field<'_>) -> Option<String> {

@@ -28,9 +28,7 @@ pub(crate) enum Key {
 impl Keys {
     /// One key, or a list of up to [`MOST_KEYS`].
     pub(crate) fn read(field: &Field<'_>, questions: &mut Questions) -> Option<Self> {
-        let keys: Vec<_> =
-            field.one_or_more(1..=MOST_KEYS)?.iter().map(|field| Key::read(field, questions)).collect();
-        keys.into_iter().collect::<Option<_>>().map(Self)
+        field.each_or_one(1..=MOST_KEYS, |field| Key::read(field, questions)).map(Self)
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -74,8 +74,7 @@ impl Condition {
 
 /// One method or a list of them, in upper case as on the wire.
 pub(crate) fn read_methods(field: &Field<'_>) -> Option<Vec<Box<[u8]>>> {
-    let methods: Vec<_> = field.one_or_more(1..=MOST_METHODS)?.iter().map(read_method).collect();
-    methods.into_iter().collect()
+    field.each_or_one(1..=MOST_METHODS, read_method)
 }
 
 /// The name of a header in lower case.
@@ -94,9 +93,7 @@ pub(crate) fn is_token(text: &str) -> bool {
 }
 
 fn read_blocks(field: &Field<'_>, questions: &mut Questions, depth: usize) -> Option<Vec<Block>> {
-    let blocks: Vec<_> =
-        field.list(1..=MOST_BLOCKS)?.iter().map(|block| read_block(block, questions, depth)).collect();
-    blocks.into_iter().collect()
+    field.each(1..=MOST_BLOCKS, |block| read_block(block, questions, depth))
 }
 
 fn read_block(field: &Field<'_>, questions: &mut Questions, depth: usize) -> Option<Block> {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::client::ClientAddress;
 use crate::decision::{Decision, NotMirrored, Reason, Request};
 use crate::dice::Dice;
-use crate::document::{Field, Invalid, Map, Problem, Problems, Tree, optional};
+use crate::document::{Field, Invalid, Map, Problem, Problems, Tree, all, optional};
 use crate::edits::{self, Edit};
 use crate::facts::{Facts, HeaderSlot, Questions};
 use crate::headers::own_name;
@@ -410,15 +410,14 @@ fn read_rules(field: &Field<'_>, compiler: &mut Compiler<'_>) -> Option<Vec<Rule
     let names: Vec<String> =
         fields.iter().enumerate().map(|(index, field)| rule_name(index, field.tree())).collect();
     let repeated = order::repeated(&names.iter().map(String::as_str).collect::<Vec<_>>());
-    let mut rules = Vec::with_capacity(fields.len());
-    for (index, field) in fields.iter().enumerate() {
-        if let (true, Some(name)) = (repeated.contains(&index), names.get(index)) {
+    let places: Vec<(usize, &Field<'_>)> = fields.iter().enumerate().collect();
+    let rules = all(&places, |(index, field)| {
+        if let (true, Some(name)) = (repeated.contains(index), names.get(*index)) {
             field.note(format!("has the name {name:?} of an earlier rule, must have one of its own"));
         }
-        rules.push(compiler.rule(index, field));
-    }
-    let rules: Option<Vec<Rule>> = rules.into_iter().collect();
-    rules.map(|rules| rules.into_iter().filter(|rule| rule.enabled).collect())
+        compiler.rule(*index, field)
+    })?;
+    Some(rules.into_iter().filter(|rule| rule.enabled).collect())
 }
 
 /// `compare`, `gates` and `rollout` are the comparator's and are read there.

@@ -231,8 +231,7 @@ fn read_tests(map: &Map<'_>, subject: Subject) -> Option<Vec<Test>> {
     let listed =
         |texts: Option<_>| texts.and_then(|texts| one_of(texts, fold)).and_then(|mut one| one.0.pop());
     let affixes = |field: &Field<'_>| {
-        let texts = field.one_or_more(1..=LONGEST_LIST)?.iter().map(text).collect::<Vec<_>>();
-        Some(Affixes { texts: texts.into_iter().collect::<Option<_>>()?, ignore_case: fold })
+        Some(Affixes { texts: field.each_or_one(1..=LONGEST_LIST, text)?, ignore_case: fold })
     };
     let compares = |name, comparison| {
         map.get(name).map(|field| Number::read(field).map(|bound| Test::Compares(comparison, bound)))
@@ -305,8 +304,7 @@ fn read_modulo(field: &Field<'_>) -> Option<Test> {
     let by = map.required("by").and_then(|field| field.integer(1..=LARGEST_MODULUS));
     let remainders = map.required("in").and_then(|field| {
         let most = by.map_or(LARGEST_MODULUS, |by| by - 1);
-        let read: Vec<_> = field.one_or_more(1..=LONGEST_LIST)?.iter().map(|f| f.integer(0..=most)).collect();
-        read.into_iter().map(|read| i64::try_from(read?).ok()).collect()
+        field.each_or_one(1..=LONGEST_LIST, |field| i64::try_from(field.integer(0..=most)?).ok())
     });
     Some(Test::Modulo { by: i64::try_from(by?).ok()?, remainders: remainders? })
 }
@@ -317,17 +315,14 @@ fn read_bucket(field: &Field<'_>, fold: bool) -> Option<Test> {
     let salt = map.get("salt").map(Salt::read);
     let buckets = map.required("buckets").and_then(|field| {
         let most = of.map_or(LARGEST_MODULUS, |of| of - 1);
-        let read: Vec<_> =
-            field.list(1..=LONGEST_LIST)?.iter().map(|f| key::read_interval(f, most)).collect();
-        read.into_iter().collect()
+        field.each(1..=LONGEST_LIST, |field| key::read_interval(field, most))
     });
     Some(Test::Bucket { of: of?, buckets: buckets?, salt: crate::document::optional(salt)?, fold })
 }
 
 /// With whether it stands for every name below.
 fn literals(field: &Field<'_>, subject: Subject) -> Option<Vec<(Box<[u8]>, bool)>> {
-    let texts: Vec<_> = field.list(1..=LONGEST_LIST)?.iter().map(|field| literal(field, subject)).collect();
-    texts.into_iter().collect()
+    field.each(1..=LONGEST_LIST, |field| literal(field, subject))
 }
 
 fn literal(field: &Field<'_>, subject: Subject) -> Option<(Box<[u8]>, bool)> {

@@ -190,8 +190,7 @@ fn read_values(field: &Field<'_>) -> Option<Vec<String>> {
         field.problem(format!("must be 1 to {LONGEST_VALUE} visible ASCII characters but \" , ; \\ %"));
         None
     };
-    let values: Vec<_> = field.list(1..=MOST_VALUES)?.iter().map(read).collect();
-    values.into_iter().collect()
+    field.each(1..=MOST_VALUES, read)
 }
 
 fn members(baggage: &[u8]) -> impl Iterator<Item = &[u8]> {

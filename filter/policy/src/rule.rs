@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::decision::{Reason, Request};
 use crate::dice::Dice;
-use crate::document::{Field, Map, Tree, optional};
+use crate::document::{Field, Map, Tree, all, optional};
 use crate::facts::{Facts, Questions};
 use crate::key::Key;
 use crate::matching::Matches;
@@ -120,21 +120,14 @@ impl Compiler<'_> {
             map.field().note(format!("has a map of {}, must have 1..={MOST_VALUES}", entries.len()));
             return None;
         }
-        let read =
-            |(value, field): &(&str, Field<'_>)| Some((value.as_bytes().into(), self.variants.named(field)?));
-        let mut values =
-            entries.iter().map(read).collect::<Vec<_>>().into_iter().collect::<Option<Vec<_>>>()?;
-        order::sort(&mut values, &|(a, _): &(Box<[u8]>, _), (b, _)| a.cmp(b));
+        let mut values: Vec<(Box<[u8]>, _)> =
+            all(&entries, |(value, field)| Some((value.as_bytes().into(), self.variants.named(field)?)))?;
+        order::sort(&mut values, &|(a, _), (b, _)| a.cmp(b));
         Some(Target::Select(key?, values))
     }
 
     fn mirrors(&self, field: &Field<'_>, rule: &str) -> Option<Vec<Arc<Mirror>>> {
-        let mirrors: Vec<_> = field
-            .list(1..=MOST_MIRRORS)?
-            .iter()
-            .map(|field| Mirror::read(field, rule, self.variants).map(Arc::new))
-            .collect();
-        mirrors.into_iter().collect()
+        field.each(1..=MOST_MIRRORS, |field| Mirror::read(field, rule, self.variants).map(Arc::new))
     }
 }
 

@@ -206,8 +206,7 @@ fn read_id_list(field: &Field<'_>) -> Option<Vec<Vec<u8>>> {
             None
         }
     };
-    let ids: Vec<_> = field.list(0..=MOST_IDS)?.iter().map(read).collect();
-    let mut ids: Vec<Vec<u8>> = ids.into_iter().collect::<Option<_>>()?;
+    let mut ids = field.each(0..=MOST_IDS, read)?;
     order::sort(&mut ids, &Ord::cmp);
     Some(ids)
 }
@@ -223,8 +222,7 @@ fn read_id_ranges(field: &Field<'_>) -> Option<Vec<(i64, i64)>> {
         }
         Some((first, end))
     };
-    let ranges: Vec<_> = field.list(0..=MOST_RANGES)?.iter().map(read).collect();
-    ranges.into_iter().collect()
+    field.each(0..=MOST_RANGES, read)
 }
 
 fn read_cluster(field: &Field<'_>) -> Option<String> {

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::document::{Field, Map};
+use crate::document::{Field, Map, all};
 use crate::key::{POSITIONS, read_interval};
 use crate::order;
 use crate::variant::{Variant, Variants};
@@ -76,14 +76,10 @@ impl Layout {
 
     fn weights(field: &Field<'_>, variants: &Variants, default: Option<&Arc<Variant>>) -> Option<Self> {
         let entries = entries(field)?;
-        let weights: Vec<_> = entries
-            .iter()
-            .map(|(name, field)| {
-                let variant = variants.find(field, name);
-                field.integer(0..=LARGEST_SUM).zip(variant)
-            })
-            .collect();
-        let weights = weights.into_iter().collect::<Option<Vec<_>>>()?;
+        let weights = all(&entries, |(name, field)| {
+            let variant = variants.find(field, name);
+            field.integer(0..=LARGEST_SUM).zip(variant)
+        })?;
         let sum = weights.iter().try_fold(0_u64, |sum, (weight, _)| sum.checked_add(*weight));
         match sum {
             Some(1..=LARGEST_SUM) => Self::new(&weights, default),
@@ -96,10 +92,9 @@ impl Layout {
     }
 
     fn buckets(field: &Field<'_>, variants: &Variants) -> Option<Self> {
-        let read: Vec<_> =
-            entries(field)?.iter().map(|(name, field)| read_buckets(name, field, variants)).collect();
-        let mut buckets: Vec<Bucket<'_>> =
-            read.into_iter().collect::<Option<Vec<_>>>()?.into_iter().flatten().collect();
+        let entries = entries(field)?;
+        let read = all(&entries, |(name, field)| read_buckets(name, field, variants))?;
+        let mut buckets: Vec<Bucket<'_>> = read.into_iter().flatten().collect();
         order::sort(&mut buckets, &|a, b| a.first.cmp(&b.first));
         let mut overlap = false;
         for pair in buckets.windows(2) {
@@ -128,18 +123,11 @@ struct Bucket<'a> {
 
 fn read_buckets<'a>(name: &str, field: &Field<'a>, variants: &Variants) -> Option<Vec<Bucket<'a>>> {
     let variant = variants.find(field, name);
-    let intervals: Vec<_> = field
-        .list(1..=MOST_BUCKETS)?
-        .into_iter()
-        .map(|field| Some((read_interval(&field, u64::from(POSITIONS) - 1)?, field)))
-        .collect();
-    let intervals = intervals.into_iter().collect::<Option<Vec<_>>>()?;
-    let variant = variant?;
-    let bucket = |((first, last), field)| {
+    field.each(1..=MOST_BUCKETS, |field| {
+        let (first, last) = read_interval(field, u64::from(POSITIONS) - 1)?;
         let (first, last) = (u32::try_from(first).ok()?, u32::try_from(last).ok()?);
-        Some(Bucket { first, last, variant: Arc::clone(&variant), field })
-    };
-    intervals.into_iter().map(bucket).collect()
+        Some(Bucket { first, last, variant: Arc::clone(variant.as_ref()?), field: field.clone() })
+    })
 }
 
 fn entries<'a>(field: &Field<'a>) -> Option<Vec<(&'a str, Field<'a>)>> {

@@ -1,0 +1,177 @@
+//! `antumbra explain` and the filter in a real Envoy say the same, for policies and requests made up at random.
+//!
+//! One Envoy with a listener for each policy; each request goes through it and, in writing, to the command line. What the
+//! service and the client then see must be what was explained, header by header.
+
+mod made_up;
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::process::Stdio;
+
+use antumbra_e2e::client::{Answer, Client};
+use antumbra_e2e::comparator::antumbra;
+use antumbra_e2e::envoy::Envoy;
+use antumbra_e2e::envoy_config::{CONNECTION_MANAGER, EnvoyConfig};
+use antumbra_e2e::toolchain;
+use antumbra_e2e::upstream::{Behaviour, Received, Reply, Upstream};
+use http_body_util::Full;
+use serde_json::{Value, json};
+
+const POLICIES: u64 = 64;
+const REQUESTS: u64 = 16;
+const SEED: u64 = 20_261_121;
+
+#[tokio::test]
+async fn explain_agrees_with_the_filter() {
+    let policies: Vec<Value> = (0..POLICIES).map(|n| made_up::policy(SEED + n, n)).collect();
+    let service = Upstream::start(Behaviour::Answer(Reply::json("{}"))).await.unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let envoy = Envoy::start(config(&policies, service.address()).await, directory.path(), 1).await.unwrap();
+    let listeners = listeners(&envoy).await;
+    let client = Client::default();
+    let (mut compared, mut variants) = (0, BTreeMap::new());
+    for (number, policy) in (0..).zip(&policies) {
+        let requests: Vec<Value> =
+            (0..REQUESTS).map(|n| made_up::request(SEED * 7 + number * REQUESTS + n)).collect();
+        let explained = explain(policy, &requests, directory.path());
+        for (request, explained) in requests.iter().zip(&explained) {
+            let shown = format!("policy {policy}\nrequest {request}\nexplained {explained}");
+            let answer = client.send(sent(request, listeners[&format!("p{number}")])).await.unwrap();
+            assert_eq!(answer.status, 200, "{shown}");
+            let received = service.received().pop().unwrap();
+            agree(request, explained, &received, &answer, &shown);
+            *variants.entry(explained["reason"].to_string()).or_insert(0) += 1;
+            compared += 1;
+        }
+        service.forget();
+    }
+    assert_eq!(envoy.traps().await.unwrap(), 0);
+    assert_eq!(compared, POLICIES * REQUESTS);
+    println!("{compared} decisions, by reason: {variants:?}");
+    let reasons = ["default", "to", "split", "select", "sticky", "override", "ids", "missing_key"];
+    for reason in reasons {
+        assert!(variants.contains_key(&json!(reason).to_string()), "{reason} never happened: {variants:?}");
+    }
+}
+
+/// Every header that was explained, at the service and at the client.
+fn agree(request: &Value, explained: &Value, received: &Received, answer: &Answer, shown: &str) {
+    for (name, change) in explained["headers"].as_object().unwrap() {
+        let name = if name == ":authority" { "host" } else { name };
+        let found: Vec<&str> =
+            received.headers.get_all(name).iter().map(|value| value.to_str().unwrap()).collect();
+        match change {
+            Value::Null => assert!(found.is_empty(), "{name} is {found:?}\n{shown}"),
+            Value::String(value) => assert_eq!(found, [value], "{name}\n{shown}"),
+            added => {
+                let sent = request["headers"][name].as_str();
+                let added = added.as_array().unwrap().iter().map(|value| value.as_str().unwrap());
+                assert_eq!(found, sent.into_iter().chain(added).collect::<Vec<_>>(), "{name}\n{shown}");
+            }
+        }
+    }
+    // Where nothing was decided, a trusted client's own word stays.
+    let variant = received.headers.get("x-antumbra-variant").map(|value| value.to_str().unwrap());
+    let sent = request["headers"]["x-antumbra-variant"].as_str();
+    let stays = sent.filter(|_| explained["headers"].get("x-antumbra-variant").is_none());
+    assert_eq!(variant, explained["variant"].as_str().or(stays), "{shown}");
+    for name in ["set-cookie", "vary", "x-shown", "x-explained"] {
+        let found: Vec<&str> =
+            answer.headers.get_all(name).iter().map(|value| value.to_str().unwrap()).collect();
+        let expected = match &explained["response"][name] {
+            Value::String(value) => vec![value.as_str()],
+            Value::Array(values) => values.iter().map(|value| value.as_str().unwrap()).collect(),
+            _ => vec![],
+        };
+        assert_eq!(found, expected, "{name}\n{shown}");
+    }
+}
+
+/// The shipped Envoy with a listener for each policy, all in front of one service. Nothing is stripped before the filter sees it.
+async fn config(policies: &[Value], service: SocketAddr) -> EnvoyConfig {
+    let module = tokio::task::spawn_blocking(toolchain::filter_module).await.unwrap().unwrap();
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    let mut config = EnvoyConfig::shipped().unwrap().module(&module).unwrap().listener(any).unwrap();
+    for cluster in ["stable", "canary", "canary-shadow", "control", "antumbra"] {
+        config = config.upstream(cluster, service).unwrap();
+    }
+    let routes = format!("{CONNECTION_MANAGER}/route_config");
+    config.at(&routes).unwrap().as_object_mut().unwrap().remove("internal_only_headers");
+    *config.at(&format!("{routes}/virtual_hosts/0/routes")).unwrap() =
+        json!([{"match": {"prefix": "/"}, "route": {"cluster": "stable"}}]);
+    let mut listeners = Vec::new();
+    for (number, policy) in policies.iter().enumerate() {
+        let mut one = config.clone().plugin(&json!({"policy": policy})).unwrap();
+        one.filter("antumbra").unwrap()["typed_config"]["config"]["root_id"] = json!(format!("p{number}"));
+        let mut listener = one.at("/static_resources/listeners/0").unwrap().take();
+        listener["name"] = json!(format!("p{number}"));
+        listeners.push(listener);
+    }
+    *config.at("/static_resources/listeners").unwrap() = json!(listeners);
+    config
+}
+
+async fn listeners(envoy: &Envoy) -> BTreeMap<String, SocketAddr> {
+    let url = format!("http://{}/listeners?format=json", envoy.admin);
+    let status = Client::default().get(&url).await.unwrap().json().unwrap();
+    let all = status["listener_statuses"].as_array().unwrap().iter();
+    all.map(|listener| {
+        let socket = &listener["local_address"]["socket_address"];
+        let address = format!("{}:{}", socket["address"].as_str().unwrap(), socket["port_value"]);
+        (listener["name"].as_str().unwrap().to_owned(), address.parse().unwrap())
+    })
+    .collect()
+}
+
+/// What the command line says of the requests, as the filter meets them: from this machine, and with what Envoy adds.
+fn explain(policy: &Value, requests: &[Value], directory: &std::path::Path) -> Vec<Value> {
+    let file = directory.join("policy.json");
+    std::fs::write(&file, policy.to_string()).unwrap();
+    let mut command = antumbra().unwrap();
+    command.arg("explain").arg(&file).args(["--request", "-"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    for request in requests {
+        let mut met = request.clone();
+        met["ip"] = json!("127.0.0.1");
+        let forwarded = request["headers"]["x-forwarded-for"].as_str();
+        met["headers"]["x-forwarded-for"] =
+            json!(forwarded.map_or("127.0.0.1".to_owned(), |sent| format!("{sent},127.0.0.1")));
+        writeln!(input, "{met}").unwrap();
+    }
+    drop(input);
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success());
+    let text = String::from_utf8(output.stdout).unwrap();
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), requests.len());
+    lines
+}
+
+fn sent(request: &Value, to: SocketAddr) -> http::Request<Full<hyper::body::Bytes>> {
+    let uri = format!("http://{to}{}", request["path"].as_str().unwrap());
+    let mut builder = http::Request::builder().method(request["method"].as_str().unwrap()).uri(uri);
+    for (name, value) in request["headers"].as_object().unwrap() {
+        builder = builder.header(name, value.as_str().unwrap());
+    }
+    let cookies: Vec<String> = request["cookies"]
+        .as_object()
+        .unwrap()
+        .iter()
+        .map(|(name, value)| format!("{name}={}", value.as_str().unwrap()))
+        .collect();
+    if !cookies.is_empty() {
+        builder = builder.header("cookie", cookies.join("; "));
+    }
+    builder = builder.header("host", request["host"].as_str().unwrap());
+    let body = match &request["json"] {
+        Value::Null => Full::default(),
+        json => {
+            builder = builder.header("content-type", "application/json; charset=utf-8");
+            Full::from(json.to_string())
+        }
+    };
+    builder.body(body).unwrap()
+}
