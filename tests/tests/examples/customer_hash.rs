@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
 use antumbra_e2e::client::Client;
-use antumbra_e2e::example::{Example, is_share};
+use antumbra_e2e::example::{Example, Reached, is_share};
 use anyhow::Result;
 
 use crate::{VARIANT, assert_claims};
@@ -90,41 +90,64 @@ async fn whoever_has_the_next_version_keeps_it_while_the_share_grows() -> Result
     customers.assert_no_traps().await
 }
 
-/// The cookie keeps a browser's version when the share shrinks, but not when there is none.
+/// A browser that has the next version keeps it when the share shrinks, but not when there is none; one that does not have it
+/// can still get it.
 #[tokio::test]
-async fn a_browser_keeps_its_version_while_the_share_shrinks() -> Result<()> {
+async fn a_browser_keeps_the_next_version_while_the_share_shrinks() -> Result<()> {
     let customers = Example::start("customer-hash").await?;
-    let weights =
-        async |next: &str, current: &str| customers.antumbra(&["weights", "set", next, current]).await;
-    let mut cookies = Vec::new();
-    for customer in 0..CUSTOMERS {
-        let customer = customer.to_string();
-        let reached = customers.ask("/", &[("x-customer-id", &customer)]).await?;
-        let set = reached.got("set-cookie");
-        let [set] = set.as_slice() else { panic!("{customer}: {set:?}") };
-        let (pair, attributes) = set.split_once("; ").unwrap();
-        assert_eq!(pair, format!("__Host-antumbra-customers={}", reached.service));
-        assert_eq!(attributes, "Max-Age=1209600; Path=/; Secure; HttpOnly; SameSite=Lax");
-        if reached.service == "next" {
-            cookies.push((customer, pair.to_owned()));
+    let mut cookies = vec![None; CUSTOMERS];
+    for percent in ["20", "50"] {
+        let current = 100 - percent.parse::<u32>()?;
+        customers
+            .antumbra(&["weights", "set", &format!("next={percent}"), &format!("current={current}")])
+            .await?;
+        for (customer, cookie) in cookies.iter_mut().enumerate() {
+            let reached = browse(&customers, customer, cookie.as_deref()).await?;
+            match (reached.got("set-cookie").as_slice(), &*reached.service) {
+                ([], "current") => assert_eq!(*cookie, None, "{customer}"),
+                ([], "next") => assert!(cookie.is_some(), "{customer}"),
+                ([set], "next") => *cookie = Some(remembered(set)),
+                (set, service) => panic!("{customer} at {service}: {set:?}"),
+            }
         }
+        let remembering = cookies.iter().flatten().count();
+        assert!(is_share(remembering, CUSTOMERS, percent.parse()?), "{percent} %: {remembering}");
     }
-    weights("next=1", "current=99").await?;
+
+    customers.antumbra(&["weights", "set", "next=1", "current=99"]).await?;
     let mut without = 0;
-    for (customer, cookie) in &cookies {
-        let kept = customers.ask("/", &[("x-customer-id", customer), ("cookie", cookie)]).await?;
+    for (customer, cookie) in cookies.iter().enumerate().filter(|(_, cookie)| cookie.is_some()) {
+        let kept = browse(&customers, customer, cookie.as_deref()).await?;
         assert_eq!((&*kept.service, kept.got("set-cookie").len()), ("next", 0), "{customer}");
-        without +=
-            usize::from(customers.ask("/", &[("x-customer-id", customer)]).await?.service == "current");
+        without += usize::from(browse(&customers, customer, None).await?.service == "next");
     }
-    assert!(without > cookies.len() / 2, "only {without} of {} would have moved", cookies.len());
-    weights("next=0", "current=100").await?;
-    for (customer, cookie) in &cookies {
-        let evicted = customers.ask("/", &[("x-customer-id", customer), ("cookie", cookie)]).await?;
+    assert!(is_share(without, CUSTOMERS, 1.0), "{without} of {CUSTOMERS} without their cookies");
+
+    customers.antumbra(&["weights", "set", "next=0", "current=100"]).await?;
+    for (customer, cookie) in cookies.iter().enumerate().filter(|(_, cookie)| cookie.is_some()) {
+        let evicted = browse(&customers, customer, cookie.as_deref()).await?;
         assert_eq!(evicted.service, "current", "{customer}");
-        assert!(evicted.got("set-cookie")[0].starts_with("__Host-antumbra-customers=current; "));
+        let set = evicted.got("set-cookie");
+        assert!(set.len() == 1 && set[0].starts_with("__Host-antumbra-customers=; Max-Age=0; "), "{set:?}");
     }
     Ok(())
+}
+
+async fn browse(customers: &Example, customer: usize, cookie: Option<&str>) -> Result<Reached> {
+    let customer = customer.to_string();
+    let known = ("x-customer-id", customer.as_str());
+    match cookie {
+        Some(cookie) => customers.ask("/", &[known, ("cookie", cookie)]).await,
+        None => customers.ask("/", &[known]).await,
+    }
+}
+
+/// What a browser sends from now on.
+fn remembered(set: &str) -> String {
+    let (pair, attributes) = set.split_once("; ").unwrap_or_default();
+    assert_eq!(pair, "__Host-antumbra-customers=next");
+    assert_eq!(attributes, "Max-Age=1209600; Path=/; Secure; HttpOnly; SameSite=Lax");
+    pair.to_owned()
 }
 
 fn other(those: &BTreeSet<usize>) -> usize {
