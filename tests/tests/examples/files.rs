@@ -146,9 +146,10 @@ fn breakers(config: &mut EnvoyConfig, cluster: &str) -> Value {
     json!([found["circuit_breakers"], found["connect_timeout"], found["type"]])
 }
 
+/// Whether a route takes every request that goes to the variant: another condition would leave some to the default route.
 fn chooses(route: &Value, variant: &str) -> bool {
-    let header = &route["match"]["headers"][0];
-    header["name"] == "x-antumbra-variant" && header["string_match"]["exact"] == variant
+    let header = json!({"name": "x-antumbra-variant", "string_match": {"exact": variant}});
+    route["match"] == json!({"prefix": "/", "headers": [header]})
 }
 
 /// Whether mirrors name the variant and nothing that sends clients somewhere does.

@@ -34,6 +34,7 @@ async fn cookie_header_and_url_lead_to_the_dark_version() -> Result<()> {
         ("/a/../beta", &[], "dark"),
         ("/page.dark", &[], "dark"),
         ("/page.dark?a=b", &[], "dark"),
+        ("/page.darker", &[], "normal"),
         ("/page?a=.dark", &[], "normal"),
         ("/page?a=b&preview=1", &[], "dark"),
         ("/page?preview=0&preview=1", &[], "normal"),

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use antumbra_e2e::client::Client;
 use antumbra_e2e::example::{Example, is_share};
 use anyhow::{Result, ensure};
+use serde_json::Value;
 
 use crate::{VARIANT, assert_claims};
 
@@ -106,6 +107,8 @@ async fn nobody_reaches_a_red_cluster() -> Result<()> {
     for (step, red) in [("1-two-green", "c"), ("5-a-red", "a"), ("6-a-replaced", "b"), ("7-b-replaced", "c")]
     {
         fleet.put(&format!("steps/{step}.yaml")).await?;
+        let written: Value = serde_saphyr::from_str(&fleet.antumbra(&["policy", "show"]).await?)?;
+        assert_eq!(written["variants"][red.to_ascii_uppercase()]["state"], "red", "{step}");
         fleet.forget();
         for user in (1..=150).chain(9001..=9002) {
             cluster_of(&fleet, &user.to_string()).await?;
