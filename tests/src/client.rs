@@ -1,5 +1,6 @@
 //! A small HTTP client that keeps its connections and takes any bytes that HTTP allows.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -45,6 +46,13 @@ impl Default for Client {
 }
 
 impl Client {
+    /// One whose connections come from this address of the machine.
+    pub fn from(address: IpAddr) -> Self {
+        let mut connector = HttpConnector::new();
+        connector.set_local_address(Some(address));
+        Self(Pool::builder(TokioExecutor::new()).build(connector))
+    }
+
     /// Sends one request; waits at most [`PATIENCE`].
     pub async fn send(&self, request: Request<Full<Bytes>>) -> Result<Answer> {
         let what = format!("{} {}", request.method(), request.uri());

@@ -8,22 +8,32 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::cache;
 
-/// `envoy/envoy.yaml` as a value.
+/// `envoy/envoy.yaml`, or another shipped file, as a value.
 #[derive(Debug, Clone, PartialEq)]
-pub struct EnvoyConfig(Value);
+pub struct EnvoyConfig {
+    value: Value,
+    /// As errors name it.
+    file: String,
+}
 
 impl EnvoyConfig {
     /// The shipped file as it is.
     pub fn shipped() -> Result<Self> {
-        let path = cache::root().join("envoy/envoy.yaml");
+        Self::read("envoy/envoy.yaml")
+    }
+
+    /// Another file of the repository as it is.
+    pub fn read(file: &str) -> Result<Self> {
+        let path = cache::root().join(file);
         let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
         let value =
             serde_saphyr::from_str(&text).with_context(|| format!("{} is no YAML", path.display()))?;
-        Ok(Self(value))
+        Ok(Self { value, file: file.to_owned() })
     }
 
     /// Where clients come in. Port 0: a free one, which the admin interface shows under `/listeners?format=json`.
@@ -40,22 +50,33 @@ impl EnvoyConfig {
 
     /// The filter module's file.
     pub fn module(mut self, file: &Path) -> Result<Self> {
-        let wasm = self.filter("antumbra")?;
-        *within(wasm, MODULE_FILE)? = json!(file);
+        *self.at_filter(MODULE_FILE)? = json!(file);
         Ok(self)
     }
 
     /// What the filter reads as its configuration.
-    pub fn plugin(mut self, configuration: &Value) -> Result<Self> {
-        let wasm = self.filter("antumbra")?;
-        *within(wasm, PLUGIN_CONFIGURATION)? = json!(configuration.to_string());
+    pub fn plugin(mut self, configuration: &impl Serialize) -> Result<Self> {
+        *self.at_filter(PLUGIN_CONFIGURATION)? = json!(serde_json::to_string(configuration)?);
         Ok(self)
+    }
+
+    /// What the file has the filter read.
+    pub fn plugin_configuration(&mut self) -> Result<Value> {
+        let text = self.at_filter(PLUGIN_CONFIGURATION)?.as_str().unwrap_or_default();
+        serde_json::from_str(text).with_context(|| format!("the filter's configuration is no JSON: {text}"))
+    }
+
+    /// The names of the clusters, in order.
+    pub fn clusters(&mut self) -> Result<Vec<String>> {
+        let clusters = self.at("/static_resources/clusters")?.as_array().into_iter().flatten();
+        Ok(clusters.filter_map(|cluster| cluster["name"].as_str()).map(str::to_owned).collect())
     }
 
     /// The one endpoint of a cluster.
     pub fn upstream(mut self, cluster: &str, address: SocketAddr) -> Result<Self> {
-        let found = named(self.at("/static_resources/clusters")?, cluster)?;
-        *within(found, ENDPOINT_ADDRESS)? = socket_address(address);
+        let file = self.file.clone();
+        let found = named(self.at("/static_resources/clusters")?, cluster, &file)?;
+        *within(found, ENDPOINT_ADDRESS, &file)? = socket_address(address);
         Ok(self)
     }
 
@@ -66,29 +87,35 @@ impl EnvoyConfig {
         listener["@type"] = json!("type.googleapis.com/envoy.config.listener.v3.Listener");
         self.at("/static_resources")?.as_object_mut().context("no resources")?.remove("listeners");
         // Envoy asks for a name as soon as anything is watched.
-        self.0["node"] = json!({"id": "shop", "cluster": "shop"});
-        self.0["dynamic_resources"] = json!({"lds_config": {"path_config_source": {"path": file}}});
+        self.value["node"] = json!({"id": "shop", "cluster": "shop"});
+        self.value["dynamic_resources"] = json!({"lds_config": {"path_config_source": {"path": file}}});
         Ok((self, json!({"resources": [listener]}).to_string()))
     }
 
     /// Whether the listeners are in this file, not in one that Envoy watches.
     pub fn has_listeners(&self) -> bool {
-        self.0.pointer(LISTENER_ADDRESS).is_some()
+        self.value.pointer(LISTENER_ADDRESS).is_some()
     }
 
     /// An HTTP filter by its name, to change in place.
     pub fn filter(&mut self, name: &str) -> Result<&mut Value> {
-        named(self.at(HTTP_FILTERS)?, name)
+        let file = self.file.clone();
+        named(self.at(HTTP_FILTERS)?, name, &file)
+    }
+
+    fn at_filter(&mut self, pointer: &str) -> Result<&mut Value> {
+        let file = self.file.clone();
+        within(self.filter("antumbra")?, pointer, &file)
     }
 
     /// What is at a JSON pointer, to change in place. An error if nothing is.
     pub fn at(&mut self, pointer: &str) -> Result<&mut Value> {
-        within(&mut self.0, pointer)
+        within(&mut self.value, pointer, &self.file)
     }
 
     /// The text for a file that Envoy reads: JSON, so its name has to end in `.json`.
     pub fn text(&self) -> String {
-        format!("{:#}\n", self.0)
+        format!("{:#}\n", self.value)
     }
 }
 
@@ -102,14 +129,14 @@ const MODULE_FILE: &str = "/typed_config/config/vm_config/code/local/filename";
 const PLUGIN_CONFIGURATION: &str = "/typed_config/config/configuration/value";
 const ENDPOINT_ADDRESS: &str = "/load_assignment/endpoints/0/lb_endpoints/0/endpoint/address";
 
-fn within<'v>(value: &'v mut Value, pointer: &str) -> Result<&'v mut Value> {
-    value.pointer_mut(pointer).with_context(|| format!("envoy/envoy.yaml has no {pointer}"))
+fn within<'v>(value: &'v mut Value, pointer: &str, file: &str) -> Result<&'v mut Value> {
+    value.pointer_mut(pointer).with_context(|| format!("{file} has no {pointer}"))
 }
 
-fn named<'v>(list: &'v mut Value, name: &str) -> Result<&'v mut Value> {
+fn named<'v>(list: &'v mut Value, name: &str, file: &str) -> Result<&'v mut Value> {
     let items = list.as_array_mut().into_iter().flatten();
     let mut found = items.filter(|item| item["name"] == name);
-    found.next().with_context(|| format!("envoy/envoy.yaml has nothing named {name:?}"))
+    found.next().with_context(|| format!("{file} has nothing named {name:?}"))
 }
 
 fn socket_address(address: SocketAddr) -> Value {
@@ -132,7 +159,7 @@ mod tests {
         let mut changed = changed.upstream("control", address(3)).unwrap();
         assert_eq!(changed.at(LISTENER_ADDRESS).unwrap()["socket_address"]["port_value"], 1);
         let mut differing = Vec::new();
-        differences(&shipped.0, &changed.0, String::new(), &mut differing);
+        differences(&shipped.value, &changed.value, String::new(), &mut differing);
         assert_eq!(
             differing,
             [
@@ -160,8 +187,7 @@ mod tests {
     #[test]
     fn the_shipped_plugin_configuration_is_what_the_filter_reads() {
         let mut shipped = EnvoyConfig::shipped().unwrap();
-        let text = within(shipped.filter("antumbra").unwrap(), PLUGIN_CONFIGURATION).unwrap().clone();
-        let value: Value = serde_json::from_str(text.as_str().unwrap()).unwrap();
+        let value = shipped.plugin_configuration().unwrap();
         assert_eq!(value, json!({"release": "shop", "comparator": {"cluster": "antumbra"}}));
     }
 

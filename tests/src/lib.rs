@@ -9,6 +9,7 @@ pub mod demo;
 pub mod envoy;
 pub mod envoy_binary;
 pub mod envoy_config;
+pub mod example;
 pub mod patience;
 pub mod process;
 pub mod service;

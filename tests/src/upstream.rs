@@ -11,8 +11,11 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::AbortHandle;
+
+use crate::client::Client;
 
 /// What the server does with a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +24,19 @@ pub enum Behaviour {
     Answer(Reply),
     /// Gives this answer after a while.
     Slow(Duration, Reply),
+    /// Answers with this name and what it received, as JSON: `service`, `method`, `path`, and under `headers` each name with its
+    /// values, a comma between them.
+    Echo(String),
+    /// Asks another service for the same path with some of the headers that it received, as a service does that hands on what
+    /// its request came with; answers as [`Behaviour::Echo`], with the other's answer under `behind`.
+    Relay {
+        /// Its own name.
+        name: String,
+        /// The other service.
+        to: SocketAddr,
+        /// Headers to hand on.
+        headers: &'static [&'static str],
+    },
     /// Reads the request and never answers.
     Hang,
     /// Reads the request, then resets the connection (RST).
@@ -57,6 +73,32 @@ pub struct Received {
     pub headers: HeaderMap,
     /// The whole body.
     pub body: Bytes,
+}
+
+impl Received {
+    /// A header's values as text, with a comma between them.
+    pub fn header(&self, name: &str) -> Option<String> {
+        let values: Vec<_> =
+            self.headers.get_all(name).iter().map(|v| String::from_utf8_lossy(v.as_bytes())).collect();
+        (!values.is_empty()).then(|| values.join(","))
+    }
+
+    fn echo(&self, service: &str) -> Value {
+        let names = self.headers.keys().map(HeaderName::as_str);
+        let headers: serde_json::Map<_, _> =
+            names.map(|name| (name.to_owned(), json!(self.header(name)))).collect();
+        json!({"service": service, "method": self.method, "path": self.path, "headers": headers})
+    }
+
+    async fn relayed(&self, to: SocketAddr, headers: &[&str]) -> Result<Value> {
+        let mut request = http::Request::get(format!("http://{to}{}", self.path));
+        for name in headers {
+            for value in self.headers.get_all(*name) {
+                request = request.header(*name, value);
+            }
+        }
+        Client::default().send(request.body(Full::default())?).await?.json()
+    }
 }
 
 /// The server; it ends when this is dropped.
@@ -140,13 +182,19 @@ impl Shared {
             headers: head.headers,
             body: body.collect().await.map_err(io::Error::other)?.to_bytes(),
         };
-        self.received.lock().unwrap_or_else(PoisonError::into_inner).push(received);
+        self.received.lock().unwrap_or_else(PoisonError::into_inner).push(received.clone());
         let behaviour = self.behaviour.lock().unwrap_or_else(PoisonError::into_inner).clone();
         match behaviour {
             Behaviour::Answer(reply) => response(reply),
             Behaviour::Slow(delay, reply) => {
                 tokio::time::sleep(delay).await;
                 response(reply)
+            }
+            Behaviour::Echo(name) => response(Reply::json(&received.echo(&name).to_string())),
+            Behaviour::Relay { name, to, headers } => {
+                let mut echo = received.echo(&name);
+                echo["behind"] = received.relayed(to, headers).await.map_err(io::Error::other)?;
+                response(Reply::json(&echo.to_string()))
             }
             Behaviour::Hang => std::future::pending().await,
             Behaviour::Reset => Err(io::ErrorKind::ConnectionReset.into()),
@@ -231,6 +279,22 @@ mod tests {
         let values: Vec<&[u8]> =
             received[0].headers.get_all("x-a").iter().map(HeaderValue::as_bytes).collect();
         assert_eq!(values, [b"1".as_slice(), b"\xff"]);
+    }
+
+    #[tokio::test]
+    async fn an_echo_names_itself_and_a_relay_hands_on_what_it_should() {
+        let behind = Upstream::start(Behaviour::Echo("behind".to_owned())).await.unwrap();
+        let relay = Behaviour::Relay { name: "front".to_owned(), to: behind.address(), headers: &["x-a"] };
+        let front = Upstream::start(relay).await.unwrap();
+        let answer = ask(front.address()).await.unwrap();
+        let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+        let body: Value = serde_json::from_str(body).unwrap();
+        assert_eq!((&body["service"], &body["behind"]["service"]), (&json!("front"), &json!("behind")));
+        assert_eq!(body["behind"]["path"], "/a?b");
+        assert_eq!(behind.received()[0].headers.get_all("x-a").iter().count(), 2);
+        assert!(
+            body["headers"]["connection"].is_string() && body["behind"]["headers"]["connection"].is_null()
+        );
     }
 
     #[tokio::test]

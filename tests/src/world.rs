@@ -173,7 +173,7 @@ impl Accounts {
         self.mirrored - self.delivered - self.undelivered - self.unknown
     }
 
-    fn read(accounts: &Value) -> Self {
+    pub(crate) fn read(accounts: &Value) -> Self {
         let count = |name: &str| accounts[name].as_u64().unwrap_or(0);
         let sum = |name: &str| {
             accounts[name].as_object().into_iter().flatten().filter_map(|(_, n)| n.as_u64()).sum()
@@ -208,4 +208,4 @@ fn plugin() -> Value {
 }
 
 /// Worker threads of the proxy; each has a filter instance of its own, and so has the main thread.
-const WORKERS: usize = 2;
+pub(crate) const WORKERS: usize = 2;

@@ -94,8 +94,12 @@ fn every_file_says_what_it_decides() {
 #[test]
 fn every_path_in_a_document_exists() {
     let mut missing = Vec::new();
-    for document in ["README.md", "ARCHITECTURE.md", "envoy/README.md"] {
-        let path = cache::root().join(document);
+    let examples = fs::read_dir(cache::root().join("envoy/examples")).unwrap();
+    let examples =
+        examples.map(|entry| format!("envoy/examples/{}/README.md", entry.unwrap().file_name().display()));
+    let documents = ["README.md", "ARCHITECTURE.md", "envoy/README.md"].map(str::to_owned);
+    for document in documents.into_iter().chain(examples) {
+        let path = cache::root().join(&document);
         let directory = path.parent().unwrap();
         for named in named_paths(&read(&path)) {
             if !directory.join(&named).exists() && !cache::root().join(&named).exists() {
