@@ -75,6 +75,7 @@ pub(crate) fn done(id: u32) -> bool {
 pub(crate) fn tick(id: u32) {
     let Some(root) = root(id) else { return };
     give_up_unlogged();
+    give_up_bodies(id);
     root.tick();
     finish(&root);
 }
@@ -109,12 +110,33 @@ fn forget(root: u32) {
     });
 }
 
+/// A request was held for its body.
+pub(crate) fn held(id: u32) {
+    let until = host::now().monotonic.saturating_add(LATEST_BODY);
+    with(|contexts| contexts.held.push_back((until, id)));
+}
+
+/// `root` is the context that the host is calling.
+fn give_up_bodies(root: u32) {
+    if with(|contexts| contexts.held.is_empty()).unwrap_or(true) {
+        return;
+    }
+    let now = host::now().monotonic;
+    while let Some(id) = with(|contexts| due(&mut contexts.held, now)).flatten() {
+        if with(|contexts| contexts.slot(id)?.as_ref().map(Stream::is_held)).flatten() == Some(true) {
+            host::act_for(id);
+            with_stream(id, Stream::give_up_body);
+            host::act_for(root);
+        }
+    }
+}
+
 fn give_up_unlogged() {
     if with(|contexts| contexts.unlogged.is_empty()).unwrap_or(true) {
         return;
     }
     let now = host::now().monotonic;
-    while let Some(id) = with(|contexts| contexts.next_unlogged(now)).flatten() {
+    while let Some(id) = with(|contexts| due(&mut contexts.unlogged, now)).flatten() {
         if let Some(mut stream) = with(|contexts| contexts.remove(id)).flatten() {
             stream.give_up();
         }
@@ -132,6 +154,8 @@ struct Contexts {
     streams: [Vec<(u32, Option<Stream>)>; BUCKETS],
     /// Streams that are done, and until when their log may come.
     unlogged: VecDeque<(Duration, u32)>,
+    /// Requests that wait for their bodies, and until when.
+    held: VecDeque<(Duration, u32)>,
 }
 
 impl Contexts {
@@ -154,10 +178,11 @@ impl Contexts {
         let place = bucket.iter().position(|(known, _)| *known == id)?;
         bucket.swap_remove(place).1
     }
+}
 
-    fn next_unlogged(&mut self, now: Duration) -> Option<u32> {
-        self.unlogged.pop_front_if(|(until, _)| *until <= now).map(|(_, id)| id)
-    }
+/// The first whose time has come.
+fn due(queue: &mut VecDeque<(Duration, u32)>, now: Duration) -> Option<u32> {
+    queue.pop_front_if(|(until, _)| *until <= now).map(|(_, id)| id)
 }
 
 /// `None` if somebody has them already, which is nobody.
@@ -169,6 +194,7 @@ fn with<T>(run: impl FnOnce(&mut Contexts) -> T) -> Option<T> {
                 roots: Vec::new(),
                 streams: [const { Vec::new() }; BUCKETS],
                 unlogged: VecDeque::new(),
+                held: VecDeque::new(),
             }))
         };
     }
@@ -176,5 +202,7 @@ fn with<T>(run: impl FnOnce(&mut Contexts) -> T) -> Option<T> {
 }
 
 const BUCKETS: usize = 256;
+/// How long a request may be held for its body.
+const LATEST_BODY: Duration = Duration::from_secs(2);
 /// How long a stream that is done may wait for its log: longer than a client takes to acknowledge.
 const LATEST_LOG: Duration = Duration::from_secs(10);

@@ -66,6 +66,8 @@ unsafe extern "C" {
         timeout_ms: u32,
         token: *mut u32,
     ) -> u32;
+    fn proxy_set_effective_context(context: u32) -> u32;
+    fn proxy_continue_stream(stream: u32) -> u32;
     fn proxy_done() -> u32;
 }
 
@@ -266,6 +268,19 @@ pub(crate) fn add(counter: u32, delta: u64) {
 pub(crate) fn record(gauge: u32, value: u64) {
     // SAFETY: no memory is shared.
     unsafe { proxy_record_metric(gauge, value) };
+}
+
+/// From here to the end of this callback, host calls are about this stream.
+pub(crate) fn act_for(stream: u32) {
+    // SAFETY: no memory is shared.
+    unsafe { proxy_set_effective_context(stream) };
+}
+
+/// Lets the held request of the stream go on.
+pub(crate) fn continue_request() {
+    const REQUEST: u32 = 0;
+    // SAFETY: no memory is shared.
+    unsafe { proxy_continue_stream(REQUEST) };
 }
 
 /// Tells the host that a root context whose `on_done` answered false is done now.

@@ -29,8 +29,18 @@ pub(crate) struct FilterInstance {
     decisions: RefCell<Decisions>,
     metrics: RefCell<Metrics>,
     generation: Cell<Option<u64>>,
+    bodies: Cell<Bodies>,
     /// The root context is there; calls need one.
     rooted: Cell<bool>,
+}
+
+/// Whether the host shows the bodies of held requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Bodies {
+    /// So many were waited for in vain.
+    Unknown(u8),
+    Shown,
+    NotShown,
 }
 
 thread_local! {
@@ -149,6 +159,7 @@ impl FilterInstance {
         let mirroring = Mirroring::new(settings, instance, previous);
         Self {
             generation: Cell::new(mirroring.policy().and_then(|policy| policy.generation())),
+            bodies: Cell::new(Bodies::Unknown(0)),
             rooted: Cell::new(true),
             mirroring: RefCell::new(mirroring),
             calls: RefCell::default(),
@@ -160,6 +171,30 @@ impl FilterInstance {
     /// The policy in force.
     pub(crate) fn policy(&self) -> Option<Arc<Policy>> {
         self.mirroring.try_borrow().ok()?.policy().cloned()
+    }
+
+    /// Whether a request may be held until its body is there.
+    pub(crate) fn awaits_bodies(&self) -> bool {
+        self.bodies.get() != Bodies::NotShown
+            && self.mirroring.try_borrow().is_ok_and(|mirroring| mirroring.awaits_bodies())
+    }
+
+    /// A held request's body came, or did not come in time. A host that never shows one is not waited for again.
+    pub(crate) fn body_came(&self, came: bool) {
+        let bodies = match (self.bodies.get(), came) {
+            (_, true) => Bodies::Shown,
+            (Bodies::Unknown(missed), false) if missed >= MOST_MISSED => {
+                host::log(
+                    Level::Warn,
+                    "antumbra: the host shows no body of a held request, so rules see none: does the proxy set \
+                     allow_on_headers_stop_iteration?",
+                );
+                Bodies::NotShown
+            }
+            (Bodies::Unknown(missed), false) => Bodies::Unknown(missed.saturating_add(1)),
+            (known, false) => known,
+        };
+        self.bodies.set(bodies);
     }
 
     /// Whether an exchange may be mirrored now.
@@ -248,6 +283,12 @@ impl FilterInstance {
             return;
         };
         self.generation.set(policy.generation());
+        if policy.reads_bodies() && !mirroring.awaits_bodies() {
+            host::log(
+                Level::Warn,
+                "antumbra: the policy has rules about bodies, which see none: the plugin configuration lacks \"bodies\": true",
+            );
+        }
         let generation = policy.generation().unwrap_or(0);
         host::log(Level::Info, &format!("antumbra: {} runs generation {generation}", mirroring.release()));
         LAST.with(|last| {
@@ -269,6 +310,8 @@ impl FilterInstance {
     }
 }
 
+/// Held requests without a body after which the host is known to show none.
+const MOST_MISSED: u8 = 2;
 /// Milliseconds between ticks: batches are at most a tick later than they should.
 const TICK_MS: u32 = 50;
 /// No call of ours takes longer: the bound of a mirror's timeout is 60 s.

@@ -47,7 +47,7 @@ impl Stream {
             self.begin(None, 0, &CurrentRequest::new(0, AwaitedBody::Ignored), end);
             return Flow::Continue;
         };
-        let body = match policy.reads_bodies() && !end {
+        let body = match policy.reads_bodies() && !end && self.instance.awaits_bodies() {
             true => AwaitedBody::Within(policy.largest_body()),
             false => AwaitedBody::Ignored,
         };
@@ -64,10 +64,11 @@ impl Stream {
 
     pub(crate) fn request_body(&mut self, size: usize, end: bool) -> Flow {
         if let Some(dice) = self.held {
+            self.instance.body_came(true);
             if !end {
                 return Flow::Hold;
             }
-            self.decide_with_body(dice, size);
+            self.decide_with(dice, AwaitedBody::Here(chunk(Buffer::RequestBody, size)));
         }
         if self.exchange.is_recording() {
             self.drive(Event::RequestBody { chunk: &chunk(Buffer::RequestBody, size), end });
@@ -77,7 +78,7 @@ impl Stream {
 
     pub(crate) fn request_trailers(&mut self) {
         if let Some(dice) = self.held {
-            self.decide_with_body(dice, LARGEST_HELD);
+            self.decide_with(dice, AwaitedBody::Here(chunk(Buffer::RequestBody, LARGEST_HELD)));
             if self.exchange.is_recording() {
                 let held = chunk(Buffer::RequestBody, LARGEST_HELD);
                 self.drive(Event::RequestBody { chunk: &held, end: false });
@@ -129,11 +130,23 @@ impl Stream {
         self.pass("unlogged");
     }
 
-    /// The body of a held request is there: the policy decides again, and the request goes on.
-    fn decide_with_body(&mut self, dice: Dice, size: usize) {
+    /// Whether the request still waits for its body.
+    pub(crate) fn is_held(&self) -> bool {
+        self.held.is_some()
+    }
+
+    /// The body did not come in time: the request goes on without. Outside the stream's own callbacks.
+    pub(crate) fn give_up_body(&mut self) {
+        let Some(dice) = self.held else { return };
+        self.instance.body_came(false);
+        self.decide_with(dice, AwaitedBody::Ignored);
+        host::continue_request();
+    }
+
+    /// The policy decides about a held request again, which then goes on.
+    fn decide_with(&mut self, dice: Dice, body: AwaitedBody) {
         self.held = None;
         let Some(policy) = self.instance.policy() else { return };
-        let body = AwaitedBody::Here(chunk(Buffer::RequestBody, size));
         let request = CurrentRequest::new(policy.header_count(), body);
         let decision = policy.decide(&request, dice);
         self.carry_out(&policy, &decision, &request, false);

@@ -158,6 +158,11 @@ impl Mirroring {
         &self.settings.release
     }
 
+    /// Whether a request may be held until its body is there.
+    pub fn awaits_bodies(&self) -> bool {
+        self.settings.bodies && self.settings.enabled
+    }
+
     /// What happened so far.
     pub fn accounts(&self) -> &Accounts {
         &self.accounts

@@ -16,6 +16,8 @@ pub struct Settings {
     pub inline: Option<Policy>,
     /// Where policies come from and observations go.
     pub comparator: Option<Comparator>,
+    /// Whether the host shows the body of a request whose headers wait for it, so that rules may look into bodies.
+    pub bodies: bool,
     /// The keys that policies name, for what is signed.
     pub secrets: Secrets,
     /// What mirroring may use of one proxy worker.
@@ -68,10 +70,11 @@ impl Settings {
 }
 
 fn read(root: &Field<'_>) -> Option<Settings> {
-    let map = root.map(&["enabled", "release", "policy", "comparator", "secrets", "limits"])?;
+    let map = root.map(&["enabled", "release", "policy", "comparator", "bodies", "secrets", "limits"])?;
     let enabled = map.get("enabled").map_or(Some(true), Field::boolean);
     let inline = map.get("policy").map(Policy::read);
     let comparator = map.get("comparator").map(comparator);
+    let bodies = map.get("bodies").map_or(Some(false), Field::boolean);
     let secrets = map.get("secrets").map_or_else(|| Some(Secrets::new()), secrets);
     let limits = map.get("limits").map_or_else(|| Some(Limits::default()), limits);
     let release = map.get("release").map(|field| (field, field.name()));
@@ -95,6 +98,7 @@ fn read(root: &Field<'_>) -> Option<Settings> {
         release: release?,
         inline: optional(inline)?,
         comparator: optional(comparator)?,
+        bodies: bodies?,
         secrets: secrets?,
         limits: limits?,
     })

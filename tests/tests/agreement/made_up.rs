@@ -93,7 +93,7 @@ fn rule(dice: &mut Dice, index: u64) -> Value {
         0 => rule["to"] = dice.pick(&[json!("a"), json!("b"), json!("red"), Value::Null]).clone(),
         1 => rule["select"] = json!({"by": "cookie:version", "map": {"v1": "a", "v2": "b"}}),
         2 => rule["to"] = json!("a"),
-        3 => rule["mirror"] = json!([{"to": "b", "percent": 100}, {"to": "a", "percent": 0}]),
+        3 => rule["mirror"] = json!([{"to": "b", "percent": 100}, {"to": "b", "percent": 0}]),
         _ => rule["split"] = split(dice),
     }
     rule

@@ -31,11 +31,16 @@ async fn explain_agrees_with_the_filter() {
     let envoy = Envoy::start(config(&policies, service.address()).await, directory.path(), 1).await.unwrap();
     let listeners = listeners(&envoy).await;
     let client = Client::default();
+    // For a peer on the loopback interface Envoy writes an address of this machine.
+    let probe =
+        json!({"method": "GET", "path": "/", "host": "a", "headers": {}, "cookies": {}, "json": null});
+    client.send(sent(&probe, listeners["p0"])).await.unwrap();
+    let written = service.received().pop().unwrap().headers["x-forwarded-for"].to_str().unwrap().to_owned();
     let (mut compared, mut variants) = (0, BTreeMap::new());
     for (number, policy) in (0..).zip(&policies) {
         let requests: Vec<Value> =
             (0..REQUESTS).map(|n| made_up::request(SEED * 7 + number * REQUESTS + n)).collect();
-        let explained = explain(policy, &requests, directory.path());
+        let explained = explain(policy, &requests, &written, directory.path());
         for (request, explained) in requests.iter().zip(&explained) {
             let shown = format!("policy {policy}\nrequest {request}\nexplained {explained}");
             let answer = client.send(sent(request, listeners[&format!("p{number}")])).await.unwrap();
@@ -103,8 +108,10 @@ async fn config(policies: &[Value], service: SocketAddr) -> EnvoyConfig {
         json!([{"match": {"prefix": "/"}, "route": {"cluster": "stable"}}]);
     let mut listeners = Vec::new();
     for (number, policy) in policies.iter().enumerate() {
-        let mut one = config.clone().plugin(&json!({"policy": policy})).unwrap();
-        one.filter("antumbra").unwrap()["typed_config"]["config"]["root_id"] = json!(format!("p{number}"));
+        let mut one = config.clone().plugin(&json!({"policy": policy, "bodies": true})).unwrap();
+        let wasm = &mut one.filter("antumbra").unwrap()["typed_config"]["config"];
+        wasm["root_id"] = json!(format!("p{number}"));
+        wasm["allow_on_headers_stop_iteration"] = json!(true);
         let mut listener = one.at("/static_resources/listeners/0").unwrap().take();
         listener["name"] = json!(format!("p{number}"));
         listeners.push(listener);
@@ -125,8 +132,9 @@ async fn listeners(envoy: &Envoy) -> BTreeMap<String, SocketAddr> {
     .collect()
 }
 
-/// What the command line says of the requests, as the filter meets them: from this machine, and with what Envoy adds.
-fn explain(policy: &Value, requests: &[Value], directory: &std::path::Path) -> Vec<Value> {
+/// What the command line says of the requests, as the filter meets them: from this machine, and with the address that Envoy
+/// writes behind those in `x-forwarded-for`.
+fn explain(policy: &Value, requests: &[Value], written: &str, directory: &std::path::Path) -> Vec<Value> {
     let file = directory.join("policy.json");
     std::fs::write(&file, policy.to_string()).unwrap();
     let mut command = antumbra().unwrap();
@@ -138,7 +146,7 @@ fn explain(policy: &Value, requests: &[Value], directory: &std::path::Path) -> V
         met["ip"] = json!("127.0.0.1");
         let forwarded = request["headers"]["x-forwarded-for"].as_str();
         met["headers"]["x-forwarded-for"] =
-            json!(forwarded.map_or("127.0.0.1".to_owned(), |sent| format!("{sent},127.0.0.1")));
+            json!(forwarded.map_or(written.to_owned(), |sent| format!("{sent},{written}")));
         writeln!(input, "{met}").unwrap();
     }
     drop(input);
