@@ -32,9 +32,42 @@ pub(super) fn median(values: &[f64]) -> (f64, f64, f64) {
     (at(middle), at(middle - spread), at(middle + spread))
 }
 
+/// The ratio of the medians of two series that were measured round by round, and the interval that holds it in 95 % of rounds
+/// drawn again with replacement (percentile bootstrap; Efron and Tibshirani, "An introduction to the bootstrap", 1993).
+pub(super) fn ratio(values: &[f64], references: &[f64]) -> (f64, f64, f64) {
+    let rounds: Vec<(f64, f64)> = values.iter().copied().zip(references.iter().copied()).collect();
+    let of = |rounds: &[(f64, f64)]| {
+        let (values, references): (Vec<f64>, Vec<f64>) = rounds.iter().copied().unzip();
+        median(&values).0 / median(&references).0
+    };
+    let mut dice = antumbra_policy::Dice(1);
+    let mut drawn: Vec<f64> = (0..RESAMPLES)
+        .map(|_| {
+            let again = rounds.iter().map(|_| {
+                #[expect(clippy::cast_possible_truncation, reason = "below the number of rounds")]
+                let place = (dice.next() % rounds.len() as u64) as usize;
+                rounds[place]
+            });
+            of(&again.collect::<Vec<_>>())
+        })
+        .collect();
+    drawn.sort_by(f64::total_cmp);
+    (of(&rounds), drawn[RESAMPLES / 40], drawn[RESAMPLES - 1 - RESAMPLES / 40])
+}
+
+const RESAMPLES: usize = 2_000;
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_ratio_of_medians_and_its_interval() {
+        let references: Vec<f64> = (0..101).map(|n| 10.0 + f64::from(n % 7)).collect();
+        let twice: Vec<f64> = references.iter().map(|value| value * 2.0).collect();
+        let (middle, low, high) = ratio(&twice, &references);
+        assert!((middle - 2.0).abs() < 1e-9 && low <= middle && middle <= high, "{low} {middle} {high}");
+    }
 
     #[test]
     fn the_median_and_its_interval() {
