@@ -1,0 +1,465 @@
+//! The schema of a policy says what the reader says: no field more, none less, nothing stricter, and nothing laxer but what
+//! no schema can see.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use antumbra_comparator::Document;
+use antumbra_policy::document::{Problem, Tree};
+use antumbra_policy::{Policy, SCHEMA};
+use boon::{Compiler, ErrorKind, SchemaIndex, Schemas, ValidationError};
+use serde_json::Value;
+
+/// The schema, ready to validate. That it compiles says that it is valid under its meta-schema.
+struct Schema {
+    schemas: Schemas,
+    index: SchemaIndex,
+}
+
+impl Schema {
+    fn new() -> Self {
+        let (mut schemas, mut compiler) = (Schemas::new(), Compiler::new());
+        compiler.add_resource("policy.schema.json", written()).unwrap();
+        let index = compiler.compile("policy.schema.json", &mut schemas).unwrap();
+        Self { schemas, index }
+    }
+
+    /// Where it finds something wrong, in the paths of the reader; the second is what it says.
+    fn refusals(&self, tree: &Tree) -> Vec<(String, String)> {
+        let document = serde_json::to_value(tree).unwrap();
+        let mut found = Vec::new();
+        if let Err(error) = self.schemas.validate(&document, self.index) {
+            collect(&error, &mut found);
+        }
+        found
+    }
+}
+
+fn written() -> Value {
+    serde_json::from_str(SCHEMA).unwrap()
+}
+
+/// The leaves of a tree of errors.
+fn collect(error: &ValidationError<'_, '_>, found: &mut Vec<(String, String)>) {
+    let at = error.instance_location.to_string();
+    let at = at.split('/').skip(1).fold(String::new(), |path, step| child(&path, step));
+    match &error.kind {
+        ErrorKind::AdditionalProperties { got } => {
+            found.extend(got.iter().map(|name| (child(&at, name), "unknown".to_owned())));
+        }
+        // The validator does not say where the name stands.
+        ErrorKind::PropertyName { prop } => found.push((format!("*.{prop}"), error.to_string())),
+        _ if error.causes.is_empty() || matches!(error.kind, ErrorKind::AnyOf) => {
+            found.push((if at.is_empty() { "document".to_owned() } else { at }, error.to_string()));
+        }
+        _ => error.causes.iter().for_each(|cause| collect(cause, found)),
+    }
+}
+
+fn child(path: &str, step: &str) -> String {
+    let step = step.replace("~1", "/").replace("~0", "~");
+    match (path, step.parse::<usize>()) {
+        (_, Ok(index)) => format!("{path}[{index}]"),
+        ("", _) => step,
+        _ => format!("{path}.{step}"),
+    }
+}
+
+/// What the filter's reader and the comparator's say, each once.
+fn problems(tree: &Tree) -> Vec<Problem> {
+    let filter = Policy::from_tree(tree).err().map(|invalid| invalid.problems).unwrap_or_default();
+    let comparator = Document::from_tree(tree.clone()).err().map(|invalid| invalid.problems);
+    let further = comparator.into_iter().flatten().filter(|problem| !filter.contains(problem));
+    further.collect::<Vec<_>>().into_iter().chain(filter.iter().cloned()).collect()
+}
+
+fn yaml(text: &str) -> Tree {
+    serde_saphyr::from_str(text).unwrap()
+}
+
+fn read(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn below(folder: &str) -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+    let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    files
+}
+
+/// The documents of the reader's own tests, by file name.
+fn documents() -> BTreeMap<String, Tree> {
+    let files = below("../filter/policy/tests/documents").into_iter();
+    files.map(|file| (file.file_stem().unwrap().to_str().unwrap().to_owned(), yaml(&read(&file)))).collect()
+}
+
+fn valid_documents() -> BTreeMap<String, Tree> {
+    documents().into_iter().filter(|(name, _)| !name.starts_with("mis")).collect()
+}
+
+/// Every portable case of the reader's conformance tests as a complete document; whether it is to be refused.
+fn conformance() -> Vec<(String, Tree, bool)> {
+    let mut found = Vec::new();
+    for file in below("../filter/policy/tests/conformance") {
+        if file.extension().is_none_or(|extension| extension != "json") {
+            continue;
+        }
+        let file = Tree::from_json(read(&file).as_bytes()).unwrap();
+        let Some(Tree::List(cases)) = file.get("cases") else { panic!("no cases") };
+        for case in cases.iter().filter(|case| case.get("portable") == Some(&Tree::Bool(true))) {
+            let (Some(Tree::Text(id)), Some(written)) = (case.get("id"), case.get("as")) else { continue };
+            let refused = case.get("kind") == Some(&Tree::Text("validation".to_owned()));
+            found.push((id.clone(), complete(written.clone()), refused));
+        }
+    }
+    found
+}
+
+fn complete(mut document: Tree) -> Tree {
+    document.set("version", Tree::Integer(1));
+    document.set("name", Tree::Text("case".to_owned()));
+    if let Some(Tree::List(rules)) = document.get_mut("rules") {
+        for (index, rule) in rules.iter_mut().enumerate().filter(|(_, rule)| rule.get("name").is_none()) {
+            rule.set("name", Tree::Text(format!("r{index}")));
+        }
+    }
+    document
+}
+
+/// What imports made of other systems' configuration: what stands below the head of a snapshot.
+fn imported() -> Vec<(String, Tree)> {
+    let folders = ["apisix", "gateway_api", "istio", "nginx"].iter();
+    let files = folders.flat_map(|format| below(&format!("src/import/{format}/snapshots")));
+    let parse = |file: PathBuf| {
+        let text = read(&file);
+        let (_, document) = text.split_once("\n---\n").unwrap();
+        (file.display().to_string(), yaml(document))
+    };
+    files.map(parse).collect()
+}
+
+#[test]
+fn what_is_valid_is_valid_under_the_schema() {
+    let schema = Schema::new();
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../envoy/policy.yaml");
+    let conforming = conformance().into_iter().filter(|(.., refused)| !refused);
+    let all: Vec<(String, Tree)> = valid_documents()
+        .into_iter()
+        .chain([("envoy/policy.yaml".to_owned(), yaml(&read(&example)))])
+        .chain(conforming.map(|(id, tree, _)| (id, tree)))
+        .chain(imported())
+        .collect();
+    for (name, tree) in &all {
+        assert_eq!(Policy::from_tree(tree).err(), None, "{name}");
+        assert_eq!(schema.refusals(tree), [], "{name}");
+    }
+    assert!(all.len() > 200, "only {} documents", all.len());
+}
+
+#[test]
+fn cases_of_other_systems_that_are_to_be_refused() {
+    let schema = Schema::new();
+    let refused = conformance().into_iter().filter(|(.., refused)| *refused);
+    let (seen, unseen): (Vec<_>, Vec<_>) =
+        refused.partition(|(_, tree, _)| !schema.refusals(tree).is_empty());
+    for (id, tree, _) in &unseen {
+        for problem in problems(tree) {
+            assert!(only_the_reader_sees(&problem), "{id}: {problem}");
+        }
+    }
+    assert!(seen.len() >= 8, "only {} cases", seen.len());
+}
+
+/// Mistakes in documents that have many: each is seen at its place, but those that no schema can see.
+#[test]
+fn what_only_the_reader_sees() {
+    let schema = Schema::new();
+    let mut unseen = Vec::new();
+    for (name, tree) in documents().iter().filter(|(name, _)| name.starts_with("mis")) {
+        let refusals = schema.refusals(tree);
+        for problem in problems(tree) {
+            let at = |path: &str| match (path.strip_prefix('*'), path.strip_prefix(&problem.path)) {
+                (Some(name), _) => problem.path.ends_with(name),
+                (_, rest) => rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '['])),
+            };
+            if !refusals.iter().any(|(path, _)| at(path)) {
+                assert!(only_the_reader_sees(&problem), "{name}: {problem}\n{refusals:#?}");
+                unseen.push(problem.to_string());
+            }
+        }
+    }
+    insta::assert_snapshot!(unseen.join("\n"), @"");
+}
+
+/// Whether a problem is one that a schema cannot express, or only by being unreadable: what depends on another place of the
+/// document, on the size of a number within a text, on order between numbers, or on what a text means beyond its characters.
+fn only_the_reader_sees(problem: &Problem) -> bool {
+    let Problem { path, message } = problem;
+    let said = |part: &str| message.contains(part);
+    let at = |parts: &[&str]| parts.iter().any(|part| path.contains(part));
+    said("not a known variant")
+        || said("must not be a red variant")
+        || said("of an earlier rule")
+        || said("must be another variant than the candidate")
+        || said("one release has one")
+        || said("hands on as") && said("must be another than the one before")
+        || said("must lie behind the bucket")
+        || said("must not lie before the window's beginning")
+        || said("must not be below the first")
+        || said("has the sum")
+        || said("must be within") && at(&[".mod.in", ".hash.buckets", ".fraction.numerator"])
+        || said("must be within") && at(&["lease", ".timeout", ".maxAge"]) && message.starts_with("is \"")
+        || said("must have at most 6 decimals")
+        || said("must be a regular expression of at most")
+        || said("must have a prefix within")
+        || said("must be a range")
+        || said("must be an address") && at(&[".ip", "trustedCidrs"]) && message.starts_with("is \"")
+        || said("must be a time with its offset") && said("-30T")
+        || said("must not be one with a meaning of its own")
+            && said("is the header")
+            && path == "apply.header"
+}
+
+/// Documents with one thing changed: the schema refuses none that the reader takes, and takes none that the reader refuses, but
+/// for what only the reader sees.
+#[test]
+fn schema_and_reader_agree_on_whatever_is_changed() {
+    let schema = Schema::new();
+    let mut tried = 0;
+    for (name, tree) in valid_documents() {
+        for changed in changes(&tree) {
+            let (refusals, problems) = (schema.refusals(&changed), problems(&changed));
+            let text = || serde_json::to_string(&changed).unwrap();
+            if problems.is_empty() {
+                assert_eq!(refusals, [], "{name}: {}", text());
+            } else if refusals.is_empty() {
+                let unseen = problems.iter().find(|problem| !only_the_reader_sees(problem));
+                assert_eq!(unseen, None, "{name}: {}", text());
+            }
+            tried += 1;
+        }
+    }
+    assert!(tried > 10_000, "only {tried} changes");
+}
+
+/// Every document that is this one but for one value, one absent entry or one absent item.
+fn changes(tree: &Tree) -> Vec<Tree> {
+    let mut all = others();
+    match tree {
+        Tree::Map(entries) => {
+            for (index, (_, value)) in entries.iter().enumerate() {
+                let mut fewer = entries.clone();
+                fewer.remove(index);
+                all.push(Tree::Map(fewer));
+                all.extend(changes(value).into_iter().map(|value| {
+                    let mut entries = entries.clone();
+                    entries[index].1 = value;
+                    Tree::Map(entries)
+                }));
+            }
+        }
+        Tree::List(items) => {
+            for (index, item) in items.iter().enumerate() {
+                let mut fewer = items.clone();
+                fewer.remove(index);
+                all.push(Tree::List(fewer));
+                all.extend(changes(item).into_iter().map(|item| {
+                    let mut items = items.clone();
+                    items[index] = item;
+                    Tree::List(items)
+                }));
+            }
+        }
+        _ => {}
+    }
+    all
+}
+
+fn others() -> Vec<Tree> {
+    let texts = [
+        "",
+        "a",
+        "a b",
+        "/",
+        "/a",
+        "/a/",
+        "ü",
+        "-a",
+        "GET",
+        "get",
+        "*.a.test",
+        "5s",
+        "5",
+        "ip",
+        "cookie:a",
+        "header:te",
+        "header:a",
+        "true",
+        "10.0.0.1",
+        "2026-02-04T20:00:00Z",
+        "__Host-a",
+        "__Secure-a",
+        "stable",
+        "a,b",
+        "a;b",
+        "mint",
+        "None",
+        "deny",
+        "peer",
+        "host",
+    ];
+    let texts = texts.map(|text| Tree::Text(text.to_owned()));
+    let numbers = [-1, 0, 1, 2, 101, 1 << 20, (1 << 32) - 1, 1 << 32].map(Tree::Integer);
+    let named = Tree::Map(vec![("a".to_owned(), Tree::Text("a".to_owned()))]);
+    let long = |length| Tree::Text("a".repeat(length));
+    let further = [
+        Tree::Null,
+        Tree::Bool(true),
+        Tree::Bool(false),
+        Tree::Float(0.5),
+        Tree::Float(-0.5),
+        Tree::List(vec![]),
+        Tree::List(vec![Tree::Text("a".to_owned())]),
+        Tree::List(vec![Tree::Integer(1), Tree::Integer(1)]),
+        Tree::List(vec![Tree::Null; 5]),
+        Tree::Map(vec![]),
+        named,
+        long(63),
+        long(64),
+        long(256),
+        long(5_000),
+    ];
+    texts.into_iter().chain(numbers).chain(further).collect()
+}
+
+/// One object of the schema on one way that leads to it.
+struct Object {
+    way: Vec<Step>,
+    fields: BTreeSet<String>,
+}
+
+#[derive(Clone)]
+enum Step {
+    Field(String),
+    Item,
+}
+
+/// Every object with fields of its own, on every way from the root that meets no definition twice.
+fn objects() -> Vec<Object> {
+    let (written, mut found) = (written(), Vec::new());
+    walk(&written, &written, &[], &[], &mut found);
+    found
+}
+
+fn walk(all: &Value, schema: &Value, way: &[Step], met: &[&str], found: &mut Vec<Object>) {
+    if let Some(reference) = schema["$ref"].as_str() {
+        if !met.contains(&reference) {
+            let name = reference.strip_prefix("#/$defs/").unwrap();
+            walk(all, &all["$defs"][name], way, &[met, &[reference]].concat(), found);
+        }
+    }
+    let further = |step: Step| [way, &[step]].concat();
+    if let Some(fields) = schema["properties"].as_object() {
+        assert_eq!(schema["additionalProperties"], false, "{schema}");
+        found.push(Object { way: way.to_vec(), fields: fields.keys().cloned().collect() });
+        for (name, field) in fields {
+            assert!(field["description"].as_str().is_some_and(|text| text.ends_with('.')), "{name}: {field}");
+            walk(all, field, &further(Step::Field(name.clone())), met, found);
+        }
+    } else if schema["additionalProperties"].is_object() {
+        walk(all, &schema["additionalProperties"], &further(Step::Field("x".to_owned())), met, found);
+    }
+    walk_items(all, schema, way, met, found);
+}
+
+fn walk_items(all: &Value, schema: &Value, way: &[Step], met: &[&str], found: &mut Vec<Object>) {
+    if schema["items"].is_object() {
+        walk(all, &schema["items"], &[way, &[Step::Item]].concat(), met, found);
+    }
+}
+
+impl Object {
+    /// The smallest document that reaches it, with a field there that nobody knows.
+    fn document(&self) -> Tree {
+        let strange = Tree::Map(vec![(STRANGE.to_owned(), Tree::Null)]);
+        self.way.iter().rev().fold(strange, |inner, step| match step {
+            Step::Field(name) => Tree::Map(vec![(name.clone(), inner)]),
+            Step::Item => Tree::List(vec![inner]),
+        })
+    }
+
+    fn path(&self) -> String {
+        self.way.iter().fold(String::new(), |path, step| match step {
+            Step::Field(name) => child(&path, name),
+            Step::Item => child(&path, "0"),
+        })
+    }
+}
+
+/// Too unlike every known name for one to be suggested: so all are listed.
+const STRANGE: &str = "zzzzzzzzzzzzzzzzzzzzzzzz";
+
+#[test]
+fn every_object_has_the_fields_that_the_reader_knows() {
+    let objects = objects();
+    for object in &objects {
+        let strange = child(&object.path(), STRANGE);
+        let said: BTreeSet<String> = problems(&object.document())
+            .into_iter()
+            .filter(|problem| problem.path == strange)
+            .map(|problem| problem.message)
+            .collect();
+        let [said] = Vec::from_iter(said).try_into().unwrap_or_else(|said| panic!("{strange}: {said:?}"));
+        let known =
+            said.strip_prefix("is not a known field; known: ").unwrap_or_else(|| panic!("{strange}: {said}"));
+        let known: BTreeSet<String> = known.split(", ").map(str::to_owned).collect();
+        assert_eq!(object.fields, known, "{strange}");
+    }
+    assert!(objects.len() > 50, "only {} objects", objects.len());
+}
+
+/// So the changes above reach every field.
+#[test]
+fn one_document_has_every_field() {
+    let everything = &documents()["everything"];
+    let mut written = BTreeSet::new();
+    collect_fields(everything, &mut written);
+    let unwritten: Vec<String> = objects()
+        .into_iter()
+        .flat_map(|object| object.fields)
+        .filter(|field| !written.contains(field.as_str()))
+        .collect();
+    assert_eq!(unwritten, Vec::<String>::new());
+}
+
+fn collect_fields<'t>(tree: &'t Tree, found: &mut BTreeSet<&'t str>) {
+    match tree {
+        Tree::Map(entries) => entries.iter().for_each(|(name, value)| {
+            found.insert(name);
+            collect_fields(value, found);
+        }),
+        Tree::List(items) => items.iter().for_each(|item| collect_fields(item, found)),
+        _ => {}
+    }
+}
+
+#[test]
+fn every_definition_is_described_and_used() {
+    for (name, definition) in written()["$defs"].as_object().unwrap() {
+        assert!(definition["description"].is_string(), "{name}");
+        assert!(SCHEMA.contains(&format!("\"#/$defs/{name}\"")), "{name} is not used");
+    }
+}
+
+#[test]
+fn the_command_prints_it() {
+    let run =
+        |arguments: &[&str]| Command::new(env!("CARGO_BIN_EXE_antumbra")).args(arguments).output().unwrap();
+    let printed = run(&["schema", "policy"]);
+    assert_eq!((printed.status.code(), &*String::from_utf8_lossy(&printed.stdout)), (Some(0), SCHEMA));
+    let help = run(&["schema", "--help"]);
+    assert!(String::from_utf8_lossy(&help.stdout).contains("# yaml-language-server: $schema="));
+    assert_eq!(run(&["schema"]).status.code(), Some(2));
+}
