@@ -126,6 +126,19 @@ fn complete(mut document: Tree) -> Tree {
     document
 }
 
+/// The policies that users copy, in this folder and those within.
+fn examples(folder: &str) -> Vec<(String, Tree)> {
+    let mut found = Vec::new();
+    for path in below(folder) {
+        if path.is_dir() {
+            found.extend(examples(path.to_str().unwrap()));
+        } else if path.to_str().is_some_and(|path| path.ends_with("policy.yaml")) {
+            found.push((path.display().to_string(), yaml(&read(&path))));
+        }
+    }
+    found
+}
+
 /// What imports made of other systems' configuration: what stands below the head of a snapshot.
 fn imported() -> Vec<(String, Tree)> {
     let folders = ["apisix", "gateway_api", "istio", "nginx"].iter();
@@ -141,11 +154,10 @@ fn imported() -> Vec<(String, Tree)> {
 #[test]
 fn what_is_valid_is_valid_under_the_schema() {
     let schema = Schema::new();
-    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../envoy/policy.yaml");
     let conforming = conformance().into_iter().filter(|(.., refused)| !refused);
     let all: Vec<(String, Tree)> = valid_documents()
         .into_iter()
-        .chain([("envoy/policy.yaml".to_owned(), yaml(&read(&example)))])
+        .chain(examples("../envoy"))
         .chain(conforming.map(|(id, tree, _)| (id, tree)))
         .chain(imported())
         .collect();
