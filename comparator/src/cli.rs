@@ -11,6 +11,7 @@ mod import;
 mod local;
 mod output;
 mod overriding;
+mod schema;
 mod serving;
 mod simulate;
 mod values;
@@ -50,6 +51,7 @@ fn dispatch(command: Command) -> Result<ExitCode, Failure> {
         Command::Simulate(options) => simulate::simulate(&options),
         Command::Override(options) => overriding::sign(&options),
         Command::Import(options) => import::import(&options),
+        Command::Schema(options) => schema::schema(&options),
         Command::Status(target) => commands::status(&target),
         Command::Mirror { command: MirrorCommand::Set(options) } => commands::set_mirror(&options),
         Command::Weights { command: WeightsCommand::Set(options) } => commands::set_weights(&options),
@@ -151,6 +153,9 @@ enum Command {
     /// Write a policy from the configuration of APISIX, nginx, Istio or Gateway API
     #[command(after_help = import::EXAMPLES)]
     Import(import::Options),
+    /// Print the JSON Schema of a policy, for editors
+    #[command(after_help = schema::EXAMPLES)]
+    Schema(schema::Options),
 }
 
 #[derive(Args)]
@@ -290,6 +295,7 @@ Examples:
   antumbra explain shop.yaml --request r   what it makes of a request, and why
   antumbra simulate shop.yaml              who would get what
   antumbra import nginx nginx.conf         a policy from what another system is told
+  antumbra schema policy                   what an editor needs to complete and explain a policy
   antumbra serve --policy shop.yaml        run the comparator on 127.0.0.1:7400
   antumbra status                          which filters run which generation
   antumbra mirror set 5%                   mirror 5 % from now on

@@ -429,7 +429,7 @@ fn nearest<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) -> Option<S
 }
 
 /// Known names that an error lists when none is near.
-const LISTED: usize = 16;
+const LISTED: usize = 20;
 
 #[cfg(test)]
 mod tests {

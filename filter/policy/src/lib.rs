@@ -51,6 +51,10 @@ mod timestamp;
 mod variant;
 mod written_request;
 
+/// The JSON Schema (draft 2020-12) of a policy document, for editors. What only the reader can see, such as a variant's name
+/// that is not known, is no part of it.
+pub const SCHEMA: &str = include_str!("../policy.schema.json");
+
 pub use address::parse_address;
 pub use decision::{Body, BodyKind, Decision, Mirrored, NotMirrored, Reason, Request};
 pub use dice::Dice;
