@@ -69,8 +69,8 @@ impl Questions {
         QuerySlot(self.query.slot(name))
     }
 
-    pub(crate) fn property(&mut self, path: PropertyPath) -> PropertySlot {
-        PropertySlot(place(&mut self.properties, |known| *known == path, || path.clone()))
+    pub(crate) fn property(&mut self, path: &PropertyPath) -> PropertySlot {
+        PropertySlot(place(&mut self.properties, |known| known == path, || path.clone()))
     }
 
     pub(crate) fn form(&mut self, name: &str) -> FormSlot {
@@ -413,7 +413,7 @@ mod tests {
         let headers: Vec<_> = (0..40).map(|n| questions.header(&format!("h{n}"))).collect();
         let slots: Vec<_> = (0..41).map(|n| questions.cookie(&format!("c{n}"))).collect();
         let absent = questions.header("absent");
-        let property = questions.property(PropertyPath::new("k"));
+        let property = questions.property(&PropertyPath::new("k"));
         assert_eq!(questions.header("h7").0, headers[7].0);
         assert_eq!(questions.cookie("c7").0, slots[7].0);
         let request = Counted(RefCell::default());

@@ -73,7 +73,7 @@ impl Key {
             Some(("cookie", _)) => field.problem(format!("with a name that {COOKIE_NAMES}")),
             Some(("query", name)) if !name.is_empty() => return Some(Self::Query(questions.query(name))),
             Some(("metadata", name)) if !name.is_empty() => {
-                return Some(Self::Property(questions.property(PropertyPath::new(name))));
+                return Some(Self::Property(questions.property(&PropertyPath::new(name))));
             }
             _ => field.problem("must be header:<name>, cookie:<name>, query:<name>, metadata:<name> or ip"),
         }

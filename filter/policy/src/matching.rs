@@ -130,7 +130,7 @@ fn read_block(field: &Field<'_>, questions: &mut Questions, depth: usize) -> Opt
     };
     any_named("query", &mut |name, test| Condition::Query(questions.query(name), test));
     any_named("metadata", &mut |name, test| {
-        Condition::Property(questions.property(PropertyPath::new(name)), test)
+        Condition::Property(questions.property(&PropertyPath::new(name)), test)
     });
     any_named("form", &mut |name, test| Condition::Form(questions.form(name), test));
     any_named("json", &mut |name, test| Condition::Json(questions.json(name), test));
