@@ -33,6 +33,10 @@ ci:
 bench-filter *options:
     cargo demo bench-filter {{options}}
 
+# Nanoseconds per decision, natively.
+bench-policy *options:
+    cargo bench -p antumbra-policy --bench decide {{options}}
+
 # Licences, advisories and sources of all dependencies (needs cargo-deny).
 deny:
     cargo deny check

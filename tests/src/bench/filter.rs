@@ -135,7 +135,8 @@ fn other_native_routes() -> Vec<Value> {
     let cookies = (0..6).map(|n| to_canary("/", &json!([cookie_is(&format!("flag{n}"), "on")])));
     let tenant = |n| json!({"name": "x-tenant", "string_match": {"exact": format!("vip{n}")}});
     let tenants = (0..4).map(|n| to_canary("/", &json!([tenant(n)])));
-    let agent = json!({"name": "user-agent", "string_match": {"safe_regex": {"regex": ".*(Nightly|Canary)/[0-9]+.*"}}});
+    let agent =
+        json!({"name": "user-agent", "string_match": {"safe_regex": {"regex": ".*(Nightly|Canary).*"}}});
     let headers = (0..3).map(|n| {
         to_canary("/", &json!([{"name": format!("x-team{n}"), "string_match": {"prefix": "beta"}}]))
     });
@@ -195,7 +196,7 @@ fn other_rules() -> Vec<Value> {
     let cookies = (0..6).map(|n| rule(format!("flag{n}"), json!({"cookies": {format!("flag{n}"): "on"}})));
     let tenants =
         (0..4).map(|n| rule(format!("tenant{n}"), json!({"headers": {"x-tenant": format!("vip{n}")}})));
-    let agent = json!({"headers": {"user-agent": {"search": "(Nightly|Canary)/[0-9]+"}}});
+    let agent = json!({"headers": {"user-agent": {"search": "Nightly|Canary"}}});
     let teams = (0..3)
         .map(|n| rule(format!("team{n}"), json!({"headers": {format!("x-team{n}"): {"prefix": "beta"}}})));
     let paths = (0..3).map(|n| rule(format!("path{n}"), json!({"path": {"prefix": format!("/beta{n}")}})));
