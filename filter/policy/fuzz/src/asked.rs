@@ -51,7 +51,8 @@ impl Asked {
 
 impl Request for Asked {
     fn header(&self, name: &str) -> Option<Cow<'_, [u8]>> {
-        self.values(name).next().map(<[u8]>::to_vec).map(Cow::Owned)
+        let line = self.lines.iter().find(|(known, _)| known == name);
+        line.map(|(_, value)| Cow::Borrowed(value.as_slice()))
     }
 
     fn peer_address(&self) -> Option<IpAddr> {

@@ -11,17 +11,18 @@ use super::asked::{Asked, assert_sound, compiled};
 pub fn check(bytes: &[u8]) {
     let (cookies, headers) = &*POLICIES;
     let asked = Asked::default().with("cookie", bytes);
+    let sent = parsed(bytes);
     let mut twin = Asked::default();
-    for name in NAMES {
-        if let Some(value) = cookie(bytes, name) {
-            twin = twin.with(&format!("c-{name}"), &value);
+    for (name, value) in &sent {
+        if let Some(header) = NAMES.iter().find(|header| header.as_bytes()[2..] == **name) {
+            twin = twin.with(header, value);
         }
     }
     let found = cookies.decide(&asked, Dice(7));
     let expected = headers.decide(&twin, Dice(7));
     assert_sound(cookies, &found);
-    let remembered = cookie(bytes, "s").filter(|_| expected.rule == Some("split"));
-    match remembered.as_deref() {
+    let remembered = sent.iter().find(|(name, _)| name == b"s").filter(|_| expected.rule == Some("split"));
+    match remembered.map(|(_, value)| value.as_slice()) {
         Some(name @ (b"a" | b"b" | b"stable")) => {
             assert_eq!(found.variant.map(|variant| variant.name.as_bytes()), Some(name));
             assert_eq!((found.reason, found.position), (Reason::Sticky, None));
@@ -35,22 +36,22 @@ pub fn check(bytes: &[u8]) {
     }
 }
 
-/// The first cookie of this name: blanks around a pair, its name and its value are dropped, and so is one pair of double
-/// quotes around a value; without `=` or without a name it is no cookie.
-fn cookie(header: &[u8], name: &str) -> Option<Vec<u8>> {
+/// Name and value of each cookie: blanks around a pair, its name and its value are dropped, and so is one pair of double
+/// quotes around a value; without `=` or without a name it is no cookie. The first of a name comes first, and a decision sees
+/// the first header.
+fn parsed(header: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let mut all = Vec::new();
     for pair in header.split(|b| *b == b';') {
         let sides: Vec<&[u8]> = pair.splitn(2, |b| *b == b'=').collect();
-        if sides.len() < 2 || sides[0].is_empty() {
-            continue;
-        }
-        let sides: Vec<Vec<u8>> = sides.iter().map(|side| without_blanks(side)).collect();
-        if sides[0] == name.as_bytes() {
-            let value = &sides[1];
-            let quoted = value.len() >= 2 && value.first() == Some(&b'"') && value.last() == Some(&b'"');
-            return Some(if quoted { value[1..value.len() - 1].to_vec() } else { value.clone() });
+        let [name, value] = sides[..] else { continue };
+        let (name, value) = (without_blanks(name), without_blanks(value));
+        let quoted = value.len() >= 2 && value.first() == Some(&b'"') && value.last() == Some(&b'"');
+        let value = if quoted { value[1..value.len() - 1].to_vec() } else { value };
+        if !name.is_empty() {
+            all.push((name, value));
         }
     }
-    None
+    all
 }
 
 fn without_blanks(text: &[u8]) -> Vec<u8> {
@@ -81,9 +82,21 @@ static POLICIES: LazyLock<(Policy, Policy)> = LazyLock::new(|| {
     )
 });
 
-/// Every cookie but the sticky one.
-const NAMES: [&str; 12] =
-    ["plan", "beta", "gone", "uid", "sid", "lang", "n", "v", "pick", "aa", "bb", "a.much-longer_name~1"];
+/// The header of every cookie but the sticky one: `c-` and the cookie's name.
+const NAMES: [&str; 12] = [
+    "c-plan",
+    "c-beta",
+    "c-gone",
+    "c-uid",
+    "c-sid",
+    "c-lang",
+    "c-n",
+    "c-v",
+    "c-pick",
+    "c-aa",
+    "c-bb",
+    "c-a.much-longer_name~1",
+];
 
 /// Variants `gone` and `dead` are listed and never reached: one has no weight, one is red.
 const RULES: &str = r#"{"version": 1, "name": "p", "default": "stable",
