@@ -1,19 +1,19 @@
-//! The host, by the proxy-wasm ABI 0.2.1: the only file that makes host calls.
+//! The host, by the proxy-wasm ABI 0.2.1: the only file that declares and makes host calls.
 //!
-//! The SDK unwraps UTF-8 and panics on statuses that hosts do return, so calls are declared here and every answer but "ok" is
-//! `None`. Only `dispatch_http_call` stays the SDK's: it registers the token by which it later routes the answer.
+//! Headers are bytes and need not be UTF-8, and hosts do return statuses that the ABI does not list: both would trap with a
+//! binding that unwraps. Here every answer but "ok" is `None`. Clocks and randomness are asked of WASI directly, in one call each.
 
 #![expect(unsafe_code, reason = "host calls exchange raw pointers; each is checked at its call")]
 
 use std::borrow::Cow;
-use std::cell::Cell;
-use std::hash::{BuildHasher, RandomState};
-use std::net::{IpAddr, SocketAddr};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::cell::{Cell, OnceCell};
+use std::net::IpAddr;
+use std::ops::Range;
+use std::time::Duration;
 
 use antumbra_exchange::{Answer, Call, Headers, Now};
-use antumbra_policy::Dice;
-use proxy_wasm::hostcalls::dispatch_http_call;
+use antumbra_observation::Bytes;
+use antumbra_policy::{Body, BodyKind, Dice, Edit, PropertyPath, Timestamp, parse_address};
 
 #[link(wasm_import_module = "env")]
 unsafe extern "C" {
@@ -33,6 +33,13 @@ unsafe extern "C" {
         value: *const u8,
         size: usize,
     ) -> u32;
+    fn proxy_add_header_map_value(
+        map: u32,
+        key: *const u8,
+        key_size: usize,
+        value: *const u8,
+        size: usize,
+    ) -> u32;
     fn proxy_remove_header_map_value(map: u32, key: *const u8, key_size: usize) -> u32;
     fn proxy_get_buffer_bytes(
         buffer: u32,
@@ -42,17 +49,30 @@ unsafe extern "C" {
         size: *mut usize,
     ) -> u32;
     fn proxy_get_property(path: *const u8, path_size: usize, value: *mut *mut u8, size: *mut usize) -> u32;
+    fn proxy_set_property(path: *const u8, path_size: usize, value: *const u8, size: usize) -> u32;
     fn proxy_set_tick_period_milliseconds(period: u32) -> u32;
     fn proxy_define_metric(kind: u32, name: *const u8, size: usize, id: *mut u32) -> u32;
     fn proxy_increment_metric(id: u32, delta: i64) -> u32;
     fn proxy_record_metric(id: u32, value: u64) -> u32;
+    fn proxy_http_call(
+        cluster: *const u8,
+        cluster_size: usize,
+        headers: *const u8,
+        headers_size: usize,
+        body: *const u8,
+        body_size: usize,
+        trailers: *const u8,
+        trailers_size: usize,
+        timeout_ms: u32,
+        token: *mut u32,
+    ) -> u32;
     fn proxy_done() -> u32;
 }
 
+#[link(wasm_import_module = "wasi_snapshot_preview1")]
 unsafe extern "C" {
-    /// Not a host call: the SDK's own export. Called from a stream it runs the root's callback as the root, which is how a
-    /// call comes to belong to the root context and outlives the stream.
-    fn proxy_on_queue_ready(context: u32, queue: u32);
+    fn clock_time_get(clock: u32, precision: u64, nanoseconds: *mut u64) -> u32;
+    fn random_get(bytes: *mut u8, size: usize) -> u32;
 }
 
 /// A header map of the stream or of the answer to a call.
@@ -85,20 +105,80 @@ pub(crate) enum Level {
     Error = 4,
 }
 
-/// The request of the current stream; readable in the request-headers callback only.
-pub(crate) struct CurrentRequest;
+/// The request of the current stream; readable in the request-headers callback, and as long as that holds it.
+pub(crate) struct CurrentRequest {
+    /// Looks at all headers at once, which costs as much as asking for three.
+    all: bool,
+    map: OnceCell<Option<HeaderMap>>,
+    body: AwaitedBody,
+}
+
+/// What is known of the current request's body.
+pub(crate) enum AwaitedBody {
+    /// It can be waited for, up to so many bytes.
+    Within(usize),
+    /// It is here.
+    Here(Vec<u8>),
+    /// Nobody waits for it.
+    Ignored,
+}
+
+impl CurrentRequest {
+    /// A request of which so many headers may be asked for.
+    pub(crate) fn new(headers: usize, body: AwaitedBody) -> Self {
+        Self { all: headers > FEW_HEADERS, map: OnceCell::new(), body }
+    }
+
+    fn is_of(&self, kind: BodyKind) -> bool {
+        use antumbra_policy::Request as _;
+        let Some(content_type) = self.header("content-type") else { return false };
+        let essence = content_type.split(|b| *b == b';').next().unwrap_or_default().trim_ascii();
+        let essence = essence.to_ascii_lowercase();
+        match kind {
+            BodyKind::Form => essence == b"application/x-www-form-urlencoded",
+            BodyKind::Json => essence == b"application/json" || essence.ends_with(b"+json"),
+        }
+    }
+
+    /// A body of unknown length could outgrow the host's buffer while it is held, and the host would then refuse the request.
+    fn length(&self) -> Option<usize> {
+        use antumbra_policy::Request as _;
+        std::str::from_utf8(&self.header("content-length")?).ok()?.parse().ok()
+    }
+}
 
 impl antumbra_policy::Request for CurrentRequest {
     fn header(&self, name: &str) -> Option<Cow<'_, [u8]>> {
-        header(Map::RequestHeaders, name).map(Cow::Owned)
+        if !self.all {
+            return header(Map::RequestHeaders, name).map(Cow::Owned);
+        }
+        let map = self.map.get_or_init(|| HeaderMap::read(Map::RequestHeaders));
+        map.as_ref()?.first(name.as_bytes()).map(Cow::Borrowed)
     }
 
-    fn peer_address(&self) -> Option<Cow<'_, [u8]>> {
-        let text = property(&["source", "address"])?;
-        let text = std::str::from_utf8(&text).ok()?;
-        let address =
-            text.parse::<SocketAddr>().map(|peer| peer.ip()).or_else(|_| text.parse::<IpAddr>()).ok()?;
-        Some(Cow::Owned(address.to_canonical().to_string().into_bytes()))
+    fn peer_address(&self) -> Option<IpAddr> {
+        parse_address(&property(&["source", "address"])?)
+    }
+
+    fn property(&self, path: &PropertyPath) -> Option<Cow<'_, [u8]>> {
+        let steps: Vec<&str> = path.steps().iter().map(String::as_str).collect();
+        property(&steps).map(Cow::Owned)
+    }
+
+    fn body(&self, kind: BodyKind) -> Body<'_> {
+        match &self.body {
+            AwaitedBody::Here(bytes) if self.is_of(kind) => Body::Whole(Cow::Borrowed(bytes)),
+            AwaitedBody::Within(most)
+                if self.is_of(kind) && self.length().is_some_and(|length| (1..=*most).contains(&length)) =>
+            {
+                Body::ToCome
+            }
+            AwaitedBody::Here(_) | AwaitedBody::Within(_) | AwaitedBody::Ignored => Body::None,
+        }
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp(i64::try_from(clock(REALTIME) / 1_000).unwrap_or(i64::MAX))
     }
 }
 
@@ -122,17 +202,29 @@ pub(crate) fn headers(map: Map) -> Option<Headers> {
     pairs(&taken(|value, size| unsafe { proxy_get_header_map_pairs(map as u32, value, size) })?)
 }
 
-/// Sets a request header to one value, whatever was there.
-pub(crate) fn set_request_header(name: &str, value: &str) {
-    let map = Map::RequestHeaders as u32;
-    // SAFETY: both strings are read before the call returns.
-    unsafe { proxy_replace_header_map_value(map, name.as_ptr(), name.len(), value.as_ptr(), value.len()) };
+/// Changes a header. Of the request this also makes the host look for its route again.
+pub(crate) fn edit(map: Map, edit: &Edit<'_>) {
+    let (map, name) = (map as u32, edit.name());
+    match edit {
+        // SAFETY: both strings are read before the call returns.
+        Edit::Set(_, value) => unsafe {
+            proxy_replace_header_map_value(map, name.as_ptr(), name.len(), value.as_ptr(), value.len());
+        },
+        // SAFETY: both strings are read before the call returns.
+        Edit::Add(_, value) => unsafe {
+            proxy_add_header_map_value(map, name.as_ptr(), name.len(), value.as_ptr(), value.len());
+        },
+        // SAFETY: the string is read before the call returns.
+        Edit::Remove(_) => unsafe {
+            proxy_remove_header_map_value(map, name.as_ptr(), name.len());
+        },
+    }
 }
 
-/// Removes a request header.
-pub(crate) fn remove_request_header(name: &str) {
-    // SAFETY: the string is read before the call returns.
-    unsafe { proxy_remove_header_map_value(Map::RequestHeaders as u32, name.as_ptr(), name.len()) };
+/// Lets the access log show a value of this stream.
+pub(crate) fn set_property(name: &str, value: &str) {
+    // SAFETY: both strings are read before the call returns.
+    unsafe { proxy_set_property(name.as_ptr(), name.len(), value.as_ptr(), value.len()) };
 }
 
 /// Up to `size` bytes of a buffer, from its start.
@@ -182,27 +274,32 @@ pub(crate) fn done() {
     unsafe { proxy_done() };
 }
 
-/// Runs `on_queue_ready` of a root context now, as that root. From a stream's callback only.
-pub(crate) fn wake(root: u32) {
-    // SAFETY: an export of this very module with plain arguments; the stream's callback has borrowed no root.
-    unsafe { proxy_on_queue_ready(root, 0) };
-}
-
-/// Sends a call; its token comes back with the answer. `None`: the host refused.
+/// Sends a call; its token comes back with the answer. `None`: the host refused. Also from a stream's callback: the host makes
+/// the call in the name of the stream's root context, so that it outlives the stream.
 pub(crate) fn dispatch(call: &Call) -> Option<u32> {
-    // The SDK takes `&str` and only ever looks at the bytes, which reach the wire as they are.
-    // SAFETY: the strings are handed to `serialize_map`, which copies their bytes; nothing decodes them.
-    let text = |bytes: &'_ [u8]| -> *const str { unsafe { std::str::from_utf8_unchecked(bytes) } };
-    let headers = call.headers.iter().map(|(name, value)| {
-        // SAFETY: both point into `call`, which outlives this function.
-        unsafe { (&*text(name), &*text(value)) }
-    });
-    let body = (!call.body.is_empty()).then_some(call.body.as_slice());
-    dispatch_http_call(&call.cluster, headers.collect(), body, vec![], call.timeout).ok()
+    let (cluster, headers, trailers) = (&call.cluster, serialised(&call.headers), serialised(&[]));
+    let timeout = u32::try_from(call.timeout.as_millis()).unwrap_or(u32::MAX);
+    let mut token = 0;
+    // SAFETY: everything is read, and the token written, before the call returns.
+    let status = unsafe {
+        proxy_http_call(
+            cluster.as_ptr(),
+            cluster.len(),
+            headers.as_ptr(),
+            headers.len(),
+            call.body.as_ptr(),
+            call.body.len(),
+            trailers.as_ptr(),
+            trailers.len(),
+            timeout,
+            &raw mut token,
+        )
+    };
+    (status == OK).then_some(token)
 }
 
 /// The answer to a call, inside its callback. A host that has no headers says that the stream broke off.
-pub(crate) fn answer(header_count: usize, body_size: usize, trailer_count: usize) -> Answer {
+pub(crate) fn answer(header_count: u32, body_size: usize, trailer_count: u32) -> Answer {
     if header_count == 0 {
         return Answer::Broken;
     }
@@ -216,23 +313,30 @@ pub(crate) fn answer(header_count: usize, body_size: usize, trailer_count: usize
 
 /// The clocks.
 pub(crate) fn now() -> Now {
-    thread_local!(static ORIGIN: Instant = Instant::now());
-    let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-    Now {
-        monotonic: ORIGIN.with(Instant::elapsed),
-        wall_us: u64::try_from(wall.as_micros()).unwrap_or(u64::MAX),
-    }
+    Now { monotonic: Duration::from_nanos(clock(MONOTONIC)), wall_us: clock(REALTIME) / 1_000 }
 }
 
 /// The next random word of this VM, seeded once by the host.
 pub(crate) fn dice() -> Dice {
-    thread_local!(static STATE: Cell<Dice> = Cell::new(Dice(RandomState::new().hash_one(0))));
-    STATE.with(|state| {
-        let mut dice = state.get();
-        let word = dice.next();
-        state.set(dice);
-        Dice(word)
-    })
+    thread_local!(static STATE: Cell<Option<Dice>> = const { Cell::new(None) });
+    let mut dice = STATE.get().unwrap_or_else(seed);
+    let word = dice.next();
+    STATE.set(Some(dice));
+    Dice(word)
+}
+
+fn seed() -> Dice {
+    let mut seed = 0_u64;
+    // SAFETY: the host writes eight bytes into the seed; every pattern is a word.
+    unsafe { random_get((&raw mut seed).cast(), size_of::<u64>()) };
+    Dice(seed)
+}
+
+fn clock(id: u32) -> u64 {
+    let mut nanoseconds = 0;
+    // SAFETY: the host writes one word before the call returns.
+    unsafe { clock_time_get(id, 1, &raw mut nanoseconds) };
+    nanoseconds
 }
 
 fn define(kind: u32, name: &str) -> Option<u32> {
@@ -251,26 +355,59 @@ fn taken(call: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> Option<Vec<u8>> 
     if bytes.is_null() {
         return Some(Vec::new());
     }
-    // SAFETY: the host got `bytes` from the SDK's `proxy_on_memory_allocate`, a vector of capacity `size`, and filled it.
+    // SAFETY: the host got `bytes` from `exports::proxy_on_memory_allocate`, `size` bytes of alignment one, and filled them.
     Some(unsafe { Vec::from_raw_parts(bytes, size, size) })
+}
+
+fn pairs(bytes: &[u8]) -> Option<Headers> {
+    let mut headers = Headers::new();
+    each_pair(bytes, |name, value| {
+        headers.push((bytes.get(name)?.into(), bytes.get(value)?.into()));
+        Some(())
+    })?;
+    Some(headers)
+}
+
+/// A header map in the bytes in which it came.
+struct HeaderMap {
+    bytes: Vec<u8>,
+    places: Vec<(Range<usize>, Range<usize>)>,
+}
+
+impl HeaderMap {
+    fn read(map: Map) -> Option<Self> {
+        // SAFETY: see `taken`.
+        let bytes = taken(|value, size| unsafe { proxy_get_header_map_pairs(map as u32, value, size) })?;
+        let mut places = Vec::new();
+        each_pair(&bytes, |name, value| {
+            places.push((name, value));
+            Some(())
+        })?;
+        Some(Self { bytes, places })
+    }
+
+    fn first(&self, name: &[u8]) -> Option<&[u8]> {
+        let found = self.places.iter().find(|(known, _)| self.bytes.get(known.clone()) == Some(name));
+        found.and_then(|(_, value)| self.bytes.get(value.clone()))
+    }
 }
 
 /// Reads a serialised map: a count, the sizes of each name and value, then each followed by a zero byte; numbers are
 /// 32 bits, little endian. (proxy-wasm ABI 0.2.1, "Serialization of maps".)
-fn pairs(bytes: &[u8]) -> Option<Headers> {
+fn each_pair(bytes: &[u8], mut take: impl FnMut(Range<usize>, Range<usize>) -> Option<()>) -> Option<()> {
     let (count, rest) = word(bytes)?;
-    let (mut sizes, mut data) = rest.split_at_checked(count.checked_mul(8)?)?;
-    let mut headers = Headers::with_capacity(count);
+    let (mut sizes, _) = rest.split_at_checked(count.checked_mul(8)?)?;
+    let mut at = count.checked_mul(8)?.checked_add(4)?;
     for _ in 0..count {
         let (name_size, after) = word(sizes)?;
         let (value_size, after) = word(after)?;
         sizes = after;
-        let (name, after) = zero_ended(data, name_size)?;
-        let (value, after) = zero_ended(after, value_size)?;
-        data = after;
-        headers.push((name.into(), value.into()));
+        let name = at..at.checked_add(name_size)?;
+        let value = name.end.checked_add(1)?..name.end.checked_add(1)?.checked_add(value_size)?;
+        at = value.end.checked_add(1)?;
+        take(name, value)?;
     }
-    Some(headers)
+    Some(())
 }
 
 fn word(bytes: &[u8]) -> Option<(usize, &[u8])> {
@@ -278,9 +415,24 @@ fn word(bytes: &[u8]) -> Option<(usize, &[u8])> {
     Some((usize::try_from(u32::from_le_bytes(*word)).ok()?, rest))
 }
 
-fn zero_ended(bytes: &[u8], size: usize) -> Option<(&[u8], &[u8])> {
-    let (text, rest) = bytes.split_at_checked(size)?;
-    Some((text, rest.get(1..)?))
+/// Writes a map as [`pairs`] reads one.
+fn serialised(headers: &[(Bytes, Bytes)]) -> Vec<u8> {
+    let texts = || headers.iter().flat_map(|(name, value)| [&name.0, &value.0]);
+    let size = texts().fold(4_usize, |size, text| size.saturating_add(text.len()).saturating_add(5));
+    let mut bytes = Vec::with_capacity(size);
+    let mut push = |number: usize| bytes.extend_from_slice(&u32::try_from(number).unwrap_or(0).to_le_bytes());
+    push(headers.len());
+    texts().for_each(|text| push(text.len()));
+    for text in texts() {
+        bytes.extend_from_slice(text);
+        bytes.push(0);
+    }
+    bytes
 }
 
 const OK: u32 = 0;
+/// So many single questions cost less than the whole map.
+const FEW_HEADERS: usize = 3;
+/// Clocks of WASI.
+const REALTIME: u32 = 0;
+const MONOTONIC: u32 = 1;

@@ -1,7 +1,5 @@
 //! The accounts as metrics of the host, published on the tick: a request costs no call for counting.
 
-use std::collections::BTreeMap;
-
 use antumbra_observation::Accounts;
 
 use crate::host;
@@ -9,13 +7,30 @@ use crate::host;
 /// What was published so far.
 pub(crate) struct Metrics {
     prefix: String,
-    counters: BTreeMap<String, Counter>,
+    counters: Vec<Counter>,
+    /// In the order of the counts.
+    decisions: Vec<Counter>,
     generation: Option<(u32, u64)>,
 }
 
 struct Counter {
+    name: String,
     id: Option<u32>,
     published: u64,
+}
+
+impl Counter {
+    fn new(name: String) -> Self {
+        Self { id: host::counter(&name), name, published: 0 }
+    }
+
+    fn raise(&mut self, to: u64) {
+        let delta = to.saturating_sub(self.published);
+        if let (Some(id), true) = (self.id, delta > 0) {
+            host::add(id, delta);
+        }
+        self.published = to;
+    }
 }
 
 impl Metrics {
@@ -23,7 +38,8 @@ impl Metrics {
     pub(crate) fn new(release: &str) -> Self {
         Self {
             prefix: format!("antumbra.{}.", release.replace('.', "_")),
-            counters: BTreeMap::new(),
+            counters: Vec::new(),
+            decisions: Vec::new(),
             generation: None,
         }
     }
@@ -43,17 +59,26 @@ impl Metrics {
         self.record_generation(generation.unwrap_or(0));
     }
 
+    /// Brings the host's metrics to these counts of decisions, which keep their order and only become more.
+    pub(crate) fn publish_decisions(&mut self, counts: &[(String, u64)]) {
+        for (name, _) in counts.get(self.decisions.len()..).unwrap_or_default() {
+            self.decisions.push(Counter::new(format!("{}decisions.{name}", self.prefix)));
+        }
+        for (counter, (_, count)) in self.decisions.iter_mut().zip(counts) {
+            counter.raise(*count);
+        }
+    }
+
     fn raise(&mut self, name: &str, to: u64) {
-        if !self.counters.contains_key(name) {
-            let id = host::counter(&format!("{}{name}", self.prefix));
-            self.counters.insert(name.to_owned(), Counter { id, published: 0 });
+        let known =
+            self.counters.iter().position(|counter| counter.name.get(self.prefix.len()..) == Some(name));
+        let place = known.unwrap_or(self.counters.len());
+        if known.is_none() {
+            self.counters.push(Counter::new(format!("{}{name}", self.prefix)));
         }
-        let Some(counter) = self.counters.get_mut(name) else { return };
-        let delta = to.saturating_sub(counter.published);
-        if let (Some(id), true) = (counter.id, delta > 0) {
-            host::add(id, delta);
+        if let Some(counter) = self.counters.get_mut(place) {
+            counter.raise(to);
         }
-        counter.published = to;
     }
 
     fn record_generation(&mut self, generation: u64) {

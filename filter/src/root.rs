@@ -1,16 +1,13 @@
 //! One instance of the filter on one worker: its configuration, its clock, and the calls that it makes.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use antumbra_exchange::{Call, CallId, Gate, Incident, Mirroring, Now, Settings};
+use antumbra_exchange::{Answer, Call, CallId, Capture, Decisions, Gate, Incident, Mirroring, Now, Settings};
 use antumbra_observation::{ExchangeId, Instance};
-use antumbra_policy::Policy;
-use proxy_wasm::traits::{Context, HttpContext, RootContext};
-use proxy_wasm::types::ContextType;
+use antumbra_policy::{Decision, Policy};
 
 use crate::host::{self, Buffer, Level};
 use crate::metrics::Metrics;
@@ -19,98 +16,48 @@ use crate::stream::Stream;
 /// A root context.
 pub(crate) struct Root {
     id: u32,
-    instance: Option<Rc<FilterInstance>>,
+    instance: RefCell<Option<Rc<FilterInstance>>>,
     /// Since when the host wants it to end.
-    draining: Option<Duration>,
+    draining: Cell<Option<Duration>>,
 }
 
 /// What a root context shares with its streams. Borrows are short and never span a host call that could come back here.
 pub(crate) struct FilterInstance {
     mirroring: RefCell<Mirroring>,
-    /// What streams hand to the root, which alone makes calls.
-    queue: RefCell<Vec<Incident>>,
-    calls: RefCell<BTreeMap<u32, CallId>>,
+    /// What is out, by the host's tokens.
+    calls: RefCell<Vec<(u32, CallId)>>,
+    decisions: RefCell<Decisions>,
     metrics: RefCell<Metrics>,
     generation: Cell<Option<u64>>,
-    /// The root context is there: to wake one that is not would trap.
+    /// The root context is there; calls need one.
     rooted: Cell<bool>,
 }
 
 thread_local! {
     /// The last policy of each release that this VM ran, for the next root context of the same release.
-    static LAST: RefCell<BTreeMap<String, Arc<Policy>>> = const { RefCell::new(BTreeMap::new()) };
+    static LAST: RefCell<Vec<(String, Arc<Policy>)>> = const { RefCell::new(Vec::new()) };
 }
 
 impl Root {
     pub(crate) fn new(id: u32) -> Self {
-        Self { id, instance: None, draining: None }
+        Self { id, instance: RefCell::default(), draining: Cell::default() }
     }
 
-    fn drive(&self, incident: Incident) {
-        if let Some(instance) = &self.instance {
-            instance.drive(incident);
-        }
+    pub(crate) fn id(&self) -> u32 {
+        self.id
     }
 
-    /// Parts with the instance; what is still out is counted as lost.
-    fn part(&mut self) {
-        if let Some(instance) = self.instance.take() {
-            instance.note(Incident::Abandon);
-            instance.rooted.set(false);
-        }
+    /// A new stream; none before the root is configured.
+    pub(crate) fn stream(&self) -> Option<Stream> {
+        self.instance().map(Stream::new)
     }
 
-    /// Ends a draining root when nothing is left, or when the slowest call must be over.
-    fn end_if_drained(&mut self) {
-        let (Some(since), Some(instance)) = (self.draining, &self.instance) else { return };
-        let late = host::now().monotonic.saturating_sub(since) >= LONGEST_DRAIN;
-        if !late && !instance.is_idle() {
-            return;
-        }
-        instance.drive(Incident::Abandon);
-        instance.publish();
-        self.draining = None;
-        host::set_tick(0);
-        host::done();
-    }
-}
-
-/// Streams may outlive their root on some hosts; they then find nobody to hand anything to.
-impl Drop for Root {
-    fn drop(&mut self) {
-        self.part();
-    }
-}
-
-impl Context for Root {
-    fn on_http_call_response(&mut self, token: u32, headers: usize, body: usize, trailers: usize) {
-        let Some(instance) = &self.instance else { return };
-        if let Some(call) = instance.take_call(token) {
-            instance.drive(Incident::Answered(call, host::answer(headers, body, trailers)));
-        }
-        self.end_if_drained();
-    }
-
-    fn on_done(&mut self) -> bool {
-        self.drive(Incident::Drain);
-        if let Some(instance) = &self.instance {
-            instance.publish();
-        }
-        if self.instance.as_ref().is_none_or(|instance| instance.is_idle()) {
-            return true;
-        }
-        self.draining = Some(host::now().monotonic);
-        false
-    }
-}
-
-impl RootContext for Root {
-    fn on_configure(&mut self, size: usize) -> bool {
+    /// Whether the plugin configuration of `size` bytes could be read; if not, all stays as it is.
+    pub(crate) fn configure(&self, size: usize) -> bool {
         let text = host::buffer(Buffer::PluginConfiguration, size).unwrap_or_default();
         match Settings::from_json(&text) {
             Ok(settings) => {
-                self.part();
-                self.instance = Some(Rc::new(FilterInstance::new(settings)));
+                self.replace(Some(Rc::new(FilterInstance::new(settings))));
                 host::set_tick(TICK_MS);
                 true
             }
@@ -123,33 +70,80 @@ impl RootContext for Root {
         }
     }
 
-    fn on_tick(&mut self) {
-        self.drive(Incident::Tick);
-        if let Some(instance) = &self.instance {
+    pub(crate) fn tick(&self) {
+        if let Some(instance) = self.instance() {
+            instance.drive(Incident::Tick);
             instance.publish();
         }
-        self.end_if_drained();
     }
 
-    fn on_queue_ready(&mut self, _queue: u32) {
-        let Some(instance) = &self.instance else { return };
-        for incident in instance.take_queue() {
-            instance.drive(incident);
+    /// Whose token this is, if it is one of this root's.
+    pub(crate) fn take_call(&self, token: u32) -> Option<CallId> {
+        self.instance()?.take_call(token)
+    }
+
+    pub(crate) fn answered(&self, call: CallId, answer: Answer) {
+        if let Some(instance) = self.instance() {
+            instance.drive(Incident::Answered(call, answer));
         }
     }
 
-    fn get_type(&self) -> Option<ContextType> {
-        Some(ContextType::HttpContext)
+    /// The host wants it to end. True if nothing is left to do; if not, [`Self::is_drained`] says when.
+    pub(crate) fn done(&self) -> bool {
+        let Some(instance) = self.instance() else { return true };
+        instance.drive(Incident::Drain);
+        instance.publish();
+        if !instance.is_idle() {
+            self.draining.set(Some(host::now().monotonic));
+        }
+        self.draining.get().is_none()
     }
 
-    fn create_http_context(&self, _id: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(Stream::new(self.id, self.instance.clone())))
+    /// Whether the host waits for its end and nothing is left, or the slowest call must be over.
+    pub(crate) fn is_drained(&self) -> bool {
+        let (Some(since), Some(instance)) = (self.draining.get(), self.instance()) else { return false };
+        let late = host::now().monotonic.saturating_sub(since) >= LONGEST_DRAIN;
+        if !late && !instance.is_idle() {
+            return false;
+        }
+        instance.drive(Incident::Abandon);
+        instance.publish();
+        true
+    }
+
+    fn instance(&self) -> Option<Rc<FilterInstance>> {
+        self.instance.try_borrow().ok()?.clone()
+    }
+
+    /// Parts with the instance; what is still out is counted as lost.
+    fn replace(&self, by: Option<Rc<FilterInstance>>) {
+        let parted = self
+            .instance
+            .try_borrow_mut()
+            .ok()
+            .and_then(|mut instance| std::mem::replace(&mut *instance, by));
+        if let Some(instance) = parted {
+            instance.note(Incident::Abandon);
+            instance.rooted.set(false);
+        }
+    }
+}
+
+/// Streams may outlive their root on some hosts; they then find nobody who could make a call.
+impl Drop for Root {
+    fn drop(&mut self) {
+        self.replace(None);
     }
 }
 
 impl FilterInstance {
     fn new(settings: Settings) -> Self {
-        let previous = LAST.with(|last| last.try_borrow().ok()?.get(&settings.release).cloned());
+        let previous = LAST.with(|last| {
+            let last = last.try_borrow().ok()?;
+            last.iter()
+                .find(|(release, _)| *release == settings.release)
+                .map(|(_, policy)| Arc::clone(policy))
+        });
         let instance = Instance(u128::from(host::dice().0) << 64 | u128::from(host::dice().0));
         let metrics = Metrics::new(&settings.release);
         let mirroring = Mirroring::new(settings, instance, previous);
@@ -157,8 +151,8 @@ impl FilterInstance {
             generation: Cell::new(mirroring.policy().and_then(|policy| policy.generation())),
             rooted: Cell::new(true),
             mirroring: RefCell::new(mirroring),
-            queue: RefCell::default(),
             calls: RefCell::default(),
+            decisions: RefCell::default(),
             metrics: RefCell::new(metrics),
         }
     }
@@ -178,6 +172,13 @@ impl FilterInstance {
         ExchangeId(u128::from(host::dice().0) << 64 | u128::from(host::dice().0))
     }
 
+    /// Counts a decision.
+    pub(crate) fn decided(&self, policy: &Arc<Policy>, decision: &Decision<'_>) {
+        if let Ok(mut decisions) = self.decisions.try_borrow_mut() {
+            decisions.count(policy, decision);
+        }
+    }
+
     /// Notes something that leads to no call and needs no time: every request comes by here, and each clock is a call to the host.
     pub(crate) fn note(&self, incident: Incident) {
         if let Ok(mut mirroring) = self.mirroring.try_borrow_mut() {
@@ -185,31 +186,26 @@ impl FilterInstance {
         }
     }
 
-    /// Hands something over that the root acts on at once, as the root. From a stream's callback only.
-    pub(crate) fn hand_over(&self, root: u32, incident: Incident) {
-        if !self.rooted.get() {
+    /// An exchange is complete: its shadows leave now.
+    pub(crate) fn captured(&self, capture: Box<Capture>) {
+        if self.rooted.get() {
+            self.drive(Incident::Captured(capture));
+        } else {
             self.note(Incident::Passed("shutdown"));
-            return;
         }
-        if let Ok(mut queue) = self.queue.try_borrow_mut() {
-            queue.push(incident);
-        }
-        host::wake(root);
-    }
-
-    fn take_queue(&self) -> Vec<Incident> {
-        self.queue.try_borrow_mut().map(|mut queue| std::mem::take(&mut *queue)).unwrap_or_default()
     }
 
     fn take_call(&self, token: u32) -> Option<CallId> {
-        self.calls.try_borrow_mut().ok()?.remove(&token)
+        let mut calls = self.calls.try_borrow_mut().ok()?;
+        let place = calls.iter().position(|(known, _)| *known == token)?;
+        Some(calls.swap_remove(place).1)
     }
 
     fn is_idle(&self) -> bool {
         self.mirroring.try_borrow().is_ok_and(|mirroring| mirroring.is_idle())
     }
 
-    /// Decides what follows and carries it out. Inside a callback of the root only.
+    /// Decides what follows and carries it out.
     fn drive(&self, incident: Incident) {
         let mut calls = self.decide(incident);
         while !calls.is_empty() {
@@ -233,7 +229,7 @@ impl FilterInstance {
     fn sent(&self, call: &Call) -> bool {
         let token = host::dispatch(call);
         if let (Some(token), Ok(mut calls)) = (token, self.calls.try_borrow_mut()) {
-            calls.insert(token, call.id);
+            calls.push((token, call.id));
         }
         token.is_some()
     }
@@ -256,7 +252,8 @@ impl FilterInstance {
         host::log(Level::Info, &format!("antumbra: {} runs generation {generation}", mirroring.release()));
         LAST.with(|last| {
             if let Ok(mut last) = last.try_borrow_mut() {
-                last.insert(mirroring.release().to_owned(), Arc::clone(policy));
+                last.retain(|(release, _)| release != mirroring.release());
+                last.push((mirroring.release().to_owned(), Arc::clone(policy)));
             }
         });
     }
@@ -265,6 +262,9 @@ impl FilterInstance {
         if let (Ok(mirroring), Ok(mut metrics)) = (self.mirroring.try_borrow(), self.metrics.try_borrow_mut())
         {
             metrics.publish(mirroring.accounts(), self.generation.get());
+            if let Ok(decisions) = self.decisions.try_borrow() {
+                metrics.publish_decisions(decisions.counts());
+            }
         }
     }
 }

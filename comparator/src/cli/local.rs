@@ -25,7 +25,7 @@ pub(super) fn policy(file: &Path, secrets: &[values::Secret]) -> Result<Policy, 
     }
     let mut keys = Secrets::new();
     for values::Secret { name, file } in secrets {
-        keys.insert(name.clone(), secret(file)?);
+        keys.push((name.clone(), secret(file)?));
     }
     policy.bind(&keys).map_err(|invalid| Failure::Usage(format!("{}: {invalid}", file.display())))
 }

@@ -1,4 +1,4 @@
-//! One request from its headers to its end: route it at once, record it if it is to be mirrored, hand the record over.
+//! One request from its headers to its end: record it if it is to be mirrored, and hand the record over.
 //!
 //! Nothing here waits and nothing is held back: every event answers with effects that the host can carry out on the spot.
 //! The shadows leave only after the primary has ended, because only then does the host show the headers as finally routed.
@@ -17,7 +17,7 @@ pub enum Event<'a> {
     /// The request's headers arrived.
     RequestHeaders {
         /// What the policy says, if there is a policy.
-        decision: Option<Decision<'a>>,
+        decision: Option<&'a Decision<'a>>,
         /// The generation of that policy; 0 for one without.
         generation: u64,
         /// To ask for single headers; each question may cost a call to the host.
@@ -84,15 +84,6 @@ pub enum Ending {
     Proxy,
 }
 
-/// How a request is to be routed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Route {
-    /// Set the variant header to this variant's name.
-    Variant(String),
-    /// Remove a variant header that the client may have sent; the host's own routing stays.
-    HostDefault,
-}
-
 /// A complete exchange whose shadows can leave.
 #[derive(Debug, Clone)]
 pub struct Capture {
@@ -151,25 +142,18 @@ impl Exchange {
         }
     }
 
-    /// The request's headers: how to route it. Whether it records is then [`Self::is_recording`].
-    pub fn begin(&mut self, event: Event<'_>, now: Now) -> Option<Route> {
+    /// The request's headers. Whether it records is then [`Self::is_recording`].
+    pub fn begin(&mut self, event: Event<'_>, now: Now) {
         let Event::RequestHeaders { decision, generation, request, gate, id, end } = event else {
-            self.on(event, now);
-            return None;
+            return self.on(event, now);
         };
-        let Some(decision) = decision else {
-            self.state = State::Passing { reason: "no_policy" };
-            return None;
+        self.state = match decision {
+            None => State::Passing { reason: "no_policy" },
+            Some(decision) => match refusal(decision, request, gate) {
+                Some(reason) => State::Passing { reason },
+                None => State::Recording(Box::new(Recording::new(decision, generation, id, end, now))),
+            },
         };
-        let route = match decision.variant {
-            Some(variant) => Route::Variant(variant.name.clone()),
-            None => Route::HostDefault,
-        };
-        self.state = match refusal(&decision, request, gate) {
-            Some(reason) => State::Passing { reason },
-            None => State::Recording(Box::new(Recording::new(&decision, generation, id, end, now))),
-        };
-        Some(route)
     }
 
     /// Everything after the request's headers while [`Self::is_recording`]; it may end the recording.
@@ -392,10 +376,11 @@ mod tests {
 
     fn begun(request: &Asked, gate: Gate, end: bool) -> Exchange {
         let policy = policy();
-        let decision = Some(policy.decide(request, Dice(1)));
+        let decision = policy.decide(request, Dice(1));
+        let decision = Some(&decision);
         let mut exchange = Exchange::default();
         let event = Event::RequestHeaders { decision, generation: 4, request, gate, id: ExchangeId(9), end };
-        assert_eq!(exchange.begin(event, at(0)), Some(Route::Variant("stable".to_owned())));
+        exchange.begin(event, at(0));
         exchange
     }
 
@@ -475,7 +460,7 @@ mod tests {
             id: ExchangeId(1),
             end: true,
         };
-        assert_eq!(exchange.begin(event, at(0)), None);
+        exchange.begin(event, at(0));
         assert_eq!(ended(&mut exchange, Ending::Service).unwrap_err(), "no_policy");
     }
 }

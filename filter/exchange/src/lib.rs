@@ -19,6 +19,7 @@
 
 mod body;
 mod comparator;
+mod decisions;
 mod exchange;
 mod link;
 mod mirroring;
@@ -26,7 +27,8 @@ mod outbox;
 mod settings;
 mod shadow;
 
-pub use exchange::{Capture, Ending, Event, Exchange, Gate, Route};
+pub use decisions::Decisions;
+pub use exchange::{Capture, Ending, Event, Exchange, Gate};
 pub use mirroring::{Call, CallId, Incident, LegName, Mirroring};
 pub use settings::{Comparator, Limits, Settings};
 pub use shadow::Answer;

@@ -3,7 +3,6 @@
 //! Candidate and control leave together and in random order: the comparator's tests rest on their being exchangeable. The
 //! accounts add up: `requests = mirrored + Σ not mirrored`, `mirrored = delivered + Σ undelivered + unknown + in flight`.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -89,7 +88,8 @@ pub struct Mirroring {
     link: Option<Link>,
     recording: usize,
     recording_bytes: usize,
-    waiting: BTreeMap<u64, Waiting>,
+    /// By ascending key, for the search.
+    waiting: Vec<(u64, Box<Waiting>)>,
     next_exchange: u64,
     waiting_bytes: usize,
     outbox: Outbox,
@@ -137,7 +137,7 @@ impl Mirroring {
             link: settings.comparator.as_ref().map(|comparator| Link::new(comparator.poll)),
             recording: 0,
             recording_bytes: 0,
-            waiting: BTreeMap::new(),
+            waiting: Vec::new(),
             next_exchange: 0,
             waiting_bytes: 0,
             outbox: Outbox::new(settings.limits.bytes_in_flight),
@@ -272,6 +272,10 @@ impl Mirroring {
         let capture: Arc<Capture> = capture.into();
         let mut calls = Vec::new();
         for (mirror, control) in &capture.mirrors {
+            if self.is_full(mirror) {
+                self.passed("mirror_in_flight");
+                continue;
+            }
             self.accounts.requests = self.accounts.requests.saturating_add(1);
             self.accounts.mirrored = self.accounts.mirrored.saturating_add(1);
             let control = mirror.control.as_ref().filter(|_| *control);
@@ -298,9 +302,16 @@ impl Mirroring {
                 outstanding: u8::try_from(legs.len()).unwrap_or(u8::MAX),
                 bytes,
             };
-            self.waiting.insert(key, waiting);
+            self.waiting.push((key, Box::new(waiting)));
         }
         calls
+    }
+
+    /// Whether a mirror waits for as many answers as it may.
+    fn is_full(&self, mirror: &Arc<Mirror>) -> bool {
+        let waiting =
+            || self.waiting.iter().filter(|(_, waiting)| Arc::ptr_eq(&waiting.mirror, mirror)).count();
+        mirror.max_in_flight.is_some_and(|most| waiting() >= most)
     }
 
     fn shadow_call(
@@ -315,7 +326,7 @@ impl Mirroring {
         Call {
             id,
             cluster: to.cluster.clone(),
-            headers: shadow::request_headers(&capture.routed, capture.id, variant_header, &to.name),
+            headers: shadow::request_headers(&capture.routed, capture.id, variant_header, to, mirror),
             body: shadow::request_body(&capture.request).to_vec(),
             timeout: mirror.timeout,
         }
@@ -357,12 +368,13 @@ impl Mirroring {
 
     /// One leg is over; with the last one the observation goes to the outbox.
     fn shadow_over(&mut self, key: u64, leg: LegName, answer: Option<Answer>, now: Now) -> Vec<Call> {
-        let Some(waiting) = self.waiting.get_mut(&key) else { return Vec::new() };
+        let Ok(place) = self.waiting.binary_search_by_key(&key, |(key, _)| *key) else { return Vec::new() };
+        let Some((_, waiting)) = self.waiting.get_mut(place) else { return Vec::new() };
         waiting.settle(leg, answer, now.monotonic);
         if waiting.outstanding > 0 {
             return Vec::new();
         }
-        let Some(waiting) = self.waiting.remove(&key) else { return Vec::new() };
+        let (_, waiting) = self.waiting.remove(place);
         self.waiting_bytes = self.waiting_bytes.saturating_sub(waiting.bytes);
         let mut observation = waiting.observation(&self.settings.release);
         let mut encoded = encode(&observation);
@@ -418,7 +430,9 @@ impl Mirroring {
     }
 
     fn install(&mut self, document: &[u8]) {
-        let compiled = Tree::from_json(document).and_then(|tree| Policy::from_tree(&tree));
+        let compiled = Tree::from_json(document)
+            .and_then(|tree| Policy::from_tree(&tree))
+            .and_then(|policy| policy.bind(&self.settings.secrets));
         match compiled {
             Ok(policy) => {
                 self.generation = policy.generation();

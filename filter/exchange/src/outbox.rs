@@ -3,7 +3,6 @@
 //! A batch keeps its number over the retry, so the comparator can tell a repeat. What was never sent, or was refused, is
 //! certainly not there; what got no answer twice may be: it is counted apart.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use antumbra_observation::Accounts;
@@ -38,7 +37,8 @@ pub(crate) struct Outbox {
     open: Vec<u8>,
     open_count: u64,
     open_since: Duration,
-    sent: BTreeMap<u64, Sent>,
+    /// A handful: only a comparator that hangs lets it grow, and then to the capacity.
+    sent: Vec<Sent>,
     waiting: Vec<(Duration, Sent)>,
 }
 
@@ -59,14 +59,14 @@ impl Outbox {
             open: Vec::new(),
             open_count: 0,
             open_since: Duration::ZERO,
-            sent: BTreeMap::new(),
+            sent: Vec::new(),
             waiting: Vec::new(),
         }
     }
 
     /// Bytes of everything that is not acknowledged.
     pub(crate) fn held(&self) -> usize {
-        let queued = self.sent.values().chain(self.waiting.iter().map(|(_, sent)| sent));
+        let queued = self.sent.iter().chain(self.waiting.iter().map(|(_, sent)| sent));
         queued.map(|sent| sent.batch.bytes.len()).fold(self.open.len(), usize::saturating_add)
     }
 
@@ -103,7 +103,7 @@ impl Outbox {
         let ready: Vec<_> = self.waiting.extract_if(.., |(at, _)| *at <= now).collect();
         for (_, sent) in ready {
             due.push(sent.batch.clone());
-            self.sent.insert(sent.batch.sequence, sent);
+            self.sent.push(sent);
         }
         due
     }
@@ -115,7 +115,8 @@ impl Outbox {
 
     /// The answer to a batch.
     pub(crate) fn settle(&mut self, sequence: u64, receipt: Receipt, now: Duration, accounts: &mut Accounts) {
-        let Some(mut sent) = self.sent.remove(&sequence) else { return };
+        let Some(place) = self.sent.iter().position(|sent| sent.batch.sequence == sequence) else { return };
+        let mut sent = self.sent.swap_remove(place);
         let count = sent.batch.count;
         match receipt {
             Receipt::Stored => accounts.delivered = accounts.delivered.saturating_add(count),
@@ -138,7 +139,7 @@ impl Outbox {
     pub(crate) fn abandon(&mut self, accounts: &mut Accounts) {
         undelivered(accounts, "shutdown", std::mem::take(&mut self.open_count));
         self.open.clear();
-        let sent = std::mem::take(&mut self.sent).into_values();
+        let sent = std::mem::take(&mut self.sent).into_iter();
         for left in sent.chain(std::mem::take(&mut self.waiting).into_iter().map(|(_, sent)| sent)) {
             accounts.unknown = accounts.unknown.saturating_add(left.batch.count);
         }
@@ -151,7 +152,7 @@ impl Outbox {
             bytes: std::mem::take(&mut self.open),
         };
         self.next_sequence = self.next_sequence.saturating_add(1);
-        self.sent.insert(batch.sequence, Sent { batch: batch.clone(), retried: false, silent: false });
+        self.sent.push(Sent { batch: batch.clone(), retried: false, silent: false });
         batch
     }
 }

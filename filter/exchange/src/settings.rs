@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use antumbra_policy::Policy;
-use antumbra_policy::document::{Field, Invalid, Problems, Tree};
+use antumbra_policy::document::{Field, Invalid, Problems, Tree, optional};
+use antumbra_policy::{Policy, SHORTEST_SECRET, Secrets};
 
 /// What the proxy's operator configured for one instance of the filter.
 #[derive(Debug)]
@@ -16,6 +16,8 @@ pub struct Settings {
     pub inline: Option<Policy>,
     /// Where policies come from and observations go.
     pub comparator: Option<Comparator>,
+    /// The keys that policies name, for what is signed.
+    pub secrets: Secrets,
     /// What mirroring may use of one proxy worker.
     pub limits: Limits,
 }
@@ -59,15 +61,18 @@ impl Settings {
         let tree = Tree::from_json(text)?;
         let problems = Problems::default();
         let settings = read(&problems.root(&tree));
-        problems.finish(settings)
+        let mut settings = problems.finish(settings)?;
+        settings.inline = settings.inline.map(|policy| policy.bind(&settings.secrets)).transpose()?;
+        Ok(settings)
     }
 }
 
 fn read(root: &Field<'_>) -> Option<Settings> {
-    let map = root.map(&["enabled", "release", "policy", "comparator", "limits"])?;
+    let map = root.map(&["enabled", "release", "policy", "comparator", "secrets", "limits"])?;
     let enabled = map.get("enabled").map_or(Some(true), Field::boolean);
     let inline = map.get("policy").map(Policy::read);
     let comparator = map.get("comparator").map(comparator);
+    let secrets = map.get("secrets").map_or_else(|| Some(Secrets::new()), secrets);
     let limits = map.get("limits").map_or_else(|| Some(Limits::default()), limits);
     let release = map.get("release").map(|field| (field, field.name()));
     if comparator.is_none() && inline.is_none() {
@@ -88,8 +93,9 @@ fn read(root: &Field<'_>) -> Option<Settings> {
     Some(Settings {
         enabled: enabled?,
         release: release?,
-        inline: transpose(inline)?,
-        comparator: transpose(comparator)?,
+        inline: optional(inline)?,
+        comparator: optional(comparator)?,
+        secrets: secrets?,
         limits: limits?,
     })
 }
@@ -106,7 +112,7 @@ fn comparator(field: &Field<'_>) -> Option<Comparator> {
     Some(Comparator {
         cluster: cluster?.to_owned(),
         authority: authority?.to_owned(),
-        token: transpose(token)?.map(str::to_owned),
+        token: optional(token)?.map(str::to_owned),
         poll: poll?,
         timeout: timeout?,
     })
@@ -124,13 +130,18 @@ fn limits(field: &Field<'_>) -> Option<Limits> {
     Some(Limits { exchanges_in_flight: exchanges_in_flight?, bytes_in_flight: bytes_in_flight? })
 }
 
-/// Absent stays absent; written wrongly (a problem is noted) makes the whole wrong.
-fn transpose<T>(written: Option<Option<T>>) -> Option<Option<T>> {
-    match written {
-        None => Some(None),
-        Some(None) => None,
-        Some(value) => Some(value),
-    }
+/// `{name: key}`. A key that is too short is not shown.
+fn secrets(field: &Field<'_>) -> Option<Secrets> {
+    let read = |(name, field): &(&str, Field<'_>)| {
+        let key = field.text()?;
+        if key.len() < SHORTEST_SECRET {
+            field.note(format!("has {} bytes, must have at least {SHORTEST_SECRET}", key.len()));
+            return None;
+        }
+        Some(((*name).to_owned(), key.as_bytes().to_vec()))
+    };
+    let secrets: Vec<_> = field.entries()?.iter().map(read).collect();
+    secrets.into_iter().collect()
 }
 
 const DEFAULT_POLL: Duration = Duration::from_secs(1);
@@ -160,6 +171,22 @@ mod tests {
         let text =
             br#"{"policy":{"version":1,"name":"shop","variants":{"a":null},"default":"a","rules":[]}}"#;
         assert_eq!(Settings::from_json(text).unwrap().release, "shop");
+    }
+
+    #[test]
+    fn a_policy_needs_the_keys_that_it_names() {
+        let settings = |secrets: &str| {
+            let text = format!(
+                r#"{{"secrets": {secrets}, "policy": {{"version": 1, "name": "shop", "variants": {{"a": null}}, "default": "a",
+                "override": {{"header": "x-force", "signedWith": "testers"}}, "rules": []}}}}"#
+            );
+            Settings::from_json(text.as_bytes()).map(|_| ()).map_err(|invalid| invalid.to_string())
+        };
+        assert_eq!(settings(r#"{"testers": "0123456789abcdef"}"#), Ok(()));
+        let missing = "override is signed with \"testers\", which is not among the secrets";
+        assert_eq!(settings(r#"{"others": "0123456789abcdef"}"#), Err(missing.to_owned()));
+        let short = "secrets.testers has 5 bytes, must have at least 16";
+        assert_eq!(settings(r#"{"testers": "short"}"#), Err(short.to_owned()));
     }
 
     #[test]

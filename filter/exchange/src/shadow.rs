@@ -1,6 +1,7 @@
 //! Shadow requests out of captured ones, and answers of shadow calls into legs.
 
 use antumbra_observation::{Body, Bytes, ExchangeId, Leg, Outcome, Request, Response, SHADOW_HEADER};
+use antumbra_policy::{HeaderChanges, Mirror, Variant};
 
 use crate::body;
 use crate::{Headers, first};
@@ -21,19 +22,43 @@ pub enum Answer {
     Broken,
 }
 
-/// The request for one leg: the headers as finally routed, without what belongs to a connection or steers the proxy,
-/// marked as a shadow and with the leg's own variant.
+/// The request for one leg: the headers as finally routed, without what belongs to a connection or steers the proxy, changed
+/// as the leg's variant and the mirror say, marked as a shadow and with the variant's name.
 pub(crate) fn request_headers(
     routed: &Headers,
     id: ExchangeId,
     variant_header: &str,
-    variant: &str,
+    variant: &Variant,
+    mirror: &Mirror,
 ) -> Headers {
     let mut headers: Headers =
         routed.iter().filter(|(name, _)| travels(name, variant_header)).cloned().collect();
+    change(&mut headers, &variant.headers);
+    change(&mut headers, &mirror.headers);
+    if let Some(host) = mirror.host.as_ref().or(variant.host.as_ref()) {
+        set(&mut headers, ":authority", host);
+    }
+    if let (Some(prefix), Some((_, path))) =
+        (&mirror.path_prefix, headers.iter_mut().find(|(name, _)| *name.0 == *b":path"))
+    {
+        path.0.splice(..0, prefix.bytes());
+    }
     headers.push((SHADOW_HEADER.into(), id.to_string().as_str().into()));
-    headers.push((variant_header.into(), variant.into()));
+    headers.push((variant_header.into(), variant.name.as_str().into()));
     headers
+}
+
+fn change(headers: &mut Headers, changes: &HeaderChanges) {
+    headers.retain(|(name, _)| !changes.remove.iter().any(|removed| *name.0 == *removed.as_bytes()));
+    for (name, value) in &changes.set {
+        set(headers, name, value);
+    }
+    headers.extend(changes.add.iter().map(|(name, value)| (name.as_str().into(), value.as_str().into())));
+}
+
+fn set(headers: &mut Headers, name: &str, value: &str) {
+    headers.retain(|(known, _)| *known.0 != *name.as_bytes());
+    headers.push((name.into(), value.into()));
 }
 
 /// The body of a shadow request. A cut one never comes here: such a request is not mirrored.
@@ -141,6 +166,8 @@ const STAYS: [&[u8]; 13] = [
 
 #[cfg(test)]
 mod tests {
+    use antumbra_policy::document::Tree;
+
     use super::*;
 
     #[cfg(target_family = "wasm")]
@@ -168,7 +195,60 @@ mod tests {
             (SHADOW_HEADER, "0000000000000000000000000000000b"),
             ("x-antumbra-variant", "canary"),
         ]);
-        assert_eq!(request_headers(&routed, ExchangeId(11), "x-antumbra-variant", "canary"), expected);
+        assert_eq!(shadow_of(&routed, "{}", "{}"), expected);
+    }
+
+    #[test]
+    fn a_shadow_request_is_changed_as_its_variant_and_the_mirror_say() {
+        let routed = headers(&[
+            (":method", "GET"),
+            (":path", "/a?b=1"),
+            (":authority", "shop.test"),
+            ("authorization", "Bearer x"),
+            ("x-ui", "cards"),
+            ("x-more", "1"),
+        ]);
+        let variant = r#"{"host": "variant.test", "headers": {"set": {"x-ui": "compact"}}}"#;
+        let mirror = r#"{"host": "shadow.test", "pathPrefix": "/v2/", "headers": {"remove": ["authorization"], "add": {"x-more": "2"}}}"#;
+        let expected = headers(&[
+            (":method", "GET"),
+            (":path", "/v2/a?b=1"),
+            ("x-more", "1"),
+            ("x-ui", "compact"),
+            ("x-more", "2"),
+            (":authority", "shadow.test"),
+            (SHADOW_HEADER, "0000000000000000000000000000000b"),
+            ("x-antumbra-variant", "canary"),
+        ]);
+        assert_eq!(shadow_of(&routed, variant, mirror), expected);
+        let by_variant = shadow_of(&routed, variant, "{}");
+        assert!(by_variant.contains(&(":authority".into(), "variant.test".into())), "{by_variant:?}");
+    }
+
+    /// The request for a candidate `canary` that is written like this, by a mirror that is.
+    fn shadow_of(routed: &Headers, variant: &str, mirror: &str) -> Headers {
+        struct Get;
+        impl antumbra_policy::Request for Get {
+            fn header(&self, name: &str) -> Option<std::borrow::Cow<'_, [u8]>> {
+                (name == ":method").then_some(std::borrow::Cow::Borrowed(b"GET"))
+            }
+            fn peer_address(&self) -> Option<std::net::IpAddr> {
+                None
+            }
+            fn now(&self) -> antumbra_policy::Timestamp {
+                antumbra_policy::Timestamp(0)
+            }
+        }
+        let mut mirror = Tree::from_json(mirror.as_bytes()).unwrap();
+        mirror.set("to", Tree::Text("canary".to_owned()));
+        let mirror = serde_json::to_string(&mirror).unwrap();
+        let text = format!(
+            r#"{{"version": 1, "name": "p", "variants": {{"canary": {variant}}}, "default": null, "rules": [{{"mirror": [{mirror}]}}]}}"#
+        );
+        let policy = antumbra_policy::Policy::from_tree(&Tree::from_json(text.as_bytes()).unwrap()).unwrap();
+        let decision = policy.decide(&Get, antumbra_policy::Dice(0));
+        let mirror = decision.mirrors[0].mirror;
+        request_headers(routed, ExchangeId(11), "x-antumbra-variant", &mirror.to, mirror)
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 use crate::document::Field;
+use crate::order;
 
 /// Addresses, as ranges with both ends.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -123,7 +124,7 @@ fn address(text: &str) -> Result<IpAddr, &'static str> {
 
 /// Sorts, and joins what overlaps or touches.
 fn merge<T: Ord + Copy>(ranges: &mut Vec<(T, T)>, next: impl Fn(T) -> Option<T>) {
-    ranges.sort_unstable();
+    order::sort(ranges, &Ord::cmp);
     ranges.dedup_by(|(first, last), (_, before)| {
         let touches = next(*before).is_none_or(|after| *first <= after);
         if touches {

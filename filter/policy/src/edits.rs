@@ -44,6 +44,17 @@ pub enum OwnedEdit {
     Remove(String),
 }
 
+impl OwnedEdit {
+    /// As one to carry out.
+    pub fn borrowed(&self) -> Edit<'_> {
+        match self {
+            Self::Set(name, value) => Edit::Set(name, Cow::Borrowed(value)),
+            Self::Add(name, value) => Edit::Add(name, Cow::Borrowed(value)),
+            Self::Remove(name) => Edit::Remove(name),
+        }
+    }
+}
+
 /// The changes that a policy wrote down.
 pub(crate) fn written<'p>(changes: &'p HeaderChanges, edits: &mut Vec<Edit<'p>>) {
     let text = |value: &'p String| Cow::Borrowed(value.as_bytes());

@@ -91,6 +91,10 @@ impl Questions {
         !self.form.sorted.is_empty() || !self.json.is_empty()
     }
 
+    pub(crate) fn header_count(&self) -> usize {
+        self.headers.len()
+    }
+
     /// The request headers that decisions may depend on, pseudo headers aside.
     pub(crate) fn header_names(&self) -> impl Iterator<Item = &str> {
         self.headers.iter().map(String::as_str).filter(|name| !name.starts_with(':'))

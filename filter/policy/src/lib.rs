@@ -34,6 +34,7 @@ mod matching;
 mod mirror;
 mod number;
 mod observe;
+mod order;
 mod overriding;
 mod pattern;
 mod policy;

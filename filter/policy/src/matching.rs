@@ -147,9 +147,11 @@ fn read_block(field: &Field<'_>, questions: &mut Questions, depth: usize) -> Opt
         }
         return None;
     }
-    let mut conditions: Vec<Condition> = conditions.into_iter().collect::<Option<_>>()?;
+    let conditions: Vec<Condition> = conditions.into_iter().collect::<Option<_>>()?;
     // A body may have to be waited for: only if everything else holds.
-    conditions.sort_by_key(|condition| matches!(condition, Condition::Form(..) | Condition::Json(..)));
+    let of_body = |condition: &Condition| matches!(condition, Condition::Form(..) | Condition::Json(..));
+    let (last, mut conditions): (Vec<_>, Vec<_>) = conditions.into_iter().partition(of_body);
+    conditions.extend(last);
     Some(Block(conditions))
 }
 

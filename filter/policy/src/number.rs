@@ -43,16 +43,12 @@ pub(crate) fn whole(value: &[u8]) -> Option<i64> {
     std::str::from_utf8(value).ok()?.parse().ok()
 }
 
-/// Decimal notation with or without exponent; no blanks, no words for infinity.
+/// A number as in JSON: decimal notation with or without exponent; no blanks, no words for infinity.
 fn decimal(value: &[u8]) -> Option<f64> {
-    let plain = value.iter().all(|b| b.is_ascii_digit() || b"+-.eE".contains(b));
-    let number: f64 =
-        std::str::from_utf8(value).ok().filter(|_| plain && value.len() <= LONGEST)?.parse().ok()?;
-    Some(number)
+    let ends = [value.first(), value.last()];
+    let bare = ends.iter().all(|end| end.is_some_and(|b| !b.is_ascii_whitespace()));
+    serde_json::from_slice(value).ok().filter(|_| bare)
 }
-
-/// Bytes; the digits beyond could not change the double.
-const LONGEST: usize = 64;
 
 #[cfg(test)]
 mod tests {
@@ -70,6 +66,8 @@ mod tests {
             ("1e3", Number::Decimal(1000.0), Some(Equal)),
             ("99999999999999999999", Number::Whole(1), Some(Greater)),
             ("", Number::Whole(0), None),
+            ("1 ", Number::Whole(0), None),
+            ("1.5\t", Number::Whole(0), None),
             (" 1", Number::Whole(0), None),
             ("many", Number::Whole(0), None),
             ("inf", Number::Whole(0), None),

@@ -5,7 +5,6 @@
 //! independent of every split: it has dice of its own, and a salt of its own where it samples by key.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,9 +18,10 @@ use crate::headers::own_name;
 use crate::key::{self, Keys, Salt};
 use crate::mirror::Drawn;
 use crate::observe::{self, Observe};
+use crate::order;
 use crate::overriding::Override;
 use crate::propagate::Propagation;
-use crate::rule::{Compiler, MOST_MIRRORS, Rule, Target};
+use crate::rule::{Compiler, MOST_MIRRORS, Rule, Target, rule_name};
 use crate::signature::Secrets;
 use crate::split::Choice;
 use crate::variant::{State, Variant, Variants};
@@ -176,6 +176,11 @@ impl Policy {
         self.questions.read_bodies()
     }
 
+    /// How many request headers a decision asks for at most.
+    pub fn header_count(&self) -> usize {
+        self.questions.header_count()
+    }
+
     /// Whether decisions are counted by rule and variant.
     pub fn counts_decisions(&self) -> bool {
         self.observe.metrics
@@ -204,11 +209,6 @@ impl Policy {
     /// The enabled rules in order.
     pub(crate) fn rules(&self) -> &[Rule] {
         &self.rules
-    }
-
-    /// The name of an enabled rule, as a decision counts them.
-    pub fn rule_name(&self, index: usize) -> Option<&str> {
-        self.rules.get(index).map(|rule| rule.name.as_str())
     }
 
     /// Where a request goes that no rule decides about.
@@ -407,11 +407,12 @@ fn read_default(field: &Field<'_>, variants: &Variants) -> Option<Option<Arc<Var
 /// The enabled rules; those that are not are checked all the same, since one day they will be.
 fn read_rules(field: &Field<'_>, compiler: &mut Compiler<'_>) -> Option<Vec<Rule>> {
     let fields = field.list(0..=MOST_RULES)?;
-    let mut names = BTreeSet::new();
+    let names: Vec<String> =
+        fields.iter().enumerate().map(|(index, field)| rule_name(index, field.tree())).collect();
+    let repeated = order::repeated(&names.iter().map(String::as_str).collect::<Vec<_>>());
     let mut rules = Vec::with_capacity(fields.len());
     for (index, field) in fields.iter().enumerate() {
-        let name = crate::rule::rule_name(index, field.tree());
-        if !names.insert(name.clone()) {
+        if let (true, Some(name)) = (repeated.contains(&index), names.get(index)) {
             field.note(format!("has the name {name:?} of an earlier rule, must have one of its own"));
         }
         rules.push(compiler.rule(index, field));

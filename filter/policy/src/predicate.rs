@@ -8,6 +8,7 @@ use std::ops::RangeInclusive;
 use crate::document::{Field, Map, Tree};
 use crate::key::{self, Salt};
 use crate::number::{Number, whole};
+use crate::order;
 use crate::pattern::{Extent, Pattern};
 
 /// Tests that must all hold; at least one.
@@ -218,7 +219,7 @@ impl Affixes {
 }
 
 fn one_of(mut texts: Vec<(Box<[u8]>, bool)>, ignore_case: bool) -> Option<Predicate> {
-    texts.sort_by(|(a, _), (b, _)| compare(a, b, ignore_case));
+    order::sort(&mut texts, &|(a, _), (b, _)| compare(a, b, ignore_case));
     let (below, exact): (Vec<_>, Vec<_>) = texts.into_iter().partition(|(_, below)| *below);
     let bare = |texts: Vec<(Box<[u8]>, bool)>| texts.into_iter().map(|(text, _)| text).collect();
     Some(Predicate(vec![Test::OneOf(Literals { sorted: bare(exact), below: bare(below), ignore_case })]))

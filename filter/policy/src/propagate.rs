@@ -5,7 +5,6 @@
 //! Only listed values are handed on, and what a client sent under the same name is dropped unless the client is trusted.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
 
 use crate::decision::Request;
 use crate::document::Field;
@@ -33,15 +32,18 @@ enum Source {
 impl Propagation {
     pub(crate) fn read(field: &Field<'_>, questions: &mut Questions) -> Option<Self> {
         let mut all = Self::default();
-        let mut targets = BTreeSet::new();
+        let mut targets: Vec<String> = Vec::new();
         let mut complete = true;
         for field in field.list(1..=MOST)? {
             match read_one(&field, questions) {
-                Some((target, _)) if !targets.insert(target.clone()) => {
+                Some((target, _)) if targets.contains(&target) => {
                     field.note(format!("hands on as {target:?}, must be another than the one before"));
                     complete = false;
                 }
-                Some((target, source)) => all.push(&target, source, questions),
+                Some((target, source)) => {
+                    all.push(&target, source, questions);
+                    targets.push(target);
+                }
                 None => complete = false,
             }
         }

@@ -9,6 +9,7 @@ use crate::facts::{Facts, Questions};
 use crate::key::Key;
 use crate::matching::Matches;
 use crate::mirror::Mirror;
+use crate::order;
 use crate::split::{Choice, Split, Surroundings};
 use crate::timestamp::Window;
 use crate::variant::{Variant, Variants};
@@ -123,7 +124,7 @@ impl Compiler<'_> {
             |(value, field): &(&str, Field<'_>)| Some((value.as_bytes().into(), self.variants.named(field)?));
         let mut values =
             entries.iter().map(read).collect::<Vec<_>>().into_iter().collect::<Option<Vec<_>>>()?;
-        values.sort_by(|(a, _): &(Box<[u8]>, _), (b, _)| a.cmp(b));
+        order::sort(&mut values, &|(a, _): &(Box<[u8]>, _), (b, _)| a.cmp(b));
         Some(Target::Select(key?, values))
     }
 

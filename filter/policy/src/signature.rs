@@ -3,15 +3,13 @@
 //! A policy names its key and never holds it: policies are stored, shown and audited. The filter's configuration has the
 //! keys by name.
 
-use std::collections::BTreeMap;
-
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
 use crate::document::Field;
 
 /// Keys by name.
-pub type Secrets = BTreeMap<String, Vec<u8>>;
+pub type Secrets = Vec<(String, Vec<u8>)>;
 
 /// Bytes of a key that can be taken for one.
 pub const SHORTEST_SECRET: usize = 16;
@@ -35,7 +33,8 @@ impl SigningKey {
 
     /// Takes the key of its name; the name again if there is none.
     pub(crate) fn bind(&mut self, secrets: &Secrets) -> Result<(), String> {
-        let key = secrets.get(&self.name).ok_or_else(|| self.name.clone())?;
+        let found = secrets.iter().find(|(name, _)| *name == self.name);
+        let (_, key) = found.ok_or_else(|| self.name.clone())?;
         self.key = Some(key.clone());
         Ok(())
     }
@@ -91,7 +90,7 @@ mod tests {
 
     fn key(secret: &[u8]) -> SigningKey {
         let mut key = SigningKey { name: "k".to_owned(), key: None };
-        key.bind(&Secrets::from([("k".to_owned(), secret.to_vec())])).unwrap();
+        key.bind(&vec![("k".to_owned(), secret.to_vec())]).unwrap();
         assert_eq!(key.sign(&[b"x"]), SigningKey::of(secret).sign(&[b"x"]));
         key
     }

@@ -3,7 +3,6 @@
 //! The states are those of red / yellow / green releases: green serves whom the rules send; yellow serves its listed ids as
 //! well, before any rule; red is never chosen, whoever asks.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::decision::Request;
@@ -12,6 +11,7 @@ use crate::facts::Facts;
 use crate::headers::HeaderChanges;
 use crate::key::Keys;
 use crate::number::whole;
+use crate::order;
 
 /// A named destination.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,7 +28,8 @@ pub struct Variant {
     pub isolated: bool,
     /// Replaces the `:authority` of a client's request that goes there.
     pub host: Option<String>,
-    pub(crate) headers: HeaderChanges,
+    /// What is changed in the headers of a request that goes there.
+    pub headers: HeaderChanges,
     pub(crate) ids: Option<Ids>,
 }
 
@@ -48,7 +49,11 @@ pub enum State {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Ids {
     All,
-    Listed { exact: BTreeSet<Vec<u8>>, ranges: Vec<(i64, i64)> },
+    /// The exact ones in order.
+    Listed {
+        exact: Vec<Vec<u8>>,
+        ranges: Vec<(i64, i64)>,
+    },
 }
 
 impl Variant {
@@ -88,7 +93,7 @@ impl Ids {
             Self::All => true,
             Self::Listed { exact, ranges } => {
                 let among = |id| ranges.iter().any(|(first, last)| (*first..=*last).contains(&id));
-                exact.contains(id) || whole(id).is_some_and(among)
+                exact.binary_search_by(|known| (**known).cmp(id)).is_ok() || whole(id).is_some_and(among)
             }
         }
     }
@@ -183,7 +188,7 @@ fn read_one(index: usize, name: &str, field: &Field<'_>) -> Variant {
 fn read_ids(field: &Field<'_>) -> Option<Ids> {
     let map = field.map(&["all", "in", "ranges"])?;
     let all = map.get("all").map_or(Some(false), Field::boolean);
-    let exact = map.get("in").map_or_else(|| Some(BTreeSet::new()), read_id_list);
+    let exact = map.get("in").map_or_else(|| Some(Vec::new()), read_id_list);
     let ranges = map.get("ranges").map_or_else(|| Some(Vec::new()), read_id_ranges);
     let (all, exact, ranges) = (all?, exact?, ranges?);
     if all {
@@ -192,7 +197,7 @@ fn read_ids(field: &Field<'_>) -> Option<Ids> {
     Some(Ids::Listed { exact, ranges })
 }
 
-fn read_id_list(field: &Field<'_>) -> Option<BTreeSet<Vec<u8>>> {
+fn read_id_list(field: &Field<'_>) -> Option<Vec<Vec<u8>>> {
     let read = |field: &Field<'_>| match field.tree() {
         Tree::Integer(id) => Some(id.to_string().into_bytes()),
         Tree::Text(id) => Some(id.clone().into_bytes()),
@@ -202,7 +207,9 @@ fn read_id_list(field: &Field<'_>) -> Option<BTreeSet<Vec<u8>>> {
         }
     };
     let ids: Vec<_> = field.list(0..=MOST_IDS)?.iter().map(read).collect();
-    ids.into_iter().collect()
+    let mut ids: Vec<Vec<u8>> = ids.into_iter().collect::<Option<_>>()?;
+    order::sort(&mut ids, &Ord::cmp);
+    Some(ids)
 }
 
 fn read_id_ranges(field: &Field<'_>) -> Option<Vec<(i64, i64)>> {

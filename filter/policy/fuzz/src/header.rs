@@ -14,7 +14,7 @@ pub fn check(bytes: &[u8]) {
     let asked = read(bytes);
     let policy = &*POLICY;
     let decision = policy.decide(&asked, Dice(u64::from(bytes.first().copied().unwrap_or_default())));
-    assert_sound(policy, &decision);
+    assert_sound(&decision);
     let awaits = decision.awaits_body;
     assert!(!awaits || asked.early && (asked.form.is_some() || asked.json.is_some()), "{decision:?}");
     assert!(!decision.trusted || is_trusted(&asked), "trusts a stranger: {asked:?}");

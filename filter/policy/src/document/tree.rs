@@ -66,7 +66,7 @@ impl fmt::Display for Tree {
             Self::Null => f.write_str("null"),
             Self::Bool(value) => write!(f, "{value}"),
             Self::Integer(value) => write!(f, "{value}"),
-            Self::Float(value) => write!(f, "{value}"),
+            Self::Float(value) => f.write_str(&super::decimal(*value)),
             Self::Text(value) if value.chars().count() > SHOWN => {
                 write!(f, "{:?}…", value.chars().take(SHOWN).collect::<String>())
             }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::document::{Field, Map};
 use crate::key::{POSITIONS, read_interval};
+use crate::order;
 use crate::variant::{Variant, Variants};
 
 /// Ranges of positions, ascending and disjoint; each from its first position to before its end, which may be the same.
@@ -99,7 +100,7 @@ impl Layout {
             entries(field)?.iter().map(|(name, field)| read_buckets(name, field, variants)).collect();
         let mut buckets: Vec<Bucket<'_>> =
             read.into_iter().collect::<Option<Vec<_>>>()?.into_iter().flatten().collect();
-        buckets.sort_by_key(|bucket| bucket.first);
+        order::sort(&mut buckets, &|a, b| a.first.cmp(&b.first));
         let mut overlap = false;
         for pair in buckets.windows(2) {
             let [before, Bucket { first, field, .. }] = pair else { continue };
