@@ -65,6 +65,7 @@ pub fn parse_address(text: &[u8]) -> Option<IpAddr> {
 }
 
 /// Both ends belong to it.
+#[derive(Clone, Copy)]
 enum Range {
     V4(u32, u32),
     V6(u128, u128),

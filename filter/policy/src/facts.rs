@@ -70,7 +70,11 @@ impl Questions {
     }
 
     pub(crate) fn property(&mut self, path: PropertyPath) -> PropertySlot {
-        PropertySlot(place(&mut self.properties, |known| *known == path, || path.clone()))
+        let known = self.properties.iter().position(|known| *known == path);
+        PropertySlot(known.unwrap_or_else(|| {
+            self.properties.push(path);
+            self.properties.len() - 1
+        }))
     }
 
     pub(crate) fn form(&mut self, name: &str) -> FormSlot {

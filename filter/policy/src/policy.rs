@@ -23,7 +23,7 @@ use crate::overriding::Override;
 use crate::propagate::Propagation;
 use crate::rule::{Compiler, MOST_MIRRORS, Rule, Target, rule_name};
 use crate::signature::Secrets;
-use crate::split::Choice;
+use crate::split::{Choice, Split};
 use crate::variant::{State, Variant, Variants};
 
 /// A release's policy, ready to decide.
@@ -307,7 +307,7 @@ impl Policy {
     /// By what a mirror samples that samples by key: `idFrom`, else the keys of the first split that has any. A request
     /// without any of them takes its chance.
     fn sampling_keys(&self) -> &Keys {
-        let of_splits = self.rules.iter().filter_map(|rule| rule.split().map(|split| split.keys()));
+        let of_splits = self.rules.iter().filter_map(|rule| rule.split().map(Split::keys));
         std::iter::once(&self.ids).chain(of_splits).find(|keys| !keys.is_empty()).unwrap_or(&self.ids)
     }
 

@@ -67,7 +67,7 @@ impl<'a> Case<'a> {
         match self.text("kind") {
             "match" => self.check_match(),
             "distribution" => {
-                self.check_shares("expected_distribution", |decision, name| variant(decision) == name)
+                self.check_shares("expected_distribution", |decision, name| variant(decision) == name);
             }
             "mirror" => self.check_shares("expected_mirrored", |decision, name| {
                 decision.mirrors.iter().any(|mirrored| mirrored.mirror.to.name == name)
