@@ -4,14 +4,19 @@
 use std::sync::LazyLock;
 
 use antumbra_policy::document::{Invalid, Problem, Tree};
-use antumbra_policy::{Decision, Dice, Policy, Secrets, edit, lint};
+use antumbra_policy::{Decision, Dice, Policy, Secrets, WrittenRequest, edit, lint};
 
 use super::asked::{Asked, NOW, assert_says_why, assert_sound};
 
 /// JSON text is a document; all other bytes are changes to a rich one.
 pub fn check(bytes: &[u8]) {
     match Tree::from_json(bytes) {
-        Ok(tree) => examine(&tree),
+        Ok(tree) => {
+            examine(&tree);
+            if let Err(invalid) = WrittenRequest::from_tree(&tree, NOW) {
+                assert_says_why(&invalid);
+            }
+        }
         Err(invalid) => {
             assert_says_why(&invalid);
             examine(&changed(bytes));
@@ -25,6 +30,10 @@ fn examine(tree: &Tree) {
         Err(invalid) => return assert_says_why(&invalid),
     };
     check_warnings(tree, &policy);
+    let mut tuned = tree.clone();
+    if edit::set_mirror(&mut tuned, edit::Selection::default(), 5.0).is_ok() {
+        must_compile(&tuned);
+    }
     let mut served = tree.clone();
     let generation = policy.generation().unwrap_or(5);
     served.set("generation", Tree::Integer(generation.cast_signed()));
@@ -66,6 +75,9 @@ fn check_warnings(tree: &Tree, policy: &Policy) {
         }
     }
     assert_eq!(lint::change_warnings(policy, policy), [], "nothing changed");
+    for movement in lint::movements(&RICH_POLICY, policy) {
+        assert!((0.0..=1.000_001).contains(&movement.share), "{movement:?}");
+    }
 }
 
 /// With the secrets that it names, if we have them.
@@ -191,9 +203,10 @@ impl Bytes<'_> {
 
 static RICH: LazyLock<Tree> = LazyLock::new(|| {
     let tree = Tree::from_json(include_bytes!("rich.json")).unwrap_or_else(|invalid| panic!("{invalid}"));
-    must_compile(&tree);
     tree
 });
+
+static RICH_POLICY: LazyLock<Policy> = LazyLock::new(|| must_compile(&RICH));
 
 static KEYS: LazyLock<Vec<String>> = LazyLock::new(|| {
     let mut keys = Vec::new();
