@@ -36,6 +36,10 @@ bench-filter *options:
 # Nanoseconds per decision, natively.
 bench-policy *options:
     cargo bench -p antumbra-policy --bench decide {{options}}
+# Fuzz policy, cookie, query, header or address until it fails; options are libFuzzer's, such as -max_total_time=600.
+fuzz target *options:
+    mkdir -p filter/policy/fuzz/corpus/{{target}}
+    cd filter/policy && cargo +nightly fuzz run --sanitizer none {{target}} fuzz/corpus/{{target}} fuzz/seeds/{{target}} -- -dict=fuzz/dictionaries/{{target}}.dict -max_len=4096 -timeout=10 {{options}}
 
 # Licences, advisories and sources of all dependencies (needs cargo-deny).
 deny:

@@ -97,8 +97,13 @@ impl fmt::Display for Path<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Root => Ok(()),
-            Self::Name(parent, name) if matches!(**parent, Self::Root) => f.write_str(name),
-            Self::Name(parent, name) => write!(f, "{parent}.{name}"),
+            Self::Name(parent, name) => {
+                let dot = if matches!(**parent, Self::Root) { "" } else { "." };
+                if name.is_empty() || name.contains(char::is_control) {
+                    return write!(f, "{parent}{dot}{name:?}");
+                }
+                write!(f, "{parent}{dot}{name}")
+            }
             Self::Item(parent, index) => write!(f, "{parent}[{index}]"),
         }
     }
@@ -465,6 +470,22 @@ mod tests {
                 "wait is \"2 s\", must be a duration such as 250ms, 2s, 15m or 24h",
                 "mode is \"ordred\", must be one of ordered, unordered; did you mean \"ordered\"?",
                 "document has no field \"to\", which is required",
+            ],
+        );
+    }
+
+    #[test]
+    fn a_problem_has_a_path_on_one_line_whatever_the_names() {
+        check(
+            r#"{"": 1, "a": {"": 1, "b\nc": 1, "d e": 1}}"#,
+            |root| {
+                root.map(&["a"]).unwrap().get("a").unwrap().map(&[]);
+            },
+            &[
+                "\"\" is not a known field; did you mean \"a\"?",
+                "a.\"\" is not a known field",
+                "a.\"b\\nc\" is not a known field",
+                "a.d e is not a known field",
             ],
         );
     }

@@ -12,6 +12,7 @@ use crate::edits::Edit;
 use crate::facts::{CookieSlot, Facts, HeaderSlot, Questions};
 use crate::headers::own_name;
 use crate::matching::{COOKIE_NAMES, HEADER_NAMES, header_name, is_cookie_name, is_token};
+use crate::query::decoded;
 
 /// A policy's `propagate`.
 #[derive(Debug, Default)]
@@ -75,14 +76,14 @@ impl Propagation {
         if sent.is_none() && ours.is_empty() {
             return;
         }
-        let sent = sent.unwrap_or_default();
-        let forged = |name: &[u8]| self.members.iter().any(|(known, _)| known.as_bytes() == name);
-        let keeps = ours.is_empty() && trusted(facts);
-        if keeps || ours.is_empty() && !members(&sent).any(|member| forged(key(member))) {
+        if ours.is_empty() && trusted(facts) {
             return;
         }
+        // Written anew even if nothing is forged here: only the first of several lines is seen.
+        let sent = sent.unwrap_or_default();
+        let forged = |name: &[u8]| self.members.iter().any(|(known, _)| known.as_bytes() == name);
         let mut list: Vec<Cow<'_, [u8]>> =
-            members(&sent).filter(|member| !forged(key(member))).map(Cow::Borrowed).collect();
+            members(&sent).filter(|member| !forged(&key(member))).map(Cow::Borrowed).collect();
         list.extend(ours.iter().map(|(name, value)| Cow::Owned(format!("{name}={value}").into_bytes())));
         edits.push(if list.is_empty() {
             Edit::Remove(BAGGAGE)
@@ -193,13 +194,17 @@ fn read_values(field: &Field<'_>) -> Option<Vec<String>> {
     field.each(1..=MOST_VALUES, read)
 }
 
+/// The members of a list. One with control characters is dropped: no host should let it pass, and it would be ours to send.
 fn members(baggage: &[u8]) -> impl Iterator<Item = &[u8]> {
-    baggage.split(|b| *b == b',').map(<[u8]>::trim_ascii).filter(|member| !member.is_empty())
+    let plain = |member: &&[u8]| !member.iter().any(|b| b.is_ascii_control() && *b != b'\t');
+    baggage.split(|b| *b == b',').map(<[u8]>::trim_ascii).filter(|member| !member.is_empty()).filter(plain)
 }
 
-/// The key of a member: what stands before `=` or a property.
-fn key(member: &[u8]) -> &[u8] {
-    member.split(|b| matches!(b, b'=' | b';')).next().unwrap_or_default().trim_ascii()
+/// The key of a member: what stands before `=` or a property. Decoded, although a key is sent as it is: some libraries for
+/// baggage decode keys too, and would read `%72elease` as `release`.
+fn key(member: &[u8]) -> Vec<u8> {
+    let key = member.split(|b| matches!(b, b'=' | b';')).next().unwrap_or_default();
+    decoded(key).trim_ascii().to_vec()
 }
 
 const BAGGAGE: &str = "baggage";

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 
 use antumbra_policy::document::Tree;
-use antumbra_policy::{Decision, Dice, Policy, Request, Timestamp, parse_address};
+use antumbra_policy::{Decision, Dice, Edit, Policy, Request, Timestamp, parse_address};
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -264,6 +264,30 @@ fn hostile_bytes_only_fail_to_match() {
     {
         let decision = policy.decide(&Hostile(bytes), Dice(1));
         assert_eq!(decision.variant.unwrap().name, "stable");
+    }
+}
+
+/// Whatever a client sends under the names that are handed on, in whatever line and spelling.
+#[test]
+fn forged_baggage_does_not_survive() {
+    let text = r#"{"version": 1, "name": "shop", "variants": {"web": {}}, "default": null, "rules": [], "propagate": [
+        {"header": "x-tier", "as": "baggage:tier", "allow": ["gold"]}]}"#;
+    let policy = policy(text);
+    for (request, expected) in [
+        ("GET /", None),
+        ("GET / | baggage: tier=gold", Some(None)),
+        ("GET / | baggage: a=1;p, tier =gold ,b=2", Some(Some("a=1;p,b=2"))),
+        ("GET / | baggage: tier=gold,a=1 | x-tier: gold", Some(Some("a=1,tier=gold"))),
+        ("GET / | baggage: a=1 | baggage: tier=gold", Some(Some("a=1"))),
+        ("GET / | baggage: a=1,%74ier=gold,+tier=gold,%tier=1", Some(Some("a=1,%tier=1"))),
+        ("GET / | baggage: a=1,b=\r\nx: y,\0,c=\t1", Some(Some("a=1,c=\t1"))),
+    ] {
+        let decision = policy.decide(&Asked::new(request), Dice(0));
+        let expected = expected.map(|value| match value {
+            Some(value) => Edit::Set("baggage", Cow::Borrowed(value.as_bytes())),
+            None => Edit::Remove("baggage"),
+        });
+        assert_eq!(decision.request_edits, Vec::from_iter(expected), "{request}");
     }
 }
 

@@ -177,10 +177,10 @@ fn mistakes_in_conditions() {
     rules[0].matches[2].method[1] is "post", must be a method in upper case such as GET
     rules[0].matches[2].host is "a.test:80", must be a host name without port, or *. before one
     rules[0].matches[3].host[0] is "*", must be a host name without port, or *. before one
-    rules[0].matches[4].query. has a name that must not be empty
+    rules[0].matches[4].query."" has a name that must not be empty
     rules[0].matches[4].query.b.has is not a known field; did you mean "hash"?
-    rules[0].matches[4].metadata. has a name that must not be empty
-    rules[0].matches[4].metadata. tests nothing, must have one of exact, in, prefix, suffix, contains, regex, search, range, gt, gte, lt, lte, mod, hash, exists, not, ignoreCase
+    rules[0].matches[4].metadata."" has a name that must not be empty
+    rules[0].matches[4].metadata."" tests nothing, must have one of exact, in, prefix, suffix, contains, regex, search, range, gt, gte, lt, lte, mod, hash, exists, not, ignoreCase
     rules[0].matches[4].form is a list of 0, must be a mapping
     rules[0].matches[4].json.model.prefx is not a known field; did you mean "prefix"?
     rules[0].matches[5].headers.a.range[1] is 1, must not be below the first, 9
