@@ -36,6 +36,7 @@ bench-filter *options:
 # Nanoseconds per decision, natively.
 bench-policy *options:
     cargo bench -p antumbra-policy --bench decide {{options}}
+
 # Fuzz policy, cookie, query, header or address until it fails; options are libFuzzer's, such as -max_total_time=600.
 fuzz target *options:
     mkdir -p filter/policy/fuzz/corpus/{{target}}

@@ -69,17 +69,8 @@ impl Questions {
         QuerySlot(self.query.slot(name))
     }
 
-<<<<<<< HEAD
     pub(crate) fn property(&mut self, path: &PropertyPath) -> PropertySlot {
         PropertySlot(place(&mut self.properties, |known| known == path, || path.clone()))
-=======
-    pub(crate) fn property(&mut self, path: PropertyPath) -> PropertySlot {
-        let known = self.properties.iter().position(|known| *known == path);
-        PropertySlot(known.unwrap_or_else(|| {
-            self.properties.push(path);
-            self.properties.len() - 1
-        }))
->>>>>>> fuzz
     }
 
     pub(crate) fn form(&mut self, name: &str) -> FormSlot {
