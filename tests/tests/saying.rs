@@ -60,7 +60,7 @@ impl Proxy {
     }
 }
 
-fn policy(rules: Value) -> Value {
+fn policy(rules: &Value) -> Value {
     json!({"version": 1, "name": "shop", "variants": {"stable": {}, "canary": {}}, "default": "stable", "rules": rules})
 }
 
@@ -77,7 +77,7 @@ fn gold() -> Value {
 #[tokio::test]
 async fn decisions_are_counted_by_rule_and_variant() {
     let rules = json!([{"name": "testers.1", "matches": [{"cookies": {"canary": "1"}}], "to": "canary"}]);
-    let proxy = Proxy::start(json!({"policy": policy(rules)}), |_, _| {}).await;
+    let proxy = Proxy::start(json!({"policy": policy(&rules)}), |_, _| {}).await;
     for cookie in ["canary=1", "canary=1", "canary=0"] {
         proxy.send(Request::get(proxy.url("/")).header("cookie", cookie), "").await;
     }
@@ -103,7 +103,7 @@ async fn decisions_are_counted_by_rule_and_variant() {
 
 #[tokio::test]
 async fn the_access_log_shows_variant_and_rule() {
-    let mut document = policy(json!([{"name": "all", "to": "canary"}]));
+    let mut document = policy(&json!([{"name": "all", "to": "canary"}]));
     document["observe"] = json!({"accessLog": true});
     let proxy = Proxy::start(json!({"policy": document}), |config, directory| {
         let format = "%FILTER_STATE(wasm.antumbra_variant:PLAIN)% %FILTER_STATE(wasm.antumbra_rule:PLAIN)%\n";
@@ -125,7 +125,7 @@ async fn the_access_log_shows_variant_and_rule() {
 
 #[tokio::test]
 async fn rules_look_into_bodies_of_known_length_under_a_small_buffer() {
-    let proxy = Proxy::start(json!({"policy": policy(gold()), "bodies": true}), |config, _| {
+    let proxy = Proxy::start(json!({"policy": policy(&gold()), "bodies": true}), |config, _| {
         show_bodies(config);
         config.at("/static_resources/listeners/0").unwrap()["per_connection_buffer_limit_bytes"] =
             json!(32_768);
@@ -152,7 +152,7 @@ async fn rules_look_into_bodies_of_known_length_under_a_small_buffer() {
 /// Whoever forgets to tell Envoy loses time on three requests, and no request at all.
 #[tokio::test]
 async fn a_host_that_shows_no_bodies_fails_nobody() {
-    let proxy = Proxy::start(json!({"policy": policy(gold()), "bodies": true}), |_, _| {}).await;
+    let proxy = Proxy::start(json!({"policy": policy(&gold()), "bodies": true}), |_, _| {}).await;
     for _ in 0..5 {
         assert_eq!(proxy.post_json(&json!({"user": {"plan": "gold"}})).await, "\"stable\"");
     }
@@ -165,7 +165,7 @@ async fn a_host_that_shows_no_bodies_fails_nobody() {
 #[tokio::test]
 async fn clients_that_leave_while_they_are_waited_for_harm_nobody() {
     let proxy =
-        Proxy::start(json!({"policy": policy(gold()), "bodies": true}), |config, _| show_bodies(config))
+        Proxy::start(json!({"policy": policy(&gold()), "bodies": true}), |config, _| show_bodies(config))
             .await;
     let head = "POST / HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: 26\r\n\r\n{\"user\": ";
     for _ in 0..20 {

@@ -259,7 +259,7 @@ fn choices_are_handed_on_and_forgeries_are_not() {
         &quiet,
         &[
             ("{}", "host to"),
-            (r#"{"headers": {"baggage": "k=1"}}"#, "host to"),
+            (r#"{"headers": {"baggage": "k=1"}}"#, "host to baggage=k=1"),
             (r#"{"headers": {"baggage": "a=1"}}"#, "host to -baggage"),
             (r#"{"headers": {"baggage": "a=1,k=1"}}"#, "host to baggage=k=1"),
             (r#"{"headers": {"x-antumbra-variant": "forged"}}"#, "host to -x-antumbra-variant"),
