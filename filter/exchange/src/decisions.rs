@@ -94,7 +94,7 @@ mod tests {
 
     impl antumbra_policy::Request for Asked {
         fn header(&self, name: &str) -> Option<Cow<'_, [u8]>> {
-            (name == "x").then(|| Cow::Borrowed(self.0.as_bytes()))
+            (name == "x").then_some(Cow::Borrowed(self.0.as_bytes()))
         }
 
         fn peer_address(&self) -> Option<std::net::IpAddr> {
