@@ -220,6 +220,20 @@ impl<'a> Field<'a> {
         Some((item(0, first), item(1, second)))
     }
 
+    /// `[first, last]`, as `read` reads each; the last must not be below the first.
+    pub fn interval<T: Copy + PartialOrd + fmt::Display>(
+        &self,
+        read: impl Fn(&Field<'a>) -> Option<T>,
+    ) -> Option<(T, T)> {
+        let (first, last) = self.pair()?;
+        let (start, end) = (read(&first), read(&last));
+        let (start, end) = (start?, end?);
+        if start > end {
+            return last.refuse(format!("must not be below the first, {start}"));
+        }
+        Some((start, end))
+    }
+
     /// A string.
     pub fn text(&self) -> Option<&'a str> {
         match self.tree {

@@ -129,18 +129,6 @@ pub(crate) fn position(hash: u64) -> u32 {
     position
 }
 
-/// `[first, last]`, both included.
-pub(crate) fn read_interval(field: &Field<'_>, most: u64) -> Option<(u64, u64)> {
-    let (first, last) = field.pair()?;
-    let (first, end) = (first.integer(0..=most), last.integer(0..=most));
-    let (first, end) = (first?, end?);
-    if first > end {
-        last.problem(format!("must not be below the first, {first}"));
-        return None;
-    }
-    Some((first, end))
-}
-
 /// Positions of a split: a share is exact to a ten-thousandth of a percent.
 pub(crate) const POSITIONS: u32 = 1_000_000;
 const MOST_KEYS: usize = 8;

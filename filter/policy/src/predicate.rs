@@ -247,7 +247,7 @@ fn read_tests(map: &Map<'_>, subject: Subject) -> Option<Vec<Test>> {
             .map(|field| affixes(field).map(|prefixes| Test::Prefix { prefixes, segments: false })),
         map.get("suffix").map(|field| affixes(field).map(Test::Suffix)),
         map.get("contains").map(|field| affixes(field).map(Test::Contains)),
-        map.get("range").map(|field| read_range(field).map(Test::Within)),
+        map.get("range").map(|field| field.interval(Field::signed).map(|(a, b)| Test::Within(a..=b))),
         compares("gt", Comparison::Above),
         compares("gte", Comparison::AtLeast),
         compares("lt", Comparison::Below),
@@ -288,17 +288,6 @@ fn read_prefix(field: &Field<'_>, subject: Subject, ignore_case: bool) -> Option
     Some(Test::Prefix { prefixes: Affixes { texts, ignore_case }, segments })
 }
 
-fn read_range(field: &Field<'_>) -> Option<RangeInclusive<i64>> {
-    let (first, last) = field.pair()?;
-    let (first, last_value) = (first.signed(), last.signed());
-    let (first, last_value) = (first?, last_value?);
-    if first > last_value {
-        last.problem(format!("must not be below the first, {first}"));
-        return None;
-    }
-    Some(first..=last_value)
-}
-
 fn read_modulo(field: &Field<'_>) -> Option<Test> {
     let map = field.map(&["by", "in"])?;
     let by = map.required("by").and_then(|field| field.integer(1..=LARGEST_MODULUS));
@@ -315,7 +304,7 @@ fn read_bucket(field: &Field<'_>, fold: bool) -> Option<Test> {
     let salt = map.get("salt").map(Salt::read);
     let buckets = map.required("buckets").and_then(|field| {
         let most = of.map_or(LARGEST_MODULUS, |of| of - 1);
-        field.each(1..=LONGEST_LIST, |field| key::read_interval(field, most))
+        field.each(1..=LONGEST_LIST, |field| field.interval(|end| end.integer(0..=most)))
     });
     Some(Test::Bucket { of: of?, buckets: buckets?, salt: crate::document::optional(salt)?, fold })
 }

@@ -57,12 +57,11 @@ pub(crate) enum Ids {
 }
 
 impl Variant {
-    /// A green variant, nothing more; for what is made of names alone.
-    #[cfg(test)]
-    pub(crate) fn named(name: &str) -> Self {
+    /// A green variant in a cluster of its own name.
+    pub(crate) fn named(name: &str, index: usize) -> Self {
         Self {
             name: name.to_owned(),
-            index: 0,
+            index,
             cluster: name.to_owned(),
             state: State::Green,
             isolated: false,
@@ -157,16 +156,7 @@ fn read_one(index: usize, name: &str, field: &Field<'_>) -> Variant {
     if !is_name(name) {
         field.note(format!("has a name that {NAMES}"));
     }
-    let mut variant = Variant {
-        name: name.to_owned(),
-        index,
-        cluster: name.to_owned(),
-        state: State::Green,
-        isolated: false,
-        host: None,
-        headers: HeaderChanges::default(),
-        ids: None,
-    };
+    let mut variant = Variant::named(name, index);
     if *field.tree() == Tree::Null {
         return variant;
     }
@@ -212,17 +202,7 @@ fn read_id_list(field: &Field<'_>) -> Option<Vec<Vec<u8>>> {
 }
 
 fn read_id_ranges(field: &Field<'_>) -> Option<Vec<(i64, i64)>> {
-    let read = |field: &Field<'_>| {
-        let (first, last) = field.pair()?;
-        let (first, end) = (first.signed(), last.signed());
-        let (first, end) = (first?, end?);
-        if first > end {
-            last.problem(format!("must not be below the first, {first}"));
-            return None;
-        }
-        Some((first, end))
-    };
-    field.each(0..=MOST_RANGES, read)
+    field.each(0..=MOST_RANGES, |field| field.interval(Field::signed))
 }
 
 fn read_cluster(field: &Field<'_>) -> Option<String> {

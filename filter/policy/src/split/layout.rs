@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::document::{Field, Map, all};
-use crate::key::{POSITIONS, read_interval};
+use crate::key::POSITIONS;
 use crate::order;
 use crate::variant::{Variant, Variants};
 
@@ -124,7 +124,7 @@ struct Bucket<'a> {
 fn read_buckets<'a>(name: &str, field: &Field<'a>, variants: &Variants) -> Option<Vec<Bucket<'a>>> {
     let variant = variants.find(field, name);
     field.each(1..=MOST_BUCKETS, |field| {
-        let (first, last) = read_interval(field, u64::from(POSITIONS) - 1)?;
+        let (first, last) = field.interval(|end| end.integer(0..=u64::from(POSITIONS) - 1))?;
         let (first, last) = (u32::try_from(first).ok()?, u32::try_from(last).ok()?);
         Some(Bucket { first, last, variant: Arc::clone(variant.as_ref()?), field: field.clone() })
     })
@@ -160,7 +160,7 @@ mod tests {
     use super::*;
 
     fn layout(weights: &[(&str, u64)], default: &str) -> Layout {
-        let variant = |name: &str| Arc::new(Variant::named(name));
+        let variant = |name: &str| Arc::new(Variant::named(name, 0));
         let weights: Vec<_> = weights.iter().map(|(name, weight)| (*weight, variant(name))).collect();
         Layout::new(&weights, Some(&variant(default))).unwrap()
     }
