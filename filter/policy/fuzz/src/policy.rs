@@ -202,8 +202,7 @@ impl Bytes<'_> {
 }
 
 static RICH: LazyLock<Tree> = LazyLock::new(|| {
-    let tree = Tree::from_json(include_bytes!("rich.json")).unwrap_or_else(|invalid| panic!("{invalid}"));
-    tree
+    Tree::from_json(include_bytes!("rich.json")).unwrap_or_else(|invalid| panic!("{invalid}"))
 });
 
 static RICH_POLICY: LazyLock<Policy> = LazyLock::new(|| must_compile(&RICH));
