@@ -49,7 +49,7 @@ fn collect(error: &ValidationError<'_, '_>, found: &mut Vec<(String, String)>) {
             found.extend(got.iter().map(|name| (child(&at, name), "unknown".to_owned())));
         }
         // The validator does not say where the name stands.
-        ErrorKind::PropertyName { prop } => found.push((format!("*.{prop}"), error.to_string())),
+        ErrorKind::PropertyName { prop } => found.push((format!("*.{}", shown(prop)), error.to_string())),
         _ if error.causes.is_empty() || matches!(error.kind, ErrorKind::AnyOf) => {
             found.push((if at.is_empty() { "document".to_owned() } else { at }, error.to_string()));
         }
@@ -61,9 +61,14 @@ fn child(path: &str, step: &str) -> String {
     let step = step.replace("~1", "/").replace("~0", "~");
     match (path, step.parse::<usize>()) {
         (_, Ok(index)) => format!("{path}[{index}]"),
-        ("", _) => step,
-        _ => format!("{path}.{step}"),
+        ("", _) => shown(&step),
+        _ => format!("{path}.{}", shown(&step)),
     }
+}
+
+/// As the reader shows a name: one that could not be seen stands in quotes.
+fn shown(name: &str) -> String {
+    if name.is_empty() { "\"\"".to_owned() } else { name.to_owned() }
 }
 
 /// What the comparator says, which reads all but `generation`, else what the filter says.
