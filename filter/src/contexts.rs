@@ -60,6 +60,7 @@ pub(crate) fn log(id: u32) {
 /// The host wants a context to end. False for a root that has something left to do.
 pub(crate) fn done(id: u32) -> bool {
     if with(|contexts| contexts.slot(id).is_some()).unwrap_or(false) {
+        with_stream(id, Stream::stop_waiting);
         let until = host::now().monotonic.saturating_add(LATEST_LOG);
         with(|contexts| contexts.unlogged.push_back((until, id)));
         return true;

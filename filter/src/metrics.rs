@@ -69,7 +69,7 @@ impl Metrics {
         }
     }
 
-    fn raise(&mut self, name: &str, to: u64) {
+    pub(crate) fn raise(&mut self, name: &str, to: u64) {
         let known =
             self.counters.iter().position(|counter| counter.name.get(self.prefix.len()..) == Some(name));
         let place = known.unwrap_or(self.counters.len());

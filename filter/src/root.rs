@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use antumbra_exchange::{Answer, Call, CallId, Capture, Decisions, Gate, Incident, Mirroring, Now, Settings};
 use antumbra_observation::{ExchangeId, Instance};
-use antumbra_policy::{Decision, Policy};
+use antumbra_policy::{Decision, Policy, Secrets};
 
 use crate::host::{self, Buffer, Level};
 use crate::metrics::Metrics;
@@ -29,9 +29,18 @@ pub(crate) struct FilterInstance {
     decisions: RefCell<Decisions>,
     metrics: RefCell<Metrics>,
     generation: Cell<Option<u64>>,
+    /// For [`Last`].
+    secrets: Secrets,
     bodies: Cell<Bodies>,
     /// The root context is there; calls need one.
     rooted: Cell<bool>,
+}
+
+/// The last policy of a release that this VM ran, and the keys that it was bound to.
+struct Last {
+    release: String,
+    policy: Arc<Policy>,
+    secrets: Secrets,
 }
 
 /// Whether the host shows the bodies of held requests.
@@ -40,12 +49,13 @@ enum Bodies {
     /// So many were waited for in vain.
     Unknown(u8),
     Shown,
-    NotShown,
+    /// It seems not, so none is waited for until then.
+    NotShown(Duration),
 }
 
 thread_local! {
-    /// The last policy of each release that this VM ran, for the next root context of the same release.
-    static LAST: RefCell<Vec<(String, Arc<Policy>)>> = const { RefCell::new(Vec::new()) };
+    /// For the next root context of the same release.
+    static LAST: RefCell<Vec<Last>> = const { RefCell::new(Vec::new()) };
 }
 
 impl Root {
@@ -134,6 +144,7 @@ impl Root {
             .and_then(|mut instance| std::mem::replace(&mut *instance, by));
         if let Some(instance) = parted {
             instance.note(Incident::Abandon);
+            instance.publish();
             instance.rooted.set(false);
         }
     }
@@ -150,15 +161,16 @@ impl FilterInstance {
     fn new(settings: Settings) -> Self {
         let previous = LAST.with(|last| {
             let last = last.try_borrow().ok()?;
-            last.iter()
-                .find(|(release, _)| *release == settings.release)
-                .map(|(_, policy)| Arc::clone(policy))
+            let same = |last: &&Last| last.release == settings.release && last.secrets == settings.secrets;
+            last.iter().find(same).map(|last| Arc::clone(&last.policy))
         });
+        let secrets = settings.secrets.clone();
         let instance = Instance(u128::from(host::dice().0) << 64 | u128::from(host::dice().0));
         let metrics = Metrics::new(&settings.release);
         let mirroring = Mirroring::new(settings, instance, previous);
         Self {
             generation: Cell::new(mirroring.policy().and_then(|policy| policy.generation())),
+            secrets,
             bodies: Cell::new(Bodies::Unknown(0)),
             rooted: Cell::new(true),
             mirroring: RefCell::new(mirroring),
@@ -175,24 +187,28 @@ impl FilterInstance {
 
     /// Whether a request may be held until its body is there.
     pub(crate) fn awaits_bodies(&self) -> bool {
-        self.bodies.get() != Bodies::NotShown
-            && self.mirroring.try_borrow().is_ok_and(|mirroring| mirroring.awaits_bodies())
+        let shown = match self.bodies.get() {
+            Bodies::NotShown(again) => host::now().monotonic >= again,
+            Bodies::Unknown(_) | Bodies::Shown => true,
+        };
+        shown && self.mirroring.try_borrow().is_ok_and(|mirroring| mirroring.awaits_bodies())
     }
 
-    /// A held request's body came, or did not come in time. A host that never shows one is not waited for again.
+    /// A held request's body came, or nothing of it came in time. A host that seems to show none is not waited for in a while.
     pub(crate) fn body_came(&self, came: bool) {
         let bodies = match (self.bodies.get(), came) {
             (_, true) => Bodies::Shown,
+            (Bodies::NotShown(_), false) => Bodies::NotShown(host::now().monotonic.saturating_add(NEXT_TRY)),
             (Bodies::Unknown(missed), false) if missed >= MOST_MISSED => {
                 host::log(
                     Level::Warn,
                     "antumbra: the host shows no body of a held request, so rules see none: does the proxy set \
                      allow_on_headers_stop_iteration?",
                 );
-                Bodies::NotShown
+                Bodies::NotShown(host::now().monotonic.saturating_add(NEXT_TRY))
             }
             (Bodies::Unknown(missed), false) => Bodies::Unknown(missed.saturating_add(1)),
-            (known, false) => known,
+            (Bodies::Shown, false) => Bodies::Shown,
         };
         self.bodies.set(bodies);
     }
@@ -205,6 +221,11 @@ impl FilterInstance {
     /// A name for an exchange.
     pub(crate) fn exchange_id() -> ExchangeId {
         ExchangeId(u128::from(host::dice().0) << 64 | u128::from(host::dice().0))
+    }
+
+    /// Whether the filter does anything at all.
+    pub(crate) fn is_enabled(&self) -> bool {
+        self.mirroring.try_borrow().is_ok_and(|mirroring| mirroring.is_enabled())
     }
 
     /// Counts a decision.
@@ -293,8 +314,9 @@ impl FilterInstance {
         host::log(Level::Info, &format!("antumbra: {} runs generation {generation}", mirroring.release()));
         LAST.with(|last| {
             if let Ok(mut last) = last.try_borrow_mut() {
-                last.retain(|(release, _)| release != mirroring.release());
-                last.push((mirroring.release().to_owned(), Arc::clone(policy)));
+                last.retain(|last| last.release != mirroring.release());
+                let (release, secrets) = (mirroring.release().to_owned(), self.secrets.clone());
+                last.push(Last { release, policy: Arc::clone(policy), secrets });
             }
         });
     }
@@ -303,6 +325,7 @@ impl FilterInstance {
         if let (Ok(mirroring), Ok(mut metrics)) = (self.mirroring.try_borrow(), self.metrics.try_borrow_mut())
         {
             metrics.publish(mirroring.accounts(), self.generation.get());
+            metrics.raise("policies_refused", mirroring.refusals());
             if let Ok(decisions) = self.decisions.try_borrow() {
                 metrics.publish_decisions(decisions.counts());
             }
@@ -310,8 +333,10 @@ impl FilterInstance {
     }
 }
 
-/// Held requests without a body after which the host is known to show none.
+/// Held requests without a body before the one after which the host seems to show none.
 const MOST_MISSED: u8 = 2;
+/// Until a request is held again on a host that seemed to show no bodies: it may have been three clients that sent none.
+const NEXT_TRY: Duration = Duration::from_secs(60);
 /// Milliseconds between ticks: batches are at most a tick later than they should.
 const TICK_MS: u32 = 50;
 /// No call of ours takes longer: the bound of a mirror's timeout is 60 s.

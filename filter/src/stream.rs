@@ -16,12 +16,20 @@ use crate::root::FilterInstance;
 pub(crate) struct Stream {
     instance: Rc<FilterInstance>,
     exchange: Exchange,
-    /// The request waits for its body; these dice decide again when it is there.
-    held: Option<Dice>,
+    held: Option<Held>,
     /// What the decision tells the client.
     response_edits: Vec<OwnedEdit>,
     /// What the recording under way has reserved of the instance's budget.
     reserved: Option<usize>,
+}
+
+/// A request that waits for its body.
+#[derive(Debug, Clone, Copy)]
+struct Held {
+    /// Decide again when it is there.
+    dice: Dice,
+    /// Some of it has come.
+    begun: bool,
 }
 
 /// Whether the host may go on with a message.
@@ -44,7 +52,11 @@ impl Stream {
 
     pub(crate) fn request_headers(&mut self, end: bool) -> Flow {
         let Some(policy) = self.instance.policy() else {
-            self.begin(None, 0, &CurrentRequest::new(0, AwaitedBody::Ignored), end);
+            // Whoever is not told yet where to send requests does not let clients say it either.
+            if self.instance.is_enabled() {
+                host::edit(Map::RequestHeaders, &Edit::Remove(VARIANT_HEADER));
+            }
+            self.begin(None, &CurrentRequest::new(0, AwaitedBody::Ignored), None, end);
             return Flow::Continue;
         };
         let body = match policy.reads_bodies() && !end && self.instance.awaits_bodies() {
@@ -55,20 +67,21 @@ impl Stream {
         let dice = host::dice();
         let decision = policy.decide(&request, dice);
         if decision.awaits_body {
-            self.held = Some(dice);
+            self.held = Some(Held { dice, begun: false });
             return Flow::Hold;
         }
-        self.carry_out(&policy, &decision, &request, end);
+        self.carry_out(&policy, &decision, &request, None, end);
         Flow::Continue
     }
 
     pub(crate) fn request_body(&mut self, size: usize, end: bool) -> Flow {
-        if let Some(dice) = self.held {
+        if let Some(held) = &mut self.held {
+            held.begun = true;
             self.instance.body_came(true);
             if !end {
                 return Flow::Hold;
             }
-            self.decide_with(dice, AwaitedBody::Here(chunk(Buffer::RequestBody, size)));
+            self.decide_with(AwaitedBody::Here(chunk(Buffer::RequestBody, size)), None);
         }
         if self.exchange.is_recording() {
             self.drive(Event::RequestBody { chunk: &chunk(Buffer::RequestBody, size), end });
@@ -77,8 +90,8 @@ impl Stream {
     }
 
     pub(crate) fn request_trailers(&mut self) {
-        if let Some(dice) = self.held {
-            self.decide_with(dice, AwaitedBody::Here(chunk(Buffer::RequestBody, LARGEST_HELD)));
+        if self.held.is_some() {
+            self.decide_with(AwaitedBody::Here(chunk(Buffer::RequestBody, LARGEST_HELD)), None);
             if self.exchange.is_recording() {
                 let held = chunk(Buffer::RequestBody, LARGEST_HELD);
                 self.drive(Event::RequestBody { chunk: &held, end: false });
@@ -135,21 +148,29 @@ impl Stream {
         self.held.is_some()
     }
 
-    /// The body did not come in time: the request goes on without. Outside the stream's own callbacks.
+    /// The host ends the stream: nothing is to be continued.
+    pub(crate) fn stop_waiting(&mut self) {
+        self.held = None;
+    }
+
+    /// The body did not come in time: the request goes on without. Outside the stream's own callbacks. What came of the body went
+    /// by, so it cannot be mirrored any more.
     pub(crate) fn give_up_body(&mut self) {
-        let Some(dice) = self.held else { return };
-        self.instance.body_came(false);
-        self.decide_with(dice, AwaitedBody::Ignored);
+        let Some(held) = self.held else { return };
+        if !held.begun {
+            self.instance.body_came(false);
+        }
+        self.decide_with(AwaitedBody::Ignored, held.begun.then_some("body_late"));
         host::continue_request();
     }
 
     /// The policy decides about a held request again, which then goes on.
-    fn decide_with(&mut self, dice: Dice, body: AwaitedBody) {
-        self.held = None;
+    fn decide_with(&mut self, body: AwaitedBody, unmirrored: Option<&'static str>) {
+        let Some(Held { dice, .. }) = self.held.take() else { return };
         let Some(policy) = self.instance.policy() else { return };
         let request = CurrentRequest::new(policy.header_count(), body);
         let decision = policy.decide(&request, dice);
-        self.carry_out(&policy, &decision, &request, false);
+        self.carry_out(&policy, &decision, &request, unmirrored, false);
     }
 
     fn carry_out(
@@ -157,8 +178,11 @@ impl Stream {
         policy: &Arc<Policy>,
         decision: &Decision<'_>,
         request: &CurrentRequest,
+        unmirrored: Option<&'static str>,
         end: bool,
     ) {
+        // First, so that it sees what the client sent.
+        self.begin(Some((policy, decision)), request, unmirrored, end);
         for edit in &decision.request_edits {
             host::edit(Map::RequestHeaders, edit);
         }
@@ -170,23 +194,25 @@ impl Stream {
             self.instance.decided(policy, decision);
         }
         self.response_edits = decision.response_edits.iter().cloned().map(Edit::into_owned).collect();
-        self.begin(Some(decision), policy.generation().unwrap_or(0), request, end);
     }
 
+    /// `unmirrored` says why this one may not be mirrored, whatever the policy says.
     fn begin(
         &mut self,
-        decision: Option<&Decision<'_>>,
-        generation: u64,
+        decided: Option<(&Arc<Policy>, &Decision<'_>)>,
         request: &CurrentRequest,
+        unmirrored: Option<&'static str>,
         end: bool,
     ) {
+        let decision = decided.map(|(_, decision)| decision);
         let sampled = decision.is_some_and(|decision| !decision.mirrors.is_empty());
         let now = if sampled { host::now() } else { Now::default() };
+        let gate = || if sampled { self.instance.gate(now) } else { Gate::Open };
         let event = Event::RequestHeaders {
             decision,
-            generation,
+            policy: decided.map(|(policy, _)| policy),
             request,
-            gate: if sampled { self.instance.gate(now) } else { Gate::Open },
+            gate: unmirrored.map_or_else(gate, Gate::Closed),
             id: if sampled { FilterInstance::exchange_id() } else { ExchangeId(0) },
             end,
         };
@@ -229,5 +255,7 @@ fn ending() -> Ending {
     }
 }
 
+/// The header of a policy that names no other.
+const VARIANT_HEADER: &str = "x-antumbra-variant";
 /// Bytes of a body that a policy may wait for at the most.
 const LARGEST_HELD: usize = 1024 * 1024;

@@ -18,7 +18,7 @@ struct Proxy {
     envoy: Envoy,
     client: Client,
     directory: tempfile::TempDir,
-    _services: [Upstream; 2],
+    services: [Upstream; 2],
 }
 
 impl Proxy {
@@ -37,7 +37,7 @@ impl Proxy {
         }
         change(&mut config, directory.path());
         let envoy = Envoy::start(config, directory.path(), 1).await.unwrap();
-        Self { envoy, client: Client::default(), directory, _services: services }
+        Self { envoy, client: Client::default(), directory, services }
     }
 
     async fn send(
@@ -179,6 +179,9 @@ async fn clients_that_leave_while_they_are_waited_for_harm_nobody() {
     tokio::time::sleep(Duration::from_millis(2_500)).await;
     slow.write_all(b"{\"plan\": \"gold\"}}").await.unwrap();
     assert!(answer(&mut slow).await.contains("200 OK"));
+    let whole = br#"{"user": {"plan": "gold"}}"#;
+    let received = proxy.services[0].received();
+    assert!(received.iter().any(|request| *request.body == *whole), "{received:?}");
     assert_eq!(proxy.post_json(&json!({"user": {"plan": "gold"}})).await, "\"canary\"");
     assert_eq!(proxy.envoy.traps().await.unwrap(), 0);
 }

@@ -28,8 +28,11 @@ pub(super) struct Options {
 /// Prints the header as `name: value`, ready for curl's `-H`.
 pub(super) fn sign(options: &Options) -> Result<ExitCode, Failure> {
     let policy = local::document(&options.file)?.into_policy();
-    let Some(header) = policy.override_header() else {
-        return Err(Failure::Usage(format!("{} has no override", options.file.display())));
+    let Some(header) = policy.signed_override_header() else {
+        return Err(Failure::Usage(format!(
+            "{} has no override that is signedWith a key",
+            options.file.display()
+        )));
     };
     let Some(variant) = policy.variants().find(|variant| variant.name == options.variant) else {
         let known: Vec<&str> = policy.variants().map(|variant| variant.name.as_str()).collect();
@@ -39,6 +42,9 @@ pub(super) fn sign(options: &Options) -> Result<ExitCode, Failure> {
             options.variant
         )));
     };
+    if variant.is_red() {
+        return Err(Failure::Usage(format!("--variant {:?} is red: it is never chosen", options.variant)));
+    }
     let secret = local::secret(&options.secret)?;
     let expires = clock::now_ms() / 1000 + options.lasting.0.as_secs();
     print(&format!("{header}: {}\n", signed_override(&secret, policy.name(), &variant.name, expires)));

@@ -6,8 +6,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use antumbra_observation::{Body, ExchangeId, Leg, Outcome, Request, Response, SHADOW_HEADER};
-use antumbra_policy::{Decision, Mirror};
+use antumbra_observation::{Body, Bytes, ExchangeId, Leg, Outcome, Request, Response, SHADOW_HEADER};
+use antumbra_policy::{Decision, Mirror, Policy};
 
 use crate::body::{self, Collected};
 use crate::{Headers, Now, first, shadow};
@@ -18,8 +18,8 @@ pub enum Event<'a> {
     RequestHeaders {
         /// What the policy says, if there is a policy.
         decision: Option<&'a Decision<'a>>,
-        /// The generation of that policy; 0 for one without.
-        generation: u64,
+        /// That policy.
+        policy: Option<&'a Arc<Policy>>,
         /// To ask for single headers; each question may cost a call to the host.
         request: &'a dyn antumbra_policy::Request,
         /// Whether mirroring may begin now.
@@ -89,6 +89,9 @@ pub enum Ending {
 pub struct Capture {
     pub(crate) id: ExchangeId,
     pub(crate) generation: u64,
+    pub(crate) policy: Arc<Policy>,
+    /// What the client sent under the names that the primary's variant changed; `None`: nothing.
+    pub(crate) before: Vec<(String, Option<Bytes>)>,
     pub(crate) at_us: u64,
     /// Each with whether the control is asked too.
     pub(crate) mirrors: Vec<(Arc<Mirror>, bool)>,
@@ -144,14 +147,17 @@ impl Exchange {
 
     /// The request's headers. Whether it records is then [`Self::is_recording`].
     pub fn begin(&mut self, event: Event<'_>, now: Now) {
-        let Event::RequestHeaders { decision, generation, request, gate, id, end } = event else {
+        let Event::RequestHeaders { decision, policy, request, gate, id, end } = event else {
             return self.on(event, now);
         };
-        self.state = match decision {
+        self.state = match decision.zip(policy) {
             None => State::Passing { reason: "no_policy" },
-            Some(decision) => match refusal(decision, request, gate) {
+            Some((decision, policy)) => match refusal(decision, request, gate) {
                 Some(reason) => State::Passing { reason },
-                None => State::Recording(Box::new(Recording::new(decision, generation, id, end, now))),
+                None => {
+                    let before = before(decision, request);
+                    State::Recording(Box::new(Recording::new(decision, policy, before, id, end, now)))
+                }
             },
         };
     }
@@ -224,9 +230,22 @@ fn refusal(
     request.header("upgrade").is_some().then_some("upgrade")
 }
 
+/// What the client sent under the names that the chosen variant changes: a shadow goes to another one.
+fn before(decision: &Decision<'_>, request: &dyn antumbra_policy::Request) -> Vec<(String, Option<Bytes>)> {
+    let Some(variant) = decision.variant else { return Vec::new() };
+    let changes = &variant.headers;
+    let set = changes.set.iter().chain(&changes.add).map(|(name, _)| name.as_str());
+    let names = set.chain(changes.remove.iter().map(String::as_str));
+    names
+        .chain(variant.host.iter().map(|_| ":authority"))
+        .map(|name| (name.to_owned(), request.header(name).map(|value| (&*value).into())))
+        .collect()
+}
+
 struct Recording {
     id: ExchangeId,
-    generation: u64,
+    policy: Arc<Policy>,
+    before: Vec<(String, Option<Bytes>)>,
     variant: String,
     mirrors: Vec<(Arc<Mirror>, bool)>,
     arrived: Now,
@@ -241,12 +260,20 @@ struct Recording {
 }
 
 impl Recording {
-    fn new(decision: &Decision<'_>, generation: u64, id: ExchangeId, end: bool, now: Now) -> Self {
+    fn new(
+        decision: &Decision<'_>,
+        policy: &Arc<Policy>,
+        before: Vec<(String, Option<Bytes>)>,
+        id: ExchangeId,
+        end: bool,
+        now: Now,
+    ) -> Self {
         let mirrors: Vec<_> = decision.mirrors.iter().map(|m| (Arc::clone(m.mirror), m.control)).collect();
         let cap = mirrors.iter().map(|(mirror, _)| mirror.max_body_bytes).max().unwrap_or(0);
         Self {
             id,
-            generation,
+            policy: Arc::clone(policy),
+            before,
             variant: decision.variant.map(|variant| variant.name.clone()).unwrap_or_default(),
             mirrors,
             arrived: now,
@@ -297,7 +324,9 @@ impl Recording {
         };
         Ok(Box::new(Capture {
             id: self.id,
-            generation: self.generation,
+            generation: self.policy.generation().unwrap_or(0),
+            policy: self.policy,
+            before: self.before,
             at_us: self.arrived.wall_us,
             mirrors: self.mirrors,
             request: observed_request(&routed, self.request_body.finish()),
@@ -361,11 +390,11 @@ mod tests {
         }
     }
 
-    fn policy() -> Policy {
+    fn policy() -> Arc<Policy> {
         let text =
-            br#"{"version":1,"name":"shop","variants":{"stable":null,"canary":null},"default":"stable",
+            br#"{"version":1,"generation":4,"name":"shop","variants":{"stable":null,"canary":null},"default":"stable",
             "rules":[{"mirror":[{"to":"canary","percent":100,"maxBodyBytes":8}]}]}"#;
-        Policy::from_tree(&Tree::from_json(text).unwrap()).unwrap()
+        Arc::new(Policy::from_tree(&Tree::from_json(text).unwrap()).unwrap())
     }
 
     fn at(ms: u64) -> Now {
@@ -379,7 +408,8 @@ mod tests {
         let decision = policy.decide(request, Dice(1));
         let decision = Some(&decision);
         let mut exchange = Exchange::default();
-        let event = Event::RequestHeaders { decision, generation: 4, request, gate, id: ExchangeId(9), end };
+        let event =
+            Event::RequestHeaders { decision, policy: Some(&policy), request, gate, id: ExchangeId(9), end };
         exchange.begin(event, at(0));
         exchange
     }
@@ -454,7 +484,7 @@ mod tests {
         let mut exchange = Exchange::default();
         let event = Event::RequestHeaders {
             decision: None,
-            generation: 0,
+            policy: None,
             request: &GET,
             gate: Gate::Open,
             id: ExchangeId(1),

@@ -84,6 +84,9 @@ pub struct Mirroring {
     /// The generation that the comparator gave; an inline policy has none.
     generation: Option<u64>,
     rejected: Option<Invalid>,
+    /// The hash of the document that was refused last: it comes again with every heartbeat.
+    refused: Option<u64>,
+    refusals: u64,
     notice: Option<String>,
     link: Option<Link>,
     recording: usize,
@@ -128,11 +131,13 @@ impl Mirroring {
         let inline = settings.inline.take().map(Arc::new);
         let from_comparator =
             previous.filter(|policy| policy.generation().is_some() && settings.comparator.is_some());
-        let generation = from_comparator.as_ref().and_then(|policy| policy.generation());
         Self {
             policy: from_comparator.or(inline).filter(|_| settings.enabled),
-            generation,
+            // The first heartbeat asks for the policy whatever ran before: the keys may be others, and the comparator.
+            generation: None,
             rejected: None,
+            refused: None,
+            refusals: 0,
             notice: None,
             link: settings.comparator.as_ref().map(|comparator| Link::new(comparator.poll)),
             recording: 0,
@@ -161,6 +166,16 @@ impl Mirroring {
     /// Whether a request may be held until its body is there.
     pub fn awaits_bodies(&self) -> bool {
         self.settings.bodies && self.settings.enabled
+    }
+
+    /// Policies that the comparator sent and that could not be taken; the last good one stayed.
+    pub fn refusals(&self) -> u64 {
+        self.refusals
+    }
+
+    /// Whether it does anything at all.
+    pub fn is_enabled(&self) -> bool {
+        self.settings.enabled
     }
 
     /// What happened so far.
@@ -326,12 +341,10 @@ impl Mirroring {
         id: CallId,
         to: &antumbra_policy::Variant,
     ) -> Call {
-        let variant_header =
-            self.policy.as_ref().map_or("x-antumbra-variant", |policy| policy.variant_header());
         Call {
             id,
             cluster: to.cluster.clone(),
-            headers: shadow::request_headers(&capture.routed, capture.id, variant_header, to, mirror),
+            headers: shadow::request_headers(capture, to, mirror),
             body: shadow::request_body(&capture.request).to_vec(),
             timeout: mirror.timeout,
         }
@@ -435,6 +448,10 @@ impl Mirroring {
     }
 
     fn install(&mut self, document: &[u8]) {
+        let hash = xxhash_rust::xxh3::xxh3_64(document);
+        if self.refused == Some(hash) {
+            return;
+        }
         let compiled = Tree::from_json(document)
             .and_then(|tree| Policy::from_tree(&tree))
             .and_then(|policy| policy.bind(&self.settings.secrets));
@@ -442,8 +459,13 @@ impl Mirroring {
             Ok(policy) => {
                 self.generation = policy.generation();
                 self.policy = Some(Arc::new(policy));
+                self.refused = None;
             }
-            Err(invalid) => self.rejected = Some(invalid),
+            Err(invalid) => {
+                self.rejected = Some(invalid);
+                self.refused = Some(hash);
+                self.refusals = self.refusals.saturating_add(1);
+            }
         }
     }
 

@@ -1,9 +1,10 @@
 //! Shadow requests out of captured ones, and answers of shadow calls into legs.
 
-use antumbra_observation::{Body, Bytes, ExchangeId, Leg, Outcome, Request, Response, SHADOW_HEADER};
+use antumbra_observation::{Body, Bytes, Leg, Outcome, Request, Response, SHADOW_HEADER};
 use antumbra_policy::{HeaderChanges, Mirror, Variant};
 
 use crate::body;
+use crate::exchange::Capture;
 use crate::{Headers, first};
 
 /// What a host says when a call is over.
@@ -22,17 +23,24 @@ pub enum Answer {
     Broken,
 }
 
-/// The request for one leg: the headers as finally routed, without what belongs to a connection or steers the proxy, changed
-/// as the leg's variant and the mirror say, marked as a shadow and with the variant's name.
-pub(crate) fn request_headers(
-    routed: &Headers,
-    id: ExchangeId,
-    variant_header: &str,
-    variant: &Variant,
-    mirror: &Mirror,
-) -> Headers {
-    let mut headers: Headers =
-        routed.iter().filter(|(name, _)| travels(name, variant_header)).cloned().collect();
+/// The request for one leg: the headers as finally routed, without what belongs to a connection or steers the proxy. What the
+/// primary's variant changed is undone; then come the changes of the leg's variant and of the mirror, and the leg's name wherever the
+/// primary's was handed on.
+pub(crate) fn request_headers(capture: &Capture, variant: &Variant, mirror: &Mirror) -> Headers {
+    let policy = &capture.policy;
+    let travels = |name: &Bytes| travels(name, policy.variant_header());
+    let mut headers: Headers = capture.routed.iter().filter(|(name, _)| travels(name)).cloned().collect();
+    for (name, value) in &capture.before {
+        headers.retain(|(known, _)| *known.0 != *name.as_bytes());
+        headers.extend(value.iter().map(|value| (name.as_str().into(), value.clone())));
+    }
+    let (names, members) = policy.variant_targets();
+    for name in names {
+        set(&mut headers, name, &variant.name);
+    }
+    for (_, baggage) in headers.iter_mut().filter(|(name, _)| *name.0 == *b"baggage") {
+        rename(baggage, &members, &capture.primary.variant, &variant.name);
+    }
     change(&mut headers, &variant.headers);
     change(&mut headers, &mirror.headers);
     if let Some(host) = mirror.host.as_ref().or(variant.host.as_ref()) {
@@ -43,9 +51,23 @@ pub(crate) fn request_headers(
     {
         path.0.splice(..0, prefix.bytes());
     }
-    headers.push((SHADOW_HEADER.into(), id.to_string().as_str().into()));
-    headers.push((variant_header.into(), variant.name.as_str().into()));
+    headers.push((SHADOW_HEADER.into(), capture.id.to_string().as_str().into()));
+    set(&mut headers, policy.variant_header(), &variant.name);
     headers
+}
+
+/// Puts the leg's name in place of the primary's into the members of baggage that hand it on.
+fn rename(baggage: &mut Bytes, members: &[&str], from: &str, to: &str) {
+    let handed_on = |member: &[u8]| {
+        let found = members.iter().find(|name| *member == *format!("{name}={from}").as_bytes());
+        found.map(|name| format!("{name}={to}").into_bytes())
+    };
+    let renamed: Vec<Vec<u8>> = baggage
+        .0
+        .split(|b| *b == b',')
+        .map(|member| handed_on(member).unwrap_or_else(|| member.to_vec()))
+        .collect();
+    baggage.0 = renamed.join(&b","[..]);
 }
 
 fn change(headers: &mut Headers, changes: &HeaderChanges) {
@@ -166,6 +188,9 @@ const STAYS: [&[u8]; 13] = [
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use antumbra_observation::ExchangeId;
     use antumbra_policy::document::Tree;
 
     use super::*;
@@ -192,6 +217,7 @@ mod tests {
             (":method", "GET"),
             (":path", "/a"),
             ("accept", "x"),
+            ("x-version", "canary"),
             (SHADOW_HEADER, "0000000000000000000000000000000b"),
             ("x-antumbra-variant", "canary"),
         ]);
@@ -214,6 +240,7 @@ mod tests {
             (":method", "GET"),
             (":path", "/v2/a?b=1"),
             ("x-more", "1"),
+            ("x-version", "canary"),
             ("x-ui", "compact"),
             ("x-more", "2"),
             (":authority", "shadow.test"),
@@ -225,8 +252,43 @@ mod tests {
         assert!(by_variant.contains(&(":authority".into(), "variant.test".into())), "{by_variant:?}");
     }
 
-    /// The request for a candidate `canary` that is written like this, by a mirror that is.
+    /// What the primary's variant changed is undone, and the leg's name stands wherever the primary's was handed on.
+    #[test]
+    fn a_shadow_request_says_nothing_of_the_primarys_variant() {
+        let routed = headers(&[
+            (":method", "GET"),
+            (":authority", "stable.test"),
+            ("x-ui", "stable"),
+            ("x-version", "stable"),
+            ("baggage", "k=stable,version=stable"),
+        ]);
+        let mut capture = captured(&routed, "{}", "{}");
+        capture.before = vec![
+            ("x-ui".to_owned(), Some("sent".into())),
+            (":authority".to_owned(), Some("shop.test".into())),
+            ("x-new".to_owned(), None),
+        ];
+        let mirror = Arc::clone(&capture.mirrors[0].0);
+        let expected = headers(&[
+            (":method", "GET"),
+            ("baggage", "k=stable,version=canary"),
+            ("x-ui", "sent"),
+            (":authority", "shop.test"),
+            ("x-version", "canary"),
+            (SHADOW_HEADER, "0000000000000000000000000000000b"),
+            ("x-antumbra-variant", "canary"),
+        ]);
+        assert_eq!(request_headers(&capture, &mirror.to, &mirror), expected);
+    }
+
     fn shadow_of(routed: &Headers, variant: &str, mirror: &str) -> Headers {
+        let capture = captured(routed, variant, mirror);
+        let mirror = Arc::clone(&capture.mirrors[0].0);
+        request_headers(&capture, &mirror.to, &mirror)
+    }
+
+    /// A request to `stable` that a mirror, written like this, sends to a candidate `canary` that is.
+    fn captured(routed: &Headers, variant: &str, mirror: &str) -> Capture {
         struct Get;
         impl antumbra_policy::Request for Get {
             fn header(&self, name: &str) -> Option<std::borrow::Cow<'_, [u8]>> {
@@ -243,12 +305,25 @@ mod tests {
         mirror.set("to", Tree::Text("canary".to_owned()));
         let mirror = serde_json::to_string(&mirror).unwrap();
         let text = format!(
-            r#"{{"version": 1, "name": "p", "variants": {{"canary": {variant}}}, "default": null, "rules": [{{"mirror": [{mirror}]}}]}}"#
+            r#"{{"version": 1, "name": "p", "variants": {{"stable": {{}}, "canary": {variant}}}, "default": "stable",
+            "propagate": [{{"variant": true, "as": "header:x-version"}}, {{"variant": true, "as": "baggage:version"}}],
+            "rules": [{{"mirror": [{mirror}]}}]}}"#
         );
         let policy = antumbra_policy::Policy::from_tree(&Tree::from_json(text.as_bytes()).unwrap()).unwrap();
+        let policy = Arc::new(policy);
         let decision = policy.decide(&Get, antumbra_policy::Dice(0));
-        let mirror = decision.mirrors[0].mirror;
-        request_headers(routed, ExchangeId(11), "x-antumbra-variant", &mirror.to, mirror)
+        Capture {
+            id: ExchangeId(11),
+            generation: 0,
+            policy: Arc::clone(&policy),
+            before: Vec::new(),
+            at_us: 0,
+            mirrors: decision.mirrors.iter().map(|m| (Arc::clone(m.mirror), m.control)).collect(),
+            request: Request::default(),
+            routed: routed.clone(),
+            primary: not_sent("stable"),
+            reserved: 0,
+        }
     }
 
     #[test]

@@ -38,8 +38,8 @@ impl ClientAddress {
         (self != Self::Peer).then_some("x-forwarded-for")
     }
 
-    /// Fewer entries than trusted proxies: the request did not come by way of them, so the peer is the client. So it is
-    /// where the entry is no address.
+    /// Fewer entries than trusted proxies: the request did not come by way of them, so the peer is the client. An entry that is no
+    /// address is nobody: the peer would be one of the proxies.
     pub(crate) fn resolve(
         self,
         forwarded: Option<&[u8]>,
@@ -47,7 +47,7 @@ impl ClientAddress {
     ) -> Option<IpAddr> {
         let Self::Forwarded { trusted_hops } = self else { return peer() };
         let entry = forwarded.and_then(|text| text.rsplit(|b| *b == b',').nth(trusted_hops));
-        entry.and_then(parse_address).or_else(peer)
+        entry.map_or_else(peer, parse_address)
     }
 }
 
@@ -66,13 +66,14 @@ mod tests {
             (1, Some("203.0.113.1,198.51.100.2"), "203.0.113.1"),
             (1, Some("1.1.1.1, [2001:db8::1]:80, 198.51.100.2"), "2001:db8::1"),
             (2, Some("203.0.113.1, 198.51.100.2"), "192.0.2.9"),
-            (0, Some("unknown"), "192.0.2.9"),
             (0, None, "192.0.2.9"),
         ] {
             let client = ClientAddress::Forwarded { trusted_hops: hops };
             let found = client.resolve(forwarded.map(str::as_bytes), peer).unwrap();
             assert_eq!(found.to_string(), expected, "{hops} of {forwarded:?}");
         }
+        let nobody = ClientAddress::Forwarded { trusted_hops: 0 }.resolve(Some(b"unknown"), peer);
+        assert_eq!(nobody, None);
         assert_eq!(ClientAddress::Peer.resolve(Some(b"203.0.113.1"), peer), peer());
     }
 }

@@ -70,7 +70,7 @@ pub struct Decision<'p> {
     pub mirrors: Vec<Mirrored<'p>>,
     /// Why `mirrors` is empty; `None` exactly if it is not.
     pub skipped_mirror: Option<NotMirrored>,
-    /// Whether the client may choose for itself and see why.
+    /// Whether the client may choose for itself and see why, where that was asked: it costs a look at its address.
     pub trusted: bool,
     /// What to change in the request before it is routed, in order.
     pub request_edits: Vec<Edit<'p>>,

@@ -13,7 +13,10 @@ use crate::property::PropertyPath;
 
 /// Keys in the order of preference: the first that a request has decides.
 #[derive(Debug, Default)]
-pub(crate) struct Keys(Vec<Key>);
+pub(crate) struct Keys {
+    keys: Vec<Key>,
+    written: Vec<String>,
+}
 
 /// One thing that a request may be known by.
 #[derive(Debug)]
@@ -28,16 +31,23 @@ pub(crate) enum Key {
 impl Keys {
     /// One key, or a list of up to [`MOST_KEYS`].
     pub(crate) fn read(field: &Field<'_>, questions: &mut Questions) -> Option<Self> {
-        field.each_or_one(1..=MOST_KEYS, |field| Key::read(field, questions)).map(Self)
+        let written = field.each_or_one(1..=MOST_KEYS, |field| field.text().map(str::to_owned))?;
+        let keys = field.each_or_one(1..=MOST_KEYS, |field| Key::read(field, questions))?;
+        Some(Self { keys, written })
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.keys.is_empty()
+    }
+
+    /// As the document has them: slots are a policy's own.
+    pub(crate) fn written(&self) -> &[String] {
+        &self.written
     }
 
     /// The name of the first cookie among them.
     pub(crate) fn first_cookie(&self) -> Option<&str> {
-        self.0.iter().find_map(|key| match key {
+        self.keys.iter().find_map(|key| match key {
             Key::Cookie(_, name) => Some(name.as_str()),
             Key::Header(_) | Key::Query(_) | Key::Property(_) | Key::Address => None,
         })
@@ -50,7 +60,7 @@ impl Keys {
         facts: &mut Facts<'_, R>,
         use_value: impl Fn(&[u8]) -> T,
     ) -> Option<T> {
-        self.0.iter().find_map(|key| {
+        self.keys.iter().find_map(|key| {
             let value = key.value(facts)?;
             (!value.is_empty()).then(|| use_value(&value))
         })

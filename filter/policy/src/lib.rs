@@ -1,7 +1,7 @@
 //! Policy document → compiled policy → decision. Pure: the dice are an argument, there is no clock and no I/O.
 //!
 //! A policy is read once, with every problem of the document reported together, into a form that cannot be wrong. What
-//! is left for a request is comparing bytes: no allocation where nothing is mirrored, and each header is asked for once,
+//! is left for a request is comparing bytes: few allocations where nothing is mirrored, and each header is asked for once,
 //! since in a proxy every question is a call to the host.
 
 #![cfg_attr(

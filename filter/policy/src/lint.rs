@@ -172,6 +172,15 @@ impl Warnings<'_> {
             self.warn(place.path(".split.weights"), message);
         }
         let Some(sticky) = split.get("sticky") else { return };
+        let same = |rule: &Tree| {
+            let other = rule.get("split").and_then(|split| split.get("sticky"));
+            other.is_some_and(|other| other.get("cookie") == sticky.get("cookie"))
+        };
+        if let Some(index) = place.before.iter().position(same) {
+            let name = rule_name(index, place.before.get(index).unwrap_or(&Tree::Null));
+            let message = format!("has the cookie of rule {name:?}: each forgets what the other remembered");
+            self.warn(place.path(".split.sticky.cookie"), message);
+        }
         if sticky.get("stick") != Some(&Tree::Text("candidates".to_owned())) {
             let with = if keyed {
                 ": without the cookie, by alone keeps users where they are and lets shares grow"

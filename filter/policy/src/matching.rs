@@ -51,6 +51,16 @@ impl Block {
 }
 
 impl Condition {
+    fn asks_for_a_body(&self) -> bool {
+        let asks = |block: &Block| block.0.iter().any(Self::asks_for_a_body);
+        match self {
+            Self::Form(..) | Self::Json(..) => true,
+            Self::Any(blocks) | Self::All(blocks) => blocks.iter().any(asks),
+            Self::Not(block) => asks(block),
+            _ => false,
+        }
+    }
+
     fn holds<R: Request + ?Sized>(&self, facts: &mut Facts<'_, R>) -> bool {
         match self {
             Self::Time(window) => window.contains(facts.now()),
@@ -146,8 +156,8 @@ fn read_block(field: &Field<'_>, questions: &mut Questions, depth: usize) -> Opt
     }
     let conditions: Vec<Condition> = conditions.into_iter().collect::<Option<_>>()?;
     // A body may have to be waited for: only if everything else holds.
-    let of_body = |condition: &Condition| matches!(condition, Condition::Form(..) | Condition::Json(..));
-    let (last, mut conditions): (Vec<_>, Vec<_>) = conditions.into_iter().partition(of_body);
+    let (last, mut conditions): (Vec<_>, Vec<_>) =
+        conditions.into_iter().partition(Condition::asks_for_a_body);
     conditions.extend(last);
     Some(Block(conditions))
 }

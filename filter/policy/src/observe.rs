@@ -74,7 +74,7 @@ impl Observe {
     }
 }
 
-/// One line for people: `variant=canary; rule=split; reason=split; position=4711; generation=3; mirrors=candidate+control`.
+/// One line for people: `variant=canary; rule=split; reason=split; position=4711; generation=3; mirror=candidate+control`.
 pub(crate) fn explanation(decision: &Decision<'_>, generation: Option<u64>) -> String {
     let mut text = format!("variant={}", decision.variant.map_or("", |variant| &variant.name));
     let mut add = |name: &str, value: &str| {

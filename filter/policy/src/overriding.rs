@@ -42,6 +42,10 @@ impl Override {
         self.key.as_mut().map_or(Ok(()), |key| key.bind(secrets))
     }
 
+    pub(crate) fn is_signed(&self) -> bool {
+        self.key.is_some()
+    }
+
     pub(crate) fn slot(&self) -> HeaderSlot {
         self.slot
     }

@@ -2,7 +2,7 @@
 //!
 //! The order is override, ids of yellow variants, rules, default. Rules are tried in order: the first that matches and
 //! chooses a variant decides; a rule that only mirrors adds its mirrors and the search goes on. What a mirror draws is
-//! independent of every split: it has dice of its own, and a salt of its own where it samples by key.
+//! independent of every split: each draws a word of its own, and where a mirror samples by key it has a salt of its own.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -95,6 +95,7 @@ impl Policy {
             .map_or_else(|| Some(Propagation::default()), |field| Propagation::read(field, &mut questions));
         version.and(client).and(listed)?;
         let variant_header = variant_header?;
+        check_headers(&map, &variant_header, overriding.as_ref(), propagation.as_ref())?;
         let variant_slot = questions.header(&variant_header);
         Some(Self {
             name: name?.to_owned(),
@@ -156,9 +157,15 @@ impl Policy {
         &self.variant_header
     }
 
-    /// The request header by which trusted clients choose, in lower case.
-    pub fn override_header(&self) -> Option<&str> {
-        self.overriding.as_ref().map(|overriding| overriding.header.as_str())
+    /// The request header by which holders of a signature choose, in lower case.
+    pub fn signed_override_header(&self) -> Option<&str> {
+        let signed = self.overriding.as_ref().filter(|overriding| overriding.is_signed());
+        signed.map(|overriding| overriding.header.as_str())
+    }
+
+    /// Where the variant's name is handed on besides the variant header: headers, and members of baggage.
+    pub fn variant_targets(&self) -> (Vec<&str>, Vec<&str>) {
+        self.propagation.variant_targets()
     }
 
     /// How long mirroring goes on without an answer of the comparator.
@@ -382,6 +389,29 @@ fn read_body(field: &Field<'_>) -> Option<usize> {
     let map = field.map(&["maxBytes"])?;
     let bytes = map.required("maxBytes")?.integer(1..=MOST_BODY_BYTES)?;
     usize::try_from(bytes).ok()
+}
+
+/// Each header says one thing: where two meet, the one would undo the other, or a client could choose its variant.
+fn check_headers(
+    map: &Map<'_>,
+    variant: &str,
+    overriding: Option<&Option<Override>>,
+    propagation: Option<&Propagation>,
+) -> Option<()> {
+    let chosen = overriding.and_then(Option::as_ref).map(|overriding| overriding.header.as_str());
+    if chosen == Some(variant) {
+        let field = map.get("override")?;
+        field.note(format!("reads {variant:?}, must be another header than that of the variant"));
+        return None;
+    }
+    let (mut others, mut all) = (propagation?.other_headers(), propagation?.headers());
+    let taken = others.find(|name| *name == variant).or_else(|| all.find(|name| Some(*name) == chosen));
+    if let (Some(name), Some(field)) = (taken, map.get("propagate")) {
+        field
+            .note(format!("sets {name:?}, must be another header than those of the variant and of override"));
+        return None;
+    }
+    Some(())
 }
 
 /// A list of ids can be read only where it is known what an id is.

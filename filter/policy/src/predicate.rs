@@ -98,9 +98,10 @@ impl Test {
                 let start = value.len().checked_sub(suffix.len());
                 start.and_then(|start| value.get(start..)).is_some_and(|tail| suffixes.equal(tail, suffix))
             }),
-            (Self::Contains(parts), Some(value)) => parts.any(|part| {
-                part.is_empty() || value.windows(part.len()).any(|window| parts.equal(window, part))
-            }),
+            (Self::Contains(parts), Some(value)) => {
+                let within = |part: &[u8]| value.windows(part.len()).any(|window| parts.equal(window, part));
+                value.len() <= LONGEST_SEARCHED && parts.any(|part| part.is_empty() || within(part))
+            }
             (Self::Matches(pattern), Some(value)) => pattern.is_match(value),
             (Self::Within(range), Some(value)) => whole(value).is_some_and(|value| range.contains(&value)),
             (Self::Compares(comparison, bound), Some(value)) => {
@@ -230,8 +231,8 @@ fn read_tests(map: &Map<'_>, subject: Subject) -> Option<Vec<Test>> {
     let fold = ignore_case.unwrap_or(false);
     let listed =
         |texts: Option<_>| texts.and_then(|texts| one_of(texts, fold)).and_then(|mut one| one.0.pop());
-    let affixes = |field: &Field<'_>| {
-        Some(Affixes { texts: field.each_or_one(1..=LONGEST_LIST, text)?, ignore_case: fold })
+    let affixes = |field: &Field<'_>, most| {
+        Some(Affixes { texts: field.each_or_one(1..=most, text)?, ignore_case: fold })
     };
     let compares = |name, comparison| {
         map.get(name).map(|field| Number::read(field).map(|bound| Test::Compares(comparison, bound)))
@@ -243,10 +244,11 @@ fn read_tests(map: &Map<'_>, subject: Subject) -> Option<Vec<Test>> {
         map.get("exact").map(|field| listed(literal(field, subject).map(|text| vec![text]))),
         map.get("in").map(|field| listed(literals(field, subject))),
         map.get("prefix").map(|field| read_prefix(field, subject, fold)),
-        map.get("startsWith")
-            .map(|field| affixes(field).map(|prefixes| Test::Prefix { prefixes, segments: false })),
-        map.get("suffix").map(|field| affixes(field).map(Test::Suffix)),
-        map.get("contains").map(|field| affixes(field).map(Test::Contains)),
+        map.get("startsWith").map(|field| {
+            affixes(field, MOST_AFFIXES).map(|prefixes| Test::Prefix { prefixes, segments: false })
+        }),
+        map.get("suffix").map(|field| affixes(field, MOST_AFFIXES).map(Test::Suffix)),
+        map.get("contains").map(|field| affixes(field, MOST_PARTS).map(Test::Contains)),
         map.get("range").map(|field| field.interval(Field::signed).map(|(a, b)| Test::Within(a..=b))),
         compares("gt", Comparison::Above),
         compares("gte", Comparison::AtLeast),
@@ -276,7 +278,7 @@ fn read_tests(map: &Map<'_>, subject: Subject) -> Option<Vec<Test>> {
 fn read_prefix(field: &Field<'_>, subject: Subject, ignore_case: bool) -> Option<Test> {
     let segments = subject == Subject::Path;
     let mut texts = Vec::new();
-    for field in field.one_or_more(1..=LONGEST_LIST)? {
+    for field in field.one_or_more(1..=MOST_AFFIXES)? {
         let text = text(&field)?;
         if segments && !text.starts_with(b"/") {
             field.problem(PATHS);
@@ -368,6 +370,12 @@ fn compare(a: &[u8], b: &[u8], ignore_case: bool) -> Ordering {
 
 /// Items of a list: ids of users, as many as addresses.
 const LONGEST_LIST: usize = 100_000;
+/// Items of `prefix` and `suffix`, each of which is compared.
+const MOST_AFFIXES: usize = 1_000;
+/// Items of `contains`, each of which is looked for.
+const MOST_PARTS: usize = 100;
+/// Bytes of a value in which a part is looked for; a longer one holds none.
+const LONGEST_SEARCHED: usize = 8 * 1024;
 const LARGEST_MODULUS: u64 = 1_000_000_000;
 const PATHS: &str = "must begin with '/'";
 

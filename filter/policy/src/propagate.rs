@@ -17,6 +17,7 @@ use crate::query::decoded;
 /// A policy's `propagate`.
 #[derive(Debug, Default)]
 pub(crate) struct Propagation {
+    /// With the slot of the client's own copy.
     headers: Vec<(String, HeaderSlot, Source)>,
     members: Vec<(String, Source)>,
     baggage: Option<HeaderSlot>,
@@ -82,14 +83,34 @@ impl Propagation {
         // Written anew even if nothing is forged here: only the first of several lines is seen.
         let sent = sent.unwrap_or_default();
         let forged = |name: &[u8]| self.members.iter().any(|(known, _)| known.as_bytes() == name);
-        let mut list: Vec<Cow<'_, [u8]>> =
-            members(&sent).filter(|member| !forged(&key(member))).map(Cow::Borrowed).collect();
+        let mut list: Vec<Cow<'_, [u8]>> = members(&sent)
+            .filter(|member| !key(member).iter().any(|key| forged(key)))
+            .map(Cow::Borrowed)
+            .collect();
         list.extend(ours.iter().map(|(name, value)| Cow::Owned(format!("{name}={value}").into_bytes())));
         edits.push(if list.is_empty() {
             Edit::Remove(BAGGAGE)
         } else {
             Edit::Set(BAGGAGE, list.join(&b","[..]).into())
         });
+    }
+
+    /// The headers that carry something else than the variant's name.
+    pub(crate) fn other_headers(&self) -> impl Iterator<Item = &str> {
+        let others = self.headers.iter().filter(|(.., source)| !matches!(source, Source::Variant));
+        others.map(|(name, ..)| name.as_str())
+    }
+
+    /// Every header that it sets.
+    pub(crate) fn headers(&self) -> impl Iterator<Item = &str> {
+        self.headers.iter().map(|(name, ..)| name.as_str())
+    }
+
+    /// Where the variant's name is handed on: headers, and members of baggage.
+    pub(crate) fn variant_targets(&self) -> (Vec<&str>, Vec<&str>) {
+        let headers = self.headers.iter().filter(|(.., source)| matches!(source, Source::Variant));
+        let members = self.members.iter().filter(|(_, source)| matches!(source, Source::Variant));
+        (headers.map(|(name, ..)| name.as_str()).collect(), members.map(|(name, _)| name.as_str()).collect())
     }
 
     fn push(&mut self, target: &str, source: Source, questions: &mut Questions) {
@@ -200,11 +221,11 @@ fn members(baggage: &[u8]) -> impl Iterator<Item = &[u8]> {
     baggage.split(|b| *b == b',').map(<[u8]>::trim_ascii).filter(|member| !member.is_empty()).filter(plain)
 }
 
-/// The key of a member: what stands before `=` or a property. Decoded, although a key is sent as it is: some libraries for
-/// baggage decode keys too, and would read `%72elease` as `release`.
-fn key(member: &[u8]) -> Vec<u8> {
+/// The key of a member, what stands before `=` or a property: as it is, and decoded, since some libraries for baggage decode keys
+/// too and would read `%72elease` as `release`.
+fn key(member: &[u8]) -> [Vec<u8>; 2] {
     let key = member.split(|b| matches!(b, b'=' | b';')).next().unwrap_or_default();
-    decoded(key).trim_ascii().to_vec()
+    [key.trim_ascii().to_vec(), decoded(key).trim_ascii().to_vec()]
 }
 
 const BAGGAGE: &str = "baggage";

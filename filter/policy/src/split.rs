@@ -120,7 +120,7 @@ impl Split {
 
     /// Whether requests keep their place under both splits: the same keys under the same salt.
     pub(crate) fn places_like(&self, other: &Self) -> bool {
-        self.salt == other.salt
+        self.salt == other.salt && self.keys.written() == other.keys.written()
     }
 
     pub(crate) fn choose<R: Request + ?Sized>(
@@ -131,8 +131,9 @@ impl Split {
         let scope = self.scope.as_bytes();
         let remembered = self.sticky.as_ref().and_then(|sticky| sticky.remembered(facts, scope));
         if let (Some(sticky), Some(name)) = (&self.sticky, &remembered)
-            && let Some((variant, has_share)) = self.layout.named(name)
+            && let Some((variant, has_share)) = self.named(name)
             && (has_share || !sticky.evicts)
+            && (sticky.sticks_default || Some(variant) != self.default.as_ref())
             && !variant.is_red()
         {
             return Choice {
@@ -147,6 +148,12 @@ impl Split {
             choice.cookies.extend(self.stick(facts, choice.variant));
         }
         choice
+    }
+
+    /// A variant of this split, and whether it has any position. The default has those that nobody else has.
+    fn named(&self, name: &str) -> Option<(&Arc<Variant>, bool)> {
+        let default = self.default.as_ref().filter(|default| default.name == name);
+        self.layout.named(name).or_else(|| default.map(|default| (default, true)))
     }
 
     fn place<R: Request + ?Sized>(&self, facts: &mut Facts<'_, R>, dice: &mut Dice) -> Choice<'_> {

@@ -89,7 +89,12 @@ impl Cookie {
     /// A cookie with these attributes, or with the usual ones and a year to live.
     pub(crate) fn minted(name: &str, like: Option<&Self>) -> Self {
         let usual = || Self { name: String::new(), attributes: USUAL.to_owned(), max_age: Some(YEAR) };
-        Self { name: name.to_owned(), ..like.cloned().unwrap_or_else(usual) }
+        let mut cookie = like.cloned().unwrap_or_else(usual);
+        // Browsers want such names to have these attributes and no others.
+        if name.starts_with("__Host-") || name.starts_with("__Secure-") {
+            USUAL.clone_into(&mut cookie.attributes);
+        }
+        Self { name: name.to_owned(), ..cookie }
     }
 
     fn read(map: &Map<'_>, policy: Option<&str>) -> Option<Self> {

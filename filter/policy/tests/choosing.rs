@@ -162,9 +162,49 @@ fn sticky_cookies_are_sent_when_they_change() {
         &[
             (r#"{"headers": {"u": "user-1"}}"#, "stable split"),
             (&asked("canary"), &format!("stable split {gone}")),
-            (&asked("stable"), "stable sticky"),
+            (&asked("stable"), &format!("stable split {gone}")),
         ],
     );
+}
+
+/// With buckets the default has the rest, and is remembered though no bucket names it.
+#[test]
+fn a_default_without_a_bucket_sticks_too() {
+    let policy = policy(
+        r#""rules": [{"name": "s", "split": {"buckets": {"canary": [[0, 999998]]}, "sticky": {"cookie": "v"}}}]"#,
+    );
+    check(&policy, &[(r#"{"cookies": {"v": "stable"}}"#, "stable sticky")]);
+}
+
+/// Each header says one thing.
+#[test]
+fn headers_that_meet_are_refused() {
+    let refused = |more: &str| {
+        let text = format!(
+            r#"{{"version": 1, "name": "p", "variants": {{"a": {{}}}}, "default": "a", "rules": [], {more}}}"#
+        );
+        Policy::from_tree(&Tree::from_json(text.as_bytes()).unwrap())
+            .map(|_| ())
+            .map_err(|invalid| invalid.to_string())
+    };
+    let force = r#""override": {"header": "X-Force", "trustedCidrs": ["10.0.0.0/8"]}"#;
+    let propagate = |source: &str, target: &str| {
+        refused(&format!(r#"{force}, "propagate": [{{{source}, "as": "header:{target}"}}]"#))
+    };
+    let cookie = r#""cookie": "c", "allow": ["1"]"#;
+    assert_eq!(propagate(r#""variant": true"#, "x-antumbra-variant"), Ok(()));
+    assert_eq!(propagate(cookie, "x-other"), Ok(()));
+    for (source, target) in
+        [(cookie, "x-antumbra-variant"), (cookie, "x-force"), (r#""variant": true"#, "x-force")]
+    {
+        let expected = format!(
+            "propagate sets {target:?}, must be another header than those of the variant and of override"
+        );
+        assert_eq!(propagate(source, target), Err(expected));
+    }
+    let chosen = refused(r#""override": {"header": "x-antumbra-variant", "trustedCidrs": ["10.0.0.0/8"]}"#);
+    let expected = "override reads \"x-antumbra-variant\", must be another header than that of the variant";
+    assert_eq!(chosen, Err(expected.to_owned()));
 }
 
 #[test]
@@ -310,7 +350,8 @@ fn a_body_is_asked_for_only_where_everything_else_holds() {
     }
     let policy = policy(
         r#""rules": [{"matches": [{"json": {"/user/plan": "gold"}, "path": "/json", "headers": {"x": "1"}}], "to": "canary"},
-            {"matches": [{"form": {"plan": "gold"}, "path": "/form"}], "to": "lab"}]"#,
+            {"matches": [{"form": {"plan": "gold"}, "path": "/form"}], "to": "lab"},
+            {"matches": [{"any": [{"json": {"plan": "gold"}}], "not": {"not": {"path": "/never"}}}], "to": "lab"}]"#,
     );
     assert!(policy.reads_bodies());
     for (asked, awaits) in [

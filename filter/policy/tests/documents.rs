@@ -199,7 +199,7 @@ fn mistakes_in_conditions() {
     rules[0].matches[9].all[0] is empty, must have at least one of path, method, host, headers, cookies, query, metadata, form, json, ip, time, any, all, not
     rules[0].matches[9].not.not is empty, must have at least one of path, method, host, headers, cookies, query, metadata, form, json, ip, time, any, all, not
     rules[0].matches[10].path.in[0] is "a", must begin with '/'
-    rules[0].matches[10].path.startsWith has 0 items, must have 1..=100000
+    rules[0].matches[10].path.startsWith has 0 items, must have 1..=1000
     rules[0].matches[10].path.search is "(", must be a regular expression of at most 16384 bytes when compiled: found open group without closing ')'
     "#);
 }

@@ -35,7 +35,10 @@ fn everything_that_may_not_be_meant() {
     rules[5].split.sticky pins users to the default too: whoever got it keeps it, so a larger share of a candidate reaches new users only: without the cookie, by alone keeps users where they are and lets shares grow
     rules[5].split.sticky is not signed: a client can choose its variant by writing the cookie itself
     rules[5].split.sticky.maxAge keeps users on a variant without weight for more than 30 days: its instances have to live as long
-    rules[7] is never reached: rule "all" decides every request that it would
+    rules[6].split.sticky.cookie has the cookie of rule "pins": each forgets what the other remembered
+    rules[6].split.sticky pins users to the default too: whoever got it keeps it, so a larger share of a candidate reaches new users only: without the cookie, by alone keeps users where they are and lets shares grow
+    rules[6].split.sticky is not signed: a client can choose its variant by writing the cookie itself
+    rules[8] is never reached: rule "all" decides every request that it would
     observe.vary is off: a cache in front may hand one variant's answers to users of another
     observe.explainHeader is never sent: only clients that override trusts get it
     "#);
@@ -94,6 +97,14 @@ fn a_change_says_whom_it_evicts() {
         "{a: 15, b: 10, c: 10, s: 65}",
         "rule \"split\" evicts 10 % of users: 5 % from b to a, 5 % from c to b",
     );
+    let moved = lint::change_warnings(&split("{a: 10, s: 90}", ""), &{
+        policy("{version: 1, name: p, variants: {a: {}, s: {}}, default: s, rules: [{name: split, split: {by: 'header:u', weights: {a: 10, s: 90}}}]}").1
+    });
+    assert_eq!(
+        lines(&moved),
+        "rule \"split\" evicts 9 % of users: 9 % from a to s",
+        "other keys place all anew"
+    );
     let salted =
         lint::change_warnings(&split("{a: 10, s: 90}", ""), &split("{a: 10, s: 90}", ", salt: other"));
     assert_eq!(lines(&salted), "rule \"split\" evicts 9 % of users: 9 % from a to s");
@@ -118,6 +129,7 @@ rules:
 - {name: flips, matches: [{path: {prefix: /flip}}], split: {weights: {one: 1, stable: 1}}}
 - {name: hidden, matches: [{path: /flip/side, method: GET}], to: one}
 - {name: pins, matches: [{path: {prefix: /pin}}], split: {by: cookie:uid, weights: {one: 1, two: 1, three: 1, stable: 7}, sticky: {cookie: s, maxAge: 60d, onZeroWeight: keep}}}
+- {name: shares, matches: [{path: /share}], split: {by: ip, weights: {one: 1, stable: 1}, sticky: {cookie: s}}}
 - {name: all, to: stable}
 - {name: never, to: one}
 "#;

@@ -42,6 +42,8 @@ impl Fixture {
         Box::new(Capture {
             id: ExchangeId(77),
             generation: 7,
+            policy: Arc::clone(policy),
+            before: Vec::new(),
             at_us: 1,
             mirrors: decision.mirrors.iter().map(|m| (Arc::clone(m.mirror), m.control)).collect(),
             request: Request { method: "GET".into(), path: "/a".into(), ..Request::default() },
