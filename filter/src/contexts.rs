@@ -124,7 +124,7 @@ fn give_up_bodies(root: u32) {
     }
     let now = host::now().monotonic;
     while let Some(id) = with(|contexts| due(&mut contexts.held, now)).flatten() {
-        if with(|contexts| contexts.slot(id)?.as_ref().map(Stream::is_held)).flatten() == Some(true) {
+        if with(|contexts| contexts.slot(id)?.as_ref().map(Stream::is_held_in_vain)).flatten() == Some(true) {
             host::act_for(id);
             with_stream(id, Stream::give_up_body);
             host::act_for(root);
@@ -203,7 +203,7 @@ fn with<T>(run: impl FnOnce(&mut Contexts) -> T) -> Option<T> {
 }
 
 const BUCKETS: usize = 256;
-/// How long a request may be held for its body.
+/// How long a request may be held before something of its body comes.
 const LATEST_BODY: Duration = Duration::from_secs(2);
 /// How long a stream that is done may wait for its log: longer than a client takes to acknowledge.
 const LATEST_LOG: Duration = Duration::from_secs(10);

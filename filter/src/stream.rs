@@ -56,7 +56,7 @@ impl Stream {
             if self.instance.is_enabled() {
                 host::edit(Map::RequestHeaders, &Edit::Remove(VARIANT_HEADER));
             }
-            self.begin(None, &CurrentRequest::new(0, AwaitedBody::Ignored), None, end);
+            self.begin(None, &CurrentRequest::new(0, AwaitedBody::Ignored), end);
             return Flow::Continue;
         };
         let body = match policy.reads_bodies() && !end && self.instance.awaits_bodies() {
@@ -70,7 +70,7 @@ impl Stream {
             self.held = Some(Held { dice, begun: false });
             return Flow::Hold;
         }
-        self.carry_out(&policy, &decision, &request, None, end);
+        self.carry_out(&policy, &decision, &request, end);
         Flow::Continue
     }
 
@@ -81,7 +81,7 @@ impl Stream {
             if !end {
                 return Flow::Hold;
             }
-            self.decide_with(AwaitedBody::Here(chunk(Buffer::RequestBody, size)), None);
+            self.decide_with(AwaitedBody::Here(chunk(Buffer::RequestBody, size)));
         }
         if self.exchange.is_recording() {
             self.drive(Event::RequestBody { chunk: &chunk(Buffer::RequestBody, size), end });
@@ -91,7 +91,7 @@ impl Stream {
 
     pub(crate) fn request_trailers(&mut self) {
         if self.held.is_some() {
-            self.decide_with(AwaitedBody::Here(chunk(Buffer::RequestBody, LARGEST_HELD)), None);
+            self.decide_with(AwaitedBody::Here(chunk(Buffer::RequestBody, LARGEST_HELD)));
             if self.exchange.is_recording() {
                 let held = chunk(Buffer::RequestBody, LARGEST_HELD);
                 self.drive(Event::RequestBody { chunk: &held, end: false });
@@ -143,9 +143,9 @@ impl Stream {
         self.pass("unlogged");
     }
 
-    /// Whether the request still waits for its body.
-    pub(crate) fn is_held(&self) -> bool {
-        self.held.is_some()
+    /// Whether the request waits for its body, of which nothing has come.
+    pub(crate) fn is_held_in_vain(&self) -> bool {
+        self.held.is_some_and(|held| !held.begun)
     }
 
     /// The host ends the stream: nothing is to be continued.
@@ -153,24 +153,23 @@ impl Stream {
         self.held = None;
     }
 
-    /// The body did not come in time: the request goes on without. Outside the stream's own callbacks. What came of the body went
-    /// by, so it cannot be mirrored any more.
+    /// Nothing of the body came in time: the request goes on without. Outside the stream's own callbacks. Once some of it came,
+    /// the rest is waited for: hosts do not take back what they buffer, and the service needs all of it anyway.
     pub(crate) fn give_up_body(&mut self) {
-        let Some(held) = self.held else { return };
-        if !held.begun {
+        if self.is_held_in_vain() {
             self.instance.body_came(false);
+            self.decide_with(AwaitedBody::Ignored);
+            host::continue_request();
         }
-        self.decide_with(AwaitedBody::Ignored, held.begun.then_some("body_late"));
-        host::continue_request();
     }
 
     /// The policy decides about a held request again, which then goes on.
-    fn decide_with(&mut self, body: AwaitedBody, unmirrored: Option<&'static str>) {
+    fn decide_with(&mut self, body: AwaitedBody) {
         let Some(Held { dice, .. }) = self.held.take() else { return };
         let Some(policy) = self.instance.policy() else { return };
         let request = CurrentRequest::new(policy.header_count(), body);
         let decision = policy.decide(&request, dice);
-        self.carry_out(&policy, &decision, &request, unmirrored, false);
+        self.carry_out(&policy, &decision, &request, false);
     }
 
     fn carry_out(
@@ -178,11 +177,10 @@ impl Stream {
         policy: &Arc<Policy>,
         decision: &Decision<'_>,
         request: &CurrentRequest,
-        unmirrored: Option<&'static str>,
         end: bool,
     ) {
         // First, so that it sees what the client sent.
-        self.begin(Some((policy, decision)), request, unmirrored, end);
+        self.begin(Some((policy, decision)), request, end);
         for edit in &decision.request_edits {
             host::edit(Map::RequestHeaders, edit);
         }
@@ -196,23 +194,15 @@ impl Stream {
         self.response_edits = decision.response_edits.iter().cloned().map(Edit::into_owned).collect();
     }
 
-    /// `unmirrored` says why this one may not be mirrored, whatever the policy says.
-    fn begin(
-        &mut self,
-        decided: Option<(&Arc<Policy>, &Decision<'_>)>,
-        request: &CurrentRequest,
-        unmirrored: Option<&'static str>,
-        end: bool,
-    ) {
+    fn begin(&mut self, decided: Option<(&Arc<Policy>, &Decision<'_>)>, request: &CurrentRequest, end: bool) {
         let decision = decided.map(|(_, decision)| decision);
         let sampled = decision.is_some_and(|decision| !decision.mirrors.is_empty());
         let now = if sampled { host::now() } else { Now::default() };
-        let gate = || if sampled { self.instance.gate(now) } else { Gate::Open };
         let event = Event::RequestHeaders {
             decision,
             policy: decided.map(|(policy, _)| policy),
             request,
-            gate: unmirrored.map_or_else(gate, Gate::Closed),
+            gate: if sampled { self.instance.gate(now) } else { Gate::Open },
             id: if sampled { FilterInstance::exchange_id() } else { ExchangeId(0) },
             end,
         };
