@@ -74,16 +74,26 @@ struct Packages {
 
 impl Packages {
     fn known_to_apt() -> Result<Self> {
-        if let Some(found) = Self::ask()? {
+        if let Some(found) = Self::ask()?.filter(Self::is_recent) {
             return Ok(found);
         }
         if !is_root() {
-            bail!("apt knows no rustc-web; its lists may be missing: run `apt-get update` as root");
+            bail!(
+                "apt knows no rustc-web of {OLDEST}; its lists may be missing or old: run `apt-get update` as root"
+            );
         }
         let _lock = cache::lock("apt")?;
         cache::say("updating apt's lists (apt-get update)");
         command::run(&mut apt("apt-get", &["update"]))?;
-        Self::ask()?.context("apt knows no rustc-web, even after `apt-get update`: this is not Debian 12")
+        let found = Self::ask()?.filter(Self::is_recent);
+        found.with_context(|| {
+            format!("apt knows no rustc-web of {OLDEST}, even after `apt-get update`: this is not Debian 12")
+        })
+    }
+
+    /// Whether it can build this workspace: lists that are months old name an older one.
+    fn is_recent(&self) -> bool {
+        minor(&self.version) >= minor(OLDEST)
     }
 
     fn ask() -> Result<Option<Self>> {
@@ -134,6 +144,14 @@ fn candidate(policy: &str) -> Option<&str> {
     lines.next().filter(|version| *version != "(none)")
 }
 
+/// The version of Rust that the workspace asks for.
+const OLDEST: &str = env!("CARGO_PKG_RUST_VERSION");
+
+/// 96 of `1.96.0+dfsg1-1~deb12u2`.
+fn minor(version: &str) -> Option<u32> {
+    version.strip_prefix("1.")?.split('.').next()?.parse().ok()
+}
+
 /// `libstd-rust-web-1.96` for `1.96.0+…`.
 fn library(version: &str) -> Option<String> {
     let mut parts = version.split('.');
@@ -182,6 +200,8 @@ mod tests {
         assert_eq!(candidate(""), None);
         assert_eq!(llvm("libstd-rust-web-1.96\n  Depends: libc6\n  Depends: libllvm22\n"), Some("22"));
         let packages = Packages { version: "1.96.0+d".to_owned(), llvm: "22".to_owned() };
+        let old = Packages { version: "1.85.0+dfsg3-1~deb12u3".to_owned(), llvm: "19".to_owned() };
+        assert!(packages.is_recent() && !old.is_recent());
         assert_eq!(
             packages.names().unwrap().join(" "),
             "rustc-web=1.96.0+d libstd-rust-web-1.96=1.96.0+d libstd-rust-web-dev=1.96.0+d rust-web-src=1.96.0+d \
