@@ -25,7 +25,7 @@ pub fn check(bytes: &[u8]) {
         (Err(invalid), None) => return assert_says_why(&invalid),
         (found, expected) => panic!("{list:?} reads as {found:?}, expected {expected:?}"),
     };
-    let client = client(forwarded, hops).or(peer);
+    let client = client(forwarded, hops, peer);
     let asked = Asked { peer, ..Asked::default() };
     check_client(&policy, &asked.clone().with("x-forwarded-for", forwarded), client);
     check_client(&policy, &asked, peer);
@@ -86,11 +86,13 @@ fn policy(entries: &[&str], hops: usize) -> Result<Policy, antumbra_policy::docu
     ]))
 }
 
-/// The entry with so many to its right.
-fn client(forwarded: &[u8], hops: usize) -> Option<IpAddr> {
+/// The entry with so many to its right; the peer if there are too few.
+fn client(forwarded: &[u8], hops: usize, peer: Option<IpAddr>) -> Option<IpAddr> {
     let entries: Vec<&[u8]> = forwarded.split(|b| *b == b',').collect();
-    let entry = entries.get(entries.len().checked_sub(hops + 1)?)?;
-    parse_address(entry)
+    match entries.len().checked_sub(hops + 1) {
+        Some(place) => parse_address(entries[place]),
+        None => peer,
+    }
 }
 
 /// Both ends of an entry of a list.

@@ -94,8 +94,11 @@ fn key(member: &[u8]) -> Vec<u8> {
 fn is_trusted(asked: &Asked) -> bool {
     let forwarded = asked.values("x-forwarded-for").next().unwrap_or_default();
     let entries: Vec<&[u8]> = forwarded.split(|b| *b == b',').collect();
-    let entry = entries.len().checked_sub(2).and_then(|at| parse_address(entries[at]));
-    let near = match entry.or(asked.peer) {
+    let client = match entries.len().checked_sub(2) {
+        Some(place) => parse_address(entries[place]),
+        None => asked.peer,
+    };
+    let near = match client {
         Some(IpAddr::V4(address)) => address.octets()[0] == 10,
         _ => false,
     };
