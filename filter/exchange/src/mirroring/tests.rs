@@ -263,6 +263,40 @@ fn a_new_instance_of_the_release_keeps_the_policy_of_the_last() {
     let settings = |text: &str| Settings::from_json(text.as_bytes()).unwrap();
     let next = Mirroring::new(settings(CONFIGURATION), Instance(6), Some(Arc::clone(&policy)));
     assert_eq!(next.policy().and_then(|policy| policy.generation()), Some(7));
+    // Keys and comparator may be others now: it asks for the policy as if it had none.
+    let mut next = Fixture { mirroring: next, dice: Dice(1) };
+    let heartbeat = next.on(Incident::Tick, 0).pop().unwrap();
+    assert_eq!(decode_heartbeat(&heartbeat.body).unwrap().generation, None);
     let off = CONFIGURATION.replacen('{', r#"{"enabled":false,"#, 1);
     assert!(Mirroring::new(settings(&off), Instance(6), Some(policy)).policy().is_none());
+}
+
+#[test]
+fn a_policy_that_cannot_be_taken_is_said_once() {
+    let mut instance = Fixture::running();
+    let signed =
+        POLICY.replace("\"lease\"", r#""override":{"header":"x-force","signedWith":"testers"},"lease""#);
+    for (round, body) in [&signed, &signed, &signed.replace(":7", ":8")].into_iter().enumerate() {
+        instance.on(Incident::Answered(CallId::Poll, answer("200", body)), 5);
+        assert_eq!(instance.mirroring.take_rejected().is_some(), round != 1, "{round}");
+    }
+    assert_eq!(instance.mirroring.refusals(), 2);
+    assert_eq!(instance.mirroring.policy().unwrap().generation(), Some(7));
+}
+
+#[test]
+fn a_mirror_waits_for_no_more_answers_than_it_may() {
+    let settings = Settings::from_json(CONFIGURATION.as_bytes()).unwrap();
+    let mut instance = Fixture { mirroring: Mirroring::new(settings, Instance(5), None), dice: Dice(1) };
+    instance.on(Incident::Tick, 0);
+    let policy =
+        POLICY.replace("\"percent\":100,\"control\"", "\"percent\":100,\"maxInFlight\":1,\"control\"");
+    instance.on(Incident::Answered(CallId::Poll, answer("200", &policy)), 0);
+    for calls in [2, 0] {
+        let capture = instance.capture();
+        assert_eq!(instance.on(Incident::Captured(capture), 1).len(), calls);
+    }
+    let accounts = instance.mirroring.accounts();
+    assert_eq!((accounts.requests, accounts.mirrored), (2, 1));
+    assert_eq!(accounts.not_mirrored["mirror_in_flight"], 1);
 }
