@@ -28,16 +28,10 @@ pub(super) struct Options {
     output: Output,
 }
 
-/// Reads and validates a file.
-pub(super) fn read(file: &Path) -> Result<Result<Document, Invalid>, Failure> {
-    let text = std::fs::read(file).map_err(|error| Failure::Usage(format!("{}: {error}", file.display())))?;
-    Ok(Document::from_yaml(&text))
-}
-
 /// Prints every problem of a file, or its warnings; exit code 2 if there is a problem.
 pub(super) fn check(options: &Options) -> Result<ExitCode, Failure> {
     let file = options.file.as_path();
-    let read = read(file)?;
+    let read = local::read(file)?;
     let before = options.against.as_deref().map(local::document).transpose()?;
     let warnings = read.as_ref().map_or_else(|_| Vec::new(), |document| warnings(document, before.as_ref()));
     let problems = read.as_ref().err().map(|invalid| invalid.problems.as_slice()).unwrap_or_default();

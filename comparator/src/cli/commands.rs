@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 
 use super::client::{Client, Message};
 use super::output::{self, print, print_json};
-use super::{Failure, Output, PutPolicy, ResetEvidence, SetMirror, SetWeights, Target, check};
+use super::{Failure, Output, PutPolicy, ResetEvidence, SetMirror, SetWeights, Target, local};
 use crate::routes::{Audit, Begun, Listed, Outcome, Status};
 
 /// `antumbra status`.
@@ -75,7 +75,7 @@ pub(super) fn list_policies(target: &Target) -> Result<ExitCode, Failure> {
 pub(super) fn put_policy(options: &PutPolicy) -> Result<ExitCode, Failure> {
     let file = options.file.display();
     let document =
-        check::read(&options.file)?.map_err(|invalid| Failure::Usage(format!("{file}:\n{invalid}")))?;
+        local::read(&options.file)?.map_err(|invalid| Failure::Usage(format!("{file}:\n{invalid}")))?;
     let name = options.target.policy.as_deref().unwrap_or(document.name());
     let message = Message {
         body: Some(("application/json", document.text().into_bytes())),

@@ -3,15 +3,21 @@
 use std::io::Read as _;
 use std::path::Path;
 
-use antumbra_policy::document::Tree;
+use antumbra_policy::document::{Invalid, Tree};
 use antumbra_policy::{Policy, Secrets, Timestamp, WrittenRequest};
 
-use super::{Failure, check, values};
+use super::{Failure, values};
 use crate::policies::Document;
+
+/// Reads and validates a file.
+pub(super) fn read(file: &Path) -> Result<Result<Document, Invalid>, Failure> {
+    let text = std::fs::read(file).map_err(|error| Failure::Usage(format!("{}: {error}", file.display())))?;
+    Ok(Document::from_yaml(&text))
+}
 
 /// A valid policy file; everything that is wrong with another.
 pub(super) fn document(file: &Path) -> Result<Document, Failure> {
-    check::read(file)?.map_err(|invalid| {
+    read(file)?.map_err(|invalid| {
         let lines = invalid.problems.iter().map(|problem| format!("{}: {problem}", file.display()));
         Failure::Usage(lines.collect::<Vec<_>>().join("\n"))
     })

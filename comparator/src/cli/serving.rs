@@ -10,7 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 use super::output::print;
-use super::{Failure, ServeOptions, check};
+use super::{Failure, ServeOptions, local};
 use crate::policies::Document;
 use crate::serve::{Config, Error, MOST_CONNECTIONS, Server, refuse_open};
 
@@ -49,7 +49,7 @@ fn policies(files: &[PathBuf]) -> Result<Vec<Document>, Failure> {
     let mut documents: Vec<Document> = Vec::new();
     let mut problems = String::new();
     for file in files {
-        match check::read(file)? {
+        match local::read(file)? {
             Ok(document) if documents.iter().any(|earlier| earlier.name() == document.name()) => {
                 let _ = write!(problems, "\n{}: name {:?} is given twice", file.display(), document.name());
             }

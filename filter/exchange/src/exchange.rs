@@ -9,7 +9,8 @@ use std::time::Duration;
 use antumbra_observation::{Body, Bytes, ExchangeId, Leg, Outcome, Request, Response, SHADOW_HEADER};
 use antumbra_policy::{Decision, Mirror, Policy};
 
-use crate::body::{self, Collected};
+use crate::body::Collected;
+use crate::capture::Capture;
 use crate::{Headers, Now, first, shadow};
 
 /// What happens to one request.
@@ -82,34 +83,6 @@ pub enum Ending {
     Service,
     /// The proxy itself: no route, no healthy host, a filter's own answer.
     Proxy,
-}
-
-/// A complete exchange whose shadows can leave.
-#[derive(Debug, Clone)]
-pub struct Capture {
-    pub(crate) id: ExchangeId,
-    pub(crate) generation: u64,
-    pub(crate) policy: Arc<Policy>,
-    /// What the client sent under the names that the primary's variant changed; `None`: nothing.
-    pub(crate) before: Vec<(String, Option<Bytes>)>,
-    pub(crate) at_us: u64,
-    /// Each with whether the control is asked too.
-    pub(crate) mirrors: Vec<(Arc<Mirror>, bool)>,
-    /// As the observation carries it.
-    pub(crate) request: Request,
-    /// As finally routed, pseudo headers included: what the shadow requests are made of.
-    pub(crate) routed: Headers,
-    pub(crate) primary: Leg,
-    /// What [`Exchange::reserved`] said while it was recorded.
-    pub(crate) reserved: usize,
-}
-
-impl Capture {
-    /// Bytes of bodies that it holds.
-    pub(crate) fn held_bytes(&self) -> usize {
-        let response = self.primary.response.as_ref().map_or(0, |response| body::held(&response.body));
-        body::held(&self.request.body).saturating_add(response)
-    }
 }
 
 /// The life of one request.

@@ -18,6 +18,7 @@
 )]
 
 mod body;
+mod capture;
 mod comparator;
 mod decisions;
 mod exchange;
@@ -27,8 +28,9 @@ mod outbox;
 mod settings;
 mod shadow;
 
+pub use capture::Capture;
 pub use decisions::Decisions;
-pub use exchange::{Capture, Ending, Event, Exchange, Gate};
+pub use exchange::{Ending, Event, Exchange, Gate};
 pub use mirroring::{Call, CallId, Incident, LegName, Mirroring};
 pub use settings::{Comparator, Limits, Settings};
 pub use shadow::Answer;

@@ -11,8 +11,8 @@ use antumbra_policy::document::{Invalid, Tree};
 use antumbra_policy::{Dice, Mirror, Policy};
 
 use crate::body;
+use crate::capture::Capture;
 use crate::comparator::{receipt, trouble};
-use crate::exchange::Capture;
 use crate::link::Link;
 use crate::outbox::{Batch, LARGEST_OBSERVATION, Outbox, Receipt};
 use crate::shadow::{self, Answer};

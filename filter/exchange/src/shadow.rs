@@ -4,7 +4,7 @@ use antumbra_observation::{Body, Bytes, Leg, Outcome, Request, Response, SHADOW_
 use antumbra_policy::{HeaderChanges, Mirror, Variant};
 
 use crate::body;
-use crate::exchange::Capture;
+use crate::capture::Capture;
 use crate::{Headers, first};
 
 /// What a host says when a call is over.

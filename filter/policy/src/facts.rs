@@ -9,10 +9,10 @@ use std::ops::Range;
 
 use crate::client::ClientAddress;
 use crate::cookies::cookies;
-use crate::decision::{Body, BodyKind, Request};
 use crate::json::Pointer;
 use crate::property::PropertyPath;
 use crate::query;
+use crate::request::{Body, BodyKind, Request};
 use crate::timestamp::Timestamp;
 
 /// All names that a policy asks for.

@@ -1,7 +1,7 @@
 //! Changes to headers that a policy writes down, checked so that they can never break a message.
 
 use crate::document::{Field, Tree, all};
-use crate::matching::{HEADER_NAMES, header_name};
+use crate::names::{HEADER_NAMES, header_name};
 
 /// `{set, add, remove}`, applied in this order: remove, set, add.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -5,11 +5,11 @@ use std::io::Read;
 
 use murmur3::murmur3_x64_128;
 
-use crate::decision::Request;
 use crate::document::Field;
 use crate::facts::{CookieSlot, Facts, HeaderSlot, PropertySlot, QuerySlot, Questions};
-use crate::matching::{COOKIE_NAMES, HEADER_NAMES, header_name, is_cookie_name};
+use crate::names::{COOKIE_NAMES, HEADER_NAMES, header_name, is_cookie_name};
 use crate::property::PropertyPath;
+use crate::request::Request;
 
 /// Keys in the order of preference: the first that a request has decides.
 #[derive(Debug, Default)]

@@ -1,11 +1,12 @@
 //! When a rule applies: blocks of conditions. Inside a block all must hold, one block is enough.
 
 use crate::address::AddressSet;
-use crate::decision::Request;
 use crate::document::{Field, Map, Tree};
 use crate::facts::{CookieSlot, Facts, FormSlot, HeaderSlot, JsonSlot, PropertySlot, QuerySlot, Questions};
+use crate::names::{COOKIE_NAMES, HEADER_NAMES, header_name, is_cookie_name, is_token};
 use crate::predicate::{Predicate, Subject};
 use crate::property::PropertyPath;
+use crate::request::Request;
 use crate::timestamp::Window;
 
 /// Blocks of which one must hold; no block at all means every request.
@@ -85,21 +86,6 @@ impl Condition {
 /// One method or a list of them, in upper case as on the wire.
 pub(crate) fn read_methods(field: &Field<'_>) -> Option<Vec<Box<[u8]>>> {
     field.each_or_one(1..=MOST_METHODS, read_method)
-}
-
-/// The name of a header in lower case.
-pub(crate) fn header_name(name: &str) -> Option<String> {
-    is_token(name).then(|| name.to_ascii_lowercase())
-}
-
-/// Whether `name` can be a cookie's; wider than RFC 6265, since servers meet wider names.
-pub(crate) fn is_cookie_name(name: &str) -> bool {
-    !name.is_empty() && name.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'=' | b';' | b','))
-}
-
-/// A token of RFC 9110, section 5.6.2.
-pub(crate) fn is_token(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
 }
 
 fn read_blocks(field: &Field<'_>, questions: &mut Questions, depth: usize) -> Option<Vec<Block>> {
@@ -244,8 +230,6 @@ const BLOCK: [&str; 14] = [
     "path", "method", "host", "headers", "cookies", "query", "metadata", "form", "json", "ip", "time", "any",
     "all", "not",
 ];
-pub(crate) const HEADER_NAMES: &str = "must be a header's: letters, digits and any of !#$%&'*+-.^_`|~";
-pub(crate) const COOKIE_NAMES: &str = "must be a cookie's: visible ASCII without '=', ';' and ','";
 const MOST_BLOCKS: usize = 64;
 const MOST_METHODS: usize = 32;
 /// Levels of `any`, `all` and `not`; also what bounds the stack of a decision.

@@ -6,10 +6,10 @@
 use std::sync::Arc;
 
 use crate::address::AddressSet;
-use crate::decision::Request;
 use crate::document::{Field, optional};
 use crate::facts::{Facts, HeaderSlot, Questions};
 use crate::headers::own_name;
+use crate::request::Request;
 use crate::signature::{Secrets, SigningKey};
 use crate::variant::Variant;
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::client::ClientAddress;
-use crate::decision::{Decision, NotMirrored, Reason, Request};
+use crate::decision::{Decision, NotMirrored, Reason};
 use crate::dice::Dice;
 use crate::document::{Field, Invalid, Map, Problem, Problems, Tree, all, optional};
 use crate::edits::{self, Edit};
@@ -21,6 +21,7 @@ use crate::observe::{self, Observe};
 use crate::order;
 use crate::overriding::Override;
 use crate::propagate::Propagation;
+use crate::request::Request;
 use crate::rule::{Compiler, MOST_MIRRORS, Rule, Target, rule_name};
 use crate::signature::Secrets;
 use crate::split::{Choice, Split};

@@ -358,7 +358,7 @@ fn is_host(text: &[u8]) -> bool {
 
 /// A token of RFC 9110, section 5.6.2, without lower case letters.
 fn is_method(text: &[u8]) -> bool {
-    std::str::from_utf8(text).is_ok_and(crate::matching::is_token) && !text.iter().any(u8::is_ascii_lowercase)
+    std::str::from_utf8(text).is_ok_and(crate::names::is_token) && !text.iter().any(u8::is_ascii_lowercase)
 }
 
 fn compare(a: &[u8], b: &[u8], ignore_case: bool) -> Ordering {

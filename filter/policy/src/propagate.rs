@@ -6,13 +6,13 @@
 
 use std::borrow::Cow;
 
-use crate::decision::Request;
 use crate::document::Field;
 use crate::edits::Edit;
 use crate::facts::{CookieSlot, Facts, HeaderSlot, Questions};
 use crate::headers::own_name;
-use crate::matching::{COOKIE_NAMES, HEADER_NAMES, header_name, is_cookie_name, is_token};
+use crate::names::{COOKIE_NAMES, HEADER_NAMES, header_name, is_cookie_name, is_token};
 use crate::query::decoded;
+use crate::request::Request;
 
 /// A policy's `propagate`.
 #[derive(Debug, Default)]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::decision::{Reason, Request};
+use crate::decision::Reason;
 use crate::dice::Dice;
 use crate::document::{Field, Map, Tree, all, optional};
 use crate::facts::{Facts, Questions};
@@ -10,6 +10,7 @@ use crate::key::Key;
 use crate::matching::Matches;
 use crate::mirror::Mirror;
 use crate::order;
+use crate::request::Request;
 use crate::split::{Choice, Split, Surroundings};
 use crate::timestamp::Window;
 use crate::variant::{Variant, Variants};

@@ -10,11 +10,12 @@ mod layout;
 
 use std::sync::Arc;
 
-use crate::decision::{Reason, Request};
+use crate::decision::Reason;
 use crate::dice::Dice;
 use crate::document::{Field, Map, optional};
 use crate::facts::{Facts, Questions};
 use crate::key::{self, Keys, Salt};
+use crate::request::Request;
 use crate::signature::{Secrets, SigningKey};
 use crate::sticky::{Cookie, Sticky};
 use crate::variant::{Variant, Variants};

@@ -5,10 +5,10 @@
 
 use std::time::Duration;
 
-use crate::decision::Request;
 use crate::document::{Field, Map};
 use crate::facts::{CookieSlot, Facts, Questions};
-use crate::matching::{COOKIE_NAMES, is_cookie_name};
+use crate::names::{COOKIE_NAMES, is_cookie_name};
+use crate::request::Request;
 use crate::signature::SigningKey;
 
 /// How a split remembers its choice.
@@ -168,7 +168,7 @@ fn check_prefix(map: &Map<'_>, name: &str, secure: bool, path: &str, domain: Opt
 
 fn read_name(field: &Field<'_>) -> Option<String> {
     let name = field.text()?;
-    if is_cookie_name(name) && crate::matching::is_token(name) {
+    if is_cookie_name(name) && crate::names::is_token(name) {
         return Some(name.to_owned());
     }
     field.problem(format!("with a name that {COOKIE_NAMES}"));

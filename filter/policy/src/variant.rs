@@ -5,13 +5,13 @@
 
 use std::sync::Arc;
 
-use crate::decision::Request;
 use crate::document::{Field, Tree, is_name};
 use crate::facts::Facts;
 use crate::headers::HeaderChanges;
 use crate::key::Keys;
 use crate::number::whole;
 use crate::order;
+use crate::request::Request;
 
 /// A named destination.
 #[derive(Debug, Clone, PartialEq, Eq)]

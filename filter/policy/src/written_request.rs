@@ -4,9 +4,9 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 
 use crate::address::parse_address;
-use crate::decision::{Body, BodyKind, Request};
 use crate::document::{Field, Invalid, Map, Problems, Tree, optional};
 use crate::property::PropertyPath;
+use crate::request::{Body, BodyKind, Request};
 use crate::timestamp::Timestamp;
 
 /// A request in writing: `{"method", "path", "host", "headers", "cookies", "ip", "metadata", "json", "form", "time"}`, each of

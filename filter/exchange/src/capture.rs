@@ -1,0 +1,36 @@
+//! What is kept of a request that was mirrored: enough for its shadows, and for the observation.
+
+use std::sync::Arc;
+
+use antumbra_observation::{Bytes, ExchangeId, Leg, Request};
+use antumbra_policy::{Mirror, Policy};
+
+use crate::{Headers, body};
+
+/// A complete exchange whose shadows can leave.
+#[derive(Debug, Clone)]
+pub struct Capture {
+    pub(crate) id: ExchangeId,
+    pub(crate) generation: u64,
+    pub(crate) policy: Arc<Policy>,
+    /// What the client sent under the names that the primary's variant changed; `None`: nothing.
+    pub(crate) before: Vec<(String, Option<Bytes>)>,
+    pub(crate) at_us: u64,
+    /// Each with whether the control is asked too.
+    pub(crate) mirrors: Vec<(Arc<Mirror>, bool)>,
+    /// As the observation carries it.
+    pub(crate) request: Request,
+    /// As finally routed, pseudo headers included: what the shadow requests are made of.
+    pub(crate) routed: Headers,
+    pub(crate) primary: Leg,
+    /// What [`Exchange::reserved`] said while it was recorded.
+    pub(crate) reserved: usize,
+}
+
+impl Capture {
+    /// Bytes of bodies that it holds.
+    pub(crate) fn held_bytes(&self) -> usize {
+        let response = self.primary.response.as_ref().map_or(0, |response| body::held(&response.body));
+        body::held(&self.request.body).saturating_add(response)
+    }
+}
