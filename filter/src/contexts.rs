@@ -27,6 +27,9 @@ pub(crate) fn create(context: u32, root: u32) {
             None => return,
         },
     };
+    if matches!(made, Made::Root(_)) {
+        look_at_the_clock();
+    }
     with(|contexts| match made {
         Made::Root(root) => contexts.roots.push(root),
         Made::Stream(stream) => contexts.insert(context, stream),
@@ -61,8 +64,7 @@ pub(crate) fn log(id: u32) {
 pub(crate) fn done(id: u32) -> bool {
     if with(|contexts| contexts.slot(id).is_some()).unwrap_or(false) {
         with_stream(id, Stream::stop_waiting);
-        let until = host::now().monotonic.saturating_add(LATEST_LOG);
-        with(|contexts| contexts.unlogged.push_back((until, id)));
+        with(|contexts| contexts.unlogged.push_back((contexts.ticked.saturating_add(LATEST_LOG), id)));
         return true;
     }
     let done = root(id).is_none_or(|root| root.done());
@@ -75,6 +77,7 @@ pub(crate) fn done(id: u32) -> bool {
 /// A root context's clock.
 pub(crate) fn tick(id: u32) {
     let Some(root) = root(id) else { return };
+    look_at_the_clock();
     give_up_unlogged();
     give_up_bodies(id);
     root.tick();
@@ -113,17 +116,12 @@ fn forget(root: u32) {
 
 /// A request was held for its body.
 pub(crate) fn held(id: u32) {
-    let until = host::now().monotonic.saturating_add(LATEST_BODY);
-    with(|contexts| contexts.held.push_back((until, id)));
+    with(|contexts| contexts.held.push_back((contexts.ticked.saturating_add(LATEST_BODY), id)));
 }
 
 /// `root` is the context that the host is calling.
 fn give_up_bodies(root: u32) {
-    if with(|contexts| contexts.held.is_empty()).unwrap_or(true) {
-        return;
-    }
-    let now = host::now().monotonic;
-    while let Some(id) = with(|contexts| due(&mut contexts.held, now)).flatten() {
+    while let Some(id) = with(|contexts| due(&mut contexts.held, contexts.ticked)).flatten() {
         if with(|contexts| contexts.slot(id)?.as_ref().map(Stream::is_held_in_vain)).flatten() == Some(true) {
             host::act_for(id);
             with_stream(id, Stream::give_up_body);
@@ -133,15 +131,16 @@ fn give_up_bodies(root: u32) {
 }
 
 fn give_up_unlogged() {
-    if with(|contexts| contexts.unlogged.is_empty()).unwrap_or(true) {
-        return;
-    }
-    let now = host::now().monotonic;
-    while let Some(id) = with(|contexts| due(&mut contexts.unlogged, now)).flatten() {
+    while let Some(id) = with(|contexts| due(&mut contexts.unlogged, contexts.ticked)).flatten() {
         if let Some(mut stream) = with(|contexts| contexts.remove(id)).flatten() {
             stream.give_up();
         }
     }
+}
+
+fn look_at_the_clock() {
+    let now = host::now().monotonic;
+    with(|contexts| contexts.ticked = now);
 }
 
 enum Made {
@@ -153,6 +152,8 @@ struct Contexts {
     roots: Vec<Rc<Root>>,
     /// By the id's remainder: hosts count ids up, so the live ones spread evenly. A stream is away while it runs.
     streams: [Vec<(u32, Option<Stream>)>; BUCKETS],
+    /// The clock at the last tick: near enough for what waits seconds, and no stream pays for asking.
+    ticked: Duration,
     /// Streams that are done, and until when their log may come.
     unlogged: VecDeque<(Duration, u32)>,
     /// Requests that wait for their bodies, and until when.
@@ -194,6 +195,7 @@ fn with<T>(run: impl FnOnce(&mut Contexts) -> T) -> Option<T> {
             ManuallyDrop::new(RefCell::new(Contexts {
                 roots: Vec::new(),
                 streams: [const { Vec::new() }; BUCKETS],
+                ticked: Duration::ZERO,
                 unlogged: VecDeque::new(),
                 held: VecDeque::new(),
             }))

@@ -192,6 +192,7 @@ mod tests {
 
     use antumbra_observation::ExchangeId;
     use antumbra_policy::document::Tree;
+    use antumbra_policy::{Timestamp, WrittenRequest};
 
     use super::*;
 
@@ -289,18 +290,6 @@ mod tests {
 
     /// A request to `stable` that a mirror, written like this, sends to a candidate `canary` that is.
     fn captured(routed: &Headers, variant: &str, mirror: &str) -> Capture {
-        struct Get;
-        impl antumbra_policy::Request for Get {
-            fn header(&self, name: &str) -> Option<std::borrow::Cow<'_, [u8]>> {
-                (name == ":method").then_some(std::borrow::Cow::Borrowed(b"GET"))
-            }
-            fn peer_address(&self) -> Option<std::net::IpAddr> {
-                None
-            }
-            fn now(&self) -> antumbra_policy::Timestamp {
-                antumbra_policy::Timestamp(0)
-            }
-        }
         let mut mirror = Tree::from_json(mirror.as_bytes()).unwrap();
         mirror.set("to", Tree::Text("canary".to_owned()));
         let mirror = serde_json::to_string(&mirror).unwrap();
@@ -311,7 +300,9 @@ mod tests {
         );
         let policy = antumbra_policy::Policy::from_tree(&Tree::from_json(text.as_bytes()).unwrap()).unwrap();
         let policy = Arc::new(policy);
-        let decision = policy.decide(&Get, antumbra_policy::Dice(0));
+        let get = Tree::from_json(br#"{"method": "GET"}"#).unwrap();
+        let get = WrittenRequest::from_tree(&get, Timestamp(0)).unwrap();
+        let decision = policy.decide(&get, antumbra_policy::Dice(0));
         Capture {
             id: ExchangeId(11),
             generation: 0,
