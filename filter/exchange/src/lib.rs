@@ -18,6 +18,8 @@
 )]
 
 mod body;
+mod breaker;
+mod budget;
 mod capture;
 mod comparator;
 mod decisions;
@@ -27,10 +29,11 @@ mod mirroring;
 mod outbox;
 mod settings;
 mod shadow;
+mod waiting;
 
 pub use capture::Capture;
 pub use decisions::Decisions;
-pub use exchange::{Ending, Event, Exchange, Gate};
+pub use exchange::{Ending, Event, Exchange};
 pub use mirroring::{Call, CallId, Incident, LegName, Mirroring};
 pub use settings::{Comparator, Limits, Settings};
 pub use shadow::Answer;

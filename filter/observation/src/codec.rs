@@ -2,6 +2,8 @@
 //!
 //! A batch is decoded as a whole or refused as a whole, so that the sender knows what became of each observation.
 
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -65,6 +67,23 @@ pub fn decode_heartbeat(bytes: &[u8]) -> Result<Heartbeat, Malformed> {
     let (heartbeat, _): (Heartbeat, _) = decode_item(bytes, 0)?;
     check_version(heartbeat.version, 0)?;
     Ok(heartbeat)
+}
+
+/// A heartbeat as the value of [`HEARTBEAT_HEADER`](crate::HEARTBEAT_HEADER): base64 (RFC 4648, section 5, no padding) of one CBOR
+/// item.
+pub fn encode_heartbeat_header(heartbeat: &Heartbeat) -> String {
+    BASE64_URL_SAFE_NO_PAD.encode(encode_heartbeat(heartbeat))
+}
+
+/// Reads one heartbeat out of a header.
+///
+/// # Errors
+/// It is no base64, does not decode, or has a version of another contract.
+pub fn decode_heartbeat_header(value: &[u8]) -> Result<Heartbeat, Malformed> {
+    let bytes = BASE64_URL_SAFE_NO_PAD
+        .decode(value)
+        .map_err(|error| Malformed::Undecodable { index: 0, message: error.to_string() })?;
+    decode_heartbeat(&bytes)
 }
 
 /// Whether this reader knows `version`; `index` names the observation in the error.

@@ -24,7 +24,8 @@ mod hex;
 
 pub use bytes::Bytes;
 pub use codec::{
-    MOST_FIELDS, Malformed, check_version, decode_heartbeat, decode_sequence, encode, encode_heartbeat,
+    MOST_FIELDS, Malformed, check_version, decode_heartbeat, decode_heartbeat_header, decode_sequence,
+    encode, encode_heartbeat, encode_heartbeat_header,
 };
 pub use headers::MOST_HEADERS;
 pub use hex::{ExchangeId, Instance};
@@ -44,6 +45,10 @@ pub const INSTANCE_HEADER: &str = "x-antumbra-instance";
 pub const SEQUENCE_HEADER: &str = "x-antumbra-sequence";
 /// Request header of a batch: how many observations it holds, for the accounts if the body does not decode.
 pub const COUNT_HEADER: &str = "x-antumbra-count";
+/// Request header of a batch: a [`Heartbeat`], so that a filter that sends batches need not poll.
+pub const HEARTBEAT_HEADER: &str = "x-antumbra-heartbeat";
+/// The media type of an answer to such a batch that brings the policy, because the filter runs another generation.
+pub const POLICY_JSON: &str = "application/vnd.antumbra.policy+json";
 /// Request header that marks a shadow request; a request that carries it is never mirrored.
 pub const SHADOW_HEADER: &str = "x-antumbra-shadow";
 
