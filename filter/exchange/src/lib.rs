@@ -27,12 +27,13 @@ mod mirroring;
 mod outbox;
 mod settings;
 mod shadow;
+mod turns;
 
 pub use capture::Capture;
 pub use decisions::Decisions;
 pub use exchange::{Ending, Event, Exchange, Gate};
 pub use mirroring::{Call, CallId, Incident, LegName, Mirroring};
-pub use settings::{Comparator, Limits, Settings};
+pub use settings::{Comparator, Host, Limits, Settings};
 pub use shadow::Answer;
 
 use std::time::Duration;

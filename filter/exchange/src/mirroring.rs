@@ -16,7 +16,8 @@ use crate::comparator::{receipt, trouble};
 use crate::link::Link;
 use crate::outbox::{Batch, LARGEST_OBSERVATION, Outbox, Receipt};
 use crate::shadow::{self, Answer};
-use crate::{Gate, Headers, Now, Settings};
+use crate::turns::Turns;
+use crate::{Gate, Headers, Host, Now, Settings};
 
 /// Something that happens to the instance.
 #[derive(Debug)]
@@ -98,6 +99,7 @@ pub struct Mirroring {
     outbox: Outbox,
     accounts: Accounts,
     farewell: Farewell,
+    turns: Turns,
 }
 
 /// The last heartbeat of an instance that is to end: without it nobody would hear of its last accounts.
@@ -148,6 +150,7 @@ impl Mirroring {
             outbox: Outbox::new(settings.limits.bytes_in_flight),
             accounts: Accounts::default(),
             farewell: Farewell::NotYet,
+            turns: Turns::new(settings.host),
             settings,
             instance,
         }
@@ -161,6 +164,11 @@ impl Mirroring {
     /// The release's name.
     pub fn release(&self) -> &str {
         &self.settings.release
+    }
+
+    /// What the proxy is.
+    pub fn host(&self) -> Host {
+        self.settings.host
     }
 
     /// Whether a request may be held until its body is there.
@@ -218,7 +226,7 @@ impl Mirroring {
     }
 
     fn is_settled(&self) -> bool {
-        self.waiting.is_empty() && self.outbox.is_empty()
+        self.turns.is_empty() && self.waiting.is_empty() && self.outbox.is_empty()
     }
 
     /// Bodies being recorded and answers being waited for count with the most that they may become.
@@ -228,6 +236,16 @@ impl Mirroring {
 
     /// Takes what happened; answers the calls to make now, in this order.
     pub fn on(&mut self, incident: Incident, now: Now, dice: &mut Dice) -> Vec<Call> {
+        let Some(incident) = self.turns.admit(incident, now) else { return Vec::new() };
+        let mut calls = Vec::new();
+        for (earlier, at) in self.turns.due(&incident, now) {
+            calls.extend(self.deal_with(earlier, at, dice));
+        }
+        calls.extend(self.deal_with(incident, now, dice));
+        calls
+    }
+
+    fn deal_with(&mut self, incident: Incident, now: Now, dice: &mut Dice) -> Vec<Call> {
         // What a stream only notes can carry no call: the farewell waits for the root's next turn.
         let noted = matches!(incident, Incident::Recording(_) | Incident::GivenUp(_) | Incident::Passed(_));
         let mut calls = self.react(incident, now, dice);
