@@ -116,7 +116,7 @@ pub(crate) fn answered(context: u32, token: u32, answer: impl FnOnce() -> Answer
 fn finish(root: &Root) {
     if root.is_drained() {
         forget(root.id());
-        host::set_tick(0);
+        root.stop_ticking();
         host::done();
     }
 }

@@ -29,13 +29,14 @@ mod mirroring;
 mod outbox;
 mod settings;
 mod shadow;
+mod turns;
 mod waiting;
 
 pub use capture::Capture;
 pub use decisions::Decisions;
 pub use exchange::{Ending, Event, Exchange};
 pub use mirroring::{Call, CallId, Incident, LegName, Mirroring};
-pub use settings::{Comparator, Limits, Settings};
+pub use settings::{Comparator, Host, Limits, Settings};
 pub use shadow::Answer;
 
 use std::time::Duration;

@@ -18,8 +18,9 @@ use crate::comparator::{brought_policy, receipt, trouble};
 use crate::link::Link;
 use crate::outbox::{Batch, LARGEST_OBSERVATION, Outbox, Receipt};
 use crate::shadow::{self, Answer};
+use crate::turns::Turns;
 use crate::waiting::InFlight;
-use crate::{Headers, Now, Settings};
+use crate::{Headers, Host, Now, Settings};
 
 /// Something that happens to the instance.
 #[derive(Debug)]
@@ -96,6 +97,7 @@ pub struct Mirroring {
     outbox: Outbox,
     accounts: Accounts,
     farewell: Farewell,
+    turns: Turns,
 }
 
 /// The last heartbeat of an instance that is to end: without it nobody would hear of its last accounts.
@@ -131,6 +133,7 @@ impl Mirroring {
             outbox: Outbox::new(settings.limits.bytes_in_flight),
             accounts: Accounts::default(),
             farewell: Farewell::NotYet,
+            turns: Turns::new(settings.host),
             settings,
             instance,
         }
@@ -144,6 +147,11 @@ impl Mirroring {
     /// The release's name.
     pub fn release(&self) -> &str {
         &self.settings.release
+    }
+
+    /// What the proxy is.
+    pub fn host(&self) -> Host {
+        self.settings.host
     }
 
     /// Whether a request may be held until its body is there.
@@ -198,11 +206,21 @@ impl Mirroring {
     }
 
     fn is_settled(&self) -> bool {
-        self.in_flight.len() == 0 && self.outbox.is_empty()
+        self.turns.is_empty() && self.in_flight.len() == 0 && self.outbox.is_empty()
     }
 
     /// Takes what happened; answers the calls to make now, in this order.
     pub fn on(&mut self, incident: Incident, now: Now, dice: &mut Dice) -> Vec<Call> {
+        let Some(incident) = self.turns.admit(incident, now) else { return Vec::new() };
+        let mut calls = Vec::new();
+        for (earlier, at) in self.turns.due(&incident, now) {
+            calls.extend(self.deal_with(earlier, at, dice));
+        }
+        calls.extend(self.deal_with(incident, now, dice));
+        calls
+    }
+
+    fn deal_with(&mut self, incident: Incident, now: Now, dice: &mut Dice) -> Vec<Call> {
         // What a stream only notes can carry no call: the farewell waits for the root's next turn.
         let noted = matches!(incident, Incident::GivenUp(_) | Incident::Passed(_));
         let mut calls = self.react(incident, now, dice);

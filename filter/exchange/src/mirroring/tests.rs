@@ -1,5 +1,7 @@
 //! The instance as a whole, with a clock and dice of the test's own.
 
+mod by_tick;
+
 use super::*;
 use antumbra_observation::{
     Body, ExchangeId, HEARTBEAT_HEADER, Leg, POLICY_JSON, Request, Response, decode_heartbeat,
