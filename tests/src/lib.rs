@@ -10,6 +10,7 @@ pub mod envoy;
 pub mod envoy_binary;
 pub mod envoy_config;
 pub mod example;
+pub mod misbehaving;
 pub mod patience;
 pub mod process;
 pub mod service;
