@@ -3,6 +3,7 @@
 pub mod bench;
 pub mod cache;
 pub mod client;
+pub mod clients;
 pub mod command;
 pub mod comparator;
 pub mod demo;
