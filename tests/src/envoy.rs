@@ -1,5 +1,6 @@
 //! A real Envoy with the shipped configuration, on free ports.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
@@ -36,15 +37,9 @@ impl Envoy {
         std::fs::write(&file, config.text()).with_context(|| format!("cannot write {}", file.display()))?;
         let mut command = Command::new(envoy_binary::find()?.path);
         command.arg("-c").arg(&file).arg("--admin-address-path").arg(&admin_file);
-        command.args([
-            "--concurrency",
-            &workers.to_string(),
-            "--disable-hot-restart",
-            "--drain-time-s",
-            "1",
-            "-l",
-            "info",
-        ]);
+        command.args(["--concurrency", &workers.to_string(), "--disable-hot-restart", "-l", "info"]);
+        // A listener that is replaced says so with its next answer on each connection, before the drain time cuts what is left.
+        command.args(["--drain-time-s", "1", "--drain-strategy", "immediate"]);
         let mut process = Process::spawn(command, "envoy", directory)?;
 
         let client = Client::default();
@@ -74,6 +69,21 @@ impl Envoy {
         let stats =
             self.client.get(&format!("http://{}/stats?filter=^{filter}$&format=json", self.admin)).await?;
         Ok(stats.json()?["stats"][0]["value"].as_u64().unwrap_or(0))
+    }
+
+    /// The counters and gauges with this word in their names, by what follows it.
+    pub async fn statistics(&self, word: &str) -> Result<BTreeMap<String, u64>> {
+        let filter = word.replace('.', "\\.");
+        let stats =
+            self.client.get(&format!("http://{}/stats?filter={filter}&format=json", self.admin)).await?;
+        let stats = stats.json()?;
+        let stats = stats["stats"].as_array().into_iter().flatten();
+        Ok(stats
+            .filter_map(|stat| {
+                let (_, name) = stat["name"].as_str()?.split_once(word)?;
+                Some((name.to_owned(), stat["value"].as_u64()?))
+            })
+            .collect())
     }
 
     /// How often the filter's VM failed since the start: what Envoy counted when it made a new one, and, since it does so

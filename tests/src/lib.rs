@@ -3,6 +3,7 @@
 pub mod bench;
 pub mod cache;
 pub mod client;
+pub mod clients;
 pub mod command;
 pub mod comparator;
 pub mod demo;
@@ -10,6 +11,7 @@ pub mod envoy;
 pub mod envoy_binary;
 pub mod envoy_config;
 pub mod example;
+pub mod misbehaving;
 pub mod patience;
 pub mod pieces;
 pub mod process;

@@ -19,12 +19,16 @@ use crate::client::Client;
 use crate::pieces::{PieceStream, Pieces};
 
 /// What the server does with a request.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum Behaviour {
     /// Gives this answer.
     Answer(Reply),
     /// Gives this answer with these pieces for a body.
     Stream(Reply, Pieces),
+    /// Gives the answer that this makes of the request.
+    Made(fn(&Received) -> Reply),
+    /// Behaves like each of these in turn, request by request.
+    InTurn(Vec<Behaviour>),
     /// Gives this answer after a while.
     Slow(Duration, Reply),
     /// Answers with this name and what it received, as JSON: `service`, `method`, `path`, and under `headers` each name with its
@@ -207,10 +211,11 @@ impl Shared {
             body: body.to_bytes(),
         };
         self.received.lock().unwrap_or_else(PoisonError::into_inner).push(received.clone());
-        let behaviour = self.behaviour.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        match behaviour {
+        match self.turn() {
             Behaviour::Answer(reply) => response(reply),
             Behaviour::Stream(reply, pieces) => streamed(reply, &pieces),
+            Behaviour::Made(make) => response(make(&received)),
+            Behaviour::InTurn(_) => Err(io::Error::other("a turn within a turn")),
             Behaviour::Slow(delay, reply) => {
                 tokio::time::sleep(delay).await;
                 response(reply)
@@ -224,6 +229,18 @@ impl Shared {
             Behaviour::Hang => std::future::pending().await,
             Behaviour::Reset => Err(io::ErrorKind::ConnectionReset.into()),
         }
+    }
+
+    /// What to do with this request.
+    fn turn(&self) -> Behaviour {
+        let mut behaviour = self.behaviour.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Behaviour::InTurn(each) = &mut *behaviour
+            && let Some(now) = each.first().cloned()
+        {
+            each.rotate_left(1);
+            return now;
+        }
+        behaviour.clone()
     }
 }
 

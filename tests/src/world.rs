@@ -1,5 +1,6 @@
 //! A whole release on one machine: Envoy with the filter, the comparator, and whatever stands behind them.
 
+use std::cell::Cell;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -126,6 +127,19 @@ impl World {
         .await
     }
 
+    /// The same by the proxy's own statistics: for a world whose comparator says nothing. All filters share them, those that
+    /// ended included.
+    pub async fn settled_in_the_proxy(&self, requests: u64) -> Result<Accounts> {
+        let last = Cell::default();
+        let settled = until("the proxy's statistics add up", || async {
+            let accounts = Accounts::of_proxy(&self.envoy, RELEASE).await?;
+            last.set(accounts);
+            // They are not read at one instant: only what adds up with all requests is final.
+            Ok((accounts.requests >= requests && accounts.add_up()).then_some(accounts))
+        });
+        settled.await.with_context(|| format!("at least {requests} requests, and at last {:?}", last.get()))
+    }
+
     /// The files of all that runs.
     pub fn directory(&self) -> &Path {
         self.directory.path()
@@ -160,7 +174,31 @@ impl Accounts {
         self.mirrored - self.delivered - self.undelivered - self.unknown
     }
 
-    pub(crate) fn read(accounts: &Value) -> Self {
+    /// Whether every request and every mirrored exchange is accounted for, none of them open.
+    pub fn add_up(&self) -> bool {
+        self.requests == self.mirrored + self.not_mirrored
+            && self.mirrored == self.delivered + self.undelivered + self.unknown
+    }
+
+    /// What the filters of a release published as statistics of the proxy.
+    pub async fn of_proxy(envoy: &Envoy, release: &str) -> Result<Self> {
+        let statistics = envoy.statistics(&format!("antumbra.{release}.")).await?;
+        let count = |name: &str| statistics.get(name).copied().unwrap_or(0);
+        let sum = |prefix: &str| {
+            statistics.iter().filter(|(name, _)| name.starts_with(prefix)).map(|(_, count)| count).sum()
+        };
+        Ok(Self {
+            requests: count("requests"),
+            mirrored: count("mirrored"),
+            not_mirrored: sum("not_mirrored."),
+            delivered: count("delivered"),
+            undelivered: sum("undelivered."),
+            unknown: count("unknown"),
+        })
+    }
+
+    /// What a filter told the comparator, as `/v1/status` shows it.
+    pub fn read(accounts: &Value) -> Self {
         let count = |name: &str| accounts[name].as_u64().unwrap_or(0);
         let sum = |name: &str| {
             accounts[name].as_object().into_iter().flatten().filter_map(|(_, n)| n.as_u64()).sum()
@@ -204,8 +242,10 @@ pub(crate) async fn config(versions: Versions, comparator: SocketAddr) -> Result
 
 /// The shipped plugin configuration with a faster poll, and with patience for slow machines.
 fn plugin() -> Value {
-    json!({"release": "shop", "comparator": {"cluster": "antumbra", "poll": "250ms", "timeout": "10s"}})
+    json!({"release": RELEASE, "comparator": {"cluster": "antumbra", "poll": "250ms", "timeout": "10s"}})
 }
+
+const RELEASE: &str = "shop";
 
 /// Worker threads of the proxy; each has a filter instance of its own, and so has the main thread.
 pub(crate) const WORKERS: usize = 2;
