@@ -19,6 +19,9 @@ mod problem;
 mod registry;
 mod routes;
 mod serve;
+#[expect(unused_imports, reason = "its callers come with the replay")]
+#[cfg_attr(not(test), expect(dead_code, reason = "its callers come with the replay"))]
+mod shadows;
 mod store;
 mod writer;
 
