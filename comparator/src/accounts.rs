@@ -49,6 +49,8 @@ pub(crate) enum Reason {
     FutureVersion,
     /// No policy of that name.
     UnknownRelease,
+    /// Handed over for a cluster whose address nobody named.
+    UnknownTarget,
     /// Decided under a policy whose evidence ended.
     Superseded,
     /// A variant other than the primary answered the client: the verdict does not speak about such exchanges.
@@ -70,6 +72,7 @@ impl Reason {
             Self::Undecodable => "undecodable",
             Self::FutureVersion => "future_version",
             Self::UnknownRelease => "unknown_release",
+            Self::UnknownTarget => "unknown_target",
             Self::Superseded => "superseded",
             Self::Elsewhere => "elsewhere",
             Self::Overloaded => "overloaded",

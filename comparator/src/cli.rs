@@ -24,7 +24,8 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use values::{Percent, Weight};
+use crate::shadows::Network;
+use values::{NamedTarget, Percent, Weight};
 
 /// Runs the command line whose first argument is the program's name.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -183,6 +184,12 @@ struct ServeOptions {
     /// A file with the token that clients must bear; required to listen beyond loopback
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
+    /// Where a cluster is, for mirrors that say `via: comparator`; may be repeated. The name is resolved once, at the start
+    #[arg(long, value_name = "CLUSTER=URL")]
+    target: Vec<NamedTarget>,
+    /// A private, link-local or otherwise guarded address or network that a target may be in; may be repeated. Loopback always may
+    #[arg(long, value_name = "CIDR")]
+    allow_address: Vec<Network>,
 }
 
 #[derive(Subcommand)]
@@ -319,6 +326,7 @@ const SERVE_EXAMPLES: &str = "\
 Examples:
   antumbra serve --policy shop.yaml --policy checkout.yaml
   antumbra serve --listen 0.0.0.0:7400 --token-file /etc/antumbra/token
+  antumbra serve --target canary-shadow=http://10.0.0.5:8080 --allow-address 10.0.0.0/24
 
 ANTUMBRA_LOG sets what is logged to stderr, as in `info` (the default) or `debug`.";
 const MIRROR_EXAMPLES: &str = "\

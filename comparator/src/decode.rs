@@ -2,8 +2,8 @@
 //!
 //! All or nothing, in every format, so that the sender knows what became of each observation.
 
-use antumbra_observation::{CBOR_SEQUENCE, Heartbeat, Malformed, Observation, VERSION};
-use antumbra_observation::{check_version, decode_heartbeat, decode_sequence};
+use antumbra_observation::{CBOR_SEQUENCE, Handover, Heartbeat, Malformed, Observation, VERSION};
+use antumbra_observation::{check_version, decode_handovers, decode_heartbeat, decode_sequence};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -37,6 +37,16 @@ pub(crate) fn observations(format: Format, bytes: &[u8]) -> Result<Vec<Observati
         Format::Json => checked(std::iter::once(bytes)),
         Format::Ndjson => {
             checked(bytes.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()))
+        }
+    }
+}
+
+/// All handovers of a batch, which only filters send.
+pub(crate) fn handovers(format: Format, bytes: &[u8]) -> Result<Vec<Handover>, Malformed> {
+    match format {
+        Format::Cbor => decode_handovers(bytes),
+        Format::Json | Format::Ndjson => {
+            Err(Malformed::Undecodable { index: 0, message: "must be a CBOR sequence".to_owned() })
         }
     }
 }

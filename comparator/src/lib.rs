@@ -24,9 +24,11 @@ mod routes;
 mod serve;
 mod shadows;
 mod store;
+mod targets;
 mod writer;
 
 pub use cli::run;
 pub use policies::Document;
 pub use serve::{Config, Error, MOST_CONNECTIONS, Server, serve};
 pub use store::StoreError;
+pub use targets::Targets;

@@ -188,6 +188,7 @@ impl Replay {
             target: Arc::clone(target),
             message: Arc::clone(&asked),
             timeout: self.plan.timeout,
+            kept: None,
         };
         let primary = self.primaries.ask(call(&self.plan.primary)).await;
         if primary.outcome != Outcome::Response {

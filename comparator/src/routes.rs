@@ -1,6 +1,8 @@
 //! Which route answers what. Each file below holds the routes of one noun; what is shared stands here.
 
+mod batch;
 mod exchanges;
+mod handovers;
 mod heartbeats;
 mod observations;
 mod policies;
@@ -30,6 +32,7 @@ use crate::metrics::Metrics;
 use crate::policies::Policies;
 use crate::problem::Problem;
 use crate::registry::{Alive, Registry};
+use crate::targets::Targets;
 use crate::writer::{Handle, Job, Standing, Stopped};
 
 pub(crate) use exchanges::REDACT_HEADER;
@@ -45,6 +48,7 @@ pub(crate) struct App {
     pub(crate) registry: Registry,
     pub(crate) metrics: Metrics,
     pub(crate) captures: Arc<Captures>,
+    pub(crate) targets: Targets,
     pub(crate) guard: Guard,
 }
 
@@ -70,6 +74,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Named {
 pub(crate) fn router(app: Arc<App>) -> Router {
     Router::new()
         .route("/v1/observations", post(observations::receive))
+        .route("/v1/handovers", post(handovers::receive))
         .route("/v1/heartbeats", post(heartbeats::receive))
         .route("/v1/policies", get(policies::list))
         .route("/v1/policies/{name}", get(policies::show).put(policies::put))

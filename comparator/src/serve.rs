@@ -30,6 +30,7 @@ use crate::policies::{Document, Policies};
 use crate::registry::Registry;
 use crate::routes::{self, App, Peer};
 use crate::store::{Store, StoreError};
+use crate::targets::Targets;
 use crate::writer;
 
 /// What a server needs to know.
@@ -42,6 +43,8 @@ pub struct Config {
     pub token: Option<String>,
     /// Connections that may be open at a time; one more is closed at once. Usually [`MOST_CONNECTIONS`].
     pub connections: usize,
+    /// The services to ask where a mirror leaves that to the comparator.
+    pub targets: Targets,
 }
 
 /// Why a server does not start, or ended before it was told to.
@@ -80,6 +83,7 @@ pub struct Server {
     policies: Arc<Policies>,
     ledger: Arc<Ledger>,
     captures: Arc<Captures>,
+    targets: Targets,
 }
 
 /// Opens the store and serves until `shutdown` is ready and the last commit is done.
@@ -130,6 +134,7 @@ impl Server {
             policies,
             ledger,
             captures,
+            targets: config.targets,
         })
     }
 
@@ -147,6 +152,7 @@ impl Server {
             registry: Registry::default(),
             metrics: Metrics::new(),
             captures: self.captures,
+            targets: self.targets,
             guard: Guard::new(self.token.as_deref(), address.ip()),
         });
         let graceful = GracefulShutdown::new();
@@ -269,6 +275,7 @@ mod tests {
             policies: Vec::new(),
             token: None,
             connections: MOST_CONNECTIONS,
+            targets: Targets::default(),
         };
         let mut server = Server::open(config).unwrap();
         let (alive, ended) = oneshot::channel::<()>();

@@ -27,6 +27,16 @@ pub struct Comparator {
 impl Comparator {
     /// Starts one whose database and policy file lie in `directory`; port 0 is a free one.
     pub async fn start(directory: &Path, listen: SocketAddr, policy: Option<&str>) -> Result<Self> {
+        Self::start_with(directory, listen, policy, &[]).await
+    }
+
+    /// The same with services that it asks itself, by the names of their clusters.
+    pub async fn start_with(
+        directory: &Path,
+        listen: SocketAddr,
+        policy: Option<&str>,
+        targets: &[(&str, SocketAddr)],
+    ) -> Result<Self> {
         let mut command = antumbra()?;
         command
             .arg("serve")
@@ -37,6 +47,9 @@ impl Comparator {
             let file = directory.join("policy.yaml");
             std::fs::write(&file, policy).with_context(|| format!("cannot write {}", file.display()))?;
             command.arg("--policy").arg(file);
+        }
+        for (cluster, address) in targets {
+            command.arg("--target").arg(format!("{cluster}=http://{address}"));
         }
         let mut process = Process::spawn(command, "antumbra", directory)?;
         let address = until("the comparator names its address", || {

@@ -55,7 +55,8 @@ impl World {
     ) -> Result<Self> {
         let directory = tempfile::tempdir().context("no temporary directory")?;
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        let comparator = Comparator::start(directory.path(), any, Some(policy)).await?;
+        let targets = [("canary-shadow", versions.canary), ("control", versions.control)];
+        let comparator = Comparator::start_with(directory.path(), any, Some(policy), &targets).await?;
         let config = config(versions, comparator.address).await?;
         let envoy = Envoy::start(change(config)?, directory.path(), WORKERS).await?;
         let world = Self { envoy, comparator, client: Client::default(), directory };

@@ -10,9 +10,11 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 use super::output::print;
+use super::values::NamedTarget;
 use super::{Failure, ServeOptions, local};
 use crate::policies::Document;
 use crate::serve::{Config, Error, MOST_CONNECTIONS, Server, refuse_open};
+use crate::targets::Targets;
 
 /// Serves until SIGINT or SIGTERM.
 pub(super) fn serve(options: ServeOptions) -> Result<ExitCode, Failure> {
@@ -24,8 +26,9 @@ pub(super) fn serve(options: ServeOptions) -> Result<ExitCode, Failure> {
     })?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| failed(&error))?;
-    let config = Config { data: options.data, policies, token, connections: MOST_CONNECTIONS };
     runtime.block_on(async {
+        let targets = targets(&options).await?;
+        let config = Config { data: options.data, policies, token, connections: MOST_CONNECTIONS, targets };
         let listener = TcpListener::bind(options.listen)
             .await
             .map_err(|error| Failure::Runtime(format!("--listen {}: {error}", options.listen)))?;
@@ -42,6 +45,15 @@ pub(super) fn serve(options: ServeOptions) -> Result<ExitCode, Failure> {
         server.run(listener, shutdown).await.map_err(|error| failure(&error))
     })?;
     Ok(ExitCode::SUCCESS)
+}
+
+async fn targets(options: &ServeOptions) -> Result<Targets, Failure> {
+    let mut targets = Targets::default();
+    for NamedTarget { cluster, url } in &options.target {
+        let with = targets.with_url(cluster, url, &options.allow_address).await;
+        targets = with.map_err(|why| Failure::Usage(format!("--target {cluster}: {why}")))?;
+    }
+    Ok(targets)
 }
 
 /// All policy files, or the problems of all of them.

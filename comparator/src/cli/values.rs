@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use antumbra_policy::document::{is_name, parse_duration};
 
+use crate::shadows::Url;
+
 /// A share of the requests, 0 to 100.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Percent(pub(super) f64);
@@ -55,6 +57,8 @@ pub(super) enum BadValue {
     Lasting,
     #[error("must be a duration within 1ms..=60s, as 500ms or 2s")]
     Timeout,
+    #[error("must be a cluster and where it is, as canary-shadow=http://10.0.0.5:8080")]
+    Target,
     #[error("must be a number of requests a second within 0.01..=10000")]
     Rate,
 }
@@ -118,6 +122,24 @@ impl FromStr for Rate {
     }
 }
 
+/// A cluster and where it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct NamedTarget {
+    pub(super) cluster: String,
+    pub(super) url: Url,
+}
+
+impl FromStr for NamedTarget {
+    type Err = BadValue;
+
+    fn from_str(text: &str) -> Result<Self, BadValue> {
+        let (cluster, url) =
+            text.split_once('=').filter(|(cluster, _)| !cluster.is_empty()).ok_or(BadValue::Target)?;
+        let url = url.parse().map_err(|_| BadValue::Target)?;
+        Ok(Self { cluster: cluster.to_owned(), url })
+    }
+}
+
 const SHORTEST_CALL: Duration = Duration::from_millis(1);
 const LONGEST_CALL: Duration = Duration::from_secs(60);
 const SHORTEST: Duration = Duration::from_secs(1);
@@ -155,6 +177,15 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Rate>().is_ok(), rate, "{text}");
             assert_eq!(text.parse::<Timeout>().is_ok(), timeout, "{text}");
+        }
+    }
+
+    #[test]
+    fn targets() {
+        let target: NamedTarget = "outbound|80||shop=http://10.0.0.5:8080/v2".parse().unwrap();
+        assert_eq!((target.cluster.as_str(), target.url.port()), ("outbound|80||shop", 8080));
+        for bad in ["canary", "=http://a", "canary=https://a", "canary=10.0.0.5"] {
+            assert!(bad.parse::<NamedTarget>().is_err(), "{bad}");
         }
     }
 

@@ -4,7 +4,7 @@
 //! decides equality without being kept.
 
 use antumbra_observation::{Body, Leg};
-use xxhash_rust::xxh3::Xxh3;
+use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 /// A body while it is read.
 pub(crate) enum Collected {
@@ -53,20 +53,29 @@ impl Collected {
     }
 }
 
-/// The leg, its body said to be the primary's if it is. Both must have been kept up to the same cap.
+/// The leg, its body said to be the primary's if it is. Where one of them was kept and the other cut, length and hash decide.
 pub(crate) fn same_as(mut leg: Leg, primary: &Leg) -> Leg {
     if let (Some(response), Some(primary)) = (&mut leg.response, &primary.response)
-        && response.body == primary.body
+        && equal(&response.body, &primary.body)
     {
         response.body = Body::Same;
     }
     leg
 }
 
+fn equal(one: &Body, other: &Body) -> bool {
+    match (one, other) {
+        (Body::Whole(bytes), Body::Cut { length, xxh3 })
+        | (Body::Cut { length, xxh3 }, Body::Whole(bytes)) => {
+            *length == bytes.len() as u64 && *xxh3 == xxh3_64(bytes)
+        }
+        _ => one == other,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use xxhash_rust::xxh3::xxh3_64;
 
     #[test]
     fn keeps_up_to_the_cap_and_hashes_the_whole_beyond_it() {

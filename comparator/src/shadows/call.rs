@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use antumbra_observation::{Body, Bytes, ExchangeId, Request, SHADOW_HEADER};
+use antumbra_observation::{Body, Bytes, ExchangeId, Request, SHADOW_HEADER, ShadowRequest};
 use http::header::{HOST, HeaderName, HeaderValue};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Method};
@@ -20,6 +20,8 @@ pub(crate) struct Call {
     pub(crate) message: Arc<Asked>,
     /// From the dispatch to the last byte of the answer.
     pub(crate) timeout: Duration,
+    /// Bytes of the answer's body to keep at the most, if fewer than of others.
+    pub(crate) kept: Option<usize>,
 }
 
 /// What is asked, of whomever.
@@ -65,6 +67,27 @@ impl Asked {
         })
     }
 
+    /// A request that the filter wrote out: what it took along goes along, but for what belongs to a connection.
+    ///
+    /// # Errors
+    /// See [`Unsendable`].
+    pub(crate) fn written(shadow: &ShadowRequest, body: &Body) -> Result<Self, Unsendable> {
+        let Body::Whole(body) = body else { return Err(Unsendable::BodyCut) };
+        let pseudo =
+            |name: &[u8]| shadow.headers.iter().find(|(known, _)| &known[..] == name).map(|(_, v)| &v[..]);
+        let host = pseudo(b":authority").map(HeaderValue::from_bytes).transpose();
+        let ours = |name: &[u8]| name == SHADOW_HEADER.as_bytes() || name == VARIANT_HEADER;
+        let along = shadow.headers.iter().filter(|(name, _)| travels(name) || ours(name));
+        Ok(Self {
+            method: Method::from_bytes(pseudo(b":method").unwrap_or_default())
+                .map_err(|_| Unsendable::Method)?,
+            path: path(pseudo(b":path").unwrap_or_default())?,
+            headers: appended(along, &nominated(&shadow.headers))?,
+            host: host.map_err(|_| Unsendable::HeaderValue)?,
+            body: hyper::body::Bytes::copy_from_slice(body),
+        })
+    }
+
     /// As this target is asked.
     pub(crate) fn headers_for(&self, target: &Target) -> HeaderMap {
         let mut headers = self.headers.clone();
@@ -88,17 +111,24 @@ fn path(path: &[u8]) -> Result<PathAndQuery, Unsendable> {
 }
 
 fn headers(pairs: &[(Bytes, Bytes)], id: ExchangeId) -> Result<HeaderMap, Unsendable> {
-    let of_the_hop = nominated(pairs);
-    let mut headers = HeaderMap::with_capacity(pairs.len() + 2);
-    for (name, value) in pairs.iter().filter(|(name, _)| travels(name)) {
+    let mut headers = appended(pairs.iter().filter(|(name, _)| travels(name)), &nominated(pairs))?;
+    let mark = HeaderValue::try_from(id.to_string()).map_err(|_| Unsendable::HeaderValue)?;
+    headers.insert(SHADOW_HEADER, mark);
+    Ok(headers)
+}
+
+fn appended<'h>(
+    pairs: impl Iterator<Item = &'h (Bytes, Bytes)>,
+    of_the_hop: &[Vec<u8>],
+) -> Result<HeaderMap, Unsendable> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in pairs {
         let name = HeaderName::from_bytes(name).map_err(|_| Unsendable::HeaderName)?;
         let value = HeaderValue::from_bytes(value).map_err(|_| Unsendable::HeaderValue)?;
         if !of_the_hop.iter().any(|nominated| nominated == name.as_str().as_bytes()) {
             headers.append(name, value);
         }
     }
-    let mark = HeaderValue::try_from(id.to_string()).map_err(|_| Unsendable::HeaderValue)?;
-    headers.insert(SHADOW_HEADER, mark);
     Ok(headers)
 }
 
@@ -121,9 +151,11 @@ const STAYS: [&[u8]; 13] = [
     b"upgrade",
     b"traceparent",
     b"tracestate",
-    b"x-antumbra-variant",
+    VARIANT_HEADER,
     SHADOW_HEADER.as_bytes(),
 ];
+/// Of a policy that names no other.
+const VARIANT_HEADER: &[u8] = b"x-antumbra-variant";
 
 #[cfg(test)]
 mod tests {

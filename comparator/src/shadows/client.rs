@@ -21,7 +21,7 @@ use super::not_sent;
 /// Bounds of one answer, in bytes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
-    /// A body is kept up to here; beyond it only its length and its hash.
+    /// A body is kept up to here, or up to what its call says; beyond it only its length and its hash.
     pub(crate) kept: usize,
     /// A longer body is not read to its end; its call ended with a reset.
     pub(crate) read: u64,
@@ -59,7 +59,7 @@ impl Client {
         let variant = call.target.variant.clone();
         let Some(request) = request(&call) else { return not_sent(&variant) };
         let dispatched = Instant::now();
-        let answered = tokio::time::timeout(call.timeout, self.answer(request)).await;
+        let answered = tokio::time::timeout(call.timeout, self.answer(request, call.kept)).await;
         let latency_us = Some(u64::try_from(dispatched.elapsed().as_micros()).unwrap_or(u64::MAX));
         match answered.unwrap_or(Err(Outcome::Timeout)) {
             Ok(response) => Leg { variant, outcome: Outcome::Response, latency_us, response: Some(response) },
@@ -67,13 +67,17 @@ impl Client {
         }
     }
 
-    async fn answer(&self, request: Request<Full<hyper::body::Bytes>>) -> Result<Response, Outcome> {
+    async fn answer(
+        &self,
+        request: Request<Full<hyper::body::Bytes>>,
+        kept: Option<usize>,
+    ) -> Result<Response, Outcome> {
         let answer = self.pool.request(request).await.map_err(|error| {
             tracing::debug!(%error, "a shadow call got no answer");
             Outcome::Refused
         })?;
         let (head, body) = answer.into_parts();
-        let (collected, trailers) = self.read(body).await?;
+        let (collected, trailers) = self.read(body, kept).await?;
         Ok(Response {
             status: head.status.as_u16(),
             headers: observed(&head.headers),
@@ -82,8 +86,8 @@ impl Client {
         })
     }
 
-    async fn read(&self, mut body: Incoming) -> Result<(Collected, HeaderMap), Outcome> {
-        let mut collected = Collected::new(self.limits.kept);
+    async fn read(&self, mut body: Incoming, kept: Option<usize>) -> Result<(Collected, HeaderMap), Outcome> {
+        let mut collected = Collected::new(kept.map_or(self.limits.kept, |kept| kept.min(self.limits.kept)));
         let mut trailers = HeaderMap::new();
         while let Some(frame) = body.frame().await {
             match frame.map_err(|_| Outcome::Reset)?.into_data() {

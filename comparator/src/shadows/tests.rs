@@ -52,6 +52,7 @@ fn call(address: SocketAddr, method: &str) -> Call {
         target: Arc::new(Target::new("canary", &url, address, 2).unwrap()),
         message: Arc::new(Asked::new(&request, ExchangeId(11)).unwrap()),
         timeout: Duration::from_secs(20),
+        kept: None,
     }
 }
 

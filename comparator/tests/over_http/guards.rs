@@ -1,7 +1,7 @@
 //! Who is kept out, over real HTTP: no token, foreign pages, slow and oversized senders.
 
 use crate::server::{SHOP, World, healthy};
-use antumbra_comparator::{Config, Error, serve};
+use antumbra_comparator::{Config, Error, Targets, serve};
 use http::Method;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -67,7 +67,13 @@ async fn pages_of_other_sites_change_nothing() {
 async fn nothing_is_open_by_default() {
     let dir = tempfile::tempdir().unwrap();
     let listener = TcpListener::bind("0.0.0.0:0").await.unwrap();
-    let config = Config { data: dir.path().join("a.db"), policies: Vec::new(), token: None, connections: 1 };
+    let config = Config {
+        data: dir.path().join("a.db"),
+        policies: Vec::new(),
+        token: None,
+        connections: 1,
+        targets: Targets::default(),
+    };
     assert!(matches!(serve(listener, config, async {}).await, Err(Error::Open(_))));
 }
 

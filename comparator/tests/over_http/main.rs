@@ -4,6 +4,7 @@ mod capture;
 mod command_line;
 mod durability;
 mod guards;
+mod handovers;
 mod ingest;
 mod policies;
 mod replay;

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use antumbra_comparator::{Config, Document, MOST_CONNECTIONS, serve};
+use antumbra_comparator::{Config, Document, MOST_CONNECTIONS, Targets, serve};
 use antumbra_observation::{
     Body, ExchangeId, Leg, Observation, Outcome, Request as Asked, Response as Answered, VERSION, encode,
 };
@@ -43,6 +43,7 @@ pub(crate) struct World {
     dir: TempDir,
     pub(crate) address: SocketAddr,
     connections: usize,
+    targets: Targets,
     stop: Option<oneshot::Sender<()>>,
     served: Option<JoinHandle<()>>,
 }
@@ -66,18 +67,23 @@ impl World {
 
     /// A running server without any policy.
     pub(crate) async fn new(token: Option<&str>) -> Self {
-        Self::started(token, MOST_CONNECTIONS).await
+        Self::started(token, MOST_CONNECTIONS, Targets::default()).await
+    }
+
+    /// A running server without any policy that asks these services itself.
+    pub(crate) async fn with_targets(targets: Targets) -> Self {
+        Self::started(None, MOST_CONNECTIONS, targets).await
     }
 
     /// A running server that takes few connections.
     pub(crate) async fn with_places(connections: usize) -> Self {
-        Self::started(None, connections).await
+        Self::started(None, connections, Targets::default()).await
     }
 
-    async fn started(token: Option<&str>, connections: usize) -> Self {
+    async fn started(token: Option<&str>, connections: usize, targets: Targets) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut world = Self { dir, address, connections, stop: None, served: None };
+        let mut world = Self { dir, address, connections, targets, stop: None, served: None };
         world.start(token, Vec::new()).await;
         world
     }
@@ -101,6 +107,7 @@ impl World {
             policies,
             token: token.map(str::to_owned),
             connections: self.connections,
+            targets: self.targets.clone(),
         };
         let served = serve(listener, config, async {
             let _ = stopped.await;

@@ -28,7 +28,7 @@ impl Comparator {
     /// Exchanges whose shadow calls the comparator makes before it answers.
     pub(crate) fn handovers(&self, batch: Batch, longest: Duration) -> Call {
         let headers = [("content-type", CBOR_SEQUENCE.to_owned()), (COUNT_HEADER, batch.count.to_string())];
-        let call = self.call(CallId::Handovers(batch.sequence), "/v1/exchanges", &headers, batch.bytes);
+        let call = self.call(CallId::Handovers(batch.sequence), "/v1/handovers", &headers, batch.bytes);
         Call { timeout: self.timeout.saturating_add(longest), ..call }
     }
 

@@ -1,0 +1,44 @@
+//! `POST /v1/handovers`: exchanges whose shadow calls are still to be made; answered when they are made and the observations durable.
+//!
+//! So an acknowledgement means the same here as for observations, and a crash in between loses nothing that was acknowledged.
+
+use std::sync::Arc;
+
+use antumbra_observation::Handover;
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+
+use super::observations::Acknowledged;
+use super::{App, batch, json};
+use crate::accounts::Reason;
+use crate::decode;
+use crate::problem::Problem;
+use crate::targets::Targets;
+
+/// Takes a batch whole or refuses it whole; either way it is counted.
+pub(super) async fn receive(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
+    let mut batch = batch::read(&app, request, decode::handovers, release).await?;
+    let count = batch.items.len() as u64;
+    if let Some(cluster) = app.targets.unknown(&batch.items) {
+        app.writer.refuse(Reason::UnknownTarget, count);
+        return Err(unknown(cluster));
+    }
+    if !batch.reserved.grow(Targets::most_held(&batch.items)) {
+        app.writer.refuse(Reason::Overloaded, count);
+        return Err(Problem::unavailable("too many answers are being waited for"));
+    }
+    let observations = app.targets.carry_out(batch.items).await;
+    let settled = app.writer.submit(None, observations, batch.reserved).await?;
+    Ok(json(StatusCode::OK, &Acknowledged::from(settled.map_err(Problem::unavailable)?)))
+}
+
+fn release(handover: &Handover) -> &str {
+    &handover.observation.release
+}
+
+fn unknown(cluster: &str) -> Problem {
+    tracing::warn!(cluster, "shadow calls were handed over for a cluster that no --target names");
+    let detail = format!("the cluster {cluster:?} has no address here: start with --target {cluster}=URL");
+    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "unknown-target", detail)
+}

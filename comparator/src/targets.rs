@@ -1,0 +1,126 @@
+//! The services that the comparator asks itself, where a mirror says `via: comparator`: whom a cluster's name stands for.
+//!
+//! Only the operator names addresses, once, at the start: what a filter hands over chooses among them and says no more than path and
+//! headers. The exchange's id, which the filter drew at random, decides who is asked first.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use antumbra_observation::{Body, Handover, Leg, Observation, ShadowRequest};
+use tokio::task::JoinSet;
+
+use crate::shadows::{Asked, Call, Limits, Network, Shadows, Target, Url, not_sent, resolve};
+
+/// Targets by the names of their clusters; none by default.
+#[derive(Clone)]
+pub struct Targets {
+    shadows: Shadows,
+    by_name: BTreeMap<String, Arc<Target>>,
+}
+
+impl Default for Targets {
+    fn default() -> Self {
+        Self { shadows: Shadows::new(MOST_CALLS, Limits::default()), by_name: BTreeMap::new() }
+    }
+}
+
+impl Targets {
+    /// With a service at `url`, which is `http://host[:port][/prefix]`, under the name of its cluster. `allowed` names guarded
+    /// networks that it may be in, as 10.0.0.0/8; loopback needs no name.
+    ///
+    /// # Errors
+    /// Which of the arguments is wrong, or why the address may not or cannot be called.
+    pub async fn with(self, cluster: &str, url: &str, allowed: &[&str]) -> Result<Self, String> {
+        let url: Url = url.parse().map_err(|error| format!("{url:?} {error}"))?;
+        let network = |text: &&str| text.parse::<Network>().map_err(|error| format!("{text:?} {error}"));
+        let allowed = allowed.iter().map(network).collect::<Result<Vec<_>, _>>()?;
+        self.with_url(cluster, &url, &allowed).await
+    }
+
+    pub(crate) async fn with_url(
+        mut self,
+        cluster: &str,
+        url: &Url,
+        allowed: &[Network],
+    ) -> Result<Self, String> {
+        let address = resolve(url, allowed).await?;
+        let target =
+            Target::new(cluster, url, address, MOST_CALLS_TO_ONE).map_err(|error| error.to_string())?;
+        self.by_name.insert(cluster.to_owned(), Arc::new(target));
+        Ok(self)
+    }
+
+    /// The first cluster that a handover names and that nobody knows.
+    pub(crate) fn unknown<'h>(&self, handovers: &'h [Handover]) -> Option<&'h str> {
+        let asked =
+            handovers.iter().flat_map(|handover| [Some(&handover.candidate), handover.control.as_ref()]);
+        asked.flatten().map(|shadow| shadow.target.as_str()).find(|name| !self.by_name.contains_key(*name))
+    }
+
+    /// Makes the calls of all of them at once; answers when the last is over.
+    pub(crate) async fn carry_out(&self, handovers: Vec<Handover>) -> Vec<Observation> {
+        let mut exchanges = JoinSet::new();
+        for handover in handovers {
+            let targets = self.clone();
+            exchanges.spawn(async move { targets.observe(handover).await });
+        }
+        exchanges.join_all().await
+    }
+
+    async fn observe(&self, handover: Handover) -> Observation {
+        let (candidate, control) = self.ask(&handover).await;
+        Observation { candidate, control, ..handover.observation }
+    }
+
+    async fn ask(&self, handover: &Handover) -> (Leg, Option<Leg>) {
+        let Handover { observation, candidate, control, .. } = handover;
+        let unsent = || (not_sent(&candidate.variant), control.as_ref().map(|c| not_sent(&c.variant)));
+        let calls = self.call(candidate, handover).zip(Some(control.as_ref()));
+        let Some((candidate_call, asked)) = calls else { return unsent() };
+        let control_call = asked.map(|control| self.call(control, handover));
+        // Together or not at all.
+        if control_call.as_ref().is_some_and(Option::is_none) {
+            return unsent();
+        }
+        let candidate_first = observation.id.0 & 1 == 1;
+        let (first, second) = self
+            .shadows
+            .exchange(&observation.primary, candidate_call, control_call.flatten(), candidate_first)
+            .await;
+        let named = |leg: Leg, shadow: &ShadowRequest| Leg { variant: shadow.variant.clone(), ..leg };
+        (named(first, candidate), second.zip(control.as_ref()).map(|(leg, shadow)| named(leg, shadow)))
+    }
+
+    /// `None` if HTTP/1.1 cannot carry the request.
+    fn call(&self, shadow: &ShadowRequest, handover: &Handover) -> Option<Call> {
+        let message = Asked::written(shadow, &handover.observation.request.body).ok()?;
+        Some(Call {
+            target: Arc::clone(self.by_name.get(&shadow.target)?),
+            message: Arc::new(message),
+            timeout: Duration::from_millis(handover.timeout_ms),
+            kept: Some(usize::try_from(handover.kept).unwrap_or(usize::MAX)),
+        })
+    }
+
+    /// Bytes that these hold, and that the answers to them may come to hold.
+    pub(crate) fn most_held(handovers: &[Handover]) -> usize {
+        let of = |handover: &Handover| {
+            let kept = usize::try_from(handover.kept).unwrap_or(usize::MAX).min(Limits::default().kept);
+            let answers = kept.saturating_mul(1 + usize::from(handover.control.is_some()));
+            let primary =
+                handover.observation.primary.response.as_ref().map_or(0, |answer| held(&answer.body));
+            answers.saturating_add(primary).saturating_add(held(&handover.observation.request.body))
+        };
+        handovers.iter().map(of).fold(0, usize::saturating_add)
+    }
+}
+
+fn held(body: &Body) -> usize {
+    if let Body::Whole(bytes) = body { bytes.len() } else { 0 }
+}
+
+/// Calls under way at a time, to all targets.
+const MOST_CALLS: usize = 256;
+/// Calls under way at a time to one target. What is beyond is not sent, and the leg says so.
+const MOST_CALLS_TO_ONE: usize = 64;

@@ -1,0 +1,107 @@
+//! Exchanges whose shadow calls the comparator makes, to real services.
+
+use antumbra_comparator::Targets;
+use antumbra_observation::{Handover, Leg, Observation, Outcome, ShadowRequest, encode_handover};
+use http::Method;
+
+use crate::server::{Answer, SHOP, World, observation};
+use crate::service::{Service, Version, nobody};
+
+fn shadow(variant: &str, target: &str) -> ShadowRequest {
+    let headers = [(":method", "GET"), (":path", "/products/7"), (":authority", "shop.test")]
+        .into_iter()
+        .chain([("x-antumbra-shadow", "7"), ("x-antumbra-variant", variant), ("accept", "*/*")]);
+    let headers = headers.map(|(name, value)| (name.into(), value.into())).collect();
+    ShadowRequest { variant: variant.to_owned(), target: target.to_owned(), headers }
+}
+
+/// An exchange whose primary said a price of 10.
+fn handover(id: u128, timeout_ms: u64) -> Handover {
+    let unasked =
+        Leg { variant: "canary".to_owned(), outcome: Outcome::NotSent, latency_us: None, response: None };
+    Handover {
+        observation: Observation { candidate: unasked, control: None, ..observation(id, 10) },
+        candidate: shadow("canary", "canary-shadow"),
+        control: Some(shadow("control", "control")),
+        timeout_ms,
+        kept: 65_536,
+    }
+}
+
+async fn world(candidate: String, control: &Service) -> World {
+    let targets = Targets::default().with("canary-shadow", &candidate, &[]).await.unwrap();
+    let targets = targets.with("control", &control.url(), &[]).await.unwrap();
+    let world = World::with_targets(targets).await;
+    world.put("shop", SHOP).await;
+    world
+}
+
+async fn hand_over(world: &World, handovers: &[Handover]) -> Answer {
+    let body: Vec<u8> = handovers.iter().flat_map(encode_handover).collect();
+    let count = handovers.len().to_string();
+    let headers = [("content-type", "application/cbor-seq"), ("x-antumbra-count", &count)];
+    world.send(Method::POST, "/v1/handovers", &headers, body).await
+}
+
+#[tokio::test]
+async fn a_defect_is_found_by_calls_of_the_comparators_own() {
+    let (candidate, control) =
+        (Service::start(Version::Price(11)).await, Service::start(Version::Price(10)).await);
+    let world = world(candidate.url(), &control).await;
+    for batch in 0..8 {
+        let handovers: Vec<Handover> = (1..=25).map(|id| handover(batch * 25 + id, 20_000)).collect();
+        let answer = hand_over(&world, &handovers).await;
+        assert_eq!((answer.status.as_u16(), &answer.json()["compared"]), (200, &25.into()), "{answer:?}");
+    }
+    assert_eq!((candidate.asked(), control.asked()), (200, 200));
+    let report = world.get("/v1/releases/shop/report").await.json();
+    assert_eq!((&report["verdict"], &report["exchanges"]), (&"roll back".into(), &200.into()), "{report}");
+    let paths: Vec<&str> =
+        report["regressions"].as_array().unwrap().iter().filter_map(|found| found["path"].as_str()).collect();
+    assert!(paths.contains(&"/price") && !paths.contains(&"/number"), "{paths:?}");
+}
+
+#[tokio::test]
+async fn what_does_not_answer_is_an_outcome_and_the_batch_is_stored_all_the_same() {
+    let control = Service::start(Version::Price(10)).await;
+    for (candidate, outcome) in [
+        (Service::start(Version::Hangs).await.url(), "timeout"),
+        (format!("http://{}", nobody().await), "refused"),
+    ] {
+        let world = world(candidate, &control).await;
+        for batch in 0..2 {
+            let handovers: Vec<Handover> = (1..=20).map(|id| handover(batch * 20 + id, 300)).collect();
+            assert_eq!(hand_over(&world, &handovers).await.json()["compared"], 20);
+        }
+        let report = world.get("/v1/releases/shop/report").await.json();
+        let found = &report["regressions"][0];
+        assert_eq!(
+            (&found["kind"], &found["example"]["candidate"]),
+            (&"outcome".into(), &outcome.into()),
+            "{report}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_cluster_that_nobody_named_is_refused_by_name_and_counted() {
+    let control = Service::start(Version::Price(10)).await;
+    let world = world(control.url(), &control).await;
+    let mut stranger = handover(2, 300);
+    stranger.candidate.target = "elsewhere".to_owned();
+    let answer = hand_over(&world, &[handover(1, 300), stranger]).await;
+    assert_eq!(answer.status, 422);
+    assert!(answer.text.contains("--target elsewhere=URL"), "{answer:?}");
+    assert_eq!(world.accounts().await["refused"]["unknown_target"], 2);
+    assert_eq!(control.asked(), 0, "nothing of a batch that is refused is sent");
+    let too_long = hand_over(&world, &[handover(1, 60_001)]).await;
+    assert!(too_long.text.contains("timeoutMs is 60001, must be within 1..=60000"), "{too_long:?}");
+}
+
+#[tokio::test]
+async fn a_guarded_address_has_to_be_named() {
+    let refused = Targets::default().with("canary", "http://169.254.169.254", &[]).await.err().unwrap();
+    assert!(refused.contains("link-local") && refused.contains("--allow-address"), "{refused}");
+    let private = Targets::default().with("canary", "http://10.255.255.1:9", &["10.0.0.0/8"]).await;
+    assert!(private.is_ok());
+}
