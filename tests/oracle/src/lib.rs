@@ -9,5 +9,5 @@ mod proxy;
 mod services;
 
 pub use exchange::{Exchange, Headers, Message};
-pub use proxy::{Proxy, TICK};
+pub use proxy::Proxy;
 pub use services::Call;

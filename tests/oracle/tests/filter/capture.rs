@@ -50,7 +50,7 @@ fn what_is_not_mirrored_is_counted_by_its_reason() {
     for exchange in [long, shadow, post, unanswered] {
         proxy.serve(exchange);
     }
-    let heartbeat = (0..40).flat_map(|_| proxy.tick()).next().unwrap();
+    let heartbeat = (0..200).flat_map(|_| proxy.tick()).next().unwrap();
     let accounts = decode_heartbeat(&heartbeat.body).unwrap().accounts;
     assert_eq!((accounts.requests, accounts.mirrored), (4, 0));
     let reasons: Vec<&str> = accounts.not_mirrored.keys().map(String::as_str).collect();

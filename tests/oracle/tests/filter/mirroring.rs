@@ -63,7 +63,7 @@ fn observed(proxy: &mut Proxy, shadows: &[Call], answers: &[(&str, u64, &[u8])])
 /// The next batch, with the one observation in it.
 pub(crate) fn batch(proxy: &mut Proxy) -> (Call, Observation) {
     let calls =
-        (0..10).flat_map(|_| proxy.tick()).find(|call| call.header(":path") == Some(b"/v1/observations"));
+        (0..50).flat_map(|_| proxy.tick()).find(|call| call.header(":path") == Some(b"/v1/observations"));
     let call = calls.expect("no batch within half a second");
     let mut observations = decode_sequence(&call.body).unwrap();
     assert_eq!(observations.len(), 1);

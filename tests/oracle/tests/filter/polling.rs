@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::mirroring::{get, mirrored, policy, running};
 
 fn poll(proxy: &mut Proxy) -> Call {
-    let heartbeat = (0..40).flat_map(|_| proxy.tick()).next();
+    let heartbeat = (0..200).flat_map(|_| proxy.tick()).next();
     heartbeat.expect("no heartbeat within two seconds")
 }
 
@@ -49,7 +49,7 @@ fn without_the_comparator_mirroring_ends_and_splitting_goes_on() {
     proxy.serve(get());
     let mirrored = |calls: Vec<Call>| calls.iter().filter(|call| call.cluster != "antumbra").count();
     assert_eq!(mirrored(proxy.tick()), 2);
-    for _ in 0..320 {
+    for _ in 0..1_600 {
         proxy.tick();
     }
     assert_eq!(variant(&mut proxy), [b"stable"]);
