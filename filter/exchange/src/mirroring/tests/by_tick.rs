@@ -2,6 +2,9 @@
 
 use super::*;
 
+#[cfg(target_family = "wasm")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
 fn running() -> Fixture {
     let configuration = CONFIGURATION.replacen('{', r#"{"host":"generic","#, 1);
     let settings = Settings::from_json(configuration.as_bytes()).unwrap();
