@@ -5,9 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use antumbra_exchange::{
-    Answer, Call, CallId, Capture, Decisions, Gate, Host, Incident, Mirroring, Now, Settings,
-};
+use antumbra_exchange::{Answer, Call, CallId, Capture, Decisions, Host, Incident, Mirroring, Now, Settings};
 use antumbra_observation::{ExchangeId, Instance};
 use antumbra_policy::{Decision, Policy, Secrets};
 
@@ -234,9 +232,9 @@ impl FilterInstance {
         self.bodies.set(bodies);
     }
 
-    /// Whether an exchange may be mirrored now.
-    pub(crate) fn gate(&self, now: Now) -> Gate {
-        self.mirroring.try_borrow().map_or(Gate::Closed("busy"), |mirroring| mirroring.gate(now))
+    /// Takes a place and bytes for an exchange that is to be recorded; or why not.
+    pub(crate) fn admit(&self, bytes: usize, now: Now) -> Result<(), &'static str> {
+        self.mirroring.try_borrow_mut().map_err(|_| "busy")?.admit(bytes, now)
     }
 
     /// A name for an exchange.

@@ -4,8 +4,9 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
-use antumbra_exchange::{Ending, Event, Exchange, Gate, Host, Incident, Now};
+use antumbra_exchange::{Ending, Event, Exchange, Host, Incident, Now};
 use antumbra_observation::ExchangeId;
 use antumbra_policy::{Decision, Dice, Edit, OwnedEdit, Policy};
 
@@ -212,14 +213,28 @@ impl Stream {
             decision,
             policy: decided.map(|(policy, _)| policy),
             request,
-            gate: if sampled { self.instance.gate(now) } else { Gate::Open },
             id: if sampled { FilterInstance::exchange_id() } else { ExchangeId(0) },
             end,
         };
         self.exchange.begin(event, now);
-        self.reserved = self.exchange.reserved();
-        if let Some(bytes) = self.reserved {
-            self.instance.note(Incident::Recording(bytes));
+        if let Some(bytes) = self.exchange.reserved() {
+            match self.instance.admit(bytes, now) {
+                Ok(()) => self.reserved = Some(bytes),
+                Err(reason) => self.exchange.give_up(reason),
+            }
+        }
+    }
+
+    /// Whether something is being recorded, which may have to be given up although the host calls nothing.
+    pub(crate) fn is_recording(&self) -> bool {
+        self.exchange.is_recording()
+    }
+
+    /// Gives up a recording that lasts too long.
+    pub(crate) fn look_at_the_clock(&mut self, now: Duration) {
+        if self.exchange.is_overdue(now) {
+            self.exchange.give_up("too_long");
+            self.release();
         }
     }
 

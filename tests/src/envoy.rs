@@ -1,10 +1,11 @@
 //! A real Envoy with the shipped configuration, on free ports.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 use crate::client::Client;
@@ -36,15 +37,9 @@ impl Envoy {
         std::fs::write(&file, config.text()).with_context(|| format!("cannot write {}", file.display()))?;
         let mut command = Command::new(envoy_binary::find()?.path);
         command.arg("-c").arg(&file).arg("--admin-address-path").arg(&admin_file);
-        command.args([
-            "--concurrency",
-            &workers.to_string(),
-            "--disable-hot-restart",
-            "--drain-time-s",
-            "1",
-            "-l",
-            "info",
-        ]);
+        command.args(["--concurrency", &workers.to_string(), "--disable-hot-restart", "-l", "info"]);
+        // A listener that is replaced says so with its next answer on each connection, before the drain time cuts what is left.
+        command.args(["--drain-time-s", "1", "--drain-strategy", "immediate"]);
         let mut process = Process::spawn(command, "envoy", directory)?;
 
         let client = Client::default();
@@ -76,6 +71,21 @@ impl Envoy {
         Ok(stats.json()?["stats"][0]["value"].as_u64().unwrap_or(0))
     }
 
+    /// The counters and gauges with this word in their names, by what follows it.
+    pub async fn statistics(&self, word: &str) -> Result<BTreeMap<String, u64>> {
+        let filter = word.replace('.', "\\.");
+        let stats =
+            self.client.get(&format!("http://{}/stats?filter={filter}&format=json", self.admin)).await?;
+        let stats = stats.json()?;
+        let stats = stats["stats"].as_array().into_iter().flatten();
+        Ok(stats
+            .filter_map(|stat| {
+                let (_, name) = stat["name"].as_str()?.split_once(word)?;
+                Some((name.to_owned(), stat["value"].as_u64()?))
+            })
+            .collect())
+    }
+
     /// How often the filter's VM failed since the start: what Envoy counted when it made a new one, and, since it does so
     /// only at the next request, the failures that its log names.
     pub async fn traps(&self) -> Result<u64> {
@@ -91,6 +101,13 @@ impl Envoy {
             name.starts_with("wasm.") && name.contains(".vm_reload")
         });
         Ok(counts.filter_map(|stat| stat["value"].as_u64()).sum::<u64>() + logged as u64)
+    }
+
+    /// An error with the end of Envoy's log if the filter ever failed.
+    pub async fn assert_no_traps(&self) -> Result<()> {
+        let traps = self.traps().await?;
+        ensure!(traps == 0, "the filter failed {traps} times; Envoy's log ends\n{}", self.process.log_end());
+        Ok(())
     }
 
     /// All statistics in the text form of Prometheus.

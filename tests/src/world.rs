@@ -1,11 +1,12 @@
 //! A whole release on one machine: Envoy with the filter, the comparator, and whatever stands behind them.
 
+use std::cell::Cell;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
@@ -53,17 +54,9 @@ impl World {
         change: impl FnOnce(EnvoyConfig) -> Result<EnvoyConfig>,
     ) -> Result<Self> {
         let directory = tempfile::tempdir().context("no temporary directory")?;
-        let module = tokio::task::spawn_blocking(toolchain::filter_module).await??;
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let comparator = Comparator::start(directory.path(), any, Some(policy)).await?;
-        let config = EnvoyConfig::shipped()?
-            .module(&module)?
-            .plugin(&plugin())?
-            .upstream("stable", versions.stable)?
-            .upstream("canary", versions.canary)?
-            .upstream("canary-shadow", versions.canary)?
-            .upstream("control", versions.control)?
-            .upstream("antumbra", comparator.address)?;
+        let config = config(versions, comparator.address).await?;
         let envoy = Envoy::start(change(config)?, directory.path(), WORKERS).await?;
         let world = Self { envoy, comparator, client: Client::default(), directory };
         world.converged().await?;
@@ -134,6 +127,19 @@ impl World {
         .await
     }
 
+    /// The same by the proxy's own statistics: for a world whose comparator says nothing. All filters share them, those that
+    /// ended included.
+    pub async fn settled_in_the_proxy(&self, requests: u64) -> Result<Accounts> {
+        let last = Cell::default();
+        let settled = until("the proxy's statistics add up", || async {
+            let accounts = Accounts::of_proxy(&self.envoy, RELEASE).await?;
+            last.set(accounts);
+            // They are not read at one instant: only what adds up with all requests is final.
+            Ok((accounts.requests >= requests && accounts.add_up()).then_some(accounts))
+        });
+        settled.await.with_context(|| format!("at least {requests} requests, and at last {:?}", last.get()))
+    }
+
     /// The files of all that runs.
     pub fn directory(&self) -> &Path {
         self.directory.path()
@@ -141,12 +147,7 @@ impl World {
 
     /// An error if the filter ever failed.
     pub async fn assert_no_traps(&self) -> Result<()> {
-        match self.envoy.traps().await? {
-            0 => Ok(()),
-            traps => {
-                bail!("the filter failed {traps} times; Envoy's log ends\n{}", self.envoy.process().log_end())
-            }
-        }
+        self.envoy.assert_no_traps().await
     }
 }
 
@@ -173,7 +174,31 @@ impl Accounts {
         self.mirrored - self.delivered - self.undelivered - self.unknown
     }
 
-    pub(crate) fn read(accounts: &Value) -> Self {
+    /// Whether every request and every mirrored exchange is accounted for, none of them open.
+    pub fn add_up(&self) -> bool {
+        self.requests == self.mirrored + self.not_mirrored
+            && self.mirrored == self.delivered + self.undelivered + self.unknown
+    }
+
+    /// What the filters of a release published as statistics of the proxy.
+    pub async fn of_proxy(envoy: &Envoy, release: &str) -> Result<Self> {
+        let statistics = envoy.statistics(&format!("antumbra.{release}.")).await?;
+        let count = |name: &str| statistics.get(name).copied().unwrap_or(0);
+        let sum = |prefix: &str| {
+            statistics.iter().filter(|(name, _)| name.starts_with(prefix)).map(|(_, count)| count).sum()
+        };
+        Ok(Self {
+            requests: count("requests"),
+            mirrored: count("mirrored"),
+            not_mirrored: sum("not_mirrored."),
+            delivered: count("delivered"),
+            undelivered: sum("undelivered."),
+            unknown: count("unknown"),
+        })
+    }
+
+    /// What a filter told the comparator, as `/v1/status` shows it.
+    pub fn read(accounts: &Value) -> Self {
         let count = |name: &str| accounts[name].as_u64().unwrap_or(0);
         let sum = |name: &str| {
             accounts[name].as_object().into_iter().flatten().filter_map(|(_, n)| n.as_u64()).sum()
@@ -202,10 +227,25 @@ impl std::iter::Sum for Accounts {
     }
 }
 
+/// The shipped Envoy in front of `versions`, with the filter and this comparator.
+pub(crate) async fn config(versions: Versions, comparator: SocketAddr) -> Result<EnvoyConfig> {
+    let module = tokio::task::spawn_blocking(toolchain::filter_module).await??;
+    EnvoyConfig::shipped()?
+        .module(&module)?
+        .plugin(&plugin())?
+        .upstream("stable", versions.stable)?
+        .upstream("canary", versions.canary)?
+        .upstream("canary-shadow", versions.canary)?
+        .upstream("control", versions.control)?
+        .upstream("antumbra", comparator)
+}
+
 /// The shipped plugin configuration with a faster poll, and with patience for slow machines.
 fn plugin() -> Value {
-    json!({"release": "shop", "comparator": {"cluster": "antumbra", "poll": "250ms", "timeout": "10s"}})
+    json!({"release": RELEASE, "comparator": {"cluster": "antumbra", "poll": "250ms", "timeout": "10s"}})
 }
+
+const RELEASE: &str = "shop";
 
 /// Worker threads of the proxy; each has a filter instance of its own, and so has the main thread.
 pub(crate) const WORKERS: usize = 2;

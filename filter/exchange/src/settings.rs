@@ -59,11 +59,13 @@ pub struct Limits {
     pub exchanges_in_flight: usize,
     /// Bytes of captured bodies and unacknowledged observations.
     pub bytes_in_flight: usize,
+    /// Exchanges that begin to be mirrored in a second, at most 1,000,000; a tenth of them may come at once.
+    pub mirrored_per_second: u32,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { exchanges_in_flight: 128, bytes_in_flight: 32 << 20 }
+        Self { exchanges_in_flight: 128, bytes_in_flight: 32 << 20, mirrored_per_second: 1_000 }
     }
 }
 
@@ -139,15 +141,23 @@ fn comparator(field: &Field<'_>) -> Option<Comparator> {
 }
 
 fn limits(field: &Field<'_>) -> Option<Limits> {
-    let map = field.map(&["exchangesInFlight", "bytesInFlight"])?;
+    let map = field.map(&["exchangesInFlight", "bytesInFlight", "mirroredPerSecond"])?;
     let default = Limits::default();
     let read = |name, default: usize, most: u64| match map.get(name) {
         None => Some(default),
         Some(field) => field.integer(0..=most).and_then(|value| usize::try_from(value).ok()),
     };
+    let mirrored_per_second = match map.get("mirroredPerSecond") {
+        None => Some(default.mirrored_per_second),
+        Some(field) => field.integer(0..=1_000_000).and_then(|value| u32::try_from(value).ok()),
+    };
     let exchanges_in_flight = read("exchangesInFlight", default.exchanges_in_flight, 65_536);
     let bytes_in_flight = read("bytesInFlight", default.bytes_in_flight, 512 << 20);
-    Some(Limits { exchanges_in_flight: exchanges_in_flight?, bytes_in_flight: bytes_in_flight? })
+    Some(Limits {
+        exchanges_in_flight: exchanges_in_flight?,
+        bytes_in_flight: bytes_in_flight?,
+        mirrored_per_second: mirrored_per_second?,
+    })
 }
 
 /// `{name: key}`. A key that is too short is not shown.

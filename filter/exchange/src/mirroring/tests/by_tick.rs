@@ -23,7 +23,7 @@ fn shadow(leg: LegName) -> CallId {
 #[test]
 fn calls_leave_on_the_tick_and_latency_counts_from_there() {
     let mut instance = running();
-    instance.on(Incident::Recording(0), 10);
+    instance.admit(0, 10).unwrap();
     let capture = instance.capture();
     assert_eq!(instance.on(Incident::Captured(capture), 20), []);
     let mut shadows: Vec<CallId> = instance.on(Incident::Tick, 50).iter().map(|call| call.id).collect();
@@ -67,33 +67,32 @@ fn a_call_that_could_not_be_sent_is_over_on_the_same_tick() {
     for leg in [LegName::Candidate, LegName::Control] {
         instance.on(Incident::NotSent(shadow(leg)), 4);
     }
-    assert!(instance.mirroring.waiting.is_empty());
+    assert_eq!(instance.mirroring.in_flight.len(), 0);
 }
 
 #[test]
 fn what_waits_for_the_tick_holds_its_place_in_the_budget() {
     let mut instance = running();
     for _ in 0..2 {
-        assert_eq!(instance.mirroring.gate(at(3)), Gate::Open);
-        instance.on(Incident::Recording(0), 3);
+        assert_eq!(instance.admit(0, 3), Ok(()));
         let capture = instance.capture();
         instance.on(Incident::Captured(capture), 3);
     }
-    assert_eq!(instance.mirroring.gate(at(3)), Gate::Closed("exchanges_in_flight"));
+    assert_eq!(instance.admit(0, 3), Err("exchanges_in_flight"));
 }
 
 #[test]
 fn what_no_tick_came_for_is_counted_as_not_mirrored() {
     let mut instance = running();
-    instance.on(Incident::Recording(9), 3);
+    instance.admit(32 << 20, 3).unwrap();
     let mut capture = instance.capture();
-    capture.reserved = 9;
+    capture.reserved = 32 << 20;
     instance.on(Incident::Captured(capture), 3);
     assert!(!instance.mirroring.is_idle());
     assert_eq!(instance.on(Incident::Abandon, 4), []);
     let accounts = instance.mirroring.accounts();
     assert_eq!((accounts.requests, accounts.mirrored, accounts.not_mirrored["shutdown"]), (1, 0, 1));
-    assert_eq!((instance.mirroring.recording, instance.mirroring.recording_bytes), (0, 0));
+    assert_eq!(instance.admit(32 << 20, 4), Ok(()), "its place and its bytes are given back");
     assert!(instance.mirroring.is_idle());
 }
 
