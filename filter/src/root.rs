@@ -80,9 +80,10 @@ impl Root {
         let text = host::buffer(Buffer::PluginConfiguration, size).unwrap_or_default();
         match Settings::from_json(&text) {
             Ok(settings) => {
+                let tick = if settings.host == Host::Envoy { TICK_MS } else { SHORT_TICK_MS };
                 self.replace(Some(Rc::new(FilterInstance::new(settings))));
                 if !self.ticking.replace(true) {
-                    host::set_tick(TICK_MS);
+                    host::set_tick(tick);
                 }
                 true
             }
@@ -357,5 +358,7 @@ const MOST_MISSED: u8 = 2;
 const NEXT_TRY: Duration = Duration::from_secs(60);
 /// Milliseconds between ticks: batches are at most a tick later than they should.
 const TICK_MS: u32 = 50;
+/// The same where shadows wait for the tick too.
+const SHORT_TICK_MS: u32 = 10;
 /// No call of ours takes longer: the bound of a mirror's timeout is 60 s.
 const LONGEST_DRAIN: Duration = Duration::from_secs(61);

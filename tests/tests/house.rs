@@ -97,7 +97,8 @@ fn every_path_in_a_document_exists() {
     let examples = fs::read_dir(cache::root().join("envoy/examples")).unwrap();
     let examples =
         examples.map(|entry| format!("envoy/examples/{}/README.md", entry.unwrap().file_name().display()));
-    let documents = ["README.md", "ARCHITECTURE.md", "envoy/README.md", "envoy/POLICY.md"].map(str::to_owned);
+    let documents = ["README.md", "ARCHITECTURE.md", "envoy/README.md", "envoy/POLICY.md", "envoy/HOSTS.md"];
+    let documents = documents.map(str::to_owned);
     for document in documents.into_iter().chain(examples) {
         let path = cache::root().join(&document);
         let directory = path.parent().unwrap();

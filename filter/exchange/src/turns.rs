@@ -1,7 +1,8 @@
 //! When an instance may call: Envoy takes calls from every callback, other hosts only from the root context's tick.
 //!
 //! There everything that could lead to a call waits for the tick and is dealt with in the order in which it came. An answer
-//! keeps the time of its arrival, which is its latency; the shadows of a capture leave only now, so their clock starts now.
+//! keeps the time of its arrival, which is its latency; the shadows of a capture leave only now, so their clock starts now. Few
+//! leave at once: a burst would meet the breakers of the candidate's cluster, and that would look like its fault.
 
 use crate::{Host, Incident, Now};
 
@@ -33,21 +34,25 @@ impl Turns {
     /// What is dealt with before this incident, and as of when.
     pub(crate) fn due(&mut self, incident: &Incident, now: Now) -> Vec<(Incident, Now)> {
         match incident {
-            Incident::Tick => {
-                let mut due = std::mem::take(&mut self.postponed);
-                for (earlier, at) in &mut due {
-                    if matches!(earlier, Incident::Captured(_)) {
-                        *at = now;
-                    }
-                }
-                due
-            }
+            Incident::Tick => self.due_now(now),
             Incident::Abandon => std::mem::take(&mut self.postponed)
                 .into_iter()
                 .flat_map(|(earlier, _)| cut(earlier, now))
                 .collect(),
             _ => Vec::new(),
         }
+    }
+
+    fn due_now(&mut self, now: Now) -> Vec<(Incident, Now)> {
+        let mut captures = 0_usize;
+        let due = self.postponed.extract_if(.., |(incident, at)| {
+            if matches!(incident, Incident::Captured(_)) {
+                captures = captures.saturating_add(1);
+                *at = now;
+            }
+            captures <= MOST_CAPTURES || !matches!(incident, Incident::Captured(_))
+        });
+        due.collect()
     }
 }
 
@@ -60,3 +65,6 @@ fn cut(incident: Incident, now: Now) -> Vec<(Incident, Now)> {
         _ => Vec::new(),
     }
 }
+
+/// Exchanges whose shadows leave on one tick: half of the calls that may wait for a connection in the clusters that we ship.
+const MOST_CAPTURES: usize = 8;

@@ -94,7 +94,8 @@ fn agree(request: &Value, explained: &Value, received: &Received, answer: &Answe
     }
 }
 
-/// The shipped Envoy with a listener for each policy, all in front of one service. Nothing is stripped before the filter sees it.
+/// The shipped Envoy with a listener for each policy, all in front of one service; every other filter takes it for any host. Nothing
+/// is stripped before the filter sees it.
 async fn config(policies: &[Value], service: SocketAddr) -> EnvoyConfig {
     let module = tokio::task::spawn_blocking(toolchain::filter_module).await.unwrap().unwrap();
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
@@ -108,7 +109,9 @@ async fn config(policies: &[Value], service: SocketAddr) -> EnvoyConfig {
         json!([{"match": {"prefix": "/"}, "route": {"cluster": "stable"}}]);
     let mut listeners = Vec::new();
     for (number, policy) in policies.iter().enumerate() {
-        let mut one = config.clone().plugin(&json!({"policy": policy, "bodies": true})).unwrap();
+        let host = if number % 2 == 0 { "envoy" } else { "generic" };
+        let plugin = json!({"host": host, "policy": policy, "bodies": true});
+        let mut one = config.clone().plugin(&plugin).unwrap();
         let wasm = &mut one.filter("antumbra").unwrap()["typed_config"]["config"];
         wasm["root_id"] = json!(format!("p{number}"));
         wasm["allow_on_headers_stop_iteration"] = json!(true);

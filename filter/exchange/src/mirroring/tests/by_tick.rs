@@ -2,6 +2,9 @@
 
 use super::*;
 
+#[cfg(target_family = "wasm")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
 fn running() -> Fixture {
     let configuration = CONFIGURATION.replacen('{', r#"{"host":"generic","#, 1);
     let settings = Settings::from_json(configuration.as_bytes()).unwrap();
@@ -44,7 +47,8 @@ fn an_answer_that_fills_a_batch_sends_it_on_the_tick() {
         let capture = instance.capture();
         instance.on(Incident::Captured(capture), 3);
     }
-    assert_eq!(instance.on(Incident::Tick, 4).len(), 64);
+    let left: Vec<usize> = (0..5).map(|_| instance.on(Incident::Tick, 4).len()).collect();
+    assert_eq!(left, [16, 16, 16, 16, 0], "a few exchanges at a time, two calls each");
     for key in 0..32 {
         for leg in [LegName::Candidate, LegName::Control] {
             let answered = Incident::Answered(CallId::Shadow(key, leg), answer("200", "ok"));
