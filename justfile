@@ -33,6 +33,10 @@ ci:
 bench-filter *options:
     cargo demo bench-filter {{options}}
 
+# Latency of the clients while everything is mirrored to a candidate that misbehaves, beside no mirroring.
+bench-chaos *options:
+    cargo demo bench-chaos {{options}}
+
 # Nanoseconds per decision, natively.
 bench-policy *options:
     cargo bench -p antumbra-policy --bench decide {{options}}

@@ -24,7 +24,7 @@ pub(crate) enum Expected {
 /// The request of this number.
 pub(crate) fn attack(seed: u64, number: u64) -> Attack {
     let mut dice = Dice(seed ^ number.wrapping_mul(0x2545_F491_4F6C_DD1D));
-    let wild = dice.next() % 4 == 0;
+    let wild = dice.next().is_multiple_of(4);
     let mut made = Maker { dice, wild };
     let method = made.method();
     let head = method == b"HEAD";
