@@ -6,6 +6,7 @@
 mod accounts;
 mod audit;
 mod body;
+mod captures;
 mod change;
 mod cli;
 mod clock;
@@ -16,9 +17,12 @@ mod import;
 mod metrics;
 mod policies;
 mod problem;
+mod redaction;
 mod registry;
+mod replay;
 mod routes;
 mod serve;
+mod shadows;
 mod store;
 mod writer;
 

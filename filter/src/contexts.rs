@@ -16,7 +16,7 @@ use antumbra_exchange::Answer;
 
 use crate::host;
 use crate::root::Root;
-use crate::stream::Stream;
+use crate::stream::{Flow, Stream};
 
 /// The host made a context; a root has no root.
 pub(crate) fn create(context: u32, root: u32) {
@@ -53,6 +53,20 @@ pub(crate) fn with_stream<T>(id: u32, run: impl FnOnce(&mut Stream) -> T) -> Opt
     Some(ran)
 }
 
+/// A request's headers are there.
+pub(crate) fn request_headers(id: u32, end: bool) -> Option<Flow> {
+    let (flow, recording) = with_stream(id, |stream| (stream.request_headers(end), stream.is_recording()))?;
+    with(|contexts| {
+        if flow == Flow::Hold {
+            contexts.held.push_back((contexts.ticked.saturating_add(LATEST_BODY), id));
+        }
+        if recording {
+            contexts.recording.push_back((contexts.ticked.saturating_add(NEXT_LOOK), id));
+        }
+    });
+    Some(flow)
+}
+
 /// A stream is over, and its request can be read once more.
 pub(crate) fn log(id: u32) {
     if let Some(mut stream) = with(|contexts| contexts.remove(id)).flatten() {
@@ -80,6 +94,7 @@ pub(crate) fn tick(id: u32) {
     look_at_the_clock();
     give_up_unlogged();
     give_up_bodies(id);
+    give_up_recordings();
     root.tick();
     finish(&root);
 }
@@ -101,7 +116,7 @@ pub(crate) fn answered(context: u32, token: u32, answer: impl FnOnce() -> Answer
 fn finish(root: &Root) {
     if root.is_drained() {
         forget(root.id());
-        host::set_tick(0);
+        root.stop_ticking();
         host::done();
     }
 }
@@ -112,11 +127,6 @@ fn forget(root: u32) {
         let place = contexts.roots.iter().position(|known| known.id() == root)?;
         Some(contexts.roots.swap_remove(place))
     });
-}
-
-/// A request was held for its body.
-pub(crate) fn held(id: u32) {
-    with(|contexts| contexts.held.push_back((contexts.ticked.saturating_add(LATEST_BODY), id)));
 }
 
 /// `root` is the context that the host is calling.
@@ -134,6 +144,21 @@ fn give_up_unlogged() {
     while let Some(id) = with(|contexts| due(&mut contexts.unlogged, contexts.ticked)).flatten() {
         if let Some(mut stream) = with(|contexts| contexts.remove(id)).flatten() {
             stream.give_up();
+        }
+    }
+}
+
+/// A stream on which nothing happens holds one of few places; each is looked at once in a while.
+fn give_up_recordings() {
+    while let Some((now, id)) =
+        with(|contexts| Some((contexts.ticked, due(&mut contexts.recording, contexts.ticked)?))).flatten()
+    {
+        let recording = with_stream(id, |stream| {
+            stream.look_at_the_clock(now);
+            stream.is_recording()
+        });
+        if recording == Some(true) {
+            with(|contexts| contexts.recording.push_back((now.saturating_add(NEXT_LOOK), id)));
         }
     }
 }
@@ -158,6 +183,8 @@ struct Contexts {
     unlogged: VecDeque<(Duration, u32)>,
     /// Requests that wait for their bodies, and until when.
     held: VecDeque<(Duration, u32)>,
+    /// Requests that were recorded when last looked at, and when to look again.
+    recording: VecDeque<(Duration, u32)>,
 }
 
 impl Contexts {
@@ -198,6 +225,7 @@ fn with<T>(run: impl FnOnce(&mut Contexts) -> T) -> Option<T> {
                 ticked: Duration::ZERO,
                 unlogged: VecDeque::new(),
                 held: VecDeque::new(),
+                recording: VecDeque::new(),
             }))
         };
     }
@@ -207,5 +235,7 @@ fn with<T>(run: impl FnOnce(&mut Contexts) -> T) -> Option<T> {
 const BUCKETS: usize = 256;
 /// How long a request may be held before something of its body comes.
 const LATEST_BODY: Duration = Duration::from_secs(2);
+/// Between two looks at a recording.
+const NEXT_LOOK: Duration = Duration::from_millis(500);
 /// How long a stream that is done may wait for its log: longer than a client takes to acknowledge.
 const LATEST_LOG: Duration = Duration::from_secs(10);

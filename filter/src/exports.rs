@@ -58,11 +58,7 @@ extern "C" fn proxy_on_tick(root: u32) {
 
 #[unsafe(no_mangle)]
 extern "C" fn proxy_on_request_headers(stream: u32, _count: u32, end: u32) -> u32 {
-    let flow = contexts::with_stream(stream, |stream| stream.request_headers(end != 0));
-    if flow == Some(Flow::Hold) {
-        contexts::held(stream);
-    }
-    action(flow)
+    action(contexts::request_headers(stream, end != 0))
 }
 
 #[unsafe(no_mangle)]

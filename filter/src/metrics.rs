@@ -11,6 +11,8 @@ pub(crate) struct Metrics {
     /// In the order of the counts.
     decisions: Vec<Counter>,
     generation: Option<(u32, u64)>,
+    /// Some hosts have none.
+    gauges: bool,
 }
 
 struct Counter {
@@ -35,12 +37,13 @@ impl Counter {
 
 impl Metrics {
     /// Metrics named `antumbra.<release>.…`; a dot in the release's name becomes an underscore, since the dot divides labels.
-    pub(crate) fn new(release: &str) -> Self {
+    pub(crate) fn new(release: &str, gauges: bool) -> Self {
         Self {
             prefix: format!("antumbra.{}.", release.replace('.', "_")),
             counters: Vec::new(),
             decisions: Vec::new(),
             generation: None,
+            gauges,
         }
     }
 
@@ -56,7 +59,9 @@ impl Metrics {
         for (reason, count) in &accounts.undelivered {
             self.raise(&format!("undelivered.{reason}"), *count);
         }
-        self.record_generation(generation.unwrap_or(0));
+        if self.gauges {
+            self.record_generation(generation.unwrap_or(0));
+        }
     }
 
     /// Brings the host's metrics to these counts of decisions, which keep their order and only become more.

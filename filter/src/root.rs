@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use antumbra_exchange::{Answer, Call, CallId, Capture, Decisions, Gate, Incident, Mirroring, Now, Settings};
+use antumbra_exchange::{Answer, Call, CallId, Capture, Decisions, Host, Incident, Mirroring, Now, Settings};
 use antumbra_observation::{ExchangeId, Instance};
 use antumbra_policy::{Decision, Policy, Secrets};
 
@@ -17,6 +17,8 @@ use crate::stream::Stream;
 pub(crate) struct Root {
     id: u32,
     instance: RefCell<Option<Rc<FilterInstance>>>,
+    /// The host was asked for ticks. Some hosts trap if they are asked again.
+    ticking: Cell<bool>,
     /// Since when the host wants it to end.
     draining: Cell<Option<Duration>>,
 }
@@ -29,6 +31,7 @@ pub(crate) struct FilterInstance {
     decisions: RefCell<Decisions>,
     metrics: RefCell<Metrics>,
     generation: Cell<Option<u64>>,
+    host: Host,
     /// For [`Last`].
     secrets: Secrets,
     bodies: Cell<Bodies>,
@@ -60,7 +63,7 @@ thread_local! {
 
 impl Root {
     pub(crate) fn new(id: u32) -> Self {
-        Self { id, instance: RefCell::default(), draining: Cell::default() }
+        Self { id, instance: RefCell::default(), ticking: Cell::default(), draining: Cell::default() }
     }
 
     pub(crate) fn id(&self) -> u32 {
@@ -78,7 +81,9 @@ impl Root {
         match Settings::from_json(&text) {
             Ok(settings) => {
                 self.replace(Some(Rc::new(FilterInstance::new(settings))));
-                host::set_tick(TICK_MS);
+                if !self.ticking.replace(true) {
+                    host::set_tick(TICK_MS);
+                }
                 true
             }
             Err(invalid) => {
@@ -94,6 +99,13 @@ impl Root {
         if let Some(instance) = self.instance() {
             instance.drive(Incident::Tick);
             instance.publish();
+        }
+    }
+
+    /// It ends: no more ticks, which elsewhere than in Envoy the host has to know by itself.
+    pub(crate) fn stop_ticking(&self) {
+        if self.instance().is_some_and(|instance| instance.host == Host::Envoy) {
+            host::set_tick(0);
         }
     }
 
@@ -166,10 +178,11 @@ impl FilterInstance {
         });
         let secrets = settings.secrets.clone();
         let instance = Instance(u128::from(host::dice().0) << 64 | u128::from(host::dice().0));
-        let metrics = Metrics::new(&settings.release);
+        let metrics = Metrics::new(&settings.release, settings.host == Host::Envoy);
         let mirroring = Mirroring::new(settings, instance, previous);
         Self {
             generation: Cell::new(mirroring.policy().and_then(|policy| policy.generation())),
+            host: mirroring.host(),
             secrets,
             bodies: Cell::new(Bodies::Unknown(0)),
             rooted: Cell::new(true),
@@ -178,6 +191,11 @@ impl FilterInstance {
             decisions: RefCell::default(),
             metrics: RefCell::new(metrics),
         }
+    }
+
+    /// What the proxy is.
+    pub(crate) fn host(&self) -> Host {
+        self.host
     }
 
     /// The policy in force.
@@ -213,9 +231,9 @@ impl FilterInstance {
         self.bodies.set(bodies);
     }
 
-    /// Whether an exchange may be mirrored now.
-    pub(crate) fn gate(&self, now: Now) -> Gate {
-        self.mirroring.try_borrow().map_or(Gate::Closed("busy"), |mirroring| mirroring.gate(now))
+    /// Takes a place and bytes for an exchange that is to be recorded; or why not.
+    pub(crate) fn admit(&self, bytes: usize, now: Now) -> Result<(), &'static str> {
+        self.mirroring.try_borrow_mut().map_err(|_| "busy")?.admit(bytes, now)
     }
 
     /// A name for an exchange.

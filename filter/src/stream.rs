@@ -4,8 +4,9 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
-use antumbra_exchange::{Ending, Event, Exchange, Gate, Incident, Now};
+use antumbra_exchange::{Ending, Event, Exchange, Host, Incident, Now};
 use antumbra_observation::ExchangeId;
 use antumbra_policy::{Decision, Dice, Edit, OwnedEdit, Policy};
 
@@ -54,7 +55,7 @@ impl Stream {
         let Some(policy) = self.instance.policy() else {
             // Whoever is not told yet where to send requests does not let clients say it either.
             if self.instance.is_enabled() {
-                host::edit(Map::RequestHeaders, &Edit::Remove(VARIANT_HEADER));
+                self.edit(Map::RequestHeaders, &Edit::Remove(VARIANT_HEADER));
             }
             self.begin(None, &CurrentRequest::new(0, AwaitedBody::Ignored), end);
             return Flow::Continue;
@@ -108,7 +109,7 @@ impl Stream {
             self.drive(Event::ResponseHeaders { headers, end });
         }
         for edit in &self.response_edits {
-            host::edit(Map::ResponseHeaders, &edit.borrowed());
+            self.edit(Map::ResponseHeaders, &edit.borrowed());
         }
     }
 
@@ -182,7 +183,7 @@ impl Stream {
         // First, so that it sees what the client sent.
         self.begin(Some((policy, decision)), request, end);
         for edit in &decision.request_edits {
-            host::edit(Map::RequestHeaders, edit);
+            self.edit(Map::RequestHeaders, edit);
         }
         if policy.logs_decisions() {
             host::set_property("antumbra_variant", decision.variant.map_or("", |variant| &variant.name));
@@ -194,6 +195,16 @@ impl Stream {
         self.response_edits = decision.response_edits.iter().cloned().map(Edit::into_owned).collect();
     }
 
+    /// Some hosts only say that they removed a header: there what the client sent is emptied first.
+    fn edit(&self, map: Map, edit: &Edit<'_>) {
+        if let (Host::Generic, Edit::Remove(name)) = (self.instance.host(), edit)
+            && host::header(map, name).is_some()
+        {
+            host::edit(map, &Edit::Set(name, b"".into()));
+        }
+        host::edit(map, edit);
+    }
+
     fn begin(&mut self, decided: Option<(&Arc<Policy>, &Decision<'_>)>, request: &CurrentRequest, end: bool) {
         let decision = decided.map(|(_, decision)| decision);
         let sampled = decision.is_some_and(|decision| !decision.mirrors.is_empty());
@@ -202,14 +213,28 @@ impl Stream {
             decision,
             policy: decided.map(|(policy, _)| policy),
             request,
-            gate: if sampled { self.instance.gate(now) } else { Gate::Open },
             id: if sampled { FilterInstance::exchange_id() } else { ExchangeId(0) },
             end,
         };
         self.exchange.begin(event, now);
-        self.reserved = self.exchange.reserved();
-        if let Some(bytes) = self.reserved {
-            self.instance.note(Incident::Recording(bytes));
+        if let Some(bytes) = self.exchange.reserved() {
+            match self.instance.admit(bytes, now) {
+                Ok(()) => self.reserved = Some(bytes),
+                Err(reason) => self.exchange.give_up(reason),
+            }
+        }
+    }
+
+    /// Whether something is being recorded, which may have to be given up although the host calls nothing.
+    pub(crate) fn is_recording(&self) -> bool {
+        self.exchange.is_recording()
+    }
+
+    /// Gives up a recording that lasts too long.
+    pub(crate) fn look_at_the_clock(&mut self, now: Duration) {
+        if self.exchange.is_overdue(now) {
+            self.exchange.give_up("too_long");
+            self.release();
         }
     }
 

@@ -1,19 +1,21 @@
 //! A small HTTP client that keeps its connections and takes any bytes that HTTP allows.
 
+use std::convert::Infallible;
 use std::net::IpAddr;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Full};
-use hyper::body::Bytes;
-use hyper::{HeaderMap, Request, StatusCode};
+use hyper::body::{Body, Bytes, Incoming};
+use hyper::{HeaderMap, Request, Response, StatusCode};
 use hyper_util::client::legacy::Client as Pool;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 
 /// Sends requests and reads whole answers.
 #[derive(Clone, Debug)]
-pub struct Client(Pool<HttpConnector, Full<Bytes>>);
+pub struct Client(Pool<HttpConnector, UnsyncBoxBody<Bytes, Infallible>>);
 
 /// A whole answer.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,6 +26,8 @@ pub struct Answer {
     pub headers: HeaderMap,
     /// The body.
     pub body: Bytes,
+    /// The trailers, if any.
+    pub trailers: HeaderMap,
 }
 
 impl Answer {
@@ -53,16 +57,34 @@ impl Client {
         Self(Pool::builder(TokioExecutor::new()).build(connector))
     }
 
+    /// One that speaks HTTP/2 from the first byte, without TLS.
+    pub fn http2() -> Self {
+        Self(Pool::builder(TokioExecutor::new()).http2_only(true).build_http())
+    }
+
     /// Sends one request; waits at most [`PATIENCE`].
-    pub async fn send(&self, request: Request<Full<Bytes>>) -> Result<Answer> {
+    pub async fn send<B>(&self, request: Request<B>) -> Result<Answer>
+    where
+        B: Body<Data = Bytes, Error = Infallible> + Send + 'static,
+    {
         let what = format!("{} {}", request.method(), request.uri());
         let exchange = async {
-            let (parts, body) = self.0.request(request).await?.into_parts();
-            let body = body.collect().await?.to_bytes();
-            anyhow::Ok(Answer { status: parts.status, headers: parts.headers, body })
+            let (parts, body) = self.open(request).await?.into_parts();
+            let body = body.collect().await?;
+            let trailers = body.trailers().cloned().unwrap_or_default();
+            let body = body.to_bytes();
+            anyhow::Ok(Answer { status: parts.status, headers: parts.headers, body, trailers })
         };
         let answer = tokio::time::timeout(PATIENCE, exchange).await;
         answer.with_context(|| format!("{what}: no answer in {PATIENCE:?}"))?.with_context(|| what)
+    }
+
+    /// Sends one request and waits for the head of its answer. Whoever drops the rest goes away in the middle.
+    pub async fn open<B>(&self, request: Request<B>) -> Result<Response<Incoming>>
+    where
+        B: Body<Data = Bytes, Error = Infallible> + Send + 'static,
+    {
+        Ok(self.0.request(request.map(UnsyncBoxBody::new)).await?)
     }
 
     /// `GET` without further headers.

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 use crate::client::Client;
@@ -101,6 +101,13 @@ impl Envoy {
             name.starts_with("wasm.") && name.contains(".vm_reload")
         });
         Ok(counts.filter_map(|stat| stat["value"].as_u64()).sum::<u64>() + logged as u64)
+    }
+
+    /// An error with the end of Envoy's log if the filter ever failed.
+    pub async fn assert_no_traps(&self) -> Result<()> {
+        let traps = self.traps().await?;
+        ensure!(traps == 0, "the filter failed {traps} times; Envoy's log ends\n{}", self.process.log_end());
+        Ok(())
     }
 
     /// All statistics in the text form of Prometheus.

@@ -72,11 +72,26 @@ impl EnvoyConfig {
         Ok(clusters.filter_map(|cluster| cluster["name"].as_str()).map(str::to_owned).collect())
     }
 
+    /// A cluster by its name, to change in place.
+    pub fn cluster(&mut self, name: &str) -> Result<&mut Value> {
+        let file = self.file.clone();
+        named(self.at("/static_resources/clusters")?, name, &file)
+    }
+
     /// The one endpoint of a cluster.
     pub fn upstream(mut self, cluster: &str, address: SocketAddr) -> Result<Self> {
         let file = self.file.clone();
-        let found = named(self.at("/static_resources/clusters")?, cluster, &file)?;
-        *within(found, ENDPOINT_ADDRESS, &file)? = socket_address(address);
+        *within(self.cluster(cluster)?, ENDPOINT_ADDRESS, &file)? = socket_address(address);
+        Ok(self)
+    }
+
+    /// How the proxy speaks HTTP/1.1 or HTTP/2 to a cluster: an `explicit_http_config`.
+    pub fn speaking(mut self, cluster: &str, protocol: &Value) -> Result<Self> {
+        let options = json!({
+            "@type": format!("type.googleapis.com/{PROTOCOL_OPTIONS}"),
+            "explicit_http_config": protocol,
+        });
+        self.cluster(cluster)?["typed_extension_protocol_options"] = json!({PROTOCOL_OPTIONS: options});
         Ok(self)
     }
 
@@ -127,6 +142,7 @@ const HTTP_FILTERS: &str =
 const LISTENER_ADDRESS: &str = "/static_resources/listeners/0/address";
 const MODULE_FILE: &str = "/typed_config/config/vm_config/code/local/filename";
 const PLUGIN_CONFIGURATION: &str = "/typed_config/config/configuration/value";
+const PROTOCOL_OPTIONS: &str = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
 const ENDPOINT_ADDRESS: &str = "/load_assignment/endpoints/0/lb_endpoints/0/endpoint/address";
 
 fn within<'v>(value: &'v mut Value, pointer: &str, file: &str) -> Result<&'v mut Value> {

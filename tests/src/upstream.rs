@@ -7,21 +7,24 @@ use std::time::Duration;
 
 use anyhow::Result;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
-use http_body_util::{BodyExt, Full};
+use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::AbortHandle;
 
 use crate::client::Client;
+use crate::pieces::{PieceStream, Pieces};
 
 /// What the server does with a request.
 #[derive(Debug, Clone)]
 pub enum Behaviour {
     /// Gives this answer.
     Answer(Reply),
+    /// Gives this answer with these pieces for a body.
+    Stream(Reply, Pieces),
     /// Gives the answer that this makes of the request.
     Made(fn(&Received) -> Reply),
     /// Behaves like each of these in turn, request by request.
@@ -77,6 +80,8 @@ pub struct Received {
     pub headers: HeaderMap,
     /// The whole body.
     pub body: Bytes,
+    /// What came after it.
+    pub trailers: HeaderMap,
 }
 
 impl Received {
@@ -116,9 +121,19 @@ pub struct Upstream {
 impl Upstream {
     /// On a free port of the loopback interface.
     pub async fn start(behaviour: Behaviour) -> Result<Self> {
+        Self::speaking(Protocol::Http1, behaviour).await
+    }
+
+    /// One that speaks HTTP/2 alone, without TLS.
+    pub async fn start_http2(behaviour: Behaviour) -> Result<Self> {
+        Self::speaking(Protocol::Http2, behaviour).await
+    }
+
+    async fn speaking(protocol: Protocol, behaviour: Behaviour) -> Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let address = listener.local_addr()?;
-        let shared = Arc::new(Shared { behaviour: Mutex::new(behaviour), received: Mutex::default() });
+        let shared =
+            Arc::new(Shared { behaviour: Mutex::new(behaviour), received: Mutex::default(), protocol });
         let accepting = tokio::spawn(accept(listener, Arc::clone(&shared))).abort_handle();
         Ok(Self { address, shared, accepting })
     }
@@ -171,24 +186,34 @@ impl Refusing {
     }
 }
 
+#[derive(Debug, Clone, Copy)]
+enum Protocol {
+    Http1,
+    Http2,
+}
+
 #[derive(Debug)]
 struct Shared {
+    protocol: Protocol,
     behaviour: Mutex<Behaviour>,
     received: Mutex<Vec<Received>>,
 }
 
 impl Shared {
-    async fn handle(&self, request: http::Request<Incoming>) -> io::Result<Response<Full<Bytes>>> {
+    async fn handle(&self, request: http::Request<Incoming>) -> io::Result<Response<PieceStream>> {
         let (head, body) = request.into_parts();
+        let body = body.collect().await.map_err(io::Error::other)?;
         let received = Received {
             method: head.method.to_string(),
-            path: head.uri.to_string(),
+            path: head.uri.path_and_query().map_or_else(|| head.uri.to_string(), ToString::to_string),
             headers: head.headers,
-            body: body.collect().await.map_err(io::Error::other)?.to_bytes(),
+            trailers: body.trailers().cloned().unwrap_or_default(),
+            body: body.to_bytes(),
         };
         self.received.lock().unwrap_or_else(PoisonError::into_inner).push(received.clone());
         match self.turn() {
             Behaviour::Answer(reply) => response(reply),
+            Behaviour::Stream(reply, pieces) => streamed(reply, &pieces),
             Behaviour::Made(make) => response(make(&received)),
             Behaviour::InTurn(_) => Err(io::Error::other("a turn within a turn")),
             Behaviour::Slow(delay, reply) => {
@@ -232,21 +257,35 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
 async fn converse(stream: TcpStream, shared: Arc<Shared>) {
     drop(stream.set_nodelay(true));
     drop(stream.set_zero_linger());
+    let protocol = shared.protocol;
     let service = service_fn(move |request| {
         let shared = Arc::clone(&shared);
         async move { shared.handle(request).await }
     });
-    let mut builder = hyper::server::conn::http1::Builder::new();
-    builder.max_headers(MOST_HEADERS);
     // An error here is a client that left, or a reset that was asked for.
-    drop(builder.timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service).await);
+    match protocol {
+        Protocol::Http1 => {
+            let mut builder = hyper::server::conn::http1::Builder::new();
+            builder.max_headers(MOST_HEADERS).timer(TokioTimer::new());
+            drop(builder.serve_connection(TokioIo::new(stream), service).await);
+        }
+        Protocol::Http2 => {
+            let builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+            drop(builder.serve_connection(TokioIo::new(stream), service).await);
+        }
+    }
 }
 
 /// More than any test sends; hyper's own bound is 100.
 const MOST_HEADERS: usize = 20_000;
 
-fn response(reply: Reply) -> io::Result<Response<Full<Bytes>>> {
-    let mut response = Response::new(Full::from(reply.body));
+fn response(mut reply: Reply) -> io::Result<Response<PieceStream>> {
+    let body = Pieces::announced(std::mem::take(&mut reply.body));
+    streamed(reply, &body)
+}
+
+fn streamed(reply: Reply, pieces: &Pieces) -> io::Result<Response<PieceStream>> {
+    let mut response = Response::new(pieces.stream());
     *response.status_mut() = StatusCode::from_u16(reply.status).map_err(io::Error::other)?;
     for (name, value) in reply.headers {
         let value = HeaderValue::from_bytes(&value).map_err(io::Error::other)?;

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
@@ -54,17 +54,9 @@ impl World {
         change: impl FnOnce(EnvoyConfig) -> Result<EnvoyConfig>,
     ) -> Result<Self> {
         let directory = tempfile::tempdir().context("no temporary directory")?;
-        let module = tokio::task::spawn_blocking(toolchain::filter_module).await??;
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let comparator = Comparator::start(directory.path(), any, Some(policy)).await?;
-        let config = EnvoyConfig::shipped()?
-            .module(&module)?
-            .plugin(&plugin())?
-            .upstream("stable", versions.stable)?
-            .upstream("canary", versions.canary)?
-            .upstream("canary-shadow", versions.canary)?
-            .upstream("control", versions.control)?
-            .upstream("antumbra", comparator.address)?;
+        let config = config(versions, comparator.address).await?;
         let envoy = Envoy::start(change(config)?, directory.path(), WORKERS).await?;
         let world = Self { envoy, comparator, client: Client::default(), directory };
         world.converged().await?;
@@ -155,12 +147,7 @@ impl World {
 
     /// An error if the filter ever failed.
     pub async fn assert_no_traps(&self) -> Result<()> {
-        match self.envoy.traps().await? {
-            0 => Ok(()),
-            traps => {
-                bail!("the filter failed {traps} times; Envoy's log ends\n{}", self.envoy.process().log_end())
-            }
-        }
+        self.envoy.assert_no_traps().await
     }
 }
 
@@ -238,6 +225,19 @@ impl std::iter::Sum for Accounts {
             unknown: sum.unknown + one.unknown,
         })
     }
+}
+
+/// The shipped Envoy in front of `versions`, with the filter and this comparator.
+pub(crate) async fn config(versions: Versions, comparator: SocketAddr) -> Result<EnvoyConfig> {
+    let module = tokio::task::spawn_blocking(toolchain::filter_module).await??;
+    EnvoyConfig::shipped()?
+        .module(&module)?
+        .plugin(&plugin())?
+        .upstream("stable", versions.stable)?
+        .upstream("canary", versions.canary)?
+        .upstream("canary-shadow", versions.canary)?
+        .upstream("control", versions.control)?
+        .upstream("antumbra", comparator)
 }
 
 /// The shipped plugin configuration with a faster poll, and with patience for slow machines.

@@ -24,9 +24,6 @@ rules:
   - {to: candidate, percent: 100, unsafeMethods: allow, methods: [GET, HEAD, POST], timeout: 300ms, control: {to: control, percent: 100}}
 ";
 
-/// Replies × methods × repetitions.
-const SENT: u64 = 5 * 3 * 5;
-
 fn replies() -> Vec<Reply> {
     let reply =
         |status, body: Vec<u8>| Reply { status, headers: vec![("x-raw", vec![b'a', 0xff, b'b'])], body };
@@ -40,7 +37,8 @@ fn replies() -> Vec<Reply> {
 }
 
 /// Sends each kind of request for each reply of the stable version, and holds the answer against that reply. `outcome`: whether the
-/// comparator is to find that the candidate gives no answers. Answers how many shadows were not sent.
+/// comparator is to find that the candidate gives no answers. Answers how many shadows left the proxy: the filter's breaker keeps most
+/// of them back from a candidate that does not answer.
 async fn check(candidate: SocketAddr, outcome: bool) -> Result<u64> {
     let stable = Upstream::start(Behaviour::Hang).await?;
     let control = Upstream::start(Behaviour::Answer(Reply::json("{}"))).await?;
@@ -50,7 +48,7 @@ async fn check(candidate: SocketAddr, outcome: bool) -> Result<u64> {
     for reply in replies() {
         stable.behave(Behaviour::Answer(reply.clone()));
         for method in [Method::GET, Method::HEAD, Method::POST] {
-            for _ in 0..5 {
+            for _ in 0..10 {
                 let body = if method == Method::POST { Bytes::from_static(b"payload") } else { Bytes::new() };
                 let request =
                     Request::builder().method(method.clone()).uri(world.url("/x")).body(Full::new(body))?;
@@ -69,9 +67,14 @@ async fn check(candidate: SocketAddr, outcome: bool) -> Result<u64> {
         }
     }
     let accounts = world.settled(sent).await?;
-    assert_eq!((accounts.requests, accounts.mirrored, accounts.delivered), (sent, sent, sent));
+    assert_eq!((accounts.requests, accounts.mirrored + accounts.not_mirrored), (sent, sent));
+    assert_eq!(accounts.delivered, accounts.mirrored);
+    assert!(
+        outcome || accounts.mirrored == sent,
+        "only a candidate that gives no answers is spared: {accounts:?}"
+    );
     let report = world.comparator.report("shop").await?;
-    assert_eq!(report["exchanges"], sent);
+    assert_eq!(report["exchanges"], accounts.mirrored);
     let regressions = report["regressions"].as_array().cloned().unwrap_or_default();
     // The breakers keep back what a hanging candidate cannot take; that is no fault of its answers.
     let unsent = report["dropped"]["notSent"].as_u64().unwrap_or(0);
@@ -80,9 +83,11 @@ async fn check(candidate: SocketAddr, outcome: bool) -> Result<u64> {
         .filter(|r| r["kind"] == "outcome")
         .filter_map(|r| r["candidateOnly"].as_u64())
         .sum();
-    assert_eq!(silent, if outcome { sent - unsent } else { 0 }, "{regressions:?}");
+    let left = accounts.mirrored - unsent;
+    assert_eq!(silent > 0, outcome, "{regressions:?}");
+    assert!(silent <= left, "{silent} of {left}: {regressions:?}");
     world.assert_no_traps().await?;
-    Ok(unsent)
+    Ok(left)
 }
 
 #[tokio::test]
@@ -94,23 +99,23 @@ async fn the_candidate_refuses() -> Result<()> {
 #[tokio::test]
 async fn the_candidate_hangs() -> Result<()> {
     let candidate = Upstream::start(Behaviour::Hang).await?;
-    let unsent = check(candidate.address(), true).await?;
-    assert_eq!(candidate.received().len() as u64, SENT - unsent, "every shadow that was sent arrived");
+    let left = check(candidate.address(), true).await?;
+    assert_eq!(candidate.received().len() as u64, left, "every shadow that was sent arrived");
     Ok(())
 }
 
 #[tokio::test]
 async fn the_candidate_resets() -> Result<()> {
     let candidate = Upstream::start(Behaviour::Reset).await?;
-    let unsent = check(candidate.address(), true).await?;
-    assert_eq!(candidate.received().len() as u64, SENT - unsent, "every shadow that was sent arrived");
+    let left = check(candidate.address(), true).await?;
+    assert_eq!(candidate.received().len() as u64, left, "every shadow that was sent arrived");
     Ok(())
 }
 
 #[tokio::test]
 async fn the_candidate_is_slow() -> Result<()> {
     let candidate = Upstream::start(Behaviour::Slow(Duration::from_millis(200), Reply::json("{}"))).await?;
-    let unsent = check(candidate.address(), false).await?;
-    assert_eq!(candidate.received().len() as u64, SENT - unsent, "every shadow that was sent arrived");
+    let left = check(candidate.address(), false).await?;
+    assert_eq!(candidate.received().len() as u64, left, "every shadow that was sent arrived");
     Ok(())
 }

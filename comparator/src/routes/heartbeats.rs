@@ -3,14 +3,16 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use antumbra_observation::Heartbeat;
 use axum::extract::{Request, State};
-use axum::http::StatusCode;
-use axum::http::header::ETAG;
+use axum::http::header::{CONTENT_TYPE, ETAG};
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 
 use super::{App, json_text};
 use crate::body;
 use crate::decode::{self, Format};
+use crate::policies::Version;
 use crate::problem::Problem;
 
 /// 200 with the filter's part of the policy, or 204 if it runs that already.
@@ -21,18 +23,30 @@ pub(super) async fn receive(State(app): State<Arc<App>>, request: Request) -> Re
         .ok_or_else(|| body::unsupported(&media_type, "application/cbor or application/json"))?;
     let bytes = body::read(body, LIMIT).await?;
     let heartbeat = decode::heartbeat(format, &bytes).map_err(|error| Problem::from(&error))?;
+    let news = heard(&app, heartbeat)?;
+    Ok(news.map_or_else(
+        || StatusCode::NO_CONTENT.into_response(),
+        |version| policy(&version, "application/json"),
+    ))
+}
+
+/// Notes what a filter says; answers the policy if the filter runs another generation.
+pub(super) fn heard(app: &App, heartbeat: Heartbeat) -> Result<Option<Arc<Version>>, Problem> {
     let version =
         app.policies.get(&heartbeat.release).ok_or_else(|| Problem::unknown_release(&heartbeat.release))?;
     let same = heartbeat.generation == Some(version.generation);
     app.registry.note(heartbeat, Instant::now());
-    if same {
-        return Ok(StatusCode::NO_CONTENT.into_response());
-    }
+    Ok((!same).then_some(version))
+}
+
+/// The part of a policy that filters need.
+pub(super) fn policy(version: &Version, media_type: &'static str) -> Response {
     let mut response = json_text(StatusCode::OK, version.filter_part.clone());
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
     if let Ok(etag) = version.etag().parse() {
         response.headers_mut().insert(ETAG, etag);
     }
-    Ok(response)
+    response
 }
 
 const LIMIT: usize = 64 * 1024;

@@ -4,14 +4,15 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use antumbra_observation::{
-    COUNT_HEADER, INSTANCE_HEADER, Instance, Malformed, Observation, SEQUENCE_HEADER,
+    COUNT_HEADER, HEARTBEAT_HEADER, Heartbeat, INSTANCE_HEADER, Instance, Malformed, Observation,
+    POLICY_JSON, SEQUENCE_HEADER, decode_heartbeat_header,
 };
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde::Serialize;
 
-use super::{App, json};
+use super::{App, heartbeats, json};
 use crate::accounts::{Reason, Settled};
 use crate::body::{self, Unread};
 use crate::decode::{self, Format};
@@ -28,7 +29,8 @@ struct Acknowledged {
     elsewhere: u64,
 }
 
-/// Takes a batch whole or refuses it whole; either way it is counted.
+/// Takes a batch whole or refuses it whole; either way it is counted. A heartbeat that came with it is answered by the policy if that
+/// is news to the filter, by what became of the batch if not.
 pub(super) async fn receive(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
     let began = Instant::now();
     let count = announced_count(request.headers());
@@ -42,6 +44,11 @@ pub(super) async fn receive(State(app): State<Arc<App>>, request: Request) -> Re
     let settled = app.writer.submit(batch.id, batch.observations, batch.reserved).await?;
     let settled = settled.map_err(Problem::unavailable)?;
     app.metrics.acknowledged(began.elapsed());
+    // The batch is stored: nothing about the heartbeat may make it look refused.
+    let news = batch.heartbeat.and_then(|heartbeat| heartbeats::heard(&app, heartbeat).ok().flatten());
+    if let Some(version) = news {
+        return Ok(heartbeats::policy(&version, POLICY_JSON));
+    }
     let Settled { compared, duplicates, superseded, elsewhere, .. } = settled;
     Ok(json(StatusCode::OK, &Acknowledged { compared, duplicates, superseded, elsewhere }))
 }
@@ -50,6 +57,7 @@ struct Read {
     id: Option<(Instance, u64)>,
     observations: Vec<Observation>,
     reserved: Reserved,
+    heartbeat: Option<Heartbeat>,
 }
 
 /// Why a batch is refused, how many observations it holds if that is known, and the answer.
@@ -68,6 +76,7 @@ impl Refused {
 async fn read(app: &App, request: Request) -> Result<Read, Refused> {
     let (parts, body) = request.into_parts();
     let id = id(&parts.headers).map_err(|problem| Refused::new(Reason::Header, problem))?;
+    let heartbeat = heartbeat(&parts.headers).map_err(|problem| Refused::new(Reason::Header, problem))?;
     let media_type = body::media_type(&parts.headers);
     let format = Format::of(&media_type)
         .ok_or_else(|| Refused::new(Reason::MediaType, body::unsupported(&media_type, MEDIA_TYPES)))?;
@@ -89,7 +98,7 @@ async fn read(app: &App, request: Request) -> Result<Read, Refused> {
         Malformed::FutureVersion { .. } => Refused::new(Reason::FutureVersion, &error),
     })?;
     known(app, &observations)?;
-    Ok(Read { id, observations, reserved })
+    Ok(Read { id, observations, reserved, heartbeat })
 }
 
 fn known(app: &App, observations: &[Observation]) -> Result<(), Refused> {
@@ -102,11 +111,17 @@ fn known(app: &App, observations: &[Observation]) -> Result<(), Refused> {
     }
 }
 
+fn heartbeat(headers: &HeaderMap) -> Result<Option<Heartbeat>, Problem> {
+    let value = headers.get(HEARTBEAT_HEADER).map(|value| decode_heartbeat_header(value.as_bytes()));
+    value.transpose().map_err(|error| malformed(HEARTBEAT_HEADER, &format!("must be a heartbeat: {error}")))
+}
+
+fn malformed(name: &str, must: &str) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, "header", format!("the header {name} {must}"))
+}
+
 /// Who sent the batch and which one it is; both headers or neither.
 fn id(headers: &HeaderMap) -> Result<Option<(Instance, u64)>, Problem> {
-    let malformed = |name: &str, must: &str| {
-        Problem::new(StatusCode::BAD_REQUEST, "header", format!("the header {name} {must}"))
-    };
     let (instance, sequence) = match (headers.get(INSTANCE_HEADER), headers.get(SEQUENCE_HEADER)) {
         (None, None) => return Ok(None),
         (Some(instance), Some(sequence)) => (instance, sequence),

@@ -1,7 +1,10 @@
 //! Observations over real HTTP: acknowledged once, refused by reason, and accounted for whatever happens.
 
 use crate::server::{SHOP, World, healthy, observation};
-use antumbra_observation::{Observation, encode};
+use antumbra_observation::{
+    Accounts, HEARTBEAT_HEADER, Heartbeat, Instance, Observation, POLICY_JSON, encode,
+    encode_heartbeat_header,
+};
 use http::Method;
 
 #[tokio::test]
@@ -54,6 +57,37 @@ async fn a_repeated_batch_is_acknowledged_and_not_counted_again() {
     let accounts = world.accounts().await;
     assert_eq!((&accounts["received"], &accounts["duplicates"]), (&13.into(), &5.into()));
     assert_eq!(world.get("/v1/releases/shop/report").await.json()["exchanges"], 8);
+}
+
+#[tokio::test]
+async fn a_batch_with_a_heartbeat_is_answered_by_the_policy_if_that_is_news() {
+    let world = World::with_shop().await;
+    let said = |generation| {
+        let accounts = Accounts { requests: 9, ..Accounts::default() };
+        let release = "shop".to_owned();
+        encode_heartbeat_header(&Heartbeat {
+            version: 1,
+            release,
+            instance: Instance(7),
+            generation,
+            accounts,
+        })
+    };
+    for (generation, media_type) in
+        [(None, POLICY_JSON), (Some(4), POLICY_JSON), (Some(1), "application/json")]
+    {
+        let heartbeat = said(generation);
+        let headers = [("content-type", "application/cbor-seq"), (HEARTBEAT_HEADER, heartbeat.as_str())];
+        let answer =
+            world.send(Method::POST, "/v1/observations", &headers, encode(&observation(1, 10))).await;
+        assert_eq!((answer.status.as_u16(), answer.header("content-type")), (200, media_type), "{answer:?}");
+        assert_eq!(answer.json()["name"] == "shop", media_type == POLICY_JSON);
+    }
+    let filters = world.get("/v1/status").await.json()["releases"][0]["filters"].clone();
+    assert_eq!((&filters[0]["generation"], &filters[0]["accounts"]["requests"]), (&1.into(), &9.into()));
+    let headers = [("content-type", "application/cbor-seq"), (HEARTBEAT_HEADER, "nonsense!")];
+    let answer = world.send(Method::POST, "/v1/observations", &headers, encode(&observation(1, 10))).await;
+    assert_eq!((answer.status.as_u16(), &world.accounts().await["compared"]), (400, &3.into()), "{answer:?}");
 }
 
 #[tokio::test]

@@ -1,23 +1,35 @@
 //! Calls to the comparator, and what its answer to a batch says.
 
+use std::time::Duration;
+
 use antumbra_observation::{
-    CBOR_SEQUENCE, COUNT_HEADER, Heartbeat, INSTANCE_HEADER, Instance, SEQUENCE_HEADER, encode_heartbeat,
+    CBOR_SEQUENCE, COUNT_HEADER, HEARTBEAT_HEADER, Heartbeat, INSTANCE_HEADER, Instance, POLICY_JSON,
+    SEQUENCE_HEADER, encode_heartbeat, encode_heartbeat_header,
 };
 
 use crate::outbox::{Batch, Receipt};
 use crate::shadow::{self, Answer};
-use crate::{Call, CallId, Comparator, Headers};
+use crate::{Call, CallId, Comparator, Headers, first};
 
 impl Comparator {
-    /// Observations. The instance and the batch's number let the comparator tell a repeat.
-    pub(crate) fn batch(&self, instance: Instance, batch: Batch) -> Call {
-        let headers = [
+    /// Observations. The instance and the batch's number let the comparator tell a repeat. With a heartbeat the answer may be a
+    /// newer policy, so that a busy filter need not poll.
+    pub(crate) fn batch(&self, instance: Instance, batch: Batch, heartbeat: Option<&Heartbeat>) -> Call {
+        let mut headers = vec![
             ("content-type", CBOR_SEQUENCE.to_owned()),
             (INSTANCE_HEADER, instance.to_string()),
             (SEQUENCE_HEADER, batch.sequence.to_string()),
             (COUNT_HEADER, batch.count.to_string()),
         ];
+        headers.extend(heartbeat.map(|heartbeat| (HEARTBEAT_HEADER, encode_heartbeat_header(heartbeat))));
         self.call(CallId::Batch(batch.sequence), "/v1/observations", &headers, batch.bytes)
+    }
+
+    /// Exchanges whose shadow calls the comparator makes before it answers.
+    pub(crate) fn handovers(&self, batch: Batch, longest: Duration) -> Call {
+        let headers = [("content-type", CBOR_SEQUENCE.to_owned()), (COUNT_HEADER, batch.count.to_string())];
+        let call = self.call(CallId::Handovers(batch.sequence), "/v1/exchanges", &headers, batch.bytes);
+        Call { timeout: self.timeout.saturating_add(longest), ..call }
     }
 
     /// What the instance runs and what it counted; the answer is a newer policy, if there is one.
@@ -55,6 +67,12 @@ pub(crate) fn receipt(answer: &Answer) -> Receipt {
         Some(503) if headers.iter().any(|(name, _)| &name.0[..] == b"retry-after") => Receipt::Later,
         _ => Receipt::Silence,
     }
+}
+
+/// The policy that the answer to a batch brings, if it brings one.
+pub(crate) fn brought_policy(answer: &Answer) -> Option<&[u8]> {
+    let Answer::Complete { headers, body, .. } = answer else { return None };
+    (first(headers, "content-type")? == POLICY_JSON.as_bytes()).then_some(body)
 }
 
 /// What stands in the way of a policy, in the operator's words; `None` if nothing does.

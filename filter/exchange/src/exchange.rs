@@ -23,8 +23,6 @@ pub enum Event<'a> {
         policy: Option<&'a Arc<Policy>>,
         /// To ask for single headers; each question may cost a call to the host.
         request: &'a dyn antumbra_policy::Request,
-        /// Whether mirroring may begin now.
-        gate: Gate,
         /// The name of this exchange, in case it is mirrored.
         id: ExchangeId,
         /// No body follows.
@@ -65,15 +63,6 @@ pub enum Event<'a> {
         /// Who answered.
         ending: Ending,
     },
-}
-
-/// Whether an exchange may be mirrored at this moment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Gate {
-    /// Yes.
-    Open,
-    /// No, for this reason.
-    Closed(&'static str),
 }
 
 /// Who gave the answer that the client got.
@@ -120,12 +109,12 @@ impl Exchange {
 
     /// The request's headers. Whether it records is then [`Self::is_recording`].
     pub fn begin(&mut self, event: Event<'_>, now: Now) {
-        let Event::RequestHeaders { decision, policy, request, gate, id, end } = event else {
+        let Event::RequestHeaders { decision, policy, request, id, end } = event else {
             return self.on(event, now);
         };
         self.state = match decision.zip(policy) {
             None => State::Passing { reason: "no_policy" },
-            Some((decision, policy)) => match refusal(decision, request, gate) {
+            Some((decision, policy)) => match refusal(decision, request) {
                 Some(reason) => State::Passing { reason },
                 None => {
                     let before = before(decision, request);
@@ -162,13 +151,28 @@ impl Exchange {
         }
         let over = if recording.request_body.is_cut() {
             Some("request_body_too_large")
-        } else if recording.is_event_stream() {
-            Some("event_stream")
         } else {
-            (age > LONGEST).then_some("too_long")
+            (age > recording.longest).then_some("too_long")
         };
         if let Some(reason) = over {
+            self.give_up(reason);
+        }
+    }
+
+    /// The recording, if there is one, ends here, for this reason: there is no place for it, or time passed and nothing came.
+    pub fn give_up(&mut self, reason: &'static str) {
+        if self.is_recording() {
             self.state = State::Passing { reason };
+        }
+    }
+
+    /// Whether the exchange has lasted longer than it may be recorded.
+    pub fn is_overdue(&self, now: Duration) -> bool {
+        match &self.state {
+            State::Recording(recording) => {
+                now.saturating_sub(recording.arrived.monotonic) > recording.longest
+            }
+            State::Fresh | State::Passing { .. } | State::Ended => false,
         }
     }
 
@@ -186,16 +190,9 @@ impl Exchange {
 }
 
 /// Why a request is not even recorded.
-fn refusal(
-    decision: &Decision<'_>,
-    request: &dyn antumbra_policy::Request,
-    gate: Gate,
-) -> Option<&'static str> {
+fn refusal(decision: &Decision<'_>, request: &dyn antumbra_policy::Request) -> Option<&'static str> {
     if decision.mirrors.is_empty() {
         return Some(decision.skipped_mirror.map_or("no_rule", |why| why.as_str()));
-    }
-    if let Gate::Closed(reason) = gate {
-        return Some(reason);
     }
     if request.header(SHADOW_HEADER).is_some() {
         return Some("shadow");
@@ -230,6 +227,8 @@ struct Recording {
     trailers: Headers,
     response_done: Option<Now>,
     reserved: usize,
+    /// A primary that lasts longer than its shadows may has nothing to be compared with: an event stream, say.
+    longest: Duration,
 }
 
 impl Recording {
@@ -258,13 +257,8 @@ impl Recording {
             trailers: Headers::new(),
             response_done: None,
             reserved: usize::try_from(cap.saturating_mul(2)).unwrap_or(usize::MAX),
+            longest: decision.mirrors.iter().map(|m| m.mirror.timeout).max().unwrap_or_default(),
         }
-    }
-
-    /// Such a response has no end to wait for.
-    fn is_event_stream(&self) -> bool {
-        first(&self.response_headers, "content-type")
-            .is_some_and(|kind| kind.starts_with(b"text/event-stream"))
     }
 
     fn request_complete(&mut self, now: Now) {
@@ -331,8 +325,6 @@ fn observed_request(routed: &Headers, body: Body) -> Request {
     }
 }
 
-/// A recording holds one of few places; an exchange that lasts longer gives it up.
-const LONGEST: Duration = Duration::from_secs(60);
 /// Request headers that never leave the proxy for the comparator.
 const CREDENTIALS: [&[u8]; 4] = [b"authorization", b"proxy-authorization", b"cookie", b"x-api-key"];
 
@@ -366,7 +358,7 @@ mod tests {
     fn policy() -> Arc<Policy> {
         let text =
             br#"{"version":1,"generation":4,"name":"shop","variants":{"stable":null,"canary":null},"default":"stable",
-            "rules":[{"mirror":[{"to":"canary","percent":100,"maxBodyBytes":8}]}]}"#;
+            "rules":[{"mirror":[{"to":"canary","percent":100,"maxBodyBytes":8,"timeout":"2s"}]}]}"#;
         Arc::new(Policy::from_tree(&Tree::from_json(text).unwrap()).unwrap())
     }
 
@@ -376,13 +368,13 @@ mod tests {
 
     const GET: Asked = Asked(&[(":method", "GET"), (":path", "/a")]);
 
-    fn begun(request: &Asked, gate: Gate, end: bool) -> Exchange {
+    fn begun(request: &Asked, end: bool) -> Exchange {
         let policy = policy();
         let decision = policy.decide(request, Dice(1));
         let decision = Some(&decision);
         let mut exchange = Exchange::default();
         let event =
-            Event::RequestHeaders { decision, policy: Some(&policy), request, gate, id: ExchangeId(9), end };
+            Event::RequestHeaders { decision, policy: Some(&policy), request, id: ExchangeId(9), end };
         exchange.begin(event, at(0));
         exchange
     }
@@ -396,7 +388,7 @@ mod tests {
 
     #[test]
     fn a_whole_exchange_is_captured_with_its_latency() {
-        let mut exchange = begun(&GET, Gate::Open, false);
+        let mut exchange = begun(&GET, false);
         exchange.on(Event::RequestBody { chunk: b"ask", end: true }, at(5));
         let headers = vec![(":status".into(), "201".into()), ("x-a".into(), "b".into())];
         exchange.on(Event::ResponseHeaders { headers, end: false }, at(8));
@@ -419,37 +411,37 @@ mod tests {
         let upgrade = Asked(&[(":method", "GET"), (":path", "/a"), ("upgrade", "websocket")]);
         let write = Asked(&[(":method", "POST"), (":path", "/a")]);
         let cases = [
-            (&GET, Gate::Closed("lease"), "lease"),
-            (&shadow, Gate::Open, "shadow"),
-            (&upgrade, Gate::Open, "upgrade"),
-            (&write, Gate::Open, "unsafe_method"),
-            (&GET, Gate::Open, "response_incomplete"),
+            (&shadow, "shadow"),
+            (&upgrade, "upgrade"),
+            (&write, "unsafe_method"),
+            (&GET, "response_incomplete"),
         ];
-        for (request, gate, reason) in cases {
-            let mut exchange = begun(request, gate, true);
+        for (request, reason) in cases {
+            let mut exchange = begun(request, true);
             assert_eq!(ended(&mut exchange, Ending::Service).unwrap_err(), reason);
         }
-        let mut exchange = begun(&GET, Gate::Open, true);
+        let mut exchange = begun(&GET, true);
         assert_eq!(ended(&mut exchange, Ending::Proxy).unwrap_err(), "local_reply");
-        let mut exchange = begun(&GET, Gate::Open, false);
+        let mut exchange = begun(&GET, false);
         exchange.on(Event::RequestBody { chunk: b"123456789", end: false }, at(1));
         assert_eq!((exchange.is_recording(), exchange.reserved()), (false, None));
         assert_eq!(ended(&mut exchange, Ending::Service).unwrap_err(), "request_body_too_large");
     }
 
+    /// Longer than its shadows may take, it has nothing to be compared with.
     #[test]
     fn what_has_no_end_is_given_up_while_it_lasts() {
-        let mut exchange = begun(&GET, Gate::Open, true);
+        let mut exchange = begun(&GET, true);
         assert_eq!(exchange.reserved(), Some(16), "request and response, 8 bytes each");
-        let headers =
-            vec![(":status".into(), "200".into()), ("content-type".into(), "text/event-stream;x".into())];
-        exchange.on(Event::ResponseHeaders { headers, end: false }, at(1));
-        assert_eq!(ended(&mut exchange, Ending::Service).unwrap_err(), "event_stream");
-        let mut exchange = begun(&GET, Gate::Open, true);
-        exchange.on(Event::ResponseBody { chunk: b"x", end: false }, at(60_000));
-        assert!(exchange.is_recording());
-        exchange.on(Event::ResponseBody { chunk: b"x", end: false }, at(60_001));
+        exchange.on(Event::ResponseBody { chunk: b"x", end: false }, at(2_000));
+        assert!(exchange.is_recording() && !exchange.is_overdue(at(2_000).monotonic));
+        assert!(exchange.is_overdue(at(2_001).monotonic));
+        exchange.on(Event::ResponseBody { chunk: b"x", end: false }, at(2_001));
         assert_eq!(ended(&mut exchange, Ending::Service).unwrap_err(), "too_long");
+        let mut exchange = begun(&GET, true);
+        exchange.give_up("lease");
+        exchange.give_up("rate");
+        assert_eq!(ended(&mut exchange, Ending::Service).unwrap_err(), "lease");
     }
 
     #[test]
@@ -459,7 +451,6 @@ mod tests {
             decision: None,
             policy: None,
             request: &GET,
-            gate: Gate::Open,
             id: ExchangeId(1),
             end: true,
         };

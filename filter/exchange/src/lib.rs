@@ -18,21 +18,26 @@
 )]
 
 mod body;
+mod breaker;
+mod budget;
 mod capture;
 mod comparator;
 mod decisions;
 mod exchange;
+mod handover;
 mod link;
 mod mirroring;
 mod outbox;
 mod settings;
 mod shadow;
+mod turns;
+mod waiting;
 
 pub use capture::Capture;
 pub use decisions::Decisions;
-pub use exchange::{Ending, Event, Exchange, Gate};
+pub use exchange::{Ending, Event, Exchange};
 pub use mirroring::{Call, CallId, Incident, LegName, Mirroring};
-pub use settings::{Comparator, Limits, Settings};
+pub use settings::{Comparator, Host, Limits, Settings};
 pub use shadow::Answer;
 
 use std::time::Duration;

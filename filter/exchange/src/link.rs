@@ -33,6 +33,16 @@ impl Link {
         true
     }
 
+    /// Whether a poll is so near that what is sent anyway had better carry it; the next one then counts from now.
+    pub(crate) fn rides_along(&mut self, now: Duration) -> bool {
+        let near = now.saturating_add(self.interval.checked_div(2).unwrap_or_default()) >= self.next_poll;
+        let rides = near && !self.polling;
+        if rides {
+            self.next_poll = now.saturating_add(self.interval);
+        }
+        rides
+    }
+
     /// A poll is under way, whatever the time.
     pub(crate) fn begin_poll(&mut self) {
         self.polling = true;

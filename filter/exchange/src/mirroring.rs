@@ -6,24 +6,27 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use antumbra_observation::{Accounts, Heartbeat, Instance, Leg, Observation, VERSION, encode};
+use antumbra_observation::{Accounts, Heartbeat, Instance, Outcome, VERSION, encode};
 use antumbra_policy::document::{Invalid, Tree};
-use antumbra_policy::{Dice, Mirror, Policy};
+use antumbra_policy::{Dice, Mirror, Policy, Variant, Via};
 
 use crate::body;
+use crate::breaker::Breakers;
+use crate::budget::Budget;
 use crate::capture::Capture;
-use crate::comparator::{receipt, trouble};
+use crate::comparator::{brought_policy, receipt, trouble};
+use crate::handover::Handovers;
 use crate::link::Link;
-use crate::outbox::{Batch, LARGEST_OBSERVATION, Outbox, Receipt};
+use crate::outbox::{Batch, LARGEST_OBSERVATION, Outbox, Receipt, Repeats};
 use crate::shadow::{self, Answer};
-use crate::{Gate, Headers, Now, Settings};
+use crate::turns::Turns;
+use crate::waiting::InFlight;
+use crate::{Headers, Host, Now, Settings};
 
 /// Something that happens to the instance.
 #[derive(Debug)]
 pub enum Incident {
-    /// A request begins to be recorded and may come to hold so many bytes.
-    Recording(usize),
-    /// A recording of so many bytes is given up before the request's end.
+    /// A recording that was admitted with so many bytes is given up before the request's end.
     GivenUp(usize),
     /// A request ended and was not mirrored, for this reason.
     Passed(&'static str),
@@ -63,6 +66,8 @@ pub enum CallId {
     Shadow(u64, LegName),
     /// Observations to the comparator.
     Batch(u64),
+    /// Exchanges to the comparator, which makes their shadow calls.
+    Handovers(u64),
     /// A heartbeat, answered by a policy if there is a newer one.
     Poll,
 }
@@ -89,15 +94,14 @@ pub struct Mirroring {
     refusals: u64,
     notice: Option<String>,
     link: Option<Link>,
-    recording: usize,
-    recording_bytes: usize,
-    /// By ascending key, for the search.
-    waiting: Vec<(u64, Box<Waiting>)>,
-    next_exchange: u64,
-    waiting_bytes: usize,
+    budget: Budget,
+    breakers: Breakers,
+    in_flight: InFlight,
     outbox: Outbox,
+    handovers: Handovers,
     accounts: Accounts,
     farewell: Farewell,
+    turns: Turns,
 }
 
 /// The last heartbeat of an instance that is to end: without it nobody would hear of its last accounts.
@@ -109,19 +113,6 @@ enum Farewell {
     Due,
     /// It was sent.
     Said,
-}
-
-/// An exchange whose shadow calls are out.
-struct Waiting {
-    capture: Arc<Capture>,
-    mirror: Arc<Mirror>,
-    sent: Duration,
-    candidate: Option<Leg>,
-    /// `None` if the control is not asked, or has answered.
-    control: Option<Leg>,
-    outstanding: u8,
-    /// Bytes that capture and answers may hold.
-    bytes: usize,
 }
 
 impl Mirroring {
@@ -140,14 +131,14 @@ impl Mirroring {
             refusals: 0,
             notice: None,
             link: settings.comparator.as_ref().map(|comparator| Link::new(comparator.poll)),
-            recording: 0,
-            recording_bytes: 0,
-            waiting: Vec::new(),
-            next_exchange: 0,
-            waiting_bytes: 0,
-            outbox: Outbox::new(settings.limits.bytes_in_flight),
+            budget: Budget::new(settings.limits),
+            breakers: Breakers::default(),
+            in_flight: InFlight::default(),
+            outbox: Outbox::new(settings.limits.bytes_in_flight, Repeats::Told),
+            handovers: Handovers::new(settings.limits.bytes_in_flight),
             accounts: Accounts::default(),
             farewell: Farewell::NotYet,
+            turns: Turns::new(settings.host),
             settings,
             instance,
         }
@@ -161,6 +152,11 @@ impl Mirroring {
     /// The release's name.
     pub fn release(&self) -> &str {
         &self.settings.release
+    }
+
+    /// What the proxy is.
+    pub fn host(&self) -> Host {
+        self.settings.host
     }
 
     /// Whether a request may be held until its body is there.
@@ -194,21 +190,19 @@ impl Mirroring {
         self.notice.take()
     }
 
-    /// Whether an exchange that begins now may be mirrored.
-    pub fn gate(&self, now: Now) -> Gate {
-        let (Some(link), Some(policy)) = (&self.link, &self.policy) else {
-            return Gate::Closed("no_comparator");
-        };
-        let limits = self.settings.limits;
+    /// Takes a place and `bytes` for an exchange that begins now, until it is handed over ([`Incident::Captured`]) or given up
+    /// ([`Incident::GivenUp`]).
+    ///
+    /// # Errors
+    /// Why it may not be mirrored.
+    pub fn admit(&mut self, bytes: usize, now: Now) -> Result<(), &'static str> {
+        let (Some(link), Some(policy)) = (&self.link, &self.policy) else { return Err("no_comparator") };
         if !link.holds(now.monotonic, policy.lease()) {
-            Gate::Closed("lease")
-        } else if self.recording.saturating_add(self.waiting.len()) >= limits.exchanges_in_flight {
-            Gate::Closed("exchanges_in_flight")
-        } else if self.bytes_in_flight() >= limits.bytes_in_flight {
-            Gate::Closed("bytes_in_flight")
-        } else {
-            Gate::Open
+            return Err("lease");
         }
+        let queued = self.outbox.held().saturating_add(self.handovers.outbox.held());
+        let held = self.in_flight.bytes().saturating_add(queued);
+        self.budget.take(bytes, self.in_flight.len(), held, now.monotonic)
     }
 
     /// Whether nothing is out and nothing is left to send, the farewell of an instance that is to end included.
@@ -218,18 +212,24 @@ impl Mirroring {
     }
 
     fn is_settled(&self) -> bool {
-        self.waiting.is_empty() && self.outbox.is_empty()
-    }
-
-    /// Bodies being recorded and answers being waited for count with the most that they may become.
-    fn bytes_in_flight(&self) -> usize {
-        self.recording_bytes.saturating_add(self.waiting_bytes).saturating_add(self.outbox.held())
+        let queued = !self.outbox.is_empty() || !self.handovers.outbox.is_empty();
+        self.turns.is_empty() && self.in_flight.len() == 0 && !queued
     }
 
     /// Takes what happened; answers the calls to make now, in this order.
     pub fn on(&mut self, incident: Incident, now: Now, dice: &mut Dice) -> Vec<Call> {
+        let Some(incident) = self.turns.admit(incident, now) else { return Vec::new() };
+        let mut calls = Vec::new();
+        for (earlier, at) in self.turns.due(&incident, now) {
+            calls.extend(self.deal_with(earlier, at, dice));
+        }
+        calls.extend(self.deal_with(incident, now, dice));
+        calls
+    }
+
+    fn deal_with(&mut self, incident: Incident, now: Now, dice: &mut Dice) -> Vec<Call> {
         // What a stream only notes can carry no call: the farewell waits for the root's next turn.
-        let noted = matches!(incident, Incident::Recording(_) | Incident::GivenUp(_) | Incident::Passed(_));
+        let noted = matches!(incident, Incident::GivenUp(_) | Incident::Passed(_));
         let mut calls = self.react(incident, now, dice);
         if !noted {
             calls.extend(self.say_farewell());
@@ -239,11 +239,7 @@ impl Mirroring {
 
     fn react(&mut self, incident: Incident, now: Now, dice: &mut Dice) -> Vec<Call> {
         match incident {
-            Incident::Recording(bytes) => {
-                self.recording = self.recording.saturating_add(1);
-                self.recording_bytes = self.recording_bytes.saturating_add(bytes);
-            }
-            Incident::GivenUp(bytes) => self.recorded(bytes),
+            Incident::GivenUp(bytes) => self.budget.give_back(bytes),
             Incident::Passed(reason) => self.passed(reason),
             Incident::Captured(capture) => return self.captured(capture, now, dice),
             Incident::Answered(id, answer) => return self.answered(id, answer, now),
@@ -251,7 +247,9 @@ impl Mirroring {
             Incident::Tick => return self.tick(now, dice),
             Incident::Drain => {
                 self.farewell = if self.link.is_some() { Farewell::Due } else { Farewell::Said };
-                return self.outbox.flush().and_then(|batch| self.post(batch)).into_iter().collect();
+                let observations = self.outbox.flush().and_then(|batch| self.post(batch, now));
+                let handovers = self.handovers.outbox.flush().and_then(|batch| self.hand_over(batch));
+                return observations.into_iter().chain(handovers).collect();
             }
             Incident::Abandon => self.abandon(),
         }
@@ -269,12 +267,6 @@ impl Mirroring {
         self.heartbeat()
     }
 
-    /// A recording is over.
-    fn recorded(&mut self, bytes: usize) {
-        self.recording = self.recording.saturating_sub(1);
-        self.recording_bytes = self.recording_bytes.saturating_sub(bytes);
-    }
-
     fn passed(&mut self, reason: &'static str) {
         self.accounts.requests = self.accounts.requests.saturating_add(1);
         let reason = if self.settings.enabled { reason } else { "disabled" };
@@ -288,66 +280,78 @@ impl Mirroring {
     /// Several mirrors make several observations of one request; the accounts count each beyond the first as a request of
     /// its own, so that they still add up.
     fn captured(&mut self, capture: Box<Capture>, now: Now, dice: &mut Dice) -> Vec<Call> {
-        self.recorded(capture.reserved);
+        self.budget.give_back(capture.reserved);
         let capture: Arc<Capture> = capture.into();
         let mut calls = Vec::new();
         for (mirror, control) in &capture.mirrors {
-            if self.is_full(mirror) {
-                self.passed("mirror_in_flight");
-                continue;
+            let control = mirror.control.as_ref().filter(|_| *control).map(|control| &control.to);
+            match self.obstacle(mirror, control, now, dice) {
+                Some(reason) => self.passed(reason),
+                None if mirror.via == Via::Comparator => {
+                    calls.extend(self.handed_over(&capture, mirror, control, now));
+                }
+                None => calls.extend(self.shadow_calls(&capture, mirror, control, now, dice)),
             }
-            self.accounts.requests = self.accounts.requests.saturating_add(1);
-            self.accounts.mirrored = self.accounts.mirrored.saturating_add(1);
-            let control = mirror.control.as_ref().filter(|_| *control);
-            let key = self.next_exchange;
-            self.next_exchange = key.wrapping_add(1);
-            let mut legs = vec![(LegName::Candidate, &mirror.to)];
-            legs.extend(control.map(|control| (LegName::Control, &control.to)));
-            if dice.next() & 1 == 1 {
-                legs.reverse();
-            }
-            for (leg, variant) in &legs {
-                calls.push(self.shadow_call(&capture, mirror, CallId::Shadow(key, *leg), variant));
-            }
-            let answers =
-                usize::try_from(mirror.max_body_bytes).unwrap_or(usize::MAX).saturating_mul(legs.len());
-            let bytes = capture.held_bytes().saturating_add(answers);
-            self.waiting_bytes = self.waiting_bytes.saturating_add(bytes);
-            let waiting = Waiting {
-                capture: Arc::clone(&capture),
-                mirror: Arc::clone(mirror),
-                sent: now.monotonic,
-                candidate: None,
-                control: None,
-                outstanding: u8::try_from(legs.len()).unwrap_or(u8::MAX),
-                bytes,
-            };
-            self.waiting.push((key, Box::new(waiting)));
         }
         calls
     }
 
-    /// Whether a mirror waits for as many answers as it may.
-    fn is_full(&self, mirror: &Arc<Mirror>) -> bool {
-        let waiting =
-            || self.waiting.iter().filter(|(_, waiting)| Arc::ptr_eq(&waiting.mirror, mirror)).count();
-        mirror.max_in_flight.is_some_and(|most| waiting() >= most)
+    /// Candidate and control are asked together or not at all: a candidate that is alone while the stable version is in trouble
+    /// would be compared with nothing.
+    fn obstacle(
+        &mut self,
+        mirror: &Arc<Mirror>,
+        control: Option<&Arc<Variant>>,
+        now: Now,
+        dice: &mut Dice,
+    ) -> Option<&'static str> {
+        let word = dice.next();
+        let mut admits = |variant: &Variant| self.breakers.admit(&variant.cluster, word, now.monotonic);
+        if self.in_flight.is_full(mirror) {
+            Some("mirror_in_flight")
+        } else if !admits(&mirror.to) {
+            Some("breaker")
+        } else {
+            control.is_some_and(|control| !admits(control)).then_some("control_breaker")
+        }
     }
 
-    fn shadow_call(
-        &self,
-        capture: &Capture,
-        mirror: &Mirror,
-        id: CallId,
-        to: &antumbra_policy::Variant,
-    ) -> Call {
-        Call {
-            id,
-            cluster: to.cluster.clone(),
-            headers: shadow::request_headers(capture, to, mirror),
-            body: shadow::request_body(&capture.request).to_vec(),
-            timeout: mirror.timeout,
+    fn shadow_calls(
+        &mut self,
+        capture: &Arc<Capture>,
+        mirror: &Arc<Mirror>,
+        control: Option<&Arc<Variant>>,
+        now: Now,
+        dice: &mut Dice,
+    ) -> Vec<Call> {
+        self.mirrored();
+        let mut legs = vec![(LegName::Candidate, &mirror.to)];
+        legs.extend(control.map(|control| (LegName::Control, control)));
+        if dice.next() & 1 == 1 {
+            legs.reverse();
         }
+        let count = u8::try_from(legs.len()).unwrap_or(u8::MAX);
+        let key = self.in_flight.add(capture, mirror, count, now.monotonic);
+        legs.iter().map(|(leg, to)| shadow_call(capture, mirror, CallId::Shadow(key, *leg), to)).collect()
+    }
+
+    fn handed_over(
+        &mut self,
+        capture: &Arc<Capture>,
+        mirror: &Mirror,
+        control: Option<&Arc<Variant>>,
+        now: Now,
+    ) -> Option<Call> {
+        self.mirrored();
+        let release = &self.settings.release;
+        let batch =
+            self.handovers.push(capture, mirror, control, release, now.monotonic, &mut self.accounts)?;
+        self.hand_over(batch)
+    }
+
+    fn mirrored(&mut self) {
+        self.accounts.requests = self.accounts.requests.saturating_add(1);
+        self.accounts.mirrored = self.accounts.mirrored.saturating_add(1);
     }
 
     fn answered(&mut self, id: CallId, answer: Answer, now: Now) -> Vec<Call> {
@@ -357,8 +361,17 @@ impl Mirroring {
                 let receipt = receipt(&answer);
                 if receipt == Receipt::Stored {
                     self.alive(now);
+                    self.take_policy(&answer);
                 }
                 self.outbox.settle(sequence, receipt, now.monotonic, &mut self.accounts);
+                Vec::new()
+            }
+            CallId::Handovers(sequence) => {
+                let receipt = receipt(&answer);
+                if receipt == Receipt::Stored {
+                    self.alive(now);
+                }
+                self.handovers.outbox.settle(sequence, receipt, now.monotonic, &mut self.accounts);
                 Vec::new()
             }
             CallId::Poll => {
@@ -374,6 +387,10 @@ impl Mirroring {
             CallId::Batch(sequence) => {
                 self.outbox.settle(sequence, Receipt::NotSent, now.monotonic, &mut self.accounts);
             }
+            CallId::Handovers(sequence) => {
+                let outbox = &mut self.handovers.outbox;
+                outbox.settle(sequence, Receipt::NotSent, now.monotonic, &mut self.accounts);
+            }
             CallId::Poll => {
                 let cluster = self.settings.comparator.as_ref().map_or("", |comparator| &comparator.cluster);
                 let trouble =
@@ -386,14 +403,14 @@ impl Mirroring {
 
     /// One leg is over; with the last one the observation goes to the outbox.
     fn shadow_over(&mut self, key: u64, leg: LegName, answer: Option<Answer>, now: Now) -> Vec<Call> {
-        let Ok(place) = self.waiting.binary_search_by_key(&key, |(key, _)| *key) else { return Vec::new() };
-        let Some((_, waiting)) = self.waiting.get_mut(place) else { return Vec::new() };
-        waiting.settle(leg, answer, now.monotonic);
-        if waiting.outstanding > 0 {
-            return Vec::new();
+        let Some(waiting) = self.in_flight.get_mut(key) else { return Vec::new() };
+        let outcome = waiting.settle(leg, answer, now.monotonic).outcome;
+        if let Some(variant) = waiting.variant(leg) {
+            // What was never sent says nothing of the service: the proxy's own breakers keep it back.
+            let failed = matches!(outcome, Outcome::Timeout | Outcome::Refused | Outcome::Reset);
+            self.breakers.record(&variant.cluster, failed, now.monotonic);
         }
-        let (_, waiting) = self.waiting.remove(place);
-        self.waiting_bytes = self.waiting_bytes.saturating_sub(waiting.bytes);
+        let Some(waiting) = self.in_flight.take_complete(key) else { return Vec::new() };
         let mut observation = waiting.observation(&self.settings.release);
         let mut encoded = encode(&observation);
         if encoded.len() > LARGEST_OBSERVATION {
@@ -402,32 +419,50 @@ impl Mirroring {
             encoded = encode(&observation);
         }
         let batch = self.outbox.push(&encoded, now.monotonic, &mut self.accounts);
-        batch.and_then(|batch| self.post(batch)).into_iter().collect()
+        batch.and_then(|batch| self.post(batch, now)).into_iter().collect()
     }
 
     fn tick(&mut self, now: Now, dice: &mut Dice) -> Vec<Call> {
-        let mut calls: Vec<Call> =
-            self.outbox.due(now.monotonic).into_iter().filter_map(|batch| self.post(batch)).collect();
+        let due = self.outbox.due(now.monotonic);
+        let mut calls: Vec<Call> = due.into_iter().filter_map(|batch| self.post(batch, now)).collect();
+        let due = self.handovers.outbox.due(now.monotonic);
+        calls.extend(due.into_iter().filter_map(|batch| self.hand_over(batch)));
         if self.settings.enabled && self.link.as_mut().is_some_and(|link| link.poll(now.monotonic, dice)) {
             calls.extend(self.heartbeat());
         }
         calls
     }
 
-    /// No call without a comparator: nothing is captured then either.
-    fn post(&self, batch: Batch) -> Option<Call> {
-        Some(self.settings.comparator.as_ref()?.batch(self.instance, batch))
+    /// No call without a comparator: nothing is captured then either. A poll that is near rides along.
+    fn post(&mut self, batch: Batch, now: Now) -> Option<Call> {
+        let heartbeat = self.link.as_mut().is_some_and(|link| link.rides_along(now.monotonic));
+        let heartbeat = heartbeat.then(|| self.state());
+        Some(self.settings.comparator.as_ref()?.batch(self.instance, batch, heartbeat.as_ref()))
+    }
+
+    fn hand_over(&self, batch: Batch) -> Option<Call> {
+        Some(self.settings.comparator.as_ref()?.handovers(batch, self.handovers.longest))
     }
 
     fn heartbeat(&self) -> Option<Call> {
-        let heartbeat = Heartbeat {
+        Some(self.settings.comparator.as_ref()?.heartbeat(&self.state()))
+    }
+
+    fn state(&self) -> Heartbeat {
+        Heartbeat {
             version: VERSION,
             release: self.settings.release.clone(),
             instance: self.instance,
             generation: self.generation,
             accounts: self.accounts.clone(),
-        };
-        Some(self.settings.comparator.as_ref()?.heartbeat(&heartbeat))
+        }
+    }
+
+    /// The answer to a batch with a heartbeat brings a policy as the answer to a poll does.
+    fn take_policy(&mut self, answer: &Answer) {
+        if let Some(document) = brought_policy(answer) {
+            self.install(document);
+        }
     }
 
     /// 200 brings a policy, 204 says that ours is the newest; anything else leaves all as it is.
@@ -476,9 +511,7 @@ impl Mirroring {
     }
 
     fn abandon(&mut self) {
-        let cut = u64::try_from(self.waiting.len()).unwrap_or(u64::MAX);
-        self.waiting.clear();
-        self.waiting_bytes = 0;
+        let cut = self.in_flight.clear();
         self.farewell = Farewell::Said;
         self.poll_over(None);
         self.notice = None;
@@ -487,44 +520,17 @@ impl Mirroring {
             *count = count.saturating_add(cut);
         }
         self.outbox.abandon(&mut self.accounts);
+        self.handovers.outbox.abandon(&mut self.accounts);
     }
 }
 
-impl Waiting {
-    fn settle(&mut self, name: LegName, answer: Option<Answer>, now: Duration) {
-        let (slot, variant) = match name {
-            LegName::Candidate => (&mut self.candidate, Some(&self.mirror.to)),
-            LegName::Control => (&mut self.control, self.mirror.control.as_ref().map(|control| &control.to)),
-        };
-        let variant = variant.map_or("", |variant| variant.name.as_str());
-        let latency = u64::try_from(now.saturating_sub(self.sent).as_micros()).unwrap_or(u64::MAX);
-        let leg = match answer {
-            None => shadow::not_sent(variant),
-            Some(answer) => {
-                let Capture { request, primary, .. } = &*self.capture;
-                shadow::leg(answer, request, variant, latency, self.mirror.max_body_bytes, primary)
-            }
-        };
-        if slot.replace(leg).is_none() {
-            self.outstanding = self.outstanding.saturating_sub(1);
-        }
-    }
-
-    fn observation(self, release: &str) -> Observation {
-        let candidate = self.candidate.unwrap_or_else(|| shadow::not_sent(&self.mirror.to.name));
-        let capture = Arc::unwrap_or_clone(self.capture);
-        Observation {
-            version: VERSION,
-            id: capture.id,
-            release: release.to_owned(),
-            generation: capture.generation,
-            rule: Some(self.mirror.rule.clone()),
-            at_us: capture.at_us,
-            request: capture.request,
-            primary: capture.primary,
-            candidate,
-            control: self.control,
-        }
+fn shadow_call(capture: &Capture, mirror: &Mirror, id: CallId, to: &Variant) -> Call {
+    Call {
+        id,
+        cluster: to.cluster.clone(),
+        headers: shadow::request_headers(capture, to, mirror),
+        body: shadow::request_body(&capture.request).to_vec(),
+        timeout: mirror.timeout,
     }
 }
 

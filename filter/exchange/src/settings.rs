@@ -10,6 +10,8 @@ use antumbra_policy::{Policy, SHORTEST_SECRET, Secrets};
 pub struct Settings {
     /// The kill switch: false passes everything untouched.
     pub enabled: bool,
+    /// What the proxy is.
+    pub host: Host,
     /// The policy's name.
     pub release: String,
     /// The policy until the comparator answers, or for good if there is no comparator.
@@ -22,6 +24,17 @@ pub struct Settings {
     pub secrets: Secrets,
     /// What mirroring may use of one proxy worker.
     pub limits: Limits,
+}
+
+/// What the filter may ask of the proxy that it runs in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Host {
+    /// All that Envoy does.
+    #[default]
+    Envoy,
+    /// What every host of the proxy-wasm ABI 0.2.1 does: calls leave on the tick alone, there are no gauges, the tick is asked
+    /// for once, and a header that was removed may still go on.
+    Generic,
 }
 
 /// How the filter reaches the comparator.
@@ -46,11 +59,13 @@ pub struct Limits {
     pub exchanges_in_flight: usize,
     /// Bytes of captured bodies and unacknowledged observations.
     pub bytes_in_flight: usize,
+    /// Exchanges that begin to be mirrored in a second, at most 1,000,000; a tenth of them may come at once.
+    pub mirrored_per_second: u32,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { exchanges_in_flight: 128, bytes_in_flight: 32 << 20 }
+        Self { exchanges_in_flight: 128, bytes_in_flight: 32 << 20, mirrored_per_second: 1_000 }
     }
 }
 
@@ -70,8 +85,10 @@ impl Settings {
 }
 
 fn read(root: &Field<'_>) -> Option<Settings> {
-    let map = root.map(&["enabled", "release", "policy", "comparator", "bodies", "secrets", "limits"])?;
+    let map =
+        root.map(&["enabled", "host", "release", "policy", "comparator", "bodies", "secrets", "limits"])?;
     let enabled = map.get("enabled").map_or(Some(true), Field::boolean);
+    let host = map.get("host").map_or(Some(Host::default()), |field| field.one_of(&HOSTS));
     let inline = map.get("policy").map(Policy::read);
     let comparator = map.get("comparator").map(comparator);
     let bodies = map.get("bodies").map_or(Some(false), Field::boolean);
@@ -95,6 +112,7 @@ fn read(root: &Field<'_>) -> Option<Settings> {
     };
     Some(Settings {
         enabled: enabled?,
+        host: host?,
         release: release?,
         inline: optional(inline)?,
         comparator: optional(comparator)?,
@@ -123,15 +141,23 @@ fn comparator(field: &Field<'_>) -> Option<Comparator> {
 }
 
 fn limits(field: &Field<'_>) -> Option<Limits> {
-    let map = field.map(&["exchangesInFlight", "bytesInFlight"])?;
+    let map = field.map(&["exchangesInFlight", "bytesInFlight", "mirroredPerSecond"])?;
     let default = Limits::default();
     let read = |name, default: usize, most: u64| match map.get(name) {
         None => Some(default),
         Some(field) => field.integer(0..=most).and_then(|value| usize::try_from(value).ok()),
     };
+    let mirrored_per_second = match map.get("mirroredPerSecond") {
+        None => Some(default.mirrored_per_second),
+        Some(field) => field.integer(0..=1_000_000).and_then(|value| u32::try_from(value).ok()),
+    };
     let exchanges_in_flight = read("exchangesInFlight", default.exchanges_in_flight, 65_536);
     let bytes_in_flight = read("bytesInFlight", default.bytes_in_flight, 512 << 20);
-    Some(Limits { exchanges_in_flight: exchanges_in_flight?, bytes_in_flight: bytes_in_flight? })
+    Some(Limits {
+        exchanges_in_flight: exchanges_in_flight?,
+        bytes_in_flight: bytes_in_flight?,
+        mirrored_per_second: mirrored_per_second?,
+    })
 }
 
 /// `{name: key}`. A key that is too short is not shown.
@@ -148,6 +174,7 @@ fn secrets(field: &Field<'_>) -> Option<Secrets> {
     secrets.into_iter().collect()
 }
 
+const HOSTS: [(&str, Host); 2] = [("envoy", Host::Envoy), ("generic", Host::Generic)];
 const DEFAULT_POLL: Duration = Duration::from_secs(1);
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(2);
 const SHORTEST: Duration = Duration::from_millis(100);
@@ -168,6 +195,19 @@ mod tests {
         assert_eq!(settings.release, "shop");
         let comparator = settings.comparator.unwrap();
         assert_eq!((comparator.authority.as_str(), comparator.poll), ("antumbra", DEFAULT_POLL));
+    }
+
+    #[test]
+    fn the_host_is_envoy_unless_it_is_said() {
+        let host = |host: &str| {
+            let text = format!(r#"{{"release":"shop","comparator":{{"cluster":"antumbra"}}{host}}}"#);
+            Settings::from_json(text.as_bytes()).map(|settings| settings.host).map_err(|e| e.to_string())
+        };
+        assert_eq!(host(""), Ok(Host::Envoy));
+        assert_eq!(host(r#","host":"envoy""#), Ok(Host::Envoy));
+        assert_eq!(host(r#","host":"generic""#), Ok(Host::Generic));
+        let unknown = host(r#","host":"nginx""#).unwrap_err();
+        assert!(unknown.starts_with("host is \"nginx\", must be"), "{unknown}");
     }
 
     #[test]

@@ -28,8 +28,8 @@ pub enum Answer {
 /// primary's was handed on.
 pub(crate) fn request_headers(capture: &Capture, variant: &Variant, mirror: &Mirror) -> Headers {
     let policy = &capture.policy;
-    let travels = |name: &Bytes| travels(name, policy.variant_header());
-    let mut headers: Headers = capture.routed.iter().filter(|(name, _)| travels(name)).cloned().collect();
+    let travels = |(name, value): &&(Bytes, Bytes)| travels(name, value, policy.variant_header());
+    let mut headers: Headers = capture.routed.iter().filter(travels).cloned().collect();
     for (name, value) in &capture.before {
         headers.retain(|(known, _)| *known.0 != *name.as_bytes());
         headers.extend(value.iter().map(|value| (name.as_str().into(), value.clone())));
@@ -158,9 +158,13 @@ fn proxys_own(headers: &Headers, body: &[u8], head: bool) -> Option<Outcome> {
 }
 
 /// Whether a header of the routed request goes along. Hop-by-hop headers would corrupt the framing of the call, Envoy would
-/// obey copied `x-envoy-*`, and a copied trace context would attach shadow spans to the client's trace.
-fn travels(name: &Bytes, variant_header: &str) -> bool {
+/// obey copied `x-envoy-*`, and a copied trace context would attach shadow spans to the client's trace. `te: trailers` alone goes
+/// on: it says nothing of the framing, gRPC servers insist on it, and others send no trailers without.
+fn travels(name: &Bytes, value: &Bytes, variant_header: &str) -> bool {
     let name = name.0.to_ascii_lowercase();
+    if name == b"te" {
+        return value.eq_ignore_ascii_case(b"trailers");
+    }
     let stays = [b"proxy-".as_slice(), b"x-envoy-"].iter().any(|prefix| name.starts_with(prefix))
         || STAYS.contains(&name.as_slice())
         || name == variant_header.as_bytes();
@@ -170,14 +174,13 @@ fn travels(name: &Bytes, variant_header: &str) -> bool {
 /// Headers of one message that an observation carries: far more than a service sends, and fewer than the comparator takes.
 pub(crate) const MOST_OBSERVED: usize = 1_024;
 
-const STAYS: [&[u8]; 13] = [
+const STAYS: [&[u8]; 12] = [
     b":scheme",
     b"connection",
     b"content-length",
     b"expect",
     b"host",
     b"keep-alive",
-    b"te",
     b"trailer",
     b"transfer-encoding",
     b"upgrade",
@@ -213,11 +216,14 @@ mod tests {
             ("x-envoy-original-path", "/b"),
             ("x-antumbra-variant", "stable"),
             ("traceparent", "00-1-2-01"),
+            ("te", "trailers"),
+            ("te", "gzip"),
         ]);
         let expected = headers(&[
             (":method", "GET"),
             (":path", "/a"),
             ("accept", "x"),
+            ("te", "trailers"),
             ("x-version", "canary"),
             (SHADOW_HEADER, "0000000000000000000000000000000b"),
             ("x-antumbra-variant", "canary"),

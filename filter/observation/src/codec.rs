@@ -2,10 +2,12 @@
 //!
 //! A batch is decoded as a whole or refused as a whole, so that the sender knows what became of each observation.
 
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::{Body, Heartbeat, Leg, Observation, Outcome, VERSION};
+use crate::{Body, Handover, Heartbeat, Leg, Observation, Outcome, VERSION};
 
 /// Why a batch or a heartbeat cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -52,6 +54,33 @@ pub fn decode_sequence(bytes: &[u8]) -> Result<Vec<Observation>, Malformed> {
     Ok(observations)
 }
 
+/// One handover as a CBOR item, to be appended to a sequence.
+pub fn encode_handover(handover: &Handover) -> Vec<u8> {
+    minicbor_serde::to_vec(handover).unwrap_or_default()
+}
+
+/// Reads a CBOR sequence of handovers.
+///
+/// # Errors
+/// As [`decode_sequence`], by the observation in each; a timeout that is out of bounds.
+pub fn decode_handovers(bytes: &[u8]) -> Result<Vec<Handover>, Malformed> {
+    let mut handovers = Vec::new();
+    let mut fields = 0;
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let (handover, after): (Handover, _) = decode_item(rest, handovers.len())?;
+        fields = handover.observation.check(handovers.len(), fields)?;
+        if !(1..=LONGEST_TIMEOUT_MS).contains(&handover.timeout_ms) {
+            let message =
+                format!("timeoutMs is {}, must be within 1..={LONGEST_TIMEOUT_MS}", handover.timeout_ms);
+            return Err(Malformed::Undecodable { index: handovers.len(), message });
+        }
+        handovers.push(handover);
+        rest = after;
+    }
+    Ok(handovers)
+}
+
 /// A heartbeat as one CBOR item.
 pub fn encode_heartbeat(heartbeat: &Heartbeat) -> Vec<u8> {
     minicbor_serde::to_vec(heartbeat).unwrap_or_default()
@@ -65,6 +94,23 @@ pub fn decode_heartbeat(bytes: &[u8]) -> Result<Heartbeat, Malformed> {
     let (heartbeat, _): (Heartbeat, _) = decode_item(bytes, 0)?;
     check_version(heartbeat.version, 0)?;
     Ok(heartbeat)
+}
+
+/// A heartbeat as the value of [`HEARTBEAT_HEADER`](crate::HEARTBEAT_HEADER): base64 (RFC 4648, section 5, no padding) of one CBOR
+/// item.
+pub fn encode_heartbeat_header(heartbeat: &Heartbeat) -> String {
+    BASE64_URL_SAFE_NO_PAD.encode(encode_heartbeat(heartbeat))
+}
+
+/// Reads one heartbeat out of a header.
+///
+/// # Errors
+/// It is no base64, does not decode, or has a version of another contract.
+pub fn decode_heartbeat_header(value: &[u8]) -> Result<Heartbeat, Malformed> {
+    let bytes = BASE64_URL_SAFE_NO_PAD
+        .decode(value)
+        .map_err(|error| Malformed::Undecodable { index: 0, message: error.to_string() })?;
+    decode_heartbeat(&bytes)
 }
 
 /// Whether this reader knows `version`; `index` names the observation in the error.
@@ -146,6 +192,9 @@ fn newer_or_broken(bytes: &[u8], index: usize, message: String) -> Malformed {
         _ => Malformed::Undecodable { index, message },
     }
 }
+
+/// The bound of a mirror's timeout.
+const LONGEST_TIMEOUT_MS: u64 = 60_000;
 
 #[derive(Deserialize)]
 struct VersionOnly {

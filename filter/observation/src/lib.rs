@@ -24,7 +24,8 @@ mod hex;
 
 pub use bytes::Bytes;
 pub use codec::{
-    MOST_FIELDS, Malformed, check_version, decode_heartbeat, decode_sequence, encode, encode_heartbeat,
+    MOST_FIELDS, Malformed, check_version, decode_handovers, decode_heartbeat, decode_heartbeat_header,
+    decode_sequence, encode, encode_handover, encode_heartbeat, encode_heartbeat_header,
 };
 pub use headers::MOST_HEADERS;
 pub use hex::{ExchangeId, Instance};
@@ -44,6 +45,10 @@ pub const INSTANCE_HEADER: &str = "x-antumbra-instance";
 pub const SEQUENCE_HEADER: &str = "x-antumbra-sequence";
 /// Request header of a batch: how many observations it holds, for the accounts if the body does not decode.
 pub const COUNT_HEADER: &str = "x-antumbra-count";
+/// Request header of a batch: a [`Heartbeat`], so that a filter that sends batches need not poll.
+pub const HEARTBEAT_HEADER: &str = "x-antumbra-heartbeat";
+/// The media type of an answer to such a batch that brings the policy, because the filter runs another generation.
+pub const POLICY_JSON: &str = "application/vnd.antumbra.policy+json";
 /// Request header that marks a shadow request; a request that carries it is never mirrored.
 pub const SHADOW_HEADER: &str = "x-antumbra-shadow";
 
@@ -73,6 +78,37 @@ pub struct Observation {
     /// What the stable version answered the second time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub control: Option<Leg>,
+}
+
+/// An exchange whose shadow calls the comparator is to make. A batch of these is answered when the calls are over and their
+/// observations are durable.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Handover {
+    /// All but the legs: `candidate` is [`Outcome::NotSent`], there is no `control`.
+    pub observation: Observation,
+    /// To the new version.
+    pub candidate: ShadowRequest,
+    /// To the stable version, at the same moment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub control: Option<ShadowRequest>,
+    /// For each call, in milliseconds, 1 to 60,000.
+    pub timeout_ms: u64,
+    /// Bytes of an answer that are kept; of a longer one its length and hash.
+    pub kept: u64,
+}
+
+/// One shadow call, complete but for the body, which is the observed request's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ShadowRequest {
+    /// The variant that is asked.
+    pub variant: String,
+    /// The variant's cluster; the comparator knows its address.
+    pub target: String,
+    /// With `:method`, `:path` and `:authority`, in order, duplicates kept.
+    #[serde(deserialize_with = "headers::bounded")]
+    pub headers: Vec<(Bytes, Bytes)>,
 }
 
 /// A request as finally routed.

@@ -1,7 +1,12 @@
 //! The instance as a whole, with a clock and dice of the test's own.
 
+mod by_tick;
+
 use super::*;
-use antumbra_observation::{Body, ExchangeId, Outcome, Request, Response, decode_heartbeat, decode_sequence};
+use antumbra_observation::{
+    Body, ExchangeId, HEARTBEAT_HEADER, Leg, POLICY_JSON, Request, Response, decode_handovers,
+    decode_heartbeat, decode_heartbeat_header, decode_sequence,
+};
 
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -34,6 +39,10 @@ impl Fixture {
 
     fn on(&mut self, incident: Incident, ms: u64) -> Vec<Call> {
         self.mirroring.on(incident, at(ms), &mut self.dice)
+    }
+
+    fn admit(&mut self, bytes: usize, ms: u64) -> Result<(), &'static str> {
+        self.mirroring.admit(bytes, at(ms))
     }
 
     fn capture(&self) -> Box<Capture> {
@@ -96,7 +105,7 @@ fn answer(status: &str, body: &str) -> Answer {
 fn an_exchange_becomes_one_observation_with_all_legs() {
     let mut instance = Fixture::running();
     let capture = instance.capture();
-    instance.on(Incident::Recording(0), 10);
+    instance.admit(0, 10).unwrap();
     let calls = instance.on(Incident::Captured(capture), 20);
     let clusters: Vec<&str> = calls.iter().map(|call| call.cluster.as_str()).collect();
     assert!(clusters.contains(&"canary-shadow") && clusters.contains(&"control"), "{clusters:?}");
@@ -137,46 +146,93 @@ fn candidate_and_control_leave_in_random_order() {
 }
 
 #[test]
-fn the_gate_closes_on_the_budget_and_on_the_lease() {
+fn no_exchange_is_admitted_beyond_the_budget_or_the_lease() {
     let mut instance = Fixture::new();
-    assert_eq!(instance.mirroring.gate(at(0)), Gate::Closed("no_comparator"), "no policy yet");
+    assert_eq!(instance.admit(0, 0), Err("no_comparator"), "no policy yet");
     instance = Fixture::running();
-    assert_eq!(instance.mirroring.gate(at(15_000)), Gate::Open);
-    assert_eq!(instance.mirroring.gate(at(15_001)), Gate::Closed("lease"));
-    instance.on(Incident::Recording(0), 1);
+    assert_eq!(instance.admit(0, 15_001), Err("lease"));
+    assert_eq!(instance.admit(0, 15_000), Ok(()));
+    instance = Fixture::running();
+    instance.admit(0, 1).unwrap();
     let capture = instance.capture();
-    instance.on(Incident::Recording(0), 1);
-    assert_eq!(instance.mirroring.gate(at(1)), Gate::Closed("exchanges_in_flight"));
+    instance.admit(0, 1).unwrap();
+    assert_eq!(instance.admit(0, 1), Err("exchanges_in_flight"));
     instance.on(Incident::Captured(capture), 1);
-    assert_eq!(
-        instance.mirroring.gate(at(1)),
-        Gate::Closed("exchanges_in_flight"),
-        "now it waits for its shadows"
-    );
+    assert_eq!(instance.admit(0, 1), Err("exchanges_in_flight"), "now it waits for its shadows");
     instance.on(Incident::GivenUp(0), 1);
     instance.on(Incident::Passed("local_reply"), 1);
-    assert_eq!(instance.mirroring.gate(at(1)), Gate::Open);
+    assert_eq!(instance.admit(0, 1), Ok(()));
     assert_eq!(instance.mirroring.accounts().not_mirrored, [("local_reply".to_owned(), 1)].into());
 }
 
 #[test]
 fn bytes_count_with_the_most_that_they_may_become() {
     let mut instance = Fixture::running();
-    let most = 32 << 20;
-    instance.on(Incident::Recording(most - 1), 1);
-    assert_eq!(instance.mirroring.gate(at(1)), Gate::Open);
-    instance.on(Incident::Recording(1), 1);
-    instance.on(Incident::GivenUp(0), 1);
-    assert_eq!(instance.mirroring.gate(at(1)), Gate::Closed("bytes_in_flight"));
-    instance.on(Incident::GivenUp(1), 1);
-    assert_eq!(instance.mirroring.gate(at(1)), Gate::Open);
+    instance.admit(32 << 20, 1).unwrap();
+    assert_eq!(instance.admit(1, 1), Err("bytes_in_flight"));
+    instance.on(Incident::GivenUp((32 << 20) - 1), 1);
     let capture = instance.capture();
     instance.on(Incident::Captured(capture), 1);
-    assert_eq!(
-        instance.mirroring.gate(at(1)),
-        Gate::Closed("bytes_in_flight"),
-        "two answers of 64 KiB may come"
-    );
+    assert_eq!(instance.admit((32 << 20) - 1, 1), Ok(()), "two answers of 64 KiB may come");
+    assert_eq!(instance.admit(1, 1), Err("exchanges_in_flight"));
+}
+
+#[test]
+fn a_service_that_does_not_answer_is_spared_until_it_answers_again() {
+    for (silent, reason) in [(LegName::Candidate, "breaker"), (LegName::Control, "control_breaker")] {
+        let mut instance = Fixture::running();
+        for _ in 0..200 {
+            let capture = instance.capture();
+            for call in instance.on(Incident::Captured(capture), 1) {
+                let failed = matches!(call.id, CallId::Shadow(_, leg) if leg == silent);
+                let answer = if failed { Answer::Broken } else { answer("500", "") };
+                instance.on(Incident::Answered(call.id, answer), 2);
+            }
+        }
+        let mut tried = |ms| {
+            let before = instance.mirroring.accounts().not_mirrored.get(reason).copied().unwrap_or(0);
+            for _ in 0..1_000 {
+                let capture = instance.capture();
+                instance.on(Incident::Captured(capture), ms);
+            }
+            instance.mirroring.accounts().not_mirrored.get(reason).copied().unwrap_or(0) - before
+        };
+        // Ten always leave, and six in a hundred of the rest after a second without a cut; six standard deviations.
+        assert!((886..=976).contains(&tried(3_000)), "{reason}");
+        assert_eq!(tried(30_000), 0, "{reason}");
+    }
+}
+
+#[test]
+fn a_poll_rides_along_with_a_batch_and_the_answer_brings_the_policy() {
+    let mut instance = Fixture::running();
+    let send = |instance: &mut Fixture, key, ms| {
+        let capture = instance.capture();
+        instance.on(Incident::Captured(capture), ms);
+        instance.on(Incident::NotSent(CallId::Shadow(key, LegName::Candidate)), ms);
+        instance.on(Incident::NotSent(CallId::Shadow(key, LegName::Control)), ms);
+        let mut calls = instance.on(Incident::Tick, ms + 150);
+        assert_eq!(calls.len(), 1, "no poll beside it");
+        calls.remove(0)
+    };
+    let heartbeat = |call: &Call| {
+        let value = call.headers.iter().find(|(name, _)| &name[..] == HEARTBEAT_HEADER.as_bytes())?;
+        Some(decode_heartbeat_header(&value.1).unwrap())
+    };
+    assert_eq!(heartbeat(&send(&mut instance, 0, 1)), None, "the last poll is too young");
+    let batch = send(&mut instance, 1, 700);
+    let said = heartbeat(&batch).unwrap();
+    assert_eq!((said.generation, said.accounts.mirrored), (Some(7), 2));
+
+    let Answer::Complete { mut headers, body, .. } = answer("200", &POLICY.replace(":7", ":8")) else {
+        panic!()
+    };
+    headers.push(("content-type".into(), POLICY_JSON.into()));
+    let brought = Answer::Complete { headers, body, trailers: vec![] };
+    instance.on(Incident::Answered(batch.id, brought), 900);
+    assert_eq!(instance.mirroring.policy().unwrap().generation(), Some(8));
+    assert_eq!(instance.mirroring.accounts().delivered, 1);
+    assert_eq!(heartbeat(&send(&mut instance, 2, 1_200)).map(|said| said.generation), Some(Some(8)));
 }
 
 #[test]
@@ -299,4 +355,63 @@ fn a_mirror_waits_for_no_more_answers_than_it_may() {
     let accounts = instance.mirroring.accounts();
     assert_eq!((accounts.requests, accounts.mirrored), (2, 1));
     assert_eq!(accounts.not_mirrored["mirror_in_flight"], 1);
+}
+
+fn handing_over() -> Fixture {
+    let mut instance = Fixture::new();
+    instance.on(Incident::Tick, 0);
+    let policy = POLICY.replace("\"timeout\":\"3s\"", "\"timeout\":\"3s\",\"via\":\"comparator\"");
+    instance.on(Incident::Answered(CallId::Poll, answer("200", &policy)), 0);
+    instance
+}
+
+#[test]
+fn the_comparator_gets_the_calls_written_out_and_time_to_make_them() {
+    let mut instance = handing_over();
+    let capture = instance.capture();
+    assert_eq!(instance.on(Incident::Captured(capture), 1), []);
+    let call = instance.on(Incident::Tick, 101).remove(0);
+    assert_eq!((call.id, call.timeout), (CallId::Handovers(1), Duration::from_secs(3 + 2)));
+    let handover = decode_handovers(&call.body).unwrap().remove(0);
+    assert_eq!((handover.timeout_ms, handover.kept), (3_000, 65_536));
+    assert_eq!(
+        (handover.observation.candidate.outcome, handover.observation.control),
+        (Outcome::NotSent, None)
+    );
+    let targets = [Some(&handover.candidate), handover.control.as_ref()];
+    let targets = targets.map(|shadow| shadow.map(|shadow| shadow.target.as_str()));
+    assert_eq!(targets, [Some("canary-shadow"), Some("control")]);
+    assert!(handover.candidate.headers.contains(&(":path".into(), "/a".into())));
+
+    instance.on(Incident::Answered(call.id, answer("200", "{}")), 900);
+    let accounts = instance.mirroring.accounts();
+    assert_eq!((accounts.requests, accounts.mirrored, accounts.delivered), (1, 1, 1));
+    assert!(instance.mirroring.is_idle());
+}
+
+#[test]
+fn services_are_not_asked_twice_because_the_comparator_is_silent() {
+    let mut instance = handing_over();
+    let capture = instance.capture();
+    instance.on(Incident::Captured(capture), 1);
+    let call = instance.on(Incident::Tick, 101).remove(0);
+    instance.on(Incident::Answered(call.id, answer("504", "")), 900);
+    assert_eq!(instance.mirroring.accounts().unknown, 1);
+    assert!(instance.mirroring.is_idle());
+}
+
+#[test]
+fn a_handover_that_is_too_large_keeps_the_request() {
+    let mut instance = handing_over();
+    let mut capture = instance.capture();
+    capture.request.body = Body::Whole("ask".into());
+    if let Some(response) = &mut capture.primary.response {
+        response.body = Body::Whole(vec![7; 8 << 20].into());
+    }
+    instance.on(Incident::Captured(capture), 1);
+    let call = instance.on(Incident::Tick, 101).remove(0);
+    let handover = decode_handovers(&call.body).unwrap().remove(0);
+    assert_eq!((handover.kept, handover.observation.request.body), (0, Body::Whole("ask".into())));
+    let primary = handover.observation.primary.response.unwrap().body;
+    assert!(matches!(primary, Body::Cut { length: 8_388_608, .. }));
 }

@@ -1,0 +1,140 @@
+//! Exchanges whose shadow calls are out, until the last leg of each is settled.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use antumbra_observation::{Leg, Observation};
+use antumbra_policy::{Mirror, Variant};
+
+use crate::capture::Capture;
+use crate::mirroring::LegName;
+use crate::shadow::{self, Answer};
+
+/// All that one instance waits for.
+#[derive(Default)]
+pub(crate) struct InFlight {
+    /// By ascending key, for the search.
+    exchanges: Vec<(u64, Box<Waiting>)>,
+    next: u64,
+    bytes: usize,
+}
+
+/// One exchange. Candidate and control, if that is asked, are out together.
+pub(crate) struct Waiting {
+    capture: Arc<Capture>,
+    pub(crate) mirror: Arc<Mirror>,
+    sent: Duration,
+    candidate: Option<Leg>,
+    /// `None` if the control is not asked, or has not answered.
+    control: Option<Leg>,
+    outstanding: u8,
+    /// Bytes that capture and answers may hold.
+    bytes: usize,
+}
+
+impl InFlight {
+    /// How many exchanges.
+    pub(crate) fn len(&self) -> usize {
+        self.exchanges.len()
+    }
+
+    /// The most that they may come to hold.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Whether a mirror waits for as many answers as it may.
+    pub(crate) fn is_full(&self, mirror: &Arc<Mirror>) -> bool {
+        let of_mirror =
+            || self.exchanges.iter().filter(|(_, waiting)| Arc::ptr_eq(&waiting.mirror, mirror)).count();
+        mirror.max_in_flight.is_some_and(|most| of_mirror() >= most)
+    }
+
+    /// The calls of an exchange leave now; `legs` is how many. Answers the key that names it.
+    pub(crate) fn add(
+        &mut self,
+        capture: &Arc<Capture>,
+        mirror: &Arc<Mirror>,
+        legs: u8,
+        now: Duration,
+    ) -> u64 {
+        let key = self.next;
+        self.next = key.wrapping_add(1);
+        let answer = usize::try_from(mirror.max_body_bytes).unwrap_or(usize::MAX);
+        let bytes = capture.held_bytes().saturating_add(answer.saturating_mul(legs.into()));
+        self.bytes = self.bytes.saturating_add(bytes);
+        let waiting = Waiting {
+            capture: Arc::clone(capture),
+            mirror: Arc::clone(mirror),
+            sent: now,
+            candidate: None,
+            control: None,
+            outstanding: legs,
+            bytes,
+        };
+        self.exchanges.push((key, Box::new(waiting)));
+        key
+    }
+
+    /// The exchange of this key, if it is still waited for.
+    pub(crate) fn get_mut(&mut self, key: u64) -> Option<&mut Waiting> {
+        let place = self.place(key)?;
+        self.exchanges.get_mut(place).map(|(_, waiting)| &mut **waiting)
+    }
+
+    /// Takes the exchange out if all its legs are settled.
+    pub(crate) fn take_complete(&mut self, key: u64) -> Option<Box<Waiting>> {
+        let place = self.place(key)?;
+        self.exchanges.get(place).filter(|(_, waiting)| waiting.outstanding == 0)?;
+        let (_, waiting) = self.exchanges.remove(place);
+        self.bytes = self.bytes.saturating_sub(waiting.bytes);
+        Some(waiting)
+    }
+
+    /// Gives all of them up; answers how many there were.
+    pub(crate) fn clear(&mut self) -> u64 {
+        self.bytes = 0;
+        u64::try_from(std::mem::take(&mut self.exchanges).len()).unwrap_or(u64::MAX)
+    }
+
+    fn place(&self, key: u64) -> Option<usize> {
+        self.exchanges.binary_search_by_key(&key, |(key, _)| *key).ok()
+    }
+}
+
+impl Waiting {
+    /// The variant that a leg went to.
+    pub(crate) fn variant(&self, name: LegName) -> Option<&Arc<Variant>> {
+        match name {
+            LegName::Candidate => Some(&self.mirror.to),
+            LegName::Control => self.mirror.control.as_ref().map(|control| &control.to),
+        }
+    }
+
+    /// A leg is over, with the host's answer or without one; only the first time counts. Answers the leg.
+    pub(crate) fn settle(&mut self, name: LegName, answer: Option<Answer>, now: Duration) -> &Leg {
+        let variant = self.variant(name).map_or("", |variant| variant.name.as_str());
+        let latency = u64::try_from(now.saturating_sub(self.sent).as_micros()).unwrap_or(u64::MAX);
+        let leg = match answer {
+            None => shadow::not_sent(variant),
+            Some(answer) => {
+                let Capture { request, primary, .. } = &*self.capture;
+                shadow::leg(answer, request, variant, latency, self.mirror.max_body_bytes, primary)
+            }
+        };
+        let slot = match name {
+            LegName::Candidate => &mut self.candidate,
+            LegName::Control => &mut self.control,
+        };
+        if slot.is_none() {
+            self.outstanding = self.outstanding.saturating_sub(1);
+        }
+        slot.get_or_insert(leg)
+    }
+
+    /// What goes to the comparator.
+    pub(crate) fn observation(self, release: &str) -> Observation {
+        let candidate = self.candidate.unwrap_or_else(|| shadow::not_sent(&self.mirror.to.name));
+        Arc::unwrap_or_clone(self.capture).observation(release, &self.mirror, candidate, self.control)
+    }
+}
