@@ -38,6 +38,10 @@ ci:
 bench-filter *options:
     cargo demo bench-filter {{options}}
 
+# Latency of the clients while everything is mirrored to a candidate that misbehaves, beside no mirroring.
+bench-chaos *options:
+    cargo demo bench-chaos {{options}}
+
 # Nanoseconds per decision, natively.
 bench-policy *options:
     cargo bench -p antumbra-policy --bench decide {{options}}
@@ -46,6 +50,10 @@ bench-policy *options:
 fuzz target *options:
     mkdir -p filter/policy/fuzz/corpus/{{target}}
     cd filter/policy && cargo +nightly fuzz run --sanitizer none {{target}} fuzz/corpus/{{target}} fuzz/seeds/{{target}} -- -dict=fuzz/dictionaries/{{target}}.dict -max_len=4096 -timeout=10 {{options}}
+
+# Hostile requests through a real Envoy, made up from a seed; prints what became of them.
+hostile requests="100000" seed="1":
+    ANTUMBRA_HOSTILE_REQUESTS={{requests}} ANTUMBRA_HOSTILE_SEED={{seed}} cargo test -p antumbra-e2e --test hostile -- --nocapture made_up
 
 # Licences, advisories and sources of all dependencies (needs cargo-deny).
 deny:

@@ -34,6 +34,19 @@ enum Tool {
         #[arg(long, default_value_t = 2000, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
         requests: u64,
     },
+    /// Latency of the clients while everything is mirrored to a candidate that misbehaves, beside no mirroring.
+    #[command(after_help = "Example: cargo demo bench-chaos --pairs 30 --rate 500")]
+    BenchChaos {
+        /// Pairs of rounds for each fault, after one that warms up.
+        #[arg(long, default_value_t = 15, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+        pairs: u32,
+        /// Requests in each round.
+        #[arg(long, default_value_t = 300, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+        requests: u64,
+        /// Requests a second.
+        #[arg(long, default_value_t = 200, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000))]
+        rate: u64,
+    },
 }
 
 fn main() -> ExitCode {
@@ -59,6 +72,7 @@ fn run(arguments: Arguments) -> Result<()> {
             Ok(())
         }
         Some(Tool::BenchFilter { rounds, requests }) => bench::filter(rounds, requests),
+        Some(Tool::BenchChaos { pairs, requests, rate }) => bench::chaos(pairs, requests, rate),
     }
 }
 

@@ -4,11 +4,13 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 /// A service on a free port that answers every request alike; it ends with the runtime.
 pub(super) async fn service() -> Result<SocketAddr> {
@@ -51,6 +53,50 @@ pub(super) async fn drive(
         worker??;
     }
     Ok(())
+}
+
+/// Sends `requests` requests, `rate` of them a second, each at its time if one of `connections` connections is free by then; answers
+/// how long each took. One that had to wait for a connection has waited since its time came.
+pub(super) async fn paced(
+    address: SocketAddr,
+    requests: u64,
+    rate: u64,
+    connections: usize,
+    request: impl Fn(u64) -> String + Send + Sync + 'static,
+) -> Result<Vec<Duration>> {
+    let (next, request) = (Arc::new(AtomicU64::new(0)), Arc::new(request));
+    let start = Instant::now();
+    let mut workers = JoinSet::new();
+    for _ in 0..connections {
+        let (next, request) = (Arc::clone(&next), Arc::clone(&request));
+        workers.spawn(async move {
+            let mut stream = TcpStream::connect(address).await?;
+            stream.set_nodelay(true)?;
+            let (mut buffer, mut latencies) = (Vec::with_capacity(4096), Vec::new());
+            loop {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                if number >= requests {
+                    return anyhow::Ok(latencies);
+                }
+                let due = start + Duration::from_secs_f64(number as f64 / rate as f64);
+                // A timer that fires late is not the proxy's fault.
+                let began = if due > Instant::now() {
+                    tokio::time::sleep_until(due).await;
+                    Instant::now()
+                } else {
+                    due
+                };
+                stream.write_all(request(number).as_bytes()).await?;
+                read_answer(&mut stream, &mut buffer).await?;
+                latencies.push(began.elapsed());
+            }
+        });
+    }
+    let mut latencies = Vec::new();
+    while let Some(worker) = workers.join_next().await {
+        latencies.extend(worker??);
+    }
+    Ok(latencies)
 }
 
 async fn read_answer(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Result<()> {

@@ -1,5 +1,8 @@
 //! Traffic that would make a careless filter trap: it is answered normally, and Envoy counts no failure of the VM.
 
+mod fuzz;
+mod made_up;
+
 use antumbra_e2e::client::Client;
 use antumbra_e2e::envoy::Envoy;
 use antumbra_e2e::envoy_config::{CONNECTION_MANAGER, EnvoyConfig};
