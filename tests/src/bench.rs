@@ -1,7 +1,10 @@
 //! Benchmarks: each prints ratios against references that ran in the same rounds on the same machine.
 
+mod contender;
 mod cpu;
 mod filter;
 mod load;
+mod mirror;
 
 pub use filter::run as filter;
+pub use mirror::run as mirror;
