@@ -3,6 +3,7 @@
 //! Data goes to stdout, messages to stderr, and the exit code says what a script needs: 0 success or promote, 1 roll
 //! back, 2 wrong usage or configuration, 3 wait, 4 failed while running.
 
+mod capture;
 mod check;
 mod client;
 mod commands;
@@ -11,6 +12,7 @@ mod import;
 mod local;
 mod output;
 mod overriding;
+mod replay;
 mod schema;
 mod serving;
 mod simulate;
@@ -52,6 +54,8 @@ fn dispatch(command: Command) -> Result<ExitCode, Failure> {
         Command::Override(options) => overriding::sign(&options),
         Command::Import(options) => import::import(&options),
         Command::Schema(options) => schema::schema(&options),
+        Command::Capture(options) => capture::capture(&options),
+        Command::Replay(options) => replay::replay(&options),
         Command::Status(target) => commands::status(&target),
         Command::Mirror { command: MirrorCommand::Set(options) } => commands::set_mirror(&options),
         Command::Weights { command: WeightsCommand::Set(options) } => commands::set_weights(&options),
@@ -138,6 +142,12 @@ enum Command {
         #[command(subcommand)]
         command: EvidenceCommand,
     },
+    /// Keep what a running comparator receives, redacted, in a file that can be replayed
+    #[command(after_help = capture::EXAMPLES)]
+    Capture(capture::Options),
+    /// Ask two versions what others asked before, and print the verdict; exit code 0 promote, 1 roll back, 3 wait
+    #[command(after_help = replay::EXAMPLES)]
+    Replay(Box<replay::Options>),
     /// Validate a policy file: everything that is wrong with it, and what may not be meant
     #[command(after_help = check::EXAMPLES)]
     Check(check::Options),
@@ -301,6 +311,8 @@ Examples:
   antumbra mirror set 5%                   mirror 5 % from now on
   antumbra report                          what differs, and whether that is noise
   antumbra verdict && ./promote.sh         promote, if that is the verdict
+  antumbra capture shop.ndjson             keep what is compared, redacted
+  antumbra replay shop.ndjson …            the same requests against a new version, before a release
 
 Exit codes: 0 success or promote, 1 roll back, 2 usage or configuration, 3 wait, 4 failure while running";
 const SERVE_EXAMPLES: &str = "\

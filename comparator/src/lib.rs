@@ -6,6 +6,7 @@
 mod accounts;
 mod audit;
 mod body;
+mod captures;
 mod change;
 mod cli;
 mod clock;
@@ -16,11 +17,11 @@ mod import;
 mod metrics;
 mod policies;
 mod problem;
+mod redaction;
 mod registry;
+mod replay;
 mod routes;
 mod serve;
-#[expect(unused_imports, reason = "its callers come with the replay")]
-#[cfg_attr(not(test), expect(dead_code, reason = "its callers come with the replay"))]
 mod shadows;
 mod store;
 mod writer;

@@ -1,5 +1,6 @@
 //! Which route answers what. Each file below holds the routes of one noun; what is shared stands here.
 
+mod exchanges;
 mod heartbeats;
 mod observations;
 mod policies;
@@ -22,6 +23,7 @@ use axum::routing::{delete, get, patch, post};
 use serde::Serialize;
 
 use crate::accounts::Ledger;
+use crate::captures::Captures;
 use crate::change::ChangeError;
 use crate::guard::Guard;
 use crate::metrics::Metrics;
@@ -30,6 +32,7 @@ use crate::problem::Problem;
 use crate::registry::{Alive, Registry};
 use crate::writer::{Handle, Job, Standing, Stopped};
 
+pub(crate) use exchanges::REDACT_HEADER;
 pub(crate) use policies::{Audit, Listed, Outcome};
 pub(crate) use releases::Begun;
 pub(crate) use status::{ReleaseStatus, Status};
@@ -41,6 +44,7 @@ pub(crate) struct App {
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) registry: Registry,
     pub(crate) metrics: Metrics,
+    pub(crate) captures: Arc<Captures>,
     pub(crate) guard: Guard,
 }
 
@@ -74,6 +78,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/v1/policies/{name}/audit", get(policies::audit))
         .route("/v1/releases/{name}/report", get(releases::report))
         .route("/v1/releases/{name}/evidence", delete(releases::reset))
+        .route("/v1/releases/{name}/exchanges", get(exchanges::stream))
         .route("/v1/status", get(status::show))
         .route("/metrics", get(status::metrics))
         .route("/healthz", get(|| async { "ok\n" }))

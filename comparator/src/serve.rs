@@ -22,6 +22,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
 use tower::ServiceExt;
 
 use crate::accounts::Ledger;
+use crate::captures::Captures;
 use crate::change::ChangeError;
 use crate::guard::Guard;
 use crate::metrics::Metrics;
@@ -78,6 +79,7 @@ pub struct Server {
     ended: oneshot::Receiver<()>,
     policies: Arc<Policies>,
     ledger: Arc<Ledger>,
+    captures: Arc<Captures>,
 }
 
 /// Opens the store and serves until `shutdown` is ready and the last commit is done.
@@ -101,9 +103,16 @@ impl Server {
         let store = Store::open(&config.data)?;
         let policies = Arc::new(Policies::default());
         let ledger = Arc::new(Ledger::new(store.accounts()?));
+        let captures = Arc::new(Captures::default());
         let (writer, jobs, flushing) = writer::Handle::new(Arc::clone(&ledger));
-        let mut thread =
-            writer::Thread::new(store, Arc::clone(&policies), Arc::clone(&ledger), jobs, flushing)?;
+        let mut thread = writer::Thread::new(
+            store,
+            Arc::clone(&policies),
+            Arc::clone(&ledger),
+            Arc::clone(&captures),
+            jobs,
+            flushing,
+        )?;
         for document in config.policies {
             put(&mut thread, &document)?;
         }
@@ -120,6 +129,7 @@ impl Server {
             ended,
             policies,
             ledger,
+            captures,
         })
     }
 
@@ -136,6 +146,7 @@ impl Server {
             ledger: self.ledger,
             registry: Registry::default(),
             metrics: Metrics::new(),
+            captures: self.captures,
             guard: Guard::new(self.token.as_deref(), address.ip()),
         });
         let graceful = GracefulShutdown::new();
@@ -147,6 +158,7 @@ impl Server {
             }
         };
         accept(listener, &routes::router(Arc::clone(&app)), &graceful, self.connections, shutdown).await;
+        app.captures.close();
         let _ = tokio::time::timeout(GRACE, graceful.shutdown()).await;
         app.writer.stop();
         let ended = tokio::task::spawn_blocking(move || self.thread.join()).await;

@@ -18,10 +18,10 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
 pub(crate) use address::Network;
-pub(crate) use call::{Asked, Call, Unsendable, travels};
+pub(crate) use call::{Asked, Call, Unsendable};
 pub(crate) use client::Limits;
 pub(crate) use resolve::resolve;
-pub(crate) use target::{BadTarget, Target, Url};
+pub(crate) use target::{Target, Url};
 
 use body::same_as;
 use client::Client;

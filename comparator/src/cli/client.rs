@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use http::{Method, Request, Uri};
+use http::{Method, Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::Bytes;
+use hyper::body::{Bytes, Incoming};
 use hyper_util::client::legacy::Client as Pool;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 
 use super::Failure;
 use crate::problem::Problem;
-use crate::routes::{AUTHOR_HEADER, REASON_HEADER};
+use crate::routes::{AUTHOR_HEADER, REASON_HEADER, REDACT_HEADER};
 
 /// A client of one server.
 pub(super) struct Client {
@@ -32,6 +32,8 @@ pub(super) struct Message {
     pub(super) if_match: Option<String>,
     /// Why.
     pub(super) reason: Option<String>,
+    /// What the server is to blank.
+    pub(super) redact: Vec<String>,
 }
 
 impl Client {
@@ -73,16 +75,76 @@ impl Client {
         })
     }
 
-    async fn exchange(&self, method: &Method, path: &str, message: Message) -> Result<Bytes, Failure> {
+    /// Reads an answer of no certain length line by line, each with its end, until `take` has enough, `ended` is ready or the
+    /// server ends it.
+    pub(super) fn follow(
+        &self,
+        path: &str,
+        message: Message,
+        ended: impl Future<Output = ()>,
+        take: impl FnMut(&[u8]) -> Result<bool, Failure>,
+    ) -> Result<(), Failure> {
+        self.runtime.block_on(async {
+            let following = self.lines(path, message, take);
+            tokio::select! {
+                followed = following => followed,
+                () = ended => Ok(()),
+            }
+        })
+    }
+
+    async fn lines(
+        &self,
+        path: &str,
+        message: Message,
+        mut take: impl FnMut(&[u8]) -> Result<bool, Failure>,
+    ) -> Result<(), Failure> {
+        let failed = |why: String| self.failed(&Method::GET, path, &why);
+        let answer = self.open(&Method::GET, path, message);
+        let answer = tokio::time::timeout(TIME, answer).await;
+        let answer = answer.map_err(|_| failed(format!("no answer within {} s", TIME.as_secs())))??;
+        let (head, mut body) = answer.into_parts();
+        if !head.status.is_success() {
+            let bytes = Limited::new(body, MOST_BYTES).collect().await;
+            let bytes = bytes.map_err(|error| failed(error.to_string()))?.to_bytes();
+            return Err(self.refused(&Method::GET, path, head.status, &bytes));
+        }
+        let mut pending = Vec::new();
+        while let Some(frame) = body.frame().await {
+            let Ok(part) = frame.map_err(|error| failed(error.to_string()))?.into_data() else { continue };
+            pending.extend_from_slice(&part);
+            let whole = pending.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+            let rest = pending.split_off(whole);
+            for line in pending.split_inclusive(|byte| *byte == b'\n') {
+                if !take(line)? {
+                    return Ok(());
+                }
+            }
+            pending = rest;
+        }
+        Ok(())
+    }
+
+    async fn open(
+        &self,
+        method: &Method,
+        path: &str,
+        message: Message,
+    ) -> Result<http::Response<Incoming>, Failure> {
         let request = self.request(method, path, message)?;
-        let failed = |why: String| Failure::Runtime(format!("{} {}{path}: {why}", method, self.base));
+        self.pool.request(request).await.map_err(|error| {
+            let why = format!(
+                "{}; is `antumbra serve` running there? --server or ANTUMBRA_SERVER names another",
+                chain(&error)
+            );
+            self.failed(method, path, &why)
+        })
+    }
+
+    async fn exchange(&self, method: &Method, path: &str, message: Message) -> Result<Bytes, Failure> {
+        let failed = |why: String| self.failed(method, path, &why);
         let answer = async {
-            let answer = self.pool.request(request).await.map_err(|error| {
-                failed(format!(
-                    "{}; is `antumbra serve` running there? --server or ANTUMBRA_SERVER names another",
-                    chain(&error)
-                ))
-            })?;
+            let answer = self.open(method, path, message).await?;
             let status = answer.status();
             let body = Limited::new(answer.into_body(), MOST_BYTES).collect().await;
             Ok((status, body.map_err(|error| failed(error.to_string()))?.to_bytes()))
@@ -90,14 +152,19 @@ impl Client {
         let answered = tokio::time::timeout(TIME, answer).await;
         let (status, bytes) =
             answered.map_err(|_| failed(format!("no answer within {} s", TIME.as_secs())))??;
-        if status.is_success() {
-            return Ok(bytes);
-        }
-        let mut refusal = refusal(&bytes).unwrap_or_else(|| format!("answered {status}"));
-        if status == hyper::StatusCode::UNAUTHORIZED {
+        if status.is_success() { Ok(bytes) } else { Err(self.refused(method, path, status, &bytes)) }
+    }
+
+    fn failed(&self, method: &Method, path: &str, why: &str) -> Failure {
+        Failure::Runtime(format!("{method} {}{path}: {why}", self.base))
+    }
+
+    fn refused(&self, method: &Method, path: &str, status: StatusCode, bytes: &[u8]) -> Failure {
+        let mut refusal = refusal(bytes).unwrap_or_else(|| format!("answered {status}"));
+        if status == StatusCode::UNAUTHORIZED {
             refusal.push_str("; the command line takes the token from ANTUMBRA_TOKEN");
         }
-        Err(if status.is_client_error() { Failure::Usage(refusal) } else { failed(refusal) })
+        if status.is_client_error() { Failure::Usage(refusal) } else { self.failed(method, path, &refusal) }
     }
 
     fn request(
@@ -118,6 +185,9 @@ impl Client {
             if let Some(value) = value {
                 request = request.header(name, value.as_bytes());
             }
+        }
+        for secret in &message.redact {
+            request = request.header(REDACT_HEADER, secret.as_bytes());
         }
         let (media_type, body) = message.body.unzip();
         if let Some(media_type) = media_type {

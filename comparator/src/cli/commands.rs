@@ -81,6 +81,7 @@ pub(super) fn put_policy(options: &PutPolicy) -> Result<ExitCode, Failure> {
         body: Some(("application/json", document.text().into_bytes())),
         if_match: options.if_generation.map(|generation| format!("\"{generation}\"")),
         reason: options.reason.clone(),
+        ..Message::default()
     };
     let path = format!("/v1/policies/{}", checked(name)?);
     let outcome: Outcome = Client::new(&options.target.server)?.send(&Method::PUT, &path, message)?;
@@ -104,11 +105,16 @@ pub(super) fn verdict(target: &Target) -> Result<ExitCode, Failure> {
     let report: Report = read(target, report_path)?;
     let judgement = Judgement { verdict: report.verdict, reasons: &report.reasons, needed: report.needed };
     show(target.output, &judgement, Judgement::to_text)?;
-    Ok(ExitCode::from(match report.verdict {
+    Ok(code(report.verdict))
+}
+
+/// A verdict as a script reads it.
+pub(super) fn code(verdict: Verdict) -> ExitCode {
+    ExitCode::from(match verdict {
         Verdict::Promote => 0,
         Verdict::RollBack => 1,
         Verdict::Wait => 3,
-    }))
+    })
 }
 
 /// `antumbra evidence reset`.
@@ -161,7 +167,12 @@ fn report_path(name: &str) -> String {
     format!("/v1/releases/{name}/report")
 }
 
-fn show<T: Serialize>(output: Output, value: &T, text: impl Fn(&T) -> String) -> Result<ExitCode, Failure> {
+/// Prints a value for people or for programs.
+pub(super) fn show<T: Serialize>(
+    output: Output,
+    value: &T,
+    text: impl Fn(&T) -> String,
+) -> Result<ExitCode, Failure> {
     match output {
         Output::Json => print_json(value),
         Output::Text => print(&text(value)),
@@ -170,7 +181,7 @@ fn show<T: Serialize>(output: Output, value: &T, text: impl Fn(&T) -> String) ->
 }
 
 /// The policy that is meant: the named one, or the only one.
-fn name(client: &Client, target: &Target) -> Result<String, Failure> {
+pub(super) fn name(client: &Client, target: &Target) -> Result<String, Failure> {
     if let Some(name) = &target.policy {
         return checked(name);
     }

@@ -53,6 +53,10 @@ pub(super) enum BadValue {
     Secret,
     #[error("must be a duration within 1s..=365d, as 30m, 8h or 14d")]
     Lasting,
+    #[error("must be a duration within 1ms..=60s, as 500ms or 2s")]
+    Timeout,
+    #[error("must be a number of requests a second within 0.01..=10000")]
+    Rate,
 }
 
 /// A key's name and the file that has it.
@@ -88,6 +92,34 @@ impl FromStr for Lasting {
     }
 }
 
+/// How long one call may take.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Timeout(pub(super) Duration);
+
+impl FromStr for Timeout {
+    type Err = BadValue;
+
+    fn from_str(text: &str) -> Result<Self, BadValue> {
+        let span = parse_duration(text).filter(|span| (SHORTEST_CALL..=LONGEST_CALL).contains(span));
+        span.map(Self).ok_or(BadValue::Timeout)
+    }
+}
+
+/// Requests a second.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rate(pub(super) f64);
+
+impl FromStr for Rate {
+    type Err = BadValue;
+
+    fn from_str(text: &str) -> Result<Self, BadValue> {
+        let rate = text.parse().ok().filter(|rate| (0.01..=10_000.0).contains(rate));
+        rate.map(Self).ok_or(BadValue::Rate)
+    }
+}
+
+const SHORTEST_CALL: Duration = Duration::from_millis(1);
+const LONGEST_CALL: Duration = Duration::from_secs(60);
 const SHORTEST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(365 * 86_400);
 
@@ -108,6 +140,21 @@ mod tests {
             ("%", None),
         ] {
             assert_eq!(text.parse::<Percent>().ok().map(|p| p.0), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn paces() {
+        for (text, rate, timeout) in [
+            ("50", true, false),
+            ("0.5", true, false),
+            ("0", false, false),
+            ("NaN", false, false),
+            ("1ms", false, true),
+            ("61s", false, false),
+        ] {
+            assert_eq!(text.parse::<Rate>().is_ok(), rate, "{text}");
+            assert_eq!(text.parse::<Timeout>().is_ok(), timeout, "{text}");
         }
     }
 

@@ -74,7 +74,7 @@ impl Asked {
 }
 
 /// Whether a header of the repeated request goes along.
-pub(crate) fn travels(name: &[u8]) -> bool {
+fn travels(name: &[u8]) -> bool {
     let name = name.to_ascii_lowercase();
     let stays = [b"proxy-".as_slice(), b"x-envoy-", b":"].iter().any(|prefix| name.starts_with(prefix))
         || STAYS.contains(&name.as_slice());

@@ -3,6 +3,7 @@
 //! The URL that hyper is given has the address in it and never the name, so that nothing resolves the name a second time: what a
 //! name server answers later cannot lead a call elsewhere.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -77,6 +78,12 @@ impl Url {
     /// 80 unless it is written.
     pub(crate) fn port(&self) -> u16 {
         self.authority.port_u16().unwrap_or(80)
+    }
+}
+
+impl fmt::Display for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "http://{}{}", self.authority, self.prefix)
     }
 }
 

@@ -13,6 +13,7 @@ use super::gathered::Gathered;
 use super::handle::{Batch, Changed, Job, Standing};
 use crate::accounts::{Ledger, Settled};
 use crate::audit::{self, Draft};
+use crate::captures::Captures;
 use crate::change::{Change, ChangeError, Edit, Expected, amended};
 use crate::clock;
 use crate::policies::{Document, Policies, Version};
@@ -26,6 +27,7 @@ pub(crate) struct Thread {
     loaded: bool,
     policies: Arc<Policies>,
     ledger: Arc<Ledger>,
+    captures: Arc<Captures>,
     jobs: UnboundedReceiver<Job>,
     flushing: Arc<AtomicBool>,
 }
@@ -36,14 +38,23 @@ impl Thread {
         store: Store,
         policies: Arc<Policies>,
         ledger: Arc<Ledger>,
+        captures: Arc<Captures>,
         jobs: UnboundedReceiver<Job>,
         flushing: Arc<AtomicBool>,
     ) -> Result<Self, StoreError> {
         for stored in store.policies()? {
             policies.put(Arc::new(version(&stored)?));
         }
-        let mut thread =
-            Self { store, releases: BTreeMap::new(), loaded: false, policies, ledger, jobs, flushing };
+        let mut thread = Self {
+            store,
+            releases: BTreeMap::new(),
+            loaded: false,
+            policies,
+            ledger,
+            captures,
+            jobs,
+            flushing,
+        };
         thread.load()?;
         Ok(thread)
     }
@@ -101,6 +112,9 @@ impl Thread {
                     self.ledger.settle(settled);
                     drop(batch.reserved);
                     let _ = batch.reply.send(Ok(settled));
+                    if settled.duplicates == 0 {
+                        self.captures.offer(batch.observations);
+                    }
                 }
             }
             Err(error) => {

@@ -5,14 +5,14 @@ use std::process::{Command, Output};
 use crate::server::{SHOP, World, healthy, observation};
 use antumbra_observation::Observation;
 
-struct Line {
-    code: i32,
-    out: String,
-    err: String,
+pub(crate) struct Line {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
 /// Runs `antumbra` with the arguments that `line` holds, separated by blanks.
-async fn antumbra(world: &World, line: &str) -> Line {
+pub(crate) async fn antumbra(world: &World, line: &str) -> Line {
     let arguments: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
     let server = format!("http://{}", world.address);
     let dir = world.data().parent().unwrap().to_owned();

@@ -22,6 +22,7 @@ async fn with_a_token_every_route_but_health_asks_for_it() {
         (Method::GET, "/v1/policies/shop/audit"),
         (Method::GET, "/v1/releases/shop/report"),
         (Method::DELETE, "/v1/releases/shop/evidence"),
+        (Method::GET, "/v1/releases/shop/exchanges"),
         (Method::GET, "/v1/status"),
         (Method::GET, "/metrics"),
         (Method::GET, "/nowhere"),

@@ -66,10 +66,13 @@ pub(crate) fn cut_all(observation: &mut Observation) {
         [Some(&mut observation.primary), Some(&mut observation.candidate), observation.control.as_mut()];
     let responses =
         legs.into_iter().flatten().filter_map(|leg| leg.response.as_mut()).map(|response| &mut response.body);
-    for body in responses.chain([&mut observation.request.body]) {
-        if let Body::Whole(bytes) = body {
-            *body = Body::Cut { length: length(bytes), xxh3: xxh3_64(bytes) };
-        }
+    responses.chain([&mut observation.request.body]).for_each(cut);
+}
+
+/// Keeps only length and hash.
+pub(crate) fn cut(body: &mut Body) {
+    if let Body::Whole(bytes) = body {
+        *body = Body::Cut { length: length(bytes), xxh3: xxh3_64(bytes) };
     }
 }
 

@@ -50,7 +50,8 @@ struct Window {
 impl Breaker {
     fn admits(&mut self, word: u64, now: Duration) -> bool {
         self.recover(now);
-        let admitted = self.window.left < ALWAYS || word % u64::from(FULL) < u64::from(self.admitted);
+        let admitted = self.window.left < ALWAYS
+            || word.checked_rem(FULL.into()).is_some_and(|hundredth| hundredth < self.admitted.into());
         self.window.left = self.window.left.saturating_add(admitted.into());
         admitted
     }

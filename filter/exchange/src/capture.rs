@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use antumbra_observation::{Bytes, ExchangeId, Leg, Request};
+use antumbra_observation::{Bytes, ExchangeId, Leg, Observation, Request, VERSION};
 use antumbra_policy::{Mirror, Policy};
 
 use crate::{Headers, body};
@@ -28,6 +28,28 @@ pub struct Capture {
 }
 
 impl Capture {
+    /// As the comparator hears of it.
+    pub(crate) fn observation(
+        self,
+        release: &str,
+        mirror: &Mirror,
+        candidate: Leg,
+        control: Option<Leg>,
+    ) -> Observation {
+        Observation {
+            version: VERSION,
+            id: self.id,
+            release: release.to_owned(),
+            generation: self.generation,
+            rule: Some(mirror.rule.clone()),
+            at_us: self.at_us,
+            request: self.request,
+            primary: self.primary,
+            candidate,
+            control,
+        }
+    }
+
     /// Bytes of bodies that it holds.
     pub(crate) fn held_bytes(&self) -> usize {
         let response = self.primary.response.as_ref().map_or(0, |response| body::held(&response.body));

@@ -1,5 +1,7 @@
 //! Calls to the comparator, and what its answer to a batch says.
 
+use std::time::Duration;
+
 use antumbra_observation::{
     CBOR_SEQUENCE, COUNT_HEADER, HEARTBEAT_HEADER, Heartbeat, INSTANCE_HEADER, Instance, POLICY_JSON,
     SEQUENCE_HEADER, encode_heartbeat, encode_heartbeat_header,
@@ -21,6 +23,13 @@ impl Comparator {
         ];
         headers.extend(heartbeat.map(|heartbeat| (HEARTBEAT_HEADER, encode_heartbeat_header(heartbeat))));
         self.call(CallId::Batch(batch.sequence), "/v1/observations", &headers, batch.bytes)
+    }
+
+    /// Exchanges whose shadow calls the comparator makes before it answers.
+    pub(crate) fn handovers(&self, batch: Batch, longest: Duration) -> Call {
+        let headers = [("content-type", CBOR_SEQUENCE.to_owned()), (COUNT_HEADER, batch.count.to_string())];
+        let call = self.call(CallId::Handovers(batch.sequence), "/v1/exchanges", &headers, batch.bytes);
+        Call { timeout: self.timeout.saturating_add(longest), ..call }
     }
 
     /// What the instance runs and what it counted; the answer is a newer policy, if there is one.

@@ -24,6 +24,7 @@ mod capture;
 mod comparator;
 mod decisions;
 mod exchange;
+mod handover;
 mod link;
 mod mirroring;
 mod outbox;

@@ -8,15 +8,16 @@ use std::time::Duration;
 
 use antumbra_observation::{Accounts, Heartbeat, Instance, Outcome, VERSION, encode};
 use antumbra_policy::document::{Invalid, Tree};
-use antumbra_policy::{Dice, Mirror, Policy, Variant};
+use antumbra_policy::{Dice, Mirror, Policy, Variant, Via};
 
 use crate::body;
 use crate::breaker::Breakers;
 use crate::budget::Budget;
 use crate::capture::Capture;
 use crate::comparator::{brought_policy, receipt, trouble};
+use crate::handover::Handovers;
 use crate::link::Link;
-use crate::outbox::{Batch, LARGEST_OBSERVATION, Outbox, Receipt};
+use crate::outbox::{Batch, LARGEST_OBSERVATION, Outbox, Receipt, Repeats};
 use crate::shadow::{self, Answer};
 use crate::turns::Turns;
 use crate::waiting::InFlight;
@@ -65,6 +66,8 @@ pub enum CallId {
     Shadow(u64, LegName),
     /// Observations to the comparator.
     Batch(u64),
+    /// Exchanges to the comparator, which makes their shadow calls.
+    Handovers(u64),
     /// A heartbeat, answered by a policy if there is a newer one.
     Poll,
 }
@@ -95,6 +98,7 @@ pub struct Mirroring {
     breakers: Breakers,
     in_flight: InFlight,
     outbox: Outbox,
+    handovers: Handovers,
     accounts: Accounts,
     farewell: Farewell,
     turns: Turns,
@@ -130,7 +134,8 @@ impl Mirroring {
             budget: Budget::new(settings.limits),
             breakers: Breakers::default(),
             in_flight: InFlight::default(),
-            outbox: Outbox::new(settings.limits.bytes_in_flight),
+            outbox: Outbox::new(settings.limits.bytes_in_flight, Repeats::Told),
+            handovers: Handovers::new(settings.limits.bytes_in_flight),
             accounts: Accounts::default(),
             farewell: Farewell::NotYet,
             turns: Turns::new(settings.host),
@@ -195,7 +200,8 @@ impl Mirroring {
         if !link.holds(now.monotonic, policy.lease()) {
             return Err("lease");
         }
-        let held = self.in_flight.bytes().saturating_add(self.outbox.held());
+        let queued = self.outbox.held().saturating_add(self.handovers.outbox.held());
+        let held = self.in_flight.bytes().saturating_add(queued);
         self.budget.take(bytes, self.in_flight.len(), held, now.monotonic)
     }
 
@@ -206,7 +212,8 @@ impl Mirroring {
     }
 
     fn is_settled(&self) -> bool {
-        self.turns.is_empty() && self.in_flight.len() == 0 && self.outbox.is_empty()
+        let queued = !self.outbox.is_empty() || !self.handovers.outbox.is_empty();
+        self.turns.is_empty() && self.in_flight.len() == 0 && !queued
     }
 
     /// Takes what happened; answers the calls to make now, in this order.
@@ -240,7 +247,9 @@ impl Mirroring {
             Incident::Tick => return self.tick(now, dice),
             Incident::Drain => {
                 self.farewell = if self.link.is_some() { Farewell::Due } else { Farewell::Said };
-                return self.outbox.flush().and_then(|batch| self.post(batch, now)).into_iter().collect();
+                let observations = self.outbox.flush().and_then(|batch| self.post(batch, now));
+                let handovers = self.handovers.outbox.flush().and_then(|batch| self.hand_over(batch));
+                return observations.into_iter().chain(handovers).collect();
             }
             Incident::Abandon => self.abandon(),
         }
@@ -278,6 +287,9 @@ impl Mirroring {
             let control = mirror.control.as_ref().filter(|_| *control).map(|control| &control.to);
             match self.obstacle(mirror, control, now, dice) {
                 Some(reason) => self.passed(reason),
+                None if mirror.via == Via::Comparator => {
+                    calls.extend(self.handed_over(&capture, mirror, control, now));
+                }
                 None => calls.extend(self.shadow_calls(&capture, mirror, control, now, dice)),
             }
         }
@@ -312,8 +324,7 @@ impl Mirroring {
         now: Now,
         dice: &mut Dice,
     ) -> Vec<Call> {
-        self.accounts.requests = self.accounts.requests.saturating_add(1);
-        self.accounts.mirrored = self.accounts.mirrored.saturating_add(1);
+        self.mirrored();
         let mut legs = vec![(LegName::Candidate, &mirror.to)];
         legs.extend(control.map(|control| (LegName::Control, control)));
         if dice.next() & 1 == 1 {
@@ -322,6 +333,25 @@ impl Mirroring {
         let count = u8::try_from(legs.len()).unwrap_or(u8::MAX);
         let key = self.in_flight.add(capture, mirror, count, now.monotonic);
         legs.iter().map(|(leg, to)| shadow_call(capture, mirror, CallId::Shadow(key, *leg), to)).collect()
+    }
+
+    fn handed_over(
+        &mut self,
+        capture: &Arc<Capture>,
+        mirror: &Mirror,
+        control: Option<&Arc<Variant>>,
+        now: Now,
+    ) -> Option<Call> {
+        self.mirrored();
+        let release = &self.settings.release;
+        let batch =
+            self.handovers.push(capture, mirror, control, release, now.monotonic, &mut self.accounts)?;
+        self.hand_over(batch)
+    }
+
+    fn mirrored(&mut self) {
+        self.accounts.requests = self.accounts.requests.saturating_add(1);
+        self.accounts.mirrored = self.accounts.mirrored.saturating_add(1);
     }
 
     fn answered(&mut self, id: CallId, answer: Answer, now: Now) -> Vec<Call> {
@@ -336,6 +366,14 @@ impl Mirroring {
                 self.outbox.settle(sequence, receipt, now.monotonic, &mut self.accounts);
                 Vec::new()
             }
+            CallId::Handovers(sequence) => {
+                let receipt = receipt(&answer);
+                if receipt == Receipt::Stored {
+                    self.alive(now);
+                }
+                self.handovers.outbox.settle(sequence, receipt, now.monotonic, &mut self.accounts);
+                Vec::new()
+            }
             CallId::Poll => {
                 self.polled(answer, now);
                 Vec::new()
@@ -348,6 +386,10 @@ impl Mirroring {
             CallId::Shadow(key, leg) => return self.shadow_over(key, leg, None, now),
             CallId::Batch(sequence) => {
                 self.outbox.settle(sequence, Receipt::NotSent, now.monotonic, &mut self.accounts);
+            }
+            CallId::Handovers(sequence) => {
+                let outbox = &mut self.handovers.outbox;
+                outbox.settle(sequence, Receipt::NotSent, now.monotonic, &mut self.accounts);
             }
             CallId::Poll => {
                 let cluster = self.settings.comparator.as_ref().map_or("", |comparator| &comparator.cluster);
@@ -383,6 +425,8 @@ impl Mirroring {
     fn tick(&mut self, now: Now, dice: &mut Dice) -> Vec<Call> {
         let due = self.outbox.due(now.monotonic);
         let mut calls: Vec<Call> = due.into_iter().filter_map(|batch| self.post(batch, now)).collect();
+        let due = self.handovers.outbox.due(now.monotonic);
+        calls.extend(due.into_iter().filter_map(|batch| self.hand_over(batch)));
         if self.settings.enabled && self.link.as_mut().is_some_and(|link| link.poll(now.monotonic, dice)) {
             calls.extend(self.heartbeat());
         }
@@ -394,6 +438,10 @@ impl Mirroring {
         let heartbeat = self.link.as_mut().is_some_and(|link| link.rides_along(now.monotonic));
         let heartbeat = heartbeat.then(|| self.state());
         Some(self.settings.comparator.as_ref()?.batch(self.instance, batch, heartbeat.as_ref()))
+    }
+
+    fn hand_over(&self, batch: Batch) -> Option<Call> {
+        Some(self.settings.comparator.as_ref()?.handovers(batch, self.handovers.longest))
     }
 
     fn heartbeat(&self) -> Option<Call> {
@@ -472,6 +520,7 @@ impl Mirroring {
             *count = count.saturating_add(cut);
         }
         self.outbox.abandon(&mut self.accounts);
+        self.handovers.outbox.abandon(&mut self.accounts);
     }
 }
 

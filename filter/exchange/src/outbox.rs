@@ -1,4 +1,4 @@
-//! Observations on their way to the comparator: numbered batches, one retry, and an account of each observation.
+//! What is on its way to the comparator: numbered batches, one retry, and an account of each observation.
 //!
 //! A batch keeps its number over the retry, so the comparator can tell a repeat. What was never sent, or was refused, is
 //! certainly not there; what got no answer twice may be: it is counted apart.
@@ -30,9 +30,19 @@ pub(crate) enum Receipt {
     Silence,
 }
 
-/// The queue of one filter instance.
+/// Whether what may have arrived can be sent again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Repeats {
+    /// The receiver tells a repeat by its number.
+    Told,
+    /// A repeat would be dealt with twice.
+    NotTold,
+}
+
+/// A queue of one filter instance.
 pub(crate) struct Outbox {
     capacity: usize,
+    repeats: Repeats,
     next_sequence: u64,
     open: Vec<u8>,
     open_count: u64,
@@ -52,9 +62,10 @@ struct Sent {
 
 impl Outbox {
     /// An empty one that holds at most `capacity` bytes.
-    pub(crate) fn new(capacity: usize) -> Self {
+    pub(crate) fn new(capacity: usize, repeats: Repeats) -> Self {
         Self {
             capacity,
+            repeats,
             next_sequence: 1,
             open: Vec::new(),
             open_count: 0,
@@ -74,7 +85,7 @@ impl Outbox {
         self.open_count == 0 && self.sent.is_empty() && self.waiting.is_empty()
     }
 
-    /// Adds an encoded observation; answers a batch if one is full.
+    /// Adds an encoded item; answers a batch if one is full.
     pub(crate) fn push(&mut self, encoded: &[u8], now: Duration, accounts: &mut Accounts) -> Option<Batch> {
         let reason = match encoded.len() {
             0 => Some("unencodable"),
@@ -121,6 +132,9 @@ impl Outbox {
         match receipt {
             Receipt::Stored => accounts.delivered = accounts.delivered.saturating_add(count),
             Receipt::Refused => undelivered(accounts, "refused", count),
+            Receipt::Silence if self.repeats == Repeats::NotTold => {
+                accounts.unknown = accounts.unknown.saturating_add(count);
+            }
             Receipt::Later | Receipt::NotSent | Receipt::Silence if !sent.retried => {
                 sent.retried = true;
                 sent.silent = receipt == Receipt::Silence;
@@ -188,7 +202,7 @@ mod tests {
 
     #[test]
     fn a_batch_leaves_when_it_is_full_or_old() {
-        let (mut outbox, mut accounts) = (Outbox::new(10_000), Accounts::default());
+        let (mut outbox, mut accounts) = (Outbox::new(10_000, Repeats::Told), Accounts::default());
         for _ in 1..FULL_COUNT {
             assert_eq!(outbox.push(b"x", ms(0), &mut accounts), None);
         }
@@ -214,7 +228,7 @@ mod tests {
             (Receipt::Silence, Some(Receipt::Silence), (0, 0, 1)),
         ];
         for (one, two, expected) in cases {
-            let (mut outbox, mut accounts) = (Outbox::new(10_000), Accounts::default());
+            let (mut outbox, mut accounts) = (Outbox::new(10_000, Repeats::Told), Accounts::default());
             outbox.push(b"x", ms(0), &mut accounts);
             let batch = outbox.due(ms(100)).remove(0);
             outbox.settle(batch.sequence, one, ms(200), &mut accounts);
@@ -230,8 +244,19 @@ mod tests {
     }
 
     #[test]
+    fn what_must_not_be_dealt_with_twice_is_sent_again_only_if_it_never_left() {
+        for (receipt, unknown, again) in [(Receipt::Silence, 1, 0), (Receipt::NotSent, 0, 1)] {
+            let (mut outbox, mut accounts) = (Outbox::new(10, Repeats::NotTold), Accounts::default());
+            outbox.push(b"x", ms(0), &mut accounts);
+            let batch = outbox.due(ms(100)).remove(0);
+            outbox.settle(batch.sequence, receipt, ms(200), &mut accounts);
+            assert_eq!((accounts.unknown, outbox.due(ms(900)).len()), (unknown, again), "{receipt:?}");
+        }
+    }
+
+    #[test]
     fn a_full_outbox_drops_and_counts() {
-        let (mut outbox, mut accounts) = (Outbox::new(3), Accounts::default());
+        let (mut outbox, mut accounts) = (Outbox::new(3, Repeats::Told), Accounts::default());
         outbox.push(b"xy", ms(0), &mut accounts);
         outbox.push(b"xy", ms(0), &mut accounts);
         assert_eq!(accounts.undelivered, [("outbox_full".to_owned(), 1)].into());

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use antumbra_observation::{Leg, Observation, VERSION};
+use antumbra_observation::{Leg, Observation};
 use antumbra_policy::{Mirror, Variant};
 
 use crate::capture::Capture;
@@ -135,18 +135,6 @@ impl Waiting {
     /// What goes to the comparator.
     pub(crate) fn observation(self, release: &str) -> Observation {
         let candidate = self.candidate.unwrap_or_else(|| shadow::not_sent(&self.mirror.to.name));
-        let capture = Arc::unwrap_or_clone(self.capture);
-        Observation {
-            version: VERSION,
-            id: capture.id,
-            release: release.to_owned(),
-            generation: capture.generation,
-            rule: Some(self.mirror.rule.clone()),
-            at_us: capture.at_us,
-            request: capture.request,
-            primary: capture.primary,
-            candidate,
-            control: self.control,
-        }
+        Arc::unwrap_or_clone(self.capture).observation(release, &self.mirror, candidate, self.control)
     }
 }

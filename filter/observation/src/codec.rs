@@ -7,7 +7,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::{Body, Heartbeat, Leg, Observation, Outcome, VERSION};
+use crate::{Body, Handover, Heartbeat, Leg, Observation, Outcome, VERSION};
 
 /// Why a batch or a heartbeat cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -52,6 +52,33 @@ pub fn decode_sequence(bytes: &[u8]) -> Result<Vec<Observation>, Malformed> {
         rest = after;
     }
     Ok(observations)
+}
+
+/// One handover as a CBOR item, to be appended to a sequence.
+pub fn encode_handover(handover: &Handover) -> Vec<u8> {
+    minicbor_serde::to_vec(handover).unwrap_or_default()
+}
+
+/// Reads a CBOR sequence of handovers.
+///
+/// # Errors
+/// As [`decode_sequence`], by the observation in each; a timeout that is out of bounds.
+pub fn decode_handovers(bytes: &[u8]) -> Result<Vec<Handover>, Malformed> {
+    let mut handovers = Vec::new();
+    let mut fields = 0;
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let (handover, after): (Handover, _) = decode_item(rest, handovers.len())?;
+        fields = handover.observation.check(handovers.len(), fields)?;
+        if !(1..=LONGEST_TIMEOUT_MS).contains(&handover.timeout_ms) {
+            let message =
+                format!("timeoutMs is {}, must be within 1..={LONGEST_TIMEOUT_MS}", handover.timeout_ms);
+            return Err(Malformed::Undecodable { index: handovers.len(), message });
+        }
+        handovers.push(handover);
+        rest = after;
+    }
+    Ok(handovers)
 }
 
 /// A heartbeat as one CBOR item.
@@ -165,6 +192,9 @@ fn newer_or_broken(bytes: &[u8], index: usize, message: String) -> Malformed {
         _ => Malformed::Undecodable { index, message },
     }
 }
+
+/// The bound of a mirror's timeout.
+const LONGEST_TIMEOUT_MS: u64 = 60_000;
 
 #[derive(Deserialize)]
 struct VersionOnly {

@@ -24,8 +24,8 @@ mod hex;
 
 pub use bytes::Bytes;
 pub use codec::{
-    MOST_FIELDS, Malformed, check_version, decode_heartbeat, decode_heartbeat_header, decode_sequence,
-    encode, encode_heartbeat, encode_heartbeat_header,
+    MOST_FIELDS, Malformed, check_version, decode_handovers, decode_heartbeat, decode_heartbeat_header,
+    decode_sequence, encode, encode_handover, encode_heartbeat, encode_heartbeat_header,
 };
 pub use headers::MOST_HEADERS;
 pub use hex::{ExchangeId, Instance};
@@ -78,6 +78,37 @@ pub struct Observation {
     /// What the stable version answered the second time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub control: Option<Leg>,
+}
+
+/// An exchange whose shadow calls the comparator is to make. A batch of these is answered when the calls are over and their
+/// observations are durable.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Handover {
+    /// All but the legs: `candidate` is [`Outcome::NotSent`], there is no `control`.
+    pub observation: Observation,
+    /// To the new version.
+    pub candidate: ShadowRequest,
+    /// To the stable version, at the same moment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub control: Option<ShadowRequest>,
+    /// For each call, in milliseconds, 1 to 60,000.
+    pub timeout_ms: u64,
+    /// Bytes of an answer that are kept; of a longer one its length and hash.
+    pub kept: u64,
+}
+
+/// One shadow call, complete but for the body, which is the observed request's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ShadowRequest {
+    /// The variant that is asked.
+    pub variant: String,
+    /// The variant's cluster; the comparator knows its address.
+    pub target: String,
+    /// With `:method`, `:path` and `:authority`, in order, duplicates kept.
+    #[serde(deserialize_with = "headers::bounded")]
+    pub headers: Vec<(Bytes, Bytes)>,
 }
 
 /// A request as finally routed.

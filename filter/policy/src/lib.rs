@@ -62,7 +62,7 @@ pub use decision::{Decision, Mirrored, NotMirrored, Reason};
 pub use dice::Dice;
 pub use edits::{Edit, OwnedEdit};
 pub use headers::HeaderChanges;
-pub use mirror::{Control, Mirror};
+pub use mirror::{Control, Mirror, Via};
 pub use overriding::signed_override;
 pub use policy::Policy;
 pub use property::PropertyPath;

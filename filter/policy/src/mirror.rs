@@ -28,6 +28,8 @@ pub struct Mirror {
     pub max_body_bytes: u64,
     /// Exchanges of this mirror that may wait for answers at a time, per worker.
     pub max_in_flight: Option<usize>,
+    /// Who makes the shadow calls.
+    pub via: Via,
     /// Replaces the `:authority` of the shadow.
     pub host: Option<String>,
     /// Stands before the path of the shadow; begins with `/` and does not end with one.
@@ -45,6 +47,15 @@ pub struct Control {
     pub to: Arc<Variant>,
     /// How many of the mirrored requests go there too.
     pub share: Share,
+}
+
+/// Who makes the shadow calls of a mirror.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Via {
+    /// The proxy, through its own clusters.
+    Host,
+    /// The comparator, which then needs an address for each cluster: a service that misbehaves does not meet the proxy at all.
+    Comparator,
 }
 
 /// What a mirror does with a request.
@@ -93,6 +104,7 @@ impl Mirror {
             map.get("maxInFlight")
                 .map(|field| field.integer(1..=MOST_IN_FLIGHT).and_then(|most| usize::try_from(most).ok())),
         );
+        let via = map.get("via").map_or(Some(Via::Host), |field| field.one_of(&VIAS));
         let host = optional(map.get("host").map(read_authority));
         let path_prefix = optional(map.get("pathPrefix").map(read_path_prefix));
         let headers = map.get("headers").map_or_else(|| Some(HeaderChanges::default()), HeaderChanges::read);
@@ -104,6 +116,7 @@ impl Mirror {
             timeout: timeout?,
             max_body_bytes: max_body_bytes?,
             max_in_flight: max_in_flight?,
+            via: via?,
             host: host?,
             path_prefix: path_prefix?,
             headers: headers?,
@@ -210,7 +223,8 @@ fn is_safe(method: &[u8]) -> bool {
     matches!(method, b"GET" | b"HEAD" | b"OPTIONS")
 }
 
-const FIELDS: [&str; 13] = [
+const VIAS: [(&str, Via); 2] = [("host", Via::Host), ("comparator", Via::Comparator)];
+const FIELDS: [&str; 14] = [
     "to",
     "percent",
     "fraction",
@@ -221,6 +235,7 @@ const FIELDS: [&str; 13] = [
     "timeout",
     "maxBodyBytes",
     "maxInFlight",
+    "via",
     "host",
     "pathPrefix",
     "headers",

@@ -6,6 +6,7 @@ use antumbra_e2e::example::{Example, is_share};
 use antumbra_e2e::patience::until;
 use antumbra_e2e::upstream::Behaviour;
 use anyhow::Result;
+use http_body_util::Full;
 
 use crate::{VARIANT, assert_claims};
 
@@ -107,7 +108,7 @@ async fn the_mirror_does_not_harm() -> Result<()> {
     app.forget();
     let client = antumbra_e2e::client::Client::default();
     let post = http::Request::post(format!("http://{}/orders", app.envoy.address));
-    assert_eq!(client.send(post.body("{}".into())?).await?.status, 200);
+    assert_eq!(client.send(post.body(Full::from("{}"))?).await?.status, 200);
     let accounts = app.settled(USERS as u64 + 1).await?;
     assert_eq!(accounts.requests, accounts.mirrored + accounts.not_mirrored);
     assert_eq!(app.service("myservice-test").received().len(), 0, "a write was mirrored");

@@ -1,0 +1,209 @@
+//! Those who listen to the exchanges of a release as they are compared, and what each of them missed.
+//!
+//! Offered after the commit, on the writer's thread, which must not wait for a slow reader: each has a bounded queue, and what
+//! does not fit is lost to that one and counted. Without listeners an offer is one look at an empty list.
+
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
+
+use antumbra_observation::{Body, Observation};
+use hyper::body::{Body as Streamed, Bytes, Frame};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+
+use crate::redaction::Redaction;
+
+/// All who listen.
+#[derive(Default)]
+pub(crate) struct Captures(Mutex<Listeners>);
+
+#[derive(Default)]
+struct Listeners {
+    closed: bool,
+    each: Vec<Listener>,
+}
+
+struct Listener {
+    release: String,
+    queue: mpsc::Sender<Captured>,
+    kib: Arc<Semaphore>,
+    lost: Arc<AtomicU64>,
+}
+
+/// An observation, and its share of a listener's memory.
+type Captured = (Arc<Observation>, OwnedSemaphorePermit);
+
+impl Captures {
+    /// Everything of a release from now on, as lines; `None` if [`MOST_LISTENERS`] listen or the server is about to end.
+    pub(crate) fn listen(&self, release: &str, redaction: Redaction) -> Option<Lines> {
+        let mut listeners = self.lock();
+        listeners.each.retain(|listener| !listener.queue.is_closed());
+        if listeners.closed || listeners.each.len() >= MOST_LISTENERS {
+            return None;
+        }
+        let (queue, captured) = mpsc::channel(MOST_QUEUED);
+        let lost = Arc::new(AtomicU64::new(0));
+        listeners.each.push(Listener {
+            release: release.to_owned(),
+            queue,
+            kib: Arc::new(Semaphore::new(KIB_QUEUED)),
+            lost: Arc::clone(&lost),
+        });
+        Some(Lines { captured, lost, redaction, next: None })
+    }
+
+    /// Hands observations to those who listen to their release.
+    pub(crate) fn offer(&self, observations: Vec<Observation>) {
+        let mut listeners = self.lock();
+        if listeners.each.is_empty() {
+            return;
+        }
+        listeners.each.retain(|listener| !listener.queue.is_closed());
+        for observation in observations {
+            let observation = Arc::new(observation);
+            for listener in listeners.each.iter().filter(|one| one.release == observation.release) {
+                listener.offer(&observation);
+            }
+        }
+    }
+
+    /// Ends all streams after what is queued, and lets nobody listen any more.
+    pub(crate) fn close(&self) {
+        *self.lock() = Listeners { closed: true, each: Vec::new() };
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Listeners> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Listener {
+    fn offer(&self, observation: &Arc<Observation>) {
+        let room = Arc::clone(&self.kib).try_acquire_many_owned(kib(observation)).ok();
+        let taken = room.is_some_and(|room| self.queue.try_send((Arc::clone(observation), room)).is_ok());
+        if !taken {
+            self.lost.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// About what it holds in memory.
+fn kib(observation: &Observation) -> u32 {
+    let held = |body: &Body| if let Body::Whole(bytes) = body { bytes.len() } else { 0 };
+    let legs = [Some(&observation.primary), Some(&observation.candidate), observation.control.as_ref()];
+    let answers = legs.into_iter().flatten().filter_map(|leg| leg.response.as_ref());
+    let bytes: usize =
+        answers.map(|answer| held(&answer.body)).sum::<usize>() + held(&observation.request.body);
+    u32::try_from(bytes / 1024).unwrap_or(u32::MAX).saturating_add(4)
+}
+
+/// A body of one observation a line, redacted; before an observation that others were lost ahead of, a line `{"lost": n}`.
+pub(crate) struct Lines {
+    captured: mpsc::Receiver<Captured>,
+    lost: Arc<AtomicU64>,
+    redaction: Redaction,
+    /// What waits behind a line about losses.
+    next: Option<Bytes>,
+}
+
+impl Lines {
+    fn line(&self, observation: &Observation) -> Bytes {
+        let mut observation = observation.clone();
+        self.redaction.apply(&mut observation);
+        // The contract has no type that JSON lacks.
+        let mut line = serde_json::to_vec(&observation).unwrap_or_default();
+        line.push(b'\n');
+        line.into()
+    }
+
+    fn losses(&self) -> Option<Bytes> {
+        let lost = self.lost.swap(0, Ordering::Relaxed);
+        (lost > 0).then(|| format!("{{\"lost\":{lost}}}\n").into())
+    }
+}
+
+impl Streamed for Lines {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let lines = self.get_mut();
+        if let Some(line) = lines.next.take() {
+            return Poll::Ready(Some(Ok(Frame::data(line))));
+        }
+        let captured = ready!(lines.captured.poll_recv(context));
+        lines.next = captured.map(|(observation, _room)| lines.line(&observation));
+        let line = lines.losses().or_else(|| lines.next.take());
+        Poll::Ready(line.map(|line| Ok(Frame::data(line))))
+    }
+}
+
+/// Most who listen at a time.
+const MOST_LISTENERS: usize = 4;
+/// Observations that wait for one listener.
+const MOST_QUEUED: usize = 4_096;
+/// KiB that wait for one listener.
+const KIB_QUEUED: usize = 32 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use antumbra_observation::{ExchangeId, Leg, Outcome, Request};
+    use http_body_util::BodyExt;
+
+    fn observation(release: &str, body: usize) -> Observation {
+        let leg = Leg { variant: String::new(), outcome: Outcome::Refused, latency_us: None, response: None };
+        Observation {
+            version: 1,
+            id: ExchangeId(7),
+            release: release.to_owned(),
+            generation: 1,
+            rule: None,
+            at_us: 1,
+            request: Request { body: Body::Whole(vec![b'x'; body].into()), ..Request::default() },
+            primary: leg.clone(),
+            candidate: leg,
+            control: None,
+        }
+    }
+
+    async fn texts(lines: Lines) -> Vec<String> {
+        let text = lines.collect().await.unwrap().to_bytes();
+        String::from_utf8(text.to_vec()).unwrap().lines().map(str::to_owned).collect()
+    }
+
+    #[tokio::test]
+    async fn a_listener_hears_its_release_and_what_it_missed() {
+        let captures = Captures::default();
+        captures.offer(vec![observation("shop", 0)]);
+        let lines = captures.listen("shop", Redaction::default()).unwrap();
+        captures.offer(vec![observation("shop", 1), observation("till", 2), observation("shop", 64 << 20)]);
+        captures.offer(vec![observation("shop", 3)]);
+        captures.close();
+        assert!(captures.listen("shop", Redaction::default()).is_none());
+        let found = texts(lines).await;
+        assert_eq!(found.len(), 3, "{found:?}");
+        assert_eq!(found[0], "{\"lost\":1}");
+        assert!(found[1].contains("\"x\"") && found[2].contains("\"xxx\""), "{found:?}");
+    }
+
+    #[tokio::test]
+    async fn listeners_and_what_waits_for_them_are_bounded() {
+        let captures = Captures::default();
+        let mut all: Vec<Lines> =
+            (0..MOST_LISTENERS).map(|_| captures.listen("shop", Redaction::default()).unwrap()).collect();
+        assert!(captures.listen("shop", Redaction::default()).is_none());
+        let last = all.pop().unwrap();
+        drop(all);
+        assert!(captures.listen("shop", Redaction::default()).is_some(), "those who left free their places");
+        captures.offer((0..MOST_QUEUED + 5).map(|_| observation("shop", 0)).collect());
+        captures.offer((0..9).map(|_| observation("shop", 4 << 20)).collect());
+        captures.close();
+        let found = texts(last).await;
+        assert_eq!((found.len(), found[0].as_str()), (MOST_QUEUED + 1, "{\"lost\":14}"));
+    }
+}

@@ -1,0 +1,152 @@
+//! `antumbra capture`: what a running comparator receives, into a file that can be replayed.
+//!
+//! The server redacts, so that a secret does not even come here. The file is new and nobody else's to read: one that is there
+//! already may be open to all.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use serde::{Deserialize, Serialize};
+
+use super::client::{Client, Message};
+use super::values::Lasting;
+use super::{Failure, Target, commands};
+use crate::redaction::Secret;
+
+/// What to keep, and how much of it.
+#[derive(clap::Args)]
+pub(super) struct Options {
+    /// The file to write, one observation a line; must not be there yet
+    file: PathBuf,
+    /// End after so many exchanges
+    #[arg(long, value_name = "N")]
+    count: Option<u64>,
+    /// End after so long, as in 60s or 15m
+    #[arg(long)]
+    duration: Option<Lasting>,
+    /// End before the file is larger
+    #[arg(long, value_name = "BYTES", default_value_t = 256 << 20)]
+    max_bytes: u64,
+    /// Also blank the values at this path of JSON bodies, as /customer/email or /items/*/card, or of a header, as header:x-session;
+    /// may be repeated
+    #[arg(long, value_name = "SECRET", value_parser = secret)]
+    redact: Vec<String>,
+    #[command(flatten)]
+    target: Target,
+}
+
+/// Captures until there is enough, or somebody interrupts.
+pub(super) fn capture(options: &Options) -> Result<ExitCode, Failure> {
+    let client = Client::new(&options.target.server)?;
+    let release = commands::name(&client, &options.target)?;
+    let path = format!("/v1/releases/{release}/exchanges");
+    let mut capture = Capture::new(options)?;
+    let message = Message { redact: options.redact.clone(), ..Message::default() };
+    let followed = client.follow(&path, message, ended(options), |line| capture.take(line));
+    let kept = capture.finish()?;
+    commands::show(options.target.output, &kept, Kept::to_text)?;
+    followed.map(|()| ExitCode::SUCCESS)
+}
+
+async fn ended(options: &Options) {
+    let timer = async {
+        match options.duration {
+            Some(Lasting(duration)) => tokio::time::sleep(duration).await,
+            None => std::future::pending().await,
+        }
+    };
+    let interrupted = async {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    tokio::select! {
+        () = timer => {}
+        () = interrupted => {}
+    }
+}
+
+/// The text as it is, if it names something: the server reads it.
+fn secret(text: &str) -> Result<String, String> {
+    text.parse::<Secret>().map(|_| text.to_owned()).map_err(|error| error.to_string())
+}
+
+struct Capture<'o> {
+    options: &'o Options,
+    file: File,
+    kept: Kept,
+}
+
+/// What was captured.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Kept {
+    file: PathBuf,
+    exchanges: u64,
+    bytes: u64,
+    /// The server had more than this reader took in time.
+    lost: u64,
+}
+
+/// A line that is no observation.
+#[derive(Deserialize)]
+struct Loss {
+    lost: u64,
+}
+
+impl<'o> Capture<'o> {
+    fn new(options: &'o Options) -> Result<Self, Failure> {
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&options.file);
+        let file = file.map_err(|error| Failure::Usage(format!("{}: {error}", options.file.display())))?;
+        let kept = Kept { file: options.file.clone(), exchanges: 0, bytes: 0, lost: 0 };
+        Ok(Self { options, file, kept })
+    }
+
+    /// Keeps a line with its end; false if there is enough.
+    fn take(&mut self, line: &[u8]) -> Result<bool, Failure> {
+        if line.starts_with(b"{\"lost\":") {
+            self.kept.lost += serde_json::from_slice::<Loss>(line).map_or(0, |loss| loss.lost);
+            return Ok(true);
+        }
+        if self.kept.bytes + line.len() as u64 > self.options.max_bytes {
+            return Ok(false);
+        }
+        self.file.write_all(line).map_err(|error| self.failed(&error))?;
+        self.kept.bytes += line.len() as u64;
+        self.kept.exchanges += 1;
+        Ok(self.options.count.is_none_or(|count| self.kept.exchanges < count))
+    }
+
+    fn finish(self) -> Result<Kept, Failure> {
+        self.file.sync_all().map_err(|error| self.failed(&error))?;
+        Ok(self.kept)
+    }
+
+    fn failed(&self, error: &std::io::Error) -> Failure {
+        Failure::Runtime(format!("{}: {error}", self.options.file.display()))
+    }
+}
+
+impl Kept {
+    fn to_text(&self) -> String {
+        let Self { file, exchanges, bytes, lost } = self;
+        let mut text = format!("{}: {exchanges} exchanges, {bytes} bytes\n", file.display());
+        if *lost > 0 {
+            text.push_str(&format!("{lost} were lost: they came faster than they were written\n"));
+        }
+        text
+    }
+}
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  antumbra capture shop.ndjson --count 10000
+  antumbra capture shop.ndjson --duration 15m --redact /customer/email --redact header:x-session
+  antumbra capture shop.ndjson --server http://127.0.0.1:7400 --policy shop --max-bytes 1000000000
+
+Always blanked are authorization, proxy-authorization, cookie, set-cookie and x-api-key. Of a body that is
+not JSON, only length and hash are kept if a path is named. Paths and queries of requests are kept as
+they are. Without --count and --duration, Control-C ends it.";

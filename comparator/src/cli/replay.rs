@@ -1,0 +1,288 @@
+//! `antumbra replay`: a recording against two versions before anybody uses the new one, and the verdict as an exit code.
+//!
+//! The file is read on a thread of its own: a pipe may be slow, and the pace of the requests must not be that of the file.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, IsTerminal, Read};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use antumbra_engine::{Gates, Report, Rules};
+use clap::ValueEnum;
+use http::HeaderValue;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+use tokio::sync::{mpsc, oneshot};
+
+use super::output::{self, print, print_json};
+use super::values::{Rate, Timeout};
+use super::{Failure, Output, commands, local};
+use crate::replay::{Accounts, Entry, Host, Plan, Recording, Replay};
+use crate::shadows::{Limits, Network, Target, Url, resolve};
+
+/// What to replay, and to whom.
+#[derive(clap::Args)]
+pub(super) struct Options {
+    /// A capture of `antumbra capture`, a GoReplay file or a HAR file; `-` is stdin
+    file: PathBuf,
+    /// The stable version, as `http://10.0.0.7:8080`; its answers are what the others are compared with
+    #[arg(long, value_name = "URL")]
+    primary: Url,
+    /// The new version
+    #[arg(long, value_name = "URL")]
+    candidate: Url,
+    /// The stable version once more, instances of their own by preference: it shows what is noise. Without it differences are
+    /// listed, and the verdict stays wait
+    #[arg(long, value_name = "URL")]
+    control: Option<Url>,
+    /// The Host of all requests, or `recorded` for the one that each came with; unless given, that of each URL
+    #[arg(long)]
+    host: Option<String>,
+    /// A policy whose `compare` and `gates` are to hold
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
+    /// Requests a second, sent whether or not earlier ones were answered
+    #[arg(long, default_value = "50")]
+    rate: Rate,
+    /// Requests that may be under way at a time; one that is due beyond that is not sent, and counted
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    concurrency: u32,
+    /// How long one answer may take
+    #[arg(long, default_value = "2s")]
+    timeout: Timeout,
+    /// Send at most so many requests
+    #[arg(long, value_name = "N")]
+    limit: Option<u64>,
+    /// Whether to send methods other than GET, HEAD and OPTIONS, to all of the URLs
+    #[arg(long, value_enum, default_value_t)]
+    unsafe_methods: UnsafeMethods,
+    /// A private, link-local or otherwise guarded address or network that may be called; may be repeated. Loopback always may
+    #[arg(long, value_name = "CIDR")]
+    allow_address: Vec<Network>,
+    /// How to print
+    #[arg(long, value_enum, default_value_t)]
+    output: Output,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+enum UnsafeMethods {
+    /// They are skipped
+    #[default]
+    Deny,
+    /// They are sent
+    Allow,
+}
+
+/// Replays a file and prints what came of it.
+pub(super) fn replay(options: &Options) -> Result<ExitCode, Failure> {
+    let terms = Terms::read(options.policy.as_deref())?;
+    let (file, bar) = open(&options.file)?;
+    let recording = Recording::open(file)
+        .map_err(|error| Failure::Usage(format!("{}: {error}", options.file.display())))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::Runtime(error.to_string()))?;
+    let (replay, unread) = runtime.block_on(run(options, &terms, recording, &bar))?;
+    bar.finish_and_clear();
+    let found = replay.found();
+    let report =
+        antumbra_engine::report(&terms.name, &found.evidence, &terms.gates, &found.accounts.delivery());
+    match options.output {
+        Output::Json => print_json(&Replayed { report: &report, replay: &found.accounts }),
+        Output::Text => print(&text(&found.accounts, &report)),
+    }
+    match unread {
+        Some(error) => {
+            Err(Failure::Runtime(format!("{}: {error}; the rest was not read", options.file.display())))
+        }
+        None => Ok(commands::code(report.verdict)),
+    }
+}
+
+/// What answers are compared by.
+struct Terms {
+    name: String,
+    rules: Rules,
+    gates: Gates,
+}
+
+impl Terms {
+    fn read(policy: Option<&Path>) -> Result<Self, Failure> {
+        let Some(file) = policy else {
+            return Ok(Self { name: "replay".to_owned(), rules: Rules::default(), gates: Gates::default() });
+        };
+        let document = local::document(file)?;
+        let (rules, gates) = (document.rules().clone(), *document.gates());
+        Ok(Self { name: document.name().to_owned(), rules, gates })
+    }
+}
+
+/// The report as `antumbra report` has it, and what became of the requests.
+#[derive(Serialize)]
+struct Replayed<'r> {
+    #[serde(flatten)]
+    report: &'r Report,
+    replay: &'r Accounts,
+}
+
+fn text(accounts: &Accounts, report: &Report) -> String {
+    let lines: String = accounts.lines().iter().map(|line| format!("{line}\n")).collect();
+    format!("{lines}\n{}", report.to_text(output::colour()))
+}
+
+/// The file, and how much of it was read, for people who watch.
+fn open(file: &Path) -> Result<(impl BufRead + Send + use<>, ProgressBar), Failure> {
+    let failed = |error: io::Error| Failure::Usage(format!("{}: {error}", file.display()));
+    let (reader, length): (Box<dyn Read + Send>, Option<u64>) = if file == Path::new("-") {
+        (Box::new(io::stdin()), None)
+    } else {
+        let opened = File::open(file).map_err(failed)?;
+        let about = opened.metadata().map_err(failed)?;
+        (Box::new(opened), about.is_file().then_some(about.len()))
+    };
+    let bar = match length {
+        _ if !io::stderr().is_terminal() => ProgressBar::hidden(),
+        Some(length) => ProgressBar::new(length).with_style(style("{bar:30} {percent:>3} % read  {msg}")),
+        None => ProgressBar::new_spinner().with_style(style("{spinner} {msg}")),
+    };
+    Ok((BufReader::new(bar.wrap_read(reader)), bar))
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+/// Replays until the recording ends or somebody interrupts; a second interrupt does not wait for the last answers. Answers why the
+/// recording could not be read to its end, if so.
+async fn run(
+    options: &Options,
+    terms: &Terms,
+    recording: Recording<impl BufRead + Send + 'static>,
+    bar: &ProgressBar,
+) -> Result<(Arc<Replay>, Option<io::Error>), Failure> {
+    let replay = Arc::new(Replay::new(plan(options).await?, Limits::default(), terms.rules.clone()));
+    let (entries, mut failed) = entries(recording);
+    tokio::select! {
+        () = replay.send(entries, interrupted()) => {}
+        () = show(&replay, bar) => {}
+    }
+    tokio::select! {
+        () = replay.drained() => {}
+        () = show(&replay, bar) => {}
+        () = interrupted() => {}
+    }
+    Ok((replay, failed.try_recv().ok()))
+}
+
+async fn interrupted() {
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+async fn show(replay: &Replay, bar: &ProgressBar) {
+    loop {
+        let Accounts { sent, compared, late, .. } = replay.found().accounts;
+        bar.set_message(format!("{sent} sent, {compared} compared, {late} late"));
+        tokio::time::sleep(SHOWN_EVERY).await;
+    }
+}
+
+/// What the recording holds, and why it could not be read to its end.
+fn entries(
+    mut recording: Recording<impl BufRead + Send + 'static>,
+) -> (mpsc::Receiver<Entry>, oneshot::Receiver<io::Error>) {
+    let (entries, receiver) = mpsc::channel(MOST_WAITING);
+    let (failed, failure) = oneshot::channel();
+    std::thread::spawn(move || {
+        loop {
+            match recording.next() {
+                Ok(Some(entry)) => {
+                    if entries.blocking_send(entry).is_err() {
+                        return;
+                    }
+                }
+                Ok(None) => return,
+                Err(error) => return drop(failed.send(error)),
+            }
+        }
+    });
+    (receiver, failure)
+}
+
+async fn plan(options: &Options) -> Result<Plan, Failure> {
+    let control = match &options.control {
+        Some(url) => Some(target("control", url, options).await?),
+        None => None,
+    };
+    Ok(Plan {
+        primary: target("primary", &options.primary, options).await?,
+        candidate: target("candidate", &options.candidate, options).await?,
+        control,
+        host: host(options.host.as_deref())?,
+        timeout: options.timeout.0,
+        rate: options.rate.0,
+        concurrency: options.concurrency as usize,
+        limit: options.limit.unwrap_or(u64::MAX),
+        unsafe_methods: options.unsafe_methods == UnsafeMethods::Allow,
+    })
+}
+
+async fn target(role: &str, url: &Url, options: &Options) -> Result<Arc<Target>, Failure> {
+    let wrong = |why: String| Failure::Usage(format!("--{role} {url}: {why}"));
+    let address = resolve(url, &options.allow_address).await.map_err(wrong)?;
+    let target = Target::new(role, url, address, options.concurrency as usize);
+    target.map(Arc::new).map_err(|bad| wrong(bad.to_string()))
+}
+
+fn host(named: Option<&str>) -> Result<Host, Failure> {
+    match named {
+        None => Ok(Host::Own),
+        Some("recorded") => Ok(Host::Recorded),
+        Some(name) => match name.parse::<http::uri::Authority>() {
+            Ok(authority) if !name.contains('@') => {
+                HeaderValue::from_str(authority.as_str()).map(Host::Named).map_err(|_| bad_host(name))
+            }
+            _ => Err(bad_host(name)),
+        },
+    }
+}
+
+fn bad_host(name: &str) -> Failure {
+    Failure::Usage(format!("--host is {name:?}, must be a host, with a port or without, or recorded"))
+}
+
+/// Requests that are read ahead.
+const MOST_WAITING: usize = 16;
+const SHOWN_EVERY: Duration = Duration::from_millis(200);
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  antumbra capture shop.ndjson --count 10000 && \\
+    antumbra replay shop.ndjson --primary http://127.0.0.1:8001 --candidate http://127.0.0.1:8002 \\
+      --control http://127.0.0.1:8003 && ./release.sh
+  antumbra replay requests.gor --primary http://10.0.0.7:8080 --candidate http://10.0.0.8:8080 \\
+    --allow-address 10.0.0.0/8 --rate 200 --policy shop.yaml --output json
+  antumbra replay session.har --primary http://127.0.0.1:8001 --candidate http://127.0.0.1:8002 --host shop.example
+
+Sent are GET, HEAD and OPTIONS, first to the primary, then to candidate and control together, with the
+header x-antumbra-shadow and without accept-encoding. Names are resolved once, redirects are not
+followed, and only http is spoken. Control-C ends early with the report of what was done.
+
+Exit codes: 0 promote, 1 roll back, 2 usage, 3 wait, 4 failure while running";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts() {
+        assert_eq!(host(None), Ok(Host::Own));
+        assert_eq!(host(Some("recorded")), Ok(Host::Recorded));
+        assert_eq!(host(Some("shop.test:80")), Ok(Host::Named(HeaderValue::from_static("shop.test:80"))));
+        for bad in ["", "a b", "u@a", "a/b"] {
+            assert_eq!(host(Some(bad)), Err(bad_host(bad)));
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! Recorded requests, asked again: of the primary, then of candidate and control together, at a rate of their own.
+//!
+//! The rate is an open loop: a request is due whether or not earlier ones were answered, as with real users, and what finds no
+//! place then is counted and not sent later, so that a slow service is not spared the load that shows it. The primary is asked
+//! first because only what it answered can be compared.
+
+mod accounts;
+mod capture;
+mod chunked;
+mod gor;
+mod har;
+mod lines;
+mod raw_request;
+mod recording;
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use antumbra_engine::{Evidence, Rules};
+use antumbra_observation::{Body, ExchangeId, Leg, Observation, Outcome, Request, VERSION};
+use antumbra_policy::Dice;
+use http::header::HeaderValue;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::time::Instant;
+
+use crate::clock;
+use crate::shadows::{Asked, Call, Limits, Shadows, Target};
+
+pub(crate) use accounts::{Accounts, Skipped};
+pub(crate) use recording::{Recording, Unreadable};
+
+/// Who is asked, and how.
+pub(crate) struct Plan {
+    /// The stable version.
+    pub(crate) primary: Arc<Target>,
+    /// The new version.
+    pub(crate) candidate: Arc<Target>,
+    /// The stable version once more.
+    pub(crate) control: Option<Arc<Target>>,
+    /// The `Host` of all calls; each target's own unless given.
+    pub(crate) host: Host,
+    /// Of one call.
+    pub(crate) timeout: Duration,
+    /// Requests a second, above 0.
+    pub(crate) rate: f64,
+    /// Requests under way at a time.
+    pub(crate) concurrency: usize,
+    /// Most requests that are sent.
+    pub(crate) limit: u64,
+    /// Whether methods that write are sent, too.
+    pub(crate) unsafe_methods: bool,
+}
+
+/// Under which name the services are asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Host {
+    /// That of each URL.
+    Own,
+    /// That of the recording.
+    Recorded,
+    /// This one.
+    Named(HeaderValue),
+}
+
+/// What came of a replay so far.
+pub(crate) struct Replay {
+    plan: Plan,
+    /// Connections apart from the shadows': the primary's would be warm for a control of the same address alone.
+    primaries: Shadows,
+    shadows: Shadows,
+    places: Arc<Semaphore>,
+    rules: Rules,
+    dice: Mutex<Dice>,
+    found: Mutex<Found>,
+}
+
+/// What was counted and compared.
+#[derive(Default)]
+pub(crate) struct Found {
+    pub(crate) accounts: Accounts,
+    pub(crate) evidence: Evidence,
+}
+
+/// One entry of a recording.
+pub(crate) type Entry = Result<Request, Skipped>;
+
+impl Replay {
+    /// A replay that compares by `rules`.
+    pub(crate) fn new(plan: Plan, limits: Limits, rules: Rules) -> Self {
+        let primaries = Shadows::new(plan.concurrency, limits);
+        let shadows = Shadows::new(plan.concurrency.saturating_mul(2), limits);
+        let places = Arc::new(Semaphore::new(plan.concurrency));
+        let dice = Mutex::new(Dice(RandomState::new().build_hasher().finish()));
+        Self { plan, primaries, shadows, places, rules, dice, found: Mutex::default() }
+    }
+
+    /// Sends what comes until there is no more, the limit is reached or `stop` is ready. The last answers may be out then.
+    pub(crate) async fn send(
+        self: &Arc<Self>,
+        mut entries: mpsc::Receiver<Entry>,
+        stop: impl Future<Output = ()>,
+    ) {
+        let mut stop = std::pin::pin!(stop);
+        let start = Instant::now();
+        let mut due = 0;
+        while due < self.plan.limit {
+            let entry = tokio::select! {
+                () = &mut stop => return,
+                entry = entries.recv() => entry,
+            };
+            let Some(entry) = entry else { return };
+            let Some((request, asked, id)) = self.admitted(entry) else { continue };
+            tokio::select! {
+                () = &mut stop => return,
+                () = tokio::time::sleep_until(start + self.offset(due)) => {}
+            }
+            due += 1;
+            self.dispatch(request, asked, id);
+        }
+    }
+
+    /// Waits until every answer is there.
+    pub(crate) async fn drained(&self) {
+        let all = u32::try_from(self.plan.concurrency).unwrap_or(u32::MAX);
+        drop(self.places.acquire_many(all).await);
+    }
+
+    /// What is known by now.
+    pub(crate) fn found(&self) -> MutexGuard<'_, Found> {
+        self.found.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn offset(&self, due: u64) -> Duration {
+        #[expect(clippy::cast_precision_loss, reason = "nobody replays 2^53 requests")]
+        let seconds = due as f64 / self.plan.rate;
+        Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
+    }
+
+    /// The request, ready to be sent, if it may be.
+    fn admitted(&self, entry: Entry) -> Option<(Request, Asked, ExchangeId)> {
+        let id = self.id();
+        let admitted = entry.and_then(|request| accounts::admit(request, self.plan.unsafe_methods)).and_then(
+            |request| {
+                let asked = Asked::new(&request, id)?;
+                Ok((self.named(asked, &request)?, request))
+            },
+        );
+        self.found().accounts.recorded += 1;
+        match admitted {
+            Ok((asked, request)) => Some((request, asked, id)),
+            Err(skipped) => {
+                self.found().accounts.skip(skipped);
+                None
+            }
+        }
+    }
+
+    fn named(&self, mut asked: Asked, request: &Request) -> Result<Asked, Skipped> {
+        asked.host = match &self.plan.host {
+            Host::Own => None,
+            Host::Recorded if request.authority.is_empty() => None,
+            Host::Recorded => {
+                Some(HeaderValue::from_bytes(&request.authority).map_err(|_| Skipped::Malformed)?)
+            }
+            Host::Named(host) => Some(host.clone()),
+        };
+        Ok(asked)
+    }
+
+    /// Sends the request if there is a place for it now.
+    fn dispatch(self: &Arc<Self>, request: Request, asked: Asked, id: ExchangeId) {
+        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
+            self.found().accounts.late += 1;
+            return;
+        };
+        self.found().accounts.sent += 1;
+        let replay = Arc::clone(self);
+        tokio::spawn(async move {
+            replay.exchange(request, Arc::new(asked), id).await;
+            drop(place);
+        });
+    }
+
+    async fn exchange(&self, request: Request, asked: Arc<Asked>, id: ExchangeId) {
+        let at_us = clock::now_ms().saturating_mul(1_000);
+        let call = |target: &Arc<Target>| Call {
+            target: Arc::clone(target),
+            message: Arc::clone(&asked),
+            timeout: self.plan.timeout,
+        };
+        let primary = self.primaries.ask(call(&self.plan.primary)).await;
+        if primary.outcome != Outcome::Response {
+            self.found().accounts.unanswered(primary.outcome);
+            return;
+        }
+        let candidate_first = self.word() & 1 == 0;
+        let control = self.plan.control.as_ref().map(call);
+        let (candidate, control) =
+            self.shadows.exchange(&primary, call(&self.plan.candidate), control, candidate_first).await;
+        self.compare(&observation(id, at_us, request, primary, candidate, control));
+    }
+
+    fn compare(&self, observation: &Observation) {
+        let mut found = self.found();
+        let Found { accounts, evidence } = &mut *found;
+        evidence.observe(observation, &self.rules);
+        accounts.compared += 1;
+    }
+
+    fn id(&self) -> ExchangeId {
+        ExchangeId((u128::from(self.word()) << 64) | u128::from(self.word()))
+    }
+
+    fn word(&self) -> u64 {
+        self.dice.lock().unwrap_or_else(PoisonError::into_inner).next()
+    }
+}
+
+/// As a filter would have sent it, without what nobody needs to compare answers.
+fn observation(
+    id: ExchangeId,
+    at_us: u64,
+    request: Request,
+    primary: Leg,
+    candidate: Leg,
+    control: Option<Leg>,
+) -> Observation {
+    Observation {
+        version: VERSION,
+        id,
+        release: String::new(),
+        generation: 0,
+        rule: None,
+        at_us,
+        request: Request { headers: Vec::new(), body: Body::default(), ..request },
+        // Whoever answers as the primary is the primary: the policy's name for it does not matter.
+        primary: Leg { variant: String::new(), ..primary },
+        candidate,
+        control,
+    }
+}

@@ -1,0 +1,176 @@
+//! What became of every recorded request, and which are not sent.
+//!
+//! `recorded = sent + late + skipped`, and `sent = compared + unanswered + still out`: a verdict on a part of a recording must say
+//! how large the part is.
+
+use std::collections::BTreeMap;
+
+use antumbra_engine::Delivery;
+use antumbra_observation::{Outcome, Request, SHADOW_HEADER};
+use serde::Serialize;
+
+use crate::redaction::REDACTED;
+use crate::shadows::Unsendable;
+
+/// Counts of requests.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Accounts {
+    /// In the recording, as far as it was read.
+    pub(crate) recorded: u64,
+    /// To the primary, at least.
+    pub(crate) sent: u64,
+    /// Found no place when they were due.
+    pub(crate) late: u64,
+    /// Not to be sent, by reason.
+    pub(crate) skipped: BTreeMap<&'static str, u64>,
+    /// Without an answer of the primary, by outcome: nothing to compare with.
+    pub(crate) unanswered: BTreeMap<&'static str, u64>,
+    /// Compared.
+    pub(crate) compared: u64,
+}
+
+/// Why a recorded request is not sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Skipped {
+    /// It may write.
+    UnsafeMethod,
+    /// It is not a request that HTTP can carry.
+    Malformed,
+    /// It was a shadow request itself.
+    Shadow,
+    /// Beyond the bounds of a recording, or recorded without its body.
+    TooLarge,
+}
+
+impl Skipped {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::UnsafeMethod => "unsafe_method",
+            Self::Malformed => "malformed",
+            Self::Shadow => "shadow",
+            Self::TooLarge => "too_large",
+        }
+    }
+}
+
+impl From<Unsendable> for Skipped {
+    fn from(unsendable: Unsendable) -> Self {
+        match unsendable {
+            Unsendable::BodyCut => Self::TooLarge,
+            _ => Self::Malformed,
+        }
+    }
+}
+
+/// The request if it may be sent, without what a recording blanked out, and asking for answers that are not encoded: those are
+/// compared as bytes, in which one noisy field would hide every other.
+pub(crate) fn admit(mut request: Request, unsafe_methods: bool) -> Result<Request, Skipped> {
+    let marked = |name: &[u8]| name.eq_ignore_ascii_case(SHADOW_HEADER.as_bytes());
+    if request.headers.iter().any(|(name, _)| marked(name)) {
+        return Err(Skipped::Shadow);
+    }
+    if !unsafe_methods && !matches!(&request.method[..], b"GET" | b"HEAD" | b"OPTIONS") {
+        return Err(Skipped::UnsafeMethod);
+    }
+    request.headers.retain(|(name, value)| {
+        !name.eq_ignore_ascii_case(b"accept-encoding") && value[..] != *REDACTED.as_bytes()
+    });
+    Ok(request)
+}
+
+impl Accounts {
+    pub(crate) fn skip(&mut self, skipped: Skipped) {
+        *self.skipped.entry(skipped.as_str()).or_default() += 1;
+    }
+
+    pub(crate) fn unanswered(&mut self, outcome: Outcome) {
+        let outcome = match outcome {
+            Outcome::Timeout => "timeout",
+            Outcome::Refused => "refused",
+            Outcome::NotSent => "not_sent",
+            Outcome::Reset | Outcome::Response => "reset",
+        };
+        *self.unanswered.entry(outcome).or_default() += 1;
+    }
+
+    /// What the verdict must know: a request without an answer of the primary is an observation that is missing, and one that
+    /// was late is an exchange that found no room.
+    pub(crate) fn delivery(&self) -> Delivery {
+        let unanswered = self.unanswered.values().sum();
+        Delivery { known: true, mirrored: self.sent, undelivered: unanswered, not_sent: self.late }
+    }
+
+    /// One line, and one more for each thing that went wrong.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        let Self { recorded, sent, compared, late, .. } = self;
+        let out = sent.saturating_sub(self.unanswered.values().sum::<u64>() + compared);
+        let mut lines = vec![format!("{recorded} requests read: {sent} sent, {compared} compared")];
+        if out > 0 {
+            lines.push(format!("{out} broken off before the last answer"));
+        }
+        if *late > 0 {
+            lines.push(format!(
+                "{late} not sent in time, too many answers were out: lower --rate or raise --concurrency"
+            ));
+        }
+        if !self.skipped.is_empty() {
+            lines.push(format!("skipped: {}", listed(&self.skipped)));
+        }
+        if !self.unanswered.is_empty() {
+            lines.push(format!("not compared, the primary did not answer: {}", listed(&self.unanswered)));
+        }
+        lines
+    }
+}
+
+fn listed(counts: &BTreeMap<&'static str, u64>) -> String {
+    let each: Vec<String> = counts.iter().map(|(reason, count)| format!("{reason} {count}")).collect();
+    each.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_sent() {
+        let with = |method: &str, name: &str, value: &str| Request {
+            method: method.into(),
+            headers: vec![(name.into(), value.into())],
+            ..Request::default()
+        };
+        for (request, unsafe_methods, expected) in [
+            (with("GET", "a", "b"), false, Ok(1)),
+            (with("GET", "authorization", "[redacted]"), false, Ok(0)),
+            (with("GET", "Accept-Encoding", "br"), false, Ok(0)),
+            (with("POST", "a", "b"), false, Err(Skipped::UnsafeMethod)),
+            (with("get", "a", "b"), false, Err(Skipped::UnsafeMethod)),
+            (with("POST", "a", "b"), true, Ok(1)),
+            (with("GET", "X-Antumbra-Shadow", "1"), true, Err(Skipped::Shadow)),
+        ] {
+            let shown = format!("{request:?}");
+            assert_eq!(
+                admit(request, unsafe_methods).map(|request| request.headers.len()),
+                expected,
+                "{shown}"
+            );
+        }
+    }
+
+    #[test]
+    fn lines_for_people() {
+        let mut accounts = Accounts { recorded: 20, sent: 10, late: 3, compared: 6, ..Accounts::default() };
+        accounts.skip(Skipped::TooLarge);
+        (0..6).for_each(|_| accounts.skip(Skipped::UnsafeMethod));
+        (0..3).for_each(|_| accounts.unanswered(Outcome::Timeout));
+        insta::assert_snapshot!(accounts.lines().join("\n"), @r"
+        20 requests read: 10 sent, 6 compared
+        1 broken off before the last answer
+        3 not sent in time, too many answers were out: lower --rate or raise --concurrency
+        skipped: too_large 1, unsafe_method 6
+        not compared, the primary did not answer: timeout 3
+        ");
+        assert_eq!(accounts.delivery(), Delivery { known: true, mirrored: 10, undelivered: 3, not_sent: 3 });
+    }
+}

@@ -1,0 +1,110 @@
+//! HTTP archives as browsers and proxies export them (HAR 1.2): one JSON document, read as a whole.
+
+use std::collections::VecDeque;
+use std::io::Read;
+
+use antumbra_observation::{Body, Bytes, Request};
+use serde::Deserialize;
+
+use super::{Entry, Skipped, Unreadable, raw_request};
+
+/// All requests of an archive.
+///
+/// # Errors
+/// It cannot be read, is too large or is no archive.
+pub(crate) fn read(reader: impl Read) -> Result<VecDeque<Entry>, Unreadable> {
+    let mut text = Vec::new();
+    reader.take(MOST_BYTES + 1).read_to_end(&mut text)?;
+    if text.len() as u64 > MOST_BYTES {
+        return Err(Unreadable::TooLarge { most: MOST_BYTES });
+    }
+    // Some tools write the mark of UTF-8 first.
+    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&text);
+    let archive: Archive =
+        serde_json::from_slice(text).map_err(|error| Unreadable::Archive(error.to_string()))?;
+    Ok(archive.log.entries.into_iter().map(|entry| request(entry.request)).collect())
+}
+
+fn request(asked: Asked) -> Entry {
+    let (authority, path) = raw_request::split_target(asked.url.as_bytes()).ok_or(Skipped::Malformed)?;
+    let authority = authority.ok_or(Skipped::Malformed)?;
+    let headers = asked.headers.into_iter().map(|h| (bytes(h.name), bytes(h.value)));
+    let body = asked.post_data.map_or_else(Vec::new, |posted| posted.text.into_bytes());
+    Ok(Request {
+        method: bytes(asked.method),
+        path: path.into(),
+        authority: authority.into(),
+        headers: headers.collect(),
+        body: Body::Whole(body.into()),
+    })
+}
+
+fn bytes(text: String) -> Bytes {
+    text.into_bytes().into()
+}
+
+#[derive(Deserialize)]
+struct Archive {
+    log: Log,
+}
+
+#[derive(Deserialize)]
+struct Log {
+    entries: Vec<Recorded>,
+}
+
+#[derive(Deserialize)]
+struct Recorded {
+    request: Asked,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Asked {
+    method: String,
+    url: String,
+    #[serde(default)]
+    headers: Vec<Header>,
+    #[serde(default)]
+    post_data: Option<Posted>,
+}
+
+#[derive(Deserialize)]
+struct Header {
+    name: String,
+    value: String,
+}
+
+#[derive(Deserialize)]
+struct Posted {
+    #[serde(default)]
+    text: String,
+}
+
+/// Bytes of an archive; it is held in memory.
+const MOST_BYTES: u64 = 256 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_of_an_archive() {
+        let text = "\u{feff}{\"log\": {\"version\": \"1.2\", \"entries\": [
+            {\"request\": {\"method\": \"GET\", \"url\": \"https://shop.test/a?b=1#top\", \"headers\": [
+                {\"name\": \":path\", \"value\": \"/a\"}, {\"name\": \"Accept\", \"value\": \"caf\u{e9}\"}]}, \"time\": 3},
+            {\"request\": {\"method\": \"POST\", \"url\": \"http://shop.test\", \"postData\": {\"mimeType\": \"x\", \"text\": \"a=b\"}}},
+            {\"request\": {\"method\": \"GET\", \"url\": \"data:text/plain,x\"}}]}}";
+        let found: Vec<_> = read(text.as_bytes()).unwrap().into_iter().collect();
+        let first = found[0].as_ref().unwrap();
+        assert_eq!(
+            (&first.path, &first.authority, first.headers.len()),
+            (&"/a?b=1".into(), &"shop.test".into(), 2)
+        );
+        assert_eq!(found[1].as_ref().unwrap().body, Body::Whole("a=b".into()));
+        assert_eq!(found[2], Err(Skipped::Malformed));
+        for broken in ["{\"log\": {}}", "{\"log\": {\"entries\": [{\"request\": {\"method\""] {
+            assert!(matches!(read(broken.as_bytes()), Err(Unreadable::Archive(_))), "{broken}");
+        }
+    }
+}

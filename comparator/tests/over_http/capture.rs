@@ -1,0 +1,157 @@
+//! `antumbra capture` from a running comparator: what is in the file, what never is, and that it can be asked again.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use crate::command_line::antumbra;
+use crate::server::{World, observation};
+use crate::service::{Service, Version};
+use antumbra_observation::{Body, Observation};
+use http::Method;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// An exchange full of secrets.
+fn telling(id: u128) -> Observation {
+    let mut told = observation(id, 10);
+    let headers = ["authorization", "Proxy-Authorization", "COOKIE", "x-api-key", "x-session"];
+    told.request.headers = headers.iter().map(|name| ((*name).into(), "hush-request".into())).collect();
+    told.request.body = Body::Whole(r#"{"customer":{"email":"hush-body","id":7}}"#.into());
+    for leg in [&mut told.primary, &mut told.candidate] {
+        let response = leg.response.as_mut().unwrap();
+        response.headers.push(("Set-Cookie".into(), "sid=hush-answer".into()));
+        response.trailers.push(("x-session".into(), "hush-trailer".into()));
+        response.body = Body::Whole(r#"{"price":10,"customer":{"email":"hush-body"}}"#.into());
+    }
+    told.control.as_mut().unwrap().response.as_mut().unwrap().body = Body::Whole("<p>hush-page</p>".into());
+    told
+}
+
+fn capture(world: &World, line: &str) -> Child {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_antumbra"));
+    command.arg("capture").args(line.split_whitespace()).current_dir(world.data().parent().unwrap());
+    command.env("ANTUMBRA_SERVER", format!("http://{}", world.address)).env_remove("ANTUMBRA_TOKEN");
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+/// Sends observations until the capture has enough of them; what it printed.
+async fn fed(world: &World, mut child: Child) -> String {
+    let mut sequence = 0;
+    let feed = async {
+        while child.try_wait().unwrap().is_none() {
+            sequence += 1;
+            let batch: Vec<Observation> = (1..=5).map(|id| telling(u128::from(sequence) * 10 + id)).collect();
+            assert_eq!(world.batch(sequence, &batch).await.status, 200);
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), feed).await.unwrap();
+    let output = child.wait_with_output().unwrap();
+    let (out, err) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+    assert!(output.status.success(), "{out}{err}");
+    out
+}
+
+fn lines(file: &Path) -> Vec<String> {
+    std::fs::read_to_string(file).unwrap().lines().map(str::to_owned).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_capture_holds_no_secret_and_can_be_replayed_and_sent_again() {
+    let world = World::with_shop().await;
+    let child = capture(&world, "c.ndjson --count 12 --redact /customer/email --redact header:X-Session");
+    let out = fed(&world, child).await;
+    assert!(out.contains("c.ndjson: 12 exchanges"), "{out}");
+    let file = world.data().with_file_name("c.ndjson");
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    let captured = std::fs::read_to_string(&file).unwrap();
+    assert!(!captured.contains("hush") && !captured.contains("lost"), "{captured}");
+    assert_eq!(captured.lines().count(), 12);
+    let first: Observation = serde_json::from_str(&lines(&file)[0]).unwrap();
+    assert_eq!(first.request.headers.len(), 5);
+    assert!(first.request.headers.iter().all(|(_, value)| value[..] == *b"[redacted]"), "{first:?}");
+    let body = first.primary.response.unwrap().body;
+    assert_eq!(body, Body::Whole(r#"{"price":10,"customer":{"email":"[redacted]"}}"#.into()));
+    assert!(matches!(first.control.unwrap().response.unwrap().body, Body::Cut { length: 16, .. }));
+
+    let headers = [("content-type", "application/x-ndjson")];
+    let answer = world.send(Method::POST, "/v1/observations", &headers, captured).await;
+    assert_eq!((answer.status.as_u16(), &answer.json()["compared"]), (200, &12.into()), "{answer:?}");
+
+    let (stable, dearer) =
+        (Service::start(Version::Price(10)).await, Service::start(Version::Price(11)).await);
+    let legs = format!("--primary {0} --control {0} --candidate {1}", stable.url(), dearer.url());
+    let line = antumbra(&world, &format!("replay c.ndjson --rate 1000 --timeout 20s {legs}")).await;
+    assert!(line.out.contains("12 requests read: 12 sent, 12 compared"), "{}{}", line.out, line.err);
+    assert_eq!((stable.asked(), dearer.asked()), (24, 12));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_capture_ends_at_its_bounds_and_overwrites_nothing() {
+    let world = World::with_shop().await;
+    let length = serde_json::to_string(&telling(11)).unwrap().len();
+    let out =
+        fed(&world, capture(&world, &format!("small.ndjson --max-bytes {} --output json", 3 * length))).await;
+    let kept: serde_json::Value = serde_json::from_str(&out).unwrap();
+    let written = std::fs::read(world.data().with_file_name("small.ndjson")).unwrap();
+    assert_eq!(kept["bytes"], written.len(), "{out}");
+    assert!(written.len() <= 3 * length && written.ends_with(b"\n"), "{}", written.len());
+    let out = fed(&world, capture(&world, "timed.ndjson --duration 1s")).await;
+    assert!(out.contains("timed.ndjson:"), "{out}");
+    for (line, shown) in [
+        ("capture small.ndjson", "small.ndjson: File exists"),
+        ("capture new.ndjson --policy till", "there is no policy \"till\""),
+        ("capture new.ndjson --redact email", "must be a path"),
+        ("capture other.ndjson --duration 1", "must be a duration"),
+    ] {
+        let found = antumbra(&world, line).await;
+        assert_eq!(found.code, 2, "{line}: {}{}", found.out, found.err);
+        assert!(found.err.contains(shown), "{line}: {}", found.err);
+    }
+}
+
+#[tokio::test]
+async fn who_leaves_makes_room_for_others() {
+    let world = World::with_shop().await;
+    let ask = b"GET /v1/releases/shop/exchanges HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    let listen = async || {
+        let mut stream = TcpStream::connect(world.address).await.unwrap();
+        stream.write_all(ask).await.unwrap();
+        let mut answer = [0; 12];
+        stream.read_exact(&mut answer).await.unwrap();
+        (stream, answer)
+    };
+    let mut all = Vec::new();
+    for _ in 0..4 {
+        let (stream, answer) = listen().await;
+        assert_eq!(answer, *b"HTTP/1.1 200");
+        all.push(stream);
+    }
+    assert_eq!(listen().await.1, *b"HTTP/1.1 503");
+    all.pop();
+    let found = async { while listen().await.1 != *b"HTTP/1.1 200" {} };
+    tokio::time::timeout(Duration::from_secs(60), found).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_end_of_the_server_ends_a_capture() {
+    let mut world = World::with_shop().await;
+    let mut child = capture(&world, "c.ndjson");
+    let file = world.data().with_file_name("c.ndjson");
+    let begun = async {
+        let mut sequence = 0;
+        while std::fs::metadata(&file).map_or(0, |about| about.len()) == 0 {
+            sequence += 1;
+            world.batch(sequence, &[telling(u128::from(sequence))]).await;
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), begun).await.unwrap();
+    world.end().await;
+    let ended = tokio::task::spawn_blocking(move || child.wait().unwrap());
+    let ended = tokio::time::timeout(Duration::from_secs(60), ended).await.unwrap().unwrap();
+    assert!(ended.success(), "{ended}");
+    assert!(lines(&file).iter().all(|line| serde_json::from_str::<Observation>(line).is_ok()));
+}

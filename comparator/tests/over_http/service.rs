@@ -1,0 +1,76 @@
+//! A shop on a free port, in a stable version and in worse ones, that counts who asks.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use axum::Router;
+use axum::http::header::{CONTENT_TYPE, LOCATION};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use tokio::net::TcpListener;
+
+/// What a version does with every request.
+#[derive(Clone)]
+pub(crate) enum Version {
+    /// Answers a product at this price, under a number that no other answer has.
+    Price(u32),
+    /// Never answers.
+    Hangs,
+    /// Sends the client to another address.
+    Redirects(SocketAddr),
+}
+
+/// A running service.
+pub(crate) struct Service {
+    pub(crate) address: SocketAddr,
+    asked: Arc<AtomicU64>,
+}
+
+impl Service {
+    pub(crate) async fn start(version: Version) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let asked = Arc::new(AtomicU64::new(0));
+        let count = Arc::clone(&asked);
+        let router = Router::new().fallback(move |headers: HeaderMap| {
+            count.fetch_add(1, Ordering::Relaxed);
+            let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+            let version = version.clone();
+            async move { version.answer(number, &headers).await }
+        });
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Self { address, asked }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// How many requests came.
+    pub(crate) fn asked(&self) -> u64 {
+        self.asked.load(Ordering::Relaxed)
+    }
+}
+
+impl Version {
+    async fn answer(&self, number: u64, headers: &HeaderMap) -> Response {
+        assert!(headers.contains_key("x-antumbra-shadow"), "{headers:?}");
+        match self {
+            Self::Price(price) => {
+                let body = format!(r#"{{"price":{price},"number":{number}}}"#);
+                ([(CONTENT_TYPE, "application/json")], body).into_response()
+            }
+            Self::Hangs => std::future::pending().await,
+            Self::Redirects(to) => (StatusCode::FOUND, [(LOCATION, format!("http://{to}/"))]).into_response(),
+        }
+    }
+}
+
+/// The next answer's, over all services: what differs on every answer is noise.
+static NUMBER: AtomicU64 = AtomicU64::new(0);
+
+/// An address that nobody listens at.
+pub(crate) async fn nobody() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
+}

@@ -1,0 +1,76 @@
+//! Exchanges whose shadow calls the comparator makes: on their way to it as observations are, with the calls written out.
+//!
+//! A repeat would call the services twice, so a batch that got no answer is not sent again but counted as unknown.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use antumbra_observation::{Accounts, Handover, ShadowRequest, encode_handover};
+use antumbra_policy::{Mirror, Variant};
+
+use crate::body;
+use crate::capture::Capture;
+use crate::outbox::{Batch, LARGEST_OBSERVATION, Outbox, Repeats};
+use crate::shadow;
+
+/// What one instance hands over.
+pub(crate) struct Handovers {
+    pub(crate) outbox: Outbox,
+    /// The longest timeout so far of a call that is handed over.
+    pub(crate) longest: Duration,
+}
+
+impl Handovers {
+    /// An empty one that holds at most `capacity` bytes.
+    pub(crate) fn new(capacity: usize) -> Self {
+        Self { outbox: Outbox::new(capacity, Repeats::NotTold), longest: Duration::ZERO }
+    }
+
+    /// Adds an exchange; answers a batch if one is full.
+    pub(crate) fn push(
+        &mut self,
+        capture: &Arc<Capture>,
+        mirror: &Mirror,
+        control: Option<&Arc<Variant>>,
+        release: &str,
+        now: Duration,
+        accounts: &mut Accounts,
+    ) -> Option<Batch> {
+        self.longest = self.longest.max(mirror.timeout);
+        self.outbox.push(&encoded(handover(capture, mirror, control, release)), now, accounts)
+    }
+}
+
+fn handover(
+    capture: &Arc<Capture>,
+    mirror: &Mirror,
+    control: Option<&Arc<Variant>>,
+    release: &str,
+) -> Handover {
+    let request = |to: &Variant| ShadowRequest {
+        variant: to.name.clone(),
+        target: to.cluster.clone(),
+        headers: shadow::request_headers(capture, to, mirror),
+    };
+    let unasked = shadow::not_sent(&mirror.to.name);
+    Handover {
+        observation: Capture::clone(capture).observation(release, mirror, unasked, None),
+        candidate: request(&mirror.to),
+        control: control.map(|control| request(control)),
+        timeout_ms: u64::try_from(mirror.timeout.as_millis()).unwrap_or(u64::MAX),
+        kept: mirror.max_body_bytes,
+    }
+}
+
+/// A handover that is too large keeps of the primary's answer what decides equality, and of the others no more.
+fn encoded(mut handover: Handover) -> Vec<u8> {
+    let bytes = encode_handover(&handover);
+    if bytes.len() <= LARGEST_OBSERVATION {
+        return bytes;
+    }
+    handover.kept = 0;
+    if let Some(response) = &mut handover.observation.primary.response {
+        body::cut(&mut response.body);
+    }
+    encode_handover(&handover)
+}
