@@ -42,6 +42,14 @@ bench-filter *options:
 bench-chaos *options:
     cargo demo bench-chaos {{options}}
 
+# CPU that a mirrored and delivered exchange adds to a request, beside Envoy's own mirror.
+bench-mirror *options:
+    cargo demo bench-mirror {{options}}
+
+# Mixed traffic for a while, and whether memory grows; options are --minutes and --rate.
+soak *options:
+    cargo demo soak {{options}}
+
 # Nanoseconds per decision, natively.
 bench-policy *options:
     cargo bench -p antumbra-policy --bench decide {{options}}

@@ -18,6 +18,7 @@ pub mod process;
 pub mod recorded_world;
 pub mod recorder;
 pub mod service;
+pub mod soak;
 pub mod toolchain;
 pub mod upstream;
 pub mod world;

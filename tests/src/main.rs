@@ -1,10 +1,11 @@
 //! The harness's binary: the demo, the tools that scripts ask, and `antumbra` itself when the harness executes it so.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use antumbra_e2e::comparator::AS_ANTUMBRA;
 use antumbra_e2e::toolchain::Question;
-use antumbra_e2e::{bench, demo};
+use antumbra_e2e::{bench, demo, soak};
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
@@ -47,6 +48,24 @@ enum Tool {
         #[arg(long, default_value_t = 200, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000))]
         rate: u64,
     },
+    /// CPU that a mirrored and delivered exchange adds to a request in Envoy, beside Envoy's own mirror, which throws the answers away.
+    BenchMirror {
+        /// Rounds, after one that warms up.
+        #[arg(long, default_value_t = 40, value_name = "N")]
+        rounds: u32,
+        /// Requests for each contender in each round.
+        #[arg(long, default_value_t = 1000, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+        requests: u64,
+    },
+    /// Mixed traffic for a while: does memory grow, do the accounts add up? Exit code 1 if they do not, or if the filter ever failed.
+    Soak {
+        /// How long.
+        #[arg(long, default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+        minutes: u64,
+        /// Requests in a second.
+        #[arg(long, default_value_t = 100, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1000))]
+        rate: u64,
+    },
 }
 
 fn main() -> ExitCode {
@@ -73,6 +92,8 @@ fn run(arguments: Arguments) -> Result<()> {
         }
         Some(Tool::BenchFilter { rounds, requests }) => bench::filter(rounds, requests),
         Some(Tool::BenchChaos { pairs, requests, rate }) => bench::chaos(pairs, requests, rate),
+        Some(Tool::BenchMirror { rounds, requests }) => bench::mirror(rounds, requests),
+        Some(Tool::Soak { minutes, rate }) => soak::run(Duration::from_secs(minutes * 60), rate),
     }
 }
 

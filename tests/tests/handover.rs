@@ -51,7 +51,10 @@ async fn a_defect_is_found_by_the_comparators_own_calls() -> Result<()> {
         let received = service.received();
         assert_eq!(received.len(), 60, "{variant}");
         for shadow in &received {
-            assert_eq!((&*shadow.method, &*shadow.path, &shadow.body[..]), ("POST", "/v2/cart?a=1", &b"payload"[..]));
+            assert_eq!(
+                (&*shadow.method, &*shadow.path, &shadow.body[..]),
+                ("POST", "/v2/cart?a=1", &b"payload"[..])
+            );
             assert_eq!(shadow.header("x-antumbra-variant").as_deref(), Some(variant));
             assert!(shadow.header("x-antumbra-shadow").is_some() && shadow.header("authorization").is_none());
         }

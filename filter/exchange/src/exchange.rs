@@ -183,8 +183,7 @@ impl Exchange {
             State::Fresh => Err("no_request"),
             State::Ended => Err("ended_twice"),
             State::Passing { reason } => Err(reason),
-            State::Recording(_) if ending == Ending::Proxy => Err("local_reply"),
-            State::Recording(recording) => recording.finish(request),
+            State::Recording(recording) => recording.finish(request, ending),
         }
     }
 }
@@ -277,11 +276,21 @@ impl Recording {
         self.response_done.get_or_insert(now);
     }
 
-    fn finish(self: Box<Self>, routed: Option<Headers>) -> Result<Box<Capture>, &'static str> {
+    /// Whatever the proxy says of an exchange that broke off, it answered nothing itself. A shadow of a request whose end never
+    /// came would ask for something else.
+    fn finish(
+        self: Box<Self>,
+        routed: Option<Headers>,
+        ending: Ending,
+    ) -> Result<Box<Capture>, &'static str> {
         let response_done = self.response_done.ok_or("response_incomplete")?;
+        if ending == Ending::Proxy {
+            return Err("local_reply");
+        }
+        let request_done = self.request_done.ok_or("request_incomplete")?;
         let routed = routed.ok_or("headers_unreadable")?;
         // A service may answer before the request is complete: then the answer's clock starts with the request's headers.
-        let asked = self.request_done.filter(|done| done.monotonic <= response_done.monotonic);
+        let asked = Some(request_done).filter(|done| done.monotonic <= response_done.monotonic);
         let latency = response_done.monotonic.saturating_sub(asked.unwrap_or(self.arrived).monotonic);
         let response = Response {
             status: self.status,
@@ -420,8 +429,14 @@ mod tests {
             let mut exchange = begun(request, true);
             assert_eq!(ended(&mut exchange, Ending::Service).unwrap_err(), reason);
         }
-        let mut exchange = begun(&GET, true);
-        assert_eq!(ended(&mut exchange, Ending::Proxy).unwrap_err(), "local_reply");
+        let whole = |end| {
+            let mut exchange = begun(&GET, end);
+            exchange.on(Event::ResponseHeaders { headers: vec![], end: true }, at(1));
+            exchange
+        };
+        assert_eq!(ended(&mut whole(true), Ending::Proxy).unwrap_err(), "local_reply");
+        assert_eq!(ended(&mut whole(false), Ending::Service).unwrap_err(), "request_incomplete");
+        assert_eq!(ended(&mut begun(&GET, true), Ending::Proxy).unwrap_err(), "response_incomplete");
         let mut exchange = begun(&GET, false);
         exchange.on(Event::RequestBody { chunk: b"123456789", end: false }, at(1));
         assert_eq!((exchange.is_recording(), exchange.reserved()), (false, None));

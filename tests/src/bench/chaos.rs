@@ -10,7 +10,8 @@ use std::time::Duration;
 use anyhow::Result;
 use tokio::runtime::{Builder, Handle};
 
-use super::{cpu, load};
+use super::cpu;
+use super::load::{self, Load};
 use crate::misbehaving::{Misbehaving, Misbehaviour};
 use crate::toolchain;
 use crate::world::{Versions, World};
@@ -60,14 +61,14 @@ struct Contest {
 
 impl Contest {
     async fn start(fault: Option<Misbehaviour>, behind: &Handle) -> Result<Self> {
-        let (stable, control) = (load::service().await?, load::service().await?);
+        let (stable, control) = (load::service(BODY).await?, load::service(BODY).await?);
         let (candidate, canary) = match fault {
             Some(fault) => {
                 let candidate = behind.spawn(async move { Misbehaving::start(fault) }).await??;
                 let address = candidate.address();
                 (Some(candidate), address)
             }
-            None => (None, behind.spawn(load::service()).await??),
+            None => (None, behind.spawn(load::service(BODY)).await??),
         };
         let versions = Versions { stable, canary, control };
         let (mirroring, quiet) =
@@ -77,9 +78,8 @@ impl Contest {
 
     async fn run(self, pairs: u32, requests: u64, rate: u64) -> Result<Rounds> {
         let round = async |world: &World| {
-            let request = |_| "GET /a HTTP/1.1\r\nhost: shop\r\n\r\n".to_owned();
-            let mut latencies =
-                load::paced(world.envoy.address, requests, rate, CONNECTIONS, request).await?;
+            let load = Load { requests, connections: CONNECTIONS, request, body: BODY };
+            let mut latencies = load::paced(world.envoy.address, load, rate).await?;
             latencies.sort();
             anyhow::Ok(Round { p50: milliseconds(&latencies, 50), p99: milliseconds(&latencies, 99) })
         };
@@ -101,6 +101,10 @@ impl Contest {
         self.mirroring.assert_no_traps().await?;
         Ok(rounds)
     }
+}
+
+fn request(_: u64) -> String {
+    "GET /a HTTP/1.1\r\nhost: shop\r\n\r\n".to_owned()
 }
 
 /// Quantiles of one round, in milliseconds.
@@ -159,6 +163,7 @@ rules:
 
 /// More than are busy at once, unless the proxy stalls.
 const CONNECTIONS: usize = 32;
+const BODY: &[u8] = br#"{"ok":true}"#;
 
 #[cfg(test)]
 mod tests {

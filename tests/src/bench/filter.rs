@@ -5,13 +5,14 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::Result;
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
-use super::{cpu, load};
-use crate::envoy::Envoy;
+use super::contender::{self, Contender};
+use super::cpu;
+use super::load::{self, Load};
 use crate::envoy_config::{CONNECTION_MANAGER, EnvoyConfig};
 use crate::toolchain;
 
@@ -25,49 +26,15 @@ pub fn run(rounds: u32, requests: u64) -> Result<()> {
 }
 
 async fn compare(module: &Path, rounds: u32, requests: u64) -> Result<()> {
-    let upstream = load::service().await?;
+    let upstream = load::service(BODY).await?;
     let mut contenders = Vec::new();
     for (name, config) in configurations(module, upstream)? {
-        contenders.push(Contender::start(name, config).await?);
+        contenders.push(Contender::start(name, config, tempfile::tempdir()?).await?);
     }
-    for round in 0..=rounds {
-        let shift = round as usize % contenders.len();
-        contenders.rotate_left(shift);
-        for contender in &mut contenders {
-            let cost = contender.measure(requests).await?;
-            // The first round warms up.
-            if round > 0 {
-                contender.costs.push(cost);
-            }
-        }
-        contenders.rotate_right(shift);
-    }
+    let load = Load { requests, connections: CONNECTIONS, request, body: BODY };
+    contender::alternate(&mut contenders, rounds, load, Duration::ZERO).await?;
     print(&contenders, requests);
     Ok(())
-}
-
-struct Contender {
-    name: &'static str,
-    envoy: Envoy,
-    /// Microseconds of CPU per request, one entry a round.
-    costs: Vec<f64>,
-    _directory: TempDir,
-}
-
-impl Contender {
-    async fn start(name: &'static str, config: EnvoyConfig) -> Result<Self> {
-        let directory = tempfile::tempdir()?;
-        let envoy = Envoy::start(config, directory.path(), 1).await?;
-        Ok(Self { name, envoy, costs: Vec::new(), _directory: directory })
-    }
-
-    async fn measure(&self, requests: u64) -> Result<f64> {
-        let pid = self.envoy.process().id();
-        let before = cpu::spent(pid)?;
-        load::drive(self.envoy.address, requests, CONNECTIONS, request).await?;
-        let spent = cpu::spent(pid)?.saturating_sub(before);
-        Ok(spent.as_secs_f64() * 1e6 / requests as f64)
-    }
 }
 
 /// Half the requests carry the cookie that picks the canary; each has a user id, and the sticky cookie that a user has after the
@@ -251,3 +218,4 @@ const OURS: &str = "antumbra: cookie, sticky split";
 const OURS_TWENTY: &str = "antumbra: 20 rules";
 /// Enough to keep the one worker of each Envoy busy.
 const CONNECTIONS: usize = 64;
+const BODY: &[u8] = br#"{"ok":true}"#;

@@ -12,40 +12,51 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-/// A service on a free port that answers every request alike; it ends with the runtime.
-pub(super) async fn service() -> Result<SocketAddr> {
+/// What to send, and what must come back.
+#[derive(Clone, Copy)]
+pub(super) struct Load {
+    pub(super) requests: u64,
+    pub(super) connections: usize,
+    /// The i-th request, headers included; it must have no body.
+    pub(super) request: fn(u64) -> String,
+    /// The body of every answer.
+    pub(super) body: &'static [u8],
+}
+
+/// A service on a free port that answers every request with this JSON; it ends with the runtime.
+pub(super) async fn service(body: &'static [u8]) -> Result<SocketAddr> {
+    let head = format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    let message: Arc<[u8]> = [head.as_bytes(), body].concat().into();
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
     let address = listener.local_addr()?;
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(answer(stream));
+            tokio::spawn(answer(stream, Arc::clone(&message)));
         }
     });
     Ok(address)
 }
 
-/// Sends `requests` requests over `connections` connections; `request(i)` is the i-th, headers included, and must have no body.
-pub(super) async fn drive(
-    address: SocketAddr,
-    requests: u64,
-    connections: usize,
-    request: impl Fn(u64) -> String + Send + Sync + 'static,
-) -> Result<()> {
-    let (next, request) = (Arc::new(AtomicU64::new(0)), Arc::new(request));
+/// Sends all of it, over connections that are made for it.
+pub(super) async fn drive(address: SocketAddr, load: Load) -> Result<()> {
+    let next = Arc::new(AtomicU64::new(0));
     let mut workers = JoinSet::new();
-    for _ in 0..connections {
-        let (next, request) = (Arc::clone(&next), Arc::clone(&request));
+    for _ in 0..load.connections {
+        let next = Arc::clone(&next);
         workers.spawn(async move {
             let mut stream = TcpStream::connect(address).await?;
             stream.set_nodelay(true)?;
             let mut buffer = Vec::with_capacity(4096);
             loop {
                 let number = next.fetch_add(1, Ordering::Relaxed);
-                if number >= requests {
+                if number >= load.requests {
                     return anyhow::Ok(());
                 }
-                stream.write_all(request(number).as_bytes()).await?;
-                read_answer(&mut stream, &mut buffer).await?;
+                stream.write_all((load.request)(number).as_bytes()).await?;
+                read_answer(&mut stream, &mut buffer, load.body).await?;
             }
         });
     }
@@ -55,27 +66,21 @@ pub(super) async fn drive(
     Ok(())
 }
 
-/// Sends `requests` requests, `rate` of them a second, each at its time if one of `connections` connections is free by then; answers
-/// how long each took. One that had to wait for a connection has waited since its time came.
-pub(super) async fn paced(
-    address: SocketAddr,
-    requests: u64,
-    rate: u64,
-    connections: usize,
-    request: impl Fn(u64) -> String + Send + Sync + 'static,
-) -> Result<Vec<Duration>> {
-    let (next, request) = (Arc::new(AtomicU64::new(0)), Arc::new(request));
+/// Sends the load, `rate` requests of it a second, each at its time if one of its connections is free by then; answers how long each
+/// took. One that had to wait for a connection has waited since its time came.
+pub(super) async fn paced(address: SocketAddr, load: Load, rate: u64) -> Result<Vec<Duration>> {
+    let next = Arc::new(AtomicU64::new(0));
     let start = Instant::now();
     let mut workers = JoinSet::new();
-    for _ in 0..connections {
-        let (next, request) = (Arc::clone(&next), Arc::clone(&request));
+    for _ in 0..load.connections {
+        let next = Arc::clone(&next);
         workers.spawn(async move {
             let mut stream = TcpStream::connect(address).await?;
             stream.set_nodelay(true)?;
             let (mut buffer, mut latencies) = (Vec::with_capacity(4096), Vec::new());
             loop {
                 let number = next.fetch_add(1, Ordering::Relaxed);
-                if number >= requests {
+                if number >= load.requests {
                     return anyhow::Ok(latencies);
                 }
                 let due = start + Duration::from_secs_f64(number as f64 / rate as f64);
@@ -86,8 +91,8 @@ pub(super) async fn paced(
                 } else {
                     due
                 };
-                stream.write_all(request(number).as_bytes()).await?;
-                read_answer(&mut stream, &mut buffer).await?;
+                stream.write_all((load.request)(number).as_bytes()).await?;
+                read_answer(&mut stream, &mut buffer, load.body).await?;
                 latencies.push(began.elapsed());
             }
         });
@@ -99,9 +104,9 @@ pub(super) async fn paced(
     Ok(latencies)
 }
 
-async fn read_answer(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Result<()> {
+async fn read_answer(stream: &mut TcpStream, buffer: &mut Vec<u8>, body: &[u8]) -> Result<()> {
     buffer.clear();
-    while !buffer.ends_with(BODY) {
+    while !buffer.ends_with(body) {
         let read = stream.read_buf(buffer).await.context("no answer")?;
         ensure!(read > 0, "the proxy closed the connection after {:?}", String::from_utf8_lossy(buffer));
     }
@@ -109,7 +114,7 @@ async fn read_answer(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Result<()>
     Ok(())
 }
 
-async fn answer(mut stream: TcpStream) -> Result<()> {
+async fn answer(mut stream: TcpStream, message: Arc<[u8]>) -> Result<()> {
     stream.set_nodelay(true)?;
     let mut buffer = Vec::with_capacity(4096);
     loop {
@@ -119,10 +124,6 @@ async fn answer(mut stream: TcpStream) -> Result<()> {
                 return Ok(());
             }
         }
-        stream.write_all(ANSWER).await?;
+        stream.write_all(&message).await?;
     }
 }
-
-const BODY: &[u8] = br#"{"ok":true}"#;
-const ANSWER: &[u8] =
-    b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 11\r\n\r\n{\"ok\":true}";
