@@ -108,8 +108,8 @@ pub(crate) struct Lines {
 }
 
 impl Lines {
-    fn line(&self, observation: &Observation) -> Bytes {
-        let mut observation = observation.clone();
+    fn line(&self, observation: Arc<Observation>) -> Bytes {
+        let mut observation = Arc::unwrap_or_clone(observation);
         self.redaction.apply(&mut observation);
         // The contract has no type that JSON lacks.
         let mut line = serde_json::to_vec(&observation).unwrap_or_default();
@@ -136,7 +136,7 @@ impl Streamed for Lines {
             return Poll::Ready(Some(Ok(Frame::data(line))));
         }
         let captured = ready!(lines.captured.poll_recv(context));
-        lines.next = captured.map(|(observation, _room)| lines.line(&observation));
+        lines.next = captured.map(|(observation, _room)| lines.line(observation));
         let line = lines.losses().or_else(|| lines.next.take());
         Poll::Ready(line.map(|line| Ok(Frame::data(line))))
     }

@@ -51,9 +51,11 @@ pub(crate) fn split_target(target: &[u8]) -> Option<(Option<&[u8]>, Vec<u8>)> {
 fn header(line: &[u8]) -> Option<(Bytes, Bytes)> {
     let colon = line.iter().position(|byte| *byte == b':')?;
     let (name, value) = line.split_at_checked(colon)?;
-    // A name with blanks is a folded line, or a way to smuggle.
-    let plain = !name.is_empty() && !name.iter().any(u8::is_ascii_whitespace);
-    plain.then(|| Some((name.into(), value.strip_prefix(b":")?.trim_ascii().into())))?
+    if name.is_empty() || name.iter().any(u8::is_ascii_whitespace) {
+        // A folded line, or a way to smuggle.
+        return None;
+    }
+    Some((name.into(), value.strip_prefix(b":")?.trim_ascii().into()))
 }
 
 fn value<'h>(headers: &'h [(Bytes, Bytes)], wanted: &[u8]) -> Option<&'h [u8]> {
@@ -62,7 +64,7 @@ fn value<'h>(headers: &'h [(Bytes, Bytes)], wanted: &[u8]) -> Option<&'h [u8]> {
 
 fn body(headers: &[(Bytes, Bytes)], rest: &[u8]) -> Option<Vec<u8>> {
     if let Some(coding) = value(headers, b"transfer-encoding") {
-        return coding.eq_ignore_ascii_case(b"chunked").then(|| chunked::decode(rest))?;
+        return coding.eq_ignore_ascii_case(b"chunked").then(|| chunked::decode(rest)).flatten();
     }
     let Some(length) = value(headers, b"content-length") else { return Some(Vec::new()) };
     let length: usize = std::str::from_utf8(length).ok()?.parse().ok()?;

@@ -105,6 +105,27 @@ mod tests {
         }
     }
 
+    /// A recording that broke off anywhere is read up to there, and what is whole in it is the same.
+    #[test]
+    fn a_file_may_end_anywhere() {
+        let ndjson = "{\"version\":1,\"request\":{\"method\":\"GET\",\"path\":\"/a\"}}\n".repeat(2);
+        let gor =
+            "1 a 1\nPOST /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n\u{e9}\r\n0\r\n\r\n\n🐵🙈🙉\n"
+                .repeat(2);
+        let har = r#"{"log": {"entries": [{"request": {"method": "GET", "url": "http://x/a"}}]}}"#.to_owned();
+        for text in [ndjson, gor, har] {
+            for end in 0..text.len() {
+                let Ok(mut recording) = Recording::open(&text.as_bytes()[..end]) else { continue };
+                let mut entries = 0;
+                while let Some(entry) = recording.next().unwrap() {
+                    assert!(entry.is_err() || *entry.unwrap().path == *b"/a", "{end} of {text}");
+                    entries += 1;
+                }
+                assert!(entries <= 2, "{end} of {text}");
+            }
+        }
+    }
+
     #[test]
     fn formats_are_told_by_their_beginning() {
         check(b"{\"version\":1,\"request\":{\"method\":\"GET\",\"path\":\"/\"}}\n{}\n", Ok(2));

@@ -59,13 +59,15 @@ pub(crate) fn guarded(address: IpAddr) -> Option<&'static str> {
 }
 
 fn guarded_v4(address: Ipv4Addr) -> Option<&'static str> {
-    let [a, b, ..] = address.octets();
-    match (a, b) {
+    match address.octets() {
         _ if address.is_private() => Some("private"),
         _ if address.is_link_local() => Some("link-local, where clouds answer metadata and credentials"),
-        (100, 64..128) => Some("shared by a carrier or cloud (100.64.0.0/10)"),
-        (0, _) => Some("of this network (0.0.0.0/8)"),
-        _ if address.is_multicast() || address.is_broadcast() || a >= 240 => Some("no single host's"),
+        // Oracle's and Azure's metadata stand outside of the link-local range, Alibaba's in the carriers'.
+        [192, 0, 0, _] | [168, 63, 129, 16] => Some("reserved, where clouds answer metadata and credentials"),
+        [100, 64..128, ..] => Some("shared by a carrier or cloud (100.64.0.0/10)"),
+        [198, 18 | 19, ..] => Some("for benchmarks inside of a network (198.18.0.0/15)"),
+        [0, ..] => Some("of this network (0.0.0.0/8)"),
+        [224..=255, ..] => Some("no single host's"),
         _ => None,
     }
 }
@@ -114,7 +116,10 @@ mod tests {
             ("172.16.0.1", Some("private")),
             ("192.168.1.1", Some("private")),
             ("169.254.169.254", Some("link-local")),
-            ("100.64.0.1", Some("shared")),
+            ("100.100.100.200", Some("shared")),
+            ("168.63.129.16", Some("reserved")),
+            ("192.0.0.192", Some("reserved")),
+            ("198.19.0.1", Some("for benchmarks")),
             ("0.0.0.0", Some("of this network")),
             ("255.255.255.255", Some("no single host's")),
             ("224.0.0.1", Some("no single host's")),

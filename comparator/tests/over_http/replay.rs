@@ -205,7 +205,7 @@ async fn an_interrupt_prints_what_was_done() {
         }
     };
     tokio::time::timeout(Duration::from_secs(60), asked).await.unwrap();
-    let interrupt = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    let interrupt = Command::new("sh").args(["-c", &format!("kill -INT {}", child.id())]).status().unwrap();
     assert!(interrupt.success());
     let ended = tokio::task::spawn_blocking(move || child.wait_with_output().unwrap());
     let ended = tokio::time::timeout(Duration::from_secs(60), ended).await.unwrap().unwrap();
