@@ -155,6 +155,8 @@ fn below<'p>(paths: &[&'p [String]], key: &str) -> Vec<&'p [String]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use antumbra_policy::Dice;
+    use serde_json::{Value, json};
 
     fn check(text: &str, paths: &[&str], expected: Option<&str>) {
         let paths: Vec<Vec<String>> =
@@ -192,6 +194,61 @@ mod tests {
         let deep = "[".repeat(100_000) + &"]".repeat(100_000);
         let deep = format!(r#"{{"a":{deep},"b":1}}"#);
         check(&deep, &["/a/0/0", "/b"], Some(r#"{"a":[["[redacted]"]],"b":"[redacted]"}"#));
+    }
+
+    /// The same as blanking values that were read, on documents and paths made up at random.
+    #[test]
+    fn any_document_is_blanked_as_its_values_are() {
+        let mut dice = Dice(7);
+        let mut blanked = 0;
+        for round in 0..5_000 {
+            let document = made_up(&mut dice, 4);
+            let pretty = serde_json::to_string_pretty(&document).unwrap();
+            let text = if round % 2 == 0 { document.to_string() } else { pretty };
+            let paths: Vec<Vec<String>> = (0..1 + dice.next() % 3)
+                .map(|_| (0..1 + dice.next() % 3).map(|_| KEYS[pick(&mut dice, 6)].to_owned()).collect())
+                .collect();
+            let mut expected = document.clone();
+            paths.iter().for_each(|path| blank(&mut expected, path));
+            let found = redacted(text.as_bytes(), &paths).unwrap();
+            assert_eq!(serde_json::from_slice::<Value>(&found).unwrap(), expected, "{text} {paths:?}");
+            blanked += u64::from(expected != document);
+        }
+        assert!(blanked > 500, "{blanked}");
+    }
+
+    const KEYS: [&str; 6] = ["a", "\u{e9}\"]", "0", "1", "*", "\\"];
+
+    fn pick(dice: &mut Dice, of: u64) -> usize {
+        usize::try_from(dice.next() % of).unwrap()
+    }
+
+    fn made_up(dice: &mut Dice, depth: u32) -> Value {
+        match dice.next() % if depth == 0 { 4 } else { 8 } {
+            0 => Value::Null,
+            1 => json!(dice.next() % 100),
+            2 => json!(KEYS[pick(dice, 6)]),
+            3 => json!(-1.5e-7),
+            4 | 5 => (0..dice.next() % 4).map(|_| made_up(dice, depth - 1)).collect(),
+            _ => (0..dice.next() % 4)
+                .map(|_| (KEYS[pick(dice, 6)].to_owned(), made_up(dice, depth - 1)))
+                .collect(),
+        }
+    }
+
+    fn blank(value: &mut Value, path: &[String]) {
+        let Some((first, rest)) = path.split_first() else { return *value = json!(REDACTED) };
+        let leads = |key: &str| first == "*" || first == key;
+        match value {
+            Value::Object(members) => {
+                members.iter_mut().filter(|(key, _)| leads(key)).for_each(|(_, member)| blank(member, rest));
+            }
+            Value::Array(items) => {
+                let items = items.iter_mut().enumerate();
+                items.filter(|(index, _)| leads(&index.to_string())).for_each(|(_, item)| blank(item, rest));
+            }
+            _ => {}
+        }
     }
 
     #[test]
