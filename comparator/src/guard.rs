@@ -99,7 +99,7 @@ fn forbidden(detail: String) -> Problem {
 }
 
 const HEALTH: [&str; 2] = ["/healthz", "/readyz"];
-const FROM_FILTERS: [&str; 2] = ["/v1/observations", "/v1/heartbeats"];
+const FROM_FILTERS: [&str; 3] = ["/v1/observations", "/v1/handovers", "/v1/heartbeats"];
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 #[cfg(test)]
@@ -140,6 +140,8 @@ mod tests {
     #[test]
     fn filters_name_any_host_but_pages_stay_out() {
         check(None, "POST /v1/observations", &[("host", "antumbra")], 200);
+        check(None, "POST /v1/handovers", &[("host", "antumbra")], 200);
+        check(None, "POST /v1/handovers", &[("host", "evil"), ("origin", "http://evil")], 403);
         check(None, "POST /v1/heartbeats", &[("host", "evil"), ("origin", "http://evil")], 403);
         check(None, "POST /v1/heartbeats", &[("host", "localhost"), ("sec-fetch-site", "cross-site")], 403);
         check(None, "POST /v1/heartbeats", &[("host", "localhost"), ("sec-fetch-site", "same-origin")], 200);
