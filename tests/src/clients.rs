@@ -183,6 +183,7 @@ mod tests {
                     })
                     .collect(),
                 body: Bytes::from_static(b"GET /small/3 "),
+                trailers: http::HeaderMap::new(),
             };
             change(&mut answer);
             hold_against(&answer, &expected, &Method::GET)
