@@ -209,7 +209,7 @@ const IDLE: &str = "antumbra: nothing mirrored";
 const UNSENT: &str = "antumbra: recorded and delivered alone";
 const OURS: &str = "antumbra: candidate";
 const OURS_TWO: &str = "antumbra: candidate and control";
-/// Few enough for shadows to keep up with the clients.
+/// Enough to keep the one worker of each Envoy busy.
 const CONNECTIONS: usize = 64;
 /// Longer than shadows, the wait for a batch to fill, and its delivery take.
 const AFTER: Duration = Duration::from_millis(400);

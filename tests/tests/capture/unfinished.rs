@@ -65,6 +65,9 @@ async fn streams_without_end_flow_and_hold_no_place_for_long() -> Result<()> {
         streams.push(stream);
         scene.stable.behave(Behaviour::Answer(Reply::json("{}")));
         mirrored_again(&scene, &format!("/after?{kind}")).await?;
+        // The next stream is to find the place free.
+        let over = scene.stable.received().len() - streams.len();
+        scene.world.settled(over as u64).await?;
     }
     for stream in &mut streams {
         read_events(stream, 2).await?;
