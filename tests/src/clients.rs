@@ -115,6 +115,7 @@ impl Load {
 
 fn hold_against(answer: &Answer, expected: &Reply, method: &Method) -> Result<()> {
     ensure!(answer.status == expected.status, "{} instead of {}", answer.status, expected.status);
+    ensure!(answer.trailers.is_empty(), "trailers: {:?}", answer.trailers);
     let length = expected.body.len().to_string().into_bytes();
     for (name, value) in expected.headers.iter().chain(&[("content-length", length)]) {
         let found = answer.headers.get(*name).map(HeaderValue::as_bytes);
