@@ -326,9 +326,19 @@ pub(crate) fn answer(header_count: u32, body_size: usize, trailer_count: u32) ->
     Answer::Complete { headers, body, trailers }
 }
 
-/// The clocks.
+/// The time that durations are taken by.
+pub(crate) fn monotonic() -> Duration {
+    Duration::from_nanos(clock(MONOTONIC))
+}
+
+/// Both clocks. Each is a call to the host, so this is for the arrival of a request that is recorded, whose date people read.
+pub(crate) fn arrival() -> Now {
+    Now { monotonic: monotonic(), wall_us: clock(REALTIME) / 1_000 }
+}
+
+/// An instant of which nobody asks the date.
 pub(crate) fn now() -> Now {
-    Now { monotonic: Duration::from_nanos(clock(MONOTONIC)), wall_us: clock(REALTIME) / 1_000 }
+    Now { monotonic: monotonic(), wall_us: 0 }
 }
 
 /// The next random word of this VM, seeded once by the host.

@@ -127,7 +127,7 @@ impl Root {
         instance.drive(Incident::Drain);
         instance.publish();
         if !instance.is_idle() {
-            self.draining.set(Some(host::now().monotonic));
+            self.draining.set(Some(host::monotonic()));
         }
         self.draining.get().is_none()
     }
@@ -135,7 +135,7 @@ impl Root {
     /// Whether the host waits for its end and nothing is left, or the slowest call must be over.
     pub(crate) fn is_drained(&self) -> bool {
         let (Some(since), Some(instance)) = (self.draining.get(), self.instance()) else { return false };
-        let late = host::now().monotonic.saturating_sub(since) >= LONGEST_DRAIN;
+        let late = host::monotonic().saturating_sub(since) >= LONGEST_DRAIN;
         if !late && !instance.is_idle() {
             return false;
         }
@@ -207,7 +207,7 @@ impl FilterInstance {
     /// Whether a request may be held until its body is there.
     pub(crate) fn awaits_bodies(&self) -> bool {
         let shown = match self.bodies.get() {
-            Bodies::NotShown(again) => host::now().monotonic >= again,
+            Bodies::NotShown(again) => host::monotonic() >= again,
             Bodies::Unknown(_) | Bodies::Shown => true,
         };
         shown && self.mirroring.try_borrow().is_ok_and(|mirroring| mirroring.awaits_bodies())
@@ -217,14 +217,14 @@ impl FilterInstance {
     pub(crate) fn body_came(&self, came: bool) {
         let bodies = match (self.bodies.get(), came) {
             (_, true) => Bodies::Shown,
-            (Bodies::NotShown(_), false) => Bodies::NotShown(host::now().monotonic.saturating_add(NEXT_TRY)),
+            (Bodies::NotShown(_), false) => Bodies::NotShown(host::monotonic().saturating_add(NEXT_TRY)),
             (Bodies::Unknown(missed), false) if missed >= MOST_MISSED => {
                 host::log(
                     Level::Warn,
                     "antumbra: the host shows no body of a held request, so rules see none: does the proxy set \
                      allow_on_headers_stop_iteration?",
                 );
-                Bodies::NotShown(host::now().monotonic.saturating_add(NEXT_TRY))
+                Bodies::NotShown(host::monotonic().saturating_add(NEXT_TRY))
             }
             (Bodies::Unknown(missed), false) => Bodies::Unknown(missed.saturating_add(1)),
             (Bodies::Shown, false) => Bodies::Shown,

@@ -208,7 +208,7 @@ impl Stream {
     fn begin(&mut self, decided: Option<(&Arc<Policy>, &Decision<'_>)>, request: &CurrentRequest, end: bool) {
         let decision = decided.map(|(_, decision)| decision);
         let sampled = decision.is_some_and(|decision| !decision.mirrors.is_empty());
-        let now = if sampled { host::now() } else { Now::default() };
+        let now = if sampled { host::arrival() } else { Now::default() };
         let event = Event::RequestHeaders {
             decision,
             policy: decided.map(|(policy, _)| policy),

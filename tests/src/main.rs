@@ -47,6 +47,9 @@ enum Tool {
         /// Requests a second.
         #[arg(long, default_value_t = 200, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000))]
         rate: u64,
+        /// Only candidates of whom this is said, as `never ends`.
+        #[arg(long, value_name = "WORDS", default_value = "")]
+        only: String,
     },
     /// CPU that a mirrored and delivered exchange adds to a request in Envoy, beside Envoy's own mirror, which throws the answers away.
     BenchMirror {
@@ -91,7 +94,7 @@ fn run(arguments: Arguments) -> Result<()> {
             Ok(())
         }
         Some(Tool::BenchFilter { rounds, requests }) => bench::filter(rounds, requests),
-        Some(Tool::BenchChaos { pairs, requests, rate }) => bench::chaos(pairs, requests, rate),
+        Some(Tool::BenchChaos { pairs, requests, rate, only }) => bench::chaos(pairs, requests, rate, &only),
         Some(Tool::BenchMirror { rounds, requests }) => bench::mirror(rounds, requests),
         Some(Tool::Soak { minutes, rate }) => soak::run(Duration::from_secs(minutes * 60), rate),
     }

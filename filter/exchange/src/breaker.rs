@@ -61,18 +61,18 @@ impl Breaker {
         let window = &mut self.window;
         window.calls = window.calls.saturating_add(1);
         window.failures = window.failures.saturating_add(failed.into());
-        if window.failures >= FAILURES && window.failures.saturating_mul(2) >= window.calls {
+        if window.failures >= FAILURES && window.is_bad() {
             self.admitted = self.admitted.div_ceil(CUT);
             (window.calls, window.failures, window.cut) = (0, 0, true);
         }
     }
 
-    /// Each window without a cut gives a step back.
+    /// Each window that was not bad gives a step back; in the one that ends now nothing may have been asked.
     fn recover(&mut self, now: Duration) {
         let windows = now.saturating_sub(self.window.since).as_millis().checked_div(WINDOW.as_millis());
         let windows = windows.and_then(|windows| u32::try_from(windows).ok()).unwrap_or(FULL).min(FULL);
         if windows > 0 {
-            let steps = windows.saturating_sub(self.window.cut.into());
+            let steps = windows.saturating_sub((self.window.cut || self.window.is_bad()).into());
             self.admitted = self.admitted.saturating_add(steps.saturating_mul(STEP)).min(FULL);
             self.window = Window::beginning(now);
         }
@@ -83,6 +83,10 @@ impl Window {
     fn beginning(now: Duration) -> Self {
         Self { since: now, left: 0, calls: 0, failures: 0, cut: false }
     }
+
+    fn is_bad(&self) -> bool {
+        self.failures > 0 && self.failures.saturating_mul(2) >= self.calls
+    }
 }
 
 /// All calls leave.
@@ -90,8 +94,8 @@ const FULL: u32 = 100;
 /// A cut leaves one in so many, and a hundredth at the least.
 const CUT: u32 = 10;
 /// Calls that leave in each window whatever happened before.
-const ALWAYS: u32 = 10;
-/// Given back for each window.
+const ALWAYS: u32 = 2;
+/// Given back for a window.
 const STEP: u32 = 5;
 const WINDOW: Duration = Duration::from_secs(1);
 /// So many failures within a window, and at least half of its calls, are a cut.
@@ -137,7 +141,7 @@ mod tests {
         for second in 1..5 {
             let now = AT + Duration::from_secs(second);
             let left = (0..1_000).filter(|_| breakers.admit("c", 99, now)).count();
-            assert_eq!(left, 10, "in second {second}");
+            assert_eq!(left, 2, "in second {second}");
             (0..left).for_each(|_| breakers.record("c", true, now));
         }
     }
@@ -167,5 +171,19 @@ mod tests {
             breakers.record("c", true, Duration::from_secs(second));
         }
         assert_eq!(admitted(&mut breakers, Duration::from_secs(20)), 100);
+    }
+
+    #[test]
+    fn nothing_comes_back_while_the_few_that_leave_fail() {
+        let mut breakers = after(&[true; 50]);
+        for second in 1..20 {
+            breakers.record("c", true, AT + Duration::from_secs(second));
+        }
+        assert_eq!(admitted(&mut breakers, AT + Duration::from_secs(19)), 1);
+        assert_eq!(
+            admitted(&mut breakers, AT + Duration::from_secs(21)),
+            6,
+            "and comes back when nothing fails"
+        );
     }
 }

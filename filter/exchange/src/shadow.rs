@@ -138,7 +138,7 @@ fn response(headers: Headers, bytes: Vec<u8>, trailers: Headers, cap: u64, prima
 }
 
 /// Envoy answers for a service that did not: 504 after the timeout, 503 where the connection was refused or reset before
-/// any header, with texts of its own and none of the headers that a service sends. (`source/common/http/codes.cc` and
+/// any header, 502 where what came is no HTTP or has too many headers, with texts of its own and none of the headers that a service sends. (`source/common/http/codes.cc` and
 /// `source/common/router/router.cc` of Envoy; measured on 1.36 to 1.40.) To HEAD it says so without the text.
 fn proxys_own(headers: &Headers, body: &[u8], head: bool) -> Option<Outcome> {
     let plain = headers
@@ -153,6 +153,9 @@ fn proxys_own(headers: &Headers, body: &[u8], head: bool) -> Option<Outcome> {
             Some(Outcome::Refused)
         }
         503 if body == b"no healthy upstream" => Some(Outcome::NotSent),
+        502 if head || body.starts_with(b"upstream connect error or disconnect/reset before headers") => {
+            Some(Outcome::Reset)
+        }
         _ => None,
     }
 }
@@ -339,6 +342,12 @@ mod tests {
             (served("504"), b"upstream request timeout", Outcome::Response),
             (own("503"), refused, Outcome::Refused),
             (own("503"), b"no healthy upstream", Outcome::NotSent),
+            (
+                own("502"),
+                b"upstream connect error or disconnect/reset before headers. reset reason: protocol error",
+                Outcome::Reset,
+            ),
+            (own("502"), b"bad gateway", Outcome::Response),
             (own("503"), b"maintenance", Outcome::Response),
             (served("200"), b"", Outcome::Response),
         ];

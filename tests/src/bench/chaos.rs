@@ -16,8 +16,9 @@ use crate::misbehaving::{Misbehaving, Misbehaviour};
 use crate::toolchain;
 use crate::world::{Versions, World};
 
-/// Runs `pairs` pairs of rounds of `requests` requests, `rate` of them a second, for each fault, and prints a table.
-pub fn run(pairs: u32, requests: u64, rate: u64) -> Result<()> {
+/// Runs `pairs` pairs of rounds of `requests` requests, `rate` of them a second, for each fault whose name has `only` in it, and prints a
+/// table.
+pub fn run(pairs: u32, requests: u64, rate: u64, only: &str) -> Result<()> {
     toolchain::filter_module()?;
     let behind = Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     Builder::new_multi_thread().enable_all().build()?.block_on(async {
@@ -27,7 +28,7 @@ pub fn run(pairs: u32, requests: u64, rate: u64) -> Result<()> {
             "{:<18} {:>16} {:>24} {:>16} {:>24} {:>26}",
             "the candidate", "p50 without/with", "ratio", "p99 without/with", "ratio", "difference, ms"
         );
-        for (name, fault) in faults() {
+        for (name, fault) in faults().into_iter().filter(|(name, _)| name.contains(only)) {
             let rounds = Contest::start(fault, behind.handle()).await?.run(pairs, requests, rate).await?;
             rounds.print(name);
         }
