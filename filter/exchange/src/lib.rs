@@ -30,6 +30,7 @@ mod mirroring;
 mod outbox;
 mod settings;
 mod shadow;
+mod subscription;
 mod turns;
 mod waiting;
 

@@ -7,18 +7,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use antumbra_observation::{Accounts, Heartbeat, Instance, Outcome, VERSION, encode};
-use antumbra_policy::document::{Invalid, Tree};
+use antumbra_policy::document::Invalid;
 use antumbra_policy::{Dice, Mirror, Policy, Variant, Via};
 
 use crate::body;
 use crate::breaker::Breakers;
 use crate::budget::Budget;
 use crate::capture::Capture;
-use crate::comparator::{brought_policy, receipt, trouble};
+use crate::comparator::receipt;
 use crate::handover::Handovers;
-use crate::link::Link;
 use crate::outbox::{Batch, LARGEST_OBSERVATION, Outbox, Receipt, Repeats};
 use crate::shadow::{self, Answer};
+use crate::subscription::Subscription;
 use crate::turns::Turns;
 use crate::waiting::InFlight;
 use crate::{Headers, Host, Now, Settings};
@@ -85,15 +85,7 @@ pub enum LegName {
 pub struct Mirroring {
     settings: Settings,
     instance: Instance,
-    policy: Option<Arc<Policy>>,
-    /// The generation that the comparator gave; an inline policy has none.
-    generation: Option<u64>,
-    rejected: Option<Invalid>,
-    /// The hash of the document that was refused last: it comes again with every heartbeat.
-    refused: Option<u64>,
-    refusals: u64,
-    notice: Option<String>,
-    link: Option<Link>,
+    subscription: Subscription,
     budget: Budget,
     breakers: Breakers,
     in_flight: InFlight,
@@ -122,15 +114,10 @@ impl Mirroring {
         let inline = settings.inline.take().map(Arc::new);
         let from_comparator =
             previous.filter(|policy| policy.generation().is_some() && settings.comparator.is_some());
+        let policy = from_comparator.or(inline).filter(|_| settings.enabled);
+        let poll = settings.comparator.as_ref().map(|comparator| comparator.poll);
         Self {
-            policy: from_comparator.or(inline).filter(|_| settings.enabled),
-            // The first heartbeat asks for the policy whatever ran before: the keys may be others, and the comparator.
-            generation: None,
-            rejected: None,
-            refused: None,
-            refusals: 0,
-            notice: None,
-            link: settings.comparator.as_ref().map(|comparator| Link::new(comparator.poll)),
+            subscription: Subscription::new(&settings.release, &settings.secrets, policy, poll),
             budget: Budget::new(settings.limits),
             breakers: Breakers::default(),
             in_flight: InFlight::default(),
@@ -146,7 +133,7 @@ impl Mirroring {
 
     /// The policy in force. While it is `None` the filter leaves everything to the host's own routing.
     pub fn policy(&self) -> Option<&Arc<Policy>> {
-        self.policy.as_ref()
+        self.subscription.policy()
     }
 
     /// The release's name.
@@ -166,7 +153,7 @@ impl Mirroring {
 
     /// Policies that the comparator sent and that could not be taken; the last good one stayed.
     pub fn refusals(&self) -> u64 {
-        self.refusals
+        self.subscription.refusals()
     }
 
     /// Whether it does anything at all.
@@ -181,13 +168,13 @@ impl Mirroring {
 
     /// What was wrong with the last policy that the comparator sent, once: for the log.
     pub fn take_rejected(&mut self) -> Option<Invalid> {
-        self.rejected.take()
+        self.subscription.take_rejected()
     }
 
     /// That the comparator cannot be reached, does not know the release, refuses the token, or answers again: when it
     /// changes, for the log.
     pub fn take_notice(&mut self) -> Option<String> {
-        self.notice.take()
+        self.subscription.take_notice()
     }
 
     /// Takes a place and `bytes` for an exchange that begins now, until it is handed over ([`Incident::Captured`]) or given up
@@ -196,10 +183,7 @@ impl Mirroring {
     /// # Errors
     /// Why it may not be mirrored.
     pub fn admit(&mut self, bytes: usize, now: Now) -> Result<(), &'static str> {
-        let (Some(link), Some(policy)) = (&self.link, &self.policy) else { return Err("no_comparator") };
-        if !link.holds(now.monotonic, policy.lease()) {
-            return Err("lease");
-        }
+        self.subscription.lease(now.monotonic)?;
         let queued = self.outbox.held().saturating_add(self.handovers.outbox.held());
         let held = self.in_flight.bytes().saturating_add(queued);
         self.budget.take(bytes, self.in_flight.len(), held, now.monotonic)
@@ -207,8 +191,7 @@ impl Mirroring {
 
     /// Whether nothing is out and nothing is left to send, the farewell of an instance that is to end included.
     pub fn is_idle(&self) -> bool {
-        let polling = self.link.as_ref().is_some_and(Link::is_polling);
-        self.is_settled() && !polling && self.farewell != Farewell::Due
+        self.is_settled() && !self.subscription.is_polling() && self.farewell != Farewell::Due
     }
 
     fn is_settled(&self) -> bool {
@@ -246,7 +229,8 @@ impl Mirroring {
             Incident::NotSent(id) => return self.not_sent(id, now),
             Incident::Tick => return self.tick(now, dice),
             Incident::Drain => {
-                self.farewell = if self.link.is_some() { Farewell::Due } else { Farewell::Said };
+                self.farewell =
+                    if self.subscription.has_comparator() { Farewell::Due } else { Farewell::Said };
                 let observations = self.outbox.flush().and_then(|batch| self.post(batch, now));
                 let handovers = self.handovers.outbox.flush().and_then(|batch| self.hand_over(batch));
                 return observations.into_iter().chain(handovers).collect();
@@ -257,12 +241,11 @@ impl Mirroring {
     }
 
     fn say_farewell(&mut self) -> Option<Call> {
-        let settled = self.is_settled();
-        let link = self.link.as_mut().filter(|link| settled && !link.is_polling())?;
-        if self.farewell != Farewell::Due {
+        let due = self.farewell == Farewell::Due && self.subscription.has_comparator();
+        if !due || !self.is_settled() || self.subscription.is_polling() {
             return None;
         }
-        link.begin_poll();
+        self.subscription.begin_poll();
         self.farewell = Farewell::Said;
         self.heartbeat()
     }
@@ -360,8 +343,7 @@ impl Mirroring {
             CallId::Batch(sequence) => {
                 let receipt = receipt(&answer);
                 if receipt == Receipt::Stored {
-                    self.alive(now);
-                    self.take_policy(&answer);
+                    self.subscription.acknowledged(&answer, now.monotonic);
                 }
                 self.outbox.settle(sequence, receipt, now.monotonic, &mut self.accounts);
                 Vec::new()
@@ -369,13 +351,13 @@ impl Mirroring {
             CallId::Handovers(sequence) => {
                 let receipt = receipt(&answer);
                 if receipt == Receipt::Stored {
-                    self.alive(now);
+                    self.subscription.alive(now.monotonic);
                 }
                 self.handovers.outbox.settle(sequence, receipt, now.monotonic, &mut self.accounts);
                 Vec::new()
             }
             CallId::Poll => {
-                self.polled(answer, now);
+                self.subscription.polled(answer, now.monotonic);
                 Vec::new()
             }
         }
@@ -393,9 +375,7 @@ impl Mirroring {
             }
             CallId::Poll => {
                 let cluster = self.settings.comparator.as_ref().map_or("", |comparator| &comparator.cluster);
-                let trouble =
-                    format!("no call to the comparator is possible: is there a cluster {cluster:?}?");
-                self.poll_over(Some(trouble));
+                self.subscription.unreachable(cluster);
             }
         }
         Vec::new()
@@ -427,7 +407,7 @@ impl Mirroring {
         let mut calls: Vec<Call> = due.into_iter().filter_map(|batch| self.post(batch, now)).collect();
         let due = self.handovers.outbox.due(now.monotonic);
         calls.extend(due.into_iter().filter_map(|batch| self.hand_over(batch)));
-        if self.settings.enabled && self.link.as_mut().is_some_and(|link| link.poll(now.monotonic, dice)) {
+        if self.settings.enabled && self.subscription.poll(now.monotonic, dice) {
             calls.extend(self.heartbeat());
         }
         calls
@@ -435,8 +415,7 @@ impl Mirroring {
 
     /// No call without a comparator: nothing is captured then either. A poll that is near rides along.
     fn post(&mut self, batch: Batch, now: Now) -> Option<Call> {
-        let heartbeat = self.link.as_mut().is_some_and(|link| link.rides_along(now.monotonic));
-        let heartbeat = heartbeat.then(|| self.state());
+        let heartbeat = self.subscription.rides_along(now.monotonic).then(|| self.state());
         Some(self.settings.comparator.as_ref()?.batch(self.instance, batch, heartbeat.as_ref()))
     }
 
@@ -453,68 +432,15 @@ impl Mirroring {
             version: VERSION,
             release: self.settings.release.clone(),
             instance: self.instance,
-            generation: self.generation,
+            generation: self.subscription.generation(),
             accounts: self.accounts.clone(),
-        }
-    }
-
-    /// The answer to a batch with a heartbeat brings a policy as the answer to a poll does.
-    fn take_policy(&mut self, answer: &Answer) {
-        if let Some(document) = brought_policy(answer) {
-            self.install(document);
-        }
-    }
-
-    /// 200 brings a policy, 204 says that ours is the newest; anything else leaves all as it is.
-    fn polled(&mut self, answer: Answer, now: Now) {
-        self.poll_over(trouble(&answer, &self.settings.release));
-        let Answer::Complete { headers, body, .. } = answer else { return };
-        match shadow::status(&headers) {
-            Some(200) => self.install(&body),
-            Some(204) => {}
-            _ => return,
-        }
-        self.alive(now);
-    }
-
-    fn poll_over(&mut self, trouble: Option<String>) {
-        let told = self.link.as_mut().and_then(|link| link.polled(trouble));
-        self.notice = told.or(self.notice.take());
-    }
-
-    fn install(&mut self, document: &[u8]) {
-        let hash = xxhash_rust::xxh3::xxh3_64(document);
-        if self.refused == Some(hash) {
-            return;
-        }
-        let compiled = Tree::from_json(document)
-            .and_then(|tree| Policy::from_tree(&tree))
-            .and_then(|policy| policy.bind(&self.settings.secrets));
-        match compiled {
-            Ok(policy) => {
-                self.generation = policy.generation();
-                self.policy = Some(Arc::new(policy));
-                self.refused = None;
-            }
-            Err(invalid) => {
-                self.rejected = Some(invalid);
-                self.refused = Some(hash);
-                self.refusals = self.refusals.saturating_add(1);
-            }
-        }
-    }
-
-    fn alive(&mut self, now: Now) {
-        if let Some(link) = &mut self.link {
-            link.alive(now.monotonic);
         }
     }
 
     fn abandon(&mut self) {
         let cut = self.in_flight.clear();
         self.farewell = Farewell::Said;
-        self.poll_over(None);
-        self.notice = None;
+        self.subscription.abandon();
         if cut > 0 {
             let count = self.accounts.undelivered.entry("shutdown".to_owned()).or_default();
             *count = count.saturating_add(cut);
