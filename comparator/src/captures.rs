@@ -93,12 +93,19 @@ fn kib(observation: &Observation) -> u32 {
     let held = |body: &Body| if let Body::Whole(bytes) = body { bytes.len() } else { 0 };
     let legs = [Some(&observation.primary), Some(&observation.candidate), observation.control.as_ref()];
     let answers = legs.into_iter().flatten().filter_map(|leg| leg.response.as_ref());
-    let bytes: usize =
-        answers.map(|answer| held(&answer.body)).sum::<usize>() + held(&observation.request.body);
+    let pairs = |headers: &[(antumbra_observation::Bytes, antumbra_observation::Bytes)]| {
+        headers.iter().map(|(name, value)| name.len() + value.len() + PER_HEADER).sum::<usize>()
+    };
+    let answers = answers.map(|answer| held(&answer.body) + pairs(&answer.headers) + pairs(&answer.trailers));
+    let bytes =
+        answers.sum::<usize>() + held(&observation.request.body) + pairs(&observation.request.headers);
     u32::try_from(bytes / 1024).unwrap_or(u32::MAX).saturating_add(4)
 }
 
-/// A body of one observation a line, redacted; before an observation that others were lost ahead of, a line `{"lost": n}`.
+/// What two vectors take besides what is in them.
+const PER_HEADER: usize = 48;
+
+/// A body of one observation a line, redacted; a line `{"lost": n}` stands before the next line that is read after a loss.
 pub(crate) struct Lines {
     captured: mpsc::Receiver<Captured>,
     lost: Arc<AtomicU64>,

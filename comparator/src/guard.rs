@@ -2,7 +2,7 @@
 //!
 //! Without a token the browser of whoever sits at the machine is the way in: a page can post across origins, and by DNS
 //! rebinding it can read too. So a change must not come from another origin, and the `Host` must be our own; only the
-//! filters' two routes take any `Host`, since a proxy names its cluster there, and no page can send their media types.
+//! filters' three routes take any `Host`, since a proxy names its cluster there, and no page can send their media types.
 
 use std::net::IpAddr;
 

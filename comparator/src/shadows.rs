@@ -14,7 +14,7 @@ mod target;
 use std::sync::Arc;
 
 use antumbra_observation::{Leg, Outcome};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 
 pub(crate) use address::Network;
@@ -41,14 +41,13 @@ impl Shadows {
 
     /// One call: its answer, or why there is none.
     pub(crate) async fn ask(&self, call: Call) -> Leg {
-        let place = Arc::clone(&self.places).try_acquire_owned();
-        match (place, call.target.place()) {
-            (Ok(_everywhere), Some(_there)) => self.client.send(call).await,
-            _ => not_sent(&call.target.variant),
+        match self.place(&call) {
+            Some(_place) => self.client.send(call).await,
+            None => not_sent(&call.target.variant),
         }
     }
 
-    /// The shadow calls of one exchange, together; their legs in the order of the arguments. A body that is the primary's says so.
+    /// The shadow calls of one exchange, together or not at all; their legs in the order of the arguments. A body that is the primary's says so.
     pub(crate) async fn exchange(
         &self,
         primary: &Leg,
@@ -57,23 +56,39 @@ impl Shadows {
         candidate_first: bool,
     ) -> (Leg, Option<Leg>) {
         let Some(control) = control else { return (same_as(self.ask(candidate).await, primary), None) };
+        let places = self.place(&candidate).zip(self.place(&control));
+        let Some((here, there)) = places else {
+            return (not_sent(&candidate.target.variant), Some(not_sent(&control.target.variant)));
+        };
         let (candidate, control) = if candidate_first {
-            let candidate = self.spawn(candidate);
-            (candidate, self.spawn(control))
+            let candidate = self.spawn(candidate, here);
+            (candidate, self.spawn(control, there))
         } else {
-            let control = self.spawn(control);
-            (self.spawn(candidate), control)
+            let control = self.spawn(control, there);
+            (self.spawn(candidate, here), control)
         };
         let (candidate, control) = (candidate.leg().await, control.leg().await);
         (same_as(candidate, primary), Some(same_as(control, primary)))
     }
 
-    fn spawn(&self, call: Call) -> Asking {
-        let shadows = self.clone();
+    fn spawn(&self, call: Call, place: Place) -> Asking {
+        let client = self.client.clone();
         let variant = call.target.variant.clone();
-        Asking { variant, task: tokio::spawn(async move { shadows.ask(call).await }) }
+        let task = tokio::spawn(async move {
+            let _place = place;
+            client.send(call).await
+        });
+        Asking { variant, task }
+    }
+
+    /// Among all calls, and among those to its target.
+    fn place(&self, call: &Call) -> Option<Place> {
+        Some((Arc::clone(&self.places).try_acquire_owned().ok()?, call.target.place()?))
     }
 }
+
+/// Held while a call is under way.
+type Place = (OwnedSemaphorePermit, OwnedSemaphorePermit);
 
 /// A call under way; it ends with whoever waits for it.
 struct Asking {

@@ -107,10 +107,13 @@ impl Targets {
     pub(crate) fn most_held(handovers: &[Handover]) -> usize {
         let of = |handover: &Handover| {
             let kept = usize::try_from(handover.kept).unwrap_or(usize::MAX).min(Limits::default().kept);
-            let answers = kept.saturating_mul(1 + usize::from(handover.control.is_some()));
+            let calls = 1 + usize::from(handover.control.is_some());
+            // Each call has a copy of the request's body.
+            let asked = held(&handover.observation.request.body).saturating_mul(calls + 1);
+            let answers = kept.saturating_mul(calls);
             let primary =
                 handover.observation.primary.response.as_ref().map_or(0, |answer| held(&answer.body));
-            answers.saturating_add(primary).saturating_add(held(&handover.observation.request.body))
+            answers.saturating_add(primary).saturating_add(asked)
         };
         handovers.iter().map(of).fold(0, usize::saturating_add)
     }

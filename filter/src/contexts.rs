@@ -60,7 +60,7 @@ pub(crate) fn request_headers(id: u32, end: bool) -> Option<Flow> {
         if flow == Flow::Hold {
             contexts.held.push_back((contexts.ticked.saturating_add(LATEST_BODY), id));
         }
-        if recording {
+        if recording || flow == Flow::Hold {
             contexts.recording.push_back((contexts.ticked.saturating_add(NEXT_LOOK), id));
         }
     });
@@ -153,11 +153,11 @@ fn give_up_recordings() {
     while let Some((now, id)) =
         with(|contexts| Some((contexts.ticked, due(&mut contexts.recording, contexts.ticked)?))).flatten()
     {
-        let recording = with_stream(id, |stream| {
+        let may_record = with_stream(id, |stream| {
             stream.look_at_the_clock(now);
-            stream.is_recording()
+            stream.is_recording() || stream.is_held()
         });
-        if recording == Some(true) {
+        if may_record == Some(true) {
             with(|contexts| contexts.recording.push_back((now.saturating_add(NEXT_LOOK), id)));
         }
     }
@@ -183,7 +183,7 @@ struct Contexts {
     unlogged: VecDeque<(Duration, u32)>,
     /// Requests that wait for their bodies, and until when.
     held: VecDeque<(Duration, u32)>,
-    /// Requests that were recorded when last looked at, and when to look again.
+    /// Requests that were recorded, or held and may yet be, when last looked at, and when to look again.
     recording: VecDeque<(Duration, u32)>,
 }
 

@@ -144,6 +144,11 @@ impl Stream {
         self.pass("unlogged");
     }
 
+    /// Whether the request waits for its body.
+    pub(crate) fn is_held(&self) -> bool {
+        self.held.is_some()
+    }
+
     /// Whether the request waits for its body, of which nothing has come.
     pub(crate) fn is_held_in_vain(&self) -> bool {
         self.held.is_some_and(|held| !held.begun)

@@ -29,8 +29,14 @@ pub(super) async fn receive(State(app): State<Arc<App>>, request: Request) -> Re
         return Err(Problem::unavailable("too many answers are being waited for"));
     }
     let observations = app.targets.carry_out(batch.items).await;
-    let settled = app.writer.submit(None, observations, batch.reserved).await?;
-    Ok(json(StatusCode::OK, &Acknowledged::from(settled.map_err(Problem::unavailable)?)))
+    let settled = app.writer.submit(None, observations, batch.reserved).await;
+    let settled = settled.map_err(|_| unstored("the comparator is about to end"))?.map_err(unstored)?;
+    Ok(json(StatusCode::OK, &Acknowledged::from(settled)))
+}
+
+/// The services were asked: an answer that invites to try again would have them asked twice.
+fn unstored(why: impl Into<String>) -> Problem {
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "unstored", why)
 }
 
 fn release(handover: &Handover) -> &str {

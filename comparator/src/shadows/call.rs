@@ -67,7 +67,7 @@ impl Asked {
         })
     }
 
-    /// A request that the filter wrote out: what it took along goes along, but for what belongs to a connection.
+    /// A request that the filter wrote out: what it took along goes along, but for what belongs to a connection, `te` included.
     ///
     /// # Errors
     /// See [`Unsendable`].

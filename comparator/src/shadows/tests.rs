@@ -160,14 +160,9 @@ async fn what_exceeds_a_limit_is_not_sent() {
     let hanging = Call { timeout: Duration::from_secs(600), ..call(service(b"").await, "GET") };
     for (most, held) in [(8, 2), (1, 1)] {
         let shadows = Shadows::new(most, Limits::default());
-        let asking: Vec<Asking> = (0..held).map(|_| shadows.spawn(hanging.clone())).collect();
-        let refused = async {
-            while hanging.target.place().is_some() && shadows.places.available_permits() > 0 {
-                tokio::task::yield_now().await;
-            }
-            shadows.ask(hanging.clone()).await
-        };
-        let refused = tokio::time::timeout(Duration::from_secs(20), refused).await.unwrap();
+        let spawned = |_| shadows.spawn(hanging.clone(), shadows.place(&hanging).unwrap());
+        let asking: Vec<Asking> = (0..held).map(spawned).collect();
+        let refused = shadows.ask(hanging.clone()).await;
         assert_eq!((refused.outcome, refused.latency_us), (Outcome::NotSent, None), "{most}");
         drop(asking);
         let freed = async {
@@ -177,4 +172,17 @@ async fn what_exceeds_a_limit_is_not_sent() {
         };
         tokio::time::timeout(Duration::from_secs(20), freed).await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn candidate_and_control_are_asked_together_or_not_at_all() {
+    let (candidate, control) = (call(service(b"").await, "GET"), call(service(b"echo").await, "GET"));
+    let shadows = shadows();
+    let taken: Vec<_> = std::iter::from_fn(|| candidate.target.place()).collect();
+    for (one, other) in [(&candidate, &control), (&control, &candidate)] {
+        let unasked = not_sent("canary");
+        let legs = shadows.exchange(&unasked, one.clone(), Some(other.clone()), true).await;
+        assert_eq!(legs, (unasked.clone(), Some(unasked)), "{} places are taken", taken.len());
+    }
+    assert_eq!(shadows.places.available_permits(), 8, "nothing is held for a call that does not leave");
 }

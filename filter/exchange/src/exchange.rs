@@ -334,7 +334,7 @@ fn observed_request(routed: &Headers, body: Body) -> Request {
     }
 }
 
-/// Request headers that never leave the proxy for the comparator.
+/// Request headers that no observation carries. (A shadow request that is handed over does, as one that the proxy sends.)
 const CREDENTIALS: [&[u8]; 4] = [b"authorization", b"proxy-authorization", b"cookie", b"x-api-key"];
 
 #[cfg(test)]

@@ -12,6 +12,8 @@ pub(crate) struct Link {
     interval: Duration,
     next_poll: Duration,
     polling: bool,
+    /// What was sent last carried a poll.
+    riding: bool,
     last_answer: Option<Duration>,
     /// What the last poll met, if it was not a policy.
     trouble: Option<String>,
@@ -20,7 +22,14 @@ pub(crate) struct Link {
 impl Link {
     /// Polls at the first tick.
     pub(crate) fn new(interval: Duration) -> Self {
-        Self { interval, next_poll: Duration::ZERO, polling: false, last_answer: None, trouble: None }
+        Self {
+            interval,
+            next_poll: Duration::ZERO,
+            polling: false,
+            riding: false,
+            last_answer: None,
+            trouble: None,
+        }
     }
 
     /// Whether to poll now; if so, the poll counts as under way.
@@ -33,14 +42,19 @@ impl Link {
         true
     }
 
-    /// Whether a poll is so near that what is sent anyway had better carry it; the next one then counts from now.
+    /// Whether a poll is so near that what is sent anyway had better carry it.
     pub(crate) fn rides_along(&mut self, now: Duration) -> bool {
         let near = now.saturating_add(self.interval.checked_div(2).unwrap_or_default()) >= self.next_poll;
-        let rides = near && !self.polling;
-        if rides {
+        self.riding = near && !self.polling;
+        self.riding
+    }
+
+    /// What was sent was acknowledged: if a poll rode along, the next one counts from now. Only then, or a comparator that refuses
+    /// what it is sent would never be asked.
+    pub(crate) fn acknowledged(&mut self, now: Duration) {
+        if std::mem::take(&mut self.riding) {
             self.next_poll = now.saturating_add(self.interval);
         }
-        rides
     }
 
     /// A poll is under way, whatever the time.

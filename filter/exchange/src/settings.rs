@@ -65,7 +65,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { exchanges_in_flight: 128, bytes_in_flight: 32 << 20, mirrored_per_second: 1_000 }
+        Self { exchanges_in_flight: 128, bytes_in_flight: 32 << 20, mirrored_per_second: 5_000 }
     }
 }
 

@@ -130,6 +130,9 @@ impl Subscription {
     /// The answer to a batch that a heartbeat rode along with brings a policy as the answer to a poll does.
     pub(crate) fn acknowledged(&mut self, answer: &Answer, now: Duration) {
         self.alive(now);
+        if let Some(link) = &mut self.link {
+            link.acknowledged(now);
+        }
         if let Some(document) = brought_policy(answer) {
             self.install(document);
         }

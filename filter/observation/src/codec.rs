@@ -65,11 +65,11 @@ pub fn encode_handover(handover: &Handover) -> Vec<u8> {
 /// As [`decode_sequence`], by the observation in each; a timeout that is out of bounds.
 pub fn decode_handovers(bytes: &[u8]) -> Result<Vec<Handover>, Malformed> {
     let mut handovers = Vec::new();
-    let mut fields = 0;
+    let mut fields = 0_usize;
     let mut rest = bytes;
     while !rest.is_empty() {
         let (handover, after): (Handover, _) = decode_item(rest, handovers.len())?;
-        fields = handover.observation.check(handovers.len(), fields)?;
+        fields = handover.observation.check(handovers.len(), fields.saturating_add(handover.fields()))?;
         if !(1..=LONGEST_TIMEOUT_MS).contains(&handover.timeout_ms) {
             let message =
                 format!("timeoutMs is {}, must be within 1..={LONGEST_TIMEOUT_MS}", handover.timeout_ms);
@@ -171,6 +171,14 @@ impl Observation {
     fn legs(&self) -> impl Iterator<Item = (&'static str, &Leg)> {
         let control = self.control.iter().map(|control| ("control", control));
         [("primary", &self.primary), ("candidate", &self.candidate)].into_iter().chain(control)
+    }
+}
+
+impl Handover {
+    /// Of the requests that are written out.
+    fn fields(&self) -> usize {
+        let control = self.control.as_ref().map_or(0, |control| control.headers.len());
+        self.candidate.headers.len().saturating_add(control)
     }
 }
 

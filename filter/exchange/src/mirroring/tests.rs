@@ -232,7 +232,7 @@ fn a_poll_rides_along_with_a_batch_and_the_answer_brings_the_policy() {
     instance.on(Incident::Answered(batch.id, brought), 900);
     assert_eq!(instance.mirroring.policy().unwrap().generation(), Some(8));
     assert_eq!(instance.mirroring.accounts().delivered, 1);
-    assert_eq!(heartbeat(&send(&mut instance, 2, 1_200)).map(|said| said.generation), Some(Some(8)));
+    assert_eq!(heartbeat(&send(&mut instance, 2, 1_300)).map(|said| said.generation), Some(Some(8)));
 }
 
 #[test]
