@@ -75,21 +75,27 @@ impl Targets {
 
     async fn ask(&self, handover: &Handover) -> (Leg, Option<Leg>) {
         let Handover { observation, candidate, control, .. } = handover;
-        let unsent = || (not_sent(&candidate.variant), control.as_ref().map(|c| not_sent(&c.variant)));
-        let calls = self.call(candidate, handover).zip(Some(control.as_ref()));
-        let Some((candidate_call, asked)) = calls else { return unsent() };
-        let control_call = asked.map(|control| self.call(control, handover));
-        // Together or not at all.
-        if control_call.as_ref().is_some_and(Option::is_none) {
-            return unsent();
-        }
+        let Some((first, second)) = self.calls(handover) else {
+            return (
+                not_sent(&candidate.variant),
+                control.as_ref().map(|control| not_sent(&control.variant)),
+            );
+        };
         let candidate_first = observation.id.0 & 1 == 1;
-        let (first, second) = self
-            .shadows
-            .exchange(&observation.primary, candidate_call, control_call.flatten(), candidate_first)
-            .await;
+        let (first, second) =
+            self.shadows.exchange(&observation.primary, first, second, candidate_first).await;
+        // A target is called by its cluster, a leg by its variant.
         let named = |leg: Leg, shadow: &ShadowRequest| Leg { variant: shadow.variant.clone(), ..leg };
         (named(first, candidate), second.zip(control.as_ref()).map(|(leg, shadow)| named(leg, shadow)))
+    }
+
+    /// Candidate and control together or not at all.
+    fn calls(&self, handover: &Handover) -> Option<(Call, Option<Call>)> {
+        let candidate = self.call(&handover.candidate, handover)?;
+        match &handover.control {
+            Some(control) => Some((candidate, Some(self.call(control, handover)?))),
+            None => Some((candidate, None)),
+        }
     }
 
     /// `None` if HTTP/1.1 cannot carry the request.

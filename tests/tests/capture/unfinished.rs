@@ -21,12 +21,14 @@ fn endless(kind: &str) -> Behaviour {
     Behaviour::Stream(reply, Pieces::endless(EVENT, Duration::from_millis(20)))
 }
 
-/// One exchange may be recorded at a time, and not for long.
-async fn scene_with_one_place() -> Result<Scene> {
-    let policy = policy("").replace("timeout: 30s", "timeout: 500ms");
+/// One exchange may be recorded at a time, and not for long; rules may look into bodies.
+async fn scene_with_one_place(mirror: &str, rules: &str) -> Result<Scene> {
+    let policy = policy(mirror).replace("timeout: 30s", "timeout: 500ms") + rules;
     let start = || Upstream::start(Behaviour::Answer(Reply::json("{}")));
     Scene::before([start().await?, start().await?, start().await?], &policy, |mut config| {
+        config.filter("antumbra")?["typed_config"]["config"]["allow_on_headers_stop_iteration"] = json!(true);
         let mut plugin = config.plugin_configuration()?;
+        plugin["bodies"] = json!(true);
         plugin["limits"] = json!({"exchangesInFlight": 1});
         config.plugin(&plugin)
     })
@@ -53,7 +55,7 @@ async fn read_events(answer: &mut Response<Incoming>, count: usize) -> Result<()
 
 #[tokio::test]
 async fn streams_without_end_flow_and_hold_no_place_for_long() -> Result<()> {
-    let scene = scene_with_one_place().await?;
+    let scene = scene_with_one_place("", "").await?;
     let mut streams = Vec::new();
     for kind in ["text/event-stream", "application/x-ndjson"] {
         // The place has to be free, or the stream is not even recorded.
@@ -78,6 +80,26 @@ async fn streams_without_end_flow_and_hold_no_place_for_long() -> Result<()> {
     assert_eq!(accounts.not_mirrored.get("too_long"), Some(&2), "{accounts:?}");
     let shadows = scene.candidate.received();
     assert!(shadows.iter().all(|shadow| shadow.path != "/endless"), "{shadows:?}");
+    scene.world.envoy.assert_no_traps().await
+}
+
+/// Nothing is called for such a stream, and its recording began only when its body had come.
+#[tokio::test]
+async fn a_silent_service_holds_no_place_where_the_request_waited_for_its_body() -> Result<()> {
+    let rule = "- {matches: [{json: {/kind: urgent}}], to: stable}\n";
+    let scene = scene_with_one_place(", unsafeMethods: allow", rule).await?;
+    scene.stable.behave(Behaviour::Hang);
+    let request = Request::post(scene.world.url("/silent")).header("content-type", "application/json");
+    let request = request.body(Full::from(r#"{"kind": "usual"}"#))?;
+    let client = scene.world.client.clone();
+    let silent = tokio::spawn(async move { client.send(request).await });
+    until("the request is at the service", || async { Ok(scene.stable.received().first().map(|_| ())) })
+        .await?;
+    scene.stable.behave(Behaviour::Answer(Reply::json("{}")));
+    mirrored_again(&scene, "/after").await?;
+    silent.abort();
+    let accounts = scene.world.settled(scene.stable.received().len() as u64).await?;
+    assert_eq!(accounts.not_mirrored.get("too_long"), Some(&1), "{accounts:?}");
     scene.world.envoy.assert_no_traps().await
 }
 
