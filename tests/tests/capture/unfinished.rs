@@ -97,6 +97,7 @@ async fn a_silent_service_holds_no_place_where_the_request_waited_for_its_body()
         .await?;
     scene.stable.behave(Behaviour::Answer(Reply::json("{}")));
     mirrored_again(&scene, "/after").await?;
+    assert!(!silent.is_finished(), "the place came back only when the silence was over");
     silent.abort();
     let accounts = scene.world.settled(scene.stable.received().len() as u64).await?;
     assert_eq!(accounts.not_mirrored.get("too_long"), Some(&1), "{accounts:?}");
