@@ -64,7 +64,7 @@ impl<'a> Primary<'a> {
         let (left_tree, right_tree) =
             (self.body.get_or_init(parse), if is_json(other) { Tree::parse(right) } else { None });
         match (left_tree, &right_tree) {
-            (Some(left), Some(right)) => diff::compare(left, right, scope, into),
+            (Some(left), Some(right)) => diff::compare(left, right, Vec::new(), scope, into),
             (left_tree, right_tree) => {
                 let kind = if left_tree.is_some() == right_tree.is_some() { Kind::Value } else { Kind::Type };
                 let at = left.iter().zip(right).take_while(|(l, r)| l == r).count();

@@ -94,10 +94,16 @@ impl Differences {
     }
 }
 
-/// Compares two parsed bodies.
-pub(crate) fn compare(primary: &Tree<'_>, other: &Tree<'_>, scope: Scope<'_>, into: &mut Differences) {
+/// Compares two parsed values that stand at `path` in their bodies; an empty path is the whole body.
+pub(crate) fn compare<'t>(
+    primary: &'t Tree<'t>,
+    other: &'t Tree<'t>,
+    path: Vec<Segment<'t>>,
+    scope: Scope<'_>,
+    into: &mut Differences,
+) {
     let (Some(left), Some(right)) = (primary.root(), other.root()) else { return };
-    Walk { primary, other, scope, path: Vec::new(), into }.values(left, right);
+    Walk { primary, other, scope, path, into }.values(left, right);
 }
 
 struct Walk<'w, 't> {
@@ -252,7 +258,7 @@ pub(crate) mod tests {
     pub(crate) fn diff(left: &str, right: &str, rules: &Rules) -> Vec<String> {
         let mut found = Differences::default();
         let (left, right) = (Tree::parse(left.as_bytes()).unwrap(), Tree::parse(right.as_bytes()).unwrap());
-        compare(&left, &right, Scope { endpoint: "GET /", rules }, &mut found);
+        compare(&left, &right, Vec::new(), Scope { endpoint: "GET /", rules }, &mut found);
         let line = |(Subject(path, kind), detail): (Subject, Detail)| {
             format!("{path} {kind} {}: {} -> {}", detail.exact, detail.primary, detail.other)
         };
