@@ -70,6 +70,8 @@ pub(crate) struct Detail {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Differences {
     pub(crate) found: BTreeMap<Subject, Detail>,
+    /// Each difference by itself instead, where that was asked for.
+    list: Option<Vec<(Kind, Detail)>>,
     seen: usize,
 }
 
@@ -81,11 +83,25 @@ pub(crate) struct Scope<'a> {
 }
 
 impl Differences {
+    /// Keeps each difference by itself, in the order in which they are found.
+    pub(crate) fn listing() -> Self {
+        Self { list: Some(Vec::new()), ..Self::default() }
+    }
+
     pub(crate) fn add(&mut self, path: &str, kind: Kind, detail: impl FnOnce() -> Detail) {
         self.seen += 1;
-        if self.found.len() < MAX_SUBJECTS {
+        if let Some(list) = &mut self.list {
+            if list.len() < MAX_SUBJECTS {
+                list.push((kind, detail()));
+            }
+        } else if self.found.len() < MAX_SUBJECTS {
             self.found.entry(Subject(path.to_owned(), kind)).or_insert_with(detail);
         }
+    }
+
+    /// The list, and how many differences were seen.
+    pub(crate) fn into_list(self) -> (Vec<(Kind, Detail)>, usize) {
+        (self.list.unwrap_or_default(), self.seen)
     }
 
     /// So many that looking for more would only cost time.
