@@ -17,7 +17,9 @@ mod hypothesis;
 mod json;
 mod latency;
 mod number;
+mod offline;
 mod pattern;
+mod refusal;
 mod render;
 mod report;
 mod rows;
@@ -29,7 +31,9 @@ pub use diff::Kind;
 pub use endpoint::template;
 pub use evidence::Evidence;
 pub use hypothesis::Example;
+pub use offline::{Diff, Difference, Media, diff};
 pub use pattern::{BadPattern, Pattern, Rules};
+pub use refusal::Refusal;
 pub use report::{
     Dropped, EndpointReport, Interval, LegLatencies, Noise, Quantiles, Regression, Report, Uncontrolled,
     report,
