@@ -1,5 +1,8 @@
 //! The report as data: everything that text, JSON and a page show is computed here, once.
 
+use std::collections::BTreeMap;
+
+use antumbra_observation::Unsent;
 use serde::{Deserialize, Serialize};
 
 use crate::diff::{Kind, Subject};
@@ -50,6 +53,9 @@ pub struct Report {
     pub notes: Vec<String>,
     /// What the caps left out.
     pub dropped: Dropped,
+    /// Exchanges of which a shadow was not sent, by reason, as far as the sender said one.
+    #[serde(default)]
+    pub not_sent: BTreeMap<Unsent, u64>,
 }
 
 /// A hypothesis that was rejected: the candidate differs where the control does not.
@@ -194,7 +200,7 @@ pub struct Dropped {
     /// Exchanges that were not compared, because another variant than the stable one answered the client.
     #[serde(default)]
     pub elsewhere: u64,
-    /// Exchanges that were not compared, because the proxy did not send a shadow.
+    /// Exchanges that were not compared, because a shadow was not sent; [`Report::not_sent`] has the reasons.
     #[serde(default)]
     pub not_sent: u64,
     /// Noise and uncontrolled differences that are not listed.
@@ -233,6 +239,7 @@ pub fn report(release: &str, evidence: &Evidence, gates: &Gates, delivery: &Deli
         noise,
         uncontrolled,
         dropped,
+        not_sent: evidence.release.not_sent_by.clone(),
     }
 }
 
@@ -390,8 +397,9 @@ fn notes(evidence: &Evidence, dropped: &Dropped) -> Vec<String> {
     }
     if dropped.not_sent > 0 {
         notes.push(format!(
-            "{} exchanges are not compared: the proxy did not send a shadow (no healthy host, or its breaker).",
-            dropped.not_sent
+            "{} exchanges are not compared: a shadow was not sent{}.",
+            dropped.not_sent,
+            reasons(&evidence.release.not_sent_by)
         ));
     }
     if dropped.elsewhere > 0 {
@@ -410,6 +418,14 @@ fn notes(evidence: &Evidence, dropped: &Dropped) -> Vec<String> {
         notes.push(format!("{} differences are counted under (other paths): too many paths.", dropped.paths));
     }
     notes
+}
+
+/// ` (breaker 3, no_place 1)`, the most frequent first; nothing where nobody said.
+fn reasons(by: &BTreeMap<Unsent, u64>) -> String {
+    let mut by: Vec<_> = by.iter().collect();
+    by.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
+    let said: Vec<String> = by.iter().map(|(reason, count)| format!("{} {count}", reason.as_str())).collect();
+    if said.is_empty() { String::new() } else { format!(" ({})", said.join(", ")) }
 }
 
 fn latencies(legs: &Legs, alpha: f64) -> LegLatencies {
