@@ -249,5 +249,6 @@ fn leg(variant: &str, price: u32) -> Leg {
             body: Body::Whole(body.as_str().into()),
             trailers: Vec::new(),
         }),
+        reason: None,
     }
 }
