@@ -122,7 +122,8 @@ impl<'p> Content<'p> {
         scope: Scope<'_>,
         into: &mut Differences,
     ) {
-        match (self.tree(media), other.tree(media)) {
+        let left = self.tree(media, None);
+        match (left, other.tree(media, left.as_ref().ok())) {
             (Ok(left), Ok(right)) => diff::compare(left, right, at.to_vec(), scope, into),
             (Err(Refusal::Malformed), Err(Refusal::Malformed)) => {
                 self.malformed(other, Kind::Value, at, scope, into);
@@ -135,16 +136,13 @@ impl<'p> Content<'p> {
     }
 
     /// Parsed, if it is JSON or was written as such. What declares nothing is read as what the other declares.
-    fn tree(&self, media: &Media) -> &Result<Tree<'p>, Refusal> {
-        self.tree.get_or_init(|| {
-            let (declared, bytes) = self.plain_parts();
-            match (&self.plain.records, media) {
-                (Some(Ok(text)), _) => Tree::parse(text),
-                (Some(Err(refusal)), _) => Err(*refusal),
-                (None, Media::Json) => Tree::parse(bytes),
-                // Records without a declaration are not what their counterpart is.
-                (None, _) => Err(if *declared == Media::Undeclared { Refusal::Malformed } else { Refusal::Encoding }),
-            }
+    fn tree(&self, media: &Media, beside: Option<&Tree<'_>>) -> &Result<Tree<'p>, Refusal> {
+        self.tree.get_or_init(|| match (&self.plain.records, media) {
+            (Some(Ok(text)), _) => Tree::parse_beside(text, beside),
+            (Some(Err(refusal)), _) => Err(*refusal),
+            (None, Media::Json) => Tree::parse_beside(self.plain.read_as().1, beside),
+            // Nobody said that it consists of records.
+            (None, _) => Err(Refusal::Malformed),
         })
     }
 
@@ -153,10 +151,6 @@ impl<'p> Content<'p> {
             (Media::Multipart(boundary), bytes) => multipart::parts(bytes, boundary),
             _ => Err(Refusal::Malformed),
         }
-    }
-
-    fn plain_parts(&self) -> (&'p Media, &'p [u8]) {
-        self.plain.read_as()
     }
 
     /// What is not what it says is compared as bytes.

@@ -17,6 +17,7 @@ mod headers;
 mod hypothesis;
 mod json;
 mod latency;
+mod markdown;
 mod number;
 mod offline;
 mod pattern;
