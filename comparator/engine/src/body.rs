@@ -29,11 +29,11 @@ use encoding::Encoding;
 use grpc::Call;
 use media::{Media, header};
 
+pub(crate) use grpc::{is_grpc, is_status, trailers_of};
+pub(crate) use multipart::without_boundary;
 #[cfg(feature = "grpc-messages")]
 pub use schemas::BadSchemas;
 pub use schemas::Schemas;
-pub(crate) use grpc::{is_grpc, is_status, trailers_of};
-pub(crate) use multipart::without_boundary;
 
 /// Where the primary's body lies once it is read. It outlives the comparisons with candidate and control.
 pub(crate) type Place<'a> = OnceCell<Plain<'a>>;
@@ -59,18 +59,34 @@ impl<'a> Plain<'a> {
     /// Reads the body of an answer to the request for `path`.
     pub(crate) fn of(response: &'a Response, sent: &'a [u8], path: &[u8], scope: Scope<'_>) -> Self {
         let call = Call { path, headers: &response.headers, schemas: scope.rules.schemas() };
-        let encodings =
-            header(&response.headers, "content-encoding").map_or(Ok(Vec::new()), |value| Encoding::listed(&value));
+        let encodings = header(&response.headers, "content-encoding")
+            .map_or(Ok(Vec::new()), |value| Encoding::listed(&value));
         Self::read(sent, Media::declared(&response.headers), &encodings, call)
     }
 
-    fn read(sent: &'a [u8], media: Media, encodings: &Result<Vec<Encoding>, Refusal>, call: Call<'_>) -> Self {
+    fn read(
+        sent: &'a [u8],
+        media: Media,
+        encodings: &Result<Vec<Encoding>, Refusal>,
+        call: Call<'_>,
+    ) -> Self {
         let bytes = match encodings {
             Ok(encodings) => encoding::decode(sent, encodings),
             Err(refusal) => Err(*refusal),
         };
         let records = bytes.as_deref().ok().and_then(|bytes| written(bytes, &media, call));
         Self { sent, media, bytes, records }
+    }
+
+    /// A body that declares nothing, with the records that the other's declaration gives it.
+    fn as_said(&self, media: &Media, scope: Scope<'_>) -> Option<Plain<'_>> {
+        let bytes = self.bytes.as_deref().ok()?;
+        if self.media != Media::Undeclared || *media == Media::Json {
+            return None;
+        }
+        let call = Call { path: b"", headers: &[], schemas: scope.rules.schemas() };
+        let records = written(bytes, media, call);
+        Some(Plain { sent: self.sent, media: media.clone(), bytes: Ok(Cow::Borrowed(bytes)), records })
     }
 
     fn read_as(&self) -> (&Media, &[u8]) {
@@ -95,7 +111,13 @@ impl<'p> Content<'p> {
     }
 
     /// Compares two bodies that stand at `at`; nowhere, if they are whole answers.
-    pub(crate) fn compare(&self, other: &Content<'_>, at: &[Segment<'_>], scope: Scope<'_>, into: &mut Differences) {
+    pub(crate) fn compare(
+        &self,
+        other: &Content<'_>,
+        at: &[Segment<'_>],
+        scope: Scope<'_>,
+        into: &mut Differences,
+    ) {
         let (left, right) = match (&self.plain.bytes, &other.plain.bytes) {
             (Ok(left), Ok(right)) if left == right => return,
             (Ok(left), Ok(right)) => (left.as_ref(), right.as_ref()),
@@ -110,7 +132,11 @@ impl<'p> Content<'p> {
                 lines::compare(left, right, media == Media::Html, at, scope, into);
             }
             Some(Media::Multipart(_)) => self.parts(other, at, scope, into),
-            Some(media) => self.trees(other, &media, at, scope, into),
+            Some(media) => match (self.plain.as_said(&media, scope), other.plain.as_said(&media, scope)) {
+                (Some(left), _) => Content::of(&left).trees(other, &media, at, scope, into),
+                (None, Some(right)) => self.trees(&Content::of(&right), &media, at, scope, into),
+                (None, None) => self.trees(other, &media, at, scope, into),
+            },
         }
     }
 
@@ -175,9 +201,9 @@ impl<'p> Content<'p> {
         scope: Scope<'_>,
         into: &mut Differences,
     ) {
-        into.refuse(refusal);
         let (left, right) = (self.plain.sent, other.plain.sent);
         if left != right {
+            into.refuse(refusal);
             let shown = |sent: &[u8]| format!("{} (not read: {refusal})", print(sent));
             diff::at(at, Kind::Value, scope, into, || (shown(left), shown(right)));
         }

@@ -123,7 +123,8 @@ mod tests {
     fn check(primary: &Leg, other: &Leg, comparable: bool, expected: &[&str]) {
         let rules = Rules::default();
         let place = body::Place::default();
-        let found = Primary::new(primary, b"/", &place).compare(other, Scope { endpoint: "GET /", rules: &rules });
+        let found =
+            Primary::new(primary, b"/", &place).compare(other, Scope { endpoint: "GET /", rules: &rules });
         let lines: Vec<String> = found
             .differences
             .found
@@ -142,7 +143,12 @@ mod tests {
         check(&json("1"), &leg(200, "application/problem+json; charset=utf-8", Body::Same), true, &[]);
         check(&json("1"), &json("oops"), true, &[" type: \"1\" (1 bytes) -> \"oops\" (4 bytes)"]);
         check(&json("{"), &json("["), true, &[" value: \"{\" (1 bytes) -> \"[\" (1 bytes)"]);
-        check(&text("<p>a"), &text("<p>b"), true, &[" value: line 1: \"<p>a\" (-1 of 1 lines) -> line 1: \"<p>b\" (+1 of 1 lines)"]);
+        check(
+            &text("<p>a"),
+            &text("<p>b"),
+            true,
+            &[" value: line 1: \"<p>a\" (-1 of 1 lines) -> line 1: \"<p>b\" (+1 of 1 lines)"],
+        );
         check(&json("1"), &leg(500, "text/html", Body::Same), false, &[" status: 200 -> 500"]);
         check(&json("1"), &timeout, false, &[" outcome: response -> timeout"]);
         check(&timeout, &timeout, true, &[]);

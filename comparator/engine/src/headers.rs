@@ -65,7 +65,7 @@ fn fields(left: &Headers, right: &Headers, list: List, scope: Scope<'_>, into: &
         Some(listed) => listed && name != SET_COOKIE,
         None => !is_transport(name) && name != SET_COOKIE,
     };
-    each(&by_name(left, &wanted), &by_name(right, &wanted), |name, kind, left, right| {
+    each(&by_name(left, wanted), &by_name(right, wanted), |name, kind, left, right| {
         judge(&list.shown(name), list.place(name), kind, (left, right), scope, into);
     });
 }
@@ -347,7 +347,10 @@ mod tests {
         let path = "cookie:sid;path missing: / -> (absent)";
         assert_eq!(diff(&left, &right, &only(&["header:date"])), ["header:date value: 1 -> 2"]);
         assert_eq!(diff(&left, &right, &only(&["cookie:sid"])), [path]);
-        assert_eq!(diff(&left, &right, &only(&["header:set-*"])), ["cookie:b value: (redacted) -> (redacted)", path]);
+        assert_eq!(
+            diff(&left, &right, &only(&["header:set-*"])),
+            ["cookie:b value: (redacted) -> (redacted)", path]
+        );
         assert!(diff(&left, &right, &only(&[])).is_empty());
     }
 }

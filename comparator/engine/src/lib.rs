@@ -42,8 +42,8 @@ pub use offline::{Diff, Difference, Media, diff};
 pub use pattern::{BadPattern, Pattern, Rules};
 pub use refusal::Refusal;
 pub use report::{
-    Dropped, EndpointReport, Interval, LegLatencies, Noise, Quantiles, Refused, Regression, Report, Uncontrolled,
-    report,
+    Dropped, EndpointReport, Interval, LegLatencies, Noise, Quantiles, Refused, Regression, Report,
+    Uncontrolled, report,
 };
 pub use rows::{BadRow, Row};
 pub use verdict::{Delivery, Gates, Verdict};

@@ -90,7 +90,9 @@ struct Name {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadPattern {
     /// Nothing there.
-    #[error("is empty, must be a path such as /items/*/price, header:<name>, cookie:<name> or trailer:<name>")]
+    #[error(
+        "is empty, must be a path such as /items/*/price, header:<name>, cookie:<name> or trailer:<name>"
+    )]
     Empty,
     /// It has neither one part nor three.
     #[error("has {0} parts, must be <place> or <method> <route> <place>")]
@@ -253,10 +255,16 @@ mod tests {
     fn bad_patterns_say_what_is_wrong() {
         let check =
             |text: &str, expected: &str| assert_eq!(Pattern::parse(text).unwrap_err().to_string(), expected);
-        check(" ", "is empty, must be a path such as /items/*/price, header:<name>, cookie:<name> or trailer:<name>");
+        check(
+            " ",
+            "is empty, must be a path such as /items/*/price, header:<name>, cookie:<name> or trailer:<name>",
+        );
         check("a b", "has 2 parts, must be <place> or <method> <route> <place>");
         check("GET search /a", "names the route \"search\", must begin with /");
-        check("items", "names the place \"items\", must begin with / or be header:<name>, cookie:<name> or trailer:<name>");
+        check(
+            "items",
+            "names the place \"items\", must begin with / or be header:<name>, cookie:<name> or trailer:<name>",
+        );
         check(
             "header:",
             "names the place \"header:\", must begin with / or be header:<name>, cookie:<name> or trailer:<name>",

@@ -142,7 +142,14 @@ fn unbrotli(bytes: &[u8], bound: Bound) -> Result<Vec<u8>, Refusal> {
     loop {
         let (mut room, mut filled) = (buffer.len(), 0);
         let result = BrotliDecompressStream(
-            &mut left, &mut at, bytes, &mut room, &mut filled, &mut buffer, &mut total, &mut state,
+            &mut left,
+            &mut at,
+            bytes,
+            &mut room,
+            &mut filled,
+            &mut buffer,
+            &mut total,
+            &mut state,
         );
         decoded.extend_from_slice(buffer.get(..filled).unwrap_or_default());
         bound.check(decoded.len())?;
@@ -239,7 +246,9 @@ mod tests {
         encoded
     }
 
-    const CODECS: [(&str, fn(&[u8]) -> Vec<u8>); 5] =
+    type Encode = fn(&[u8]) -> Vec<u8>;
+
+    const CODECS: [(&str, Encode); 5] =
         [("gzip", gzip), ("deflate", zlib), ("deflate", raw), ("br", brotli), ("zstd", zstd)];
 
     fn decoded(encodings: &str, bytes: &[u8]) -> Result<Vec<u8>, Refusal> {
@@ -296,8 +305,7 @@ mod tests {
         let zeros = vec![0; 3 * MAX_DECODED];
         for (name, encode) in CODECS {
             let bomb = encode(&zeros);
-            let expected =
-                if bomb.len() * MAX_RATIO < MAX_DECODED { Refusal::Ratio } else { Refusal::Size };
+            let expected = if bomb.len() * MAX_RATIO < MAX_DECODED { Refusal::Ratio } else { Refusal::Size };
             assert!(decoded(name, &bomb) == Err(expected), "{name}: {} bytes", bomb.len());
         }
         let stacked = gzip(&gzip(&zeros));

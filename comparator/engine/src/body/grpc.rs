@@ -29,7 +29,8 @@ pub(crate) struct Call<'a> {
 /// [`Refusal::Malformed`] if a frame is cut off or of no known kind, and whatever keeps a message from being decoded.
 pub(crate) fn write(bytes: &[u8], call: Call<'_>) -> Result<Vec<u8>, Refusal> {
     let message = call.schemas.answer(call.path);
-    let encodings = header(call.headers, "grpc-encoding").map_or(Ok(Vec::new()), |value| Encoding::listed(&value));
+    let encodings =
+        header(call.headers, "grpc-encoding").map_or(Ok(Vec::new()), |value| Encoding::listed(&value));
     let mut bound = Bound::of(bytes.len());
     let mut by_field = MAX_BY_FIELD;
     let mut written = Written::default();

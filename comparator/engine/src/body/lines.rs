@@ -183,23 +183,35 @@ mod tests {
     #[test]
     fn indentation_of_html_does_not_count_where_it_means_nothing() {
         check("<p>\n  a\n</p>\n\n", "<p>\n\ta\r\n</p>", true, &[]);
-        check("<p>\n  a\n</p>", "<p>\n a\n</p>", false, &[
-            "value: line 2: \"  a\" (-1 of 3 lines) -> line 2: \" a\" (+1 of 3 lines)",
-        ]);
-        check("<PRE>\n  a</PRE>", "<PRE>\n a</PRE>", true, &[
-            "value: line 2: \"  a</PRE>\" (-1 of 2 lines) -> line 2: \" a</PRE>\" (+1 of 2 lines)",
-        ]);
-        check("<p>a</p>", "<p>b</p>", true, &[
-            "value: line 1: \"<p>a</p>\" (-1 of 1 lines) -> line 1: \"<p>b</p>\" (+1 of 1 lines)",
-        ]);
+        check(
+            "<p>\n  a\n</p>",
+            "<p>\n a\n</p>",
+            false,
+            &["value: line 2: \"  a\" (-1 of 3 lines) -> line 2: \" a\" (+1 of 3 lines)"],
+        );
+        check(
+            "<PRE>\n  a</PRE>",
+            "<PRE>\n a</PRE>",
+            true,
+            &["value: line 2: \"  a</PRE>\" (-1 of 2 lines) -> line 2: \" a</PRE>\" (+1 of 2 lines)"],
+        );
+        check(
+            "<p>a</p>",
+            "<p>b</p>",
+            true,
+            &["value: line 1: \"<p>a</p>\" (-1 of 1 lines) -> line 1: \"<p>b</p>\" (+1 of 1 lines)"],
+        );
     }
 
     #[test]
     fn texts_of_any_length_are_decided_and_shown_shortly() {
         let long = |word: &str| format!("{word}\n").repeat(100_000);
-        check(&long("a"), &long("b"), false, &[
-            "value: line 1: \"a\" (100001 lines) -> line 1: \"b\" (100001 lines)",
-        ]);
+        check(
+            &long("a"),
+            &long("b"),
+            false,
+            &["value: line 1: \"a\" (100001 lines) -> line 1: \"b\" (100001 lines)"],
+        );
         let wide = "x".repeat(1_000);
         let (rules, mut found) = (Rules::default(), Differences::default());
         compare(wide.as_bytes(), b"", false, &[], Scope { endpoint: "", rules: &rules }, &mut found);

@@ -50,9 +50,8 @@ impl Media {
             "application/x-www-form-urlencoded" => Self::Form,
             "text/html" | "application/xhtml+xml" => Self::Html,
             "application/grpc-web-text" => Self::Text,
-            _ if media.starts_with("multipart/") => {
-                parameter(value, "boundary").map_or(Self::Binary, |boundary| Self::Multipart(boundary.as_bytes().to_vec()))
-            }
+            _ if media.starts_with("multipart/") => parameter(value, "boundary")
+                .map_or(Self::Binary, |boundary| Self::Multipart(boundary.as_bytes().to_vec())),
             _ if is_grpc(&media) => Self::Grpc,
             _ if media.ends_with("+json") => Self::Json,
             _ if media.starts_with("text/") || is_text(&media) => Self::Text,

@@ -88,7 +88,10 @@ fn headers(left: &Part<'_>, right: &Part<'_>, at: &[Segment<'_>], scope: Scope<'
         let mut path = at.to_vec();
         path.push(Segment::Member(name.as_bytes().into()));
         let shown = |value: Option<String>| {
-            value.map_or_else(|| ABSENT.to_owned(), |value| excerpt::line(value.as_bytes(), excerpt::MAX_CHARS))
+            value.map_or_else(
+                || ABSENT.to_owned(),
+                |value| excerpt::line(value.as_bytes(), excerpt::MAX_CHARS),
+            )
         };
         diff::at(&path, kind, scope, into, || (shown(left), shown(right)));
     }
@@ -208,7 +211,10 @@ mod tests {
 
     #[test]
     fn a_boundary_says_nothing() {
-        assert_eq!(without_boundary("multipart/mixed; boundary=x; charset=utf-8"), "multipart/mixed; charset=utf-8");
+        assert_eq!(
+            without_boundary("multipart/mixed; boundary=x; charset=utf-8"),
+            "multipart/mixed; charset=utf-8"
+        );
         assert_eq!(without_boundary("text/plain; boundary=x"), "text/plain; boundary=x");
     }
 }

@@ -32,7 +32,8 @@ impl Schemas {
     /// # Errors
     /// The decoder's words: what does not decode, or a type that is not in the set.
     pub fn decode(set: &[u8]) -> Result<Self, BadSchemas> {
-        let pool = prost_reflect::DescriptorPool::decode(set).map_err(|error| BadSchemas(error.to_string()))?;
+        let pool =
+            prost_reflect::DescriptorPool::decode(set).map_err(|error| BadSchemas(error.to_string()))?;
         Ok(Self { pool: Some(pool) })
     }
 

@@ -55,7 +55,13 @@ fn records_fields_and_parts_have_places_of_their_own() {
     check(ndjson, b"{\"a\":1}\n{\"a\":2}", b"{\"a\":2}\n{\"a\":1}", &[" order"], &[]);
     check(ndjson, b"{\"a\":1}\n", b"{\"a\":1}\nbroken", &[" type"], &["malformed"]);
     let events = "text/event-stream; charset=utf-8";
-    check(events, b"event: a\ndata: {\"p\":1}\n\n", b"event: a\ndata: {\"p\":2}\n\n", &["/*/data/p value"], &[]);
+    check(
+        events,
+        b"event: a\ndata: {\"p\":1}\n\n",
+        b"event: a\ndata: {\"p\":2}\n\n",
+        &["/*/data/p value"],
+        &[],
+    );
     check(events, b": ping\ndata: x\n\n", b"data: x\n\n", &[], &[]);
     let form = "application/x-www-form-urlencoded";
     check(form, b"a=1&b=2", b"b=2&a=%31", &[], &[]);
@@ -63,6 +69,9 @@ fn records_fields_and_parts_have_places_of_their_own() {
     check("image/png", b"\x89PNG1", b"\x89PNG2", &[" value"], &[]);
     check("text/html", b"<p>a</p>", b"  <p>a</p>\n", &[], &[]);
     check("", b"{\"a\":1}", b"{\"a\":2}", &["/a value"], &[]);
+    let (declared, bare) = (answer(&[("content-type", form)], b"a=1"), answer(&[], b"a=2"));
+    let found = found(&report(declared, bare, &Rules::default()));
+    assert_eq!(found, ["/a value", "header:content-type missing"]);
 }
 
 #[test]

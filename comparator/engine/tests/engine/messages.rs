@@ -5,8 +5,8 @@ use antumbra_observation::{Body, Leg, Outcome, Response};
 use prost_reflect::prost::Message as _;
 use prost_reflect::prost_types::field_descriptor_proto::{Label, Type};
 use prost_reflect::prost_types::{
-    DescriptorProto, EnumDescriptorProto, EnumValueDescriptorProto, FieldDescriptorProto, FileDescriptorProto,
-    FileDescriptorSet, MethodDescriptorProto, ServiceDescriptorProto,
+    DescriptorProto, EnumDescriptorProto, EnumValueDescriptorProto, FieldDescriptorProto,
+    FileDescriptorProto, FileDescriptorSet, MethodDescriptorProto, ServiceDescriptorProto,
 };
 
 use crate::world::{exchange, read};
@@ -14,14 +14,15 @@ use crate::world::{exchange, read};
 /// `service Cart { rpc Get(Item) returns (Item); }` with
 /// `message Item { int64 id = 1; string name = 2; repeated Item parts = 3; Colour colour = 4; bytes raw = 5; double price = 6; }`.
 fn schemas() -> Schemas {
-    let field = |name: &str, number, kind: Type, label: Label, type_name: Option<&str>| FieldDescriptorProto {
-        name: Some(name.to_owned()),
-        number: Some(number),
-        r#type: Some(kind.into()),
-        label: Some(label.into()),
-        type_name: type_name.map(str::to_owned),
-        ..FieldDescriptorProto::default()
-    };
+    let field =
+        |name: &str, number, kind: Type, label: Label, type_name: Option<&str>| FieldDescriptorProto {
+            name: Some(name.to_owned()),
+            number: Some(number),
+            r#type: Some(kind.into()),
+            label: Some(label.into()),
+            type_name: type_name.map(str::to_owned),
+            ..FieldDescriptorProto::default()
+        };
     let fields = vec![
         field("id", 1, Type::Int64, Label::Optional, None),
         field("name", 2, Type::String, Label::Optional, None),
@@ -45,7 +46,11 @@ fn schemas() -> Schemas {
         name: Some("shop.proto".to_owned()),
         package: Some("shop".to_owned()),
         syntax: Some("proto3".to_owned()),
-        message_type: vec![DescriptorProto { name: Some("Item".to_owned()), field: fields, ..Default::default() }],
+        message_type: vec![DescriptorProto {
+            name: Some("Item".to_owned()),
+            field: fields,
+            ..Default::default()
+        }],
         enum_type: vec![EnumDescriptorProto {
             name: Some("Colour".to_owned()),
             value: vec![value("NONE", 0), value("RED", 1)],
@@ -62,7 +67,8 @@ fn schemas() -> Schemas {
 }
 
 fn answer(messages: &[&[u8]], trailers: &[(&str, &str)]) -> Leg {
-    let frame = |message: &&[u8]| [&[0][..], &u32::try_from(message.len()).unwrap().to_be_bytes(), message].concat();
+    let frame =
+        |message: &&[u8]| [&[0][..], &u32::try_from(message.len()).unwrap().to_be_bytes(), message].concat();
     let body: Vec<u8> = messages.iter().flat_map(frame).collect();
     let list = |pairs: &[(&str, &str)]| pairs.iter().map(|(n, v)| ((*n).into(), (*v).into())).collect();
     let response = Response {
@@ -96,9 +102,11 @@ fn messages_are_compared_by_field() {
     check(b"\x08\x01", b"\x08\x02", &["/*/id value: 1 -> 2"]);
     check(b"\x1a\x04\x12\x02hi", b"\x1a\x04\x12\x02ho", &["/*/parts/*/name value: \"hi\" -> \"ho\""]);
     check(b"\x20\x01", b"\x20\x07", &["/*/colour type: \"RED\" -> 7"]);
-    check(b"\x2a\x01\xff", b"\x2a\x01\xfe", &[
-        "/*/raw/xxh3 value: \"d6bcec3c6b29d72e\" -> \"6c197e51b9364ce3\"",
-    ]);
+    check(
+        b"\x2a\x01\xff",
+        b"\x2a\x01\xfe",
+        &["/*/raw/xxh3 value: \"d6bcec3c6b29d72e\" -> \"6c197e51b9364ce3\""],
+    );
     check(b"", b"\x31\0\0\0\0\0\0\xf8\x7f", &["/*/price extra: (absent) -> \"NaN\""]);
     let unknown = differences(answer(&[b"\x78\x01"], &[]), answer(&[b"\x78\x02"], &[]), &rules);
     assert!(unknown.len() == 1 && unknown[0].starts_with("/*/*/xxh3 value: "), "{unknown:?}");
@@ -117,7 +125,8 @@ fn rules_and_trailers_hold_for_calls() {
 
 #[test]
 fn without_a_descriptor_messages_have_length_and_hash() {
-    let found = differences(answer(&[b"\x08\x01"], &[]), answer(&[b"\x08\x02\x10\x01"], &[]), &Rules::default());
+    let found =
+        differences(answer(&[b"\x08\x01"], &[]), answer(&[b"\x08\x02\x10\x01"], &[]), &Rules::default());
     let places: Vec<&str> = found.iter().map(|line| line.split(' ').next().unwrap()).collect();
     assert_eq!(places, ["/*/length", "/*/xxh3"]);
     assert!(Schemas::decode(b"\xff").is_err());
