@@ -113,7 +113,13 @@ mod tests {
     fn leg(status: u16, media: &str, body: Body) -> Leg {
         let headers = vec![("Content-Type".into(), media.into())];
         let response = Some(Response { status, headers, body, trailers: vec![] });
-        Leg { variant: "v".to_owned(), outcome: Outcome::Response, latency_us: Some(1), response }
+        Leg {
+            variant: "v".to_owned(),
+            outcome: Outcome::Response,
+            latency_us: Some(1),
+            response,
+            reason: None,
+        }
     }
 
     fn json(text: &str) -> Leg {

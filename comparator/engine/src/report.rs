@@ -5,6 +5,9 @@ mod endpoints;
 mod notes;
 mod refused;
 
+use std::collections::BTreeMap;
+
+use antumbra_observation::Unsent;
 use serde::{Deserialize, Serialize};
 
 use crate::diff::Kind;
@@ -57,6 +60,9 @@ pub struct Report {
     pub notes: Vec<String>,
     /// What the caps left out.
     pub dropped: Dropped,
+    /// Exchanges of which a shadow was not sent, by reason, as far as the sender said one.
+    #[serde(default)]
+    pub not_sent: BTreeMap<Unsent, u64>,
 }
 
 /// A hypothesis that was rejected: the candidate differs where the control does not.
@@ -201,7 +207,7 @@ pub struct Dropped {
     /// Exchanges that were not compared, because another variant than the stable one answered the client.
     #[serde(default)]
     pub elsewhere: u64,
-    /// Exchanges that were not compared, because the proxy did not send a shadow.
+    /// Exchanges that were not compared, because a shadow was not sent; [`Report::not_sent`] has the reasons.
     #[serde(default)]
     pub not_sent: u64,
     /// Noise, uncontrolled differences and refused bodies that are not listed.
@@ -242,5 +248,6 @@ pub fn report(release: &str, evidence: &Evidence, gates: &Gates, delivery: &Deli
         uncontrolled,
         refused,
         dropped,
+        not_sent: evidence.release.not_sent_by.clone(),
     }
 }
