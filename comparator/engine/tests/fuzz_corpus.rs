@@ -1,5 +1,5 @@
 //! The seeds of the fuzzers and the inputs of their findings, without a fuzzer: what `fuzz/` checks holds for each of them.
-#![cfg(not(target_family = "wasm"))]
+#![cfg(all(not(target_family = "wasm"), feature = "grpc-messages"))]
 
 use std::fs;
 use std::path::Path;
@@ -24,4 +24,9 @@ fn replay(target: &str, check: fn(&[u8])) {
 #[test]
 fn json() {
     replay("json_diff", checks::json_diff::check);
+}
+
+#[test]
+fn bodies() {
+    replay("body", checks::body::check);
 }

@@ -108,6 +108,7 @@ impl World {
             token: token.map(str::to_owned),
             connections: self.connections,
             targets: self.targets.clone(),
+            schemas: antumbra_engine::Schemas::default(),
         };
         let served = serve(listener, config, async {
             let _ = stopped.await;
