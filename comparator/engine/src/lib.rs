@@ -16,8 +16,10 @@ mod headers;
 mod hypothesis;
 mod json;
 mod latency;
+mod merge;
 mod number;
 mod pattern;
+mod recent;
 mod render;
 mod report;
 mod rows;
@@ -26,8 +28,8 @@ mod verdict;
 mod wording;
 
 pub use diff::Kind;
-pub use endpoint::template;
-pub use evidence::Evidence;
+pub use endpoint::{BadEndpoint, EndpointPattern, template};
+pub use evidence::{Evidence, Taken};
 pub use hypothesis::Example;
 pub use pattern::{BadPattern, Pattern, Rules};
 pub use report::{
@@ -35,4 +37,4 @@ pub use report::{
     report,
 };
 pub use rows::{BadRow, Row};
-pub use verdict::{Delivery, Gates, Verdict};
+pub use verdict::{Code, Delivery, Gates, Reason, Verdict};

@@ -2,7 +2,7 @@
 //!
 //! A pattern names a place in every answer, or in those of one endpoint. A path pattern covers what lies below it too.
 
-use crate::endpoint;
+use crate::endpoint::{self, EndpointPattern};
 
 /// Which differences are declared harmless, and which primaries count.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -10,12 +10,13 @@ pub struct Rules {
     ignore: Vec<Pattern>,
     unordered: Vec<Pattern>,
     primary: Vec<String>,
+    endpoints: Vec<EndpointPattern>,
 }
 
 impl Rules {
     /// `ignore`: differences there do not count. `unordered`: arrays exactly there are compared as multisets.
     pub fn new(ignore: Vec<Pattern>, unordered: Vec<Pattern>) -> Self {
-        Self { ignore, unordered, primary: Vec::new() }
+        Self { ignore, unordered, ..Self::default() }
     }
 
     /// Compare only exchanges whose client was answered by one of these variants; by default, or if there are none, all
@@ -23,6 +24,17 @@ impl Rules {
     #[must_use]
     pub fn with_primary(self, primary: Vec<String>) -> Self {
         Self { primary, ..self }
+    }
+
+    /// Endpoints that are named rather than recognised; the first that a request is one of counts.
+    #[must_use]
+    pub fn with_endpoints(self, endpoints: Vec<EndpointPattern>) -> Self {
+        Self { endpoints, ..self }
+    }
+
+    /// Which endpoint a request belongs to.
+    pub(crate) fn endpoint(&self, method: &[u8], path: &[u8]) -> String {
+        endpoint::named(&self.endpoints, method, path)
     }
 
     /// Whether an exchange that this variant answered is compared. An observation that names none is taken at its word.

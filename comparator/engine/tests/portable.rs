@@ -41,6 +41,7 @@ fn findings() {
                 generation: 1,
                 rule: None,
                 at_us: 1,
+                client: None,
                 request: Request { method: "GET".into(), path: "/".into(), ..Request::default() },
                 primary: leg(primary),
                 candidate: leg(candidate),

@@ -2,6 +2,7 @@
 
 mod release;
 mod simulations;
+mod verdicts;
 mod world;
 
 // Neither snapshots nor properties build for every target.
