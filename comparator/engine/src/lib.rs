@@ -16,10 +16,13 @@ mod headers;
 mod hypothesis;
 mod json;
 mod latency;
+mod markdown;
 mod merge;
 mod number;
+mod offline;
 mod pattern;
 mod recent;
+mod refusal;
 mod render;
 mod report;
 mod rows;
@@ -31,7 +34,9 @@ pub use diff::Kind;
 pub use endpoint::{BadEndpoint, EndpointPattern, template};
 pub use evidence::{Evidence, Taken};
 pub use hypothesis::Example;
+pub use offline::{Diff, Difference, Media, diff};
 pub use pattern::{BadPattern, Pattern, Rules};
+pub use refusal::Refusal;
 pub use report::{
     Dropped, EndpointReport, Interval, LegLatencies, Noise, Quantiles, Regression, Report, Uncontrolled,
     report,

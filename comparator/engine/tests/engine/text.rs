@@ -134,6 +134,17 @@ fn a_report_that_waits() {
     "#);
 }
 
+#[test]
+fn a_report_for_a_pull_request() {
+    let report = read(&drive(1, 2_000, Defects::Seeded)).to_markdown();
+    insta::assert_snapshot!(report);
+    for line in report.lines().filter(|line| line.starts_with('|')) {
+        let columns = |line: &str| line.replace("\\|", "").matches('|').count();
+        assert!((5..=9).contains(&columns(line)), "{line}");
+    }
+    assert_eq!(report.matches("<details>").count(), report.matches("</details>").count());
+}
+
 /// What has no place of its own says so the same way in every part of the page.
 #[test]
 fn a_whole_body_is_named() {
