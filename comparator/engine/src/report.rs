@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::diff::Kind;
 use crate::evidence::Evidence;
 use crate::hypothesis::Example;
-use crate::verdict::{self, Delivery, Gates, Judgement, Verdict};
+use crate::verdict::{self, Delivery, Gates, Judgement, Reason, Verdict};
 
 pub use refused::Refused;
 
@@ -27,6 +27,9 @@ pub struct Report {
     pub verdict: Verdict,
     /// Why, most important first: findings for `roll back`, what is missing for `wait`.
     pub reasons: Vec<String>,
+    /// The same reasons for programs, in the same order.
+    #[serde(default)]
+    pub reason_details: Vec<Reason>,
     /// For `wait`: about how many further exchanges `promote` takes if the rates stay; 0 if only reports of the
     /// filters are missing; `None` if waiting does not help.
     pub needed: Option<u64>,
@@ -93,6 +96,9 @@ pub struct Regression {
     pub last_us: u64,
     /// An exchange that shows it.
     pub example: Option<Example>,
+    /// Further ones, at most two. All are a uniform sample of those that show it.
+    #[serde(default)]
+    pub more_examples: Vec<Example>,
 }
 
 /// Latencies of the three legs. Candidate and control are comparable, the primary takes another way.
@@ -207,6 +213,9 @@ pub struct Dropped {
     /// Exchanges that were not compared, because another variant than the stable one answered the client.
     #[serde(default)]
     pub elsewhere: u64,
+    /// Exchanges that were not compared, because their client had asked the same endpoint within two seconds.
+    #[serde(default)]
+    pub repeated: u64,
     /// Exchanges that were not compared, because a shadow was not sent; [`Report::not_sent`] has the reasons.
     #[serde(default)]
     pub not_sent: u64,
@@ -216,7 +225,7 @@ pub struct Dropped {
 
 /// Reads the evidence. May be called at any moment, as often as wanted.
 pub fn report(release: &str, evidence: &Evidence, gates: &Gates, delivery: &Delivery) -> Report {
-    let Judgement { verdict, reasons, needed, tested } = verdict::judge(evidence, gates, delivery);
+    let Judgement { verdict, reasons, details, needed, tested } = verdict::judge(evidence, gates, delivery);
     let all = &evidence.release.all;
     let regressions = differences::regressions(evidence, &tested);
     let (noise, more_noise) = differences::noise(evidence, &tested, gates);
@@ -226,6 +235,7 @@ pub fn report(release: &str, evidence: &Evidence, gates: &Gates, delivery: &Deli
         endpoints: evidence.release.crowded,
         paths: evidence.endpoints.values().map(|endpoint| endpoint.crowded).sum(),
         elsewhere: evidence.release.elsewhere,
+        repeated: evidence.release.repeated,
         not_sent: all.not_sent,
         lines: more_noise + more_uncontrolled + more_refused,
     };
@@ -233,6 +243,7 @@ pub fn report(release: &str, evidence: &Evidence, gates: &Gates, delivery: &Deli
         release: release.to_owned(),
         verdict,
         reasons,
+        reason_details: details,
         needed,
         exchanges: all.exchanges,
         controlled: all.controlled,
@@ -242,7 +253,7 @@ pub fn report(release: &str, evidence: &Evidence, gates: &Gates, delivery: &Deli
         delivery: *delivery,
         latency: endpoints::latencies(&all.legs, gates.promote_alpha),
         endpoints: endpoints::endpoints(evidence, &regressions, gates),
-        notes: notes::notes(evidence, &dropped),
+        notes: notes::notes(evidence, gates, &dropped),
         regressions,
         noise,
         uncontrolled,

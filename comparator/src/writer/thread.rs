@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use antumbra_engine::{Delivery, Evidence, Report};
+use antumbra_engine::{Delivery, Evidence, Report, Taken};
 use antumbra_observation::Observation;
 use antumbra_policy::document::Tree;
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -315,9 +315,11 @@ fn observe(
     for observation in &batch.observations {
         match (releases.get_mut(&observation.release), policies.get(&observation.release)) {
             (Some(gathered), Some(version)) if belongs(observation, gathered.session) => {
-                let compared = gathered.evidence.observe(observation, version.document.rules());
-                settled.compared += u64::from(compared);
-                settled.elsewhere += u64::from(!compared);
+                match gathered.evidence.observe(observation, version.document.rules()) {
+                    Taken::Compared => settled.compared += 1,
+                    Taken::Elsewhere => settled.elsewhere += 1,
+                    Taken::Repeated => settled.repeated += 1,
+                }
             }
             _ => settled.superseded += 1,
         }
