@@ -2,10 +2,13 @@
 
 mod release;
 mod simulations;
+mod trials;
 mod verdicts;
 mod world;
 
 // Neither snapshots nor properties build for every target.
+#[cfg(not(target_family = "wasm"))]
+mod comparison;
 #[cfg(not(target_family = "wasm"))]
 mod properties;
 #[cfg(not(target_family = "wasm"))]
