@@ -56,7 +56,7 @@ bench-policy *options:
 
 # Microseconds per pair of bodies that are compared, beside serde_json parsing both.
 bench-compare *options:
-    cargo bench -p antumbra-engine --bench compare {{options}}
+    cargo bench -p antumbra-engine --bench compare -- {{options}}
 
 # Bytes that evidence holds when every cap is reached.
 bench-evidence:

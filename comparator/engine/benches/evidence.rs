@@ -70,6 +70,7 @@ fn leg(body: &str, latency_us: u64) -> Leg {
         outcome: Outcome::Response,
         latency_us: Some(latency_us),
         response: Some(response),
+        reason: None,
     }
 }
 

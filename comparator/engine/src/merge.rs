@@ -93,12 +93,15 @@ impl Release {
     }
 
     fn merge(&mut self, other: &Self) {
-        let Self { all, discovered, crowded, elsewhere, repeated } = other;
+        let Self { all, discovered, crowded, elsewhere, repeated, not_sent_by } = other;
         self.all.merge(all);
         self.discovered = self.discovered.max(*discovered);
         self.crowded += crowded;
         self.elsewhere += elsewhere;
         self.repeated += repeated;
+        for (reason, count) in not_sent_by {
+            *self.not_sent_by.entry(*reason).or_default() += count;
+        }
     }
 }
 
@@ -111,8 +114,9 @@ impl Endpoint {
     }
 
     fn merge(&mut self, other: Self) {
-        let Self { all, hypotheses, crowded } = other;
+        let Self { all, hypotheses, refusals, crowded } = other;
         self.all.merge(&all);
+        self.refusals.merge(&refusals);
         self.crowded += crowded;
         for (subject, counts) in by_discovery(hypotheses) {
             let crowd = subject.is_crowd();

@@ -3,6 +3,7 @@
 //! A pattern names a place in every answer, or in those of one endpoint. A path pattern covers what lies below it too.
 
 use crate::endpoint::{self, EndpointPattern};
+use crate::reading::Reading;
 
 /// Which differences are declared harmless, and which primaries count.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -11,6 +12,7 @@ pub struct Rules {
     unordered: Vec<Pattern>,
     primary: Vec<String>,
     endpoints: Vec<EndpointPattern>,
+    pub(crate) reading: Reading,
 }
 
 impl Rules {
@@ -60,6 +62,8 @@ pub(crate) enum Place<'a> {
     Header(&'a str),
     /// Name.
     Cookie(&'a str),
+    /// Lower-case name.
+    Trailer(&'a str),
 }
 
 /// One step into a body.
@@ -71,7 +75,7 @@ pub(crate) enum Segment<'a> {
     Element(usize),
 }
 
-/// A place that a rule names: `/items/*/price`, `header:x-build`, `header:x-debug-*`, `cookie:session`, each also for
+/// A place that a rule names: `/items/*/price`, `header:x-build`, `header:x-debug-*`, `cookie:session`, `trailer:grpc-status`, each also for
 /// one endpoint only: `GET /search /results/*/score`. `*` is any one segment; `/` alone is the whole body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pattern {
@@ -85,6 +89,7 @@ enum Target {
     Body(Vec<Option<String>>),
     Header(Name),
     Cookie(Name),
+    Trailer(Name),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,7 +102,9 @@ struct Name {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadPattern {
     /// Nothing there.
-    #[error("is empty, must be a path such as /items/*/price, header:<name> or cookie:<name>")]
+    #[error(
+        "is empty, must be a path such as /items/*/price, header:<name>, cookie:<name> or trailer:<name>"
+    )]
     Empty,
     /// It has neither one part nor three.
     #[error("has {0} parts, must be <place> or <method> <route> <place>")]
@@ -106,7 +113,7 @@ pub enum BadPattern {
     #[error("names the route {0:?}, must begin with /")]
     Route(String),
     /// The place is of no known form.
-    #[error("names the place {0:?}, must begin with / or be header:<name> or cookie:<name>")]
+    #[error("names the place {0:?}, must begin with / or be header:<name>, cookie:<name> or trailer:<name>")]
     Place(String),
     /// `*` within a name.
     #[error("has a * within {0:?}, may only be a whole segment or the end of a name")]
@@ -138,7 +145,7 @@ impl Pattern {
         }
     }
 
-    fn covers(&self, endpoint: &str, place: Place<'_>, deeper: bool) -> bool {
+    pub(crate) fn covers(&self, endpoint: &str, place: Place<'_>, deeper: bool) -> bool {
         if self.endpoint.as_deref().is_some_and(|own| own != endpoint) {
             return false;
         }
@@ -150,9 +157,9 @@ impl Pattern {
                         .zip(path)
                         .all(|(own, segment)| own.as_deref().is_none_or(|own| segment.is(own)))
             }
-            (Target::Header(own), Place::Header(name)) | (Target::Cookie(own), Place::Cookie(name)) => {
-                own.is(name)
-            }
+            (Target::Header(own), Place::Header(name))
+            | (Target::Cookie(own), Place::Cookie(name))
+            | (Target::Trailer(own), Place::Trailer(name)) => own.is(name),
             _ => false,
         }
     }
@@ -181,6 +188,7 @@ fn target(place: &str) -> Result<Target, BadPattern> {
     match place.split_once(':') {
         Some(("header", header)) => Ok(Target::Header(name(place, &header.to_ascii_lowercase())?)),
         Some(("cookie", cookie)) => Ok(Target::Cookie(name(place, cookie)?)),
+        Some(("trailer", trailer)) => Ok(Target::Trailer(name(place, &trailer.to_ascii_lowercase())?)),
         _ => Err(BadPattern::Place(place.to_owned())),
     }
 }
@@ -259,13 +267,19 @@ mod tests {
     fn bad_patterns_say_what_is_wrong() {
         let check =
             |text: &str, expected: &str| assert_eq!(Pattern::parse(text).unwrap_err().to_string(), expected);
-        check(" ", "is empty, must be a path such as /items/*/price, header:<name> or cookie:<name>");
+        check(
+            " ",
+            "is empty, must be a path such as /items/*/price, header:<name>, cookie:<name> or trailer:<name>",
+        );
         check("a b", "has 2 parts, must be <place> or <method> <route> <place>");
         check("GET search /a", "names the route \"search\", must begin with /");
-        check("items", "names the place \"items\", must begin with / or be header:<name> or cookie:<name>");
+        check(
+            "items",
+            "names the place \"items\", must begin with / or be header:<name>, cookie:<name> or trailer:<name>",
+        );
         check(
             "header:",
-            "names the place \"header:\", must begin with / or be header:<name> or cookie:<name>",
+            "names the place \"header:\", must begin with / or be header:<name>, cookie:<name> or trailer:<name>",
         );
         check("/a*/b", "has a * within \"a*\", may only be a whole segment or the end of a name");
         check(&"/a".repeat(600), "has 1200 bytes, must be at most 1024");

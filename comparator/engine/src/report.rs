@@ -3,13 +3,19 @@
 mod differences;
 mod endpoints;
 mod notes;
+mod refused;
 
+use std::collections::BTreeMap;
+
+use antumbra_observation::Unsent;
 use serde::{Deserialize, Serialize};
 
 use crate::diff::Kind;
 use crate::evidence::Evidence;
 use crate::hypothesis::Example;
 use crate::verdict::{self, Delivery, Gates, Judgement, Reason, Verdict};
+
+pub use refused::Refused;
 
 /// What is known of a release at one moment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -50,10 +56,16 @@ pub struct Report {
     pub noise: Vec<Noise>,
     /// Differences in exchanges without control; most frequent first, at most 50. Advisory.
     pub uncontrolled: Vec<Uncontrolled>,
+    /// Bodies that could not be read, and were compared as bytes instead; most frequent first, at most 50.
+    #[serde(default)]
+    pub refused: Vec<Refused>,
     /// What else the reader must know, first on every rendering.
     pub notes: Vec<String>,
     /// What the caps left out.
     pub dropped: Dropped,
+    /// Exchanges of which a shadow was not sent, by reason, as far as the sender said one.
+    #[serde(default)]
+    pub not_sent: BTreeMap<Unsent, u64>,
 }
 
 /// A hypothesis that was rejected: the candidate differs where the control does not.
@@ -204,10 +216,10 @@ pub struct Dropped {
     /// Exchanges that were not compared, because their client had asked the same endpoint within two seconds.
     #[serde(default)]
     pub repeated: u64,
-    /// Exchanges that were not compared, because the proxy did not send a shadow.
+    /// Exchanges that were not compared, because a shadow was not sent; [`Report::not_sent`] has the reasons.
     #[serde(default)]
     pub not_sent: u64,
-    /// Noise and uncontrolled differences that are not listed.
+    /// Noise, uncontrolled differences and refused bodies that are not listed.
     pub lines: u64,
 }
 
@@ -218,13 +230,14 @@ pub fn report(release: &str, evidence: &Evidence, gates: &Gates, delivery: &Deli
     let regressions = differences::regressions(evidence, &tested);
     let (noise, more_noise) = differences::noise(evidence, &tested, gates);
     let (uncontrolled, more_uncontrolled) = differences::uncontrolled(evidence);
+    let (refused, more_refused) = refused::refused(evidence);
     let dropped = Dropped {
         endpoints: evidence.release.crowded,
         paths: evidence.endpoints.values().map(|endpoint| endpoint.crowded).sum(),
         elsewhere: evidence.release.elsewhere,
         repeated: evidence.release.repeated,
         not_sent: all.not_sent,
-        lines: more_noise + more_uncontrolled,
+        lines: more_noise + more_uncontrolled + more_refused,
     };
     Report {
         release: release.to_owned(),
@@ -244,6 +257,8 @@ pub fn report(release: &str, evidence: &Evidence, gates: &Gates, delivery: &Deli
         regressions,
         noise,
         uncontrolled,
+        refused,
         dropped,
+        not_sent: evidence.release.not_sent_by.clone(),
     }
 }

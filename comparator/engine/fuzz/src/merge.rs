@@ -105,7 +105,7 @@ fn leg(variant: &str, answer: u8, latency_us: u64) -> Leg {
         _ => (Outcome::Response, response(200)),
     };
     let latency_us = response.is_some().then_some(latency_us);
-    Leg { variant: variant.to_owned(), outcome, latency_us, response }
+    Leg { variant: variant.to_owned(), outcome, latency_us, response, reason: None }
 }
 
 const MOST: usize = 64;

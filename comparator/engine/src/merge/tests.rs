@@ -64,7 +64,7 @@ fn leg(answer: Answer) -> Leg {
         Answer::Timeout => (Outcome::Timeout, None, None),
         Answer::NotSent => (Outcome::NotSent, None, None),
     };
-    Leg { variant: "stable".to_owned(), outcome, latency_us, response }
+    Leg { variant: "stable".to_owned(), outcome, latency_us, response, reason: None }
 }
 
 fn observation(number: usize, seen: &Seen) -> Observation {
