@@ -36,17 +36,17 @@ pub fn template(method: &[u8], path: &[u8]) -> String {
     format!("{} {}", excerpt::line(method, MAX_METHOD), excerpt::line(template.as_bytes(), MAX_PATH))
 }
 
+fn without_query(path: &[u8]) -> &[u8] {
+    let end = path.iter().position(|b| matches!(b, b'?' | b'#')).unwrap_or(path.len());
+    path.get(..end).unwrap_or_default()
+}
+
 /// A segment and the form that it asks for, if it names one: `42` and `.json`.
 fn format(segment: &[u8]) -> (&[u8], &[u8]) {
     let at = segment.iter().rposition(|&b| b == b'.').unwrap_or(segment.len());
     let (name, format) = segment.split_at(at);
     let letters = format.iter().skip(1).all(u8::is_ascii_alphabetic);
     if letters && (2..=MAX_FORMAT).contains(&format.len()) { (name, format) } else { (segment, b"") }
-}
-
-fn without_query(path: &[u8]) -> &[u8] {
-    let end = path.iter().position(|b| matches!(b, b'?' | b'#')).unwrap_or(path.len());
-    path.get(..end).unwrap_or_default()
 }
 
 /// Whether a segment names one thing rather than a kind of things: a number, a UUID, a hash, a long mixed identifier, a

@@ -54,12 +54,12 @@ pub(crate) struct Release {
     /// Exchanges that were not compared because a variant other than those of the rules answered the client.
     #[serde(default)]
     pub(crate) elsewhere: u64,
-    /// Of the exchanges of which a shadow was not sent, those of which the sender said why, by reason.
-    #[serde(default)]
-    pub(crate) not_sent_by: BTreeMap<Unsent, u64>,
     /// Exchanges that were not compared because their client had asked the same endpoint a moment before.
     #[serde(default)]
     pub(crate) repeated: u64,
+    /// Of the exchanges of which a shadow was not sent, those of which the sender said why, by reason.
+    #[serde(default)]
+    pub(crate) not_sent_by: BTreeMap<Unsent, u64>,
 }
 
 /// One endpoint.

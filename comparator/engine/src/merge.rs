@@ -93,7 +93,7 @@ impl Release {
     }
 
     fn merge(&mut self, other: &Self) {
-        let Self { all, discovered, crowded, elsewhere, not_sent_by, repeated } = other;
+        let Self { all, discovered, crowded, elsewhere, repeated, not_sent_by } = other;
         self.all.merge(all);
         self.discovered = self.discovered.max(*discovered);
         self.crowded += crowded;
@@ -114,7 +114,7 @@ impl Endpoint {
     }
 
     fn merge(&mut self, other: Self) {
-        let Self { all, hypotheses, crowded, refusals } = other;
+        let Self { all, hypotheses, refusals, crowded } = other;
         self.all.merge(&all);
         self.refusals.merge(&refusals);
         self.crowded += crowded;

@@ -11,8 +11,8 @@ pub struct Rules {
     ignore: Vec<Pattern>,
     unordered: Vec<Pattern>,
     primary: Vec<String>,
-    pub(crate) reading: Reading,
     endpoints: Vec<EndpointPattern>,
+    pub(crate) reading: Reading,
 }
 
 impl Rules {

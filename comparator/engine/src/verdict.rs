@@ -153,8 +153,8 @@ fn findings(tested: &[Tested<'_>]) -> Vec<(Reason, String)> {
 
 /// Further exchanges until nothing is missing; `None` if something always will be, or nothing is.
 fn most(missing: &[Missing]) -> Option<u64> {
-    let needs = missing.iter().map(|missing| missing.reason.needed);
-    let most = needs.fold(Some(0), |most, needed| Some(needed?.max(most?)));
+    let mut needs = missing.iter().map(|missing| missing.reason.needed);
+    let most = needs.try_fold(0, |most, needed| Some(needed?.max(most)));
     most.filter(|_| !missing.is_empty())
 }
 

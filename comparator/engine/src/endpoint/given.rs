@@ -125,7 +125,7 @@ mod tests {
     #[test]
     fn bad_endpoints_say_what_is_wrong() {
         let check = |text: &str, expected: &str| {
-            assert_eq!(EndpointPattern::parse(text).unwrap_err().to_string(), expected)
+            assert_eq!(EndpointPattern::parse(text).unwrap_err().to_string(), expected);
         };
         check("/users", "has 1 parts, must be <method> <route> such as GET /users/{name}/orders");
         check("GET users", "names the route \"users\", must begin with /");

@@ -70,5 +70,6 @@ fn reasons(by: &BTreeMap<Unsent, u64>) -> String {
     let said: Vec<String> = by.iter().map(|(reason, count)| format!("{} {count}", reason.as_str())).collect();
     if said.is_empty() { String::new() } else { format!(" ({})", said.join(", ")) }
 }
+
 const CALIBRATE: &str = "To see beforehand how noisy the service is, let the candidate's variant name the cluster of the stable \
      version: the report is then a calibration, and shows what a promotion will take.";

@@ -148,7 +148,13 @@ fn an_excess_at_the_margin_is_seldom_promoted_and_a_clean_release_is_in_time() {
     };
     let wrong = (0..500).filter(|&seed| promoted(0.01, 0.01, 0.01, 5_000, seed).is_some()).count();
     assert!(wrong <= allowed(500, 0.05), "{wrong} promoted");
-    let median = median((0..801).map(|seed| promoted(0.01, 0.0, 0.01, 20_000, seed)).collect());
-    // A program written apart from this one gives 2,210 when looking after every tenth exchange (8,000 runs).
-    assert!((1_990..=2_430).contains(&median), "{median}");
+    // The medians as an independent program gives them: 2,147 looking after every exchange, 2,210 after every tenth (8,000
+    // runs), and 22,880 at a tenth of noise and margin. Derivations by hand that say 2,752 and 27,616 could not be reproduced.
+    let median_of = |noise, margin, runs, limit| {
+        median((0..runs).map(|seed| promoted(noise, 0.0, margin, limit, seed)).collect())
+    };
+    let found = median_of(0.01, 0.01, 801, 20_000);
+    assert!((1_990..=2_430).contains(&found), "{found}");
+    let found = median_of(0.001, 0.001, 101, 60_000);
+    assert!((18_300..=27_500).contains(&found), "{found}");
 }
