@@ -21,6 +21,7 @@ mod pattern;
 mod render;
 mod report;
 mod rows;
+mod rules;
 pub mod stats;
 mod verdict;
 mod wording;
@@ -29,10 +30,11 @@ pub use diff::Kind;
 pub use endpoint::template;
 pub use evidence::Evidence;
 pub use hypothesis::Example;
-pub use pattern::{BadPattern, Pattern, Rules};
+pub use pattern::{BadPattern, Pattern};
 pub use report::{
     Dropped, EndpointReport, Interval, LegLatencies, Noise, Quantiles, Regression, Report, Uncontrolled,
     report,
 };
 pub use rows::{BadRow, Row};
+pub use rules::{Allow, Arrays, Class, Decimal, Expression, Rule, Rules};
 pub use verdict::{Delivery, Gates, Verdict};
