@@ -2,8 +2,11 @@
 //!
 //! The primary is the measure: `missing` is what it has and the other has not. Equal subtrees are skipped by their hash.
 
+mod ruled;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -12,7 +15,8 @@ use crate::arrays::{self, Elements};
 use crate::endpoint::{is_identifier, is_token};
 use crate::excerpt;
 use crate::json::{Node, Shape, Tree};
-use crate::pattern::{Place, Rules, Segment};
+use crate::pattern::{Rules, Segment};
+use crate::suggestion::Guesses;
 
 /// How an answer differs from the primary's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -70,6 +74,10 @@ pub(crate) struct Detail {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Differences {
     pub(crate) found: BTreeMap<Subject, Detail>,
+    /// Which rules would allow all differences of a subject.
+    guesses: BTreeMap<Subject, Guesses>,
+    /// Each difference by itself instead, where that was asked for.
+    list: Option<Vec<(Kind, Detail)>>,
     seen: usize,
 }
 
@@ -81,11 +89,46 @@ pub(crate) struct Scope<'a> {
 }
 
 impl Differences {
+    /// Keeps each difference by itself, in the order in which they are found.
+    pub(crate) fn listing() -> Self {
+        Self { list: Some(Vec::new()), ..Self::default() }
+    }
+
     pub(crate) fn add(&mut self, path: &str, kind: Kind, detail: impl FnOnce() -> Detail) {
         self.seen += 1;
-        if self.found.len() < MAX_SUBJECTS {
+        if let Some(list) = &mut self.list {
+            if list.len() < MAX_SUBJECTS {
+                list.push((kind, detail()));
+            }
+        } else if self.found.len() < MAX_SUBJECTS {
             self.found.entry(Subject(path.to_owned(), kind)).or_insert_with(detail);
         }
+    }
+
+    /// The list, and how many differences were seen.
+    pub(crate) fn into_list(self) -> (Vec<(Kind, Detail)>, usize) {
+        (self.list.unwrap_or_default(), self.seen)
+    }
+
+    /// Narrows down which rules would allow all differences of a subject. Not of a list, whose differences are not of one.
+    pub(crate) fn guess(&mut self, path: &str, kind: Kind, guesses: impl FnOnce() -> Guesses) {
+        if self.list.is_some() {
+            return;
+        }
+        let room = self.guesses.len() < MAX_SUBJECTS;
+        match self.guesses.entry(Subject(path.to_owned(), kind)) {
+            Entry::Occupied(mut before) if !before.get().is_none() => {
+                let narrowed = before.get().and(guesses());
+                before.insert(narrowed);
+            }
+            Entry::Vacant(new) if room => drop(new.insert(guesses())),
+            _ => {}
+        }
+    }
+
+    /// Which rules would allow all differences of a subject.
+    pub(crate) fn guesses(&self, subject: &Subject) -> Guesses {
+        self.guesses.get(subject).copied().unwrap_or_default()
     }
 
     /// So many that looking for more would only cost time.
@@ -103,7 +146,8 @@ pub(crate) fn compare<'t>(
     into: &mut Differences,
 ) {
     let (Some(left), Some(right)) = (primary.root(), other.root()) else { return };
-    Walk { primary, other, scope, path, into }.values(left, right);
+    let spelled = scope.rules.spell_numbers();
+    Walk { primary, other, scope, path, into, spelled, trial: false }.values(left, right);
 }
 
 struct Walk<'w, 't> {
@@ -112,11 +156,15 @@ struct Walk<'w, 't> {
     scope: Scope<'w>,
     path: Vec<Segment<'t>>,
     into: &'w mut Differences,
+    /// Equal numbers may differ by a rule, so equal subtrees are looked into.
+    spelled: bool,
+    /// Only whether anything differs is asked.
+    trial: bool,
 }
 
 impl<'t> Walk<'_, 't> {
     fn values(&mut self, left: &'t Node, right: &'t Node) {
-        if left.hash == right.hash && left.shape == right.shape || self.into.full() {
+        if self.same(left, right) || self.into.full() || self.trial && self.into.seen > 0 {
             return;
         }
         match (left.shape, right.shape) {
@@ -153,7 +201,7 @@ impl<'t> Walk<'_, 't> {
 
     fn member(&mut self, left: Option<&'t Node>, right: Option<&'t Node>) {
         let key = match (left, right) {
-            (Some(left), Some(right)) if left.hash == right.hash && left.shape == right.shape => return,
+            (Some(left), Some(right)) if self.same(left, right) => return,
             (Some(left), _) => self.primary.key(left),
             (None, Some(right)) => self.other.key(right),
             (None, None) => return,
@@ -170,6 +218,9 @@ impl<'t> Walk<'_, 't> {
     fn elements(&mut self, left: &'t Node, right: &'t Node) {
         let lefts: Vec<&'t Node> = self.primary.children(left).collect();
         let rights: Vec<&'t Node> = self.other.children(right).collect();
+        if self.ruled(left, right, &lefts, &rights) {
+            return;
+        }
         let alignment = arrays::align(
             Elements { tree: self.primary, nodes: &lefts },
             Elements { tree: self.other, nodes: &rights },
@@ -177,7 +228,7 @@ impl<'t> Walk<'_, 't> {
         if lefts.len() != rights.len() {
             self.differ(Kind::Length, Some(left), Some(right));
         }
-        if alignment.moved && !self.scope.rules.unordered(self.scope.endpoint, Place::Body(&self.path)) {
+        if alignment.moved {
             self.differ(Kind::Order, Some(left), Some(right));
         }
         for (at, against) in alignment.pairs {
@@ -189,7 +240,7 @@ impl<'t> Walk<'_, 't> {
     }
 
     fn differ(&mut self, kind: Kind, left: Option<&'t Node>, right: Option<&'t Node>) {
-        if self.into.full() || self.scope.rules.ignores(self.scope.endpoint, Place::Body(&self.path)) {
+        if self.into.full() || self.allowed(kind, left, right) {
             return;
         }
         let path = aggregated(&self.path);
@@ -206,6 +257,7 @@ impl<'t> Walk<'_, 't> {
             };
             Detail { primary: shown(primary, left), other: shown(other, right), exact: exact.clone() }
         });
+        self.guess(&path, kind, left, right);
     }
 }
 

@@ -9,6 +9,8 @@ use antumbra_observation::Bytes;
 use crate::diff::{ABSENT, Detail, Differences, Kind, Scope};
 use crate::excerpt;
 use crate::pattern::Place;
+use crate::rules::Value;
+use crate::suggestion::Guesses;
 
 type Headers = [(Bytes, Bytes)];
 
@@ -17,21 +19,33 @@ pub(crate) fn compare(primary: &Headers, other: &Headers, scope: Scope<'_>, into
     if primary == other {
         return;
     }
-    let declared = |name: &str| scope.rules.ignores(scope.endpoint, Place::Header(name));
     each(&by_name(primary), &by_name(other), |name, kind, left, right| {
-        if !declared(name) {
-            into.add(&format!("header:{name}"), kind, || detail(format!("header:{name}"), left, right));
-        }
+        judge(&format!("header:{name}"), Place::Header(name), kind, (left, right), scope, into);
     });
-    if declared(SET_COOKIE) {
+    if scope.rules.ignores(scope.endpoint, Place::Header(SET_COOKIE)) {
         return;
     }
     each(&by_cookie(primary), &by_cookie(other), |name, kind, left, right| {
         let cookie = name.split_once(';').map_or(name, |(cookie, _)| cookie);
-        if !scope.rules.ignores(scope.endpoint, Place::Cookie(cookie)) {
-            into.add(&format!("cookie:{name}"), kind, || detail(format!("cookie:{name}"), left, right));
-        }
+        judge(&format!("cookie:{name}"), Place::Cookie(cookie), kind, (left, right), scope, into);
     });
+}
+
+/// Takes a difference in unless the rules allow it.
+fn judge(
+    path: &str,
+    place: Place<'_>,
+    kind: Kind,
+    (left, right): (Option<&Vec<u8>>, Option<&Vec<u8>>),
+    scope: Scope<'_>,
+    into: &mut Differences,
+) {
+    let values = [left, right].map(|value| value.map(|value| Value::text(value)));
+    let [was, is] = values.each_ref().map(Option::as_ref);
+    if !scope.rules.at(scope.endpoint, place).excuses(kind, was, is) {
+        into.add(path, kind, || detail(path.to_owned(), left, right));
+        into.guess(path, kind, || Guesses::of(kind, was, is));
+    }
 }
 
 /// Calls `differ` for each name whose values are not the same.
@@ -140,8 +154,10 @@ const MAX_ATTRIBUTES: usize = 16;
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
-    use crate::{Pattern, Rules};
+    use crate::{Allow, Pattern, Rule, Rules};
 
     fn diff(left: &[(&str, &str)], right: &[(&str, &str)], rules: &Rules) -> Vec<String> {
         let headers = |pairs: &[(&str, &str)]| {
@@ -179,6 +195,20 @@ mod tests {
         check(&[(&long, "a")], &[(&long, "b")], &[&shown]);
         let rules = Rules::new(vec![Pattern::parse("header:x-a").unwrap()], vec![]);
         assert!(diff(&[("x-a", "1")], &[("X-A", "2")], &rules).is_empty());
+        let near = |at: &str| Rule::Value(Pattern::parse(at).unwrap(), Allow::Time(Duration::from_secs(5)));
+        let rules = Rules::default().with_rules([near("header:last-modified"), near("cookie:sid")]);
+        let at = |second: u8| format!("Wed, 21 Oct 2026 07:28:{second:02} GMT");
+        let answer = |second| {
+            [("last-modified", at(second)), ("set-cookie", format!("sid=1; expires={}", at(second)))]
+        };
+        let near = |second| {
+            diff(
+                &answer(0).each_ref().map(|(n, v)| (*n, v.as_str())),
+                &answer(second).each_ref().map(|(n, v)| (*n, v.as_str())),
+                &rules,
+            )
+        };
+        assert_eq!((near(5).len(), near(6).len()), (0, 2));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use crate::number;
+use crate::refusal::Refusal;
 
 /// A parsed text.
 #[derive(Debug)]
@@ -53,19 +54,30 @@ struct Span {
 pub(crate) const MAX_DEPTH: usize = 64;
 /// Most values of one text.
 pub(crate) const MAX_NODES: usize = 250_000;
+/// Longest text.
+pub(crate) const MAX_BYTES: usize = 64 << 20;
 
 impl<'a> Tree<'a> {
-    /// Parses `text` by RFC 8259. `None`: not JSON, not UTF-8, or beyond [`MAX_DEPTH`], [`MAX_NODES`] or 4 GiB.
-    pub(crate) fn parse(text: &'a [u8]) -> Option<Self> {
-        if u32::try_from(text.len()).is_err() || std::str::from_utf8(text).is_err() {
-            return None;
+    /// Parses `text` by RFC 8259, in UTF-8.
+    ///
+    /// # Errors
+    /// It is not JSON, or beyond [`MAX_DEPTH`], [`MAX_NODES`] or [`MAX_BYTES`].
+    pub(crate) fn parse(text: &'a [u8]) -> Result<Self, Refusal> {
+        if text.len() > MAX_BYTES {
+            return Err(Refusal::Size);
         }
-        let mut parser =
-            Parser { text, at: 0, nodes: Vec::with_capacity(text.len() / 16 + 1), scratch: Vec::new() };
+        std::str::from_utf8(text).map_err(|_| Refusal::Malformed)?;
+        let mut parser = Parser {
+            text,
+            at: 0,
+            nodes: Vec::with_capacity(text.len() / 16 + 1),
+            scratch: Vec::new(),
+            refusal: Refusal::Malformed,
+        };
         parser.blank();
-        parser.value(Span::default(), 0, 0)?;
+        parser.value(Span::default(), 0, 0).ok_or(parser.refusal)?;
         parser.blank();
-        (parser.at == text.len()).then_some(Self { text, nodes: parser.nodes })
+        if parser.at == text.len() { Ok(Self { text, nodes: parser.nodes }) } else { Err(Refusal::Malformed) }
     }
 
     pub(crate) fn root(&self) -> Option<&Node> {
@@ -112,12 +124,15 @@ struct Parser<'a> {
     at: usize,
     nodes: Vec<Node>,
     scratch: Vec<u8>,
+    /// Why nothing is answered.
+    refusal: Refusal,
 }
 
 impl Parser<'_> {
     /// Reads one value and answers its index.
     fn value(&mut self, key: Span, name: u64, depth: usize) -> Option<usize> {
         if self.nodes.len() >= MAX_NODES || depth > MAX_DEPTH {
+            self.refusal = if depth > MAX_DEPTH { Refusal::Depth } else { Refusal::Nodes };
             return None;
         }
         let index = self.nodes.len();
@@ -388,9 +403,9 @@ mod tests {
         let keys =
             (0..1_000_000).fold(String::from("{"), |text, key| text + &format!("\"k{key}\":1,")) + "\"k\":1}";
         for text in [&deep, &deep_objects, &wide, &keys] {
-            assert!(Tree::parse(text.as_bytes()).is_none());
+            assert!(Tree::parse(text.as_bytes()).is_err());
         }
-        assert!(Tree::parse(just_deep.as_bytes()).is_some());
+        assert!(Tree::parse(just_deep.as_bytes()).is_ok());
         let broken = [
             "",
             " ",
@@ -424,9 +439,9 @@ mod tests {
             "\"\\u00g0\"",
         ];
         for text in broken {
-            assert!(Tree::parse(text.as_bytes()).is_none(), "{text:?}");
+            assert!(Tree::parse(text.as_bytes()).is_err(), "{text:?}");
         }
-        assert!(Tree::parse(b"\"\xff\"").is_none(), "not UTF-8");
+        assert!(Tree::parse(b"\"\xff\"").is_err(), "not UTF-8");
         for text in [
             "1e400",
             "\"\\ud800\"",
@@ -437,7 +452,7 @@ mod tests {
             "{}",
             "\"\u{7f}\"",
         ] {
-            assert!(Tree::parse(text.as_bytes()).is_some(), "{text:?}");
+            assert!(Tree::parse(text.as_bytes()).is_ok(), "{text:?}");
         }
     }
 }

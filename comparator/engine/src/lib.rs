@@ -17,12 +17,15 @@ mod hypothesis;
 mod json;
 mod latency;
 mod number;
+mod offline;
 mod pattern;
+mod refusal;
 mod render;
 mod report;
 mod rows;
 mod rules;
 pub mod stats;
+mod suggestion;
 mod verdict;
 mod wording;
 
@@ -30,11 +33,14 @@ pub use diff::Kind;
 pub use endpoint::template;
 pub use evidence::Evidence;
 pub use hypothesis::Example;
+pub use offline::{Diff, Difference, Media, diff};
 pub use pattern::{BadPattern, Pattern};
+pub use refusal::Refusal;
 pub use report::{
     Dropped, EndpointReport, Interval, LegLatencies, Noise, Quantiles, Regression, Report, Uncontrolled,
     report,
 };
 pub use rows::{BadRow, Row};
 pub use rules::{Allow, Arrays, Class, Decimal, Expression, Rule, Rules};
+pub use suggestion::Suggestion;
 pub use verdict::{Delivery, Gates, Verdict};

@@ -93,6 +93,11 @@ impl Pattern {
             more => Err(BadPattern::Parts(more.len())),
         }
     }
+
+    /// Whether it names a place in a body, rather than a header or a cookie.
+    pub fn is_of_body(&self) -> bool {
+        matches!(self.target, Target::Body(_))
+    }
 }
 
 fn target(place: &str) -> Result<Target, BadPattern> {

@@ -7,6 +7,7 @@ use crate::evidence::{Evidence, Group};
 use crate::hypothesis::{Example, Hypothesis};
 use crate::latency::{Latencies, Legs};
 use crate::stats;
+use crate::suggestion::{self, Suggestion};
 use crate::verdict::{self, Delivery, Gates, Judgement, Tested, Verdict, What};
 use crate::wording::percent_beside;
 
@@ -46,6 +47,9 @@ pub struct Report {
     pub noise: Vec<Noise>,
     /// Differences in exchanges without control; most frequent first, at most 50. Advisory.
     pub uncontrolled: Vec<Uncontrolled>,
+    /// Rules that would explain what two answers of the stable version differ in; those that save most first, at most 50.
+    #[serde(default)]
+    pub suggestions: Vec<Suggestion>,
     /// What else the reader must know, first on every rendering.
     pub notes: Vec<String>,
     /// What the caps left out.
@@ -229,6 +233,7 @@ pub fn report(release: &str, evidence: &Evidence, gates: &Gates, delivery: &Deli
         latency: latencies(&all.legs, gates.promote_alpha),
         endpoints: endpoints(evidence, &regressions, gates),
         notes: notes(evidence, &dropped),
+        suggestions: suggestion::suggestions(evidence, |counts| costs(all, counts, gates)),
         regressions,
         noise,
         uncontrolled,

@@ -9,10 +9,11 @@ mod decimal;
 mod index;
 mod instant;
 
-pub use allow::{Allow, Arrays};
 pub(crate) use allow::Value;
+pub use allow::{Allow, Arrays};
 pub use class::{Class, Expression};
 pub use decimal::Decimal;
+pub(crate) use instant::Instant;
 
 use index::{Index, Reach};
 
@@ -102,6 +103,13 @@ impl Rules {
         Allowed(self.values.reaching(endpoint, place).map(|(_, allow)| allow).collect())
     }
 
+    /// Whether two whole texts may differ: values of a header or a cookie, or bodies that are compared as bytes.
+    pub(crate) fn excuse(&self, endpoint: &str, place: Place<'_>, left: &[u8], right: &[u8]) -> bool {
+        let allowed = self.at(endpoint, place);
+        !allowed.is_empty()
+            && allowed.excuses(Kind::Value, Some(&Value::text(left)), Some(&Value::text(right)))
+    }
+
     /// How the array exactly there is compared.
     pub(crate) fn array(&self, endpoint: &str, path: &[Segment<'_>]) -> &Arrays {
         if self.arrays.said.is_empty() {
@@ -166,8 +174,23 @@ impl Allowed<'_> {
         self.0.iter().any(|allow| **allow == Allow::ExactNumbers)
     }
 
-    /// Each that is allowed, in the order of the rules.
-    pub(crate) fn each(&self) -> impl Iterator<Item = &Allow> {
-        self.0.iter().copied()
+    /// What all values have in common that may stand in the place of this one.
+    pub(crate) fn blur(&self, value: &Value<'_>) -> Blur {
+        let mut blur = Blur::default();
+        for allow in &self.0 {
+            allow.blur(value, &mut blur);
+        }
+        blur
     }
+}
+
+/// A value as the rules see it.
+#[derive(Debug, Default)]
+pub(crate) struct Blur {
+    /// Equal for values that may be equal, if any other may.
+    pub(crate) class: Option<u64>,
+    /// Orders them by how near they are.
+    pub(crate) rank: Option<f64>,
+    /// The value may as well be absent.
+    pub(crate) nothing: bool,
 }

@@ -4,9 +4,12 @@ use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::time::Duration;
 
+use super::Blur;
 use super::class::Class;
 use super::decimal::Decimal;
 use super::instant::Instant;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
 use crate::diff::Kind;
 use crate::json::Shape;
 
@@ -64,8 +67,34 @@ impl Allow {
         }
     }
 
+    /// Adds what the rule alone makes equal to a value.
+    pub(crate) fn blur(&self, value: &Value<'_>, blur: &mut Blur) {
+        let (class, rank) = match self {
+            Self::Ignore => (Some(0), None),
+            Self::Absolute(_) | Self::Relative(_) => {
+                (value.number().map(|_| 1), value.number().map(Decimal::rank))
+            }
+            Self::Time(_) => (value.instant().map(|_| 2), value.instant().map(Instant::rank)),
+            Self::Like(class) => (class.has_both(&value.text, &value.text).then_some(3), None),
+            Self::IgnoreCase => {
+                ((value.shape == Shape::Text).then(|| xxh3_64_with_seed(&folded(&value.text), 4)), None)
+            }
+            Self::NullIsAbsent => {
+                blur.nothing |= value.shape == Shape::Null;
+                (None, None)
+            }
+            Self::ExactNumbers => {
+                ((value.shape == Shape::Number).then(|| xxh3_64_with_seed(&value.text, 5)), None)
+            }
+        };
+        // The constants are below any hash that is met in practice: whoever allows most decides.
+        blur.class = [blur.class, class].into_iter().flatten().min();
+        blur.rank = blur.rank.or(rank);
+    }
+
     fn equates(&self, left: &Value<'_>, right: &Value<'_>) -> bool {
-        let scalars = matches!((left.shape, right.shape), (Shape::Text, Shape::Text) | (Shape::Number, Shape::Number));
+        let scalars =
+            matches!((left.shape, right.shape), (Shape::Text, Shape::Text) | (Shape::Number, Shape::Number));
         if !scalars {
             return false;
         }
@@ -123,7 +152,8 @@ fn both<T>(left: Option<&T>, right: Option<&T>, holds: impl Fn(&T, &T) -> bool) 
 }
 
 fn equal_but_case(left: &[u8], right: &[u8]) -> bool {
-    left.eq_ignore_ascii_case(right) || !(left.is_ascii() && right.is_ascii()) && folded(left) == folded(right)
+    left.eq_ignore_ascii_case(right)
+        || !(left.is_ascii() && right.is_ascii()) && folded(left) == folded(right)
 }
 
 fn in_seconds(duration: Duration) -> Decimal {

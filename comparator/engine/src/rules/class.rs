@@ -53,8 +53,9 @@ impl Expression {
     /// # Errors
     /// What is wrong with it, in the words of the compiler; also if it has more than 16 KiB when compiled.
     pub fn new(text: &str) -> Result<Self, String> {
-        let compile =
-            |text: &str| RegexBuilder::new(text).size_limit(LARGEST).build().map_err(|error| error.to_string());
+        let compile = |text: &str| {
+            RegexBuilder::new(text).size_limit(LARGEST).build().map_err(|error| error.to_string())
+        };
         compile(text)?;
         Ok(Self { text: text.to_owned(), regex: compile(&format!("^(?:{text})$"))? })
     }
@@ -85,8 +86,16 @@ mod tests {
     #[test]
     fn classes() {
         let check = |class: &Class, left: &str, right: &str, expected: bool| {
-            assert_eq!(class.has_both(left.as_bytes(), right.as_bytes()), expected, "{class:?} {left} {right}");
-            assert_eq!(class.has_both(right.as_bytes(), left.as_bytes()), expected, "{class:?} {right} {left}");
+            assert_eq!(
+                class.has_both(left.as_bytes(), right.as_bytes()),
+                expected,
+                "{class:?} {left} {right}"
+            );
+            assert_eq!(
+                class.has_both(right.as_bytes(), left.as_bytes()),
+                expected,
+                "{class:?} {right} {left}"
+            );
         };
         let (a, b) = ("550e8400-e29b-41d4-a716-446655440000", "00000000-0000-0000-0000-00000000000A");
         check(&Class::Uuid, a, b, true);

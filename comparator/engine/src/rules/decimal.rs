@@ -185,7 +185,8 @@ fn read_exponent(text: &[u8]) -> Option<i64> {
     if non_empty(digits)?.len() - zeros > 15 || !digits.iter().all(u8::is_ascii_digit) {
         return None;
     }
-    let value = digits.iter().fold(0, |sum: i64, b| sum.saturating_mul(10).saturating_add(i64::from(b - b'0')));
+    let value =
+        digits.iter().fold(0, |sum: i64, b| sum.saturating_mul(10).saturating_add(i64::from(b - b'0')));
     Some(if text.starts_with(b"-") { -value } else { value })
 }
 
@@ -253,11 +254,28 @@ mod tests {
     #[test]
     fn only_numbers_are_read() {
         let shown = |text: &str| Decimal::parse(text.as_bytes()).map(|read| read.to_string());
-        for (text, expected) in [("0", "0"), ("-10.50", "-105e-1"), ("12E+3", "12e3"), ("0.0e9", "0"), ("7", "7")] {
+        for (text, expected) in
+            [("0", "0"), ("-10.50", "-105e-1"), ("12E+3", "12e3"), ("0.0e9", "0"), ("7", "7")]
+        {
             assert_eq!(shown(text).as_deref(), Some(expected), "{text}");
         }
         let long = "1".repeat(MAX_DIGITS + 1);
-        for text in ["", "-", "NaN", "Infinity", "1.", ".5", "01", "1e", "1e+", "+1", "0x1", " 1", "1e9999999999999999", &long] {
+        for text in [
+            "",
+            "-",
+            "NaN",
+            "Infinity",
+            "1.",
+            ".5",
+            "01",
+            "1e",
+            "1e+",
+            "+1",
+            "0x1",
+            " 1",
+            "1e9999999999999999",
+            &long,
+        ] {
             assert_eq!(shown(text), None, "{text}");
         }
     }

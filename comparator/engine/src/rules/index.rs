@@ -60,10 +60,6 @@ impl Index {
         index
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.everywhere == Places::default() && self.endpoints.is_empty()
-    }
-
     /// The patterns that reach a place, by their position.
     pub(crate) fn reaching(&self, endpoint: &str, place: Place<'_>) -> Vec<Reach> {
         let mut found = Vec::new();
@@ -186,11 +182,15 @@ mod tests {
 
     #[test]
     fn what_reaches_a_place() {
-        let index = index(&["/a/*/b", "/a", "GET / /a/0", "/", "POST / /a", "header:x-*", "header:x-a", "/a/*"]);
-        let reaching = |place| -> Vec<(usize, bool)> {
+        let index =
+            index(&["/a/*/b", "/a", "GET / /a/0", "/", "POST / /a", "header:x-*", "header:x-a", "/a/*"]);
+        let reaching = |place: Place<'_>| -> Vec<(usize, bool)> {
             index.reaching("GET /", place).iter().map(|reach| (reach.pattern, reach.exact)).collect()
         };
-        assert_eq!(reaching(Place::Body(&path(&["a", "0", "b"]))), [(0, true), (1, false), (2, false), (3, false), (7, false)]);
+        assert_eq!(
+            reaching(Place::Body(&path(&["a", "0", "b"]))),
+            [(0, true), (1, false), (2, false), (3, false), (7, false)]
+        );
         assert_eq!(reaching(Place::Body(&path(&["a"]))), [(1, true), (3, false)]);
         assert_eq!(reaching(Place::Body(&path(&["b"]))), [(3, false)]);
         assert_eq!(reaching(Place::Header("x-a")), [(5, true), (6, true)]);
