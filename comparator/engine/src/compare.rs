@@ -61,8 +61,8 @@ impl<'a> Primary<'a> {
             return;
         }
         let parse = || if is_json(primary) { Tree::parse(left).ok() } else { None };
-        let (left_tree, right_tree) =
-            (self.body.get_or_init(parse), if is_json(other) { Tree::parse(right).ok() } else { None });
+        let left_tree = self.body.get_or_init(parse).as_ref();
+        let right_tree = if is_json(other) { Tree::parse_beside(right, left_tree).ok() } else { None };
         match (left_tree, &right_tree) {
             (Some(left), Some(right)) => diff::compare(left, right, Vec::new(), scope, into),
             (left_tree, right_tree) => {

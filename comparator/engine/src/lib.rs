@@ -16,6 +16,7 @@ mod headers;
 mod hypothesis;
 mod json;
 mod latency;
+mod markdown;
 mod number;
 mod offline;
 mod pattern;

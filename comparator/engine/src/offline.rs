@@ -56,8 +56,10 @@ pub fn diff(left: &[u8], right: &[u8], media: Media, rules: &Rules) -> Diff {
     }
     let scope = Scope { endpoint: "", rules };
     let mut into = Differences::listing();
-    let read = |text| if media == Media::Bytes { None } else { Some(Tree::parse(text)) };
-    let (left_tree, right_tree) = (read(left), read(right));
+    let structured = media != Media::Bytes;
+    let left_tree = structured.then(|| Tree::parse(left));
+    let base = left_tree.as_ref().and_then(|tree| tree.as_ref().ok());
+    let right_tree = structured.then(|| Tree::parse_beside(right, base));
     let refusal = |tree: &Option<Result<Tree<'_>, Refusal>>| tree.as_ref()?.as_ref().err().copied();
     let refused = refusal(&left_tree).or(refusal(&right_tree));
     match (&left_tree, &right_tree) {

@@ -188,7 +188,7 @@ impl Page {
         for suggestion in report.suggestions.iter().take(MAX_SHOWN) {
             // Whole, however long: it is to be pasted.
             self.line(&format!("  - {}", suggestion.rule));
-            self.wrapped("    ", &suggestion.worth());
+            self.wrapped("  ", &suggestion.worth());
         }
         self.more(report.suggestions.len());
     }
@@ -233,7 +233,7 @@ impl Page {
 }
 
 /// Whether what is known speaks for a regression rather than for noise, without proving it.
-fn suspect(noise: &Noise) -> bool {
+pub(crate) fn suspect(noise: &Noise) -> bool {
     stats::ln_evidence(noise.candidate_only, noise.control_only) > 0.0
 }
 
@@ -247,7 +247,7 @@ fn subject(endpoint: &str, width: usize, path: &str, path_width: usize, kind: Ki
     joined(&[&cut(endpoint, width), &cut(place(path, kind), path_width), &kind.to_string()])
 }
 
-fn what(kind: Kind, step: Option<f64>) -> String {
+pub(crate) fn what(kind: Kind, step: Option<f64>) -> String {
     match step {
         Some(step) => format!("latency: slower than {step} × control + 1 ms"),
         None => kind.to_string(),
@@ -267,7 +267,7 @@ fn columns(quantiles: &Quantiles) -> String {
 }
 
 /// The quantile of the sample; where that sets no upper end, `≥` and the lower one.
-fn duration(quantile: Interval) -> String {
+pub(crate) fn duration(quantile: Interval) -> String {
     let (open, shown) = if quantile.upper.is_none() { ("≥", quantile.lower) } else { ("", quantile.value) };
     let (value, unit) = match shown {
         us @ 0..1_000 => return format!("{open}{us}µs"),
@@ -283,7 +283,7 @@ fn duration(quantile: Interval) -> String {
 }
 
 /// At most `width` characters.
-fn cut(text: &str, width: usize) -> String {
+pub(crate) fn cut(text: &str, width: usize) -> String {
     if text.chars().nth(width).is_none() {
         return text.to_owned();
     }
@@ -291,7 +291,8 @@ fn cut(text: &str, width: usize) -> String {
 }
 
 const COLUMNS: usize = 110;
-const MAX_SHOWN: usize = 20;
+/// Most lines of one part of the page.
+pub(crate) const MAX_SHOWN: usize = 20;
 const BOLD: &str = "1";
 const RED: &str = "1;31";
 const GREEN: &str = "1;32";

@@ -79,17 +79,6 @@ impl Tally {
         }
     }
 
-    /// The counts of two parts of the same evidence.
-    pub(crate) fn merge(&mut self, other: &Self) {
-        self.control += other.control;
-        self.candidate_only += other.candidate_only;
-        for (code, allowed) in &other.by {
-            let sum = self.by.entry(*code).or_default();
-            sum.control += allowed.control;
-            sum.candidate_only += allowed.candidate_only;
-        }
-    }
-
     /// What a guess allows, lower steps of its ladder included.
     fn allowed(&self, guess: Guess) -> Allowed {
         let ladder = LADDERS.iter().find(|ladder| ladder.contains(&guess)).copied().unwrap_or_default();

@@ -5,6 +5,8 @@
 
 use std::borrow::Cow;
 
+use xxhash_rust::xxh3::xxh3_64;
+
 use super::{ABSENT, Detail, Walk, aggregated, exact};
 use crate::arrays::{self, Elements};
 use crate::diff::{Differences, Kind};
@@ -23,21 +25,22 @@ pub(super) struct Matched {
 }
 
 impl<'t> Walk<'_, 't> {
-    /// Nothing below can differ.
-    pub(super) fn same(&self, left: &Node, right: &Node) -> bool {
-        let spelled = self.spelled && matches!(left.shape, Shape::Number | Shape::Array | Shape::Object);
-        left.hash == right.hash && left.shape == right.shape && !spelled
+    /// More need not be looked at.
+    pub(super) fn is_enough(&self) -> bool {
+        self.into.full() || self.trial && self.into.seen > 0
+    }
+
+    /// It is a number whose spelling counts.
+    pub(super) fn spells(&self, node: &Node) -> bool {
+        let place = Place::Body(&self.path);
+        self.spelled
+            && node.shape == Shape::Number
+            && self.scope.rules.at(self.scope.endpoint, place).spells_numbers()
     }
 
     /// The rules allow a difference at the present path.
     pub(super) fn allowed(&self, kind: Kind, left: Option<&Node>, right: Option<&Node>) -> bool {
         let allowed = self.scope.rules.at(self.scope.endpoint, Place::Body(&self.path));
-        if let (true, Kind::Value, Some(left), Some(right)) = (self.spelled, kind, left, right)
-            && left.hash == right.hash
-            && !(allowed.spells_numbers() && self.primary.lexeme(left) != self.other.lexeme(right))
-        {
-            return true;
-        }
         if allowed.is_empty() {
             return false;
         }
@@ -89,10 +92,10 @@ impl<'t> Walk<'_, 't> {
             return true;
         }
         // Equal elements are not looked into from here on.
-        let spelled = all().filter(|&(at, _)| {
-            self.spelled && lefts.get(at).map(|node| node.hash) == rights.get(at).map(|node| node.hash)
-        });
-        self.pairs(lefts, rights, spelled.collect::<Vec<_>>().into_iter());
+        let hashes = |at: usize| (hash_at(self.primary, lefts, at), hash_at(self.other, rights, at));
+        let equal = |at: usize| matches!(hashes(at), (Some(left), Some(right)) if left == right);
+        let spelled: Vec<_> = all().filter(|&(at, _)| self.spelled && equal(at)).collect();
+        self.pairs(lefts, rights, spelled.into_iter());
         false
     }
 
@@ -117,7 +120,8 @@ impl<'t> Walk<'_, 't> {
         if lefts.len() != rights.len() {
             self.differ(Kind::Length, Some(left), Some(right));
         }
-        let mut matched = Matched::of(hashes(lefts), hashes(rights), lefts.len(), rights.len());
+        let mut matched =
+            Matched::of(hashes(self.primary, lefts), hashes(self.other, rights), lefts.len(), rights.len());
         if reached {
             let blurred =
                 |tree: &'t Tree<'t>, nodes: &[&'t Node], rest: &[usize]| self.blurred(tree, nodes, rest);
@@ -132,7 +136,8 @@ impl<'t> Walk<'_, 't> {
     /// Elements with equal keys answer to each other, of those with the same key the equal ones and then the n-th to the n-th;
     /// elements without it by position.
     fn keyed(&mut self, keys: &[String], lefts: &[&'t Node], rights: &[&'t Node]) {
-        let mut matched = Matched::of(hashes(lefts), hashes(rights), lefts.len(), rights.len());
+        let mut matched =
+            Matched::of(hashes(self.primary, lefts), hashes(self.other, rights), lefts.len(), rights.len());
         let keyed = |tree: &Tree<'_>, nodes: &[&Node], rest: &[usize]| -> Vec<(Key, usize)> {
             let key = |&at: &usize| Some(((key_of(tree, nodes.get(at)?, keys), 0), at));
             rest.iter().filter_map(key).collect()
@@ -204,7 +209,7 @@ impl<'t> Walk<'_, 't> {
     ) -> u64 {
         let rules = self.scope.rules;
         if !rules.reach_into(self.scope.endpoint, path) {
-            return node.hash;
+            return tree.hash(node);
         }
         let mut hash = 0_u64;
         match node.shape {
@@ -214,7 +219,7 @@ impl<'t> Walk<'_, 't> {
                     let element = node.shape == Shape::Array;
                     path.push(if element { Segment::Element(at) } else { Segment::Member(tree.key(child)) });
                     let value = self.blur(tree, child, path, rank);
-                    let place = if element { at as u64 } else { child.name };
+                    let place = if element { at as u64 } else { xxh3_64(&tree.key(child)) };
                     // Members commute; one that may be absent counts as if it were.
                     let absent = value == NOTHING && !element;
                     hash = hash.wrapping_add(if absent { 0 } else { spread(place, value) });
@@ -236,7 +241,7 @@ impl<'t> Walk<'_, 't> {
         match blur.class {
             Some(class) => spread(class, 1),
             None if blur.nothing => NOTHING,
-            None => node.hash,
+            None => tree.hash(node),
         }
     }
 }
@@ -289,13 +294,17 @@ impl Matched {
     }
 }
 
-fn hashes(nodes: &[&Node]) -> Vec<(Key, usize)> {
-    nodes.iter().enumerate().map(|(at, node)| ((Some(node.hash), 0), at)).collect()
+fn hashes(tree: &Tree<'_>, nodes: &[&Node]) -> Vec<(Key, usize)> {
+    nodes.iter().enumerate().map(|(at, node)| ((Some(tree.hash(node)), 0), at)).collect()
+}
+
+fn hash_at(tree: &Tree<'_>, nodes: &[&Node], at: usize) -> Option<u64> {
+    nodes.get(at).map(|node| tree.hash(node))
 }
 
 /// The hash of an element's key; `None` if it has not all of its members.
 fn key_of(tree: &Tree<'_>, element: &Node, keys: &[String]) -> Option<u64> {
-    keys.iter().try_fold(0, |hash, key| Some(spread(hash, member(tree, element, key)?.hash)))
+    keys.iter().try_fold(0, |hash, key| Some(spread(hash, tree.hash(member(tree, element, key)?))))
 }
 
 fn member<'t>(tree: &'t Tree<'_>, element: &Node, key: &str) -> Option<&'t Node> {

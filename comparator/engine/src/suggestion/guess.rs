@@ -124,7 +124,7 @@ impl Guess {
     pub(super) fn because(self) -> &'static str {
         match self {
             Self::Anything => "no narrower rule explains them",
-            Self::Unordered => "the same elements in another order",
+            Self::Unordered => "the same elements, reordered",
             Self::NullIsAbsent => "null or absent",
             Self::IgnoreCase => "equal but for upper and lower case",
             Self::Uuid => "UUIDs",

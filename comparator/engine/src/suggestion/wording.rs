@@ -4,20 +4,14 @@ use super::{Guess, Pattern, Suggestion};
 use crate::evidence::{OTHER_ENDPOINTS, OTHER_PATHS};
 
 impl Suggestion {
-    /// What speaks for it and against it, in a sentence.
+    /// What speaks for it and against it, in a line.
     pub(crate) fn worth(&self) -> String {
-        let Self { because, explains, of, .. } = self;
-        let hidden = match (self.hides, self.hides_of) {
-            (_, 0) => "the candidate alone never differs there".to_owned(),
-            (hides, of) => format!("HIDES {hides} of {of} that the candidate alone shows"),
-        };
-        let hidden = if self.hides == 0 { hidden.replace("HIDES 0", "hides none") } else { hidden };
-        let costs = match self.costs {
-            Some(0) => "costs no exchanges yet".to_owned(),
-            Some(costs) => format!("undeclared it costs about {costs} exchanges"),
-            None => "what it costs undeclared is not to be told at the present rates".to_owned(),
-        };
-        format!("{because}: explains {explains} of {of} that the control shows; {hidden}; {costs}")
+        let Self { because, explains, of, hides, hides_of, costs, .. } = self;
+        let hidden = if *hides == 0 { "none".to_owned() } else { format!("{hides}/{hides_of}") };
+        let costs = costs.map_or_else(|| "?".to_owned(), |costs| costs.to_string());
+        format!(
+            "{because}; explains {explains}/{of} of the control, hides {hidden} of the candidate alone; costs {costs}"
+        )
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod release;
 mod simulations;
+mod suggestions;
 mod world;
 
 // Neither snapshots nor properties build for every target.
