@@ -1,24 +1,41 @@
 //! The comparator's own part of a policy: `compare` (what may differ, and whose answers count) and `gates` (what a
 //! verdict needs).
 
+mod rules;
+
 use std::ops::RangeInclusive;
 
 use antumbra_engine::{Gates, Pattern, Rules};
 use antumbra_policy::document::{Field, Map, Tree};
 
-/// Reads `compare: {ignore: [pattern…], unordered: [pattern…], primary: [variant…]}` of a policy, which may have none. Without
+/// Reads `compare: {ignore: [pattern…], unordered: [pattern…], rules: […], primary: [variant…]}` of a policy, which may have none. Without
 /// `primary`, the policy's default variant is it; without a default, whatever the host's own routing answers. An exchange that
 /// names no variant always counts.
 pub(crate) fn rules(field: Option<&Field<'_>>, policy: &Tree) -> Option<Rules> {
     let Some(field) = field else { return Some(Rules::default().with_primary(default_variant(policy))) };
-    let map = field.map(&["ignore", "unordered", "primary"])?;
-    let ignore = patterns(map.get("ignore"));
-    let unordered = patterns(map.get("unordered"));
+    let map = field.map(&FIELDS)?;
+    let declared = declared(&map);
     let primary = match map.get("primary") {
         Some(field) => variants(field, policy),
         None => Some(default_variant(policy)),
     };
-    Some(Rules::new(ignore?, unordered?).with_primary(primary?))
+    Some(declared?.with_primary(primary?))
+}
+
+/// The same of a file that has no policy around it: either the mapping that `compare` has, or a document with that field.
+pub(crate) fn bare_rules(root: &Field<'_>) -> Option<Rules> {
+    let compare = match root.tree().get("compare") {
+        Some(_) => root.entries()?.into_iter().find(|(name, _)| *name == "compare")?.1,
+        None => root.clone(),
+    };
+    declared(&compare.map(&FIELDS)?)
+}
+
+fn declared(map: &Map<'_>) -> Option<Rules> {
+    let ignore = patterns(map.get("ignore"));
+    let unordered = patterns(map.get("unordered"));
+    let rules = rules::rules(map.get("rules"));
+    Some(Rules::new(ignore?, unordered?).with_rules(rules?))
 }
 
 /// Reads `gates: {rollBackAlpha, promoteAlpha, margin, endpointMargin}`: error probabilities, and margins in percent
@@ -85,4 +102,5 @@ fn number(map: &Map<'_>, name: &str, bounds: RangeInclusive<f64>, unit: f64, usu
 const ALPHA: RangeInclusive<f64> = 0.000_001..=0.5;
 /// A margin below 0.001 % would need millions of exchanges.
 const MARGIN_PERCENT: RangeInclusive<f64> = 0.001..=50.0;
+const FIELDS: [&str; 4] = ["ignore", "unordered", "rules", "primary"];
 const MOST_PATTERNS: usize = 1_000;

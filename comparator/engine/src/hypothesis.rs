@@ -4,6 +4,7 @@ use antumbra_observation::{ExchangeId, Observation};
 use serde::{Deserialize, Serialize};
 
 use crate::diff::Detail;
+use crate::suggestion::Tally;
 
 /// The counts of one place and kind at one endpoint.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -18,6 +19,9 @@ pub(crate) struct Hypothesis {
     pub(crate) first_us: u64,
     pub(crate) last_us: u64,
     pub(crate) examples: Vec<Example>,
+    /// Which rules would allow the control's differences.
+    #[serde(default)]
+    pub(crate) tally: Tally,
 }
 
 /// One exchange that shows a difference, values shortened to 120 characters and secrets left out.

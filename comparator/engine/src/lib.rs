@@ -27,7 +27,9 @@ mod refusals;
 mod render;
 mod report;
 mod rows;
+mod rules;
 pub mod stats;
+mod suggestion;
 mod verdict;
 mod wording;
 
@@ -39,11 +41,13 @@ pub use endpoint::template;
 pub use evidence::Evidence;
 pub use hypothesis::Example;
 pub use offline::{Diff, Difference, Media, diff};
-pub use pattern::{BadPattern, Pattern, Rules};
+pub use pattern::{BadPattern, Pattern};
 pub use refusal::Refusal;
 pub use report::{
     Dropped, EndpointReport, Interval, LegLatencies, Noise, Quantiles, Refused, Regression, Report,
     Uncontrolled, report,
 };
 pub use rows::{BadRow, Row};
+pub use rules::{Allow, Arrays, Class, Decimal, Expression, Rule, Rules};
+pub use suggestion::Suggestion;
 pub use verdict::{Delivery, Gates, Verdict};

@@ -21,6 +21,7 @@ impl Report {
             self.noise.iter().partition(|noise| suspect(noise));
         page.differences("Not yet told apart: maybe by chance", &suspects);
         page.differences("Noise: the control differs as well", &noise);
+        page.suggestions(self);
         page.uncontrolled(self);
         page.out
     }
@@ -159,6 +160,22 @@ impl Page {
                 noise.both
             ));
         }
+        self.more(all.len());
+        self.unfold();
+    }
+
+    /// As they are pasted. Every line begins with a blank, so none ends the block.
+    fn suggestions(&mut self, report: &Report) {
+        let all = &report.suggestions;
+        if all.is_empty() {
+            return;
+        }
+        self.fold(&format!("Suggested rules, if that is meant to differ ({})", all.len()));
+        self.line("\n```yaml\ncompare:\n  rules:");
+        for suggestion in all.iter().take(MAX_SHOWN) {
+            self.line(&format!("  # {}\n  - {}", suggestion.worth(), suggestion.rule));
+        }
+        self.line("```");
         self.more(all.len());
         self.unfold();
     }

@@ -5,6 +5,7 @@ mod bodies;
 mod messages;
 mod release;
 mod simulations;
+mod suggestions;
 mod world;
 
 // Neither snapshots nor properties build for every target.
