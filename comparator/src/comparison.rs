@@ -1,6 +1,7 @@
 //! The comparator's own part of a policy: `compare` (what may differ, and whose answers count) and `gates` (what a
 //! verdict needs).
 
+mod headers;
 mod rules;
 
 use std::ops::RangeInclusive;
@@ -8,8 +9,8 @@ use std::ops::RangeInclusive;
 use antumbra_engine::{Gates, Pattern, Rules};
 use antumbra_policy::document::{Field, Map, Tree};
 
-/// Reads `compare: {ignore: [pattern…], unordered: [pattern…], rules: […], primary: [variant…]}` of a policy, which may have none. Without
-/// `primary`, the policy's default variant is it; without a default, whatever the host's own routing answers. An exchange that
+/// Reads `compare: {ignore: [pattern…], unordered: [pattern…], rules: […], headers: {only: [pattern…]},
+/// primary: [variant…]}` of a policy, which may have none. Without `primary`, the policy's default variant is it; without a default, whatever the host's own routing answers. An exchange that
 /// names no variant always counts.
 pub(crate) fn rules(field: Option<&Field<'_>>, policy: &Tree) -> Option<Rules> {
     let Some(field) = field else { return Some(Rules::default().with_primary(default_variant(policy))) };
@@ -35,7 +36,12 @@ fn declared(map: &Map<'_>) -> Option<Rules> {
     let ignore = patterns(map.get("ignore"));
     let unordered = patterns(map.get("unordered"));
     let rules = rules::rules(map.get("rules"));
-    Some(Rules::new(ignore?, unordered?).with_rules(rules?))
+    let only = headers::only(map.get("headers"));
+    let declared = Rules::new(ignore?, unordered?).with_rules(rules?);
+    Some(match only? {
+        Some(only) => declared.with_headers_only(&only),
+        None => declared,
+    })
 }
 
 /// Reads `gates: {rollBackAlpha, promoteAlpha, margin, endpointMargin}`: error probabilities, and margins in percent
@@ -102,5 +108,5 @@ fn number(map: &Map<'_>, name: &str, bounds: RangeInclusive<f64>, unit: f64, usu
 const ALPHA: RangeInclusive<f64> = 0.000_001..=0.5;
 /// A margin below 0.001 % would need millions of exchanges.
 const MARGIN_PERCENT: RangeInclusive<f64> = 0.001..=50.0;
-const FIELDS: [&str; 4] = ["ignore", "unordered", "rules", "primary"];
+const FIELDS: [&str; 5] = ["ignore", "unordered", "rules", "headers", "primary"];
 const MOST_PATTERNS: usize = 1_000;
