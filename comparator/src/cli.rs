@@ -7,6 +7,7 @@ mod capture;
 mod check;
 mod client;
 mod commands;
+mod diff;
 mod explain;
 mod import;
 mod local;
@@ -50,6 +51,7 @@ fn dispatch(command: Command) -> Result<ExitCode, Failure> {
     match command {
         Command::Serve(options) => serving::serve(options),
         Command::Check(options) => check::check(&options),
+        Command::Diff(options) => diff::diff(&options),
         Command::Explain(options) => explain::explain(&options),
         Command::Simulate(options) => simulate::simulate(&options),
         Command::Override(options) => overriding::sign(&options),
@@ -149,6 +151,9 @@ enum Command {
     /// Ask two versions what others asked before, and print the verdict; exit code 0 promote, 1 roll back, 3 wait
     #[command(after_help = replay::EXAMPLES)]
     Replay(Box<replay::Options>),
+    /// Compare two answers in files under the rules of a policy; exit code 0 equal, 1 different
+    #[command(after_help = diff::EXAMPLES)]
+    Diff(diff::Options),
     /// Validate a policy file: everything that is wrong with it, and what may not be meant
     #[command(after_help = check::EXAMPLES)]
     Check(check::Options),
@@ -316,6 +321,7 @@ Examples:
   antumbra check shop.yaml                 everything that is wrong with a policy
   antumbra explain shop.yaml --request r   what it makes of a request, and why
   antumbra simulate shop.yaml              who would get what
+  antumbra diff v1.json v2.json            where two answers differ
   antumbra import nginx nginx.conf         a policy from what another system is told
   antumbra schema policy                   what an editor needs to complete and explain a policy
   antumbra serve --policy shop.yaml        run the comparator on 127.0.0.1:7400

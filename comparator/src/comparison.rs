@@ -1,25 +1,48 @@
 //! The comparator's own part of a policy: `compare` (what may differ, and whose answers count) and `gates` (what a
 //! verdict needs).
 
+mod headers;
+mod rules;
+
 use std::ops::RangeInclusive;
 
 use antumbra_engine::{EndpointPattern, Gates, Pattern, Rules};
 use antumbra_policy::document::{Field, Map, Tree};
 
-/// Reads `compare: {ignore: [pattern…], unordered: [pattern…], endpoints: [endpoint…], primary: [variant…]}` of a policy, which may
-/// have none. Without `primary`, the policy's default variant is it; without a default, whatever the host's own routing answers. An exchange that
-/// names no variant always counts.
+/// Reads `compare: {ignore: [pattern…], unordered: [pattern…], endpoints: [endpoint…], rules: […], headers: {only: [pattern…]},
+/// primary: [variant…]}` of a policy, which may have none. Without `primary`, the policy's default variant is it; without a
+/// default, whatever the host's own routing answers. An exchange that names no variant always counts.
 pub(crate) fn rules(field: Option<&Field<'_>>, policy: &Tree) -> Option<Rules> {
     let Some(field) = field else { return Some(Rules::default().with_primary(default_variant(policy))) };
-    let map = field.map(&["ignore", "unordered", "endpoints", "primary"])?;
-    let ignore = patterns(map.get("ignore"));
-    let unordered = patterns(map.get("unordered"));
-    let endpoints = endpoints(map.get("endpoints"));
+    let map = field.map(&FIELDS)?;
+    let declared = declared(&map);
     let primary = match map.get("primary") {
         Some(field) => variants(field, policy),
         None => Some(default_variant(policy)),
     };
-    Some(Rules::new(ignore?, unordered?).with_endpoints(endpoints?).with_primary(primary?))
+    Some(declared?.with_primary(primary?))
+}
+
+/// The same of a file that has no policy around it: either the mapping that `compare` has, or a document with that field.
+pub(crate) fn bare_rules(root: &Field<'_>) -> Option<Rules> {
+    let compare = match root.tree().get("compare") {
+        Some(_) => root.entries()?.into_iter().find(|(name, _)| *name == "compare")?.1,
+        None => root.clone(),
+    };
+    declared(&compare.map(&FIELDS)?)
+}
+
+fn declared(map: &Map<'_>) -> Option<Rules> {
+    let ignore = patterns(map.get("ignore"));
+    let unordered = patterns(map.get("unordered"));
+    let rules = rules::rules(map.get("rules"));
+    let endpoints = endpoints(map.get("endpoints"));
+    let only = headers::only(map.get("headers"));
+    let declared = Rules::new(ignore?, unordered?).with_rules(rules?).with_endpoints(endpoints?);
+    Some(match only? {
+        Some(only) => declared.with_headers_only(&only),
+        None => declared,
+    })
 }
 
 /// Reads `gates: {rollBackAlpha, promoteAlpha, margin, endpointMargin}`: error probabilities, and margins in percent
@@ -96,6 +119,7 @@ fn number(map: &Map<'_>, name: &str, bounds: RangeInclusive<f64>, unit: f64, usu
 const ALPHA: RangeInclusive<f64> = 0.000_001..=0.5;
 /// A margin below 0.001 % would need millions of exchanges.
 const MARGIN_PERCENT: RangeInclusive<f64> = 0.001..=50.0;
+const FIELDS: [&str; 6] = ["ignore", "unordered", "endpoints", "rules", "headers", "primary"];
 const MOST_PATTERNS: usize = 1_000;
 /// Each is tried on every exchange until one matches.
 const MOST_ENDPOINTS: usize = 200;

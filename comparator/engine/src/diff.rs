@@ -3,8 +3,11 @@
 //! The primary is the measure: `missing` is what it has and the other has not. What is written
 //! alike is skipped.
 
+mod ruled;
+
 use std::borrow::Cow;
 use std::cmp::Ordering;
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::iter::Peekable;
@@ -17,6 +20,7 @@ use crate::excerpt;
 use crate::json::{Node, Shape, Tree};
 use crate::pattern::{Place, Rules, Segment};
 use crate::refusal::Refusal;
+use crate::suggestion::Guesses;
 
 /// How an answer differs from the primary's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -74,6 +78,8 @@ pub(crate) struct Detail {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Differences {
     pub(crate) found: BTreeMap<Subject, Detail>,
+    /// Which rules would allow all differences of a subject.
+    guesses: BTreeMap<Subject, Guesses>,
     /// Each difference by itself instead, where that was asked for.
     list: Option<Vec<(Kind, Detail)>>,
     /// Why bodies, or parts of them, were compared as bytes.
@@ -114,6 +120,27 @@ impl Differences {
         self.refused.insert(refusal);
     }
 
+    /// Narrows down which rules would allow all differences of a subject. Not of a list, whose differences are not of one.
+    pub(crate) fn guess(&mut self, path: &str, kind: Kind, guesses: impl FnOnce() -> Guesses) {
+        if self.list.is_some() {
+            return;
+        }
+        let room = self.guesses.len() < MAX_SUBJECTS;
+        match self.guesses.entry(Subject(path.to_owned(), kind)) {
+            Entry::Occupied(mut before) if !before.get().is_none() => {
+                let narrowed = before.get().and(guesses());
+                before.insert(narrowed);
+            }
+            Entry::Vacant(new) if room => drop(new.insert(guesses())),
+            _ => {}
+        }
+    }
+
+    /// Which rules would allow all differences of a subject.
+    pub(crate) fn guesses(&self, subject: &Subject) -> Guesses {
+        self.guesses.get(subject).copied().unwrap_or_default()
+    }
+
     /// So many that looking for more would only cost time.
     fn full(&self) -> bool {
         self.seen >= MAX_DIFFERENCES
@@ -129,7 +156,8 @@ pub(crate) fn compare<'t>(
     into: &mut Differences,
 ) {
     let (Some(left), Some(right)) = (primary.root(), other.root()) else { return };
-    Walk { primary, other, scope, path, into }.values(left, right);
+    let spelled = scope.rules.spell_numbers();
+    Walk { primary, other, scope, path, into, spelled, trial: false }.values(left, right);
 }
 
 /// One difference of whatever stands at `path` as a whole, unless it is declared.
@@ -161,17 +189,21 @@ struct Walk<'w, 't> {
     scope: Scope<'w>,
     path: Vec<Segment<'t>>,
     into: &'w mut Differences,
+    /// Equal numbers may differ by a rule.
+    spelled: bool,
+    /// Only whether anything differs is asked.
+    trial: bool,
 }
 
 impl<'t> Walk<'_, 't> {
     fn values(&mut self, left: &'t Node, right: &'t Node) {
-        if self.primary.text(left) == self.other.text(right) || self.into.full() {
+        if self.primary.text(left) == self.other.text(right) || self.is_enough() {
             return;
         }
         match (left.shape, right.shape) {
             (Shape::Object, Shape::Object) => self.members(left, right),
             (Shape::Array, Shape::Array) => self.elements(left, right),
-            _ if self.primary.same_scalar(left, self.other, right) => {}
+            _ if self.primary.same_scalar(left, self.other, right) && !self.spells(left) => {}
             (l, r) => self.differ(if l == r { Kind::Value } else { Kind::Type }, Some(left), Some(right)),
         }
     }
@@ -236,6 +268,9 @@ impl<'t> Walk<'_, 't> {
     fn elements(&mut self, left: &'t Node, right: &'t Node) {
         let lefts: Vec<&'t Node> = self.primary.children(left).collect();
         let rights: Vec<&'t Node> = self.other.children(right).collect();
+        if self.ruled(left, right, &lefts, &rights) {
+            return;
+        }
         let alignment = arrays::align(
             Elements { tree: self.primary, nodes: &lefts },
             Elements { tree: self.other, nodes: &rights },
@@ -243,7 +278,7 @@ impl<'t> Walk<'_, 't> {
         if lefts.len() != rights.len() {
             self.differ(Kind::Length, Some(left), Some(right));
         }
-        if alignment.moved && !self.scope.rules.unordered(self.scope.endpoint, Place::Body(&self.path)) {
+        if alignment.moved {
             self.differ(Kind::Order, Some(left), Some(right));
         }
         for (at, against) in alignment.pairs {
@@ -255,7 +290,7 @@ impl<'t> Walk<'_, 't> {
     }
 
     fn differ(&mut self, kind: Kind, left: Option<&'t Node>, right: Option<&'t Node>) {
-        if self.into.full() || self.scope.rules.ignores(self.scope.endpoint, Place::Body(&self.path)) {
+        if self.into.full() || self.allowed(kind, left, right) {
             return;
         }
         let path = aggregated(&self.path);
@@ -270,6 +305,7 @@ impl<'t> Walk<'_, 't> {
             };
             Detail { primary: shown(primary, left), other: shown(other, right), exact: exact.clone() }
         });
+        self.guess(&path, kind, left, right);
     }
 }
 

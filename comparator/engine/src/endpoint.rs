@@ -83,7 +83,8 @@ pub(crate) fn is_token(segment: &[u8]) -> bool {
     letters >= MIN_TOKEN && (mixed || letters == segment.len() && vowels * 4 < letters)
 }
 
-fn is_uuid(segment: &[u8]) -> bool {
+/// 8-4-4-4-12 hexadecimal digits.
+pub(crate) fn is_uuid(segment: &[u8]) -> bool {
     segment.len() == 36
         && segment.iter().enumerate().all(|(at, b)| match at {
             8 | 13 | 18 | 23 => *b == b'-',

@@ -17,6 +17,7 @@ use crate::pattern::Rules;
 use crate::recent::Recent;
 use crate::refusals::Refusals;
 use crate::stats::Paired;
+use crate::suggestion::Guesses;
 
 /// Everything counted about one release since its session of evidence began.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -138,7 +139,7 @@ impl Evidence {
             return Taken::Repeated;
         }
         let scope = Scope { endpoint: &template, rules };
-        let place = body::Place::default();
+        let place = body::Kept::default();
         let primary = Primary::new(&observation.primary, &observation.request.path, &place);
         let exchange = Exchange {
             observation,
@@ -188,6 +189,11 @@ impl Exchange<'_> {
         [Some(&self.observation.candidate), self.observation.control.as_ref()].into_iter().flatten()
     }
 
+    /// Which rules would allow what the control differs in at a place.
+    fn control_guesses(&self, subject: &Subject) -> Guesses {
+        self.control.as_ref().map(|control| control.differences.guesses(subject)).unwrap_or_default()
+    }
+
     /// Both shadow legs answered as the primary did, so their fields and latencies mean something.
     fn comparable(&self) -> bool {
         self.candidate.comparable && self.control.as_ref().is_some_and(|control| control.comparable)
@@ -224,12 +230,11 @@ impl Endpoint {
         let most = self.most_examples();
         for subject in subjects {
             let (candidate, control) = (candidate.get(subject), control.get(subject));
-            self.hypothesis(subject).paired(
-                exchange.observation,
-                most,
-                candidate.copied(),
-                control.copied(),
-                discovered,
+            let hypothesis = self.hypothesis(subject);
+            hypothesis.paired(exchange.observation, most, candidate.copied(), control.copied(), discovered);
+            hypothesis.tally.count(
+                candidate.map(|_| exchange.candidate.differences.guesses(subject)),
+                control.map(|_| exchange.control_guesses(subject)),
             );
         }
     }

@@ -10,6 +10,8 @@ use crate::body::{is_grpc, is_status, trailers_of, without_boundary};
 use crate::diff::{ABSENT, Detail, Differences, Kind, Scope};
 use crate::excerpt;
 use crate::pattern::Place;
+use crate::rules::Value;
+use crate::suggestion::Guesses;
 
 type Headers = [(Bytes, Bytes)];
 
@@ -85,7 +87,7 @@ fn cookies(left: &Headers, right: &Headers, scope: Scope<'_>, into: &mut Differe
     });
 }
 
-/// Takes a difference in unless it is declared.
+/// Takes a difference in unless the rules allow it.
 fn judge(
     path: &str,
     place: Place<'_>,
@@ -94,8 +96,11 @@ fn judge(
     scope: Scope<'_>,
     into: &mut Differences,
 ) {
-    if !scope.rules.ignores(scope.endpoint, place) {
+    let values = [left, right].map(|value| value.map(|value| Value::text(value)));
+    let [was, is] = values.each_ref().map(Option::as_ref);
+    if !scope.rules.at(scope.endpoint, place).excuses(kind, was, is) {
         into.add(path, kind, || detail(path.to_owned(), left, right));
+        into.guess(path, kind, || Guesses::of(kind, was, is));
     }
 }
 
@@ -221,8 +226,10 @@ const MAX_ATTRIBUTES: usize = 16;
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
-    use crate::{Pattern, Rules};
+    use crate::{Allow, Pattern, Rule, Rules};
 
     fn diff(left: &[(&str, &str)], right: &[(&str, &str)], rules: &Rules) -> Vec<String> {
         answers(&answer(left, &[]), &answer(right, &[]), rules)
@@ -266,6 +273,20 @@ mod tests {
         check(&[(&long, "a")], &[(&long, "b")], &[&shown]);
         let rules = Rules::new(vec![Pattern::parse("header:x-a").unwrap()], vec![]);
         assert!(diff(&[("x-a", "1")], &[("X-A", "2")], &rules).is_empty());
+        let near = |at: &str| Rule::Value(Pattern::parse(at).unwrap(), Allow::Time(Duration::from_secs(5)));
+        let rules = Rules::default().with_rules([near("header:last-modified"), near("cookie:sid")]);
+        let at = |second: u8| format!("Wed, 21 Oct 2026 07:28:{second:02} GMT");
+        let answer = |second| {
+            [("last-modified", at(second)), ("set-cookie", format!("sid=1; expires={}", at(second)))]
+        };
+        let near = |second| {
+            diff(
+                &answer(0).each_ref().map(|(n, v)| (*n, v.as_str())),
+                &answer(second).each_ref().map(|(n, v)| (*n, v.as_str())),
+                &rules,
+            )
+        };
+        assert_eq!((near(5).len(), near(6).len()), (0, 1));
     }
 
     #[test]
@@ -339,8 +360,8 @@ mod tests {
     #[test]
     fn a_list_says_what_alone_is_compared() {
         let only = |patterns: &[&str]| {
-            let patterns = patterns.iter().map(|text| Pattern::parse(text).unwrap()).collect();
-            Rules::default().with_headers_only(patterns)
+            let patterns: Vec<_> = patterns.iter().map(|text| Pattern::parse(text).unwrap()).collect();
+            Rules::default().with_headers_only(&patterns)
         };
         let left = [("date", "1"), ("x-a", "1"), ("set-cookie", "sid=1; Path=/"), ("set-cookie", "b=1")];
         let right = [("date", "2"), ("x-a", "2"), ("set-cookie", "sid=1"), ("set-cookie", "b=2")];

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::diff::Detail;
+use crate::suggestion::Tally;
 
 /// The counts of one place and kind at one endpoint.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -20,6 +21,9 @@ pub(crate) struct Hypothesis {
     pub(crate) last_us: u64,
     /// A uniform sample, lowest rank first.
     pub(crate) examples: Vec<Example>,
+    /// Which rules would allow the control's differences.
+    #[serde(default)]
+    pub(crate) tally: Tally,
 }
 
 /// One exchange that shows a difference, values shortened to 120 characters and secrets left out.

@@ -29,7 +29,9 @@ mod refusals;
 mod render;
 mod report;
 mod rows;
+mod rules;
 pub mod stats;
+mod suggestion;
 mod verdict;
 mod wording;
 
@@ -41,11 +43,13 @@ pub use endpoint::{BadEndpoint, EndpointPattern, template};
 pub use evidence::{Evidence, Taken};
 pub use hypothesis::Example;
 pub use offline::{Diff, Difference, Media, diff};
-pub use pattern::{BadPattern, Pattern, Rules};
+pub use pattern::{BadPattern, Pattern};
 pub use refusal::Refusal;
 pub use report::{
     Dropped, EndpointReport, Interval, LegLatencies, Noise, Quantiles, Refused, Regression, Report,
     Uncontrolled, report,
 };
 pub use rows::{BadRow, Row};
+pub use rules::{Allow, Arrays, Class, Decimal, Expression, Rule, Rules};
+pub use suggestion::Suggestion;
 pub use verdict::{Code, Delivery, Gates, Reason, Verdict};

@@ -21,7 +21,9 @@ impl Report {
             self.noise.iter().partition(|noise| suspect(noise));
         page.differences("Not yet told apart: maybe by chance", &suspects);
         page.differences("Noise: the control differs as well", &noise);
+        page.suggestions(self);
         page.uncontrolled(self);
+        page.refused(self);
         page.out
     }
 }
@@ -82,6 +84,25 @@ impl Page {
         }
         self.more(all.len());
         self.examples(all);
+    }
+
+    fn refused(&mut self, report: &Report) {
+        if report.refused.is_empty() {
+            return;
+        }
+        self.fold(&format!("Not read: bodies that were compared as bytes ({})", report.refused.len()));
+        self.head("| endpoint | why | candidate | control |", "|---|---|--:|--:|");
+        for refused in report.refused.iter().take(MAX_SHOWN) {
+            self.line(&format!(
+                "| {} | {} | {} | {} |",
+                code(&refused.endpoint),
+                text(refused.reason.explained()),
+                refused.candidate,
+                refused.control
+            ));
+        }
+        self.more(report.refused.len());
+        self.unfold();
     }
 
     fn examples(&mut self, all: &[Regression]) {
@@ -159,6 +180,22 @@ impl Page {
                 noise.both
             ));
         }
+        self.more(all.len());
+        self.unfold();
+    }
+
+    /// As they are pasted. Every line begins with a blank, so none ends the block.
+    fn suggestions(&mut self, report: &Report) {
+        let all = &report.suggestions;
+        if all.is_empty() {
+            return;
+        }
+        self.fold(&format!("Suggested rules, if that is meant to differ ({})", all.len()));
+        self.line("\n```yaml\ncompare:\n  rules:");
+        for suggestion in all.iter().take(MAX_SHOWN) {
+            self.line(&format!("  # {}\n  - {}", suggestion.worth(), suggestion.rule));
+        }
+        self.line("```");
         self.more(all.len());
         self.unfold();
     }

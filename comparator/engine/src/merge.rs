@@ -204,6 +204,7 @@ impl Hypothesis {
             first_us,
             last_us,
             examples,
+            tally,
         } = other;
         self.discovered = self.discovered.max(discovered);
         self.candidate_only += candidate_only;
@@ -212,6 +213,7 @@ impl Hypothesis {
         self.uncontrolled += uncontrolled;
         self.first_us = earlier(self.first_us, first_us);
         self.last_us = self.last_us.max(last_us);
+        self.tally.merge(&tally);
         self.sample(usize::MAX, examples);
     }
 

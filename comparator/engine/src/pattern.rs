@@ -1,57 +1,9 @@
-//! What may differ between two versions, as a person declares it, and whose answers are compared at all.
+//! Places in answers, as a person names them.
 //!
 //! A pattern names a place in every answer, or in those of one endpoint. A path pattern covers what lies below it too.
 
-use crate::endpoint::{self, EndpointPattern};
-use crate::reading::Reading;
-
-/// Which differences are declared harmless, and which primaries count.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Rules {
-    ignore: Vec<Pattern>,
-    unordered: Vec<Pattern>,
-    primary: Vec<String>,
-    endpoints: Vec<EndpointPattern>,
-    pub(crate) reading: Reading,
-}
-
-impl Rules {
-    /// `ignore`: differences there do not count. `unordered`: arrays exactly there are compared as multisets.
-    pub fn new(ignore: Vec<Pattern>, unordered: Vec<Pattern>) -> Self {
-        Self { ignore, unordered, ..Self::default() }
-    }
-
-    /// Compare only exchanges whose client was answered by one of these variants; by default, or if there are none, all
-    /// are. The tests take the primary for the stable version: where a client got the new one, a defect would show as noise.
-    #[must_use]
-    pub fn with_primary(self, primary: Vec<String>) -> Self {
-        Self { primary, ..self }
-    }
-
-    /// Endpoints that are named rather than recognised; the first that a request is one of counts.
-    #[must_use]
-    pub fn with_endpoints(self, endpoints: Vec<EndpointPattern>) -> Self {
-        Self { endpoints, ..self }
-    }
-
-    /// Which endpoint a request belongs to.
-    pub(crate) fn endpoint(&self, method: &[u8], path: &[u8]) -> String {
-        endpoint::named(&self.endpoints, method, path)
-    }
-
-    /// Whether an exchange that this variant answered is compared. An observation that names none is taken at its word.
-    pub(crate) fn compares(&self, variant: &str) -> bool {
-        variant.is_empty() || self.primary.is_empty() || self.primary.iter().any(|primary| primary == variant)
-    }
-
-    pub(crate) fn ignores(&self, endpoint: &str, place: Place<'_>) -> bool {
-        self.ignore.iter().any(|pattern| pattern.covers(endpoint, place, true))
-    }
-
-    pub(crate) fn unordered(&self, endpoint: &str, place: Place<'_>) -> bool {
-        self.unordered.iter().any(|pattern| pattern.covers(endpoint, place, false))
-    }
-}
+use crate::endpoint;
+pub(crate) use crate::rules::Rules;
 
 /// A place in an answer.
 #[derive(Debug, Clone, Copy)]
@@ -79,12 +31,13 @@ pub(crate) enum Segment<'a> {
 /// one endpoint only: `GET /search /results/*/score`. `*` is any one segment; `/` alone is the whole body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pattern {
-    endpoint: Option<String>,
-    target: Target,
+    /// Method and route template.
+    pub(crate) endpoint: Option<String>,
+    pub(crate) target: Target,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Target {
+pub(crate) enum Target {
     /// `None` is `*`.
     Body(Vec<Option<String>>),
     Header(Name),
@@ -93,9 +46,10 @@ enum Target {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Name {
-    text: String,
-    open: bool,
+pub(crate) struct Name {
+    pub(crate) text: String,
+    /// A `*` follows.
+    pub(crate) open: bool,
 }
 
 /// Why a text is not a pattern.
@@ -145,38 +99,9 @@ impl Pattern {
         }
     }
 
-    pub(crate) fn covers(&self, endpoint: &str, place: Place<'_>, deeper: bool) -> bool {
-        if self.endpoint.as_deref().is_some_and(|own| own != endpoint) {
-            return false;
-        }
-        match (&self.target, place) {
-            (Target::Body(own), Place::Body(path)) => {
-                (own.len() == path.len() || deeper && own.len() < path.len())
-                    && own
-                        .iter()
-                        .zip(path)
-                        .all(|(own, segment)| own.as_deref().is_none_or(|own| segment.is(own)))
-            }
-            (Target::Header(own), Place::Header(name))
-            | (Target::Cookie(own), Place::Cookie(name))
-            | (Target::Trailer(own), Place::Trailer(name)) => own.is(name),
-            _ => false,
-        }
-    }
-}
-
-impl Segment<'_> {
-    fn is(&self, name: &str) -> bool {
-        match self {
-            Self::Member(key) => key.as_ref() == name.as_bytes(),
-            Self::Element(index) => name.bytes().all(|b| b.is_ascii_digit()) && name.parse() == Ok(*index),
-        }
-    }
-}
-
-impl Name {
-    fn is(&self, name: &str) -> bool {
-        if self.open { name.starts_with(&self.text) } else { name == self.text }
+    /// Whether it names a place in a body, rather than a header or a cookie.
+    pub fn is_of_body(&self) -> bool {
+        matches!(self.target, Target::Body(_))
     }
 }
 
@@ -217,6 +142,7 @@ const MAX_LENGTH: usize = 1024;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rules::Arrays;
 
     fn body<'a>(path: &'a [&'a str]) -> Vec<Segment<'a>> {
         let segment = |s: &&'a str| match s.parse() {
@@ -256,9 +182,9 @@ mod tests {
         assert!(
             rules.ignores("GET /", Place::Cookie("Sid")) && !rules.ignores("GET /", Place::Cookie("sid"))
         );
-        assert!(rules.unordered("GET /", Place::Body(&body(&["tags"]))));
+        assert!(*rules.array("GET /", &body(&["tags"])) == Arrays::Unordered);
         assert!(
-            !rules.unordered("GET /", Place::Body(&body(&["tags", "0"]))),
+            *rules.array("GET /", &body(&["tags", "0"])) == Arrays::Ordered,
             "the array itself, not those within"
         );
     }

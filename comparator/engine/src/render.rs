@@ -19,6 +19,7 @@ impl Report {
             self.noise.iter().partition(|noise| suspect(noise));
         page.suspects(&suspects);
         page.noise(&noise);
+        page.suggestions(self);
         page.uncontrolled(self);
         page.refused(self);
         page.out
@@ -192,6 +193,19 @@ impl Page {
             self.line(&format!("  {endpoint:<50}{reason:<36}{:>9}{:>8}", refused.candidate, refused.control));
         }
         self.more(report.refused.len());
+    }
+
+    fn suggestions(&mut self, report: &Report) {
+        if report.suggestions.is_empty() {
+            return;
+        }
+        self.title("Suggested for `compare: {rules: […]}`, if that is meant to differ");
+        for suggestion in report.suggestions.iter().take(MAX_SHOWN) {
+            // Whole, however long: it is to be pasted.
+            self.line(&format!("  - {}", suggestion.rule));
+            self.wrapped("  ", &suggestion.worth());
+        }
+        self.more(report.suggestions.len());
     }
 
     fn more(&mut self, listed: usize) {

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::diff::Kind;
 use crate::evidence::Evidence;
 use crate::hypothesis::Example;
+use crate::suggestion::{self, Suggestion};
 use crate::verdict::{self, Delivery, Gates, Judgement, Reason, Verdict};
 
 pub use refused::Refused;
@@ -59,6 +60,9 @@ pub struct Report {
     /// Bodies that could not be read, and were compared as bytes instead; most frequent first, at most 50.
     #[serde(default)]
     pub refused: Vec<Refused>,
+    /// Rules that would explain what two answers of the stable version differ in; those that save most first, at most 50.
+    #[serde(default)]
+    pub suggestions: Vec<Suggestion>,
     /// What else the reader must know, first on every rendering.
     pub notes: Vec<String>,
     /// What the caps left out.
@@ -254,6 +258,7 @@ pub fn report(release: &str, evidence: &Evidence, gates: &Gates, delivery: &Deli
         latency: endpoints::latencies(&all.legs, gates.promote_alpha),
         endpoints: endpoints::endpoints(evidence, &regressions, gates),
         notes: notes::notes(evidence, gates, &dropped),
+        suggestions: suggestion::suggestions(evidence, |counts| differences::costs(all, counts, gates)),
         regressions,
         noise,
         uncontrolled,

@@ -88,7 +88,7 @@ pub(super) fn noise(evidence: &Evidence, tested: &[Tested<'_>], gates: &Gates) -
 }
 
 /// What promotion takes with this place's discordant exchanges, less what it would take without them.
-fn costs(all: &Group, counts: &Hypothesis, gates: &Gates) -> Option<u64> {
+pub(super) fn costs(all: &Group, counts: &Hypothesis, gates: &Gates) -> Option<u64> {
     let with = all.paired();
     let without = stats::Paired::new(
         all.controlled,

@@ -5,6 +5,7 @@ mod bodies;
 mod messages;
 mod release;
 mod simulations;
+mod suggestions;
 mod trials;
 mod verdicts;
 mod world;

@@ -2,7 +2,7 @@
 
 use crate::world::{Defects, Dice, answer, drive, exchange, found, read};
 use antumbra_engine::{BadRow, Delivery, Evidence, Gates, Pattern, Row, Rules, Taken, Verdict, report};
-use antumbra_observation::{Leg, Observation, Outcome, Unsent};
+use antumbra_observation::{Leg, Observation, Unsent};
 
 const SEEDED: [&str; 5] = [
     "GET /cart /total missing",

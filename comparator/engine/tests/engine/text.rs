@@ -76,6 +76,21 @@ fn a_report_that_rolls_back() {
       GET /items/{id} /trace value                                                      0       0    397       ?
       costs: exchanges that declaring the path under `compare` saves until promotion,
              ? if promotion is out of reach at the present rates
+
+    Suggested for `compare: {rules: […]}`, if that is meant to differ
+      - {"at": "GET /search /at", "like": "id"}
+        identifiers; explains 411/411 of the control, hides none of the candidate alone; costs ?
+      - {"at": "GET /search /items", "array": "unordered"}
+        the same elements, reordered; explains 411/411 of the control, hides none of the candidate alone; costs ?
+      - {"at": "GET /search /items/*/seen", "absolute": 10}
+        numbers near each other; explains 411/411 of the control, hides none of the candidate alone; costs ?
+      - {"at": "GET /items/{id} /trace", "like": "id"}
+        identifiers; explains 397/397 of the control, hides none of the candidate alone; costs ?
+      - {"at": "GET /quotes /quotes", "array": "unordered"}
+        the same elements, reordered; explains 336/336 of the control, hides 20/20 of the candidate alone; costs ?
+      - {"at": "GET /cart /tags", "ignore": true}
+        no narrower rule explains them; explains 186/186 of the control, hides 105/105 of the candidate alone;
+        costs ?
     "#);
 }
 
@@ -125,6 +140,20 @@ fn a_report_that_waits() {
       GET /items/{id} /trace value                                                      0       0     53       0
       costs: exchanges that declaring the path under `compare` saves until promotion,
              ? if promotion is out of reach at the present rates
+
+    Suggested for `compare: {rules: […]}`, if that is meant to differ
+      - {"at": "GET /quotes /quotes", "array": "unordered"}
+        the same elements, reordered; explains 58/58 of the control, hides 3/3 of the candidate alone; costs 34305
+      - {"at": "GET /search /at", "like": "id"}
+        identifiers; explains 62/62 of the control, hides none of the candidate alone; costs 0
+      - {"at": "GET /search /items", "array": "unordered"}
+        the same elements, reordered; explains 62/62 of the control, hides none of the candidate alone; costs 0
+      - {"at": "GET /search /items/*/seen", "absolute": 10}
+        numbers near each other; explains 62/62 of the control, hides none of the candidate alone; costs 0
+      - {"at": "GET /items/{id} /trace", "like": "id"}
+        identifiers; explains 53/53 of the control, hides none of the candidate alone; costs 0
+      - {"at": "GET /cart /tags", "ignore": true}
+        no narrower rule explains them; explains 30/30 of the control, hides 12/12 of the candidate alone; costs ?
     "#);
     insta::assert_snapshot!(read(&Evidence::new()).to_text(false), @r#"
     shop  WAIT

@@ -1,0 +1,203 @@
+//! Which rule would explain what two answers of the stable version differ in, ready to paste.
+//!
+//! A guess is held against the control's differences alone: what the candidate shows must not argue for a rule that hides it.
+//! How many differences of the candidate alone the rule would hide as well is counted beside, and always said.
+
+mod guess;
+mod wording;
+
+pub(crate) use guess::Guesses;
+
+use std::collections::BTreeMap;
+
+use guess::{Guess, LADDERS, PREFERRED};
+use serde::{Deserialize, Serialize};
+
+use crate::diff::{Kind, Subject};
+use crate::evidence::{Endpoint, Evidence};
+use crate::hypothesis::Hypothesis;
+use crate::pattern::Pattern;
+
+/// A rule that a person may declare.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Suggestion {
+    /// Method and route template.
+    pub endpoint: String,
+    /// Where the control differs.
+    pub path: String,
+    /// How.
+    pub kind: Kind,
+    /// An entry of `compare.rules`, as JSON, which is YAML too.
+    pub rule: String,
+    /// What the control's differences have in common.
+    pub because: String,
+    /// Exchanges whose control would no longer differ there, …
+    pub explains: u64,
+    /// … of so many.
+    pub of: u64,
+    /// Exchanges in which only the candidate differs, and would no longer; …
+    pub hides: u64,
+    /// … of so many.
+    pub hides_of: u64,
+    /// About how many exchanges a promotion could be had earlier by declaring it; `None` if not to be told.
+    pub costs: Option<u64>,
+}
+
+/// How many differences of one place each rule would allow.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(crate) struct Tally {
+    control: u64,
+    candidate_only: u64,
+    /// By the code of the guess; of a ladder only the lowest step that is high enough.
+    by: BTreeMap<u8, Allowed>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+struct Allowed {
+    control: u64,
+    candidate_only: u64,
+}
+
+impl Tally {
+    /// Counts one exchange: what would allow the difference of each leg that has one.
+    pub(crate) fn count(&mut self, candidate: Option<Guesses>, control: Option<Guesses>) {
+        match (candidate, control) {
+            (_, Some(guesses)) => {
+                self.control += 1;
+                for guess in guesses.lowest() {
+                    self.by.entry(guess.code()).or_default().control += 1;
+                }
+            }
+            (Some(guesses), None) => {
+                self.candidate_only += 1;
+                for guess in guesses.lowest() {
+                    self.by.entry(guess.code()).or_default().candidate_only += 1;
+                }
+            }
+            (None, None) => {}
+        }
+    }
+
+    /// Adds what another engine counted.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        self.control += other.control;
+        self.candidate_only += other.candidate_only;
+        for (code, allowed) in &other.by {
+            let own = self.by.entry(*code).or_default();
+            own.control += allowed.control;
+            own.candidate_only += allowed.candidate_only;
+        }
+    }
+
+    /// What a guess allows, lower steps of its ladder included.
+    fn allowed(&self, guess: Guess) -> Allowed {
+        let ladder = LADDERS.iter().find(|ladder| ladder.contains(&guess)).copied().unwrap_or_default();
+        let lower = ladder.iter().take_while(|step| **step != guess);
+        lower.chain([&guess]).filter_map(|step| self.by.get(&step.code())).fold(
+            Allowed::default(),
+            |sum, step| Allowed {
+                control: sum.control + step.control,
+                candidate_only: sum.candidate_only + step.candidate_only,
+            },
+        )
+    }
+
+    /// The guess that explains nearly all of the control's differences: that which hides least of the candidate's, of such
+    /// rather one that explains all, and of those the one that allows least.
+    fn best(&self) -> Option<(Guess, Allowed)> {
+        let explaining = PREFERRED.iter().map(|&guess| (guess, self.allowed(guess)));
+        let explaining =
+            explaining.filter(|(_, allowed)| allowed.control * 100 >= self.control * MIN_PERCENT);
+        explaining.min_by_key(|(_, allowed)| (allowed.candidate_only, allowed.control < self.control))
+    }
+}
+
+/// Those of all places that have noise; `costs` says what undeclared noise costs.
+pub(crate) fn suggestions(
+    evidence: &Evidence,
+    costs: impl Fn(&Hypothesis) -> Option<u64>,
+) -> Vec<Suggestion> {
+    let mut found: Vec<Suggestion> = Vec::new();
+    for (name, endpoint) in &evidence.endpoints {
+        let mut here: Vec<Suggestion> = Vec::new();
+        for (subject, counts) in &endpoint.hypotheses {
+            let Some(suggestion) = suggest(name, endpoint, subject, counts, &costs) else { continue };
+            match here.iter_mut().find(|before| before.rule == suggestion.rule) {
+                Some(before) => before.join(&suggestion),
+                None => here.push(suggestion),
+            }
+        }
+        found.extend(here);
+    }
+    found.sort_by_key(|suggestion| std::cmp::Reverse((suggestion.costs, suggestion.of)));
+    found.truncate(MAX_LISTED);
+    found
+}
+
+fn suggest(
+    name: &str,
+    endpoint: &Endpoint,
+    subject: &Subject,
+    counts: &Hypothesis,
+    costs: impl Fn(&Hypothesis) -> Option<u64>,
+) -> Option<Suggestion> {
+    let Subject(path, kind) = subject;
+    let tally = &counts.tally;
+    if tally.control < MIN_SEEN || matches!(kind, Kind::Status | Kind::Outcome | Kind::Latency) {
+        return None;
+    }
+    let at = wording::place(name, path)?;
+    let (guess, allowed, of) = match tally.best() {
+        Some((guess, allowed)) => (guess, allowed, tally.candidate_only),
+        None => {
+            let hidden = below(endpoint, path);
+            (Guess::Anything, Allowed { control: tally.control, candidate_only: hidden }, hidden)
+        }
+    };
+    Some(Suggestion {
+        endpoint: name.to_owned(),
+        path: path.clone(),
+        kind: *kind,
+        rule: wording::rule(&at, guess),
+        because: guess.because().to_owned(),
+        explains: allowed.control,
+        of: tally.control,
+        hides: allowed.candidate_only,
+        hides_of: of,
+        costs: costs(counts),
+    })
+}
+
+impl Suggestion {
+    /// The same rule for another kind of difference at the place. What an `ignore` hides is that of all kinds already.
+    fn join(&mut self, other: &Self) {
+        self.explains += other.explains;
+        self.of += other.of;
+        if self.because != Guess::Anything.because() {
+            self.hides += other.hides;
+            self.hides_of += other.hides_of;
+        }
+        self.costs = self.costs.zip(other.costs).map(|(one, another)| one.saturating_add(another));
+    }
+}
+
+/// Differences of the candidate alone at a place and below.
+fn below(endpoint: &Endpoint, path: &str) -> u64 {
+    let is_below = |Subject(other, kind): &Subject| {
+        let rest = other.strip_prefix(path.split(';').next().unwrap_or(path));
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', ';']))
+            && !matches!(kind, Kind::Status | Kind::Outcome | Kind::Latency)
+    };
+    let covered = endpoint.hypotheses.iter().filter(|(subject, _)| is_below(subject));
+    covered.map(|(_, counts)| counts.candidate_only).sum()
+}
+
+/// How many percent of the control's differences a rule has to explain.
+const MIN_PERCENT: u64 = 99;
+/// How many differences have to be seen before any rule is suggested.
+const MIN_SEEN: u64 = 5;
+const MAX_LISTED: usize = 50;
+
+#[cfg(test)]
+mod tests;
