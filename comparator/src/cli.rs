@@ -195,6 +195,11 @@ struct ServeOptions {
     /// A private, link-local or otherwise guarded address or network that a target may be in; may be repeated. Loopback always may
     #[arg(long, value_name = "CIDR")]
     allow_address: Vec<Network>,
+    /// A descriptor set by which messages of gRPC answers are compared field by field, as `protoc --include_imports
+    /// --descriptor_set_out=FILE` writes it; without it they are compared by length and hash
+    #[cfg(feature = "grpc-messages")]
+    #[arg(long, value_name = "FILE")]
+    descriptors: Option<PathBuf>,
 }
 
 #[derive(Subcommand)]
@@ -332,6 +337,7 @@ const SERVE_EXAMPLES: &str = "\
 Examples:
   antumbra serve --policy shop.yaml --policy checkout.yaml
   antumbra serve --listen 0.0.0.0:7400 --token-file /etc/antumbra/token
+  antumbra serve --policy shop.yaml --descriptors shop.binpb
   antumbra serve --target canary-shadow=http://10.0.0.5:8080 --allow-address 10.0.0.0/24
 
 ANTUMBRA_LOG sets what is logged to stderr, as in `info` (the default) or `debug`.";

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use antumbra_engine::Schemas;
 use antumbra_policy::document::Invalid;
 use axum::Router;
 use hyper::server::conn::http1;
@@ -45,6 +46,8 @@ pub struct Config {
     pub connections: usize,
     /// The services to ask where a mirror leaves that to the comparator.
     pub targets: Targets,
+    /// By which the messages of gRPC answers are compared field by field.
+    pub schemas: Schemas,
 }
 
 /// Why a server does not start, or ended before it was told to.
@@ -105,7 +108,7 @@ impl Server {
     /// See [`Error`].
     pub fn open(config: Config) -> Result<Self, Error> {
         let store = Store::open(&config.data)?;
-        let policies = Arc::new(Policies::default());
+        let policies = Arc::new(Policies::reading(config.schemas));
         let ledger = Arc::new(Ledger::new(store.accounts()?));
         let captures = Arc::new(Captures::default());
         let (writer, jobs, flushing) = writer::Handle::new(Arc::clone(&ledger));
@@ -276,6 +279,7 @@ mod tests {
             token: None,
             connections: MOST_CONNECTIONS,
             targets: Targets::default(),
+            schemas: Schemas::default(),
         };
         let mut server = Server::open(config).unwrap();
         let (alive, ended) = oneshot::channel::<()>();

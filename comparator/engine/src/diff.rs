@@ -7,8 +7,8 @@ mod ruled;
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::iter::Peekable;
 
@@ -18,7 +18,8 @@ use crate::arrays::{self, Elements};
 use crate::endpoint::{is_identifier, is_token};
 use crate::excerpt;
 use crate::json::{Node, Shape, Tree};
-use crate::pattern::{Rules, Segment};
+use crate::pattern::{Place, Rules, Segment};
+use crate::refusal::Refusal;
 use crate::suggestion::Guesses;
 
 /// How an answer differs from the primary's.
@@ -81,6 +82,8 @@ pub(crate) struct Differences {
     guesses: BTreeMap<Subject, Guesses>,
     /// Each difference by itself instead, where that was asked for.
     list: Option<Vec<(Kind, Detail)>>,
+    /// Why bodies, or parts of them, were compared as bytes.
+    pub(crate) refused: BTreeSet<Refusal>,
     seen: usize,
 }
 
@@ -134,6 +137,10 @@ impl Differences {
         self.guesses.get(subject).copied().unwrap_or_default()
     }
 
+    pub(crate) fn refuse(&mut self, refusal: Refusal) {
+        self.refused.insert(refusal);
+    }
+
     /// So many that looking for more would only cost time.
     fn full(&self) -> bool {
         self.seen >= MAX_DIFFERENCES
@@ -151,6 +158,29 @@ pub(crate) fn compare<'t>(
     let (Some(left), Some(right)) = (primary.root(), other.root()) else { return };
     let spelled = scope.rules.spell_numbers();
     Walk { primary, other, scope, path, into, spelled, trial: false }.values(left, right);
+}
+
+/// One difference of whatever stands at `path` as a whole, unless it is declared.
+pub(crate) fn at(
+    path: &[Segment<'_>],
+    kind: Kind,
+    scope: Scope<'_>,
+    into: &mut Differences,
+    shown: impl FnOnce() -> (String, String),
+) {
+    if scope.rules.ignores(scope.endpoint, Place::Body(path)) {
+        return;
+    }
+    into.add(&aggregated(path), kind, || {
+        let hidden = |shown: String| if shown == ABSENT { shown } else { excerpt::REDACTED.to_owned() };
+        let (primary, other) = shown();
+        let exact = exact(path);
+        if is_secret(path) {
+            Detail { exact, primary: hidden(primary), other: hidden(other) }
+        } else {
+            Detail { exact, primary, other }
+        }
+    });
 }
 
 struct Walk<'w, 't> {
@@ -267,9 +297,7 @@ impl<'t> Walk<'_, 't> {
         let (primary, other, segments) = (self.primary, self.other, &self.path);
         self.into.add(&path, kind, || {
             let exact = exact(segments);
-            let secret = segments
-                .iter()
-                .any(|segment| matches!(segment, Segment::Member(key) if excerpt::is_sensitive_name(key)));
+            let secret = is_secret(segments);
             let shown = |tree: &Tree<'_>, node: Option<&Node>| match node {
                 None => ABSENT.to_owned(),
                 Some(_) if secret => excerpt::REDACTED.to_owned(),
@@ -279,6 +307,11 @@ impl<'t> Walk<'_, 't> {
         });
         self.guess(&path, kind, left, right);
     }
+}
+
+/// Whether a member on the way speaks of credentials.
+fn is_secret(path: &[Segment<'_>]) -> bool {
+    path.iter().any(|segment| matches!(segment, Segment::Member(key) if excerpt::is_sensitive_name(key)))
 }
 
 /// Members with their names, sorted by these; those of one name in their order.

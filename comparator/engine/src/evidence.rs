@@ -5,15 +5,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use antumbra_observation::{Observation, Outcome};
+use antumbra_observation::{Leg, Observation, Outcome, Unsent};
 use serde::{Deserialize, Serialize};
 
+use crate::body;
 use crate::compare::{Comparison, Primary};
 use crate::diff::{Detail, Kind, Scope, Subject};
 use crate::endpoint;
 use crate::hypothesis::Hypothesis;
 use crate::latency::{Ladder, Legs};
 use crate::pattern::Rules;
+use crate::refusals::Refusals;
 use crate::stats::Paired;
 use crate::suggestion::Guesses;
 
@@ -39,6 +41,9 @@ pub(crate) struct Release {
     /// Exchanges that were not compared because a variant other than those of the rules answered the client.
     #[serde(default)]
     pub(crate) elsewhere: u64,
+    /// Of the exchanges of which a shadow was not sent, those of which the sender said why, by reason.
+    #[serde(default)]
+    pub(crate) not_sent_by: BTreeMap<Unsent, u64>,
 }
 
 /// One endpoint.
@@ -46,6 +51,8 @@ pub(crate) struct Release {
 pub(crate) struct Endpoint {
     pub(crate) all: Group,
     pub(crate) hypotheses: BTreeMap<Subject, Hypothesis>,
+    /// Bodies that could not be read.
+    pub(crate) refusals: Refusals,
     /// Differences counted under [`OTHER_PATHS`].
     pub(crate) crowded: u64,
 }
@@ -92,6 +99,11 @@ impl Evidence {
         self.release.all.exchanges
     }
 
+    /// Exchanges of which a shadow was not sent, by reason, as far as the sender said one.
+    pub fn not_sent(&self) -> &BTreeMap<Unsent, u64> {
+        &self.release.not_sent_by
+    }
+
     /// Takes one exchange in. `rules` are those of the session: the caller begins a new one when they change. False if it
     /// was only counted, not compared, because another variant than those of the rules answered the client.
     pub fn observe(&mut self, observation: &Observation, rules: &Rules) -> bool {
@@ -102,12 +114,16 @@ impl Evidence {
         }
         let template = endpoint::template(&observation.request.method, &observation.request.path);
         let scope = Scope { endpoint: &template, rules };
-        let primary = Primary::new(&observation.primary);
+        let place = body::Place::default();
+        let primary = Primary::new(&observation.primary, &observation.request.path, &place);
         let exchange = Exchange {
             observation,
             candidate: primary.compare(&observation.candidate, scope),
             control: observation.control.as_ref().map(|control| primary.compare(control, scope)),
         };
+        if let Some(reason) = exchange.unsent() {
+            *self.release.not_sent_by.entry(reason).or_default() += 1;
+        }
         let slot = self.slot(&template);
         let endpoint = self.endpoints.entry(slot.clone()).or_default();
         self.release.all.observe(&exchange, &mut self.release.discovered);
@@ -134,10 +150,18 @@ struct Exchange<'a> {
 }
 
 impl Exchange<'_> {
-    /// The proxy kept a shadow back: no healthy host, or its own circuit breaker.
+    /// A shadow was kept back: no healthy host, a circuit breaker, no place.
     fn not_sent(&self) -> bool {
-        let legs = [Some(&self.observation.candidate), self.observation.control.as_ref()];
-        legs.into_iter().flatten().any(|leg| leg.outcome == Outcome::NotSent)
+        self.shadows().any(|leg| leg.outcome == Outcome::NotSent)
+    }
+
+    /// Why it was, if that was said; the candidate's reason before the control's.
+    fn unsent(&self) -> Option<Unsent> {
+        self.shadows().filter(|leg| leg.outcome == Outcome::NotSent).find_map(|leg| leg.reason)
+    }
+
+    fn shadows(&self) -> impl Iterator<Item = &Leg> {
+        [Some(&self.observation.candidate), self.observation.control.as_ref()].into_iter().flatten()
     }
 
     /// Which rules would allow what the control differs in at a place.
@@ -163,6 +187,8 @@ impl Exchange<'_> {
 impl Endpoint {
     fn observe(&mut self, exchange: &Exchange<'_>, discovered: &mut u64) {
         self.all.observe(exchange, discovered);
+        let control = exchange.control.as_ref().map(|control| &control.differences);
+        self.refusals.count(&exchange.candidate.differences, control);
         if exchange.not_sent() {
             return;
         }

@@ -7,6 +7,7 @@
 //! [`Observation`]: antumbra_observation::Observation
 
 mod arrays;
+mod body;
 mod compare;
 mod diff;
 mod endpoint;
@@ -20,7 +21,9 @@ mod markdown;
 mod number;
 mod offline;
 mod pattern;
+mod reading;
 mod refusal;
+mod refusals;
 mod render;
 mod report;
 mod rows;
@@ -30,6 +33,9 @@ mod suggestion;
 mod verdict;
 mod wording;
 
+#[cfg(feature = "grpc-messages")]
+pub use body::BadSchemas;
+pub use body::Schemas;
 pub use diff::Kind;
 pub use endpoint::template;
 pub use evidence::Evidence;
@@ -38,8 +44,8 @@ pub use offline::{Diff, Difference, Media, diff};
 pub use pattern::{BadPattern, Pattern};
 pub use refusal::Refusal;
 pub use report::{
-    Dropped, EndpointReport, Interval, LegLatencies, Noise, Quantiles, Regression, Report, Uncontrolled,
-    report,
+    Dropped, EndpointReport, Interval, LegLatencies, Noise, Quantiles, Refused, Regression, Report,
+    Uncontrolled, report,
 };
 pub use rows::{BadRow, Row};
 pub use rules::{Allow, Arrays, Class, Decimal, Expression, Rule, Rules};

@@ -14,6 +14,8 @@ pub(crate) enum Place<'a> {
     Header(&'a str),
     /// Name.
     Cookie(&'a str),
+    /// Lower-case name.
+    Trailer(&'a str),
 }
 
 /// One step into a body.
@@ -25,7 +27,7 @@ pub(crate) enum Segment<'a> {
     Element(usize),
 }
 
-/// A place that a rule names: `/items/*/price`, `header:x-build`, `header:x-debug-*`, `cookie:session`, each also for
+/// A place that a rule names: `/items/*/price`, `header:x-build`, `header:x-debug-*`, `cookie:session`, `trailer:grpc-status`, each also for
 /// one endpoint only: `GET /search /results/*/score`. `*` is any one segment; `/` alone is the whole body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pattern {
@@ -40,6 +42,7 @@ pub(crate) enum Target {
     Body(Vec<Option<String>>),
     Header(Name),
     Cookie(Name),
+    Trailer(Name),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,7 +56,9 @@ pub(crate) struct Name {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadPattern {
     /// Nothing there.
-    #[error("is empty, must be a path such as /items/*/price, header:<name> or cookie:<name>")]
+    #[error(
+        "is empty, must be a path such as /items/*/price, header:<name>, cookie:<name> or trailer:<name>"
+    )]
     Empty,
     /// It has neither one part nor three.
     #[error("has {0} parts, must be <place> or <method> <route> <place>")]
@@ -62,7 +67,7 @@ pub enum BadPattern {
     #[error("names the route {0:?}, must begin with /")]
     Route(String),
     /// The place is of no known form.
-    #[error("names the place {0:?}, must begin with / or be header:<name> or cookie:<name>")]
+    #[error("names the place {0:?}, must begin with / or be header:<name>, cookie:<name> or trailer:<name>")]
     Place(String),
     /// `*` within a name.
     #[error("has a * within {0:?}, may only be a whole segment or the end of a name")]
@@ -98,6 +103,40 @@ impl Pattern {
     pub fn is_of_body(&self) -> bool {
         matches!(self.target, Target::Body(_))
     }
+
+    pub(crate) fn covers(&self, endpoint: &str, place: Place<'_>, deeper: bool) -> bool {
+        if self.endpoint.as_deref().is_some_and(|own| own != endpoint) {
+            return false;
+        }
+        match (&self.target, place) {
+            (Target::Body(own), Place::Body(path)) => {
+                (own.len() == path.len() || deeper && own.len() < path.len())
+                    && own
+                        .iter()
+                        .zip(path)
+                        .all(|(own, segment)| own.as_deref().is_none_or(|own| segment.is(own)))
+            }
+            (Target::Header(own), Place::Header(name))
+            | (Target::Cookie(own), Place::Cookie(name))
+            | (Target::Trailer(own), Place::Trailer(name)) => own.is(name),
+            _ => false,
+        }
+    }
+}
+
+impl Segment<'_> {
+    fn is(&self, name: &str) -> bool {
+        match self {
+            Self::Member(key) => key.as_ref() == name.as_bytes(),
+            Self::Element(index) => name.bytes().all(|b| b.is_ascii_digit()) && name.parse() == Ok(*index),
+        }
+    }
+}
+
+impl Name {
+    fn is(&self, name: &str) -> bool {
+        if self.open { name.starts_with(&self.text) } else { name == self.text }
+    }
 }
 
 fn target(place: &str) -> Result<Target, BadPattern> {
@@ -108,6 +147,7 @@ fn target(place: &str) -> Result<Target, BadPattern> {
     match place.split_once(':') {
         Some(("header", header)) => Ok(Target::Header(name(place, &header.to_ascii_lowercase())?)),
         Some(("cookie", cookie)) => Ok(Target::Cookie(name(place, cookie)?)),
+        Some(("trailer", trailer)) => Ok(Target::Trailer(name(place, &trailer.to_ascii_lowercase())?)),
         _ => Err(BadPattern::Place(place.to_owned())),
     }
 }
@@ -187,13 +227,19 @@ mod tests {
     fn bad_patterns_say_what_is_wrong() {
         let check =
             |text: &str, expected: &str| assert_eq!(Pattern::parse(text).unwrap_err().to_string(), expected);
-        check(" ", "is empty, must be a path such as /items/*/price, header:<name> or cookie:<name>");
+        check(
+            " ",
+            "is empty, must be a path such as /items/*/price, header:<name>, cookie:<name> or trailer:<name>",
+        );
         check("a b", "has 2 parts, must be <place> or <method> <route> <place>");
         check("GET search /a", "names the route \"search\", must begin with /");
-        check("items", "names the place \"items\", must begin with / or be header:<name> or cookie:<name>");
+        check(
+            "items",
+            "names the place \"items\", must begin with / or be header:<name>, cookie:<name> or trailer:<name>",
+        );
         check(
             "header:",
-            "names the place \"header:\", must begin with / or be header:<name> or cookie:<name>",
+            "names the place \"header:\", must begin with / or be header:<name>, cookie:<name> or trailer:<name>",
         );
         check("/a*/b", "has a * within \"a*\", may only be a whole segment or the end of a name");
         check(&"/a".repeat(600), "has 1200 bytes, must be at most 1024");

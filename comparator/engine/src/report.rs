@@ -3,7 +3,11 @@
 mod differences;
 mod endpoints;
 mod notes;
+mod refused;
 
+use std::collections::BTreeMap;
+
+use antumbra_observation::Unsent;
 use serde::{Deserialize, Serialize};
 
 use crate::diff::Kind;
@@ -11,6 +15,8 @@ use crate::evidence::Evidence;
 use crate::hypothesis::Example;
 use crate::suggestion::{self, Suggestion};
 use crate::verdict::{self, Delivery, Gates, Judgement, Verdict};
+
+pub use refused::Refused;
 
 /// What is known of a release at one moment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -51,10 +57,16 @@ pub struct Report {
     /// Rules that would explain what two answers of the stable version differ in; those that save most first, at most 50.
     #[serde(default)]
     pub suggestions: Vec<Suggestion>,
+    /// Bodies that could not be read, and were compared as bytes instead; most frequent first, at most 50.
+    #[serde(default)]
+    pub refused: Vec<Refused>,
     /// What else the reader must know, first on every rendering.
     pub notes: Vec<String>,
     /// What the caps left out.
     pub dropped: Dropped,
+    /// Exchanges of which a shadow was not sent, by reason, as far as the sender said one.
+    #[serde(default)]
+    pub not_sent: BTreeMap<Unsent, u64>,
 }
 
 /// A hypothesis that was rejected: the candidate differs where the control does not.
@@ -199,10 +211,10 @@ pub struct Dropped {
     /// Exchanges that were not compared, because another variant than the stable one answered the client.
     #[serde(default)]
     pub elsewhere: u64,
-    /// Exchanges that were not compared, because the proxy did not send a shadow.
+    /// Exchanges that were not compared, because a shadow was not sent; [`Report::not_sent`] has the reasons.
     #[serde(default)]
     pub not_sent: u64,
-    /// Noise and uncontrolled differences that are not listed.
+    /// Noise, uncontrolled differences and refused bodies that are not listed.
     pub lines: u64,
 }
 
@@ -213,12 +225,13 @@ pub fn report(release: &str, evidence: &Evidence, gates: &Gates, delivery: &Deli
     let regressions = differences::regressions(evidence, &tested);
     let (noise, more_noise) = differences::noise(evidence, &tested, gates);
     let (uncontrolled, more_uncontrolled) = differences::uncontrolled(evidence);
+    let (refused, more_refused) = refused::refused(evidence);
     let dropped = Dropped {
         endpoints: evidence.release.crowded,
         paths: evidence.endpoints.values().map(|endpoint| endpoint.crowded).sum(),
         elsewhere: evidence.release.elsewhere,
         not_sent: all.not_sent,
-        lines: more_noise + more_uncontrolled,
+        lines: more_noise + more_uncontrolled + more_refused,
     };
     Report {
         release: release.to_owned(),
@@ -238,6 +251,8 @@ pub fn report(release: &str, evidence: &Evidence, gates: &Gates, delivery: &Deli
         regressions,
         noise,
         uncontrolled,
+        refused,
         dropped,
+        not_sent: evidence.release.not_sent_by.clone(),
     }
 }

@@ -19,6 +19,7 @@ use index::{Index, Reach};
 
 use crate::diff::Kind;
 use crate::pattern::{Pattern, Place, Segment};
+use crate::reading::Reading;
 
 /// Which differences are declared harmless, and which primaries count.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -26,6 +27,7 @@ pub struct Rules {
     values: Places<Allow>,
     arrays: Places<Arrays>,
     primary: Vec<String>,
+    pub(crate) reading: Reading,
 }
 
 /// What may differ at a place.

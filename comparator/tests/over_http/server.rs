@@ -108,6 +108,7 @@ impl World {
             token: token.map(str::to_owned),
             connections: self.connections,
             targets: self.targets.clone(),
+            schemas: antumbra_engine::Schemas::default(),
         };
         let served = serve(listener, config, async {
             let _ = stopped.await;
@@ -249,5 +250,6 @@ fn leg(variant: &str, price: u32) -> Leg {
             body: Body::Whole(body.as_str().into()),
             trailers: Vec::new(),
         }),
+        reason: None,
     }
 }

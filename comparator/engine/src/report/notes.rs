@@ -1,5 +1,9 @@
 //! What a reader must know before the verdict: what was not compared, not comparable, or not told apart for want of room.
 
+use std::collections::BTreeMap;
+
+use antumbra_observation::Unsent;
+
 use super::Dropped;
 use crate::evidence::Evidence;
 use crate::verdict;
@@ -27,8 +31,9 @@ pub(super) fn notes(evidence: &Evidence, dropped: &Dropped) -> Vec<String> {
     }
     if dropped.not_sent > 0 {
         notes.push(format!(
-            "{} exchanges are not compared: the proxy did not send a shadow (no healthy host, or its breaker).",
-            dropped.not_sent
+            "{} exchanges are not compared: a shadow was not sent{}.",
+            dropped.not_sent,
+            reasons(&evidence.release.not_sent_by)
         ));
     }
     if dropped.elsewhere > 0 {
@@ -47,4 +52,12 @@ pub(super) fn notes(evidence: &Evidence, dropped: &Dropped) -> Vec<String> {
         notes.push(format!("{} differences are counted under (other paths): too many paths.", dropped.paths));
     }
     notes
+}
+
+/// ` (breaker 3, no_place 1)`, the most frequent first; nothing where nobody said.
+fn reasons(by: &BTreeMap<Unsent, u64>) -> String {
+    let mut by: Vec<_> = by.iter().collect();
+    by.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
+    let said: Vec<String> = by.iter().map(|(reason, count)| format!("{} {count}", reason.as_str())).collect();
+    if said.is_empty() { String::new() } else { format!(" ({})", said.join(", ")) }
 }

@@ -27,6 +27,7 @@ struct Places {
     body: Vec<Step>,
     headers: Names,
     cookies: Names,
+    trailers: Names,
 }
 
 /// A segment of body patterns; the first is the root.
@@ -55,6 +56,7 @@ impl Index {
                 Target::Body(segments) => places.add(segments, at),
                 Target::Header(name) => places.headers.add(name, at),
                 Target::Cookie(name) => places.cookies.add(name, at),
+                Target::Trailer(name) => places.trailers.add(name, at),
             }
         }
         index
@@ -68,6 +70,7 @@ impl Index {
                 Place::Body(path) => places.reaching(path, &mut found),
                 Place::Header(name) => places.headers.reaching(name, &mut found),
                 Place::Cookie(name) => places.cookies.reaching(name, &mut found),
+                Place::Trailer(name) => places.trailers.reaching(name, &mut found),
             }
         }
         found.sort_unstable_by_key(|reach| reach.pattern);
