@@ -174,13 +174,20 @@ fn two_answers_are_compared_under_the_rules_of_a_policy() {
     assert!(!plain.out.contains('\x1b') && plain.out.contains("/items  order\n"), "{}", plain.out);
     let json = |line: &str, input: &str| {
         let ran = run(&format!("diff {line} --output json"), input);
-        (ran.code, serde_json::from_str::<Value>(&ran.out).unwrap_or_else(|_| panic!("{}{}", ran.out, ran.err)))
+        (
+            ran.code,
+            serde_json::from_str::<Value>(&ran.out).unwrap_or_else(|_| panic!("{}{}", ran.out, ran.err)),
+        )
     };
     let (code, found) = json("v1.json v2.json --rules rules.yaml", "");
     let price = json!({"path": "/items/0/price", "kind": "value", "left": "1.00", "right": "1.01"});
     assert_eq!((code, &found["equal"], &found["differences"]), (1, &json!(false), &json!([price])));
-    let (code, found) = json("v1.json - --rules rules.yaml", r#"{"items":[{"id":1,"price":1},{"id":3}],"at":"2026-02-04T12:00:00Z"}"#);
-    let kinds: Vec<&Value> = found["differences"].as_array().unwrap().iter().map(|found| &found["kind"]).collect();
+    let (code, found) = json(
+        "v1.json - --rules rules.yaml",
+        r#"{"items":[{"id":1,"price":1},{"id":3}],"at":"2026-02-04T12:00:00Z"}"#,
+    );
+    let kinds: Vec<&Value> =
+        found["differences"].as_array().unwrap().iter().map(|found| &found["kind"]).collect();
     assert_eq!((code, kinds), (1, vec!["missing", "extra"]));
     for line in ["v1.json v2.json --rules shop.yaml", "v1.json v1.json"] {
         let (code, found) = json(line, "");

@@ -35,21 +35,27 @@ struct Match<'t> {
 
 /// Matches the elements of two arrays.
 pub(crate) fn align(left: Elements<'_>, right: Elements<'_>) -> Alignment {
-    let (mut rest, mut pairs) = Match::by_position(left, right);
-    let mut recognised = Vec::new();
+    let (mut rest, in_place) = Match::by_position(left, right);
+    let mut partners = vec![None; left.nodes.len()];
     if !rest.stays_in_place() {
         for find in [Match::by_text, Match::by_identity, Match::by_meaning] {
             let found = find(&rest);
             rest.remove(&found);
-            recognised.extend(found);
+            introduce(&mut partners, found);
         }
     }
-    recognised.sort_unstable();
-    let moved = !recognised.is_sorted_by_key(|pair| pair.1);
-    pairs.extend(recognised);
-    pairs.extend(rest.rest_left.into_iter().zip(rest.rest_right));
-    pairs.sort_unstable();
+    let moved = !partners.iter().flatten().is_sorted();
+    introduce(&mut partners, in_place.into_iter().chain(rest.rest_left.into_iter().zip(rest.rest_right)));
+    let pairs = partners.into_iter().enumerate().filter_map(|(at, partner)| Some((at, partner?))).collect();
     Alignment { pairs, moved }
+}
+
+fn introduce(partners: &mut [Option<usize>], pairs: impl IntoIterator<Item = (usize, usize)>) {
+    for (at, against) in pairs {
+        if let Some(partner) = partners.get_mut(at) {
+            *partner = Some(against);
+        }
+    }
 }
 
 impl<'t> Match<'t> {
@@ -140,8 +146,8 @@ impl<'t> Match<'t> {
     }
 
     fn remove(&mut self, found: &[(usize, usize)]) {
-        remove(&mut self.rest_left, found.iter().map(|pair| pair.0));
-        remove(&mut self.rest_right, found.iter().map(|pair| pair.1));
+        remove(&mut self.rest_left, self.left, found.iter().map(|pair| pair.0));
+        remove(&mut self.rest_right, self.right, found.iter().map(|pair| pair.1));
     }
 }
 
@@ -187,12 +193,18 @@ fn join(left: &[(u64, usize)], right: &[(u64, usize)]) -> Vec<(usize, usize)> {
     pairs
 }
 
-/// Takes `gone` out of `rest`, which is ascending.
-fn remove(rest: &mut Vec<usize>, gone: impl Iterator<Item = usize>) {
-    let mut gone: Vec<usize> = gone.collect();
-    gone.sort_unstable();
-    let mut gone = gone.into_iter().peekable();
-    rest.retain(|&at| gone.next_if_eq(&at).is_none());
+/// Takes `gone` out of `rest`.
+fn remove(rest: &mut Vec<usize>, side: Elements<'_>, gone: impl ExactSizeIterator<Item = usize>) {
+    if gone.len() == 0 {
+        return;
+    }
+    let mut stays = vec![true; side.nodes.len()];
+    for at in gone {
+        if let Some(stays) = stays.get_mut(at) {
+            *stays = false;
+        }
+    }
+    rest.retain(|&at| stays.get(at) == Some(&true));
 }
 
 /// How many members are tried as the identity of an element.

@@ -45,11 +45,14 @@ pub(crate) struct Node {
     pub(crate) count: u32,
     /// A text with escapes.
     escaped: bool,
+    /// Its name has escapes.
+    key_escaped: bool,
     /// Its own place in the tree.
     at: u32,
     /// The place behind all that is below it: that of its sibling, if it has one.
     after: u32,
-    key: Key,
+    /// A member's name, between the quotes; empty outside objects.
+    key: Span,
     /// As written, with quotes or brackets.
     value: Span,
 }
@@ -58,13 +61,6 @@ pub(crate) struct Node {
 struct Span {
     start: u32,
     end: u32,
-}
-
-/// A member's name, between the quotes; empty outside objects.
-#[derive(Debug, Clone, Copy, Default)]
-struct Key {
-    span: Span,
-    escaped: bool,
 }
 
 /// Deepest nesting that is read: objects and arrays within each other.
@@ -112,14 +108,14 @@ impl<'a> Tree<'a> {
 
     /// The member's name, unescaped.
     pub(crate) fn key(&self, node: &Node) -> Cow<'a, [u8]> {
-        let name = self.slice(node.key.span);
-        if node.key.escaped { unescape(name) } else { Cow::Borrowed(name) }
+        let name = self.slice(node.key);
+        if node.key_escaped { unescape(name) } else { Cow::Borrowed(name) }
     }
 
     /// Whether a member has the name of another tree's member.
     pub(crate) fn same_name(&self, node: &Node, other: &Tree<'_>, others: &Node) -> bool {
-        let written_alike = self.slice(node.key.span) == other.slice(others.key.span);
-        written_alike || (node.key.escaped || others.key.escaped) && self.key(node) == other.key(others)
+        let written_alike = self.slice(node.key) == other.slice(others.key);
+        written_alike || (node.key_escaped || others.key_escaped) && self.key(node) == other.key(others)
     }
 
     /// The text of a scalar as written, without quotes; of a container nothing.

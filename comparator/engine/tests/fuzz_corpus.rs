@@ -22,6 +22,11 @@ fn replay(target: &str, check: fn(&[u8])) {
 }
 
 #[test]
+fn json() {
+    replay("json_diff", checks::json_diff::check);
+}
+
+#[test]
 fn bodies() {
     replay("body", checks::body::check);
 }

@@ -93,7 +93,9 @@ fn read(file: &Path) -> Result<Vec<u8>, Failure> {
     let mut text = Vec::new();
     source.take(LARGEST + 1).read_to_end(&mut text).map_err(failure)?;
     if text.len() as u64 > LARGEST {
-        return Err(Failure::Usage(format!("{subject} has more than {LARGEST} bytes, which is too much to compare")));
+        return Err(Failure::Usage(format!(
+            "{subject} has more than {LARGEST} bytes, which is too much to compare"
+        )));
     }
     Ok(text)
 }

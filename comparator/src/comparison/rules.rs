@@ -168,7 +168,8 @@ mod tests {
     #[test]
     fn a_rule_for_each_way_to_differ() {
         let check = |rule: &str, left: &str, right: &str, equal: bool| {
-            let rules = read(&format!("rules: [{{at: /a, {rule}}}]")).unwrap_or_else(|error| panic!("{error}"));
+            let rules =
+                read(&format!("rules: [{{at: /a, {rule}}}]")).unwrap_or_else(|error| panic!("{error}"));
             let body = |value: &str| format!("{{\"a\":{value}}}");
             let found = diff(body(left).as_bytes(), body(right).as_bytes(), Media::Json, &rules);
             assert_eq!(found.equal, equal, "{rule} {left} {right} {found:?}");
@@ -188,7 +189,12 @@ mod tests {
         check("array: unordered", "[1,2]", "[2,1]", true);
         check("array: ordered", "[1,2]", "[2,1]", false);
         check("array: {by: id}", r#"[{"id":1},{"id":2}]"#, r#"[{"id":2},{"id":1}]"#, true);
-        check("array: {by: [a, b]}", r#"[{"a":1,"b":1},{"a":1,"b":2}]"#, r#"[{"a":1,"b":2},{"a":1,"b":1}]"#, true);
+        check(
+            "array: {by: [a, b]}",
+            r#"[{"a":1,"b":1},{"a":1,"b":2}]"#,
+            r#"[{"a":1,"b":2},{"a":1,"b":1}]"#,
+            true,
+        );
         let whole = "variants: {a: {}}\ncompare: {rules: [{at: [/x, /y], ignore: true}]}";
         assert!(diff(b"{\"x\":1,\"y\":1}", b"{\"x\":2,\"y\":2}", Media::Auto, &read(whole).unwrap()).equal);
     }
@@ -207,10 +213,7 @@ mod tests {
 - {at: 'cookie:a', array: unordered}
 - {at: /a, absolut: 1, time: 400d}",
         );
-        assert_eq!(
-            error.unwrap_err(),
-            "compare"
-        );
+        assert_eq!(error.unwrap_err(), "compare");
     }
 
     /// What the report suggests for the noise of a service silences that noise when it is pasted into a policy.
@@ -218,15 +221,20 @@ mod tests {
     fn suggestions_can_be_pasted_and_silence_what_they_explain() {
         let exchanges: Vec<Observation> = (1..=60).map(exchange).collect();
         let before = judged(&exchanges, &antumbra_engine::Rules::default());
-        let suggested: Vec<&str> = before.suggestions.iter().map(|suggestion| suggestion.rule.as_str()).collect();
+        let suggested: Vec<&str> =
+            before.suggestions.iter().map(|suggestion| suggestion.rule.as_str()).collect();
         assert!(suggested.len() > 8, "{suggested:#?}");
-        let pasted = format!("rules:\n{}", suggested.iter().map(|rule| format!("- {rule}\n")).collect::<String>());
+        let pasted =
+            format!("rules:\n{}", suggested.iter().map(|rule| format!("- {rule}\n")).collect::<String>());
         let rules = read(&pasted).unwrap_or_else(|error| panic!("{error}\n{pasted}"));
         let after = judged(&exchanges, &rules);
         let noise: Vec<_> = after.noise.iter().filter(|noise| noise.control_only + noise.both > 0).collect();
         assert!(noise.is_empty(), "{noise:#?}\n{pasted}");
         assert!(after.suggestions.is_empty());
-        assert!(after.noise.iter().any(|noise| noise.path == "/state" && noise.candidate_only == 20), "{after:#?}");
+        assert!(
+            after.noise.iter().any(|noise| noise.path == "/state" && noise.candidate_only == 20),
+            "{after:#?}"
+        );
     }
 
     fn judged(exchanges: &[Observation], rules: &antumbra_engine::Rules) -> Report {
@@ -252,14 +260,25 @@ mod tests {
                 1_000 + n,
                 if n % 2 == 0 { "3" } else { "30000000000000004" },
             );
-            let body = body.replace(&format!("\"uuid\":\"{secret:016x}-"), &format!("\"uuid\":\"{:08x}-", secret >> 32));
+            let body = body
+                .replace(&format!("\"uuid\":\"{secret:016x}-"), &format!("\"uuid\":\"{:08x}-", secret >> 32));
             let headers = vec![
                 ("content-type".into(), "application/json".into()),
                 ("last-modified".into(), format!("Wed, 21 Oct 2026 07:28:{n:02} GMT").into_bytes().into()),
                 ("set-cookie".into(), format!("trace={secret:016x}").into_bytes().into()),
             ];
-            let response = Response { status: 200, headers, body: Body::Whole(body.into_bytes().into()), trailers: vec![] };
-            Leg { variant: "v".to_owned(), outcome: Outcome::Response, latency_us: Some(1), response: Some(response) }
+            let response = Response {
+                status: 200,
+                headers,
+                body: Body::Whole(body.into_bytes().into()),
+                trailers: vec![],
+            };
+            Leg {
+                variant: "v".to_owned(),
+                outcome: Outcome::Response,
+                latency_us: Some(1),
+                response: Some(response),
+            }
         };
         Observation {
             version: 1,

@@ -2,3 +2,6 @@
 //! `tests/fuzz_corpus.rs` of the engine feeds them the seeds, so that a finding stays found without a fuzzer.
 
 pub mod body;
+pub mod json_diff;
+pub mod made_up;
+pub mod naive;

@@ -3,7 +3,7 @@
 //! Two answers of one service are mostly the same bytes. Where that is so, and both parsers stand at the same place of the
 //! structure, the other's nodes are taken over without reading them again: what was valid there is valid here.
 
-use super::{Key, MAX_BYTES, MAX_DEPTH, MAX_NODES, Node, Shape, Span};
+use super::{MAX_BYTES, MAX_DEPTH, MAX_NODES, Node, Shape, Span};
 use crate::refusal::Refusal;
 
 /// Reads one text.
@@ -30,6 +30,13 @@ struct Run {
     until: usize,
     /// How far the text is ahead of the base's, wrapping.
     shift: usize,
+}
+
+/// A member's name, as the parser finds it.
+#[derive(Clone, Copy, Default)]
+struct Key {
+    span: Span,
+    escaped: bool,
 }
 
 /// Siblings of the base that stand where the next values of the text do.
@@ -95,7 +102,16 @@ impl<'a> Parser<'a> {
             return Err(Refusal::Nodes);
         }
         let value = Span { start: place(start), end: place(self.at) };
-        self.nodes.push(Node { shape, escaped, count: 0, at: place(at), after: place(at + 1), key, value });
+        self.nodes.push(Node {
+            shape,
+            escaped,
+            key_escaped: key.escaped,
+            count: 0,
+            at: place(at),
+            after: place(at + 1),
+            key: key.span,
+            value,
+        });
         Ok(at)
     }
 
@@ -304,7 +320,7 @@ impl Parser<'_> {
     /// The base's next member, or the one after it, if it has this name, passing it.
     fn step_to(&self, guide: &mut Guide, key: Key) -> Option<u32> {
         let name = slice(self.text, key.span)?;
-        let named = |node: &&Node| slice(self.base.text, node.key.span) == Some(name);
+        let named = |node: &&Node| slice(self.base.text, node.key) == Some(name);
         let next = self.sibling(guide.next, *guide)?;
         let node = Some(next).filter(named).or_else(|| self.sibling(next.after, *guide).filter(named))?;
         guide.next = node.after;
@@ -319,7 +335,7 @@ impl Parser<'_> {
     /// number ends there, too. Answers how many.
     fn repeat(&mut self, guide: &mut Guide, members: bool) -> Result<u32, Refusal> {
         let Some(first) = self.sibling(guide.next, *guide) else { return Ok(0) };
-        let from = if members { first.key.span.start as usize - 1 } else { first.value.start as usize };
+        let from = if members { first.key.start as usize - 1 } else { first.value.start as usize };
         let until = self.same_until(from);
         let (mut count, mut next, mut end) = (0, guide.next, from);
         while let Some(node) = self.sibling(next, *guide).filter(|node| (node.value.end as usize) < until) {
@@ -360,8 +376,7 @@ impl Node {
     fn moved(self, text: u32, place: u32) -> Self {
         let at = self.at.wrapping_add(place);
         let after = self.after.wrapping_add(place);
-        let key = Key { span: self.key.span.moved(text), ..self.key };
-        Self { at, after, key, value: self.value.moved(text), ..self }
+        Self { at, after, key: self.key.moved(text), value: self.value.moved(text), ..self }
     }
 }
 
@@ -380,7 +395,17 @@ fn common(left: &[u8], right: &[u8]) -> usize {
     let blocks = left.as_chunks::<64>().0.iter().zip(right.as_chunks::<64>().0);
     let same = 64 * blocks.take_while(|(left, right)| left == right).count();
     let (left, right) = (left.get(same..).unwrap_or_default(), right.get(same..).unwrap_or_default());
-    same + left.iter().zip(right).take_while(|(l, r)| l == r).count()
+    let (words, others) = (left.as_chunks::<8>().0.iter(), right.as_chunks::<8>().0);
+    let mut at = same;
+    for (word, other) in words.zip(others) {
+        let unlike = u64::from_le_bytes(*word) ^ u64::from_le_bytes(*other);
+        if unlike != 0 {
+            return at + unlike.trailing_zeros() as usize / 8;
+        }
+        at += 8;
+    }
+    let rest = left.iter().zip(right).skip(at - same);
+    at + rest.take_while(|(left, right)| left == right).count()
 }
 
 /// The highest bit of each byte that ends plain text: a quote, a backslash, a control character. Behind the first, bits may
