@@ -360,6 +360,7 @@ gates: {margin: 0.25}
             ("cluster: canary", "cluster: canary-2", false),
             ("cluster: control", "cluster: control-2", false),
             ("[/tags]", "[/labels]", false),
+            ("[/tags]}", "[/tags], rules: [{at: /at, time: 5s}]}", false),
             (", control: {to: control, percent: 100}", "", false),
         ] {
             let changed = SHOP.replace(from, to);

@@ -60,22 +60,25 @@ struct Allowed {
 }
 
 impl Tally {
-    /// Counts one exchange: what would allow the difference of each leg that has one.
+    /// Counts one exchange: what would allow the difference of each leg that has one. Where both differ, the control's counts.
     pub(crate) fn count(&mut self, candidate: Option<Guesses>, control: Option<Guesses>) {
-        match (candidate, control) {
-            (_, Some(guesses)) => {
-                self.control += 1;
-                for guess in guesses.lowest() {
-                    self.by.entry(guess.code()).or_default().control += 1;
-                }
-            }
-            (Some(guesses), None) => {
-                self.candidate_only += 1;
-                for guess in guesses.lowest() {
-                    self.by.entry(guess.code()).or_default().candidate_only += 1;
-                }
-            }
-            (None, None) => {}
+        let (guesses, one) = match (candidate, control) {
+            (_, Some(guesses)) => (guesses, Allowed { control: 1, candidate_only: 0 }),
+            (Some(guesses), None) => (guesses, Allowed { control: 0, candidate_only: 1 }),
+            (None, None) => return,
+        };
+        let by = guesses.lowest().map(|guess| (guess.code(), one)).collect();
+        self.merge(&Self { control: one.control, candidate_only: one.candidate_only, by });
+    }
+
+    /// The counts of two parts of the same evidence.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        self.control += other.control;
+        self.candidate_only += other.candidate_only;
+        for (code, allowed) in &other.by {
+            let sum = self.by.entry(*code).or_default();
+            sum.control += allowed.control;
+            sum.candidate_only += allowed.candidate_only;
         }
     }
 

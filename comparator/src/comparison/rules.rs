@@ -213,7 +213,32 @@ mod tests {
 - {at: 'cookie:a', array: unordered}
 - {at: /a, absolut: 1, time: 400d}",
         );
-        assert_eq!(error.unwrap_err(), "compare");
+        let error = error.unwrap_err();
+        let said: Vec<&str> = error.lines().collect();
+        let expected = [
+            "rules[0].at is \"items\", names the place",
+            "rules[0].absolute is 0, must be within 0.000000001..=1000000000000000",
+            "rules[1] allows nothing, must have one of ignore, absolute, relative, time, like, ",
+            "rules[2] has no field \"at\", which is required",
+            "rules[2].ignore is false, must be true, or left out",
+            "rules[3].at ",
+            "rules[3].relative is 5, must be within 0.000000001..=1",
+            "rules[3].time is \"soon\", must be a duration such as 250ms",
+            "rules[3].like is \"uid\", not a known class of values; did you mean \"uuid\"?",
+            "rules[4].like.regex is \"(\", must be a regular expression of at most 16384 bytes when compiled: ",
+            "rules[4].ignoreCase is 1, must be true",
+            "rules[4].nullIsAbsent is \"yes\", must be true",
+            "rules[5].numbers is \"exactly\", must be one of exact",
+            "rules[5].array.by is \"\", must be the name of a member, 1 to 255 characters",
+            "rules[6].array is \"sorted\", must be one of ordered, unordered",
+            "rules[7].array is \"unordered\", must be for places in bodies alone",
+            "rules[8].absolut is not a known field; did you mean \"absolute\"?",
+            "rules[8].time is \"400d\", must be within 1ms..=",
+        ];
+        for (said, expected) in said.iter().zip(expected) {
+            assert!(said.starts_with(expected), "{expected}\n{error}");
+        }
+        assert_eq!(said.len(), expected.len(), "{error}");
     }
 
     /// What the report suggests for the noise of a service silences that noise when it is pasted into a policy.

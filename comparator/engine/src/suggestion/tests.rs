@@ -1,3 +1,5 @@
+//! Which rules are held against a difference, which one is suggested, and how it is written.
+
 use super::*;
 use crate::json::Shape;
 use crate::rules::Value;
@@ -69,6 +71,9 @@ fn the_best_guess_hides_least_and_explains_nearly_all() {
         tally.count(None, Some(Guesses::default()));
     }
     assert_eq!(tally.best(), None);
+    let mut twice = tally.clone();
+    twice.merge(&tally);
+    assert_eq!((twice.control, twice.candidate_only, twice.by.len()), (210, 2, tally.by.len()));
 }
 
 fn guesses_of(left: &str, right: &str) -> Guesses {
