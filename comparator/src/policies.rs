@@ -422,6 +422,7 @@ gates: {margin: 0.25}
                 "rules:\n  - {name: split, split: {by: ['cookie:u'], weights: {stable: 9, canary: 1}}}",
                 true,
             ),
+            ("[/tags]}", "[/tags], rules: [{at: /at, time: 5s}]}", false),
             (", control: {to: control, percent: 100}", "", false),
         ] {
             let changed = SHOP.replace(from, to);
