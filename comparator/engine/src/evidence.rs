@@ -13,6 +13,7 @@ use crate::diff::{Detail, Kind, Scope, Subject};
 use crate::endpoint;
 use crate::hypothesis::Hypothesis;
 use crate::latency::{Ladder, Legs};
+use crate::outside::{Outside, Plugins};
 use crate::pattern::Rules;
 use crate::stats::Paired;
 
@@ -38,6 +39,9 @@ pub(crate) struct Release {
     /// Exchanges that were not compared because a variant other than those of the rules answered the client.
     #[serde(default)]
     pub(crate) elsewhere: u64,
+    /// How the plugins fared.
+    #[serde(default)]
+    pub(crate) plugins: Plugins,
 }
 
 /// One endpoint.
@@ -94,6 +98,11 @@ impl Evidence {
     /// Takes one exchange in. `rules` are those of the session: the caller begins a new one when they change. False if it
     /// was only counted, not compared, because another variant than those of the rules answered the client.
     pub fn observe(&mut self, observation: &Observation, rules: &Rules) -> bool {
+        self.observe_with(observation, rules, &Outside::default())
+    }
+
+    /// The same for an exchange of which something is known beside its answers.
+    pub fn observe_with(&mut self, observation: &Observation, rules: &Rules, outside: &Outside) -> bool {
         self.dirty_release = true;
         if !rules.compares(&observation.primary.variant) {
             self.release.elsewhere += 1;
@@ -102,11 +111,14 @@ impl Evidence {
         let template = endpoint::template(&observation.request.method, &observation.request.path);
         let scope = Scope { endpoint: &template, rules };
         let primary = Primary::new(&observation.primary);
+        let compare = |leg, judged| Outside::comparison(judged, &primary, (&observation.primary, leg), scope);
+        let control = observation.control.as_ref();
         let exchange = Exchange {
             observation,
-            candidate: primary.compare(&observation.candidate, scope),
-            control: observation.control.as_ref().map(|control| primary.compare(control, scope)),
+            candidate: compare(&observation.candidate, outside.candidate.as_deref()),
+            control: control.map(|control| compare(control, outside.control.as_deref())),
         };
+        self.release.plugins.count(&outside.plugins);
         let slot = self.slot(&template);
         let endpoint = self.endpoints.entry(slot.clone()).or_default();
         self.release.all.observe(&exchange, &mut self.release.discovered);

@@ -18,6 +18,7 @@ mod json;
 mod latency;
 mod markdown;
 mod number;
+mod outside;
 mod pattern;
 mod render;
 mod report;
@@ -30,6 +31,7 @@ pub use diff::Kind;
 pub use endpoint::template;
 pub use evidence::Evidence;
 pub use hypothesis::Example;
+pub use outside::{Finding, Outside, PluginReport};
 pub use pattern::{BadPattern, Pattern, Rules};
 pub use report::{
     Dropped, EndpointReport, Interval, LegLatencies, Noise, Quantiles, Regression, Report, Uncontrolled,

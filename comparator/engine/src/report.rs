@@ -6,6 +6,7 @@ use crate::diff::{Kind, Subject};
 use crate::evidence::{Evidence, Group};
 use crate::hypothesis::{Example, Hypothesis};
 use crate::latency::{Latencies, Legs};
+use crate::outside::PluginReport;
 use crate::stats;
 use crate::verdict::{self, Delivery, Gates, Judgement, Tested, Verdict, What};
 use crate::wording::percent_beside;
@@ -50,6 +51,9 @@ pub struct Report {
     pub notes: Vec<String>,
     /// What the caps left out.
     pub dropped: Dropped,
+    /// How the policy's plugins fared, by name.
+    #[serde(default)]
+    pub plugins: Vec<PluginReport>,
 }
 
 /// A hypothesis that was rejected: the candidate differs where the control does not.
@@ -233,6 +237,7 @@ pub fn report(release: &str, evidence: &Evidence, gates: &Gates, delivery: &Deli
         noise,
         uncontrolled,
         dropped,
+        plugins: evidence.release.plugins.report(),
     }
 }
 
@@ -370,7 +375,7 @@ fn differences(evidence: &Evidence) -> impl Iterator<Item = (&str, &Subject, &Hy
 
 fn notes(evidence: &Evidence, dropped: &Dropped) -> Vec<String> {
     let all = &evidence.release.all;
-    let mut notes = Vec::new();
+    let mut notes = evidence.release.plugins.notes();
     let uncontrolled = all.exchanges.saturating_sub(all.not_sent).saturating_sub(all.controlled);
     if uncontrolled > 0 && all.controlled == 0 {
         notes.push(
