@@ -6,12 +6,14 @@ use std::ops::RangeInclusive;
 use antumbra_engine::{Gates, Pattern, Rules};
 use antumbra_policy::document::{Field, Map, Tree};
 
+use crate::plugins::Assigned;
+
 /// Reads `compare: {ignore: [pattern…], unordered: [pattern…], primary: [variant…]}` of a policy, which may have none. Without
 /// `primary`, the policy's default variant is it; without a default, whatever the host's own routing answers. An exchange that
 /// names no variant always counts.
 pub(crate) fn rules(field: Option<&Field<'_>>, policy: &Tree) -> Option<Rules> {
     let Some(field) = field else { return Some(Rules::default().with_primary(default_variant(policy))) };
-    let map = field.map(&["ignore", "unordered", "primary"])?;
+    let map = field.map(&["ignore", "unordered", "primary", "plugins"])?;
     let ignore = patterns(map.get("ignore"));
     let unordered = patterns(map.get("unordered"));
     let primary = match map.get("primary") {
@@ -19,6 +21,13 @@ pub(crate) fn rules(field: Option<&Field<'_>>, policy: &Tree) -> Option<Rules> {
         None => Some(default_variant(policy)),
     };
     Some(Rules::new(ignore?, unordered?).with_primary(primary?))
+}
+
+/// Reads `compare: {plugins: [{at: endpoint, plugin: name}…]}`. What else stands there is read by [`rules`].
+pub(crate) fn plugins(field: Option<&Field<'_>>) -> Option<Assigned> {
+    let written = field.filter(|field| matches!(field.tree(), Tree::Map(_)));
+    let entries = written.and_then(Field::entries).unwrap_or_default();
+    Assigned::read(entries.iter().find(|(name, _)| *name == "plugins").map(|(_, field)| field))
 }
 
 /// Reads `gates: {rollBackAlpha, promoteAlpha, margin, endpointMargin}`: error probabilities, and margins in percent

@@ -11,7 +11,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::output::print;
 use super::values::NamedTarget;
-use super::{Failure, ServeOptions, local};
+use super::{Failure, ServeOptions, local, terms};
 use crate::policies::Document;
 use crate::serve::{Config, Error, MOST_CONNECTIONS, Server, refuse_open};
 use crate::targets::Targets;
@@ -20,6 +20,7 @@ use crate::targets::Targets;
 pub(super) fn serve(options: ServeOptions) -> Result<ExitCode, Failure> {
     log();
     let policies = policies(&options.policy)?;
+    let plugins = terms::plugins(&options.plugin)?;
     let token = options.token_file.as_deref().map(token).transpose()?;
     refuse_open(options.listen, token.as_deref()).map_err(|_| {
         Failure::Usage(format!("--listen {}: beyond loopback a --token-file is required", options.listen))
@@ -28,7 +29,8 @@ pub(super) fn serve(options: ServeOptions) -> Result<ExitCode, Failure> {
         tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| failed(&error))?;
     runtime.block_on(async {
         let targets = targets(&options).await?;
-        let config = Config { data: options.data, policies, token, connections: MOST_CONNECTIONS, targets };
+        let config =
+            Config { data: options.data, policies, token, connections: MOST_CONNECTIONS, targets, plugins };
         let listener = TcpListener::bind(options.listen)
             .await
             .map_err(|error| Failure::Runtime(format!("--listen {}: {error}", options.listen)))?;
