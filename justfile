@@ -59,6 +59,10 @@ soak *options:
 bench-policy *options:
     cargo bench -p antumbra-policy --bench decide {{options}}
 
+# Microseconds per pair of bodies that are compared, beside serde_json parsing both.
+bench-compare *options:
+    cargo bench -p antumbra-engine --bench compare {{options}}
+
 # Fuzz policy, cookie, query, header or address until it fails; options are libFuzzer's, such as -max_total_time=600.
 fuzz target *options:
     mkdir -p filter/policy/fuzz/corpus/{{target}}

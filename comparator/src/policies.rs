@@ -322,6 +322,7 @@ gates: {margin: 0.25}
                 outcome: antumbra_observation::Outcome::Response,
                 latency_us: None,
                 response: Some(antumbra_observation::Response::default()),
+                reason: None,
             };
             let observation = antumbra_observation::Observation {
                 version: 1,

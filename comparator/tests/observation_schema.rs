@@ -1,6 +1,10 @@
 //! The schema of an observation says what the reader says, field by field.
 
-use antumbra_observation::{Observation, SCHEMA};
+use std::collections::BTreeSet;
+
+use antumbra_observation::{
+    Body, Bytes, ExchangeId, Leg, Observation, Outcome, Request, Response, SCHEMA, Unsent,
+};
 use boon::{Compiler, SchemaIndex, Schemas};
 use serde_json::{Value, json};
 
@@ -36,7 +40,7 @@ fn full() -> Value {
             "response": {"status": 200, "headers": [["a", "b"]], "body": {"whole": [1, 2]}, "trailers": [["t", "u"]]}
         },
         "candidate": {"outcome": "response", "response": {"status": 500, "body": {"cut": {"length": 9, "xxh3": u64::MAX}}}},
-        "control": {"outcome": "response", "latencyUs": null, "response": {"status": 200, "body": "same"}}
+        "control": {"outcome": "response", "latencyUs": null, "reason": "breaker", "response": {"status": 200, "body": "same"}}
     })
 }
 
@@ -125,6 +129,56 @@ fn schema_and_reader_agree_on_whatever_is_changed() {
         }
     }
     assert!(tried > 800, "only {tried} changes");
+}
+
+/// Whoever adds a field to the contract has to add it here, for this does not compile without, and then to the schema.
+#[test]
+fn every_field_of_the_contract_is_in_the_schema() {
+    fn names(value: &Value, member: &str, found: &mut BTreeSet<String>) {
+        match value {
+            Value::Object(members) => members.iter().for_each(|(name, value)| {
+                if member.is_empty() || member == "properties" {
+                    found.insert(name.clone());
+                }
+                names(value, if member.is_empty() { "" } else { name }, found);
+            }),
+            Value::Array(items) => items.iter().for_each(|item| names(item, member, found)),
+            _ => {}
+        }
+    }
+    let fields = || vec![("a".into(), Bytes(vec![0xff]))];
+    let leg = |body| Leg {
+        variant: "v".to_owned(),
+        outcome: Outcome::Response,
+        latency_us: Some(1),
+        response: Some(Response { status: 200, headers: fields(), body, trailers: fields() }),
+        reason: Some(Unsent::Other),
+    };
+    let observation = Observation {
+        version: 1,
+        id: ExchangeId(1),
+        release: "shop".to_owned(),
+        generation: 1,
+        rule: Some("r".to_owned()),
+        at_us: 1,
+        request: Request {
+            method: "GET".into(),
+            path: "/".into(),
+            authority: "a".into(),
+            headers: fields(),
+            body: Body::Whole("x".into()),
+        },
+        primary: leg(Body::Whole("x".into())),
+        candidate: leg(Body::Cut { length: 1, xxh3: 1 }),
+        control: Some(leg(Body::Same)),
+    };
+    let written = serde_json::to_value(observation).unwrap();
+    assert_eq!(Schema::new().refuses(&written), None);
+    let (mut said, mut described) = (BTreeSet::new(), BTreeSet::new());
+    names(&written, "", &mut said);
+    names(&serde_json::from_str(SCHEMA).unwrap(), "$", &mut described);
+    let missing: Vec<&String> = said.difference(&described).collect();
+    assert!(missing.is_empty(), "the schema does not know {missing:?}");
 }
 
 /// A field without a word about it, or one that the reader does not know, would be of no use.

@@ -39,6 +39,7 @@ fn leg(body: &Value, build: u64) -> Leg {
         outcome: Outcome::Response,
         latency_us: Some(1_000),
         response: Some(response),
+        reason: None,
     }
 }
 

@@ -24,9 +24,13 @@ pub(crate) struct Elements<'t> {
 
 /// Matches the elements of two arrays.
 pub(crate) fn align(left: Elements<'_>, right: Elements<'_>) -> Alignment {
-    let (mut rest_left, mut rest_right) = unequal_by_position(left.nodes, right.nodes);
+    let (mut rest_left, mut rest_right) = unequal_by_position(left, right);
+    if let ([l], [r]) = (rest_left.as_slice(), rest_right.as_slice()) {
+        return Alignment { pairs: vec![(*l, *r)], moved: false };
+    }
+    remove_equal(left, &mut rest_left, right, &mut rest_right);
     let hashes = |side: Elements<'_>, rest: &[usize]| -> Vec<(u64, usize)> {
-        rest.iter().filter_map(|&at| Some((side.nodes.get(at)?.hash, at))).collect()
+        rest.iter().filter_map(|&at| Some((side.tree.hash(side.nodes.get(at)?), at))).collect()
     };
     let mut recognised = join(hashes(left, &rest_left), hashes(right, &rest_right));
     remove(&mut rest_left, recognised.iter().map(|pair| pair.0));
@@ -45,19 +49,36 @@ pub(crate) fn align(left: Elements<'_>, right: Elements<'_>) -> Alignment {
     Alignment { pairs, moved: !moved }
 }
 
-/// Positions that remain once the equal beginning and end are taken away, and, in arrays of one length, whatever stands
-/// in its place.
-fn unequal_by_position(left: &[&Node], right: &[&Node]) -> (Vec<usize>, Vec<usize>) {
-    let same = |pair: &(&&Node, &&Node)| pair.0.hash == pair.1.hash;
-    if left.len() == right.len() {
+/// Positions that remain once the equal beginning and end are taken away, and, in arrays of one length, whatever is
+/// written alike in its place.
+fn unequal_by_position(left: Elements<'_>, right: Elements<'_>) -> (Vec<usize>, Vec<usize>) {
+    let same = |&(l, r): &(&&Node, &&Node)| left.tree.text(l) == right.tree.text(r);
+    let pairs = || left.nodes.iter().zip(right.nodes);
+    if left.nodes.len() == right.nodes.len() {
         let rest: Vec<usize> =
-            left.iter().zip(right).enumerate().filter(|(_, pair)| !same(pair)).map(|(at, _)| at).collect();
+            pairs().enumerate().filter(|(_, pair)| !same(pair)).map(|(at, _)| at).collect();
         return (rest.clone(), rest);
     }
-    let shorter = left.len().min(right.len());
-    let head = left.iter().zip(right).take_while(same).count();
-    let tail = left.iter().rev().zip(right.iter().rev()).take(shorter - head).take_while(same).count();
-    ((head..left.len() - tail).collect(), (head..right.len() - tail).collect())
+    let same = |pair: &(&&Node, &&Node)| same(pair) || left.tree.hash(pair.0) == right.tree.hash(pair.1);
+    let shorter = left.nodes.len().min(right.nodes.len());
+    let head = pairs().take_while(same).count();
+    let ends = left.nodes.iter().rev().zip(right.nodes.iter().rev());
+    let tail = ends.take(shorter - head).take_while(same).count();
+    ((head..left.nodes.len() - tail).collect(), (head..right.nodes.len() - tail).collect())
+}
+
+/// In arrays of one length, takes away what means the same in its place, however it is written.
+fn remove_equal(
+    left: Elements<'_>,
+    rest_left: &mut Vec<usize>,
+    right: Elements<'_>,
+    rest_right: &mut Vec<usize>,
+) {
+    if left.nodes.len() == right.nodes.len() {
+        let hash = |side: Elements<'_>, at: usize| side.nodes.get(at).map(|node| side.tree.hash(node));
+        rest_left.retain(|&at| hash(left, at) != hash(right, at));
+        rest_right.clone_from(rest_left);
+    }
 }
 
 /// Pairs of equal keys, the n-th of one side with the n-th of the other.
@@ -92,8 +113,9 @@ fn by_identity(
     let Some(first) = first.filter(|node| node.shape == Shape::Object) else { return Vec::new() };
     let scalar = |node: &&Node| matches!(node.shape, Shape::Text | Shape::Number);
     let mut best = Vec::new();
-    for name in left.tree.children(first).filter(scalar).take(MAX_IDENTITIES).map(|member| member.name) {
-        let (lefts, rights) = (members(left, rest_left, name), members(right, rest_right, name));
+    for member in left.tree.children(first).filter(scalar).take(MAX_IDENTITIES) {
+        let name = left.tree.key(member);
+        let (lefts, rights) = (members(left, rest_left, &name), members(right, rest_right, &name));
         let (Some(lefts), Some(rights)) = (lefts, rights) else { continue };
         let pairs = join(lefts, rights);
         if pairs.len() > best.len() {
@@ -104,14 +126,14 @@ fn by_identity(
 }
 
 /// Hash of the member `name` of each object in `rest`, unless two have the same.
-fn members(side: Elements<'_>, rest: &[usize], name: u64) -> Option<Vec<(u64, usize)>> {
+fn members(side: Elements<'_>, rest: &[usize], name: &[u8]) -> Option<Vec<(u64, usize)>> {
     let value = |at: usize| {
         let element = side.nodes.get(at).filter(|node| node.shape == Shape::Object)?;
         side.tree
             .children(element)
             .take(MAX_MEMBERS)
-            .find(|member| member.name == name)
-            .map(|member| (member.hash, at))
+            .find(|member| side.tree.key(member) == name)
+            .map(|member| (side.tree.hash(member), at))
     };
     let mut values: Vec<(u64, usize)> = rest.iter().filter_map(|&at| value(at)).collect();
     values.sort_unstable();

@@ -60,9 +60,9 @@ impl<'a> Primary<'a> {
         if left == right {
             return;
         }
-        let parse = || if is_json(primary) { Tree::parse(left) } else { None };
-        let (left_tree, right_tree) =
-            (self.body.get_or_init(parse), if is_json(other) { Tree::parse(right) } else { None });
+        let parse = || if is_json(primary) { Tree::parse(left).ok() } else { None };
+        let left_tree = self.body.get_or_init(parse).as_ref();
+        let right_tree = if is_json(other) { Tree::parse_beside(right, left_tree).ok() } else { None };
         match (left_tree, &right_tree) {
             (Some(left), Some(right)) => diff::compare(left, right, Vec::new(), scope, into),
             (left_tree, right_tree) => {
@@ -138,7 +138,13 @@ mod tests {
     fn leg(status: u16, media: &str, body: Body) -> Leg {
         let headers = vec![("Content-Type".into(), media.into())];
         let response = Some(Response { status, headers, body, trailers: vec![] });
-        Leg { variant: "v".to_owned(), outcome: Outcome::Response, latency_us: Some(1), response }
+        Leg {
+            variant: "v".to_owned(),
+            outcome: Outcome::Response,
+            latency_us: Some(1),
+            response,
+            reason: None,
+        }
     }
 
     fn json(text: &str) -> Leg {

@@ -12,8 +12,12 @@ pub fn template(method: &[u8], path: &[u8]) -> String {
     let mut template = String::new();
     for segment in path.split(|&b| b == b'/').skip(usize::from(path.first() == Some(&b'/'))) {
         template.push('/');
+        let (name, format) = format(segment);
         if is_identifier(segment) {
             template.push_str("{id}");
+        } else if is_identifier(name) {
+            template.push_str("{id}");
+            template.push_str(&excerpt::line(format, MAX_FORMAT));
         } else {
             template.push_str(&excerpt::line(segment, MAX_SEGMENT));
         }
@@ -22,6 +26,14 @@ pub fn template(method: &[u8], path: &[u8]) -> String {
         }
     }
     format!("{} {}", excerpt::line(method, MAX_METHOD), excerpt::line(template.as_bytes(), MAX_PATH))
+}
+
+/// A segment and the form that it asks for, if it names one: `42` and `.json`.
+fn format(segment: &[u8]) -> (&[u8], &[u8]) {
+    let at = segment.iter().rposition(|&b| b == b'.').unwrap_or(segment.len());
+    let (name, format) = segment.split_at(at);
+    let letters = format.iter().skip(1).all(u8::is_ascii_alphabetic);
+    if letters && (2..=MAX_FORMAT).contains(&format.len()) { (name, format) } else { (segment, b"") }
 }
 
 /// Whether a segment names one thing rather than a kind of things: a number, a UUID, a hash, a long mixed identifier, a
@@ -79,6 +91,8 @@ fn switches(segment: &[u8]) -> usize {
 const MIN_TOKEN: usize = 20;
 const MAX_METHOD: usize = 16;
 const MAX_SEGMENT: usize = 64;
+/// With its dot, as `.geojson`.
+const MAX_FORMAT: usize = 8;
 const MAX_PATH: usize = 200;
 
 #[cfg(test)]
@@ -94,6 +108,12 @@ mod tests {
         check("", "/");
         check("/items/42?x=1", "/items/{id}");
         check("/items/42/", "/items/{id}/");
+        check("/items/42.json?x=1", "/items/{id}.json");
+        check("/files/550e8400-e29b-41d4-a716-446655440000.jpeg", "/files/{id}.jpeg");
+        check("/releases/2.1", "/releases/2.1");
+        check("/items/42.", "/items/42.");
+        check("/orders/7.unheardof", "/orders/7.unheardof");
+        check("/.json", "/.json");
         check("/v1/users/550e8400-e29b-41d4-a716-446655440000/orders#top", "/v1/users/{id}/orders");
         check("/u/deadbeef-dead-beef-dead-beefdeadbeef", "/u/{id}");
         check("/blob/9f86d081884c7d659a2feaa0c55ad015", "/blob/{id}");

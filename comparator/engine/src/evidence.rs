@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use antumbra_observation::{Observation, Outcome};
+use antumbra_observation::{Leg, Observation, Outcome, Unsent};
 use serde::{Deserialize, Serialize};
 
 use crate::compare::{Comparison, Primary};
@@ -42,6 +42,9 @@ pub(crate) struct Release {
     /// How the plugins fared.
     #[serde(default)]
     pub(crate) plugins: Plugins,
+    /// Of the exchanges of which a shadow was not sent, those of which the sender said why, by reason.
+    #[serde(default)]
+    pub(crate) not_sent_by: BTreeMap<Unsent, u64>,
 }
 
 /// One endpoint.
@@ -95,6 +98,11 @@ impl Evidence {
         self.release.all.exchanges
     }
 
+    /// Exchanges of which a shadow was not sent, by reason, as far as the sender said one.
+    pub fn not_sent(&self) -> &BTreeMap<Unsent, u64> {
+        &self.release.not_sent_by
+    }
+
     /// Takes one exchange in. `rules` are those of the session: the caller begins a new one when they change. False if it
     /// was only counted, not compared, because another variant than those of the rules answered the client.
     pub fn observe(&mut self, observation: &Observation, rules: &Rules) -> bool {
@@ -119,6 +127,9 @@ impl Evidence {
             control: control.map(|control| compare(control, outside.control.as_deref())),
         };
         self.release.plugins.count(&outside.plugins);
+        if let Some(reason) = exchange.unsent() {
+            *self.release.not_sent_by.entry(reason).or_default() += 1;
+        }
         let slot = self.slot(&template);
         let endpoint = self.endpoints.entry(slot.clone()).or_default();
         self.release.all.observe(&exchange, &mut self.release.discovered);
@@ -145,10 +156,18 @@ struct Exchange<'a> {
 }
 
 impl Exchange<'_> {
-    /// The proxy kept a shadow back: no healthy host, or its own circuit breaker.
+    /// A shadow was kept back: no healthy host, a circuit breaker, no place.
     fn not_sent(&self) -> bool {
-        let legs = [Some(&self.observation.candidate), self.observation.control.as_ref()];
-        legs.into_iter().flatten().any(|leg| leg.outcome == Outcome::NotSent)
+        self.shadows().any(|leg| leg.outcome == Outcome::NotSent)
+    }
+
+    /// Why it was, if that was said; the candidate's reason before the control's.
+    fn unsent(&self) -> Option<Unsent> {
+        self.shadows().filter(|leg| leg.outcome == Outcome::NotSent).find_map(|leg| leg.reason)
+    }
+
+    fn shadows(&self) -> impl Iterator<Item = &Leg> {
+        [Some(&self.observation.candidate), self.observation.control.as_ref()].into_iter().flatten()
     }
 
     /// Both shadow legs answered as the primary did, so their fields and latencies mean something.

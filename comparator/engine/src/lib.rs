@@ -18,8 +18,10 @@ mod json;
 mod latency;
 mod markdown;
 mod number;
+mod offline;
 mod outside;
 mod pattern;
+mod refusal;
 mod render;
 mod report;
 mod rows;
@@ -31,8 +33,10 @@ pub use diff::Kind;
 pub use endpoint::template;
 pub use evidence::Evidence;
 pub use hypothesis::Example;
+pub use offline::{Diff, Difference, Media, diff};
 pub use outside::{Finding, Outside, PluginReport};
 pub use pattern::{BadPattern, Pattern, Rules};
+pub use refusal::Refusal;
 pub use report::{
     Dropped, EndpointReport, Interval, LegLatencies, Noise, Quantiles, Regression, Report, Uncontrolled,
     report,

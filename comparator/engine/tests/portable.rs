@@ -14,6 +14,7 @@ fn leg(body: &str) -> Leg {
         outcome: Outcome::Response,
         latency_us: Some(2_000),
         response: Some(response),
+        reason: None,
     }
 }
 

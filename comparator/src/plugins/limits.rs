@@ -79,7 +79,7 @@ fn components_that_are_no_plugins() {
 fn leg(status: u16, body: Body) -> Leg {
     let headers = vec![(Bytes::from("content-type"), Bytes::from("application/json"))];
     let response = Some(Response { status, headers, body, trailers: Vec::new() });
-    Leg { variant: String::new(), outcome: Outcome::Response, latency_us: None, response }
+    Leg { variant: String::new(), outcome: Outcome::Response, latency_us: None, response, reason: None }
 }
 
 fn observation(candidate: Leg) -> Observation {

@@ -1,10 +1,11 @@
 //! How the handlers speak to the writer: jobs and their answers, and the bound on what may wait.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use antumbra_engine::{Delivery, Report, Verdict};
-use antumbra_observation::{Instance, Observation};
+use antumbra_observation::{Instance, Observation, Unsent};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use crate::accounts::{Ledger, Reason, Settled};
@@ -90,12 +91,14 @@ pub(crate) struct Changed {
 }
 
 /// How a release stands.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Standing {
     /// The session of evidence.
     pub(crate) session: Session,
     /// Exchanges in it.
     pub(crate) exchanges: u64,
+    /// Those of which a shadow was not sent, by reason.
+    pub(crate) not_sent: BTreeMap<Unsent, u64>,
     /// What they say, or said a moment ago.
     pub(crate) verdict: Verdict,
 }

@@ -310,7 +310,9 @@ impl Thread {
     fn standing(&mut self, release: &str, delivery: &Delivery) -> Result<Standing, ChangeError> {
         let (version, gathered) = self.gathered(release)?;
         let verdict = gathered.verdict(release, &version, delivery);
-        Ok(Standing { session: gathered.session, exchanges: gathered.evidence.exchanges(), verdict })
+        let Gathered { session, evidence, .. } = gathered;
+        let not_sent = evidence.not_sent().clone();
+        Ok(Standing { session: *session, exchanges: evidence.exchanges(), not_sent, verdict })
     }
 
     fn gathered(&mut self, release: &str) -> Result<(Arc<Version>, &mut Gathered), ChangeError> {

@@ -259,5 +259,6 @@ fn leg(variant: &str, price: u32) -> Leg {
             body: Body::Whole(body.as_str().into()),
             trailers: Vec::new(),
         }),
+        reason: None,
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use antumbra_observation::{Bytes, ExchangeId, Leg, Observation, Request, VERSION};
 use antumbra_policy::{Mirror, Policy};
 
-use crate::{Headers, body};
+use crate::Headers;
 
 /// A complete exchange whose shadows can leave.
 #[derive(Debug, Clone)]
@@ -52,7 +52,7 @@ impl Capture {
 
     /// Bytes of bodies that it holds.
     pub(crate) fn held_bytes(&self) -> usize {
-        let response = self.primary.response.as_ref().map_or(0, |response| body::held(&response.body));
-        body::held(&self.request.body).saturating_add(response)
+        let response = self.primary.response.as_ref().map_or(0, |response| response.body.held());
+        self.request.body.held().saturating_add(response)
     }
 }

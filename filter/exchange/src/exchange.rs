@@ -6,10 +6,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use antumbra_observation::{Body, Bytes, ExchangeId, Leg, Outcome, Request, Response, SHADOW_HEADER};
+use antumbra_observation::{
+    Body, Bytes, Collected, ExchangeId, Leg, Outcome, Request, Response, SHADOW_HEADER,
+};
 use antumbra_policy::{Decision, Mirror, Policy};
 
-use crate::body::Collected;
 use crate::capture::Capture;
 use crate::{Headers, Now, first, shadow};
 
@@ -313,6 +314,7 @@ impl Recording {
                 outcome: Outcome::Response,
                 latency_us: u64::try_from(latency.as_micros()).ok(),
                 response: Some(response),
+                reason: None,
             },
         }))
     }

@@ -234,6 +234,7 @@ mod tests {
                 body: Body::Whole(vec![0xfe, 1, 2].into()),
                 trailers: vec![],
             }),
+            reason: None,
         };
         Observation {
             version: VERSION,

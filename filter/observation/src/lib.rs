@@ -19,16 +19,22 @@
 
 mod bytes;
 mod codec;
+mod collected;
 mod headers;
 mod hex;
+mod hop;
+mod unsent;
 
 pub use bytes::Bytes;
 pub use codec::{
     MOST_FIELDS, Malformed, check_version, decode_handovers, decode_heartbeat, decode_heartbeat_header,
     decode_sequence, encode, encode_handover, encode_heartbeat, encode_heartbeat_header,
 };
+pub use collected::Collected;
 pub use headers::MOST_HEADERS;
 pub use hex::{ExchangeId, Instance};
+pub use hop::stays_behind;
+pub use unsent::Unsent;
 
 use std::collections::BTreeMap;
 
@@ -149,6 +155,22 @@ pub struct Leg {
     /// The answer; present exactly if `outcome` is [`Outcome::Response`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub response: Option<Response>,
+    /// Why the call never left, if `outcome` is [`Outcome::NotSent`] and whoever was to make it says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Unsent>,
+}
+
+impl Leg {
+    /// A leg whose call never left.
+    pub fn not_sent(variant: &str, reason: Option<Unsent>) -> Self {
+        Self {
+            variant: variant.to_owned(),
+            outcome: Outcome::NotSent,
+            latency_us: None,
+            response: None,
+            reason,
+        }
+    }
 }
 
 /// How a call ended.
@@ -163,7 +185,7 @@ pub enum Outcome {
     Refused,
     /// Reset in the body, or a body over the proxy's limit.
     Reset,
-    /// Never sent: no healthy host, or a circuit breaker of the proxy.
+    /// Never sent; [`Leg::reason`] says why.
     NotSent,
 }
 

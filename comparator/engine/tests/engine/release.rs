@@ -2,7 +2,7 @@
 
 use crate::world::{Defects, Dice, answer, drive, exchange, found, read};
 use antumbra_engine::{BadRow, Delivery, Evidence, Gates, Pattern, Row, Rules, Verdict, report};
-use antumbra_observation::{Leg, Outcome};
+use antumbra_observation::{Leg, Outcome, Unsent};
 
 const SEEDED: [&str; 5] = [
     "GET /cart /total missing",
@@ -91,8 +91,7 @@ fn a_service_with_errors_of_its_own_can_be_promoted() {
 /// A breaker of the proxy opens for the candidate alone, because it has less capacity: nothing about its answers.
 #[test]
 fn a_shadow_that_was_not_sent_is_no_difference_and_limits_promotion() {
-    let not_sent =
-        Leg { outcome: Outcome::NotSent, latency_us: None, response: None, ..answer(200, String::new(), 1) };
+    let not_sent = Leg::not_sent("v", Some(Unsent::ProxyRefused));
     let check = |every: u64, candidate: bool, expected: Verdict| {
         let mut evidence = Evidence::new();
         for number in 1..=3_000 {
@@ -107,7 +106,9 @@ fn a_shadow_that_was_not_sent_is_no_difference_and_limits_promotion() {
         assert_eq!((report.verdict, report.noise.len()), (expected, 0), "{:?}", report.reasons);
         assert_eq!((report.exchanges, report.dropped.not_sent), (3_000, 3_000 / every));
         assert_eq!(report.controlled, report.effective);
-        assert!(report.notes[0].contains("did not send a shadow"), "{:?}", report.notes);
+        let note = format!("a shadow was not sent (proxy_refused {}).", 3_000 / every);
+        assert!(report.notes[0].ends_with(&note), "{:?}", report.notes);
+        assert_eq!(report.not_sent, [(Unsent::ProxyRefused, 3_000 / every)].into());
     };
     for candidate in [true, false] {
         check(50, candidate, Verdict::Promote);

@@ -44,6 +44,7 @@ pub(crate) fn answer(status: u16, body: String, latency_us: u64) -> Leg {
         outcome: Outcome::Response,
         latency_us: Some(latency_us),
         response: Some(response),
+        reason: None,
     }
 }
 
