@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use antumbra_observation::{Leg, Observation, Outcome, Unsent};
+use antumbra_observation::{ExchangeId, Leg, Observation, Outcome, Unsent};
 use serde::{Deserialize, Serialize};
 
 use crate::compare::{Comparison, Primary};
@@ -134,6 +134,7 @@ impl Evidence {
         let endpoint = self.endpoints.entry(slot.clone()).or_default();
         self.release.all.observe(&exchange, &mut self.release.discovered);
         endpoint.observe(&exchange, &mut self.release.discovered);
+        endpoint.mark(observation.id, &outside.failed());
         self.dirty.insert(slot);
         true
     }
@@ -209,6 +210,17 @@ impl Endpoint {
                 discovered,
             );
         }
+    }
+
+    /// Says of the examples out of an exchange which plugins failed at it.
+    fn mark(&mut self, exchange: ExchangeId, without: &[String]) {
+        if without.is_empty() {
+            return;
+        }
+        let examples = self.hypotheses.values_mut().flat_map(|counts| &mut counts.examples);
+        examples
+            .filter(|example| example.exchange == exchange)
+            .for_each(|example| example.without = without.to_vec());
     }
 
     /// Differences by the subject under which they are counted: each at most once an exchange.

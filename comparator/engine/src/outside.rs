@@ -60,6 +60,12 @@ struct Counts {
 }
 
 impl Outside {
+    /// The plugins without which the exchange is compared.
+    pub(crate) fn failed(&self) -> Vec<String> {
+        let failed = self.plugins.iter().filter(|(_, failed)| failed.is_some());
+        failed.map(|(name, _)| name.clone()).collect()
+    }
+
     /// How a shadow's answer differs: as a judge says where one was asked and both answered alike, else as the engine sees.
     pub(crate) fn comparison(
         judged: Option<&[Finding]>,

@@ -1,7 +1,7 @@
 //! Plugins in a running comparator: what they change, that their failures are told, and that another file is other evidence.
 
 use antumbra_comparator::Plugins;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::command_line::antumbra;
 use crate::component::{HOG, LOOP, NOTHING, TRAP, bytes, judge, misshapen, normaliser, stranger};
@@ -65,12 +65,14 @@ async fn a_plugin_that_fails_is_told_and_hides_nothing() {
         world.restart(Vec::new()).await;
         let report = report(&world).await;
         assert_eq!(report["regressions"][0]["path"], "/price", "{report}");
+        assert_eq!(report["regressions"][0]["example"]["without"], json!(["p"]), "{report}");
         let failed = report["plugins"][0]["failed"].as_object().unwrap();
         // After a second the batch goes on without it.
         let count = |reason: &str| failed.get(reason).map_or(0, |count| count.as_u64().unwrap());
         assert!(count(reason) > 0 && count(reason) + count("late") == 60, "{reason}: {report}");
         let text = world.get("/v1/releases/shop/report?format=text").await.text;
         assert!(text.contains("! Plugin p failed in 60 of 60 exchanges ("), "{text}");
+        assert!(text.contains(", without plugin p\n"), "{text}");
     }
 }
 
