@@ -61,7 +61,7 @@ bench-policy *options:
 
 # Microseconds per pair of bodies that are compared, beside serde_json parsing both.
 bench-compare *options:
-    cargo bench -p antumbra-engine --bench compare {{options}}
+    cargo bench -p antumbra-engine --bench compare -- {{options}}
 
 # Fuzz policy, cookie, query, header or address until it fails; options are libFuzzer's, such as -max_total_time=600.
 fuzz target *options:

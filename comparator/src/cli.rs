@@ -196,6 +196,11 @@ struct ServeOptions {
     /// once, at the start; another one begins the evidence anew
     #[arg(long, value_name = "NAME=FILE")]
     plugin: Vec<NamedPlugin>,
+    /// A descriptor set by which messages of gRPC answers are compared field by field, as `protoc --include_imports
+    /// --descriptor_set_out=FILE` writes it; without it they are compared by length and hash
+    #[cfg(feature = "grpc-messages")]
+    #[arg(long, value_name = "FILE")]
+    descriptors: Option<PathBuf>,
 }
 
 #[derive(Subcommand)]
@@ -334,6 +339,7 @@ Examples:
   antumbra serve --policy shop.yaml --policy checkout.yaml
   antumbra serve --listen 0.0.0.0:7400 --token-file /etc/antumbra/token
   antumbra serve --policy shop.yaml --plugin prices=prices.wasm
+  antumbra serve --policy shop.yaml --descriptors shop.binpb
   antumbra serve --target canary-shadow=http://10.0.0.5:8080 --allow-address 10.0.0.0/24
 
 ANTUMBRA_LOG sets what is logged to stderr, as in `info` (the default) or `debug`.";

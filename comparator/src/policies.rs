@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use antumbra_engine::{Gates, Rules};
+use antumbra_engine::{Gates, Rules, Schemas};
 use antumbra_policy::Policy;
 use antumbra_policy::document::{Field, Invalid, Problem, Problems, Tree};
 use antumbra_policy::edit;
@@ -133,24 +133,35 @@ impl Version {
 
 /// The generations in force, by policy name. Written by the writer's thread alone.
 #[derive(Default)]
-pub(crate) struct Policies(RwLock<BTreeMap<String, Arc<Version>>>);
+pub(crate) struct Policies {
+    versions: RwLock<BTreeMap<String, Arc<Version>>>,
+    schemas: Schemas,
+}
 
 impl Policies {
+    /// None yet; the rules of all will read messages of gRPC by these descriptors, which are no part of a document.
+    pub(crate) fn reading(schemas: Schemas) -> Self {
+        Self { schemas, ..Self::default() }
+    }
+
     /// The generation in force of a policy.
     pub(crate) fn get(&self, name: &str) -> Option<Arc<Version>> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+        self.versions.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
 
     /// All, by name.
     pub(crate) fn all(&self) -> Vec<(String, Arc<Version>)> {
-        let map = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let map = self.versions.read().unwrap_or_else(PoisonError::into_inner);
         map.iter().map(|(name, version)| (name.clone(), Arc::clone(version))).collect()
     }
 
     /// Puts a generation in force.
-    pub(crate) fn put(&self, version: Arc<Version>) {
-        let name = version.document.name().to_owned();
-        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(name, version);
+    pub(crate) fn put(&self, mut version: Version) -> Arc<Version> {
+        version.document.rules =
+            std::mem::take(&mut version.document.rules).with_schemas(self.schemas.clone());
+        let (name, version) = (version.document.name().to_owned(), Arc::new(version));
+        self.versions.write().unwrap_or_else(PoisonError::into_inner).insert(name, Arc::clone(&version));
+        version
     }
 }
 

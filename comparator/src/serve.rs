@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use antumbra_engine::Schemas;
 use antumbra_policy::document::Invalid;
 use axum::Router;
 use hyper::server::conn::http1;
@@ -46,6 +47,8 @@ pub struct Config {
     pub connections: usize,
     /// The services to ask where a mirror leaves that to the comparator.
     pub targets: Targets,
+    /// By which the messages of gRPC answers are compared field by field.
+    pub schemas: Schemas,
     /// What policies may name under `compare.plugins`.
     pub plugins: Plugins,
 }
@@ -109,7 +112,7 @@ impl Server {
     /// See [`Error`].
     pub fn open(config: Config) -> Result<Self, Error> {
         let store = Store::open(&config.data)?;
-        let policies = Arc::new(Policies::default());
+        let policies = Arc::new(Policies::reading(config.schemas));
         let ledger = Arc::new(Ledger::new(store.accounts()?));
         let captures = Arc::new(Captures::default());
         let (writer, jobs, flushing) = writer::Handle::new(Arc::clone(&ledger));
@@ -284,6 +287,7 @@ mod tests {
             token: None,
             connections: MOST_CONNECTIONS,
             targets: Targets::default(),
+            schemas: Schemas::default(),
             plugins: Plugins::default(),
         };
         let mut server = Server::open(config).unwrap();

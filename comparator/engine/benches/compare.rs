@@ -88,7 +88,12 @@ fn compared(left: &[u8], right: &[u8], rules: &Rules) -> bool {
     diff(black_box(left), black_box(right), Media::Json, rules).equal
 }
 
+/// Prints a row, unless the command line names others: `just bench-compare "16 KiB, 3"`.
 fn row(name: &str, ours: impl Fn(), other: impl Fn()) {
+    let mut wanted = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).peekable();
+    if wanted.peek().is_some() && !wanted.any(|wanted| name.contains(&wanted)) {
+        return;
+    }
     let (our_turns, other_turns) = (turns(&ours), turns(&other));
     let (mut our_times, mut other_times, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::iter::Peekable;
 
@@ -16,6 +16,7 @@ use crate::endpoint::{is_identifier, is_token};
 use crate::excerpt;
 use crate::json::{Node, Shape, Tree};
 use crate::pattern::{Place, Rules, Segment};
+use crate::refusal::Refusal;
 
 /// How an answer differs from the primary's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -75,6 +76,8 @@ pub(crate) struct Differences {
     pub(crate) found: BTreeMap<Subject, Detail>,
     /// Each difference by itself instead, where that was asked for.
     list: Option<Vec<(Kind, Detail)>>,
+    /// Why bodies, or parts of them, were compared as bytes.
+    pub(crate) refused: BTreeSet<Refusal>,
     seen: usize,
 }
 
@@ -107,6 +110,10 @@ impl Differences {
         (self.list.unwrap_or_default(), self.seen)
     }
 
+    pub(crate) fn refuse(&mut self, refusal: Refusal) {
+        self.refused.insert(refusal);
+    }
+
     /// So many that looking for more would only cost time.
     fn full(&self) -> bool {
         self.seen >= MAX_DIFFERENCES
@@ -123,6 +130,29 @@ pub(crate) fn compare<'t>(
 ) {
     let (Some(left), Some(right)) = (primary.root(), other.root()) else { return };
     Walk { primary, other, scope, path, into }.values(left, right);
+}
+
+/// One difference of whatever stands at `path` as a whole, unless it is declared.
+pub(crate) fn at(
+    path: &[Segment<'_>],
+    kind: Kind,
+    scope: Scope<'_>,
+    into: &mut Differences,
+    shown: impl FnOnce() -> (String, String),
+) {
+    if scope.rules.ignores(scope.endpoint, Place::Body(path)) {
+        return;
+    }
+    into.add(&aggregated(path), kind, || {
+        let hidden = |shown: String| if shown == ABSENT { shown } else { excerpt::REDACTED.to_owned() };
+        let (primary, other) = shown();
+        let exact = exact(path);
+        if is_secret(path) {
+            Detail { exact, primary: hidden(primary), other: hidden(other) }
+        } else {
+            Detail { exact, primary, other }
+        }
+    });
 }
 
 struct Walk<'w, 't> {
@@ -232,9 +262,7 @@ impl<'t> Walk<'_, 't> {
         let (primary, other, segments) = (self.primary, self.other, &self.path);
         self.into.add(&path, kind, || {
             let exact = exact(segments);
-            let secret = segments
-                .iter()
-                .any(|segment| matches!(segment, Segment::Member(key) if excerpt::is_sensitive_name(key)));
+            let secret = is_secret(segments);
             let shown = |tree: &Tree<'_>, node: Option<&Node>| match node {
                 None => ABSENT.to_owned(),
                 Some(_) if secret => excerpt::REDACTED.to_owned(),
@@ -243,6 +271,11 @@ impl<'t> Walk<'_, 't> {
             Detail { primary: shown(primary, left), other: shown(other, right), exact: exact.clone() }
         });
     }
+}
+
+/// Whether a member on the way speaks of credentials.
+fn is_secret(path: &[Segment<'_>]) -> bool {
+    path.iter().any(|segment| matches!(segment, Segment::Member(key) if excerpt::is_sensitive_name(key)))
 }
 
 /// Members with their names, sorted by these; those of one name in their order.

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use antumbra_observation::{ExchangeId, Leg, Observation, Outcome, Unsent};
 use serde::{Deserialize, Serialize};
 
+use crate::body;
 use crate::compare::{Comparison, Primary};
 use crate::diff::{Detail, Kind, Scope, Subject};
 use crate::endpoint;
@@ -15,6 +16,7 @@ use crate::hypothesis::Hypothesis;
 use crate::latency::{Ladder, Legs};
 use crate::outside::{Outside, Plugins};
 use crate::pattern::Rules;
+use crate::refusals::Refusals;
 use crate::stats::Paired;
 
 /// Everything counted about one release since its session of evidence began.
@@ -52,6 +54,8 @@ pub(crate) struct Release {
 pub(crate) struct Endpoint {
     pub(crate) all: Group,
     pub(crate) hypotheses: BTreeMap<Subject, Hypothesis>,
+    /// Bodies that could not be read.
+    pub(crate) refusals: Refusals,
     /// Differences counted under [`OTHER_PATHS`].
     pub(crate) crowded: u64,
 }
@@ -118,7 +122,8 @@ impl Evidence {
         }
         let template = endpoint::template(&observation.request.method, &observation.request.path);
         let scope = Scope { endpoint: &template, rules };
-        let primary = Primary::new(&observation.primary);
+        let place = body::Place::default();
+        let primary = Primary::new(&observation.primary, &observation.request.path, &place);
         let compare = |leg, judged| Outside::comparison(judged, &primary, (&observation.primary, leg), scope);
         let control = observation.control.as_ref();
         let exchange = Exchange {
@@ -189,6 +194,8 @@ impl Exchange<'_> {
 impl Endpoint {
     fn observe(&mut self, exchange: &Exchange<'_>, discovered: &mut u64) {
         self.all.observe(exchange, discovered);
+        let control = exchange.control.as_ref().map(|control| &control.differences);
+        self.refusals.count(&exchange.candidate.differences, control);
         if exchange.not_sent() {
             return;
         }

@@ -43,11 +43,15 @@ pub(crate) struct Node {
     pub(crate) shape: Shape,
     /// Elements or members.
     pub(crate) count: u32,
+    /// A text with escapes.
+    escaped: bool,
+    /// Its name has escapes.
+    key_escaped: bool,
     /// Its own place in the tree.
     at: u32,
     /// The place behind all that is below it: that of its sibling, if it has one.
     after: u32,
-    /// Between the quotes; empty outside objects.
+    /// A member's name, between the quotes; empty outside objects.
     key: Span,
     /// As written, with quotes or brackets.
     value: Span,
@@ -104,12 +108,14 @@ impl<'a> Tree<'a> {
 
     /// The member's name, unescaped.
     pub(crate) fn key(&self, node: &Node) -> Cow<'a, [u8]> {
-        unescape(self.slice(node.key))
+        let name = self.slice(node.key);
+        if node.key_escaped { unescape(name) } else { Cow::Borrowed(name) }
     }
 
     /// Whether a member has the name of another tree's member.
     pub(crate) fn same_name(&self, node: &Node, other: &Tree<'_>, others: &Node) -> bool {
-        self.slice(node.key) == other.slice(others.key) || self.key(node) == other.key(others)
+        let written_alike = self.slice(node.key) == other.slice(others.key);
+        written_alike || (node.key_escaped || others.key_escaped) && self.key(node) == other.key(others)
     }
 
     /// The text of a scalar as written, without quotes; of a container nothing.
@@ -138,6 +144,37 @@ impl<'a> Tree<'a> {
         }
     }
 
+    /// Whether a value means the same as another tree's value; found at the first difference.
+    pub(crate) fn same(&self, node: &Node, other: &Tree<'_>, others: &Node) -> bool {
+        if self.text(node) == other.text(others) {
+            return true;
+        }
+        if node.shape != others.shape || node.count != others.count {
+            return false;
+        }
+        let mut children = self.children(node).zip(other.children(others));
+        match node.shape {
+            Shape::Array => children.all(|(left, right)| self.same(left, other, right)),
+            Shape::Object => {
+                for (left, right) in children {
+                    if !self.same_name(left, other, right) {
+                        return self.hash(node) == other.hash(others);
+                    }
+                    if !self.same(left, other, right) {
+                        return false;
+                    }
+                }
+                true
+            }
+            _ => self.same_scalar(node, other, others),
+        }
+    }
+
+    /// Hash of the value as written.
+    pub(crate) fn text_hash(&self, node: &Node) -> u64 {
+        xxh3_64(self.text(node))
+    }
+
     /// Equal for equal values, of any tree: order of members and spelling of numbers and strings do not count.
     pub(crate) fn hash(&self, node: &Node) -> u64 {
         let known = self.hashes.get_or_init(|| vec![Cell::new(0); self.nodes.len()]).get(node.at as usize);
@@ -155,7 +192,8 @@ impl<'a> Tree<'a> {
         match node.shape {
             Shape::Null | Shape::Bool => xxh3_64(self.lexeme(node)),
             Shape::Number => number::hash(self.lexeme(node)),
-            Shape::Text => xxh3_64_with_seed(&unescape(self.lexeme(node)), TEXT),
+            Shape::Text if node.escaped => xxh3_64_with_seed(&unescape(self.lexeme(node)), TEXT),
+            Shape::Text => xxh3_64_with_seed(self.lexeme(node), TEXT),
             Shape::Array => self.children(node).fold(ARRAY, |hash, element| mix(hash, self.hash(element))),
             // Members commute, elements do not.
             Shape::Object => self.children(node).fold(OBJECT, |hash, member| {

@@ -7,6 +7,7 @@
 //! [`Observation`]: antumbra_observation::Observation
 
 mod arrays;
+mod body;
 mod compare;
 mod diff;
 mod endpoint;
@@ -21,7 +22,9 @@ mod number;
 mod offline;
 mod outside;
 mod pattern;
+mod reading;
 mod refusal;
+mod refusals;
 mod render;
 mod report;
 mod rows;
@@ -29,6 +32,9 @@ pub mod stats;
 mod verdict;
 mod wording;
 
+#[cfg(feature = "grpc-messages")]
+pub use body::BadSchemas;
+pub use body::Schemas;
 pub use diff::Kind;
 pub use endpoint::template;
 pub use evidence::Evidence;
@@ -38,8 +44,8 @@ pub use outside::{Finding, Outside, PluginReport};
 pub use pattern::{BadPattern, Pattern, Rules};
 pub use refusal::Refusal;
 pub use report::{
-    Dropped, EndpointReport, Interval, LegLatencies, Noise, Quantiles, Regression, Report, Uncontrolled,
-    report,
+    Dropped, EndpointReport, Interval, LegLatencies, Noise, Quantiles, Refused, Regression, Report,
+    Uncontrolled, report,
 };
 pub use rows::{BadRow, Row};
 pub use verdict::{Delivery, Gates, Verdict};

@@ -6,12 +6,13 @@
 
 use std::collections::BTreeMap;
 
-use antumbra_observation::Leg;
+use antumbra_observation::{Leg, Response};
 use serde::{Deserialize, Serialize};
 
 use crate::compare::{Comparison, Primary};
 use crate::diff::{Detail, Differences, Kind, Scope};
 use crate::excerpt;
+use crate::headers;
 
 /// What is known of one exchange beside its answers.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -77,12 +78,22 @@ impl Outside {
         match judged {
             Some(found) if legs.0.outcome == legs.1.outcome && status(legs.0) == status(legs.1) => {
                 let mut differences = Differences::default();
+                // No plugin sees these.
+                if let (Some(primary), Some(other)) = (trailers(legs.0), trailers(legs.1)) {
+                    headers::compare(&primary, &other, scope, &mut differences);
+                }
                 found.iter().for_each(|found| found.add(&mut differences));
                 Comparison { comparable: true, differences }
             }
             _ => primary.compare(legs.1, scope),
         }
     }
+}
+
+/// An answer without what a judge was asked about.
+fn trailers(leg: &Leg) -> Option<Response> {
+    let Response { status, trailers, .. } = leg.response.as_ref()?;
+    Some(Response { status: *status, trailers: trailers.clone(), ..Response::default() })
 }
 
 impl Finding {

@@ -3,6 +3,7 @@
 //! A pattern names a place in every answer, or in those of one endpoint. A path pattern covers what lies below it too.
 
 use crate::endpoint;
+use crate::reading::Reading;
 
 /// Which differences are declared harmless, and which primaries count.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -10,12 +11,13 @@ pub struct Rules {
     ignore: Vec<Pattern>,
     unordered: Vec<Pattern>,
     primary: Vec<String>,
+    pub(crate) reading: Reading,
 }
 
 impl Rules {
     /// `ignore`: differences there do not count. `unordered`: arrays exactly there are compared as multisets.
     pub fn new(ignore: Vec<Pattern>, unordered: Vec<Pattern>) -> Self {
-        Self { ignore, unordered, primary: Vec::new() }
+        Self { ignore, unordered, ..Self::default() }
     }
 
     /// Compare only exchanges whose client was answered by one of these variants; by default, or if there are none, all
@@ -48,6 +50,8 @@ pub(crate) enum Place<'a> {
     Header(&'a str),
     /// Name.
     Cookie(&'a str),
+    /// Lower-case name.
+    Trailer(&'a str),
 }
 
 /// One step into a body.
@@ -59,7 +63,7 @@ pub(crate) enum Segment<'a> {
     Element(usize),
 }
 
-/// A place that a rule names: `/items/*/price`, `header:x-build`, `header:x-debug-*`, `cookie:session`, each also for
+/// A place that a rule names: `/items/*/price`, `header:x-build`, `header:x-debug-*`, `cookie:session`, `trailer:grpc-status`, each also for
 /// one endpoint only: `GET /search /results/*/score`. `*` is any one segment; `/` alone is the whole body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pattern {
@@ -73,6 +77,7 @@ enum Target {
     Body(Vec<Option<String>>),
     Header(Name),
     Cookie(Name),
+    Trailer(Name),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,7 +90,9 @@ struct Name {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadPattern {
     /// Nothing there.
-    #[error("is empty, must be a path such as /items/*/price, header:<name> or cookie:<name>")]
+    #[error(
+        "is empty, must be a path such as /items/*/price, header:<name>, cookie:<name> or trailer:<name>"
+    )]
     Empty,
     /// It has neither one part nor three.
     #[error("has {0} parts, must be <place> or <method> <route> <place>")]
@@ -94,7 +101,7 @@ pub enum BadPattern {
     #[error("names the route {0:?}, must begin with /")]
     Route(String),
     /// The place is of no known form.
-    #[error("names the place {0:?}, must begin with / or be header:<name> or cookie:<name>")]
+    #[error("names the place {0:?}, must begin with / or be header:<name>, cookie:<name> or trailer:<name>")]
     Place(String),
     /// `*` within a name.
     #[error("has a * within {0:?}, may only be a whole segment or the end of a name")]
@@ -126,7 +133,7 @@ impl Pattern {
         }
     }
 
-    fn covers(&self, endpoint: &str, place: Place<'_>, deeper: bool) -> bool {
+    pub(crate) fn covers(&self, endpoint: &str, place: Place<'_>, deeper: bool) -> bool {
         if self.endpoint.as_deref().is_some_and(|own| own != endpoint) {
             return false;
         }
@@ -138,9 +145,9 @@ impl Pattern {
                         .zip(path)
                         .all(|(own, segment)| own.as_deref().is_none_or(|own| segment.is(own)))
             }
-            (Target::Header(own), Place::Header(name)) | (Target::Cookie(own), Place::Cookie(name)) => {
-                own.is(name)
-            }
+            (Target::Header(own), Place::Header(name))
+            | (Target::Cookie(own), Place::Cookie(name))
+            | (Target::Trailer(own), Place::Trailer(name)) => own.is(name),
             _ => false,
         }
     }
@@ -169,6 +176,7 @@ fn target(place: &str) -> Result<Target, BadPattern> {
     match place.split_once(':') {
         Some(("header", header)) => Ok(Target::Header(name(place, &header.to_ascii_lowercase())?)),
         Some(("cookie", cookie)) => Ok(Target::Cookie(name(place, cookie)?)),
+        Some(("trailer", trailer)) => Ok(Target::Trailer(name(place, &trailer.to_ascii_lowercase())?)),
         _ => Err(BadPattern::Place(place.to_owned())),
     }
 }
@@ -247,13 +255,19 @@ mod tests {
     fn bad_patterns_say_what_is_wrong() {
         let check =
             |text: &str, expected: &str| assert_eq!(Pattern::parse(text).unwrap_err().to_string(), expected);
-        check(" ", "is empty, must be a path such as /items/*/price, header:<name> or cookie:<name>");
+        check(
+            " ",
+            "is empty, must be a path such as /items/*/price, header:<name>, cookie:<name> or trailer:<name>",
+        );
         check("a b", "has 2 parts, must be <place> or <method> <route> <place>");
         check("GET search /a", "names the route \"search\", must begin with /");
-        check("items", "names the place \"items\", must begin with / or be header:<name> or cookie:<name>");
+        check(
+            "items",
+            "names the place \"items\", must begin with / or be header:<name>, cookie:<name> or trailer:<name>",
+        );
         check(
             "header:",
-            "names the place \"header:\", must begin with / or be header:<name> or cookie:<name>",
+            "names the place \"header:\", must begin with / or be header:<name>, cookie:<name> or trailer:<name>",
         );
         check("/a*/b", "has a * within \"a*\", may only be a whole segment or the end of a name");
         check(&"/a".repeat(600), "has 1200 bytes, must be at most 1024");

@@ -14,12 +14,21 @@ use serde::{Deserialize, Serialize};
 pub enum Refusal {
     /// It is not what it is declared to be.
     Malformed,
-    /// It nests deeper than 64 levels.
+    /// It nests deeper than 64 levels, multipart bodies deeper than 4.
     Depth,
     /// It has more than 250,000 values.
     Nodes,
-    /// It has more than 64 MiB.
+    /// It has more bytes than are read: 64 MiB of JSON, 16 MiB without its encodings, 32 MiB of records written as JSON,
+    /// 1 MiB of gRPC messages by field.
     Size,
+    /// It has more than 1,000 parts.
+    Parts,
+    /// Without its encodings it has more than a hundred times its bytes, and more than 1 MiB.
+    Ratio,
+    /// Its encodings are unknown, or more than four.
+    Encoding,
+    /// Its encodings do not decode: cut off, a wrong checksum, bytes behind the end.
+    Corrupt,
 }
 
 impl Refusal {
@@ -30,6 +39,24 @@ impl Refusal {
             Self::Depth => "depth",
             Self::Nodes => "nodes",
             Self::Size => "size",
+            Self::Parts => "parts",
+            Self::Ratio => "ratio",
+            Self::Encoding => "encoding",
+            Self::Corrupt => "corrupt",
+        }
+    }
+
+    /// For people: what is wrong, in at most 35 characters.
+    pub(crate) fn explained(self) -> &'static str {
+        match self {
+            Self::Malformed => "not what its content-type says",
+            Self::Depth => "nests too deep",
+            Self::Nodes => "more than 250,000 values",
+            Self::Size => "too long",
+            Self::Parts => "more than 1,000 parts",
+            Self::Ratio => "decodes to over a hundred times",
+            Self::Encoding => "unknown or too many encodings",
+            Self::Corrupt => "does not decode",
         }
     }
 }

@@ -20,6 +20,7 @@ impl Report {
         page.suspects(&suspects);
         page.noise(&noise);
         page.uncontrolled(self);
+        page.refused(self);
         page.out
     }
 }
@@ -181,6 +182,19 @@ impl Page {
             self.line(&format!("  {place:<95}{:>9}", found.exchanges));
         }
         self.more(report.uncontrolled.len());
+    }
+
+    fn refused(&mut self, report: &Report) {
+        if report.refused.is_empty() {
+            return;
+        }
+        self.title("Not read: bodies that were compared as bytes");
+        self.line(&format!("  {:<50}{:<36}{:>9}{:>8}", "", "", "candidate", "control"));
+        for refused in report.refused.iter().take(MAX_SHOWN) {
+            let (endpoint, reason) = (cut(&refused.endpoint, 49), refused.reason.explained());
+            self.line(&format!("  {endpoint:<50}{reason:<36}{:>9}{:>8}", refused.candidate, refused.control));
+        }
+        self.more(report.refused.len());
     }
 
     fn more(&mut self, listed: usize) {

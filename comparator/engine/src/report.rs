@@ -3,6 +3,7 @@
 mod differences;
 mod endpoints;
 mod notes;
+mod refused;
 
 use std::collections::BTreeMap;
 
@@ -14,6 +15,8 @@ use crate::evidence::Evidence;
 use crate::hypothesis::Example;
 use crate::outside::PluginReport;
 use crate::verdict::{self, Delivery, Gates, Judgement, Verdict};
+
+pub use refused::Refused;
 
 /// What is known of a release at one moment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -51,6 +54,9 @@ pub struct Report {
     pub noise: Vec<Noise>,
     /// Differences in exchanges without control; most frequent first, at most 50. Advisory.
     pub uncontrolled: Vec<Uncontrolled>,
+    /// Bodies that could not be read, and were compared as bytes instead; most frequent first, at most 50.
+    #[serde(default)]
+    pub refused: Vec<Refused>,
     /// What else the reader must know, first on every rendering.
     pub notes: Vec<String>,
     /// What the caps left out.
@@ -208,7 +214,7 @@ pub struct Dropped {
     /// Exchanges that were not compared, because a shadow was not sent; [`Report::not_sent`] has the reasons.
     #[serde(default)]
     pub not_sent: u64,
-    /// Noise and uncontrolled differences that are not listed.
+    /// Noise, uncontrolled differences and refused bodies that are not listed.
     pub lines: u64,
 }
 
@@ -219,12 +225,13 @@ pub fn report(release: &str, evidence: &Evidence, gates: &Gates, delivery: &Deli
     let regressions = differences::regressions(evidence, &tested);
     let (noise, more_noise) = differences::noise(evidence, &tested, gates);
     let (uncontrolled, more_uncontrolled) = differences::uncontrolled(evidence);
+    let (refused, more_refused) = refused::refused(evidence);
     let dropped = Dropped {
         endpoints: evidence.release.crowded,
         paths: evidence.endpoints.values().map(|endpoint| endpoint.crowded).sum(),
         elsewhere: evidence.release.elsewhere,
         not_sent: all.not_sent,
-        lines: more_noise + more_uncontrolled,
+        lines: more_noise + more_uncontrolled + more_refused,
     };
     Report {
         release: release.to_owned(),
@@ -243,6 +250,7 @@ pub fn report(release: &str, evidence: &Evidence, gates: &Gates, delivery: &Deli
         regressions,
         noise,
         uncontrolled,
+        refused,
         dropped,
         plugins: evidence.release.plugins.report(),
         not_sent: evidence.release.not_sent_by.clone(),

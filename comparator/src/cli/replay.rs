@@ -253,8 +253,8 @@ Examples:
   antumbra replay session.har --primary http://127.0.0.1:8001 --candidate http://127.0.0.1:8002 --host shop.example
 
 Sent are GET, HEAD and OPTIONS, first to the primary, then to candidate and control together, with the
-header x-antumbra-shadow and without accept-encoding. Names are resolved once, redirects are not
-followed, and only http is spoken. Control-C ends early with the report of what was done.
+header x-antumbra-shadow. Names are resolved once, redirects are not followed, and only http is
+spoken. Control-C ends early with the report of what was done.
 
 Exit codes: 0 promote, 1 roll back, 2 usage, 3 wait, 4 failure while running";
 

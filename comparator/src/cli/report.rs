@@ -35,6 +35,10 @@ pub(super) struct Source {
     /// With --from: a component that the policy's `compare.plugins` names; may be repeated
     #[arg(long, value_name = "NAME=FILE", requires = "from")]
     plugin: Vec<NamedPlugin>,
+    /// With --from: a descriptor set, as `antumbra serve --descriptors` takes it
+    #[cfg(feature = "grpc-messages")]
+    #[arg(long, value_name = "FILE", requires = "from")]
+    descriptors: Option<PathBuf>,
     /// The comparator; its token, if it asks for one, is read from `ANTUMBRA_TOKEN`
     #[arg(long, env = "ANTUMBRA_SERVER", default_value = "http://127.0.0.1:7400", value_name = "URL")]
     server: String,
@@ -143,7 +147,7 @@ impl Judgement<'_> {
 
 /// The whole engine over a file.
 fn offline(file: &Path, source: &Source) -> Result<(Report, Accounts), Failure> {
-    let terms = Terms::read(source.policy.as_deref().map(Path::new), &source.plugin)?;
+    let terms = terms(source)?;
     let mut captured = Captured::default();
     captured
         .read(open(file)?, &terms.comparing)
@@ -151,6 +155,21 @@ fn offline(file: &Path, source: &Source) -> Result<(Report, Accounts), Failure> 
     let Captured { evidence, accounts, release } = captured;
     let name = terms.name.or(release).unwrap_or_default();
     Ok((antumbra_engine::report(&name, &evidence, &terms.gates, &accounts.delivery()), accounts))
+}
+
+#[cfg(feature = "grpc-messages")]
+fn terms(source: &Source) -> Result<Terms, Failure> {
+    let mut terms = Terms::read(source.policy.as_deref().map(Path::new), &source.plugin)?;
+    if let Some(file) = &source.descriptors {
+        let rules = std::mem::take(&mut terms.comparing.rules);
+        terms.comparing.rules = rules.with_schemas(super::serving::schemas(file)?);
+    }
+    Ok(terms)
+}
+
+#[cfg(not(feature = "grpc-messages"))]
+fn terms(source: &Source) -> Result<Terms, Failure> {
+    Terms::read(source.policy.as_deref().map(Path::new), &source.plugin)
 }
 
 fn open(file: &Path) -> Result<Box<dyn BufRead>, Failure> {

@@ -46,7 +46,7 @@ impl Thread {
         flushing: Arc<AtomicBool>,
     ) -> Result<Self, StoreError> {
         for stored in store.policies()? {
-            policies.put(Arc::new(version(&stored)?));
+            policies.put(version(&stored)?);
         }
         let mut thread = Self {
             store,
@@ -197,12 +197,12 @@ impl Thread {
         let before = current.as_ref().map_or(&NOTHING, |current| current.document.tree());
         let diff = audit::diff(before, document.tree());
         let generation = current.as_ref().map_or(1, |current| current.generation + 1);
-        let version = Arc::new(Version::new(document, generation, clock::now_ms()));
+        let version = Version::new(document, generation, clock::now_ms());
         let session = self.store_version(&version, change, &diff, new_session)?;
         if let Some(session) = session {
             self.releases.insert(change.name.clone(), Gathered::new(session, Evidence::new()));
         }
-        self.policies.put(Arc::clone(&version));
+        let version = self.policies.put(version);
         Ok(Changed { version, changed: true, new_session, diff })
     }
 
@@ -298,7 +298,7 @@ impl Thread {
             writing.begin_session(release, stored.generation, &files)
         })?;
         self.releases.insert(release.to_owned(), Gathered::new(session, Evidence::new()));
-        self.policies.put(Arc::new(next));
+        self.policies.put(next);
         Ok(session)
     }
 

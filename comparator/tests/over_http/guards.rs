@@ -73,6 +73,7 @@ async fn nothing_is_open_by_default() {
         token: None,
         connections: 1,
         targets: Targets::default(),
+        schemas: antumbra_engine::Schemas::default(),
         plugins: Plugins::default(),
     };
     assert!(matches!(serve(listener, config, async {}).await, Err(Error::Open(_))));

@@ -117,6 +117,7 @@ impl World {
             token: token.map(str::to_owned),
             connections: self.connections,
             targets: self.targets.clone(),
+            schemas: antumbra_engine::Schemas::default(),
             plugins: self.plugins.clone(),
         };
         let served = serve(listener, config, async {

@@ -32,6 +32,13 @@ struct Run {
     shift: usize,
 }
 
+/// A member's name, as the parser finds it.
+#[derive(Clone, Copy, Default)]
+struct Key {
+    span: Span,
+    escaped: bool,
+}
+
 /// Siblings of the base that stand where the next values of the text do.
 #[derive(Clone, Copy, Default)]
 struct Guide {
@@ -61,17 +68,17 @@ impl<'a> Parser<'a> {
             return Err(Refusal::Size);
         }
         self.blank();
-        self.value(Span::default(), 0, Some(0))?;
+        self.value(Key::default(), 0, Some(0))?;
         self.blank();
         if self.at == self.text.len() { Ok(self.nodes) } else { Err(Refusal::Malformed) }
     }
 
     /// Reads one value; `like` is the place of the base's.
-    fn value(&mut self, key: Span, depth: usize, like: Option<u32>) -> Result<(), Refusal> {
-        let start = self.at;
+    fn value(&mut self, key: Key, depth: usize, like: Option<u32>) -> Result<(), Refusal> {
+        let (start, mut escaped) = (self.at, false);
         let shape = match self.peek() {
             Some(b'"') => {
-                self.string()?;
+                escaped = self.string()?;
                 Shape::Text
             }
             Some(b'{') => return self.container(Shape::Object, key, depth, like),
@@ -85,25 +92,34 @@ impl<'a> Parser<'a> {
             Some(b'n') => self.word(b"null", Shape::Null)?,
             _ => return Err(Refusal::Malformed),
         };
-        self.add(shape, key, start).map(drop)
+        self.add(shape, escaped, key, start).map(drop)
     }
 
     /// Adds a node that ends here, and answers its place.
-    fn add(&mut self, shape: Shape, key: Span, start: usize) -> Result<usize, Refusal> {
+    fn add(&mut self, shape: Shape, escaped: bool, key: Key, start: usize) -> Result<usize, Refusal> {
         let at = self.nodes.len();
         if at >= MAX_NODES {
             return Err(Refusal::Nodes);
         }
         let value = Span { start: place(start), end: place(self.at) };
-        self.nodes.push(Node { shape, count: 0, at: place(at), after: place(at + 1), key, value });
+        self.nodes.push(Node {
+            shape,
+            escaped,
+            key_escaped: key.escaped,
+            count: 0,
+            at: place(at),
+            after: place(at + 1),
+            key: key.span,
+            value,
+        });
         Ok(at)
     }
 
-    fn container(&mut self, shape: Shape, key: Span, depth: usize, like: Option<u32>) -> Result<(), Refusal> {
+    fn container(&mut self, shape: Shape, key: Key, depth: usize, like: Option<u32>) -> Result<(), Refusal> {
         if depth >= MAX_DEPTH {
             return Err(Refusal::Depth);
         }
-        let at = self.add(shape, key, self.at)?;
+        let at = self.add(shape, false, key, self.at)?;
         self.at += 1;
         self.blank();
         let guide = self.guide(shape, like);
@@ -126,7 +142,7 @@ impl<'a> Parser<'a> {
             let repeated = self.repeat(&mut guide, false)?;
             if repeated == 0 {
                 let like = self.step(&mut guide);
-                self.value(Span::default(), depth, like)?;
+                self.value(Key::default(), depth, like)?;
             }
             count += repeated.max(1);
             if self.ended(b']')? {
@@ -166,31 +182,34 @@ impl<'a> Parser<'a> {
     }
 
     /// The name of a member, and the colon.
-    fn name(&mut self) -> Result<Span, Refusal> {
+    fn name(&mut self) -> Result<Key, Refusal> {
         if self.peek() != Some(b'"') {
             return Err(Refusal::Malformed);
         }
         let start = self.at + 1;
-        self.string()?;
-        let key = Span { start: place(start), end: place(self.at - 1) };
+        let escaped = self.string()?;
+        let span = Span { start: place(start), end: place(self.at - 1) };
         self.blank();
         if !self.take(b':') {
             return Err(Refusal::Malformed);
         }
         self.blank();
-        Ok(key)
+        Ok(Key { span, escaped })
     }
 
-    /// From the opening quote to behind the closing one.
-    fn string(&mut self) -> Result<(), Refusal> {
+    /// From the opening quote to behind the closing one; whether escapes stand between.
+    fn string(&mut self) -> Result<bool, Refusal> {
         let start = self.at;
         self.at += 1;
-        let mut wide = false;
+        let (mut wide, mut escaped) = (false, false);
         loop {
             wide |= self.plain();
             match self.peek() {
                 Some(b'"') => break,
-                Some(b'\\') => self.escape()?,
+                Some(b'\\') => {
+                    escaped = true;
+                    self.escape()?;
+                }
                 Some(byte @ 0x20..) => {
                     wide |= byte >= 0x80;
                     self.at += 1;
@@ -202,7 +221,7 @@ impl<'a> Parser<'a> {
         if wide && std::str::from_utf8(self.text.get(start..self.at).unwrap_or_default()).is_err() {
             return Err(Refusal::Malformed);
         }
-        Ok(())
+        Ok(escaped)
     }
 
     /// Passes bytes that mean themselves, eight at a time; whether some may be of several to a character.
@@ -299,10 +318,9 @@ impl Parser<'_> {
     }
 
     /// The base's next member, or the one after it, if it has this name, passing it.
-    fn step_to(&self, guide: &mut Guide, key: Span) -> Option<u32> {
-        let name = self.text.get(key.start as usize..key.end as usize)?;
-        let named =
-            |node: &&Node| self.base.text.get(node.key.start as usize..node.key.end as usize) == Some(name);
+    fn step_to(&self, guide: &mut Guide, key: Key) -> Option<u32> {
+        let name = slice(self.text, key.span)?;
+        let named = |node: &&Node| slice(self.base.text, node.key) == Some(name);
         let next = self.sibling(guide.next, *guide)?;
         let node = Some(next).filter(named).or_else(|| self.sibling(next.after, *guide).filter(named))?;
         guide.next = node.after;
@@ -368,12 +386,26 @@ impl Span {
     }
 }
 
+fn slice(text: &[u8], span: Span) -> Option<&[u8]> {
+    text.get(span.start as usize..span.end as usize)
+}
+
 /// How many bytes two texts begin with alike.
 fn common(left: &[u8], right: &[u8]) -> usize {
     let blocks = left.as_chunks::<64>().0.iter().zip(right.as_chunks::<64>().0);
     let same = 64 * blocks.take_while(|(left, right)| left == right).count();
     let (left, right) = (left.get(same..).unwrap_or_default(), right.get(same..).unwrap_or_default());
-    same + left.iter().zip(right).take_while(|(l, r)| l == r).count()
+    let (words, others) = (left.as_chunks::<8>().0.iter(), right.as_chunks::<8>().0);
+    let mut at = same;
+    for (word, other) in words.zip(others) {
+        let unlike = u64::from_le_bytes(*word) ^ u64::from_le_bytes(*other);
+        if unlike != 0 {
+            return at + unlike.trailing_zeros() as usize / 8;
+        }
+        at += 8;
+    }
+    let rest = left.iter().zip(right).skip(at - same);
+    at + rest.take_while(|(left, right)| left == right).count()
 }
 
 /// The highest bit of each byte that ends plain text: a quote, a backslash, a control character. Behind the first, bits may

@@ -1,5 +1,8 @@
 //! The engine as its users see it, on whole releases without a network.
 
+mod bodies;
+#[cfg(feature = "grpc-messages")]
+mod messages;
 mod release;
 mod simulations;
 mod world;
