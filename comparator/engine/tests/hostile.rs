@@ -58,7 +58,13 @@ static ALLOCATOR: Counting = Counting;
 fn answer(media: &str, encoding: &str, body: Vec<u8>) -> Leg {
     let headers = vec![("content-type".into(), media.into()), ("content-encoding".into(), encoding.into())];
     let response = Response { status: 200, headers, body: Body::Whole(body.into()), trailers: vec![] };
-    Leg { variant: String::new(), outcome: Outcome::Response, latency_us: None, reason: None, response: Some(response) }
+    Leg {
+        variant: String::new(),
+        outcome: Outcome::Response,
+        latency_us: None,
+        reason: None,
+        response: Some(response),
+    }
 }
 
 /// Compares an answer with one whose body ends in another byte: the reasons for which it was not read, and the bytes of memory

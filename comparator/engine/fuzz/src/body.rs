@@ -90,7 +90,13 @@ fn answer(media: &str, encoding: &str, body: Vec<u8>) -> Leg {
     let headers = headers.into_iter().filter(|(_, value)| !value.is_empty());
     let headers = headers.map(|(name, value)| (name.into(), value.into())).collect();
     let response = Response { status: 200, headers, body: Body::Whole(body.into()), trailers: vec![] };
-    Leg { variant: String::new(), outcome: Outcome::Response, latency_us: None, reason: None, response: Some(response) }
+    Leg {
+        variant: String::new(),
+        outcome: Outcome::Response,
+        latency_us: None,
+        reason: None,
+        response: Some(response),
+    }
 }
 
 /// `service a.B { rpc C(M) returns (M); }`, `message M { int64 i = 1; string s = 2; repeated M m = 3; bytes b = 4; float f = 5; }`.

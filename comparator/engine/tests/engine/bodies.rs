@@ -13,7 +13,13 @@ use crate::world::{exchange, read};
 fn answer(headers: &[(&str, &str)], body: &[u8]) -> Leg {
     let headers = headers.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
     let response = Response { status: 200, headers, body: Body::Whole(body.into()), trailers: vec![] };
-    Leg { variant: String::new(), outcome: Outcome::Response, latency_us: None, reason: None, response: Some(response) }
+    Leg {
+        variant: String::new(),
+        outcome: Outcome::Response,
+        latency_us: None,
+        reason: None,
+        response: Some(response),
+    }
 }
 
 /// The report after one exchange without control.

@@ -77,7 +77,13 @@ fn answer(messages: &[&[u8]], trailers: &[(&str, &str)]) -> Leg {
         body: Body::Whole(body.into()),
         trailers: list(trailers),
     };
-    Leg { variant: String::new(), outcome: Outcome::Response, latency_us: None, reason: None, response: Some(response) }
+    Leg {
+        variant: String::new(),
+        outcome: Outcome::Response,
+        latency_us: None,
+        reason: None,
+        response: Some(response),
+    }
 }
 
 fn differences(left: Leg, right: Leg, rules: &Rules) -> Vec<String> {
