@@ -63,6 +63,10 @@ bench-policy *options:
 bench-compare *options:
     cargo bench -p antumbra-engine --bench compare -- {{options}}
 
+# Bytes that evidence holds when every cap is reached.
+bench-evidence:
+    cargo bench -p antumbra-engine --bench evidence
+
 # Fuzz policy, cookie, query, header or address until it fails; options are libFuzzer's, such as -max_total_time=600.
 fuzz target *options:
     mkdir -p filter/policy/fuzz/corpus/{{target}}

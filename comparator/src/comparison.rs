@@ -3,24 +3,25 @@
 
 use std::ops::RangeInclusive;
 
-use antumbra_engine::{Gates, Pattern, Rules};
+use antumbra_engine::{EndpointPattern, Gates, Pattern, Rules};
 use antumbra_policy::document::{Field, Map, Tree};
 
 use crate::plugins::Assigned;
 
-/// Reads `compare: {ignore: [pattern…], unordered: [pattern…], primary: [variant…]}` of a policy, which may have none. Without
-/// `primary`, the policy's default variant is it; without a default, whatever the host's own routing answers. An exchange that
+/// Reads `compare: {ignore: [pattern…], unordered: [pattern…], endpoints: [endpoint…], primary: [variant…]}` of a policy, which may
+/// have none. Without `primary`, the policy's default variant is it; without a default, whatever the host's own routing answers. An exchange that
 /// names no variant always counts.
 pub(crate) fn rules(field: Option<&Field<'_>>, policy: &Tree) -> Option<Rules> {
     let Some(field) = field else { return Some(Rules::default().with_primary(default_variant(policy))) };
-    let map = field.map(&["ignore", "unordered", "primary", "plugins"])?;
+    let map = field.map(&["ignore", "unordered", "endpoints", "primary", "plugins"])?;
     let ignore = patterns(map.get("ignore"));
     let unordered = patterns(map.get("unordered"));
+    let endpoints = endpoints(map.get("endpoints"));
     let primary = match map.get("primary") {
         Some(field) => variants(field, policy),
         None => Some(default_variant(policy)),
     };
-    Some(Rules::new(ignore?, unordered?).with_primary(primary?))
+    Some(Rules::new(ignore?, unordered?).with_endpoints(endpoints?).with_primary(primary?))
 }
 
 /// Reads `compare: {plugins: [{at: endpoint, plugin: name}…]}`. What else stands there is read by [`rules`].
@@ -44,6 +45,7 @@ pub(crate) fn gates(field: &Field<'_>) -> Option<Gates> {
         promote_alpha: promote_alpha?,
         margin: margin?,
         endpoint_margin: endpoint_margin?,
+        calibration: false,
     })
 }
 
@@ -82,6 +84,15 @@ fn pattern(field: &Field<'_>) -> Option<Pattern> {
     Pattern::parse(text).map_err(|bad| field.problem(bad)).ok()
 }
 
+fn endpoints(field: Option<&Field<'_>>) -> Option<Vec<EndpointPattern>> {
+    let Some(field) = field else { return Some(Vec::new()) };
+    let read = field.list(0..=MOST_ENDPOINTS)?.into_iter().map(|item| {
+        let text = item.text()?;
+        EndpointPattern::parse(text).map_err(|bad| item.problem(bad)).ok()
+    });
+    read.collect::<Vec<_>>().into_iter().collect()
+}
+
 /// The number under `name` divided by `unit`, or the usual one.
 fn number(map: &Map<'_>, name: &str, bounds: RangeInclusive<f64>, unit: f64, usual: f64) -> Option<f64> {
     match map.get(name) {
@@ -95,3 +106,5 @@ const ALPHA: RangeInclusive<f64> = 0.000_001..=0.5;
 /// A margin below 0.001 % would need millions of exchanges.
 const MARGIN_PERCENT: RangeInclusive<f64> = 0.001..=50.0;
 const MOST_PATTERNS: usize = 1_000;
+/// Each is tried on every exchange until one matches.
+const MOST_ENDPOINTS: usize = 200;

@@ -19,7 +19,7 @@ pub(crate) struct Comparing {
 impl Comparing {
     /// Has the plugins run over an exchange.
     pub(crate) fn prepare(&self, observation: &Observation) -> Prepared {
-        self.plugins.prepare(&self.assigned, observation, None)
+        self.plugins.prepare(&self.rules, &self.assigned, observation, None)
     }
 
     /// Takes an exchange in as the plugins left it.

@@ -19,7 +19,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use antumbra_engine::{Outside, template};
+use antumbra_engine::{Outside, Rules};
 use antumbra_observation::Observation;
 use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
@@ -143,7 +143,7 @@ impl Plugins {
         let prepare = |(index, observation): (usize, &Observation)| {
             let version = policies.get(&observation.release)?;
             let assigned = version.document.plugins();
-            let prepared = self.prepare(assigned, observation, late);
+            let prepared = self.prepare(version.document.rules(), assigned, observation, late);
             let prepared = Prepared { generation: version.generation, ..prepared };
             (!assigned.is_empty()).then_some((index, prepared))
         };
@@ -153,6 +153,7 @@ impl Plugins {
     /// Has the plugins of the observation's endpoint run, in the policy's order. After `late` none runs any more.
     pub(crate) fn prepare(
         &self,
+        rules: &Rules,
         assigned: &Assigned,
         observation: &Observation,
         late: Option<Instant>,
@@ -161,7 +162,7 @@ impl Plugins {
         if assigned.is_empty() {
             return prepared;
         }
-        let endpoint = template(&observation.request.method, &observation.request.path);
+        let endpoint = rules.endpoint(&observation.request.method, &observation.request.path);
         for name in assigned.at(&endpoint) {
             let run = match self.each.get(name) {
                 None => Err(Failure::Absent),

@@ -39,6 +39,7 @@ impl Document {
         let own = read_own(&problems.root(&own), &tree);
         let read = problems.finish(policy.zip(own));
         let (policy, (rules, gates, plugins)) = and_no(strangers(&tree), read)?;
+        let gates = Gates { calibration: is_calibration(&tree), ..gates };
         Ok(Self { tree, policy, rules, gates, plugins })
     }
 
@@ -211,6 +212,36 @@ fn stranger<'t>(first: &mut Option<&'t str>, leg: &'t Tree, path: String, role: 
     (first != to).then_some(Problem { path, message })
 }
 
+/// Whether the candidate is the stable version itself: it goes where the control goes, or the default, and is asked as that is.
+fn is_calibration(tree: &Tree) -> bool {
+    let rules = items(tree.get("rules")).iter();
+    let mut mirrors = rules
+        .filter(|rule| rule.get("enabled") != Some(&Tree::Bool(false)))
+        .flat_map(|rule| items(rule.get("mirror")));
+    mirrors.any(|mirror| {
+        let stable = [mirror.get("control").and_then(|control| control.get("to")), tree.get("default")];
+        let candidate = way(tree, mirror.get("to"));
+        candidate.is_some() && stable.iter().any(|to| way(tree, *to) == candidate)
+    })
+}
+
+/// Where a variant's requests go, and how they are changed.
+fn way<'t>(tree: &'t Tree, to: Option<&'t Tree>) -> Option<(&'t str, Vec<&'t (String, Tree)>)> {
+    let Some(Tree::Text(name)) = to else { return None };
+    let variant = tree.get("variants").and_then(|variants| variants.get(name));
+    let cluster = match variant.and_then(|variant| variant.get("cluster")) {
+        Some(Tree::Text(cluster)) => cluster,
+        _ => name,
+    };
+    let changes = match variant {
+        Some(Tree::Map(entries)) => {
+            entries.iter().filter(|(name, _)| ["host", "headers"].contains(&name.as_str())).collect()
+        }
+        _ => Vec::new(),
+    };
+    Some((cluster, changes))
+}
+
 /// Which destinations answer as candidate and as control anywhere in the document.
 fn comparands(tree: &Tree) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
@@ -282,7 +313,10 @@ gates: {margin: 0.25}
     fn problems_of_both_parts_come_at_once() {
         let bad = SHOP
             .replace("percent: 5", "percent: 101")
-            .replace("unordered: [/tags]", "unorderd: [/tags], ignore: 3, primary: [stabel]")
+            .replace(
+                "unordered: [/tags]",
+                "unorderd: [/tags], ignore: 3, primary: [stabel], endpoints: [GET /a, 'GET users']",
+            )
             .replace("margin: 0.25", "margin: 70, promoteAlpha: often");
         let bad = bad.replace("ignore: [header:x-request-trace], ", "");
         let invalid = Document::from_yaml(bad.as_bytes()).err().unwrap();
@@ -291,6 +325,7 @@ gates: {margin: 0.25}
             "rules[0].mirror[0].percent is 101",
             "compare.unorderd is not a known field; did you mean \"unordered\"?",
             "compare.ignore is 3, must be a list",
+            "compare.endpoints[1] names the route \"users\", must begin with /",
             "compare.primary[0] is \"stabel\", not a known variant; did you mean \"stable\"?",
             "gates.margin is 70, must be within 0.001..=50",
             "gates.promoteAlpha is \"often\", must be a number",
@@ -342,6 +377,7 @@ gates: {margin: 0.25}
                 generation: 1,
                 rule: None,
                 at_us: 1,
+                client: None,
                 request: antumbra_observation::Request::default(),
                 primary: leg(),
                 candidate: leg(),
@@ -350,6 +386,24 @@ gates: {margin: 0.25}
             evidence.observe(&observation, document.rules());
             assert_eq!(evidence.exchanges() == 1, counts, "{variant:?}");
         }
+    }
+
+    #[test]
+    fn a_candidate_that_is_the_stable_version_is_a_calibration() {
+        for (variants, calibrates) in [
+            ("{stable: {cluster: stable}, canary: {cluster: canary}, control: {cluster: control}}", false),
+            ("{stable: {cluster: stable}, canary: {cluster: control}, control: {cluster: control}}", true),
+            ("{stable: {cluster: stable}, canary: {cluster: stable}, control: {cluster: control}}", true),
+            ("{stable: {cluster: canary}, canary: null, control: {cluster: control}}", true),
+            ("{stable: {cluster: a}, canary: {cluster: a, host: beta.test}, control: {cluster: b}}", false),
+            ("{stable: {cluster: a}, canary: {cluster: a, state: yellow}, control: {cluster: b}}", true),
+        ] {
+            let line = "{stable: {cluster: stable}, canary: {cluster: canary}, control: {cluster: control}}";
+            let text = SHOP.replace(line, variants);
+            assert_eq!(document(&text).gates().calibration, calibrates, "{variants}");
+        }
+        let calibrating = document(&SHOP.replace("cluster: canary", "cluster: control"));
+        assert!(!calibrating.shares_evidence_with(&document(SHOP)), "its evidence is not the release's");
     }
 
     #[test]
@@ -363,6 +417,14 @@ gates: {margin: 0.25}
             ("cluster: canary", "cluster: canary-2", false),
             ("cluster: control", "cluster: control-2", false),
             ("[/tags]", "[/labels]", false),
+            ("[/tags]", "[/tags], endpoints: ['GET /users/{name}']", false),
+            ("mirror: [{to: canary,", "mirror: [{to: canary, methods: [GET],", true),
+            ("gates: {", "gates: {promoteAlpha: 0.1, rollBackAlpha: 0.02, endpointMargin: 3, ", true),
+            (
+                "rules:",
+                "rules:\n  - {name: split, split: {by: ['cookie:u'], weights: {stable: 9, canary: 1}}}",
+                true,
+            ),
             (", control: {to: control, percent: 100}", "", false),
         ] {
             let changed = SHOP.replace(from, to);

@@ -238,6 +238,8 @@ fn observation(
         generation: 0,
         rule: None,
         at_us,
+        // A replay asks in its own time: what clients did when they were recorded does not matter.
+        client: None,
         request: Request { headers: Vec::new(), body: Body::default(), ..request },
         // Whoever answers as the primary is the primary: the policy's name for it does not matter.
         primary: Leg { variant: String::new(), ..primary },

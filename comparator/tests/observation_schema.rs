@@ -29,7 +29,7 @@ impl Schema {
 /// Everything that an observation can say.
 fn full() -> Value {
     json!({
-        "version": 1, "id": "000000000000000000000000000000ff", "release": "shop", "generation": 3, "rule": "shadow",
+        "version": 1, "id": "000000000000000000000000000000ff", "release": "shop", "generation": 3, "rule": "shadow", "client": 7,
         "atUs": 1_700_000_000_000_000_u64,
         "request": {
             "method": "POST", "path": {"base64": "L/8="}, "authority": "shop.test",
@@ -161,6 +161,7 @@ fn every_field_of_the_contract_is_in_the_schema() {
         generation: 1,
         rule: Some("r".to_owned()),
         at_us: 1,
+        client: Some(u32::MAX),
         request: Request {
             method: "GET".into(),
             path: "/".into(),

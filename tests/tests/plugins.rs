@@ -55,6 +55,7 @@ fn exchange(id: u64, path: &str, dearer: f64) -> Observation {
         generation: 1,
         rule: None,
         at_us: 1_700_000_000_000_000 + id * 10_000_000,
+        client: None,
         request: Asked { method: "GET".into(), path: path.into(), ..Asked::default() },
         primary: body(1, 10.0, ["a", "b"]),
         candidate: body(2, 10.0 + dearer, ["b", "a"]),

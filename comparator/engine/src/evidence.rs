@@ -11,11 +11,11 @@ use serde::{Deserialize, Serialize};
 use crate::body;
 use crate::compare::{Comparison, Primary};
 use crate::diff::{Detail, Kind, Scope, Subject};
-use crate::endpoint;
 use crate::hypothesis::Hypothesis;
 use crate::latency::{Ladder, Legs};
 use crate::outside::{Outside, Plugins};
 use crate::pattern::Rules;
+use crate::recent::Recent;
 use crate::refusals::Refusals;
 use crate::stats::Paired;
 
@@ -28,6 +28,20 @@ pub struct Evidence {
     pub(crate) dirty: BTreeSet<String>,
     /// The release's row changed since then, whether or not an endpoint did.
     pub(crate) dirty_release: bool,
+    /// Which clients asked what a moment ago: neither stored nor merged.
+    pub(crate) recent: Recent,
+}
+
+/// What became of an exchange.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    /// It is part of the evidence.
+    Compared,
+    /// Only counted: another variant than those of the rules answered the client.
+    Elsewhere,
+    /// Only counted: its client had asked the same endpoint within two seconds. Retries and hot keys are not independent
+    /// exchanges, and the tests behind a verdict take exchanges to be.
+    Repeated,
 }
 
 /// What belongs to no single endpoint.
@@ -44,6 +58,9 @@ pub(crate) struct Release {
     /// How the plugins fared.
     #[serde(default)]
     pub(crate) plugins: Plugins,
+    /// Exchanges that were not compared because their client had asked the same endpoint a moment before.
+    #[serde(default)]
+    pub(crate) repeated: u64,
     /// Of the exchanges of which a shadow was not sent, those of which the sender said why, by reason.
     #[serde(default)]
     pub(crate) not_sent_by: BTreeMap<Unsent, u64>,
@@ -90,6 +107,10 @@ pub(crate) const OTHER_PATHS: &str = "(other paths)";
 pub(crate) const MAX_ENDPOINTS: usize = 1_000;
 /// Most places and kinds of an endpoint.
 pub(crate) const MAX_PATHS: usize = 200;
+/// Examples of a place and kind, …
+const MAX_EXAMPLES: usize = 3;
+/// … unless an endpoint has more places than this: then one, or texts would take most of the memory.
+const FEW_PATHS: usize = 32;
 
 impl Evidence {
     /// Nothing known yet.
@@ -107,20 +128,24 @@ impl Evidence {
         &self.release.not_sent_by
     }
 
-    /// Takes one exchange in. `rules` are those of the session: the caller begins a new one when they change. False if it
-    /// was only counted, not compared, because another variant than those of the rules answered the client.
-    pub fn observe(&mut self, observation: &Observation, rules: &Rules) -> bool {
+    /// Takes one exchange in. `rules` are those of the session: the caller begins a new one when they change.
+    pub fn observe(&mut self, observation: &Observation, rules: &Rules) -> Taken {
         self.observe_with(observation, rules, &Outside::default())
     }
 
     /// The same for an exchange of which something is known beside its answers.
-    pub fn observe_with(&mut self, observation: &Observation, rules: &Rules, outside: &Outside) -> bool {
+    pub fn observe_with(&mut self, observation: &Observation, rules: &Rules, outside: &Outside) -> Taken {
         self.dirty_release = true;
         if !rules.compares(&observation.primary.variant) {
             self.release.elsewhere += 1;
-            return false;
+            return Taken::Elsewhere;
         }
-        let template = endpoint::template(&observation.request.method, &observation.request.path);
+        let template = rules.endpoint(&observation.request.method, &observation.request.path);
+        let first = |client| self.recent.counts(client, &template, observation.at_us);
+        if !observation.client.is_none_or(first) {
+            self.release.repeated += 1;
+            return Taken::Repeated;
+        }
         let scope = Scope { endpoint: &template, rules };
         let place = body::Place::default();
         let primary = Primary::new(&observation.primary, &observation.request.path, &place);
@@ -141,7 +166,7 @@ impl Evidence {
         endpoint.observe(&exchange, &mut self.release.discovered);
         endpoint.mark(observation.id, &outside.failed());
         self.dirty.insert(slot);
-        true
+        Taken::Compared
     }
 
     /// The endpoint's own slot, or that of all who came too late.
@@ -201,17 +226,20 @@ impl Endpoint {
         }
         let Some(control) = &exchange.control else {
             for (subject, detail) in &exchange.candidate.differences.found {
-                self.hypothesis(subject).uncontrolled(exchange.observation, detail);
+                let most = self.most_examples();
+                self.hypothesis(subject).uncontrolled(exchange.observation, most, detail);
             }
             return;
         };
         let candidate = self.by_slot(exchange.counted(&exchange.candidate));
         let control = self.by_slot(exchange.counted(control));
         let subjects: BTreeSet<&Subject> = candidate.keys().chain(control.keys()).collect();
+        let most = self.most_examples();
         for subject in subjects {
             let (candidate, control) = (candidate.get(subject), control.get(subject));
             self.hypothesis(subject).paired(
                 exchange.observation,
+                most,
                 candidate.copied(),
                 control.copied(),
                 discovered,
@@ -228,6 +256,18 @@ impl Endpoint {
         examples
             .filter(|example| example.exchange == exchange)
             .for_each(|example| example.without = without.to_vec());
+    }
+
+    /// Depends on how many places there are, not on when they were seen: so two engines together keep what one would.
+    pub(crate) fn most_examples(&self) -> usize {
+        if self.hypotheses.len() > FEW_PATHS { 1 } else { MAX_EXAMPLES }
+    }
+
+    pub(crate) fn shorten_examples(&mut self) {
+        let most = self.most_examples();
+        for counts in self.hypotheses.values_mut().filter(|counts| counts.examples.len() > most) {
+            counts.sample(most, []);
+        }
     }
 
     /// Differences by the subject under which they are counted: each at most once an exchange.
@@ -248,6 +288,10 @@ impl Endpoint {
         let full = self.hypotheses.len() >= MAX_PATHS && !self.hypotheses.contains_key(subject);
         self.crowded += u64::from(full);
         let slot = if full { other(subject) } else { subject.clone() };
+        if self.hypotheses.len() == FEW_PATHS && !self.hypotheses.contains_key(&slot) {
+            self.hypotheses.insert(slot.clone(), Hypothesis::default());
+            self.shorten_examples();
+        }
         self.hypotheses.entry(slot).or_default()
     }
 }
@@ -295,6 +339,13 @@ impl Group {
     /// X of the controlled exchanges.
     pub(crate) fn paired(&self) -> Paired {
         Paired::new(self.controlled, self.worse, self.better)
+    }
+}
+
+impl Subject {
+    /// Stands for the places beyond the cap.
+    pub(crate) fn is_crowd(&self) -> bool {
+        self.0 == OTHER_PATHS
     }
 }
 

@@ -235,7 +235,7 @@ fn text(value: &str) -> String {
     for c in value.chars() {
         match c {
             '\\' | '`' | '*' | '_' | '{' | '}' | '[' | ']' | '<' | '>' | '#' | '|' | '~' => {
-                out.extend(['\\', c])
+                out.extend(['\\', c]);
             }
             // No mark can be escaped here; a blank without width keeps a name from being one.
             '@' => out.push_str("@\u{200b}"),

@@ -133,6 +133,20 @@ impl Plugins {
         }
     }
 
+    /// Takes in what another engine counted.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        for (name, Counts { exchanges, failed }) in &other.0 {
+            if self.0.len() >= MAX_PLUGINS && !self.0.contains_key(name) {
+                continue;
+            }
+            let counts = self.0.entry(name.clone()).or_default();
+            counts.exchanges += exchanges;
+            for (reason, count) in failed {
+                *counts.failed.entry(reason.clone()).or_default() += count;
+            }
+        }
+    }
+
     /// As it is reported.
     pub(crate) fn report(&self) -> Vec<PluginReport> {
         let each = self.0.iter().map(|(plugin, Counts { exchanges, failed })| PluginReport {
@@ -183,6 +197,12 @@ mod tests {
         let reported: Vec<(String, u64)> =
             plugins.report().into_iter().map(|plugin| (plugin.plugin, plugin.exchanges)).collect();
         assert_eq!(reported, [("ids".to_owned(), 2), ("prices".to_owned(), 3)]);
+        let mut merged = plugins.clone();
+        merged.merge(&plugins);
+        assert_eq!(
+            merged.notes(),
+            ["Plugin prices failed in 6 of 6 exchanges (fuel 4, trap 2): these were compared without it."]
+        );
         (0..1_000).for_each(|number| count(&mut plugins, &[(&format!("p{number}"), None)]));
         assert_eq!(plugins.report().len(), MAX_PLUGINS);
     }

@@ -2,7 +2,7 @@
 //!
 //! A pattern names a place in every answer, or in those of one endpoint. A path pattern covers what lies below it too.
 
-use crate::endpoint;
+use crate::endpoint::{self, EndpointPattern};
 use crate::reading::Reading;
 
 /// Which differences are declared harmless, and which primaries count.
@@ -11,6 +11,7 @@ pub struct Rules {
     ignore: Vec<Pattern>,
     unordered: Vec<Pattern>,
     primary: Vec<String>,
+    endpoints: Vec<EndpointPattern>,
     pub(crate) reading: Reading,
 }
 
@@ -25,6 +26,17 @@ impl Rules {
     #[must_use]
     pub fn with_primary(self, primary: Vec<String>) -> Self {
         Self { primary, ..self }
+    }
+
+    /// Endpoints that are named rather than recognised; the first that a request is one of counts.
+    #[must_use]
+    pub fn with_endpoints(self, endpoints: Vec<EndpointPattern>) -> Self {
+        Self { endpoints, ..self }
+    }
+
+    /// Which endpoint a request belongs to.
+    pub fn endpoint(&self, method: &[u8], path: &[u8]) -> String {
+        endpoint::named(&self.endpoints, method, path)
     }
 
     /// Whether an exchange that this variant answered is compared. An observation that names none is taken at its word.

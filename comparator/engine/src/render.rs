@@ -70,7 +70,8 @@ impl Page {
         if report.regressions.is_empty() {
             return;
         }
-        self.title(&format!("Regressions ({})", report.regressions.len()));
+        let title = if report.gates.calibration { "False alarms" } else { "Regressions" };
+        self.title(&format!("{title} ({})", report.regressions.len()));
         for regression in report.regressions.iter().take(MAX_SHOWN) {
             self.regression(regression);
         }

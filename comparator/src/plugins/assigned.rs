@@ -9,8 +9,8 @@ pub(crate) struct Assigned(Vec<Assignment>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Assignment {
-    /// None is every endpoint.
-    at: Option<String>,
+    /// As written, for endpoints that the policy names, and folded; none is every endpoint.
+    at: Option<[String; 2]>,
     plugin: String,
 }
 
@@ -38,7 +38,9 @@ impl Assigned {
 
     /// The plugins of an endpoint.
     pub(crate) fn at(&self, endpoint: &str) -> impl Iterator<Item = &str> {
-        let here = move |assignment: &&Assignment| assignment.at.as_deref().is_none_or(|at| at == endpoint);
+        let here = move |assignment: &&Assignment| {
+            assignment.at.as_ref().is_none_or(|at| at.iter().any(|at| at == endpoint))
+        };
         self.0.iter().filter(here).map(|assignment| assignment.plugin.as_str())
     }
 }
@@ -53,9 +55,11 @@ fn assignment(field: &Field<'_>) -> Option<Assignment> {
     Some(Assignment { at: at?, plugin: plugin?.to_owned() })
 }
 
-fn endpoint(field: &Field<'_>) -> Option<String> {
+fn endpoint(field: &Field<'_>) -> Option<[String; 2]> {
     match field.text()?.split_whitespace().collect::<Vec<_>>()[..] {
-        [method, route] if route.starts_with('/') => Some(template(method.as_bytes(), route.as_bytes())),
+        [method, route] if route.starts_with('/') => {
+            Some([format!("{method} {route}"), template(method.as_bytes(), route.as_bytes())])
+        }
         _ => {
             field.problem("must be a method and a route, such as GET /items/{id}");
             None

@@ -91,6 +91,7 @@ fn observation(candidate: Leg) -> Observation {
         generation: 1,
         rule: None,
         at_us: 1,
+        client: None,
         request: Request { method: "GET".into(), path: "/items/7".into(), ..Request::default() },
         primary: leg(200, whole("{\"a\":1}")),
         candidate,
@@ -100,7 +101,7 @@ fn observation(candidate: Leg) -> Observation {
 
 fn prepared(component: &[u8], observation: &Observation) -> Prepared {
     let plugins = Plugins::default().with("p", component, Limits::default()).unwrap();
-    plugins.prepare(&Assigned::everywhere("p"), observation, None)
+    plugins.prepare(&antumbra_engine::Rules::default(), &Assigned::everywhere("p"), observation, None)
 }
 
 #[test]

@@ -22,11 +22,12 @@ pub(super) struct Acknowledged {
     duplicates: u64,
     superseded: u64,
     elsewhere: u64,
+    repeated: u64,
 }
 
 impl From<Settled> for Acknowledged {
-    fn from(Settled { compared, duplicates, superseded, elsewhere, .. }: Settled) -> Self {
-        Self { compared, duplicates, superseded, elsewhere }
+    fn from(Settled { compared, duplicates, superseded, elsewhere, repeated, .. }: Settled) -> Self {
+        Self { compared, duplicates, superseded, elsewhere, repeated }
     }
 }
 

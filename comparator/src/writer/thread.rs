@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use antumbra_engine::{Delivery, Evidence, Report};
+use antumbra_engine::{Delivery, Evidence, Report, Taken};
 use antumbra_observation::Observation;
 use antumbra_policy::document::{Invalid, Problem, Tree};
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -365,7 +365,7 @@ fn observe(
                     && is_prepared(prepared, &version, gathered.session) =>
             {
                 let rules = version.document.rules();
-                let compared = match prepared {
+                let taken = match prepared {
                     None => gathered.evidence.observe(observation, rules),
                     Some(Prepared { rewritten, outside, .. }) => gathered.evidence.observe_with(
                         rewritten.as_ref().unwrap_or(observation),
@@ -373,8 +373,11 @@ fn observe(
                         outside,
                     ),
                 };
-                settled.compared += u64::from(compared);
-                settled.elsewhere += u64::from(!compared);
+                match taken {
+                    Taken::Compared => settled.compared += 1,
+                    Taken::Elsewhere => settled.elsewhere += 1,
+                    Taken::Repeated => settled.repeated += 1,
+                }
             }
             _ => settled.superseded += 1,
         }

@@ -236,6 +236,7 @@ pub(crate) fn observation(id: u128, price: u32) -> Observation {
         generation: 1,
         rule: Some("shadow".to_owned()),
         at_us: 1_700_000_000_000_000 + u64::try_from(id).unwrap(),
+        client: None,
         request: Asked { method: "GET".into(), path: "/products/7".into(), ..Asked::default() },
         primary: leg("stable", 10),
         candidate: leg("canary", price),
