@@ -8,6 +8,10 @@ default:
 wasm:
     cargo demo toolchain module
 
+# Build a plugin out of a Rust crate and print the component's path.
+plugin directory="wit/examples/shop":
+    cargo demo toolchain plugin {{directory}}
+
 # The main job on real traffic.
 demo *options:
     cargo demo {{options}}
@@ -28,6 +32,7 @@ oracle *options:
 check:
     cargo fmt --all --check
     cd tests/oracle && cargo fmt --check
+    cd wit/examples/shop && cargo fmt --check
     cargo clippy --workspace --all-targets --locked -- -D warnings
 
 # Everything that a change has to pass.

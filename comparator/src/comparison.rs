@@ -9,9 +9,11 @@ use std::ops::RangeInclusive;
 use antumbra_engine::{EndpointPattern, Gates, Pattern, Rules};
 use antumbra_policy::document::{Field, Map, Tree};
 
+use crate::plugins::Assigned;
+
 /// Reads `compare: {ignore: [pattern…], unordered: [pattern…], endpoints: [endpoint…], rules: […], headers: {only: [pattern…]},
-/// primary: [variant…]}` of a policy, which may have none. Without `primary`, the policy's default variant is it; without a
-/// default, whatever the host's own routing answers. An exchange that names no variant always counts.
+/// primary: [variant…]}` of a policy, which may have none; `plugins` is read by [`plugins`]. Without `primary`, the policy's default variant is it;
+/// without a default, whatever the host's own routing answers. An exchange that names no variant always counts.
 pub(crate) fn rules(field: Option<&Field<'_>>, policy: &Tree) -> Option<Rules> {
     let Some(field) = field else { return Some(Rules::default().with_primary(default_variant(policy))) };
     let map = field.map(&FIELDS)?;
@@ -43,6 +45,13 @@ fn declared(map: &Map<'_>) -> Option<Rules> {
         Some(only) => declared.with_headers_only(&only),
         None => declared,
     })
+}
+
+/// Reads `compare: {plugins: [{at: endpoint, plugin: name}…]}`. What else stands there is read by [`rules`].
+pub(crate) fn plugins(field: Option<&Field<'_>>) -> Option<Assigned> {
+    let written = field.filter(|field| matches!(field.tree(), Tree::Map(_)));
+    let entries = written.and_then(Field::entries).unwrap_or_default();
+    Assigned::read(entries.iter().find(|(name, _)| *name == "plugins").map(|(_, field)| field))
 }
 
 /// Reads `gates: {rollBackAlpha, promoteAlpha, margin, endpointMargin}`: error probabilities, and margins in percent
@@ -119,7 +128,7 @@ fn number(map: &Map<'_>, name: &str, bounds: RangeInclusive<f64>, unit: f64, usu
 const ALPHA: RangeInclusive<f64> = 0.000_001..=0.5;
 /// A margin below 0.001 % would need millions of exchanges.
 const MARGIN_PERCENT: RangeInclusive<f64> = 0.001..=50.0;
-const FIELDS: [&str; 6] = ["ignore", "unordered", "endpoints", "rules", "headers", "primary"];
+const FIELDS: [&str; 7] = ["ignore", "unordered", "endpoints", "rules", "headers", "primary", "plugins"];
 const MOST_PATTERNS: usize = 1_000;
 /// Each is tried on every exchange until one matches.
 const MOST_ENDPOINTS: usize = 200;

@@ -13,6 +13,7 @@ use antumbra_policy::document::{Field, Invalid, Problem, Problems, Tree};
 use antumbra_policy::edit;
 
 use crate::comparison;
+use crate::plugins::Assigned;
 
 /// A document that was found right.
 pub struct Document {
@@ -20,6 +21,7 @@ pub struct Document {
     policy: Policy,
     rules: Rules,
     gates: Gates,
+    plugins: Assigned,
 }
 
 impl Document {
@@ -34,11 +36,11 @@ impl Document {
         let own = own_part(&tree);
         let problems = Problems::default();
         let policy = Policy::read(&problems.root(&tree));
-        let (rules, gates) = read_own(&problems.root(&own), &tree);
-        let read = problems.finish(zip3(policy, rules, gates));
-        let (policy, rules, gates) = and_no(strangers(&tree), read)?;
+        let own = read_own(&problems.root(&own), &tree);
+        let read = problems.finish(policy.zip(own));
+        let (policy, (rules, gates, plugins)) = and_no(strangers(&tree), read)?;
         let gates = Gates { calibration: is_calibration(&tree), ..gates };
-        Ok(Self { tree, policy, rules, gates })
+        Ok(Self { tree, policy, rules, gates, plugins })
     }
 
     /// Reads and validates YAML, of which JSON is a part.
@@ -74,6 +76,10 @@ impl Document {
 
     pub(crate) fn gates(&self) -> &Gates {
         &self.gates
+    }
+
+    pub(crate) fn plugins(&self) -> &Assigned {
+        &self.plugins
     }
 
     /// The document as stored: JSON in the document's order.
@@ -167,15 +173,12 @@ fn own_part(tree: &Tree) -> Tree {
     Tree::Map(own.collect())
 }
 
-fn read_own(root: &Field<'_>, policy: &Tree) -> (Option<Rules>, Option<Gates>) {
-    let Some(map) = root.map(&["compare", "gates"]) else { return (None, None) };
+fn read_own(root: &Field<'_>, policy: &Tree) -> Option<(Rules, Gates, Assigned)> {
+    let map = root.map(&["compare", "gates"])?;
     let rules = comparison::rules(map.get("compare"), policy);
+    let plugins = comparison::plugins(map.get("compare"));
     let gates = map.get("gates").map_or_else(|| Some(Gates::default()), comparison::gates);
-    (rules, gates)
-}
-
-fn zip3<A, B, C>(a: Option<A>, b: Option<B>, c: Option<C>) -> Option<(A, B, C)> {
-    Some((a?, b?, c?))
+    Some((rules?, gates?, plugins?))
 }
 
 fn and_no<T>(further: Vec<Problem>, read: Result<T, Invalid>) -> Result<T, Invalid> {

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use antumbra_observation::{Leg, Observation, Outcome, Unsent};
+use antumbra_observation::{ExchangeId, Leg, Observation, Outcome, Unsent};
 use serde::{Deserialize, Serialize};
 
 use crate::body;
@@ -13,6 +13,7 @@ use crate::compare::{Comparison, Primary};
 use crate::diff::{Detail, Kind, Scope, Subject};
 use crate::hypothesis::Hypothesis;
 use crate::latency::{Ladder, Legs};
+use crate::outside::{Outside, Plugins};
 use crate::pattern::Rules;
 use crate::recent::Recent;
 use crate::refusals::Refusals;
@@ -55,6 +56,9 @@ pub(crate) struct Release {
     /// Exchanges that were not compared because a variant other than those of the rules answered the client.
     #[serde(default)]
     pub(crate) elsewhere: u64,
+    /// How the plugins fared.
+    #[serde(default)]
+    pub(crate) plugins: Plugins,
     /// Exchanges that were not compared because their client had asked the same endpoint a moment before.
     #[serde(default)]
     pub(crate) repeated: u64,
@@ -127,6 +131,11 @@ impl Evidence {
 
     /// Takes one exchange in. `rules` are those of the session: the caller begins a new one when they change.
     pub fn observe(&mut self, observation: &Observation, rules: &Rules) -> Taken {
+        self.observe_with(observation, rules, &Outside::default())
+    }
+
+    /// The same for an exchange of which something is known beside its answers.
+    pub fn observe_with(&mut self, observation: &Observation, rules: &Rules, outside: &Outside) -> Taken {
         self.dirty_release = true;
         if !rules.compares(&observation.primary.variant) {
             self.release.elsewhere += 1;
@@ -141,11 +150,14 @@ impl Evidence {
         let scope = Scope { endpoint: &template, rules };
         let place = body::Kept::default();
         let primary = Primary::new(&observation.primary, &observation.request.path, &place);
+        let compare = |leg, judged| Outside::comparison(judged, &primary, (&observation.primary, leg), scope);
+        let control = observation.control.as_ref();
         let exchange = Exchange {
             observation,
-            candidate: primary.compare(&observation.candidate, scope),
-            control: observation.control.as_ref().map(|control| primary.compare(control, scope)),
+            candidate: compare(&observation.candidate, outside.candidate.as_deref()),
+            control: control.map(|control| compare(control, outside.control.as_deref())),
         };
+        self.release.plugins.count(&outside.plugins);
         if let Some(reason) = exchange.unsent() {
             *self.release.not_sent_by.entry(reason).or_default() += 1;
         }
@@ -153,6 +165,7 @@ impl Evidence {
         let endpoint = self.endpoints.entry(slot.clone()).or_default();
         self.release.all.observe(&exchange, &mut self.release.discovered);
         endpoint.observe(&exchange, &mut self.release.discovered);
+        endpoint.mark(observation.id, &outside.failed());
         self.dirty.insert(slot);
         Taken::Compared
     }
@@ -237,6 +250,17 @@ impl Endpoint {
                 control.map(|_| exchange.control_guesses(subject)),
             );
         }
+    }
+
+    /// Says of the examples out of an exchange which plugins failed at it.
+    fn mark(&mut self, exchange: ExchangeId, without: &[String]) {
+        if without.is_empty() {
+            return;
+        }
+        let examples = self.hypotheses.values_mut().flat_map(|counts| &mut counts.examples);
+        examples
+            .filter(|example| example.exchange == exchange)
+            .for_each(|example| example.without = without.to_vec());
     }
 
     /// Depends on how many places there are, not on when they were seen: so two engines together keep what one would.

@@ -40,6 +40,9 @@ pub struct Example {
     pub candidate: String,
     /// What the control has there, if there was one.
     pub control: Option<String>,
+    /// The plugins that failed at this exchange: it was compared without them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub without: Vec<String>,
 }
 
 impl Hypothesis {
@@ -94,6 +97,7 @@ impl Hypothesis {
             primary: detail.primary.clone(),
             candidate: detail.other.clone(),
             control,
+            without: Vec::new(),
         };
         self.sample(most, [example]);
     }

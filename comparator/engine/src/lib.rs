@@ -21,6 +21,7 @@ mod markdown;
 mod merge;
 mod number;
 mod offline;
+mod outside;
 mod pattern;
 mod reading;
 mod recent;
@@ -43,6 +44,7 @@ pub use endpoint::{BadEndpoint, EndpointPattern, template};
 pub use evidence::{Evidence, Taken};
 pub use hypothesis::Example;
 pub use offline::{Diff, Difference, Media, diff};
+pub use outside::{Finding, Outside, PluginReport};
 pub use pattern::{BadPattern, Pattern};
 pub use refusal::Refusal;
 pub use report::{

@@ -93,7 +93,7 @@ impl Release {
     }
 
     fn merge(&mut self, other: &Self) {
-        let Self { all, discovered, crowded, elsewhere, repeated, not_sent_by } = other;
+        let Self { all, discovered, crowded, elsewhere, repeated, not_sent_by, plugins } = other;
         self.all.merge(all);
         self.discovered = self.discovered.max(*discovered);
         self.crowded += crowded;
@@ -102,6 +102,7 @@ impl Release {
         for (reason, count) in not_sent_by {
             *self.not_sent_by.entry(*reason).or_default() += count;
         }
+        self.plugins.merge(plugins);
     }
 }
 

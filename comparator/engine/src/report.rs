@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::diff::Kind;
 use crate::evidence::Evidence;
 use crate::hypothesis::Example;
+use crate::outside::PluginReport;
 use crate::suggestion::{self, Suggestion};
 use crate::verdict::{self, Delivery, Gates, Judgement, Reason, Verdict};
 
@@ -67,6 +68,9 @@ pub struct Report {
     pub notes: Vec<String>,
     /// What the caps left out.
     pub dropped: Dropped,
+    /// How the policy's plugins fared, by name.
+    #[serde(default)]
+    pub plugins: Vec<PluginReport>,
     /// Exchanges of which a shadow was not sent, by reason, as far as the sender said one.
     #[serde(default)]
     pub not_sent: BTreeMap<Unsent, u64>,
@@ -264,6 +268,7 @@ pub fn report(release: &str, evidence: &Evidence, gates: &Gates, delivery: &Deli
         uncontrolled,
         refused,
         dropped,
+        plugins: evidence.release.plugins.report(),
         not_sent: evidence.release.not_sent_by.clone(),
     }
 }

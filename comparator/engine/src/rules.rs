@@ -98,7 +98,7 @@ impl Rules {
     }
 
     /// Which endpoint a request belongs to.
-    pub(crate) fn endpoint(&self, method: &[u8], path: &[u8]) -> String {
+    pub fn endpoint(&self, method: &[u8], path: &[u8]) -> String {
         endpoint::named(&self.endpoints, method, path)
     }
 

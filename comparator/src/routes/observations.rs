@@ -36,7 +36,7 @@ impl From<Settled> for Acknowledged {
 pub(super) async fn receive(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
     let began = Instant::now();
     let batch = batch::read(&app, request, decode::observations, |observation| &observation.release).await?;
-    let settled = app.writer.submit(batch.id, batch.items, batch.reserved).await?;
+    let settled = app.submit(batch.id, batch.items, batch.reserved).await?;
     let settled = settled.map_err(Problem::unavailable)?;
     app.metrics.acknowledged(began.elapsed());
     // The batch is stored: nothing about the heartbeat may make it look refused.

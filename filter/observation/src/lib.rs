@@ -43,6 +43,9 @@ use serde::{Deserialize, Serialize};
 /// The version of this contract. An observation with a higher one is refused, not guessed at.
 pub const VERSION: u32 = 1;
 
+/// The JSON Schema (draft 2020-12) of an [`Observation`] in JSON.
+pub const SCHEMA: &str = include_str!("../observation.schema.json");
+
 /// The media type of a batch from a filter.
 pub const CBOR_SEQUENCE: &str = "application/cbor-seq";
 /// Request header of a batch: who sends it, as 32 hexadecimal digits ([`Instance`]).

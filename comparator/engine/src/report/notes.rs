@@ -11,7 +11,7 @@ use crate::wording::percent_beside;
 
 pub(super) fn notes(evidence: &Evidence, gates: &Gates, dropped: &Dropped) -> Vec<String> {
     let all = &evidence.release.all;
-    let mut notes = Vec::new();
+    let mut notes = evidence.release.plugins.notes();
     if all.exchanges == 0 && !gates.calibration {
         notes.push(CALIBRATE.to_owned());
     }
