@@ -40,7 +40,7 @@ pub use diff::Kind;
 pub use endpoint::template;
 pub use evidence::Evidence;
 pub use hypothesis::Example;
-pub use offline::{Diff, Difference, Media, diff};
+pub use offline::{Diff, Difference, Media, diff, diff_answers};
 pub use pattern::{BadPattern, Pattern};
 pub use refusal::Refusal;
 pub use report::{
