@@ -257,6 +257,7 @@ fn differ(
     diff::at(at, kind, scope, into, || (excerpt::body(left, from), excerpt::body(right, from)));
 }
 
+/// The rules allow two texts that are compared as a whole to differ.
 fn print(bytes: &[u8]) -> String {
     summary(bytes.len() as u64, xxh3_64(bytes))
 }

@@ -60,22 +60,36 @@ struct Allowed {
 }
 
 impl Tally {
-    /// Counts one exchange: what would allow the difference of each leg that has one.
+    /// Counts one exchange: what would allow the difference of each leg that has one. Where both differ, the control's counts.
     pub(crate) fn count(&mut self, candidate: Option<Guesses>, control: Option<Guesses>) {
-        match (candidate, control) {
-            (_, Some(guesses)) => {
-                self.control += 1;
-                for guess in guesses.lowest() {
-                    self.by.entry(guess.code()).or_default().control += 1;
-                }
-            }
-            (Some(guesses), None) => {
-                self.candidate_only += 1;
-                for guess in guesses.lowest() {
-                    self.by.entry(guess.code()).or_default().candidate_only += 1;
-                }
-            }
-            (None, None) => {}
+        let (guesses, one) = match (candidate, control) {
+            (_, Some(guesses)) => (guesses, Allowed { control: 1, candidate_only: 0 }),
+            (Some(guesses), None) => (guesses, Allowed { control: 0, candidate_only: 1 }),
+            (None, None) => return,
+        };
+        let by = guesses.lowest().map(|guess| (guess.code(), one)).collect();
+        self.merge(&Self { control: one.control, candidate_only: one.candidate_only, by });
+    }
+
+    /// The counts of two parts of the same evidence.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        self.control += other.control;
+        self.candidate_only += other.candidate_only;
+        for (code, allowed) in &other.by {
+            let sum = self.by.entry(*code).or_default();
+            sum.control += allowed.control;
+            sum.candidate_only += allowed.candidate_only;
+        }
+    }
+
+    /// Adds what another engine counted.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        self.control += other.control;
+        self.candidate_only += other.candidate_only;
+        for (code, allowed) in &other.by {
+            let own = self.by.entry(*code).or_default();
+            own.control += allowed.control;
+            own.candidate_only += allowed.candidate_only;
         }
     }
 
@@ -137,13 +151,9 @@ fn suggest(
         return None;
     }
     let at = wording::place(name, path)?;
-    let (guess, allowed, of) = match tally.best() {
-        Some((guess, allowed)) => (guess, allowed, tally.candidate_only),
-        None => {
-            let hidden = below(endpoint, path);
-            (Guess::Anything, Allowed { control: tally.control, candidate_only: hidden }, hidden)
-        }
-    };
+    let (guess, allowed) =
+        tally.best().unwrap_or((Guess::Anything, Allowed { control: tally.control, ..Allowed::default() }));
+    let (hides, hides_of) = hidden(endpoint, path, guess);
     Some(Suggestion {
         endpoint: name.to_owned(),
         path: path.clone(),
@@ -152,34 +162,42 @@ fn suggest(
         because: guess.because().to_owned(),
         explains: allowed.control,
         of: tally.control,
-        hides: allowed.candidate_only,
-        hides_of: of,
+        hides,
+        hides_of,
         costs: costs(counts),
     })
 }
 
 impl Suggestion {
-    /// The same rule for another kind of difference at the place. What an `ignore` hides is that of all kinds already.
+    /// The same rule for another kind of difference at the place. What it hides is that of all kinds already.
     fn join(&mut self, other: &Self) {
         self.explains += other.explains;
         self.of += other.of;
-        if self.because != Guess::Anything.because() {
-            self.hides += other.hides;
-            self.hides_of += other.hides_of;
-        }
         self.costs = self.costs.zip(other.costs).map(|(one, another)| one.saturating_add(another));
     }
 }
 
-/// Differences of the candidate alone at a place and below.
-fn below(endpoint: &Endpoint, path: &str) -> u64 {
-    let is_below = |Subject(other, kind): &Subject| {
-        let rest = other.strip_prefix(path.split(';').next().unwrap_or(path));
-        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', ';']))
-            && !matches!(kind, Kind::Status | Kind::Outcome | Kind::Latency)
-    };
-    let covered = endpoint.hypotheses.iter().filter(|(subject, _)| is_below(subject));
-    covered.map(|(_, counts)| counts.candidate_only).sum()
+/// How many differences of the candidate alone a rule would hide, wherever it reaches, and how many there are.
+fn hidden(endpoint: &Endpoint, path: &str, guess: Guess) -> (u64, u64) {
+    let reached = endpoint.hypotheses.iter().filter(|(Subject(other, kind), _)| {
+        !matches!(kind, Kind::Status | Kind::Outcome | Kind::Latency) && reaches(path, other, guess)
+    });
+    reached.fold((0, 0), |(hides, of), (_, counts)| match guess {
+        Guess::Anything => (hides + counts.candidate_only, of + counts.candidate_only),
+        _ => (hides + counts.tally.allowed(guess).candidate_only, of + counts.tally.candidate_only),
+    })
+}
+
+/// Whether a rule for one place reaches another: as patterns do, and cookies with their attributes.
+fn reaches(path: &str, other: &str, guess: Guess) -> bool {
+    let bare = |path: &str| path.split(';').next().unwrap_or_default().to_owned();
+    if !path.is_empty() && !path.starts_with('/') {
+        return bare(path) == bare(other);
+    }
+    let mut others = other.split('/');
+    let along = path.split('/').all(|own| others.next().is_some_and(|other| own == "*" || own == other));
+    let is_body = other.is_empty() || other.starts_with('/');
+    is_body && along && (guess != Guess::Unordered || others.next().is_none())
 }
 
 /// How many percent of the control's differences a rule has to explain.

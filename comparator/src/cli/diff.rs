@@ -106,7 +106,7 @@ fn text(found: &Diff, colour: bool) -> String {
     };
     let mut page = String::new();
     for Difference { path, kind, left, right } in &found.differences {
-        let place = if path.is_empty() { "(whole)" } else { path };
+        let place = if path.is_empty() { "(whole)" } else { path.as_str() };
         let _ = writeln!(page, "{}  {kind}", styled(BOLD, place));
         if *kind != Kind::Extra {
             let _ = writeln!(page, "{}", styled(RED, &format!("  - {left}")));

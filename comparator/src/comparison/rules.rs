@@ -147,3 +147,176 @@ const MOST_RULES: usize = 1_000;
 const MOST_PLACES: usize = 100;
 const MOST_KEYS: usize = 8;
 const LONGEST_KEY: usize = 255;
+
+#[cfg(test)]
+mod tests {
+    use antumbra_engine::{Delivery, Evidence, Gates, Media, Report, diff, report};
+    use antumbra_observation::{Body, ExchangeId, Leg, Observation, Outcome, Request, Response};
+    use antumbra_policy::document::Problems;
+
+    use super::super::bare_rules;
+    use super::*;
+    use crate::policies::tree_from_yaml;
+
+    fn read(text: &str) -> Result<antumbra_engine::Rules, String> {
+        let tree = tree_from_yaml(text.as_bytes()).unwrap();
+        let problems = Problems::default();
+        let rules = bare_rules(&problems.root(&tree));
+        problems.finish(rules).map_err(|invalid| invalid.to_string())
+    }
+
+    #[test]
+    fn a_rule_for_each_way_to_differ() {
+        let check = |rule: &str, left: &str, right: &str, equal: bool| {
+            let rules =
+                read(&format!("rules: [{{at: /a, {rule}}}]")).unwrap_or_else(|error| panic!("{error}"));
+            let body = |value: &str| format!("{{\"a\":{value}}}");
+            let found = diff(body(left).as_bytes(), body(right).as_bytes(), Media::Json, &rules);
+            assert_eq!(found.equal, equal, "{rule} {left} {right} {found:?}");
+        };
+        check("absolute: 0.01", "0.1", "0.11", true);
+        check("absolute: 0.01", "0.1", "0.111", false);
+        check("relative: 0.05", "95", "100", true);
+        check("absolute: 1, relative: 0.001", "1", "2", true);
+        check("time: 5s", "\"2026-02-04T12:00:00Z\"", "\"2026-02-04T13:00:05+01:00\"", true);
+        check("time: 500ms", "1770000000000", "1770000000501", false);
+        check("like: id", "\"9f86d081884c7d65\"", "\"0a86d081884c7d65\"", true);
+        check("like: {regex: 'v[0-9]+'}", "\"v1\"", "\"v22\"", true);
+        check("like: {regex: 'v[0-9]+'}", "\"v1\"", "\"x\"", false);
+        check("ignoreCase: true", "\"A\"", "\"a\"", true);
+        check("ignore: true", "{}", "[]", true);
+        check("numbers: exact", "1", "1.0", false);
+        check("array: unordered", "[1,2]", "[2,1]", true);
+        check("array: ordered", "[1,2]", "[2,1]", false);
+        check("array: {by: id}", r#"[{"id":1},{"id":2}]"#, r#"[{"id":2},{"id":1}]"#, true);
+        check(
+            "array: {by: [a, b]}",
+            r#"[{"a":1,"b":1},{"a":1,"b":2}]"#,
+            r#"[{"a":1,"b":2},{"a":1,"b":1}]"#,
+            true,
+        );
+        let whole = "variants: {a: {}}\ncompare: {rules: [{at: [/x, /y], ignore: true}]}";
+        assert!(diff(b"{\"x\":1,\"y\":1}", b"{\"x\":2,\"y\":2}", Media::Auto, &read(whole).unwrap()).equal);
+    }
+
+    #[test]
+    fn all_that_is_wrong_is_said_at_once() {
+        let error = read(
+            "rules:
+- {at: items, absolute: 0}
+- {at: /a}
+- {ignore: false}
+- {at: [], relative: 5, time: soon, like: uid}
+- {at: /a, like: {regex: '('}, ignoreCase: 1, nullIsAbsent: yes}
+- {at: ['header:x', /a], array: {by: ''}, numbers: exactly}
+- {at: 'cookie:a', array: sorted}
+- {at: 'cookie:a', array: unordered}
+- {at: /a, absolut: 1, time: 400d}",
+        );
+        let error = error.unwrap_err();
+        let said: Vec<&str> = error.lines().collect();
+        let expected = [
+            "rules[0].at is \"items\", names the place",
+            "rules[0].absolute is 0, must be within 0.000000001..=1000000000000000",
+            "rules[1] allows nothing, must have one of ignore, absolute, relative, time, like, ",
+            "rules[2] has no field \"at\", which is required",
+            "rules[2].ignore is false, must be true, or left out",
+            "rules[3].at ",
+            "rules[3].relative is 5, must be within 0.000000001..=1",
+            "rules[3].time is \"soon\", must be a duration such as 250ms",
+            "rules[3].like is \"uid\", not a known class of values; did you mean \"uuid\"?",
+            "rules[4].like.regex is \"(\", must be a regular expression of at most 16384 bytes when compiled: ",
+            "rules[4].ignoreCase is 1, must be true",
+            "rules[4].nullIsAbsent is \"yes\", must be true",
+            "rules[5].numbers is \"exactly\", must be one of exact",
+            "rules[5].array.by is \"\", must be the name of a member, 1 to 255 characters",
+            "rules[6].array is \"sorted\", must be one of ordered, unordered",
+            "rules[7].array is \"unordered\", must be for places in bodies alone",
+            "rules[8].absolut is not a known field; did you mean \"absolute\"?",
+            "rules[8].time is \"400d\", must be within 1ms..=",
+        ];
+        for (said, expected) in said.iter().zip(expected) {
+            assert!(said.starts_with(expected), "{expected}\n{error}");
+        }
+        assert_eq!(said.len(), expected.len(), "{error}");
+    }
+
+    /// What the report suggests for the noise of a service silences that noise when it is pasted into a policy.
+    #[test]
+    fn suggestions_can_be_pasted_and_silence_what_they_explain() {
+        let exchanges: Vec<Observation> = (1..=60).map(exchange).collect();
+        let before = judged(&exchanges, &antumbra_engine::Rules::default());
+        let suggested: Vec<&str> =
+            before.suggestions.iter().map(|suggestion| suggestion.rule.as_str()).collect();
+        assert!(suggested.len() > 8, "{suggested:#?}");
+        let pasted =
+            format!("rules:\n{}", suggested.iter().map(|rule| format!("- {rule}\n")).collect::<String>());
+        let rules = read(&pasted).unwrap_or_else(|error| panic!("{error}\n{pasted}"));
+        let after = judged(&exchanges, &rules);
+        let noise: Vec<_> = after.noise.iter().filter(|noise| noise.control_only + noise.both > 0).collect();
+        assert!(noise.is_empty(), "{noise:#?}\n{pasted}");
+        assert!(after.suggestions.is_empty());
+        let defect =
+            after.regressions.iter().find(|found| found.path == "/state").map(|found| found.candidate_only);
+        let watched =
+            after.noise.iter().find(|found| found.path == "/state").map(|found| found.candidate_only);
+        assert_eq!(defect.or(watched), Some(20), "{after:#?}");
+    }
+
+    fn judged(exchanges: &[Observation], rules: &antumbra_engine::Rules) -> Report {
+        let mut evidence = Evidence::new();
+        for exchange in exchanges {
+            evidence.observe(exchange, rules);
+        }
+        report("shop", &evidence, &Gates::default(), &Delivery { known: true, ..Delivery::default() })
+    }
+
+    /// Three answers that differ in every way that a suggestion knows; every third candidate has a defect besides.
+    fn exchange(number: u64) -> Observation {
+        let leg = |leg: u64| {
+            let n = (number * 7 + leg * 13) % 17;
+            let secret = (number * 3 + leg).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            let state = if leg == 1 && number % 3 == 0 { "shut" } else { "open" };
+            let (word, order) = if n % 2 == 0 { ("Mixed", "1,2,3") } else { ("MIXED", "3,1,2") };
+            let null = if n % 2 == 0 { "" } else { ",\"null\":null" };
+            let body = format!(
+                r#"{{"iso":"2026-02-04T12:00:{n:02}Z","unix":{},"uuid":"{secret:016x}-0000-0000-0000-000000000000","hex":"{secret:016x}",
+                "load":{}.5,"word":"{word}","order":[{order}]{null},"mood":"w{n}","state":"{state}","sum":0.{}}}"#,
+                1_770_000_000 + n,
+                1_000 + n,
+                if n % 2 == 0 { "3" } else { "30000000000000004" },
+            );
+            let body = body
+                .replace(&format!("\"uuid\":\"{secret:016x}-"), &format!("\"uuid\":\"{:08x}-", secret >> 32));
+            let headers = vec![
+                ("content-type".into(), "application/json".into()),
+                ("last-modified".into(), format!("Wed, 21 Oct 2026 07:28:{n:02} GMT").into_bytes().into()),
+                ("set-cookie".into(), format!("trace={secret:016x}").into_bytes().into()),
+            ];
+            let response = Response {
+                status: 200,
+                headers,
+                body: Body::Whole(body.into_bytes().into()),
+                trailers: vec![],
+            };
+            Leg {
+                variant: "v".to_owned(),
+                outcome: Outcome::Response,
+                latency_us: Some(1),
+                response: Some(response),
+            }
+        };
+        Observation {
+            version: 1,
+            id: ExchangeId(u128::from(number)),
+            release: "shop".to_owned(),
+            generation: 1,
+            rule: None,
+            at_us: number,
+            request: Request { method: "GET".into(), path: "/orders/7".into(), ..Request::default() },
+            primary: leg(0),
+            candidate: leg(1),
+            control: Some(leg(2)),
+        }
+    }
+}

@@ -1,3 +1,5 @@
+//! Which rules are held against a difference, which one is suggested, and how it is written.
+
 use super::*;
 use crate::json::Shape;
 use crate::rules::Value;
@@ -69,6 +71,9 @@ fn the_best_guess_hides_least_and_explains_nearly_all() {
         tally.count(None, Some(Guesses::default()));
     }
     assert_eq!(tally.best(), None);
+    let mut twice = tally.clone();
+    twice.merge(&tally);
+    assert_eq!((twice.control, twice.candidate_only, twice.by.len()), (210, 2, tally.by.len()));
 }
 
 fn guesses_of(left: &str, right: &str) -> Guesses {
@@ -84,11 +89,33 @@ fn places_are_named_as_patterns_are() {
     check("GET /users/{id}", "/a/*/b", Some("GET /users/{id} /a/*/b"));
     check("GET /", "", Some("GET / /"));
     check("GET /", "/a~1b/~0", Some("GET / /a~1b/~0"));
-    check("GET /", "/first name/x*", Some("GET / /*/*"));
+    check("GET /", "/first name/x", None);
+    check("GET /", "/a/x*", None);
+    check("GET /", "/a;b", Some("GET / /a;b"));
     check("GET /", "header:etag", Some("GET / header:etag"));
     check("GET /", "cookie:sid;expires", Some("GET / cookie:sid"));
     check("(other endpoints)", "/a", None);
     check("GET /", "(other paths)", None);
     check("GET /a b", "/a", None);
     assert_eq!(wording::rule("GET / /\"a\\b", Guess::Uuid), r#"{"at": "GET / /\"a\\b", "like": "uuid"}"#);
+}
+
+/// A rule must not hide more than it says.
+#[test]
+fn how_far_a_rule_reaches() {
+    let check = |path: &str, other: &str, guess: Guess, expected: bool| {
+        assert_eq!(reaches(path, other, guess), expected, "{path} {other}");
+    };
+    check("/a/*", "/a/*", Guess::Uuid, true);
+    check("/a/*", "/a/name/x", Guess::Uuid, true);
+    check("/a", "/ab", Guess::Anything, false);
+    check("/a/b", "/a", Guess::Anything, false);
+    check("/a", "/a/*", Guess::Unordered, false);
+    check("/a", "/a", Guess::Unordered, true);
+    check("", "/a", Guess::Anything, true);
+    check("", "header:a", Guess::Anything, false);
+    check("header:a", "header:a", Guess::Uuid, true);
+    check("header:a", "header:ab", Guess::Uuid, false);
+    check("cookie:a", "cookie:a;path", Guess::Anything, true);
+    check("cookie:a;path", "cookie:a", Guess::Anything, true);
 }

@@ -15,14 +15,16 @@ impl Suggestion {
     }
 }
 
-/// The pattern of a place at one endpoint; `None` if no pattern can name it. Where a segment cannot be named, any will do.
+/// The pattern of a place at one endpoint; `None` if no pattern can name it and nothing else.
 pub(super) fn place(endpoint: &str, path: &str) -> Option<String> {
     if endpoint == OTHER_ENDPOINTS || path == OTHER_PATHS || path.len() >= LONGEST_PATH {
         return None;
     }
-    let bare = path.split(';').next().unwrap_or(path);
+    let cookie = path.split(';').next().filter(|_| path.starts_with("cookie:"));
+    let bare = cookie.unwrap_or(path);
     let place = match bare.strip_prefix('/') {
-        Some(path) => path.split('/').fold(String::new(), |way, segment| way + "/" + nameable(segment)),
+        Some(path) if path.split('/').all(is_nameable) => bare.to_owned(),
+        Some(_) => return None,
         None if bare.is_empty() => "/".to_owned(),
         None => bare.to_owned(),
     };
@@ -37,9 +39,10 @@ pub(super) fn rule(at: &str, guess: Guess) -> String {
     format!("{{\"at\": {}, \"{field}\": {value}}}", quoted(at))
 }
 
-fn nameable(segment: &str) -> &str {
+/// What was shortened, or has a blank or a star of its own, is not.
+fn is_nameable(segment: &str) -> bool {
     let odd = |c: char| c.is_whitespace() || matches!(c, '*' | '…' | char::REPLACEMENT_CHARACTER);
-    if segment.contains(odd) { "*" } else { segment }
+    segment == "*" || !segment.contains(odd)
 }
 
 fn quoted(text: &str) -> String {
