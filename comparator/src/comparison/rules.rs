@@ -304,6 +304,7 @@ mod tests {
                 outcome: Outcome::Response,
                 latency_us: Some(1),
                 response: Some(response),
+                reason: None,
             }
         };
         Observation {
