@@ -23,7 +23,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::diff::{self, Differences, Kind, Scope};
 use crate::excerpt;
 use crate::json::Tree;
-use crate::pattern::Segment;
+use crate::pattern::{Place, Segment};
 use crate::refusal::Refusal;
 use encoding::Encoding;
 use grpc::Call;
@@ -36,7 +36,7 @@ pub use schemas::BadSchemas;
 pub use schemas::Schemas;
 
 /// Where the primary's body lies once it is read. It outlives the comparisons with candidate and control.
-pub(crate) type Place<'a> = OnceCell<Plain<'a>>;
+pub(crate) type Kept<'a> = OnceCell<Plain<'a>>;
 
 /// A body as it was sent, and without its encodings.
 #[derive(Debug)]
@@ -123,9 +123,10 @@ impl<'p> Content<'p> {
             (Ok(left), Ok(right)) => (left.as_ref(), right.as_ref()),
             (Err(refusal), _) | (_, Err(refusal)) => return self.refused(other, *refusal, at, scope, into),
         };
+        let excused = || scope.rules.excuse(scope.endpoint, Place::Body(at), left, right);
         match Media::common(self.plain.read_as(), other.plain.read_as()) {
+            Some(Media::Binary | Media::Text | Media::Html) if excused() => {}
             None => differ(Kind::Type, left, right, at, scope, into),
-            Some(Media::Binary | Media::Text | Media::Html) if excused(left, right, at, scope) => {}
             Some(Media::Binary) => {
                 diff::at(at, Kind::Value, scope, into, || (print(left), print(right)));
             }
@@ -191,10 +192,9 @@ impl<'p> Content<'p> {
     ) {
         into.refuse(Refusal::Malformed);
         let (left, right) = (self.plain.read_as().1, other.plain.read_as().1);
-        if kind == Kind::Value && excused(left, right, at, scope) {
-            return;
+        if kind == Kind::Type || !scope.rules.excuse(scope.endpoint, Place::Body(at), left, right) {
+            differ(kind, left, right, at, scope, into);
         }
-        differ(kind, left, right, at, scope, into);
     }
 
     /// Length and hash of what was sent.
@@ -258,10 +258,6 @@ fn differ(
 }
 
 /// The rules allow two texts that are compared as a whole to differ.
-fn excused(left: &[u8], right: &[u8], at: &[Segment<'_>], scope: Scope<'_>) -> bool {
-    scope.rules.excuse(scope.endpoint, crate::pattern::Place::Body(at), left, right)
-}
-
 fn print(bytes: &[u8]) -> String {
     summary(bytes.len() as u64, xxh3_64(bytes))
 }

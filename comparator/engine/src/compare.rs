@@ -16,7 +16,7 @@ pub(crate) struct Primary<'a> {
     leg: &'a Leg,
     /// Of the request, without which the type of a gRPC message is not known.
     path: &'a [u8],
-    place: &'a body::Place<'a>,
+    place: &'a body::Kept<'a>,
     content: OnceCell<Content<'a>>,
 }
 
@@ -30,7 +30,7 @@ pub(crate) struct Comparison {
 
 impl<'a> Primary<'a> {
     /// The primary of a request for `path`; its body is read into `place`.
-    pub(crate) fn new(leg: &'a Leg, path: &'a [u8], place: &'a body::Place<'a>) -> Self {
+    pub(crate) fn new(leg: &'a Leg, path: &'a [u8], place: &'a body::Kept<'a>) -> Self {
         Self { leg, path, place, content: OnceCell::new() }
     }
 
@@ -128,7 +128,7 @@ mod tests {
 
     fn check(primary: &Leg, other: &Leg, comparable: bool, expected: &[&str]) {
         let rules = Rules::default();
-        let place = body::Place::default();
+        let place = body::Kept::default();
         let found =
             Primary::new(primary, b"/", &place).compare(other, Scope { endpoint: "GET /", rules: &rules });
         let lines: Vec<String> = found

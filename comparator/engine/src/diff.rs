@@ -116,6 +116,10 @@ impl Differences {
         (self.list.unwrap_or_default(), self.seen)
     }
 
+    pub(crate) fn refuse(&mut self, refusal: Refusal) {
+        self.refused.insert(refusal);
+    }
+
     /// Narrows down which rules would allow all differences of a subject. Not of a list, whose differences are not of one.
     pub(crate) fn guess(&mut self, path: &str, kind: Kind, guesses: impl FnOnce() -> Guesses) {
         if self.list.is_some() {
@@ -135,10 +139,6 @@ impl Differences {
     /// Which rules would allow all differences of a subject.
     pub(crate) fn guesses(&self, subject: &Subject) -> Guesses {
         self.guesses.get(subject).copied().unwrap_or_default()
-    }
-
-    pub(crate) fn refuse(&mut self, refusal: Refusal) {
-        self.refused.insert(refusal);
     }
 
     /// So many that looking for more would only cost time.

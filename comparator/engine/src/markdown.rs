@@ -23,6 +23,7 @@ impl Report {
         page.differences("Noise: the control differs as well", &noise);
         page.suggestions(self);
         page.uncontrolled(self);
+        page.refused(self);
         page.out
     }
 }
@@ -83,6 +84,25 @@ impl Page {
         }
         self.more(all.len());
         self.examples(all);
+    }
+
+    fn refused(&mut self, report: &Report) {
+        if report.refused.is_empty() {
+            return;
+        }
+        self.fold(&format!("Not read: bodies that were compared as bytes ({})", report.refused.len()));
+        self.head("| endpoint | why | candidate | control |", "|---|---|--:|--:|");
+        for refused in report.refused.iter().take(MAX_SHOWN) {
+            self.line(&format!(
+                "| {} | {} | {} | {} |",
+                code(&refused.endpoint),
+                text(refused.reason.explained()),
+                refused.candidate,
+                refused.control
+            ));
+        }
+        self.more(report.refused.len());
+        self.unfold();
     }
 
     fn examples(&mut self, all: &[Regression]) {
@@ -252,7 +272,7 @@ fn text(value: &str) -> String {
     for c in value.chars() {
         match c {
             '\\' | '`' | '*' | '_' | '{' | '}' | '[' | ']' | '<' | '>' | '#' | '|' | '~' => {
-                out.extend(['\\', c])
+                out.extend(['\\', c]);
             }
             // No mark can be escaped here; a blank without width keeps a name from being one.
             '@' => out.push_str("@\u{200b}"),

@@ -103,40 +103,6 @@ impl Pattern {
     pub fn is_of_body(&self) -> bool {
         matches!(self.target, Target::Body(_))
     }
-
-    pub(crate) fn covers(&self, endpoint: &str, place: Place<'_>, deeper: bool) -> bool {
-        if self.endpoint.as_deref().is_some_and(|own| own != endpoint) {
-            return false;
-        }
-        match (&self.target, place) {
-            (Target::Body(own), Place::Body(path)) => {
-                (own.len() == path.len() || deeper && own.len() < path.len())
-                    && own
-                        .iter()
-                        .zip(path)
-                        .all(|(own, segment)| own.as_deref().is_none_or(|own| segment.is(own)))
-            }
-            (Target::Header(own), Place::Header(name))
-            | (Target::Cookie(own), Place::Cookie(name))
-            | (Target::Trailer(own), Place::Trailer(name)) => own.is(name),
-            _ => false,
-        }
-    }
-}
-
-impl Segment<'_> {
-    fn is(&self, name: &str) -> bool {
-        match self {
-            Self::Member(key) => key.as_ref() == name.as_bytes(),
-            Self::Element(index) => name.bytes().all(|b| b.is_ascii_digit()) && name.parse() == Ok(*index),
-        }
-    }
-}
-
-impl Name {
-    fn is(&self, name: &str) -> bool {
-        if self.open { name.starts_with(&self.text) } else { name == self.text }
-    }
 }
 
 fn target(place: &str) -> Result<Target, BadPattern> {

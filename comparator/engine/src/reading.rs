@@ -2,11 +2,12 @@
 
 use crate::body::Schemas;
 use crate::pattern::{Pattern, Place, Rules};
+use crate::rules::Index;
 
 /// The part of the rules that says what is read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Reading {
-    only: Option<Vec<Pattern>>,
+    only: Option<Index>,
     schemas: Schemas,
 }
 
@@ -14,8 +15,8 @@ impl Rules {
     /// Compare only these headers, cookies and trailers, those too that every answer sets anew. `header:set-cookie` stands for
     /// all cookies. Patterns of other places mean nothing here; what is ignored stays ignored.
     #[must_use]
-    pub fn with_headers_only(mut self, only: Vec<Pattern>) -> Self {
-        self.reading.only = Some(only);
+    pub fn with_headers_only(mut self, only: &[Pattern]) -> Self {
+        self.reading.only = Some(Index::new(only.iter()));
         self
     }
 
@@ -32,7 +33,6 @@ impl Rules {
 
     /// Whether a header, cookie or trailer is among those that alone are compared; `None` if there is no such list.
     pub(crate) fn lists(&self, endpoint: &str, place: Place<'_>) -> Option<bool> {
-        let only = self.reading.only.as_ref()?;
-        Some(only.iter().any(|pattern| pattern.covers(endpoint, place, true)))
+        self.reading.only.as_ref().map(|only| !only.reaching(endpoint, place).is_empty())
     }
 }

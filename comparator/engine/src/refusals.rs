@@ -31,7 +31,6 @@ impl Refusals {
     }
 
     /// Adds what another engine counted.
-    #[expect(dead_code, reason = "evidence is merged by a later change")]
     pub(crate) fn merge(&mut self, other: &Self) {
         for (refusal, counts) in &other.0 {
             let own = self.0.entry(*refusal).or_default();

@@ -71,7 +71,8 @@ impl Page {
         if report.regressions.is_empty() {
             return;
         }
-        self.title(&format!("Regressions ({})", report.regressions.len()));
+        let title = if report.gates.calibration { "False alarms" } else { "Regressions" };
+        self.title(&format!("{title} ({})", report.regressions.len()));
         for regression in report.regressions.iter().take(MAX_SHOWN) {
             self.regression(regression);
         }
@@ -90,7 +91,11 @@ impl Page {
         let Some(example) = &regression.example else { return };
         let place =
             if example.path.is_empty() { String::new() } else { format!(" at {}", cut(&example.path, 60)) };
-        self.line(&format!("      example {}{place}", example.exchange));
+        let without = match example.without.join(", ") {
+            none if none.is_empty() => none,
+            names => format!(", without plugin {}", cut(&names, 40)),
+        };
+        self.line(&format!("      example {}{place}{without}", example.exchange));
         self.line(&format!("        primary   {}", cut(&example.primary, 90)));
         self.line(&format!("        candidate {}", cut(&example.candidate, 90)));
         if let Some(control) = &example.control {
@@ -181,19 +186,6 @@ impl Page {
         self.more(report.uncontrolled.len());
     }
 
-    fn suggestions(&mut self, report: &Report) {
-        if report.suggestions.is_empty() {
-            return;
-        }
-        self.title("Suggested for `compare: {rules: […]}`, if that is meant to differ");
-        for suggestion in report.suggestions.iter().take(MAX_SHOWN) {
-            // Whole, however long: it is to be pasted.
-            self.line(&format!("  - {}", suggestion.rule));
-            self.wrapped("  ", &suggestion.worth());
-        }
-        self.more(report.suggestions.len());
-    }
-
     fn refused(&mut self, report: &Report) {
         if report.refused.is_empty() {
             return;
@@ -205,6 +197,19 @@ impl Page {
             self.line(&format!("  {endpoint:<50}{reason:<36}{:>9}{:>8}", refused.candidate, refused.control));
         }
         self.more(report.refused.len());
+    }
+
+    fn suggestions(&mut self, report: &Report) {
+        if report.suggestions.is_empty() {
+            return;
+        }
+        self.title("Suggested for `compare: {rules: […]}`, if that is meant to differ");
+        for suggestion in report.suggestions.iter().take(MAX_SHOWN) {
+            // Whole, however long: it is to be pasted.
+            self.line(&format!("  - {}", suggestion.rule));
+            self.wrapped("  ", &suggestion.worth());
+        }
+        self.more(report.suggestions.len());
     }
 
     fn more(&mut self, listed: usize) {

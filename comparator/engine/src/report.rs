@@ -13,8 +13,9 @@ use serde::{Deserialize, Serialize};
 use crate::diff::Kind;
 use crate::evidence::Evidence;
 use crate::hypothesis::Example;
+use crate::outside::PluginReport;
 use crate::suggestion::{self, Suggestion};
-use crate::verdict::{self, Delivery, Gates, Judgement, Verdict};
+use crate::verdict::{self, Delivery, Gates, Judgement, Reason, Verdict};
 
 pub use refused::Refused;
 
@@ -28,6 +29,9 @@ pub struct Report {
     pub verdict: Verdict,
     /// Why, most important first: findings for `roll back`, what is missing for `wait`.
     pub reasons: Vec<String>,
+    /// The same reasons for programs, in the same order.
+    #[serde(default)]
+    pub reason_details: Vec<Reason>,
     /// For `wait`: about how many further exchanges `promote` takes if the rates stay; 0 if only reports of the
     /// filters are missing; `None` if waiting does not help.
     pub needed: Option<u64>,
@@ -54,16 +58,19 @@ pub struct Report {
     pub noise: Vec<Noise>,
     /// Differences in exchanges without control; most frequent first, at most 50. Advisory.
     pub uncontrolled: Vec<Uncontrolled>,
-    /// Rules that would explain what two answers of the stable version differ in; those that save most first, at most 50.
-    #[serde(default)]
-    pub suggestions: Vec<Suggestion>,
     /// Bodies that could not be read, and were compared as bytes instead; most frequent first, at most 50.
     #[serde(default)]
     pub refused: Vec<Refused>,
+    /// Rules that would explain what two answers of the stable version differ in; those that save most first, at most 50.
+    #[serde(default)]
+    pub suggestions: Vec<Suggestion>,
     /// What else the reader must know, first on every rendering.
     pub notes: Vec<String>,
     /// What the caps left out.
     pub dropped: Dropped,
+    /// How the policy's plugins fared, by name.
+    #[serde(default)]
+    pub plugins: Vec<PluginReport>,
     /// Exchanges of which a shadow was not sent, by reason, as far as the sender said one.
     #[serde(default)]
     pub not_sent: BTreeMap<Unsent, u64>,
@@ -97,6 +104,9 @@ pub struct Regression {
     pub last_us: u64,
     /// An exchange that shows it.
     pub example: Option<Example>,
+    /// Further ones, at most two. All are a uniform sample of those that show it.
+    #[serde(default)]
+    pub more_examples: Vec<Example>,
 }
 
 /// Latencies of the three legs. Candidate and control are comparable, the primary takes another way.
@@ -211,6 +221,9 @@ pub struct Dropped {
     /// Exchanges that were not compared, because another variant than the stable one answered the client.
     #[serde(default)]
     pub elsewhere: u64,
+    /// Exchanges that were not compared, because their client had asked the same endpoint within two seconds.
+    #[serde(default)]
+    pub repeated: u64,
     /// Exchanges that were not compared, because a shadow was not sent; [`Report::not_sent`] has the reasons.
     #[serde(default)]
     pub not_sent: u64,
@@ -220,7 +233,7 @@ pub struct Dropped {
 
 /// Reads the evidence. May be called at any moment, as often as wanted.
 pub fn report(release: &str, evidence: &Evidence, gates: &Gates, delivery: &Delivery) -> Report {
-    let Judgement { verdict, reasons, needed, tested } = verdict::judge(evidence, gates, delivery);
+    let Judgement { verdict, reasons, details, needed, tested } = verdict::judge(evidence, gates, delivery);
     let all = &evidence.release.all;
     let regressions = differences::regressions(evidence, &tested);
     let (noise, more_noise) = differences::noise(evidence, &tested, gates);
@@ -230,6 +243,7 @@ pub fn report(release: &str, evidence: &Evidence, gates: &Gates, delivery: &Deli
         endpoints: evidence.release.crowded,
         paths: evidence.endpoints.values().map(|endpoint| endpoint.crowded).sum(),
         elsewhere: evidence.release.elsewhere,
+        repeated: evidence.release.repeated,
         not_sent: all.not_sent,
         lines: more_noise + more_uncontrolled + more_refused,
     };
@@ -237,6 +251,7 @@ pub fn report(release: &str, evidence: &Evidence, gates: &Gates, delivery: &Deli
         release: release.to_owned(),
         verdict,
         reasons,
+        reason_details: details,
         needed,
         exchanges: all.exchanges,
         controlled: all.controlled,
@@ -246,13 +261,14 @@ pub fn report(release: &str, evidence: &Evidence, gates: &Gates, delivery: &Deli
         delivery: *delivery,
         latency: endpoints::latencies(&all.legs, gates.promote_alpha),
         endpoints: endpoints::endpoints(evidence, &regressions, gates),
-        notes: notes::notes(evidence, &dropped),
+        notes: notes::notes(evidence, gates, &dropped),
         suggestions: suggestion::suggestions(evidence, |counts| differences::costs(all, counts, gates)),
         regressions,
         noise,
         uncontrolled,
         refused,
         dropped,
+        plugins: evidence.release.plugins.report(),
         not_sent: evidence.release.not_sent_by.clone(),
     }
 }

@@ -15,9 +15,11 @@ pub use class::{Class, Expression};
 pub use decimal::Decimal;
 pub(crate) use instant::Instant;
 
-use index::{Index, Reach};
+pub(crate) use index::Index;
+use index::Reach;
 
 use crate::diff::Kind;
+use crate::endpoint::{self, EndpointPattern};
 use crate::pattern::{Pattern, Place, Segment};
 use crate::reading::Reading;
 
@@ -27,6 +29,7 @@ pub struct Rules {
     values: Places<Allow>,
     arrays: Places<Arrays>,
     primary: Vec<String>,
+    endpoints: Vec<EndpointPattern>,
     pub(crate) reading: Reading,
 }
 
@@ -77,15 +80,26 @@ impl Rules {
         Self { primary, ..self }
     }
 
+    /// Endpoints that are named rather than recognised; the first that a request is one of counts.
+    #[must_use]
+    pub fn with_endpoints(self, endpoints: Vec<EndpointPattern>) -> Self {
+        Self { endpoints, ..self }
+    }
+
     /// The same for answers of which nobody says where they come from: rules of this endpoint hold as those of all do.
     /// `endpoint` is a method and a route or path.
     #[must_use]
     pub fn for_endpoint(mut self, endpoint: &str) -> Self {
         let (method, route) = endpoint.split_once(' ').unwrap_or(("", endpoint));
-        let endpoint = crate::endpoint::template(method.as_bytes(), route.trim_start().as_bytes());
+        let endpoint = endpoint::template(method.as_bytes(), route.trim_start().as_bytes());
         self.values.open(&endpoint);
         self.arrays.open(&endpoint);
         Self { values: self.values.indexed(), arrays: self.arrays.indexed(), ..self }
+    }
+
+    /// Which endpoint a request belongs to.
+    pub fn endpoint(&self, method: &[u8], path: &[u8]) -> String {
+        endpoint::named(&self.endpoints, method, path)
     }
 
     /// Whether an exchange that this variant answered is compared. An observation that names none is taken at its word.

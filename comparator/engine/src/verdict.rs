@@ -3,8 +3,10 @@
 //! Roll back needs proof of a regression, promote needs proof that none is larger than the margin. Between the two lies
 //! `wait`, which says what is missing and how many exchanges that takes.
 
+mod calibration;
 mod family;
 mod promotion;
+mod reason;
 
 use std::fmt;
 
@@ -12,6 +14,8 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use self::family::{Tested, What};
 pub(crate) use self::promotion::{MIN_EFFECTIVE, comparable, endpoint_needed};
+use self::promotion::{Missing, takes};
+pub use self::reason::{Code, Reason};
 use crate::evidence::Evidence;
 
 /// What to do with the release now.
@@ -50,11 +54,20 @@ pub struct Gates {
     pub margin: f64,
     /// Share of exchanges that may be worse at one endpoint.
     pub endpoint_margin: f64,
+    /// The candidate is the stable version itself: nothing is promoted or rolled back, the report says what was seen.
+    #[serde(default)]
+    pub calibration: bool,
 }
 
 impl Default for Gates {
     fn default() -> Self {
-        Self { roll_back_alpha: 0.01, promote_alpha: 0.05, margin: 0.005, endpoint_margin: 0.02 }
+        Self {
+            roll_back_alpha: 0.01,
+            promote_alpha: 0.05,
+            margin: 0.005,
+            endpoint_margin: 0.02,
+            calibration: false,
+        }
     }
 }
 
@@ -77,7 +90,10 @@ pub struct Delivery {
 #[derive(Debug)]
 pub(crate) struct Judgement<'e> {
     pub(crate) verdict: Verdict,
+    /// Most important first, each as a sentence …
     pub(crate) reasons: Vec<String>,
+    /// … and for programs.
+    pub(crate) details: Vec<Reason>,
     /// Further exchanges until `promote`, if rates stay.
     pub(crate) needed: Option<u64>,
     pub(crate) tested: Vec<Tested<'e>>,
@@ -86,33 +102,67 @@ pub(crate) struct Judgement<'e> {
 /// How many findings a reason list names.
 const MAX_NAMED: usize = 5;
 
+impl<'e> Judgement<'e> {
+    fn new(
+        verdict: Verdict,
+        reasons: Vec<(Reason, String)>,
+        needed: Option<u64>,
+        tested: Vec<Tested<'e>>,
+    ) -> Self {
+        let (details, reasons) = reasons.into_iter().unzip();
+        Self { verdict, reasons, details, needed, tested }
+    }
+}
+
 /// Judges the evidence as it stands.
 pub(crate) fn judge<'e>(evidence: &'e Evidence, gates: &Gates, delivery: &Delivery) -> Judgement<'e> {
     let tested = family::test(evidence, gates);
-    let mut found: Vec<&Tested<'_>> = tested.iter().filter(|tested| tested.rejected).collect();
-    found.sort_by(|x, y| y.ln_evidence.total_cmp(&x.ln_evidence));
-    if !found.is_empty() {
-        let mut reasons: Vec<String> = found.iter().take(MAX_NAMED).map(ToString::to_string).collect();
-        if found.len() > MAX_NAMED {
-            reasons.push(format!("and {} more", found.len() - MAX_NAMED));
-        }
-        return Judgement { verdict: Verdict::RollBack, reasons, needed: None, tested };
+    if tested.iter().any(|tested| tested.rejected) && !gates.calibration {
+        return Judgement::new(Verdict::RollBack, findings(&tested), None, tested);
     }
     let missing = promotion::missing(evidence, gates, delivery);
-    let verdict = if missing.is_empty() { Verdict::Promote } else { Verdict::Wait };
-    let needed =
-        missing.iter().map(|missing| missing.needed).try_fold(0, |most, needed| Some(needed?.max(most)));
-    let reasons = match verdict {
-        Verdict::Promote => vec![promotion::shown(evidence, gates)],
-        _ if evidence.exchanges() == 0 => {
-            vec![format!("no exchange has been compared yet{}", promotion::takes(needed))]
-        }
-        _ => missing.into_iter().map(|missing| missing.why).collect(),
-    };
-    Judgement { verdict, reasons, needed: needed.filter(|_| verdict == Verdict::Wait), tested }
+    let needed = most(&missing);
+    if evidence.exchanges() == 0 {
+        let reason = Reason { needed, ..Reason::new(Code::NothingCompared) };
+        let why = format!("no exchange has been compared yet{}", takes(needed));
+        return Judgement::new(Verdict::Wait, vec![(reason, why)], needed, tested);
+    }
+    if gates.calibration {
+        return calibration::judge(evidence, tested, missing);
+    }
+    if missing.is_empty() {
+        return Judgement::new(Verdict::Promote, vec![promotion::shown(evidence, gates)], None, tested);
+    }
+    let missing = missing.into_iter().map(|missing| (missing.reason, missing.why));
+    Judgement::new(Verdict::Wait, missing.collect(), needed, tested)
+}
+
+/// The strongest of what is found, as reasons.
+fn findings(tested: &[Tested<'_>]) -> Vec<(Reason, String)> {
+    let mut found: Vec<&Tested<'_>> = tested.iter().filter(|tested| tested.rejected).collect();
+    found.sort_by(|x, y| y.ln_evidence.total_cmp(&x.ln_evidence));
+    let named = found.iter().take(MAX_NAMED).map(|tested| (tested.reason(), tested.to_string()));
+    let mut reasons: Vec<(Reason, String)> = named.collect();
+    if found.len() > MAX_NAMED {
+        let more = found.len() - MAX_NAMED;
+        let reason = Reason { value: Some(real(more as u64)), ..Reason::new(Code::More) };
+        reasons.push((reason, format!("and {more} more")));
+    }
+    reasons
+}
+
+/// Further exchanges until nothing is missing; `None` if something always will be, or nothing is.
+fn most(missing: &[Missing]) -> Option<u64> {
+    let mut needs = missing.iter().map(|missing| missing.reason.needed);
+    let most = needs.try_fold(0, |most, needed| Some(needed?.max(most)));
+    most.filter(|_| !missing.is_empty())
+}
+
+pub(crate) fn ratio(part: u64, whole: u64) -> f64 {
+    real(part) / real(whole)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
-pub(crate) fn ratio(part: u64, whole: u64) -> f64 {
-    part as f64 / whole as f64
+fn real(count: u64) -> f64 {
+    count as f64
 }

@@ -30,3 +30,8 @@ fn json() {
 fn bodies() {
     replay("body", checks::body::check);
 }
+
+#[test]
+fn merges() {
+    replay("merge", checks::merge::check);
+}

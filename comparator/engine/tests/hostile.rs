@@ -83,6 +83,7 @@ fn compared(primary: Leg) -> (Vec<&'static str>, usize) {
         generation: 1,
         rule: None,
         at_us: 1,
+        client: None,
         request: Request { method: "GET".into(), path: "/a.B/C".into(), ..Request::default() },
         primary,
         candidate,

@@ -26,6 +26,7 @@ fn observation(number: u128, [primary, candidate]: [Leg; 2], control: Option<Leg
         generation: 1,
         rule: None,
         at_us: 1,
+        client: None,
         request: Request { method: "GET".into(), path: "/".into(), ..Request::default() },
         primary,
         candidate,

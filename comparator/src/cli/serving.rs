@@ -12,7 +12,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::output::print;
 use super::values::NamedTarget;
-use super::{Failure, ServeOptions, local};
+use super::{Failure, ServeOptions, local, terms};
 use crate::policies::Document;
 use crate::serve::{Config, Error, MOST_CONNECTIONS, Server, refuse_open};
 use crate::targets::Targets;
@@ -21,6 +21,7 @@ use crate::targets::Targets;
 pub(super) fn serve(options: ServeOptions) -> Result<ExitCode, Failure> {
     log();
     let policies = policies(&options.policy)?;
+    let plugins = terms::plugins(&options.plugin)?;
     let token = options.token_file.as_deref().map(token).transpose()?;
     #[cfg(feature = "grpc-messages")]
     let schemas = options.descriptors.as_deref().map_or_else(|| Ok(Schemas::default()), schemas)?;
@@ -34,7 +35,7 @@ pub(super) fn serve(options: ServeOptions) -> Result<ExitCode, Failure> {
     runtime.block_on(async {
         let targets = targets(&options).await?;
         let connections = MOST_CONNECTIONS;
-        let config = Config { data: options.data, policies, token, connections, targets, schemas };
+        let config = Config { data: options.data, policies, token, connections, targets, schemas, plugins };
         let listener = TcpListener::bind(options.listen)
             .await
             .map_err(|error| Failure::Runtime(format!("--listen {}: {error}", options.listen)))?;
@@ -87,7 +88,7 @@ fn policies(files: &[PathBuf]) -> Result<Vec<Document>, Failure> {
 }
 
 #[cfg(feature = "grpc-messages")]
-fn schemas(file: &Path) -> Result<Schemas, Failure> {
+pub(super) fn schemas(file: &Path) -> Result<Schemas, Failure> {
     let refused =
         |why: &dyn std::fmt::Display| Failure::Usage(format!("--descriptors {}: {why}", file.display()));
     let set = std::fs::read(file).map_err(|error| refused(&error))?;

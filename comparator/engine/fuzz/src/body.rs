@@ -73,6 +73,7 @@ fn compared(primary: &Leg, candidate: &Leg) -> Report {
         generation: 1,
         rule: None,
         at_us: 1,
+        client: None,
         request: Request { method: "POST".into(), path: "/a.B/C".into(), ..Request::default() },
         primary: primary.clone(),
         candidate: candidate.clone(),

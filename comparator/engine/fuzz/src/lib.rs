@@ -4,4 +4,5 @@
 pub mod body;
 pub mod json_diff;
 pub mod made_up;
+pub mod merge;
 pub mod naive;

@@ -30,6 +30,7 @@ fn regression(evidence: &Evidence, tested: &Tested<'_>) -> Regression {
         first_us: group.first_us,
         last_us: group.last_us,
         example: None,
+        more_examples: Vec::new(),
     };
     match tested.what {
         What::Latency(ladder) => {
@@ -45,6 +46,7 @@ fn regression(evidence: &Evidence, tested: &Tested<'_>) -> Regression {
             first_us: counts.first_us,
             last_us: counts.last_us,
             example: counts.examples.first().cloned(),
+            more_examples: counts.examples.iter().skip(1).cloned().collect(),
             ..blank
         },
     }

@@ -6,12 +6,15 @@ use antumbra_observation::Unsent;
 
 use super::Dropped;
 use crate::evidence::Evidence;
-use crate::verdict;
+use crate::verdict::{self, Gates};
 use crate::wording::percent_beside;
 
-pub(super) fn notes(evidence: &Evidence, dropped: &Dropped) -> Vec<String> {
+pub(super) fn notes(evidence: &Evidence, gates: &Gates, dropped: &Dropped) -> Vec<String> {
     let all = &evidence.release.all;
-    let mut notes = Vec::new();
+    let mut notes = evidence.release.plugins.notes();
+    if all.exchanges == 0 && !gates.calibration {
+        notes.push(CALIBRATE.to_owned());
+    }
     let uncontrolled = all.exchanges.saturating_sub(all.not_sent).saturating_sub(all.controlled);
     if uncontrolled > 0 && all.controlled == 0 {
         notes.push(
@@ -42,6 +45,12 @@ pub(super) fn notes(evidence: &Evidence, dropped: &Dropped) -> Vec<String> {
             dropped.elsewhere
         ));
     }
+    if dropped.repeated > 0 {
+        notes.push(format!(
+            "{} exchanges are not compared: their client had asked the same endpoint within two seconds.",
+            dropped.repeated
+        ));
+    }
     if dropped.endpoints > 0 {
         notes.push(format!(
             "{} exchanges are counted under (other endpoints): too many endpoints.",
@@ -61,3 +70,6 @@ fn reasons(by: &BTreeMap<Unsent, u64>) -> String {
     let said: Vec<String> = by.iter().map(|(reason, count)| format!("{} {count}", reason.as_str())).collect();
     if said.is_empty() { String::new() } else { format!(" ({})", said.join(", ")) }
 }
+
+const CALIBRATE: &str = "To see beforehand how noisy the service is, let the candidate's variant name the cluster of the stable \
+     version: the report is then a calibration, and shows what a promotion will take.";

@@ -3,7 +3,8 @@
 use std::fmt;
 
 use super::Gates;
-use crate::diff::Subject;
+use super::reason::{Code, Reason};
+use crate::diff::{Kind, Subject};
 use crate::evidence::Evidence;
 use crate::hypothesis::Hypothesis;
 use crate::latency::Ladder;
@@ -17,7 +18,7 @@ pub(crate) struct Tested<'e> {
     pub(crate) what: What<'e>,
     pub(crate) ln_evidence: f64,
     pub(crate) rejected: bool,
-    discovered: u64,
+    number: u64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -26,7 +27,7 @@ pub(crate) enum What<'e> {
     Latency(&'e Ladder),
 }
 
-/// All discordant hypotheses in order of discovery. The evidence against latency is the lesser of two: that the candidate
+/// All discordant hypotheses. The evidence against latency is the lesser of two: that the candidate
 /// is slower, and that it is so beyond a margin, for a difference that is certain may still be too small to matter. The
 /// lesser of two e-values is one, so the family's correction covers both claims.
 pub(super) fn test<'e>(evidence: &'e Evidence, gates: &Gates) -> Vec<Tested<'e>> {
@@ -36,12 +37,12 @@ pub(super) fn test<'e>(evidence: &'e Evidence, gates: &Gates) -> Vec<Tested<'e>>
             What::Difference(_, counts) => stats::ln_evidence(counts.candidate_only, counts.control_only),
             What::Latency(ladder) => ladder.ln_evidence().min(ladder.ln_beyond_margins()),
         };
-        family.extend(discovered.map(|discovered| Tested {
+        family.extend(discovered.map(|number| Tested {
             endpoint,
             what,
             ln_evidence,
             rejected: false,
-            discovered,
+            number,
         }));
     };
     let ladder = &evidence.release.all.ladder;
@@ -52,9 +53,8 @@ pub(super) fn test<'e>(evidence: &'e Evidence, gates: &Gates) -> Vec<Tested<'e>>
             add(name, counts.discovered, What::Difference(subject, counts));
         }
     }
-    family.sort_by_key(|tested| tested.discovered);
-    let evidences: Vec<f64> = family.iter().map(|tested| tested.ln_evidence).collect();
-    for (tested, rejected) in family.iter_mut().zip(stats::reject(&evidences, gates.roll_back_alpha)) {
+    let numbered: Vec<(u64, f64)> = family.iter().map(|tested| (tested.number, tested.ln_evidence)).collect();
+    for (tested, rejected) in family.iter_mut().zip(stats::reject(&numbered, gates.roll_back_alpha)) {
         tested.rejected = rejected;
     }
     let explained = family
@@ -65,6 +65,23 @@ pub(super) fn test<'e>(evidence: &'e Evidence, gates: &Gates) -> Vec<Tested<'e>>
         tested.rejected = false;
     }
     family
+}
+
+impl Tested<'_> {
+    /// The finding for programs.
+    pub(super) fn reason(&self) -> Reason {
+        let (code, path, kind) = match self.what {
+            What::Difference(Subject(path, kind), _) => (Code::Regression, path.clone(), *kind),
+            What::Latency(_) => (Code::Slower, String::new(), Kind::Latency),
+        };
+        Reason {
+            endpoint: Some(self.endpoint.to_owned()),
+            path: Some(path),
+            kind: Some(kind),
+            value: Some(self.ln_evidence / std::f64::consts::LN_10),
+            ..Reason::new(code)
+        }
+    }
 }
 
 impl fmt::Display for Tested<'_> {
@@ -95,7 +112,6 @@ pub(crate) const ALL_ENDPOINTS: &str = "*";
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::diff::Kind;
     use crate::latency::STEPS;
 
     /// Slower beyond doubt, but beyond the margin only as far as one test in a hundred is by chance: too little for the

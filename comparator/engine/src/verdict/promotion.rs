@@ -1,5 +1,6 @@
 //! What `promote` needs, and what is missing of it: each with the exchanges that it takes.
 
+use super::reason::{Code, Reason};
 use super::{Delivery, Gates, ratio};
 use crate::evidence::{Endpoint, Evidence, Group};
 use crate::latency::STEPS;
@@ -9,15 +10,21 @@ use crate::wording::{percent, percent_beside};
 /// A condition of `promote` that does not hold.
 pub(super) struct Missing {
     pub(super) why: String,
-    /// Further exchanges until it holds; `None` if waiting does not help.
-    pub(super) needed: Option<u64>,
+    pub(super) reason: Reason,
+}
+
+impl Missing {
+    /// With what it takes, if that is known.
+    fn new(why: String, reason: Reason) -> Self {
+        Self { why: why + &takes(reason.needed), reason }
+    }
 }
 
 pub(super) fn missing(evidence: &Evidence, gates: &Gates, delivery: &Delivery) -> Vec<Missing> {
     let all = &evidence.release.all;
     if all.exchanges > all.not_sent && all.controlled == 0 {
         let why = "no exchange has a control leg: noise cannot be told from regressions, all differences are advisory";
-        return vec![Missing { why: why.to_owned(), needed: None }];
+        return vec![Missing { why: why.to_owned(), reason: Reason::new(Code::NoControl) }];
     }
     let mut missing = Vec::new();
     missing.extend(margin_missing(all, gates));
@@ -40,7 +47,7 @@ fn margin_missing(all: &Group, gates: &Gates) -> Option<Missing> {
         percent_beside(bound, gates.margin),
         percent(gates.margin)
     );
-    Some(Missing { why: why + &takes(needed), needed })
+    Some(Missing::new(why, Reason { needed, ..Reason::of(Code::Margin, bound, gates.margin) }))
 }
 
 fn coverage_missing(evidence: &Evidence, gates: &Gates) -> Option<Missing> {
@@ -52,7 +59,8 @@ fn coverage_missing(evidence: &Evidence, gates: &Gates) -> Option<Missing> {
         .collect();
     ways.sort_unstable();
     let covered: u64 = ways.iter().filter(|way| way.0 == 0).map(|way| way.1).sum();
-    if total > 0 && ratio(covered, total) >= MIN_COVERED {
+    let share = if total > 0 { ratio(covered, total) } else { 0.0 };
+    if share >= MIN_COVERED {
         return None;
     }
     let mut reached = 0;
@@ -67,12 +75,11 @@ fn coverage_missing(evidence: &Evidence, gates: &Gates) -> Option<Missing> {
     };
     let why = format!(
         "only {} of the traffic is at endpoints shown to be at most {} worse; {} is needed",
-        percent_beside(if total > 0 { ratio(covered, total) } else { 0.0 }, MIN_COVERED),
+        percent_beside(share, MIN_COVERED),
         percent(gates.endpoint_margin),
         percent(MIN_COVERED),
     );
-    let takes = if total > 0 { takes(needed) } else { String::new() };
-    Some(Missing { why: why + &takes, needed })
+    Some(Missing::new(why, Reason { needed, ..Reason::of(Code::Coverage, share, MIN_COVERED) }))
 }
 
 /// Further exchanges of the release until the endpoint is covered: 0 if it is.
@@ -114,45 +121,49 @@ fn latency_missing(all: &Group, gates: &Gates) -> Option<Missing> {
     let needed = further(all, most, all.ladder.n, all.exchanges);
     let why =
         format!("the candidate is not yet shown to be no slower than the control at {}", names.join(", "));
-    Some(Missing { why: why + &takes(needed), needed })
+    let smallest = steps.iter().zip(STEPS).find(|(step, _)| open(step)).map(|(_, (step, _))| step);
+    Some(Missing::new(why, Reason { needed, value: smallest, ..Reason::new(Code::Latency) }))
 }
 
 fn delivery_missing(evidence: &Evidence, delivery: &Delivery) -> Vec<Missing> {
     let all = &evidence.release.all;
-    let received = all.exchanges.saturating_add(evidence.release.elsewhere);
-    if let Some(why) = unreported(received, delivery) {
-        // The filters' next report may tell; no exchange has to be waited for.
-        return vec![Missing { why, needed: Some(0) }];
+    let received = all.exchanges + evidence.release.elsewhere + evidence.release.repeated;
+    if let Some(missing) = unreported(received, delivery) {
+        return vec![missing];
     }
     let mut missing = Vec::new();
-    let mut check = |part: u64, whole: u64, limit: f64, what: &str| {
-        if part > 0 && ratio(part, whole.max(1)) > limit {
-            let why = format!(
-                "{} of {what}, must be at most {}",
-                percent_beside(ratio(part, whole.max(1)), limit),
-                percent(limit)
-            );
-            missing.push(Missing { why, needed: None });
+    let mut check = |code: Code, part: u64, whole: u64, limit: f64, what: &str| {
+        let share = ratio(part, whole.max(1));
+        if share > limit {
+            let why =
+                format!("{} of {what}, must be at most {}", percent_beside(share, limit), percent(limit));
+            missing.push(Missing { why, reason: Reason::of(code, share, limit) });
         }
     };
-    check(delivery.undelivered, delivery.mirrored, MAX_UNDELIVERED, "the observations did not arrive");
+    let (lost, mirrored) = (delivery.undelivered, delivery.mirrored);
+    check(Code::Undelivered, lost, mirrored, MAX_UNDELIVERED, "the observations did not arrive");
     let wanted = delivery.mirrored.max(received).saturating_add(delivery.not_sent);
     let not_sent = delivery.not_sent.saturating_add(all.not_sent);
-    check(not_sent, wanted, MAX_NOT_SENT, "the shadows were not sent for budget, breaker or want of a host");
+    let what = "the shadows were not sent for budget, breaker or want of a host";
+    check(Code::NotSent, not_sent, wanted, MAX_NOT_SENT, what);
     missing
 }
 
-/// Why it is not known how much was lost, if so: then it may be any amount.
-fn unreported(received: u64, delivery: &Delivery) -> Option<String> {
+/// It is not known how much was lost: then it may be any amount. The filters' next report may tell; no exchange has to be
+/// waited for.
+fn unreported(received: u64, delivery: &Delivery) -> Option<Missing> {
+    let unknown = Reason { needed: Some(0), bound: Some(MIN_REPORTED), ..Reason::new(Code::Unreported) };
     if !delivery.known {
         let why = "no filter has reported what it could not deliver since the comparator started";
-        return Some(why.to_owned());
+        return Some(Missing { why: why.to_owned(), reason: unknown });
     }
-    (received > 0 && ratio(delivery.mirrored, received) < MIN_REPORTED).then(|| {
-        let mirrored = delivery.mirrored;
-        format!(
+    let mirrored = delivery.mirrored;
+    let share = if received > 0 { ratio(mirrored, received) } else { 1.0 };
+    (share < MIN_REPORTED).then(|| Missing {
+        why: format!(
             "the filters have reported {mirrored} of {received} exchanges: what else was lost is not known"
-        )
+        ),
+        reason: Reason { value: Some(share), ..unknown },
     })
 }
 
@@ -177,13 +188,14 @@ pub(super) fn takes(needed: Option<u64>) -> String {
     )
 }
 
-pub(super) fn shown(evidence: &Evidence, gates: &Gates) -> String {
+pub(super) fn shown(evidence: &Evidence, gates: &Gates) -> (Reason, String) {
     let bound = evidence.release.all.paired().upper_bound(gates.promote_alpha);
     let controlled = evidence.release.all.controlled;
-    format!(
+    let text = format!(
         "no regression; at most {} of exchanges are worse, shown on {controlled} with control",
         percent(bound)
-    )
+    );
+    (Reason::of(Code::Equivalent, bound, gates.margin), text)
 }
 
 /// The share of an endpoint's controlled exchanges that must be effective.

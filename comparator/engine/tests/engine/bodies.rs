@@ -138,6 +138,7 @@ fn what_cannot_be_read_differs_and_says_so() {
         assert!(example.candidate.starts_with(&said), "{}", example.candidate);
         assert!(example.candidate.ends_with(&format!("(not read: {reason})")), "{}", example.candidate);
         assert!(report.to_text(false).contains("Not read: bodies that were compared as bytes"));
+        assert!(report.to_markdown().contains("| `GET /shop.Cart/Get` |"), "{}", report.to_markdown());
         let json = serde_json::to_value(&report.refused).unwrap();
         let expected = serde_json::json!([{"endpoint": "GET /shop.Cart/Get", "reason": reason, "candidate": 1, "control": 0}]);
         assert_eq!(json, expected);

@@ -6,9 +6,13 @@ mod messages;
 mod release;
 mod simulations;
 mod suggestions;
+mod trials;
+mod verdicts;
 mod world;
 
 // Neither snapshots nor properties build for every target.
+#[cfg(not(target_family = "wasm"))]
+mod comparison;
 #[cfg(not(target_family = "wasm"))]
 mod properties;
 #[cfg(not(target_family = "wasm"))]

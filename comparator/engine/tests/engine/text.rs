@@ -19,25 +19,25 @@ fn a_report_that_rolls_back() {
     Regressions (5)
       GET /search /items/*/price value
           only the candidate 411, only the control 0 of 411; evidence 10^122.5
-          example 00000000000000000000000000000001 at /items/7/price
+          example 00000000000000000000000000000070 at /items/5/price
             primary   30
             candidate 31
             control   30
       GET /items/{id} /stock type
           only the candidate 397, only the control 0 of 397; evidence 10^118.3
-          example 00000000000000000000000000000008 at /stock
+          example 0000000000000000000000000000041c at /stock
             primary   12
             candidate "12"
             control   12
       GET /cart /total missing
           only the candidate 386, only the control 0 of 386; evidence 10^115.0
-          example 00000000000000000000000000000003 at /total
+          example 00000000000000000000000000000730 at /total
             primary   99
             candidate (absent)
             control   99
       GET /quotes status
           only the candidate 36, only the control 0 of 392; evidence 10^10.1
-          example 0000000000000000000000000000000c
+          example 0000000000000000000000000000010f
             primary   200
             candidate 500
             control   200
@@ -157,6 +157,8 @@ fn a_report_that_waits() {
     "#);
     insta::assert_snapshot!(read(&Evidence::new()).to_text(false), @r#"
     shop  WAIT
+      ! To see beforehand how noisy the service is, let the candidate's variant name the cluster of the stable
+        version: the report is then a calibration, and shows what a promotion will take.
       - no exchange has been compared yet (about 730 more exchanges)
     "#);
 }
