@@ -314,6 +314,7 @@ mod tests {
             generation: 1,
             rule: None,
             at_us: number,
+            client: None,
             request: Request { method: "GET".into(), path: "/orders/7".into(), ..Request::default() },
             primary: leg(0),
             candidate: leg(1),
