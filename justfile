@@ -72,6 +72,11 @@ fuzz target *options:
     mkdir -p filter/policy/fuzz/corpus/{{target}}
     cd filter/policy && cargo +nightly fuzz run --sanitizer none {{target}} fuzz/corpus/{{target}} fuzz/seeds/{{target}} -- -dict=fuzz/dictionaries/{{target}}.dict -max_len=4096 -timeout=10 {{options}}
 
+# Fuzz body, json_diff or merge likewise.
+fuzz-engine target *options:
+    mkdir -p comparator/engine/fuzz/corpus/{{target}}
+    cd comparator/engine && cargo +nightly fuzz run --sanitizer none {{target}} fuzz/corpus/{{target}} fuzz/seeds/{{target}} -- -dict=fuzz/dictionaries/{{target}}.dict -max_len=4096 -timeout=10 {{options}}
+
 # Hostile requests through a real Envoy, made up from a seed; prints what became of them.
 hostile requests="100000" seed="1":
     ANTUMBRA_HOSTILE_REQUESTS={{requests}} ANTUMBRA_HOSTILE_SEED={{seed}} cargo test -p antumbra-e2e --test hostile -- --nocapture made_up

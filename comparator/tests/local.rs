@@ -205,7 +205,13 @@ fn two_answers_are_compared_under_the_rules_of_a_policy() {
              wrong.yaml: rules[1].at is \"at\", names the place \"at\", must begin with / or be header:<name>, cookie:<name> or trailer:<name>\n"
         )
     );
-    for line in ["diff - -", "diff v1.json none.json", "diff v1.json", "diff v1.json v2.json --endpoint /a"] {
+    for line in [
+        "diff - -",
+        "diff v1.json none.json",
+        "diff v1.json",
+        "diff v1.json v2.json --endpoint /a",
+        "diff v1.json v2.json --rules rules.yaml --endpoint /items",
+    ] {
         assert_eq!(run(line, "").code, 2, "{line}");
     }
 }

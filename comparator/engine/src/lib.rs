@@ -43,7 +43,7 @@ pub use diff::Kind;
 pub use endpoint::{BadEndpoint, EndpointPattern, template};
 pub use evidence::{Evidence, Taken};
 pub use hypothesis::Example;
-pub use offline::{Diff, Difference, Media, diff};
+pub use offline::{Diff, Difference, Media, diff, diff_answers};
 pub use outside::{Finding, Outside, PluginReport};
 pub use pattern::{BadPattern, Pattern};
 pub use refusal::Refusal;

@@ -2,9 +2,12 @@
 //!
 //! Unlike in the evidence, each place is listed by itself: a person who compares two files wants every element.
 
+use antumbra_observation::Leg;
 use serde::Serialize;
 
-use crate::diff::{self, Detail, Differences, Kind, Scope};
+use crate::body::Kept;
+use crate::compare::Primary;
+use crate::diff::{self, Detail, Differences, Kind, Scope, Subject};
 use crate::excerpt;
 use crate::json::Tree;
 use crate::pattern::{Place, Rules};
@@ -73,6 +76,21 @@ pub fn diff(left: &[u8], right: &[u8], media: Media, rules: &Rules) -> Diff {
     // Whether it is JSON at all was only a guess.
     let refused = refused.filter(|&refusal| media == Media::Json || refusal != Refusal::Malformed);
     listed(into, refused)
+}
+
+/// Compares two answers to a request for `path` (with a descriptor set, that of a gRPC method) under the rules that name no
+/// endpoint: outcome, status, headers, trailers and body. A place is listed once, with its first difference.
+pub fn diff_answers(left: &Leg, right: &Leg, path: &[u8], rules: &Rules) -> Diff {
+    let kept = Kept::default();
+    let found = Primary::new(left, path, &kept).compare(right, Scope { endpoint: "", rules }).differences;
+    let difference = |(Subject(path, kind), detail): (Subject, Detail)| Difference {
+        path,
+        kind,
+        left: detail.primary,
+        right: detail.other,
+    };
+    let differences: Vec<Difference> = found.found.into_iter().map(difference).collect();
+    Diff { equal: differences.is_empty(), differences, unlisted: 0, refused: found.refused.first().copied() }
 }
 
 fn as_bytes(left: &[u8], right: &[u8], kind: Kind, scope: Scope<'_>, into: &mut Differences) {

@@ -56,9 +56,13 @@ pub(super) fn diff(options: &Options) -> Result<ExitCode, Failure> {
         return Err(Failure::Usage("LEFT and RIGHT are both -, only one can be stdin".to_owned()));
     }
     let rules = options.rules.as_deref().map(rules).transpose()?.unwrap_or_default();
-    let rules = match &options.endpoint {
-        Some(endpoint) => rules.for_endpoint(endpoint),
+    let rules = match options.endpoint.as_deref() {
         None => rules,
+        Some(endpoint) if endpoint.contains(" /") => rules.for_endpoint(endpoint),
+        Some(endpoint) => {
+            let needed = "must be a method and a path such as 'GET /items/7'";
+            return Err(Failure::Usage(format!("--endpoint is {endpoint:?}, {needed}")));
+        }
     };
     let media = match options.media {
         ReadAs::Auto => Media::Auto,

@@ -6,7 +6,6 @@ use antumbra_policy::document::Field;
 use super::{MOST_PATTERNS, pattern};
 
 /// The list; `None` within if there is none, and all but those that every answer sets anew are compared.
-#[expect(clippy::option_option, reason = "the outer one is whether it could be read")]
 pub(super) fn only(field: Option<&Field<'_>>) -> Option<Option<Vec<Pattern>>> {
     let Some(field) = field else { return Some(None) };
     let map = field.map(&["only"])?;

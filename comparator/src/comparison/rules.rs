@@ -304,6 +304,7 @@ mod tests {
                 outcome: Outcome::Response,
                 latency_us: Some(1),
                 response: Some(response),
+                reason: None,
             }
         };
         Observation {
@@ -313,6 +314,7 @@ mod tests {
             generation: 1,
             rule: None,
             at_us: number,
+            client: None,
             request: Request { method: "GET".into(), path: "/orders/7".into(), ..Request::default() },
             primary: leg(0),
             candidate: leg(1),

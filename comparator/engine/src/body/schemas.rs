@@ -49,7 +49,6 @@ impl Schemas {
 
 #[cfg(not(feature = "grpc-messages"))]
 impl Schemas {
-    #[expect(clippy::unused_self, reason = "with the feature, it looks the method up")]
     pub(crate) fn answer(&self, _: &[u8]) -> Option<Message> {
         None
     }
@@ -57,7 +56,6 @@ impl Schemas {
 
 #[cfg(not(feature = "grpc-messages"))]
 impl Message {
-    #[expect(clippy::unused_self, reason = "with the feature, it knows the fields")]
     pub(crate) fn write(&self, message: &[u8], written: &mut Written) -> Result<(), Refusal> {
         written.print(message);
         Ok(())

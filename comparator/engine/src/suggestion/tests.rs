@@ -15,7 +15,7 @@ fn guesses(shape: Shape, left: &str, right: &str) -> Vec<Guess> {
 #[test]
 fn what_would_allow_a_difference() {
     let number = |left, right, expected: &[Guess]| {
-        assert_eq!(guesses(Shape::Number, left, right), expected, "{left} {right}")
+        assert_eq!(guesses(Shape::Number, left, right), expected, "{left} {right}");
     };
     number("0.30000000000000004", "0.3", &[Guess::Rounding, Guess::Hundredth, Guess::Number]);
     number("20.1", "20.3", &[Guess::Percent, Guess::One, Guess::Number]);
@@ -28,7 +28,7 @@ fn what_would_allow_a_difference() {
     number("123456789", "987654321", &[Guess::Id, Guess::Number]);
     number("1e400", "2e400", &[Guess::Number]);
     let text = |left, right, expected: &[Guess]| {
-        assert_eq!(guesses(Shape::Text, left, right), expected, "{left} {right}")
+        assert_eq!(guesses(Shape::Text, left, right), expected, "{left} {right}");
     };
     text("2026-02-04T12:00:00Z", "2026-02-04T12:30:00Z", &[Guess::Hour, Guess::Time]);
     text(
