@@ -82,17 +82,6 @@ impl Tally {
         }
     }
 
-    /// Adds what another engine counted.
-    pub(crate) fn merge(&mut self, other: &Self) {
-        self.control += other.control;
-        self.candidate_only += other.candidate_only;
-        for (code, allowed) in &other.by {
-            let own = self.by.entry(*code).or_default();
-            own.control += allowed.control;
-            own.candidate_only += allowed.candidate_only;
-        }
-    }
-
     /// What a guess allows, lower steps of its ladder included.
     fn allowed(&self, guess: Guess) -> Allowed {
         let ladder = LADDERS.iter().find(|ladder| ladder.contains(&guess)).copied().unwrap_or_default();

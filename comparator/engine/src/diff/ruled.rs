@@ -225,7 +225,7 @@ impl<'t> Walk<'_, 't> {
                     hash = hash.wrapping_add(if absent { 0 } else { spread(place, value) });
                     path.pop();
                 }
-                hash ^ u64::from(node.count) * u64::from(node.shape == Shape::Array)
+                hash ^ (u64::from(node.count) * u64::from(node.shape == Shape::Array))
             }
             _ => self.blur_scalar(tree, node, path, rank),
         }
@@ -348,7 +348,7 @@ fn spread(left: u64, right: u64) -> u64 {
 }
 
 /// What stands for a value that may as well be absent.
-const NOTHING: u64 = 0x0_ab5e_27;
+const NOTHING: u64 = 0x00ab_5e27;
 
 #[cfg(test)]
 mod tests;
