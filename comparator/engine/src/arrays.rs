@@ -45,7 +45,8 @@ pub(crate) fn align(left: Elements<'_>, right: Elements<'_>) -> Alignment {
         }
     }
     let moved = !partners.iter().flatten().is_sorted();
-    introduce(&mut partners, in_place.into_iter().chain(rest.rest_left.into_iter().zip(rest.rest_right)));
+    introduce(&mut partners, in_place);
+    introduce(&mut partners, rest.in_order());
     let pairs = partners.into_iter().enumerate().filter_map(|(at, partner)| Some((at, partner?))).collect();
     Alignment { pairs, moved }
 }
@@ -145,6 +146,16 @@ impl<'t> Match<'t> {
         members.filter(scalar).take(MAX_IDENTITIES).map(|member| tree.key(member))
     }
 
+    /// What nothing else tells of. Where the lengths differ, an element that came or went explains a scalar without a partner;
+    /// containers may still have changed within.
+    fn in_order(self) -> Vec<(usize, usize)> {
+        let one_length = self.left.nodes.len() == self.right.nodes.len();
+        let pairs = self.rest_left.into_iter().zip(self.rest_right);
+        pairs
+            .filter(|&(l, r)| one_length || self.left.is_container(l) && self.right.is_container(r))
+            .collect()
+    }
+
     fn remove(&mut self, found: &[(usize, usize)]) {
         remove(&mut self.rest_left, self.left, found.iter().map(|pair| pair.0));
         remove(&mut self.rest_right, self.right, found.iter().map(|pair| pair.1));
@@ -154,6 +165,10 @@ impl<'t> Match<'t> {
 impl<'t> Elements<'t> {
     fn text(self, at: usize) -> &'t [u8] {
         self.nodes.get(at).map_or(&[], |node| self.tree.text(node))
+    }
+
+    fn is_container(self, at: usize) -> bool {
+        self.nodes.get(at).is_some_and(|node| matches!(node.shape, Shape::Array | Shape::Object))
     }
 
     fn same(self, at: usize, other: Self, others: usize) -> bool {
@@ -235,7 +250,8 @@ mod tests {
         check("[1,2,3]", "[0,1,2,3]", &[], false);
         check("[\"a\",\"a\",\"b\"]", "[\"x\",\"a\",\"a\",\"b\"]", &[], false);
         check("[1,2,3,4]", "[2,3,4,5]", &[(0, 3)], false);
-        check("[1,2,3]", "[9,2]", &[(0, 0)], false);
+        check("[1,2,3]", "[9,2]", &[], false);
+        check("[[1],2,3]", "[[9],2]", &[(0, 0)], false);
         check("[]", "[1]", &[], false);
         check("[1,1,2]", "[2,1,1]", &[], true);
         check("[1,2,3]", "[ 3.0, 1.0, 2.0 ]", &[], true);
