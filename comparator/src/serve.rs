@@ -28,7 +28,7 @@ use crate::guard::Guard;
 use crate::metrics::Metrics;
 use crate::policies::{Document, Policies};
 use crate::registry::Registry;
-use crate::routes::{self, App, Peer};
+use crate::routes::{self, App, Peer, Run};
 use crate::store::{Store, StoreError};
 use crate::targets::Targets;
 use crate::writer;
@@ -154,6 +154,7 @@ impl Server {
             captures: self.captures,
             targets: self.targets,
             guard: Guard::new(self.token.as_deref(), address.ip()),
+            run: Run::new(),
         });
         let graceful = GracefulShutdown::new();
         let ended = self.ended;

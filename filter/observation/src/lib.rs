@@ -55,6 +55,8 @@ pub const COUNT_HEADER: &str = "x-antumbra-count";
 pub const HEARTBEAT_HEADER: &str = "x-antumbra-heartbeat";
 /// The media type of an answer to such a batch that brings the policy, because the filter runs another generation.
 pub const POLICY_JSON: &str = "application/vnd.antumbra.policy+json";
+/// Response header that names the run of the comparator's process: with another one it has heard of no filter yet.
+pub const RUN_HEADER: &str = "x-antumbra-run";
 /// Request header that marks a shadow request; a request that carries it is never mirrored.
 pub const SHADOW_HEADER: &str = "x-antumbra-shadow";
 

@@ -1,6 +1,7 @@
 //! The instance as a whole, with a clock and dice of the test's own.
 
 mod by_tick;
+mod together;
 
 use super::*;
 use antumbra_observation::{
