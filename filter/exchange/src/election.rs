@@ -180,7 +180,7 @@ impl Election {
             if self.leaving {
                 return Some(Record { holder: NOBODY, beats: record.beats.wrapping_add(1), ..*record });
             }
-            let news = own.document != record.known.document;
+            let news = own.document != 0 && own.document != record.known.document;
             return (news || now >= self.next_write).then(|| self.mine(record, own, now));
         }
         let since = self.seen.as_ref().map_or(now, |seen| seen.since);

@@ -158,6 +158,9 @@ impl Subscription {
         if let (Some(silent), Some(link)) = (news.known.silent, &mut self.link) {
             link.alive(now.saturating_sub(silent));
         }
+        if news.known.run != 0 {
+            self.known.run = news.known.run;
+        }
         if news.restarted {
             self.report.unheard();
             self.hurry(now);
