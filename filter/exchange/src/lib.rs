@@ -18,7 +18,6 @@
 )]
 
 mod body;
-mod breaker;
 mod budget;
 mod capture;
 mod comparator;

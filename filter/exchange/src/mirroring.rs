@@ -6,12 +6,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use antumbra_observation::{Accounts, Heartbeat, Instance, Outcome, Unsent, VERSION, encode};
+use antumbra_observation::{Accounts, Breakers, Heartbeat, Instance, Unsent, VERSION, encode};
 use antumbra_policy::document::Invalid;
 use antumbra_policy::{Dice, Mirror, Policy, Variant, Via};
 
 use crate::body;
-use crate::breaker::Breakers;
 use crate::budget::Budget;
 use crate::capture::Capture;
 use crate::comparator::receipt;
@@ -405,9 +404,7 @@ impl Mirroring {
         let Some(waiting) = self.in_flight.get_mut(key) else { return Vec::new() };
         let outcome = waiting.settle(leg, answer, now.monotonic).outcome;
         if let Some(variant) = waiting.variant(leg) {
-            // What was never sent says nothing of the service: the proxy's own breakers keep it back.
-            let failed = matches!(outcome, Outcome::Timeout | Outcome::Refused | Outcome::Reset);
-            self.breakers.record(&variant.cluster, failed, now.monotonic);
+            self.breakers.record(&variant.cluster, outcome, now.monotonic);
         }
         let Some(waiting) = self.in_flight.take_complete(key) else { return Vec::new() };
         let mut observation = waiting.observation(&self.settings.release);

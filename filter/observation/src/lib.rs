@@ -1,4 +1,4 @@
-//! The wire contract between the filter and the comparator: observations and heartbeats.
+//! The wire contract between the filter and the comparator: observations and heartbeats; and what both do alike who make shadow calls.
 //!
 //! One observation carries all legs of one exchange, so the comparator never joins streams. From the filter they come as a
 //! CBOR sequence (RFC 8742, `application/cbor-seq`); people and other producers may send the same structs as JSON or
@@ -17,6 +17,7 @@
     )
 )]
 
+mod breaker;
 mod bytes;
 mod codec;
 mod collected;
@@ -25,6 +26,7 @@ mod hex;
 mod hop;
 mod unsent;
 
+pub use breaker::Breakers;
 pub use bytes::Bytes;
 pub use codec::{
     MOST_FIELDS, Malformed, check_version, decode_handovers, decode_heartbeat, decode_heartbeat_header,

@@ -5,7 +5,7 @@ mod together;
 
 use super::*;
 use antumbra_observation::{
-    Body, ExchangeId, HEARTBEAT_HEADER, Leg, POLICY_JSON, Request, Response, decode_handovers,
+    Body, ExchangeId, HEARTBEAT_HEADER, Leg, Outcome, POLICY_JSON, Request, Response, decode_handovers,
     decode_heartbeat, decode_heartbeat_header, decode_sequence,
 };
 
