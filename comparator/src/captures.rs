@@ -171,6 +171,7 @@ mod tests {
             generation: 1,
             rule: None,
             at_us: 1,
+            client: None,
             request: Request { body: Body::Whole(vec![b'x'; body].into()), ..Request::default() },
             primary: leg.clone(),
             candidate: leg,

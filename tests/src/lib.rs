@@ -14,6 +14,7 @@ pub mod example;
 pub mod misbehaving;
 pub mod patience;
 pub mod pieces;
+pub mod plugin;
 pub mod process;
 pub mod recorded_world;
 pub mod recorder;

@@ -3,17 +3,29 @@
 //! Evidence is kept per endpoint, so `/users/1` and `/users/2` must be one: segments that name a single thing fold to
 //! `{id}`. What a template does not recognise only splits evidence, it never mixes it.
 
+mod given;
+
+pub use self::given::{BadEndpoint, EndpointPattern};
 use crate::excerpt;
+
+/// The first of the given endpoints that the request is one of, else its [`template`].
+pub(crate) fn named(given: &[EndpointPattern], method: &[u8], path: &[u8]) -> String {
+    let own = without_query(path);
+    given.iter().find_map(|pattern| pattern.name(method, own)).unwrap_or_else(|| template(method, path))
+}
 
 /// `GET /users/{id}/orders`: the method and the path without query, identifiers folded. At most 217 characters.
 pub fn template(method: &[u8], path: &[u8]) -> String {
-    let end = path.iter().position(|b| matches!(b, b'?' | b'#')).unwrap_or(path.len());
-    let path = path.get(..end).unwrap_or_default();
+    let path = without_query(path);
     let mut template = String::new();
     for segment in path.split(|&b| b == b'/').skip(usize::from(path.first() == Some(&b'/'))) {
         template.push('/');
+        let (name, format) = format(segment);
         if is_identifier(segment) {
             template.push_str("{id}");
+        } else if is_identifier(name) {
+            template.push_str("{id}");
+            template.push_str(&excerpt::line(format, MAX_FORMAT));
         } else {
             template.push_str(&excerpt::line(segment, MAX_SEGMENT));
         }
@@ -22,6 +34,19 @@ pub fn template(method: &[u8], path: &[u8]) -> String {
         }
     }
     format!("{} {}", excerpt::line(method, MAX_METHOD), excerpt::line(template.as_bytes(), MAX_PATH))
+}
+
+fn without_query(path: &[u8]) -> &[u8] {
+    let end = path.iter().position(|b| matches!(b, b'?' | b'#')).unwrap_or(path.len());
+    path.get(..end).unwrap_or_default()
+}
+
+/// A segment and the form that it asks for, if it names one: `42` and `.json`.
+fn format(segment: &[u8]) -> (&[u8], &[u8]) {
+    let at = segment.iter().rposition(|&b| b == b'.').unwrap_or(segment.len());
+    let (name, format) = segment.split_at(at);
+    let letters = format.iter().skip(1).all(u8::is_ascii_alphabetic);
+    if letters && (2..=MAX_FORMAT).contains(&format.len()) { (name, format) } else { (segment, b"") }
 }
 
 /// Whether a segment names one thing rather than a kind of things: a number, a UUID, a hash, a long mixed identifier, a
@@ -58,7 +83,8 @@ pub(crate) fn is_token(segment: &[u8]) -> bool {
     letters >= MIN_TOKEN && (mixed || letters == segment.len() && vowels * 4 < letters)
 }
 
-fn is_uuid(segment: &[u8]) -> bool {
+/// 8-4-4-4-12 hexadecimal digits.
+pub(crate) fn is_uuid(segment: &[u8]) -> bool {
     segment.len() == 36
         && segment.iter().enumerate().all(|(at, b)| match at {
             8 | 13 | 18 | 23 => *b == b'-',
@@ -79,6 +105,8 @@ fn switches(segment: &[u8]) -> usize {
 const MIN_TOKEN: usize = 20;
 const MAX_METHOD: usize = 16;
 const MAX_SEGMENT: usize = 64;
+/// With its dot, as `.geojson`.
+const MAX_FORMAT: usize = 8;
 const MAX_PATH: usize = 200;
 
 #[cfg(test)]
@@ -94,6 +122,12 @@ mod tests {
         check("", "/");
         check("/items/42?x=1", "/items/{id}");
         check("/items/42/", "/items/{id}/");
+        check("/items/42.json?x=1", "/items/{id}.json");
+        check("/files/550e8400-e29b-41d4-a716-446655440000.jpeg", "/files/{id}.jpeg");
+        check("/releases/2.1", "/releases/2.1");
+        check("/items/42.", "/items/42.");
+        check("/orders/7.unheardof", "/orders/7.unheardof");
+        check("/.json", "/.json");
         check("/v1/users/550e8400-e29b-41d4-a716-446655440000/orders#top", "/v1/users/{id}/orders");
         check("/u/deadbeef-dead-beef-dead-beefdeadbeef", "/u/{id}");
         check("/blob/9f86d081884c7d659a2feaa0c55ad015", "/blob/{id}");

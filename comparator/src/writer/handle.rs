@@ -11,6 +11,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use crate::accounts::{Ledger, Reason, Settled};
 use crate::audit::Entry;
 use crate::change::{Change, ChangeError};
+use crate::plugins::Preparations;
 use crate::policies::Version;
 use crate::store::{Session, StoreError};
 
@@ -45,6 +46,8 @@ pub(crate) struct Batch {
     pub(crate) id: Option<(Instance, u64)>,
     /// What it holds.
     pub(crate) observations: Vec<Observation>,
+    /// What plugins made of them.
+    pub(crate) prepared: Preparations,
     /// Its share of the bytes in flight.
     pub(crate) reserved: Reserved,
     /// The acknowledgement.
@@ -132,12 +135,13 @@ impl Handle {
         &self,
         id: Option<(Instance, u64)>,
         observations: Vec<Observation>,
+        prepared: Preparations,
         reserved: Reserved,
     ) -> Result<Result<Settled, String>, Stopped> {
         let count = observations.len() as u64;
         let (reply, answer) = oneshot::channel();
         self.ledger.receive(count);
-        if self.jobs.send(Job::Batch(Batch { id, observations, reserved, reply })).is_err() {
+        if self.jobs.send(Job::Batch(Batch { id, observations, prepared, reserved, reply })).is_err() {
             self.ledger.settle(Settled { unstored: count, ..Settled::default() });
             return Err(Stopped);
         }

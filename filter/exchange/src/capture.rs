@@ -16,6 +16,8 @@ pub struct Capture {
     /// What the client sent under the names that the primary's variant changed; `None`: nothing.
     pub(crate) before: Vec<(String, Option<Bytes>)>,
     pub(crate) at_us: u64,
+    /// Who asked, if that is known.
+    pub(crate) client: Option<u32>,
     /// Each with whether the control is asked too.
     pub(crate) mirrors: Vec<(Arc<Mirror>, bool)>,
     /// As the observation carries it.
@@ -43,6 +45,7 @@ impl Capture {
             generation: self.generation,
             rule: Some(mirror.rule.clone()),
             at_us: self.at_us,
+            client: self.client,
             request: self.request,
             primary: self.primary,
             candidate,

@@ -311,6 +311,7 @@ mod tests {
             policy: Arc::clone(&policy),
             before: Vec::new(),
             at_us: 0,
+            client: None,
             mirrors: decision.mirrors.iter().map(|m| (Arc::clone(m.mirror), m.control)).collect(),
             request: Request::default(),
             routed: routed.clone(),

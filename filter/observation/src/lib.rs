@@ -45,6 +45,9 @@ use serde::{Deserialize, Serialize};
 /// The version of this contract. An observation with a higher one is refused, not guessed at.
 pub const VERSION: u32 = 1;
 
+/// The JSON Schema (draft 2020-12) of an [`Observation`] in JSON.
+pub const SCHEMA: &str = include_str!("../observation.schema.json");
+
 /// The media type of a batch from a filter.
 pub const CBOR_SEQUENCE: &str = "application/cbor-seq";
 /// Request header of a batch: who sends it, as 32 hexadecimal digits ([`Instance`]).
@@ -79,6 +82,10 @@ pub struct Observation {
     pub rule: Option<String>,
     /// When the request arrived, in microseconds since 1970, by the proxy's clock.
     pub at_us: u64,
+    /// Equal for requests of one client and, but for chance, for no others: a salted hash of what the policy knows clients by
+    /// (`idFrom`, else the keys of its first split). Absent if it knows them by nothing, or the request has none of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client: Option<u32>,
     /// What the client asked for.
     pub request: Request,
     /// What the client got.

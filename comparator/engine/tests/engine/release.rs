@@ -1,8 +1,8 @@
 //! Whole releases through the engine: what must be found, and what must not be flagged.
 
 use crate::world::{Defects, Dice, answer, drive, exchange, found, read};
-use antumbra_engine::{BadRow, Delivery, Evidence, Gates, Pattern, Row, Rules, Verdict, report};
-use antumbra_observation::{Leg, Outcome, Unsent};
+use antumbra_engine::{BadRow, Delivery, Evidence, Gates, Pattern, Row, Rules, Taken, Verdict, report};
+use antumbra_observation::{Leg, Observation, Unsent};
 
 const SEEDED: [&str; 5] = [
     "GET /cart /total missing",
@@ -98,9 +98,8 @@ fn a_shadow_that_was_not_sent_is_no_difference_and_limits_promotion() {
             let leg = || answer(200, "{}".to_owned(), 5_000);
             let held = || if number % every == 0 { not_sent.clone() } else { leg() };
             let (candidate, control) = if candidate { (held(), leg()) } else { (leg(), held()) };
-            assert!(
-                evidence.observe(&exchange(number, "/", leg(), candidate, Some(control)), &Rules::default())
-            );
+            let observation = exchange(number, "/", leg(), candidate, Some(control));
+            assert_eq!(evidence.observe(&observation, &Rules::default()), Taken::Compared);
         }
         let report = read(&evidence);
         assert_eq!((report.verdict, report.noise.len()), (expected, 0), "{:?}", report.reasons);
@@ -128,12 +127,14 @@ fn exchanges_that_another_variant_answered_are_counted_and_not_compared() {
         variant: variant.to_owned(),
         ..leg
     };
-    assert!(!evidence.observe(&exchange(1, "/", by("canary", leg(2)), leg(2), Some(leg(1))), &rules));
+    let observation = exchange(1, "/", by("canary", leg(2)), leg(2), Some(leg(1)));
+    assert_eq!(evidence.observe(&observation, &rules), Taken::Elsewhere);
     let rows = evidence.take_dirty();
     assert_eq!(rows.len(), 1, "the count is stored");
     assert_eq!(Evidence::restore(rows).unwrap().exchanges(), 0);
     for primary in ["v", ""] {
-        assert!(evidence.observe(&exchange(2, "/", by(primary, leg(1)), leg(1), Some(leg(1))), &rules));
+        let observation = exchange(2, "/", by(primary, leg(1)), leg(1), Some(leg(1)));
+        assert_eq!(evidence.observe(&observation, &rules), Taken::Compared);
     }
     let report = read(&evidence);
     assert_eq!((report.exchanges, report.dropped.elsewhere), (2, 1));
@@ -142,6 +143,30 @@ fn exchanges_that_another_variant_answered_are_counted_and_not_compared() {
         "{:?}",
         report.notes
     );
+}
+
+/// A client that asks ten times a second is one exchange in two seconds, or its one answer would count as many.
+#[test]
+fn what_a_client_asks_again_at_once_counts_once() {
+    let mut evidence = Evidence::new();
+    let leg = |value: u64| answer(200, format!("{{\"a\":{value}}}"), 5_000);
+    for number in 0..140 {
+        let hot = exchange(1, "/", leg(1), leg(2), Some(leg(1)));
+        let hot = Observation { at_us: hot.at_us + number * 100_000, client: Some(7), ..hot };
+        let expected = if number % 20 == 0 { Taken::Compared } else { Taken::Repeated };
+        assert_eq!(evidence.observe(&hot, &Rules::default()), expected, "{number}");
+    }
+    for number in 0..10 {
+        let other = Observation { client: Some(8), ..exchange(9, "/b", leg(1), leg(1), Some(leg(1))) };
+        let unknown = exchange(9, "/", leg(1), leg(1), Some(leg(1)));
+        let expected = if number == 0 { Taken::Compared } else { Taken::Repeated };
+        assert_eq!(evidence.observe(&other, &Rules::default()), expected);
+        assert_eq!(evidence.observe(&unknown, &Rules::default()), Taken::Compared);
+    }
+    let report = read(&evidence);
+    assert_eq!((report.exchanges, report.dropped.repeated), (7 + 1 + 10, 133 + 9));
+    assert_eq!(found(&report), ["GET / /a value"; 0], "seven answers are not a hundred and forty");
+    assert!(report.notes.iter().any(|note| note.contains("asked the same endpoint")), "{:?}", report.notes);
 }
 
 #[test]

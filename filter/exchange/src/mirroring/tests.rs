@@ -55,6 +55,7 @@ impl Fixture {
             policy: Arc::clone(policy),
             before: Vec::new(),
             at_us: 1,
+            client: None,
             mirrors: decision.mirrors.iter().map(|m| (Arc::clone(m.mirror), m.control)).collect(),
             request: Request { method: "GET".into(), path: "/a".into(), ..Request::default() },
             reserved: 0,
