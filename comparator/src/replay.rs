@@ -10,6 +10,7 @@ mod chunked;
 mod gor;
 mod har;
 mod lines;
+mod place;
 mod raw_request;
 mod recording;
 

@@ -9,12 +9,13 @@ mod policies;
 mod releases;
 mod status;
 
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
 use antumbra_engine::Report;
-use antumbra_observation::{Instance, Observation};
+use antumbra_observation::{Instance, Observation, RUN_HEADER};
 use axum::Router;
 use axum::extract::{FromRequestParts, Path, Request, State};
 use axum::http::header::CONTENT_TYPE;
@@ -53,6 +54,17 @@ pub(crate) struct App {
     pub(crate) targets: Targets,
     pub(crate) plugins: Plugins,
     pub(crate) guard: Guard,
+    pub(crate) run: Run,
+}
+
+/// Names this run of the process, for filters: what they said before, another one heard.
+pub(crate) struct Run(HeaderValue);
+
+impl Run {
+    /// Another one every time.
+    pub(crate) fn new() -> Self {
+        Self(RandomState::new().build_hasher().finish().into())
+    }
 }
 
 /// The other end of the connection.
@@ -150,7 +162,11 @@ impl From<ChangeError> for Problem {
 
 async fn guarded(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     match app.guard.check(request.method(), request.uri().path(), request.headers()) {
-        Ok(()) => next.run(request).await,
+        Ok(()) => {
+            let mut response = next.run(request).await;
+            response.headers_mut().insert(RUN_HEADER, app.run.0.clone());
+            response
+        }
         Err(problem) => problem.into_response(),
     }
 }

@@ -30,7 +30,7 @@ use crate::metrics::Metrics;
 use crate::plugins::Plugins;
 use crate::policies::{Document, Policies};
 use crate::registry::Registry;
-use crate::routes::{self, App, Peer};
+use crate::routes::{self, App, Peer, Run};
 use crate::store::{Store, StoreError};
 use crate::targets::Targets;
 use crate::writer;
@@ -165,6 +165,7 @@ impl Server {
             targets: self.targets,
             plugins: self.plugins,
             guard: Guard::new(self.token.as_deref(), address.ip()),
+            run: Run::new(),
         });
         let graceful = GracefulShutdown::new();
         let ended = self.ended;

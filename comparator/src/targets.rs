@@ -1,13 +1,14 @@
 //! The services that the comparator asks itself, where a mirror says `via: comparator`: whom a cluster's name stands for.
 //!
 //! Only the operator names addresses, once, at the start: what a filter hands over chooses among them and says no more than path and
-//! headers. The exchange's id, which the filter drew at random, decides who is asked first.
+//! headers. The exchange's id, which the filter drew at random, decides who is asked first, and who is spared where a service does not
+//! answer: the breaker is the filter's, so a report says the same by whomever the calls are made.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
-use antumbra_observation::{Handover, Leg, Observation, ShadowRequest, Unsent};
+use antumbra_observation::{Breakers, Handover, Leg, Observation, ShadowRequest, Unsent};
 use tokio::task::JoinSet;
 
 use crate::shadows::{Asked, Call, Limits, Network, Shadows, Target, Url, resolve};
@@ -17,11 +18,20 @@ use crate::shadows::{Asked, Call, Limits, Network, Shadows, Target, Url, resolve
 pub struct Targets {
     shadows: Shadows,
     by_name: BTreeMap<String, Arc<Target>>,
+    /// By the names of clusters, over all batches.
+    breakers: Arc<Mutex<Breakers>>,
+    /// The origin of their clock.
+    began: Instant,
 }
 
 impl Default for Targets {
     fn default() -> Self {
-        Self { shadows: Shadows::new(MOST_CALLS, Limits::default()), by_name: BTreeMap::new() }
+        Self {
+            shadows: Shadows::new(MOST_CALLS, Limits::default()),
+            by_name: BTreeMap::new(),
+            breakers: Arc::default(),
+            began: Instant::now(),
+        }
     }
 }
 
@@ -58,18 +68,44 @@ impl Targets {
         asked.flatten().map(|shadow| shadow.target.as_str()).find(|name| !self.by_name.contains_key(*name))
     }
 
-    /// Makes the calls of all of them at once; answers when the last is over.
+    /// Makes the calls of all of them at once, but for those that breakers keep back; answers when the last is over.
     pub(crate) async fn carry_out(&self, handovers: Vec<Handover>) -> Vec<Observation> {
         let mut exchanges = JoinSet::new();
+        let mut observations = Vec::new();
         for handover in handovers {
+            if !self.admits(&handover) {
+                observations.push(unasked(handover, Unsent::Breaker));
+                continue;
+            }
             let targets = self.clone();
             exchanges.spawn(async move { targets.observe(handover).await });
         }
-        exchanges.join_all().await
+        observations.extend(exchanges.join_all().await);
+        observations
+    }
+
+    /// Candidate and control together or not at all: one word decides for both.
+    fn admits(&self, handover: &Handover) -> bool {
+        let (now, mut breakers) = (self.began.elapsed(), self.breakers());
+        let word = random(handover);
+        let mut admits = |shadow: &ShadowRequest| breakers.admit(&shadow.target, word, now);
+        admits(&handover.candidate) && handover.control.as_ref().is_none_or(admits)
+    }
+
+    fn record(&self, shadow: &ShadowRequest, leg: &Leg) {
+        self.breakers().record(&shadow.target, leg.outcome, self.began.elapsed());
+    }
+
+    fn breakers(&self) -> MutexGuard<'_, Breakers> {
+        self.breakers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn observe(&self, handover: Handover) -> Observation {
         let (candidate, control) = self.ask(&handover).await;
+        self.record(&handover.candidate, &candidate);
+        if let (Some(shadow), Some(leg)) = (&handover.control, &control) {
+            self.record(shadow, leg);
+        }
         Observation { candidate, control, ..handover.observation }
     }
 
@@ -120,6 +156,17 @@ impl Targets {
         };
         handovers.iter().map(of).fold(0, usize::saturating_add)
     }
+}
+
+fn unasked(handover: Handover, why: Unsent) -> Observation {
+    let leg = |shadow: &ShadowRequest| Leg::not_sent(&shadow.variant, Some(why));
+    let (candidate, control) = (leg(&handover.candidate), handover.control.as_ref().map(leg));
+    Observation { candidate, control, ..handover.observation }
+}
+
+/// The half of the exchange's id that does not decide who is asked first.
+fn random(handover: &Handover) -> u64 {
+    u64::try_from(handover.observation.id.0 >> 64).unwrap_or_default()
 }
 
 fn unsendable(shadow: &ShadowRequest) -> Leg {

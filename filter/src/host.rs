@@ -11,7 +11,7 @@ use std::net::IpAddr;
 use std::ops::Range;
 use std::time::Duration;
 
-use antumbra_exchange::{Answer, Call, Headers, Now};
+use antumbra_exchange::{Answer, Call, Found, Headers, Now};
 use antumbra_observation::Bytes;
 use antumbra_policy::{Body, BodyKind, Dice, Edit, PropertyPath, Timestamp, parse_address};
 
@@ -69,6 +69,20 @@ unsafe extern "C" {
     fn proxy_set_effective_context(context: u32) -> u32;
     fn proxy_continue_stream(stream: u32) -> u32;
     fn proxy_done() -> u32;
+    fn proxy_get_shared_data(
+        key: *const u8,
+        key_size: usize,
+        value: *mut *mut u8,
+        size: *mut usize,
+        number: *mut u32,
+    ) -> u32;
+    fn proxy_set_shared_data(
+        key: *const u8,
+        key_size: usize,
+        value: *const u8,
+        size: usize,
+        number: u32,
+    ) -> u32;
 }
 
 #[link(wasm_import_module = "wasi_snapshot_preview1")]
@@ -289,6 +303,27 @@ pub(crate) fn done() {
     unsafe { proxy_done() };
 }
 
+/// What the VMs of the proxy share under a key.
+pub(crate) fn shared(key: &str) -> Found {
+    let (mut number, mut status) = (0, OK);
+    let value = taken(|value, size| {
+        // SAFETY: the key is read, and the number written, before the call returns; see `taken` for the value.
+        status = unsafe { proxy_get_shared_data(key.as_ptr(), key.len(), value, size, &raw mut number) };
+        status
+    });
+    match value {
+        Some(value) => Found::Value(value, number),
+        None if status == NOT_FOUND => Found::Nothing,
+        None => Found::Unavailable,
+    }
+}
+
+/// Lets the VMs of the proxy share a value under a key: over the value of this number alone, or, with 0, over any.
+pub(crate) fn share(key: &str, value: &[u8], over: u32) {
+    // SAFETY: key and value are read before the call returns.
+    unsafe { proxy_set_shared_data(key.as_ptr(), key.len(), value.as_ptr(), value.len(), over) };
+}
+
 /// Sends a call; its token comes back with the answer. An error is the status with which the host refused. Also from a stream's callback: the host makes
 /// the call in the name of the stream's root context, so that it outlives the stream.
 pub(crate) fn dispatch(call: &Call) -> Result<u32, u32> {
@@ -456,6 +491,7 @@ fn serialised(headers: &[(Bytes, Bytes)]) -> Vec<u8> {
 }
 
 const OK: u32 = 0;
+const NOT_FOUND: u32 = 1;
 /// So many single questions cost less than the whole map.
 const FEW_HEADERS: usize = 3;
 /// Clocks of WASI.

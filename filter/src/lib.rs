@@ -19,4 +19,5 @@ mod exports;
 mod host;
 mod metrics;
 mod root;
+mod shared;
 mod stream;

@@ -13,6 +13,7 @@ use antumbra_policy::{Decision, Policy, Secrets};
 
 use crate::host::{self, Buffer, Level};
 use crate::metrics::Metrics;
+use crate::shared;
 use crate::stream::Stream;
 
 /// A root context.
@@ -100,6 +101,7 @@ impl Root {
 
     pub(crate) fn tick(&self) {
         if let Some(instance) = self.instance() {
+            instance.confer();
             instance.drive(Incident::Tick);
             instance.publish();
         }
@@ -127,6 +129,7 @@ impl Root {
     pub(crate) fn done(&self) -> bool {
         let Some(instance) = self.instance() else { return true };
         instance.drive(Incident::Drain);
+        instance.confer();
         instance.publish();
         if !instance.is_idle() {
             self.draining.set(Some(host::monotonic()));
@@ -276,6 +279,13 @@ impl FilterInstance {
         let mut calls = self.calls.try_borrow_mut().ok()?;
         let place = calls.iter().position(|(known, _)| *known == token)?;
         Some(calls.swap_remove(place).1)
+    }
+
+    /// Looks at what the instances of this proxy share.
+    fn confer(&self) {
+        if let Ok(mut mirroring) = self.mirroring.try_borrow_mut() {
+            shared::confer(&mut mirroring);
+        }
     }
 
     fn is_idle(&self) -> bool {

@@ -31,16 +31,18 @@ pub struct Recorder {
 struct Kept {
     /// What filters are given, as JSON.
     policy: Bytes,
+    generation: u64,
     observations: Vec<Observation>,
     heartbeats: BTreeMap<Instance, Heartbeat>,
+    /// How often each instance asked for the policy.
+    asked: BTreeMap<Instance, u64>,
 }
 
 impl Recorder {
     /// On a free port of the loopback interface, with a policy in YAML for every filter that asks.
     pub async fn start(policy: &str) -> Result<Self> {
-        let tree: Tree = serde_saphyr::from_str(policy)?;
-        let policy = serde_json::to_vec(&edit::filter_part(&tree, GENERATION))?.into();
-        let kept = Arc::new(Mutex::new(Kept { policy, ..Kept::default() }));
+        let kept = Kept { policy: document(policy, 1)?, generation: 1, ..Kept::default() };
+        let kept = Arc::new(Mutex::new(kept));
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let address = listener.local_addr()?;
         let accepting = tokio::spawn(accept(listener, Arc::clone(&kept))).abort_handle();
@@ -62,10 +64,24 @@ impl Recorder {
         lock(&self.kept).observations.clear();
     }
 
+    /// Has another policy, in YAML, as the next generation.
+    pub fn publish(&self, policy: &str) -> Result<()> {
+        let mut kept = lock(&self.kept);
+        kept.generation += 1;
+        kept.policy = document(policy, kept.generation)?;
+        Ok(())
+    }
+
     /// Filter instances that run the policy.
     pub fn instances(&self) -> usize {
-        let running = |beat: &&Heartbeat| beat.generation == Some(GENERATION);
-        lock(&self.kept).heartbeats.values().filter(running).count()
+        let kept = lock(&self.kept);
+        let running = |beat: &&Heartbeat| beat.generation == Some(kept.generation);
+        kept.heartbeats.values().filter(running).count()
+    }
+
+    /// How often each instance asked for the policy.
+    pub fn asked(&self) -> BTreeMap<Instance, u64> {
+        lock(&self.kept).asked.clone()
     }
 
     /// What all filter instances together said last.
@@ -120,7 +136,8 @@ async fn answer(request: Request<Incoming>, kept: &Mutex<Kept>) -> io::Result<Re
     match path.as_str() {
         "/v1/heartbeats" => {
             let beat = decode_heartbeat(&body).map_err(io::Error::other)?;
-            let current = beat.generation == Some(GENERATION);
+            let current = beat.generation == Some(kept.generation);
+            *kept.asked.entry(beat.instance).or_default() += 1;
             kept.heartbeats.insert(beat.instance, beat);
             match current {
                 true => Ok(status(StatusCode::NO_CONTENT)),
@@ -135,6 +152,12 @@ async fn answer(request: Request<Incoming>, kept: &Mutex<Kept>) -> io::Result<Re
     }
 }
 
+/// What filters are given of a policy.
+fn document(policy: &str, generation: u64) -> Result<Bytes> {
+    let tree: Tree = serde_saphyr::from_str(policy)?;
+    Ok(serde_json::to_vec(&edit::filter_part(&tree, generation))?.into())
+}
+
 fn status(status: StatusCode) -> Response<Full<Bytes>> {
     let mut response = Response::default();
     *response.status_mut() = status;
@@ -144,5 +167,3 @@ fn status(status: StatusCode) -> Response<Full<Bytes>> {
 fn lock(kept: &Mutex<Kept>) -> MutexGuard<'_, Kept> {
     kept.lock().unwrap_or_else(PoisonError::into_inner)
 }
-
-const GENERATION: u64 = 1;

@@ -1,18 +1,20 @@
 //! GoReplay's files: records of a line `type id time`, the message as it went over the wire, and a line of three monkeys.
 //!
 //! Only type 1, what clients asked, is taken; 2 and 3 are answers. (The format is that of GoReplay's `protocol.go` and its
-//! documentation of `--output-file`.)
+//! documentation of `--output-file`.) Each record ends with its line of monkeys: a file that ends elsewhere was cut, and who knows how
+//! much is missing.
 
 use std::io::{self, BufRead};
 
 use super::lines::{self, Line};
+use super::place::Placed;
 use super::{Entry, Skipped, raw_request};
 
 /// The next request, or none at the end.
 ///
 /// # Errors
-/// Of the reader.
-pub(crate) fn next(reader: &mut impl BufRead) -> io::Result<Option<Entry>> {
+/// Of the reader; the file ends in the middle of a record.
+pub(crate) fn next(reader: &mut Placed<'_, impl BufRead>) -> io::Result<Option<Entry>> {
     while let Some(record) = record(reader)? {
         let Some(record) = record else { return Ok(Some(Err(Skipped::TooLarge))) };
         let head = record.split(|byte| *byte == b'\n').next().unwrap_or_default();
@@ -30,13 +32,15 @@ fn request(head: &[u8], record: &[u8]) -> Entry {
     raw_request::parse(message).filter(|_| numbered).ok_or(Skipped::Malformed)
 }
 
-/// The bytes up to the next separator or the end; inner `None` if they are too many.
-fn record(reader: &mut impl BufRead) -> io::Result<Option<Option<Vec<u8>>>> {
-    let (mut record, mut fits, mut any) = (Vec::new(), true, false);
+/// The bytes up to the next separator; inner `None` if they are too many.
+fn record(reader: &mut Placed<'_, impl BufRead>) -> io::Result<Option<Option<Vec<u8>>>> {
+    let (mut record, mut fits) = (Vec::new(), true);
+    let begins = reader.place().line;
     while let Some(line) = lines::next(reader, MOST_RECORD)? {
-        any = true;
         match line {
-            Line::Whole(line) if line.trim_ascii() == MONKEYS.as_bytes() => break,
+            Line::Whole(line) if line.trim_ascii() == MONKEYS.as_bytes() && reader.place().fresh => {
+                return Ok(Some(fits.then_some(record)));
+            }
             Line::Whole(line) if fits && record.len() + line.len() < MOST_RECORD => {
                 record.extend_from_slice(&line);
                 record.push(b'\n');
@@ -47,7 +51,14 @@ fn record(reader: &mut impl BufRead) -> io::Result<Option<Option<Vec<u8>>>> {
             }
         }
     }
-    Ok(any.then_some(fits.then_some(record)))
+    if fits && record.trim_ascii().is_empty() { Ok(None) } else { Err(cut(begins, reader.place().byte)) }
+}
+
+fn cut(line: u64, byte: u64) -> io::Error {
+    let message = format!(
+        "the record that begins in line {line} is cut: the file ends at byte {byte}, must end with a line {MONKEYS}"
+    );
+    io::Error::new(io::ErrorKind::UnexpectedEof, message)
 }
 
 const MONKEYS: &str = "🐵🙈🙉";
@@ -57,13 +68,18 @@ const MOST_RECORD: usize = (8 << 20) + (256 << 10);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::replay::place::Place;
 
-    fn read(mut text: &[u8]) -> Vec<Result<String, Skipped>> {
-        let mut found = Vec::new();
-        while let Some(entry) = next(&mut text).unwrap() {
+    fn read(text: &[u8]) -> Vec<Result<String, Skipped>> {
+        until_cut(text).unwrap()
+    }
+
+    fn until_cut(mut text: &[u8]) -> io::Result<Vec<Result<String, Skipped>>> {
+        let (mut found, mut place) = (Vec::new(), Place::default());
+        while let Some(entry) = next(&mut Placed::new(&mut text, &mut place))? {
             found.push(entry.map(|request| request.path.to_text().into_owned()));
         }
-        found
+        Ok(found)
     }
 
     #[test]
@@ -74,14 +90,29 @@ mod tests {
             1 a3 1439818823587396308\nnonsense\n🐵🙈🙉\n\
             7 a4 1439818823587396308\nGET /x HTTP/1.1\r\n\r\n\n🐵🙈🙉\n\
             3 a1 1439818823587396306 99\nHTTP/1.1 200 OK\r\n\r\n\n🐵🙈🙉\n\
-            1 a5 1439818823587396309\nGET /last HTTP/1.1\r\n\r\n";
+            1 a5 1439818823587396309\nGET /last HTTP/1.1\r\n\r\n\n🐵🙈🙉\n\n";
         let (ok, malformed) = (|path: &str| Ok(path.to_owned()), || Err(Skipped::Malformed));
         assert_eq!(read(text.as_bytes()), [ok("/a"), ok("/b"), malformed(), malformed(), ok("/last")]);
-        assert_eq!(read(b"1 a 1\nGET /cut HTTP/1.1\r\nHos"), [malformed()]);
+        assert_eq!(read("1 a 1\nGET /cut HTTP/1.1\r\nHos\n🐵🙈🙉\n".as_bytes()), [malformed()]);
         assert_eq!(read(b""), []);
-        let reader = |text: &str| next(&mut text.as_bytes()).unwrap().unwrap().unwrap();
-        let request = reader("1 a 1\nPOST /b HTTP/1.1\r\nContent-Length: 5\r\n\r\na\n\nbc\n🐵🙈🙉\n");
+        let first = |text: &str| {
+            let (mut text, mut place) = (text.as_bytes(), Place::default());
+            next(&mut Placed::new(&mut text, &mut place)).unwrap().unwrap().unwrap()
+        };
+        let request = first("1 a 1\nPOST /b HTTP/1.1\r\nContent-Length: 5\r\n\r\na\n\nbc\n🐵🙈🙉\n");
         assert_eq!(request.body, antumbra_observation::Body::Whole("a\n\nbc".into()));
+    }
+
+    #[test]
+    fn a_file_that_is_cut_says_where() {
+        let record = "1 a 1\nGET /a HTTP/1.1\r\n\r\n\n🐵🙈🙉\n";
+        let text = record.repeat(2);
+        for end in record.len() + 1..text.len() {
+            let error = until_cut(&text.as_bytes()[..end]).unwrap_err().to_string();
+            assert!(error.contains("begins in line 6 is cut"), "{end}: {error}");
+            assert!(error.contains(&format!("ends at byte {end}, must end with")), "{end}: {error}");
+        }
+        assert_eq!(read(text.as_bytes()).len(), 2);
     }
 
     #[test]
@@ -92,7 +123,8 @@ mod tests {
                 .concat();
         for body in [large, lines] {
             let text =
-                [b"1 a 1\n", &body[..], "\n🐵🙈🙉\n1 b 2\nGET /b HTTP/1.1\r\n\r\n".as_bytes()].concat();
+                [b"1 a 1\n", &body[..], "\n🐵🙈🙉\n1 b 2\nGET /b HTTP/1.1\r\n\r\n\n🐵🙈🙉\n".as_bytes()]
+                    .concat();
             assert_eq!(read(&text), [Err(Skipped::TooLarge), Ok("/b".to_owned())]);
         }
     }

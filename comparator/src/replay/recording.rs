@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::io::{self, BufRead};
 
+use super::place::{Place, Placed};
 use super::{Entry, capture, gor, har};
 
 /// Requests, one after the other.
@@ -13,7 +14,8 @@ pub(crate) struct Recording<R> {
 
 enum Format {
     Capture,
-    Gor,
+    /// Read up to there.
+    Gor(Place),
     /// Read already.
     Har(VecDeque<Entry>),
 }
@@ -46,7 +48,7 @@ impl<R: BufRead> Recording<R> {
     pub(crate) fn open(mut reader: R) -> Result<Self, Unreadable> {
         let format = match beginning(&mut reader)? {
             Beginning::Capture => Format::Capture,
-            Beginning::Gor => Format::Gor,
+            Beginning::Gor => Format::Gor(Place::default()),
             Beginning::Har => Format::Har(har::read(&mut reader)?),
         };
         Ok(Self { reader, format })
@@ -55,11 +57,11 @@ impl<R: BufRead> Recording<R> {
     /// The next request, or none at the end.
     ///
     /// # Errors
-    /// Of the reader.
+    /// Of the reader; a GoReplay file that was cut.
     pub(crate) fn next(&mut self) -> io::Result<Option<Entry>> {
         match &mut self.format {
             Format::Capture => capture::next(&mut self.reader),
-            Format::Gor => gor::next(&mut self.reader),
+            Format::Gor(place) => gor::next(&mut Placed::new(&mut self.reader, place)),
             Format::Har(entries) => Ok(entries.pop_front()),
         }
     }
@@ -117,7 +119,8 @@ mod tests {
             for end in 0..text.len() {
                 let Ok(mut recording) = Recording::open(&text.as_bytes()[..end]) else { continue };
                 let mut entries = 0;
-                while let Some(entry) = recording.next().unwrap() {
+                // A GoReplay file says that it was cut.
+                while let Ok(Some(entry)) = recording.next() {
                     assert!(entry.is_err() || *entry.unwrap().path == *b"/a", "{end} of {text}");
                     entries += 1;
                 }
@@ -129,7 +132,7 @@ mod tests {
     #[test]
     fn formats_are_told_by_their_beginning() {
         check(b"{\"version\":1,\"request\":{\"method\":\"GET\",\"path\":\"/\"}}\n{}\n", Ok(2));
-        check("1 a 1\nGET / HTTP/1.1\r\n\r\n\n🐵🙈🙉\n2 b 1\nx\n".as_bytes(), Ok(1));
+        check("1 a 1\nGET / HTTP/1.1\r\n\r\n\n🐵🙈🙉\n2 b 1\nx\n🐵🙈🙉\n".as_bytes(), Ok(1));
         check(b" {\n  \"log\": {\"entries\": []}}", Ok(0));
         check(b"", Err("is empty"));
         check(b" \n", Err("is empty"));

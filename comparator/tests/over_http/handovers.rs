@@ -1,7 +1,7 @@
 //! Exchanges whose shadow calls the comparator makes, to real services.
 
 use antumbra_comparator::Targets;
-use antumbra_observation::{Handover, Leg, Observation, ShadowRequest, encode_handover};
+use antumbra_observation::{ExchangeId, Handover, Leg, Observation, ShadowRequest, encode_handover};
 use http::Method;
 
 use crate::server::{Answer, SHOP, World, observation};
@@ -68,10 +68,9 @@ async fn what_does_not_answer_is_an_outcome_and_the_batch_is_stored_all_the_same
         (format!("http://{}", nobody().await), "refused"),
     ] {
         let world = world(candidate, &control).await;
-        for batch in 0..2 {
-            let handovers: Vec<Handover> = (1..=20).map(|id| handover(batch * 20 + id, 300)).collect();
-            assert_eq!(hand_over(&world, &handovers).await.json()["compared"], 20);
-        }
+        // One batch: once a service is known not to answer, few calls go there.
+        let handovers: Vec<Handover> = (1..=40).map(|id| handover(id, 300)).collect();
+        assert_eq!(hand_over(&world, &handovers).await.json()["compared"], 40);
         let report = world.get("/v1/releases/shop/report").await.json();
         let found = &report["regressions"][0];
         assert_eq!(
@@ -80,6 +79,55 @@ async fn what_does_not_answer_is_an_outcome_and_the_batch_is_stored_all_the_same
             "{report}"
         );
     }
+}
+
+#[tokio::test]
+async fn a_service_that_does_not_answer_is_spared_and_the_report_says_so() {
+    let control = Service::start(Version::Price(10)).await;
+    let world = world(format!("http://{}", nobody().await), &control).await;
+    // The upper half of an identifier is what chance decides by.
+    let numbered = |id: u128| {
+        let mut handover = handover(id, 300);
+        handover.observation.id = ExchangeId((id << 64) | id);
+        handover
+    };
+    for batch in 0..12 {
+        let handovers: Vec<Handover> = (1..=40).map(|id| numbered(batch * 40 + id)).collect();
+        assert_eq!(hand_over(&world, &handovers).await.json()["compared"], 40);
+    }
+    let report = world.get("/v1/releases/shop/report").await.json();
+    let (spared, asked) = (report["notSent"]["breaker"].as_u64().unwrap_or(0), control.asked());
+    assert_eq!(spared + asked, 480, "candidate and control together or not at all: {report}");
+    assert!(asked >= 40 && spared >= 100, "{asked} were asked, {spared} spared");
+    assert_eq!(report["regressions"][0]["kind"], "outcome", "{report}");
+    let metrics = world.get("/metrics").await.text;
+    let line =
+        format!("antumbra_comparator_shadows_not_sent{{release=\"shop\",reason=\"breaker\"}} {spared}\n");
+    assert!(metrics.contains(&line), "{metrics}");
+}
+
+/// The services were asked: whoever is told to try again would have them asked twice.
+#[tokio::test]
+async fn what_cannot_be_stored_is_not_acknowledged_and_nobody_is_told_to_repeat_it() {
+    let control = Service::start(Version::Price(10)).await;
+    let candidate = Service::start(Version::Price(10)).await;
+    let world = world(candidate.url(), &control).await;
+    assert_eq!(hand_over(&world, &[handover(1, 20_000)]).await.status, 200);
+    let other = rusqlite::Connection::open(world.data()).unwrap();
+    let full = "CREATE TRIGGER full BEFORE INSERT ON accounts BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END";
+    for (fails, works_again) in [("BEGIN IMMEDIATE", "ROLLBACK"), (full, "DROP TRIGGER full")] {
+        other.execute_batch(fails).unwrap();
+        let refused = hand_over(&world, &[handover(2, 20_000), handover(3, 20_000)]).await;
+        assert_eq!((refused.status.as_u16(), refused.header("retry-after")), (500, ""), "{refused:?}");
+        assert_eq!(refused.json()["type"], "urn:antumbra:problem:unstored");
+        other.execute_batch(works_again).unwrap();
+    }
+    assert_eq!(candidate.asked(), 5, "each was asked once");
+    assert_eq!(world.get("/v1/releases/shop/report").await.json()["exchanges"], 1, "no trace is left");
+    assert_eq!(world.get("/readyz").await.status, 200);
+    assert_eq!(hand_over(&world, &[handover(4, 20_000)]).await.json()["compared"], 1, "it goes on");
+    let accounts = world.accounts().await;
+    assert_eq!((&accounts["compared"], &accounts["refused"]["store"]), (&2.into(), &4.into()));
 }
 
 #[tokio::test]

@@ -57,6 +57,43 @@ async fn a_version_that_differs_is_rolled_back_and_one_that_agrees_is_not() {
     assert_eq!(dearer.asked(), 320);
 }
 
+/// As many requests as a promotion takes of a version without any difference, at gates that a short test can meet.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_good_version_is_promoted() {
+    let world = World::new(None).await;
+    recording(&world, 1_500);
+    let policy = crate::server::SHOP
+        .replace("[header:x-request-trace]", "[/number]")
+        .replace("{margin: 0.5}", "{margin: 2, endpointMargin: 5, promoteAlpha: 0.5}");
+    std::fs::write(world.data().with_file_name("shop.yaml"), policy).unwrap();
+    let (stable, control) =
+        (Service::start(Version::Slowly(10)).await, Service::start(Version::Slowly(10)).await);
+    let same = Service::start(Version::Slowly(10)).await;
+    let legs = format!("--primary {} --control {} --candidate {}", stable.url(), control.url(), same.url());
+    let line = antumbra(
+        &world,
+        &format!("replay r.gor --rate 300 --timeout 20s --concurrency 1500 --policy shop.yaml {legs}"),
+    )
+    .await;
+    assert_eq!(line.code, 0, "{}{}", line.out, line.err);
+    assert!(line.out.contains("PROMOTE") && line.out.contains("1500 compared"), "{}", line.out);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recording_that_was_cut_is_an_error_that_names_the_place() {
+    let world = World::new(None).await;
+    recording(&world, 20);
+    let file = world.data().with_file_name("r.gor");
+    let mut bytes = std::fs::read(&file).unwrap();
+    bytes.pop();
+    std::fs::write(&file, &bytes).unwrap();
+    let stable = Service::start(Version::Price(10)).await;
+    let line = replay(&world, &format!("--primary {0} --candidate {0}", stable.url())).await;
+    assert_eq!(line.code, 4, "{}{}", line.out, line.err);
+    let place = format!("begins in line 115 is cut: the file ends at byte {}", bytes.len());
+    assert!(line.err.contains("r.gor") && line.err.contains(&place), "{}{}", line.out, line.err);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_policys_rules_and_gates_hold() {
     let world = World::new(None).await;

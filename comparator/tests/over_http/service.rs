@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use axum::Router;
 use axum::http::header::{CONTENT_TYPE, LOCATION};
@@ -15,6 +16,8 @@ use tokio::net::TcpListener;
 pub(crate) enum Version {
     /// Answers a product at this price, under a number that no other answer has.
     Price(u32),
+    /// The same after a while that makes little of what the machine adds to it.
+    Slowly(u32),
     /// Never answers.
     Hangs,
     /// Sends the client to another address.
@@ -57,14 +60,20 @@ impl Version {
     async fn answer(&self, number: u64, headers: &HeaderMap) -> Response {
         assert!(headers.contains_key("x-antumbra-shadow"), "{headers:?}");
         match self {
-            Self::Price(price) => {
-                let body = format!(r#"{{"price":{price},"number":{number}}}"#);
-                ([(CONTENT_TYPE, "application/json")], body).into_response()
+            Self::Price(price) => product(*price, number),
+            Self::Slowly(price) => {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                product(*price, number)
             }
             Self::Hangs => std::future::pending().await,
             Self::Redirects(to) => (StatusCode::FOUND, [(LOCATION, format!("http://{to}/"))]).into_response(),
         }
     }
+}
+
+fn product(price: u32, number: u64) -> Response {
+    let body = format!(r#"{{"price":{price},"number":{number}}}"#);
+    ([(CONTENT_TYPE, "application/json")], body).into_response()
 }
 
 /// The next answer's, over all services: what differs on every answer is noise.

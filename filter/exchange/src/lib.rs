@@ -18,16 +18,17 @@
 )]
 
 mod body;
-mod breaker;
 mod budget;
 mod capture;
 mod comparator;
 mod decisions;
+mod election;
 mod exchange;
 mod handover;
 mod link;
 mod mirroring;
 mod outbox;
+mod report;
 mod settings;
 mod shadow;
 mod subscription;
@@ -36,6 +37,7 @@ mod waiting;
 
 pub use capture::Capture;
 pub use decisions::Decisions;
+pub use election::{Found, Step};
 pub use exchange::{Ending, Event, Exchange};
 pub use mirroring::{Call, CallId, Incident, LegName, Mirroring};
 pub use settings::{Comparator, Host, Limits, Settings};

@@ -32,9 +32,19 @@ impl Link {
         }
     }
 
+    /// Whether it is time to poll.
+    pub(crate) fn is_due(&self, now: Duration) -> bool {
+        !self.polling && now >= self.next_poll
+    }
+
+    /// The next poll is due now.
+    pub(crate) fn hurry(&mut self, now: Duration) {
+        self.next_poll = self.next_poll.min(now);
+    }
+
     /// Whether to poll now; if so, the poll counts as under way.
     pub(crate) fn poll(&mut self, now: Duration, dice: &mut Dice) -> bool {
-        if self.polling || now < self.next_poll {
+        if !self.is_due(now) {
             return false;
         }
         self.begin_poll();
@@ -76,9 +86,19 @@ impl Link {
         Some(self.trouble.clone().unwrap_or_else(|| "the comparator answers again".to_owned()))
     }
 
-    /// The comparator answered something that only it answers.
-    pub(crate) fn alive(&mut self, now: Duration) {
-        self.last_answer = Some(now);
+    /// The comparator answered something that only it answers, to this instance or to another one.
+    pub(crate) fn alive(&mut self, at: Duration) {
+        self.last_answer = self.last_answer.max(Some(at));
+    }
+
+    /// How long ago that was.
+    pub(crate) fn silence(&self, now: Duration) -> Option<Duration> {
+        self.last_answer.map(|at| now.saturating_sub(at))
+    }
+
+    /// Whether it answered within the last few intervals.
+    pub(crate) fn is_lively(&self, now: Duration) -> bool {
+        self.holds(now, self.interval.saturating_mul(LIVELY))
     }
 
     /// Whether an answer is younger than `lease`.
@@ -86,6 +106,8 @@ impl Link {
         self.last_answer.is_some_and(|at| now.saturating_sub(at) <= lease)
     }
 }
+
+const LIVELY: u32 = 3;
 
 /// 90 % to 110 %, so that the workers of many proxies do not poll in step.
 fn jittered(interval: Duration, dice: &mut Dice) -> Duration {

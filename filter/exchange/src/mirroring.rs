@@ -6,12 +6,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use antumbra_observation::{Accounts, Heartbeat, Instance, Outcome, Unsent, VERSION, encode};
+use antumbra_observation::{Accounts, Breakers, Heartbeat, Instance, Unsent, VERSION, encode};
 use antumbra_policy::document::Invalid;
 use antumbra_policy::{Dice, Mirror, Policy, Variant, Via};
 
 use crate::body;
-use crate::breaker::Breakers;
 use crate::budget::Budget;
 use crate::capture::Capture;
 use crate::comparator::receipt;
@@ -21,7 +20,7 @@ use crate::shadow::{self, Answer};
 use crate::subscription::Subscription;
 use crate::turns::Turns;
 use crate::waiting::InFlight;
-use crate::{Headers, Host, Now, Settings};
+use crate::{Found, Headers, Host, Now, Settings, Step};
 
 /// Something that happens to the instance.
 #[derive(Debug)]
@@ -115,9 +114,10 @@ impl Mirroring {
         let from_comparator =
             previous.filter(|policy| policy.generation().is_some() && settings.comparator.is_some());
         let policy = from_comparator.or(inline).filter(|_| settings.enabled);
-        let poll = settings.comparator.as_ref().map(|comparator| comparator.poll);
+        let comparator = settings.comparator.as_ref();
+        let (release, secrets) = (&settings.release, &settings.secrets);
         Self {
-            subscription: Subscription::new(&settings.release, &settings.secrets, policy, poll),
+            subscription: Subscription::new(release, secrets, policy, comparator, instance),
             budget: Budget::new(settings.limits),
             breakers: Breakers::default(),
             in_flight: InFlight::default(),
@@ -177,6 +177,21 @@ impl Mirroring {
         self.subscription.take_notice()
     }
 
+    /// Whether there is anything that the instances of this release in this proxy share.
+    pub fn confers(&self) -> bool {
+        self.settings.enabled && self.subscription.has_comparator()
+    }
+
+    /// Looks at the record that they share; before each [`Incident::Tick`], and after [`Incident::Drain`].
+    pub fn look(&mut self, found: &Found, now: Now) -> Step {
+        self.subscription.look(found, now.monotonic)
+    }
+
+    /// Takes the document that they share, where [`Self::look`] asked for it.
+    pub fn read(&mut self, found: &Found, now: Now) {
+        self.subscription.read(found, now.monotonic);
+    }
+
     /// Takes a place and `bytes` for an exchange that begins now, until it is handed over ([`Incident::Captured`]) or given up
     /// ([`Incident::GivenUp`]).
     ///
@@ -215,7 +230,7 @@ impl Mirroring {
         let noted = matches!(incident, Incident::GivenUp(_) | Incident::Passed(_));
         let mut calls = self.react(incident, now, dice);
         if !noted {
-            calls.extend(self.say_farewell());
+            calls.extend(self.say_farewell(now));
         }
         calls
     }
@@ -229,6 +244,7 @@ impl Mirroring {
             Incident::NotSent(id, why) => return self.not_sent(id, why, now),
             Incident::Tick => return self.tick(now, dice),
             Incident::Drain => {
+                self.subscription.leave();
                 self.farewell =
                     if self.subscription.has_comparator() { Farewell::Due } else { Farewell::Said };
                 let observations = self.outbox.flush().and_then(|batch| self.post(batch, now));
@@ -240,14 +256,14 @@ impl Mirroring {
         Vec::new()
     }
 
-    fn say_farewell(&mut self) -> Option<Call> {
+    fn say_farewell(&mut self, now: Now) -> Option<Call> {
         let due = self.farewell == Farewell::Due && self.subscription.has_comparator();
         if !due || !self.is_settled() || self.subscription.is_polling() {
             return None;
         }
         self.subscription.begin_poll();
         self.farewell = Farewell::Said;
-        self.heartbeat()
+        self.heartbeat(now)
     }
 
     fn passed(&mut self, reason: &'static str) {
@@ -342,8 +358,9 @@ impl Mirroring {
             CallId::Shadow(key, leg) => self.shadow_over(key, leg, Ok(answer), now),
             CallId::Batch(sequence) => {
                 let receipt = receipt(&answer);
-                if receipt == Receipt::Stored {
-                    self.subscription.acknowledged(&answer, now.monotonic);
+                match receipt {
+                    Receipt::Stored => self.subscription.acknowledged(&answer, now.monotonic),
+                    _ => self.subscription.unheard(),
                 }
                 self.outbox.settle(sequence, receipt, now.monotonic, &mut self.accounts);
                 Vec::new()
@@ -357,7 +374,7 @@ impl Mirroring {
                 Vec::new()
             }
             CallId::Poll => {
-                self.subscription.polled(answer, now.monotonic);
+                self.subscription.polled(&answer, now.monotonic);
                 Vec::new()
             }
         }
@@ -367,6 +384,7 @@ impl Mirroring {
         match id {
             CallId::Shadow(key, leg) => return self.shadow_over(key, leg, Err(why), now),
             CallId::Batch(sequence) => {
+                self.subscription.unheard();
                 self.outbox.settle(sequence, Receipt::NotSent, now.monotonic, &mut self.accounts);
             }
             CallId::Handovers(sequence) => {
@@ -386,9 +404,7 @@ impl Mirroring {
         let Some(waiting) = self.in_flight.get_mut(key) else { return Vec::new() };
         let outcome = waiting.settle(leg, answer, now.monotonic).outcome;
         if let Some(variant) = waiting.variant(leg) {
-            // What was never sent says nothing of the service: the proxy's own breakers keep it back.
-            let failed = matches!(outcome, Outcome::Timeout | Outcome::Refused | Outcome::Reset);
-            self.breakers.record(&variant.cluster, failed, now.monotonic);
+            self.breakers.record(&variant.cluster, outcome, now.monotonic);
         }
         let Some(waiting) = self.in_flight.take_complete(key) else { return Vec::new() };
         let mut observation = waiting.observation(&self.settings.release);
@@ -407,15 +423,15 @@ impl Mirroring {
         let mut calls: Vec<Call> = due.into_iter().filter_map(|batch| self.post(batch, now)).collect();
         let due = self.handovers.outbox.due(now.monotonic);
         calls.extend(due.into_iter().filter_map(|batch| self.hand_over(batch)));
-        if self.settings.enabled && self.subscription.poll(now.monotonic, dice) {
-            calls.extend(self.heartbeat());
+        if self.settings.enabled && self.subscription.poll(&self.accounts, now.monotonic, dice) {
+            calls.extend(self.heartbeat(now));
         }
         calls
     }
 
     /// No call without a comparator: nothing is captured then either. A poll that is near rides along.
     fn post(&mut self, batch: Batch, now: Now) -> Option<Call> {
-        let heartbeat = self.subscription.rides_along(now.monotonic).then(|| self.state());
+        let heartbeat = self.subscription.rides_along(now.monotonic).then(|| self.state(now));
         Some(self.settings.comparator.as_ref()?.batch(self.instance, batch, heartbeat.as_ref()))
     }
 
@@ -423,11 +439,14 @@ impl Mirroring {
         Some(self.settings.comparator.as_ref()?.handovers(batch, self.handovers.longest))
     }
 
-    fn heartbeat(&self) -> Option<Call> {
-        Some(self.settings.comparator.as_ref()?.heartbeat(&self.state()))
+    fn heartbeat(&mut self, now: Now) -> Option<Call> {
+        let state = self.state(now);
+        Some(self.settings.comparator.as_ref()?.heartbeat(&state))
     }
 
-    fn state(&self) -> Heartbeat {
+    /// What the instance says of itself, now.
+    fn state(&mut self, now: Now) -> Heartbeat {
+        self.subscription.says(&self.accounts, now.monotonic);
         Heartbeat {
             version: VERSION,
             release: self.settings.release.clone(),

@@ -1,16 +1,22 @@
 //! The policy as the comparator has it: asked for, taken or refused, and what the operator is told of that.
 //!
+//! One instance of the proxy asks for all of them, so a document and the news that the comparator lives may come from another one.
 //! A bad document leaves the last good one in force, is counted, and is said once: it comes again with every heartbeat.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use antumbra_observation::{Accounts, Instance, RUN_HEADER};
 use antumbra_policy::document::{Invalid, Tree};
 use antumbra_policy::{Dice, Policy, Secrets};
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::comparator::{brought_policy, trouble};
+use crate::election::{Election, Found, Known, News, Step};
 use crate::link::Link;
+use crate::report::Report;
 use crate::shadow::{self, Answer};
+use crate::{Comparator, first};
 
 /// One instance's.
 pub(crate) struct Subscription {
@@ -21,6 +27,13 @@ pub(crate) struct Subscription {
     generation: Option<u64>,
     /// `None` without a comparator.
     link: Option<Link>,
+    /// `None` without a comparator.
+    election: Option<Election>,
+    report: Report,
+    /// Of the comparator; its `silent` is the link's to tell.
+    known: Known,
+    /// The last document, if the others may have to hear of it.
+    document: Option<Vec<u8>>,
     rejected: Option<Invalid>,
     /// The hash of the document that was refused last.
     refused: Option<u64>,
@@ -30,19 +43,24 @@ pub(crate) struct Subscription {
 
 impl Subscription {
     /// With a policy to begin with. The first heartbeat asks for one all the same: the keys may be others now, and the
-    /// comparator. `poll`: about how often to ask, if there is somebody to ask.
+    /// comparator, if there is somebody to ask.
     pub(crate) fn new(
         release: &str,
         secrets: &Secrets,
         policy: Option<Arc<Policy>>,
-        poll: Option<Duration>,
+        comparator: Option<&Comparator>,
+        me: Instance,
     ) -> Self {
         Self {
             release: release.to_owned(),
             secrets: secrets.clone(),
             policy,
             generation: None,
-            link: poll.map(Link::new),
+            link: comparator.map(|comparator| Link::new(comparator.poll)),
+            election: comparator.map(|comparator| Election::new(me, comparator)),
+            report: Report::default(),
+            known: Known::default(),
+            document: None,
             rejected: None,
             refused: None,
             refusals: 0,
@@ -98,9 +116,76 @@ impl Subscription {
         self.link.as_ref().is_some_and(Link::is_polling)
     }
 
-    /// Whether to poll now; if so, the poll counts as under way.
-    pub(crate) fn poll(&mut self, now: Duration, dice: &mut Dice) -> bool {
-        self.link.as_mut().is_some_and(|link| link.poll(now, dice))
+    /// Whether to poll now, or to report where another instance polls; if so, the poll counts as under way.
+    pub(crate) fn poll(&mut self, accounts: &Accounts, now: Duration, dice: &mut Dice) -> bool {
+        let (Some(link), Some(election)) = (&mut self.link, &self.election) else { return false };
+        let reports = || self.report.is_due(self.generation, accounts, link.is_lively(now), now);
+        let wanted = link.is_due(now) && (!election.follows() || reports());
+        wanted && link.poll(now, dice)
+    }
+
+    /// What is sent now says what this instance runs, and these accounts.
+    pub(crate) fn says(&mut self, accounts: &Accounts, now: Duration) {
+        self.report.say(self.generation, accounts, now);
+    }
+
+    /// What was sent last may have reached nobody.
+    pub(crate) fn unheard(&mut self) {
+        self.report.unheard();
+    }
+
+    /// The instance is to end: another one has to ask from now on.
+    pub(crate) fn leave(&mut self) {
+        if let Some(election) = &mut self.election {
+            election.leave();
+        }
+    }
+
+    /// Looks at what the instances of the proxy share.
+    pub(crate) fn look(&mut self, found: &Found, now: Duration) -> Step {
+        let (Some(link), Some(election)) = (&self.link, &mut self.election) else { return Step::Wait };
+        let own = Known { silent: link.silence(now), ..self.known };
+        let (written, news) = election.look(found, own, now);
+        if let Some((record, over)) = written {
+            return Step::Write { document: self.document.take(), record, over };
+        }
+        let reads = news.is_some_and(|news| self.heard(news, now));
+        if reads { Step::Read } else { Step::Wait }
+    }
+
+    /// Whether there is a document to read.
+    fn heard(&mut self, news: News, now: Duration) -> bool {
+        if let (Some(silent), Some(link)) = (news.known.silent, &mut self.link) {
+            link.alive(now.saturating_sub(silent));
+        }
+        if news.known.run != 0 {
+            self.known.run = news.known.run;
+        }
+        if news.restarted {
+            self.report.unheard();
+            self.hurry(now);
+        }
+        news.new_document && news.known.document != 0 && news.known.document != self.known.document
+    }
+
+    /// Takes the document that the instances share. If it is not the one that was announced, or older than the one in force, the
+    /// comparator itself is asked.
+    pub(crate) fn read(&mut self, found: &Found, now: Duration) {
+        let announced = self.election.as_ref().and_then(Election::announced);
+        match found {
+            Found::Value(document, _) if Some(xxh3_64(document)) == announced => {
+                self.install(document, Source::Instance);
+            }
+            Found::Value(..) | Found::Nothing | Found::Unavailable => {}
+        }
+        self.report.unheard();
+        self.hurry(now);
+    }
+
+    fn hurry(&mut self, now: Duration) {
+        if let Some(link) = &mut self.link {
+            link.hurry(now);
+        }
     }
 
     /// A poll is under way, whatever the time.
@@ -116,30 +201,40 @@ impl Subscription {
     }
 
     /// The answer to a poll: 200 brings a policy, 204 says that ours is the newest; anything else leaves all as it is.
-    pub(crate) fn polled(&mut self, answer: Answer, now: Duration) {
-        self.poll_over(trouble(&answer, &self.release));
-        let Answer::Complete { headers, body, .. } = answer else { return };
-        match shadow::status(&headers) {
-            Some(200) => self.install(&body),
+    pub(crate) fn polled(&mut self, answer: &Answer, now: Duration) {
+        self.poll_over(trouble(answer, &self.release));
+        let Answer::Complete { headers, body, .. } = answer else { return self.unheard() };
+        match shadow::status(headers) {
+            Some(200) => self.install(body, Source::Comparator),
             Some(204) => {}
-            _ => return,
+            _ => return self.unheard(),
         }
-        self.alive(now);
+        self.answered(answer, now);
     }
 
     /// The answer to a batch that a heartbeat rode along with brings a policy as the answer to a poll does.
     pub(crate) fn acknowledged(&mut self, answer: &Answer, now: Duration) {
-        self.alive(now);
+        self.answered(answer, now);
         if let Some(link) = &mut self.link {
             link.acknowledged(now);
         }
         if let Some(document) = brought_policy(answer) {
-            self.install(document);
+            self.install(document, Source::Comparator);
+        }
+    }
+
+    fn answered(&mut self, answer: &Answer, now: Duration) {
+        self.alive(now);
+        if let Answer::Complete { headers, .. } = answer
+            && let Some(run) = first(headers, RUN_HEADER)
+        {
+            self.known.run = xxh3_64(run);
         }
     }
 
     /// A poll could not be sent.
     pub(crate) fn unreachable(&mut self, cluster: &str) {
+        self.unheard();
         self.poll_over(Some(format!(
             "no call to the comparator is possible: is there a cluster {cluster:?}?"
         )));
@@ -156,21 +251,30 @@ impl Subscription {
         self.notice = told.or(self.notice.take());
     }
 
-    fn install(&mut self, document: &[u8]) {
-        let hash = xxhash_rust::xxh3::xxh3_64(document);
+    fn install(&mut self, document: &[u8], source: Source) {
+        let hash = xxh3_64(document);
+        if source == Source::Comparator && hash != self.known.document {
+            let follows = self.election.as_ref().is_none_or(Election::follows);
+            self.document = Some(document).filter(|d| !follows && d.len() <= MOST_SHARED).map(<[u8]>::to_vec);
+        }
         if self.refused == Some(hash) {
+            self.known.document = hash;
             return;
         }
         let compiled = Tree::from_json(document)
             .and_then(|tree| Policy::from_tree(&tree))
             .and_then(|policy| policy.bind(&self.secrets));
         match compiled {
+            // Another instance may have asked before this one did.
+            Ok(policy) if source == Source::Instance && policy.generation() < self.generation => {}
             Ok(policy) => {
+                self.known.document = hash;
                 self.generation = policy.generation();
                 self.policy = Some(Arc::new(policy));
                 self.refused = None;
             }
             Err(invalid) => {
+                self.known.document = hash;
                 self.rejected = Some(invalid);
                 self.refused = Some(hash);
                 self.refusals = self.refusals.saturating_add(1);
@@ -178,3 +282,13 @@ impl Subscription {
         }
     }
 }
+
+/// Who brings a document.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Source {
+    Comparator,
+    Instance,
+}
+
+/// Bytes of a document that the instances share; of a longer one they only hear, and each asks for it.
+const MOST_SHARED: usize = 1 << 20;

@@ -1,4 +1,4 @@
-//! The wire contract between the filter and the comparator: observations and heartbeats.
+//! The wire contract between the filter and the comparator: observations and heartbeats; and what both do alike who make shadow calls.
 //!
 //! One observation carries all legs of one exchange, so the comparator never joins streams. From the filter they come as a
 //! CBOR sequence (RFC 8742, `application/cbor-seq`); people and other producers may send the same structs as JSON or
@@ -17,6 +17,7 @@
     )
 )]
 
+mod breaker;
 mod bytes;
 mod codec;
 mod collected;
@@ -25,6 +26,7 @@ mod hex;
 mod hop;
 mod unsent;
 
+pub use breaker::Breakers;
 pub use bytes::Bytes;
 pub use codec::{
     MOST_FIELDS, Malformed, check_version, decode_handovers, decode_heartbeat, decode_heartbeat_header,
@@ -58,6 +60,8 @@ pub const COUNT_HEADER: &str = "x-antumbra-count";
 pub const HEARTBEAT_HEADER: &str = "x-antumbra-heartbeat";
 /// The media type of an answer to such a batch that brings the policy, because the filter runs another generation.
 pub const POLICY_JSON: &str = "application/vnd.antumbra.policy+json";
+/// Response header that names the run of the comparator's process: with another one it has heard of no filter yet.
+pub const RUN_HEADER: &str = "x-antumbra-run";
 /// Request header that marks a shadow request; a request that carries it is never mirrored.
 pub const SHADOW_HEADER: &str = "x-antumbra-shadow";
 

@@ -32,7 +32,15 @@ impl Proxy {
     /// # Panics
     /// The host does not instantiate the module, or the filter refuses the configuration.
     pub fn start(configuration: &Value) -> Self {
-        Self::with_module(&LOADED.filter, configuration)
+        Self::with_module(&LOADED.filter, configuration, Arc::default())
+    }
+
+    /// Starts another worker of this proxy: the same filter in a VM of its own, with a clock of its own.
+    ///
+    /// # Panics
+    /// As [`Self::start`].
+    pub fn another_worker(&self, configuration: &Value) -> Self {
+        Self::with_module(&LOADED.filter, configuration, Arc::clone(&self.counted))
     }
 
     /// Starts another module in the filter's stead.
@@ -40,16 +48,12 @@ impl Proxy {
     /// # Panics
     /// As [`Self::start`].
     pub fn start_module(module: &[u8], configuration: &Value) -> Self {
-        Self::with_module(&Module::new(&LOADED.engine, module).unwrap(), configuration)
+        Self::with_module(&Module::new(&LOADED.engine, module).unwrap(), configuration, Arc::default())
     }
 
-    fn with_module(module: &Module, configuration: &Value) -> Self {
-        let (clock, wire, lines, counted) = (
-            Arc::<TestClock>::default(),
-            Arc::<Wire>::default(),
-            Arc::<Lines>::default(),
-            Arc::<Counted>::default(),
-        );
+    fn with_module(module: &Module, configuration: &Value, counted: Arc<Counted>) -> Self {
+        let (clock, wire, lines) =
+            (Arc::<TestClock>::default(), Arc::<Wire>::default(), Arc::<Lines>::default());
         let services = VmServices::new(lines.clone())
             .with_clock(clock.clone())
             .with_callouts(wire.clone())

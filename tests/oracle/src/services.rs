@@ -7,7 +7,7 @@ use std::time::Duration;
 use proxy_wasm_host::abi::v0_2_1::types::{LogLevel, MetricType, Status};
 use proxy_wasm_host::abi::v0_2_1::{
     Callback, CalloutId, Callouts, Clock, ContextId, HttpCall, HttpCallRefusal, InMemoryStore, Invocation,
-    LogContext, LogSink, MetricId, SharedServices,
+    LogContext, LogSink, MetricId, SharedServices, SharedValue,
 };
 
 /// A call that the filter made.
@@ -105,7 +105,7 @@ impl LogSink for Lines {
     }
 }
 
-/// Counters and gauges; which there are is remembered, since not every host has gauges.
+/// Counters, gauges, and what VMs share; which there are is remembered, since not every host has gauges.
 #[derive(Debug, Default)]
 pub(crate) struct Counted {
     store: InMemoryStore,
@@ -121,6 +121,21 @@ impl Counted {
 }
 
 impl SharedServices for Counted {
+    fn get_shared_data(&self, call: Invocation, vm_id: &[u8], key: &[u8]) -> Result<SharedValue, Status> {
+        self.store.get_shared_data(call, vm_id, key)
+    }
+
+    fn set_shared_data(
+        &self,
+        call: Invocation,
+        vm_id: &[u8],
+        key: &[u8],
+        value: &[u8],
+        cas: Option<u32>,
+    ) -> Result<(), Status> {
+        self.store.set_shared_data(call, vm_id, key, value, cas)
+    }
+
     fn define_metric(
         &self,
         call: Invocation,

@@ -1,10 +1,11 @@
 //! The instance as a whole, with a clock and dice of the test's own.
 
 mod by_tick;
+mod together;
 
 use super::*;
 use antumbra_observation::{
-    Body, ExchangeId, HEARTBEAT_HEADER, Leg, POLICY_JSON, Request, Response, decode_handovers,
+    Body, ExchangeId, HEARTBEAT_HEADER, Leg, Outcome, POLICY_JSON, Request, Response, decode_handovers,
     decode_heartbeat, decode_heartbeat_header, decode_sequence,
 };
 

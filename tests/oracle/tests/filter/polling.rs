@@ -55,3 +55,41 @@ fn without_the_comparator_mirroring_ends_and_splitting_goes_on() {
     assert_eq!(variant(&mut proxy), [b"stable"]);
     assert_eq!(mirrored(proxy.tick()), 0, "the lease of 15 s is over");
 }
+
+#[test]
+fn of_two_workers_one_asks_and_both_run_what_it_is_given() {
+    let comparator = json!({"cluster": "antumbra", "token": "t"});
+    let configuration = json!({"host": "generic", "release": "shop", "comparator": comparator});
+    let first = Proxy::start(&configuration);
+    let second = first.another_worker(&configuration);
+    let mut workers = [first, second];
+    let document = |generation, to: &str| policy(generation, &json!({"name": "all", "to": to})).to_string();
+    // 10 ms each round: the first heartbeat of each, and then ten seconds of one.
+    let mut asked = [0, 0];
+    for _ in 0..1_000 {
+        for (worker, asked) in workers.iter_mut().zip(&mut asked) {
+            for call in worker.tick() {
+                *asked += 1;
+                let known = decode_heartbeat(&call.body).unwrap().generation == Some(1);
+                let (status, body) =
+                    if known { (204, String::new()) } else { (200, document(1, "candidate")) };
+                worker.answer(&call, status, body.as_bytes());
+            }
+        }
+    }
+    assert!((8..=14).contains(&asked[0].max(asked[1])) && asked[0].min(asked[1]) <= 3, "{asked:?}");
+
+    // The one that asks is given another policy; the other one runs it before it asked for anything.
+    let poller = usize::from(asked[1] > asked[0]);
+    let heartbeat = poll(&mut workers[poller]);
+    workers[poller].answer(&heartbeat, 200, document(2, "control").as_bytes());
+    let said = (0..200).find_map(|_| {
+        workers[poller].tick();
+        workers[1 - poller].tick().pop()
+    });
+    let said = decode_heartbeat(&said.expect("no report within two seconds").body).unwrap();
+    assert_eq!(said.generation, Some(2));
+    for worker in &mut workers {
+        assert_eq!(variant(worker), [b"control"]);
+    }
+}

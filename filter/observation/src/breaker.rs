@@ -1,26 +1,34 @@
 //! How many shadow calls a service still gets while it does not answer: cut at once, given back slowly.
 //!
 //! Only missing answers count: timeouts, refusals, resets. A 500 is an answer, and such differences are what is looked for. A few
-//! calls a second always leave, so that a recovery is seen, and so that the report can say that the service does not answer.
+//! calls a second always leave, so that a recovery is seen, and so that the report can say that the service does not answer. The same
+//! holds for whoever makes the calls, filter or comparator.
 
 use std::time::Duration;
 
-/// The breakers of the clusters that shadow calls go to.
-#[derive(Default)]
-pub(crate) struct Breakers(Vec<(String, Breaker)>);
+use crate::Outcome;
+
+/// The breakers of the clusters that shadow calls go to; at most 64, a cluster beyond has none.
+#[derive(Debug, Default)]
+pub struct Breakers(Vec<(String, Breaker)>);
 
 impl Breakers {
-    /// Whether a call to this cluster may leave now. `word` is random; calls that share one leave together or not at all as far
+    /// Whether a call to this cluster may leave at `now`, by any monotonic clock. `word` is random; calls that share one leave together or not at all as far
     /// as their breakers are alike.
-    pub(crate) fn admit(&mut self, cluster: &str, word: u64, now: Duration) -> bool {
+    pub fn admit(&mut self, cluster: &str, word: u64, now: Duration) -> bool {
         match self.0.iter_mut().find(|(known, _)| known == cluster) {
             Some((_, breaker)) => breaker.admits(word, now),
             None => true,
         }
     }
 
-    /// A call to this cluster is over.
-    pub(crate) fn record(&mut self, cluster: &str, failed: bool, now: Duration) {
+    /// A call to this cluster is over. What was never sent says nothing of the service.
+    pub fn record(&mut self, cluster: &str, outcome: Outcome, now: Duration) {
+        let failed = matches!(outcome, Outcome::Timeout | Outcome::Refused | Outcome::Reset);
+        self.count(cluster, failed, now);
+    }
+
+    fn count(&mut self, cluster: &str, failed: bool, now: Duration) {
         if let Some((_, breaker)) = self.0.iter_mut().find(|(known, _)| known == cluster) {
             breaker.record(failed, now);
         } else if self.0.len() < MOST_CLUSTERS {
@@ -32,6 +40,7 @@ impl Breakers {
 }
 
 /// Of one cluster.
+#[derive(Debug)]
 struct Breaker {
     /// Of [`FULL`].
     admitted: u32,
@@ -39,6 +48,7 @@ struct Breaker {
 }
 
 /// What happened since the last step.
+#[derive(Debug)]
 struct Window {
     since: Duration,
     left: u32,
@@ -122,7 +132,7 @@ mod tests {
 
     fn after(results: &[bool]) -> Breakers {
         let mut breakers = Breakers::default();
-        results.iter().for_each(|failed| breakers.record("c", *failed, AT));
+        results.iter().for_each(|failed| breakers.count("c", *failed, AT));
         breakers
     }
 
@@ -131,7 +141,7 @@ mod tests {
         let mut breakers = after(&[true; 5]);
         assert_eq!(admitted(&mut breakers, AT), 10);
         assert!((0..100).all(|word| breakers.admit("other", word, AT)));
-        (0..50).for_each(|_| breakers.record("c", true, AT));
+        (0..50).for_each(|_| breakers.count("c", true, AT));
         assert_eq!(admitted(&mut breakers, AT), 1, "a hundredth is always admitted");
     }
 
@@ -142,7 +152,7 @@ mod tests {
             let now = AT + Duration::from_secs(second);
             let left = (0..1_000).filter(|_| breakers.admit("c", 99, now)).count();
             assert_eq!(left, 2, "in second {second}");
-            (0..left).for_each(|_| breakers.record("c", true, now));
+            (0..left).for_each(|_| breakers.count("c", true, now));
         }
     }
 
@@ -168,7 +178,7 @@ mod tests {
     fn failures_of_different_windows_do_not_add_up() {
         let mut breakers = Breakers::default();
         for second in 0..20 {
-            breakers.record("c", true, Duration::from_secs(second));
+            breakers.count("c", true, Duration::from_secs(second));
         }
         assert_eq!(admitted(&mut breakers, Duration::from_secs(20)), 100);
     }
@@ -177,7 +187,7 @@ mod tests {
     fn nothing_comes_back_while_the_few_that_leave_fail() {
         let mut breakers = after(&[true; 50]);
         for second in 1..20 {
-            breakers.record("c", true, AT + Duration::from_secs(second));
+            breakers.count("c", true, AT + Duration::from_secs(second));
         }
         assert_eq!(admitted(&mut breakers, AT + Duration::from_secs(19)), 1);
         assert_eq!(
