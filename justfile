@@ -8,6 +8,10 @@ default:
 wasm:
     cargo demo toolchain module
 
+# Build a plugin out of a Rust crate and print the component's path.
+plugin directory="wit/examples/shop":
+    cargo demo toolchain plugin {{directory}}
+
 # The main job on real traffic.
 demo *options:
     cargo demo {{options}}
@@ -32,6 +36,7 @@ oracle *options:
 check:
     cargo fmt --all --check
     cd tests/oracle && cargo fmt --check
+    cd wit/examples/shop && cargo fmt --check
     cargo clippy --workspace --all-targets --locked -- -D warnings
 
 # Everything that a change has to pass.
@@ -57,6 +62,14 @@ soak *options:
 # Nanoseconds per decision, natively.
 bench-policy *options:
     cargo bench -p antumbra-policy --bench decide {{options}}
+
+# Microseconds per pair of bodies that are compared, beside serde_json parsing both.
+bench-compare *options:
+    cargo bench -p antumbra-engine --bench compare -- {{options}}
+
+# Bytes that evidence holds when every cap is reached.
+bench-evidence:
+    cargo bench -p antumbra-engine --bench evidence
 
 # Fuzz policy, cookie, query, header or address until it fails; options are libFuzzer's, such as -max_total_time=600.
 fuzz target *options:

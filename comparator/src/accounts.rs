@@ -55,6 +55,8 @@ pub(crate) enum Reason {
     Superseded,
     /// A variant other than the primary answered the client: the verdict does not speak about such exchanges.
     Elsewhere,
+    /// Its client had asked the same endpoint a moment before: a retry is not another exchange.
+    Repeated,
     /// Too much is in flight already.
     Overloaded,
     /// The store failed.
@@ -75,6 +77,7 @@ impl Reason {
             Self::UnknownTarget => "unknown_target",
             Self::Superseded => "superseded",
             Self::Elsewhere => "elsewhere",
+            Self::Repeated => "repeated",
             Self::Overloaded => "overloaded",
             Self::Store => "store",
         }
@@ -92,6 +95,8 @@ pub(crate) struct Settled {
     pub(crate) superseded: u64,
     /// Answered by a variant that is not compared with.
     pub(crate) elsewhere: u64,
+    /// Asked again by the same client within a moment.
+    pub(crate) repeated: u64,
     /// The store failed.
     pub(crate) unstored: u64,
 }
@@ -104,12 +109,13 @@ impl Settled {
             duplicates: self.duplicates + other.duplicates,
             superseded: self.superseded + other.superseded,
             elsewhere: self.elsewhere + other.elsewhere,
+            repeated: self.repeated + other.repeated,
             unstored: self.unstored + other.unstored,
         }
     }
 
     fn total(self) -> u64 {
-        self.compared + self.duplicates + self.superseded + self.elsewhere + self.unstored
+        self.compared + self.duplicates + self.superseded + self.elsewhere + self.repeated + self.unstored
     }
 
     fn apply(self, accounts: &mut Accounts) {
@@ -117,6 +123,7 @@ impl Settled {
         accounts.duplicates += self.duplicates;
         refuse(accounts, Reason::Superseded, self.superseded);
         refuse(accounts, Reason::Elsewhere, self.elsewhere);
+        refuse(accounts, Reason::Repeated, self.repeated);
         refuse(accounts, Reason::Store, self.unstored);
         accounts.in_flight = accounts.in_flight.saturating_sub(self.total());
     }
@@ -186,7 +193,8 @@ mod tests {
         ledger.receive(10);
         ledger.refuse(Reason::TooLarge, 3);
         assert!(ledger.now().add_up());
-        let settled = Settled { compared: 3, duplicates: 1, superseded: 1, elsewhere: 1, unstored: 0 };
+        let settled =
+            Settled { compared: 3, duplicates: 1, superseded: 1, elsewhere: 1, ..Settled::default() };
         let stored = ledger.after(settled);
         assert!(stored.add_up(), "{stored:?}");
         assert_eq!((stored.received, stored.in_flight), (9, 0));

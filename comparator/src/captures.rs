@@ -163,7 +163,7 @@ mod tests {
     use http_body_util::BodyExt;
 
     fn observation(release: &str, body: usize) -> Observation {
-        let leg = Leg { variant: String::new(), outcome: Outcome::Refused, latency_us: None, response: None };
+        let leg = Leg { outcome: Outcome::Refused, ..Leg::not_sent("", None) };
         Observation {
             version: 1,
             id: ExchangeId(7),
@@ -171,6 +171,7 @@ mod tests {
             generation: 1,
             rule: None,
             at_us: 1,
+            client: None,
             request: Request { body: Body::Whole(vec![b'x'; body].into()), ..Request::default() },
             primary: leg.clone(),
             candidate: leg,

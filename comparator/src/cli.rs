@@ -7,15 +7,18 @@ mod capture;
 mod check;
 mod client;
 mod commands;
+mod diff;
 mod explain;
 mod import;
 mod local;
 mod output;
 mod overriding;
 mod replay;
+mod report;
 mod schema;
 mod serving;
 mod simulate;
+mod terms;
 mod values;
 
 use std::ffi::OsString;
@@ -25,7 +28,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::shadows::Network;
-use values::{NamedTarget, Percent, Weight};
+use values::{NamedPlugin, NamedTarget, Percent, Weight};
 
 /// Runs the command line whose first argument is the program's name.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -50,6 +53,7 @@ fn dispatch(command: Command) -> Result<ExitCode, Failure> {
     match command {
         Command::Serve(options) => serving::serve(options),
         Command::Check(options) => check::check(&options),
+        Command::Diff(options) => diff::diff(&options),
         Command::Explain(options) => explain::explain(&options),
         Command::Simulate(options) => simulate::simulate(&options),
         Command::Override(options) => overriding::sign(&options),
@@ -64,8 +68,8 @@ fn dispatch(command: Command) -> Result<ExitCode, Failure> {
         Command::Policy { command: PolicyCommand::List(target) } => commands::list_policies(&target),
         Command::Policy { command: PolicyCommand::Put(options) } => commands::put_policy(&options),
         Command::Audit(target) => commands::audit(&target),
-        Command::Report(target) => commands::report(&target),
-        Command::Verdict(target) => commands::verdict(&target),
+        Command::Report(options) => report::report(&options),
+        Command::Verdict(options) => report::verdict(&options),
         Command::Evidence { command: EvidenceCommand::Reset(options) } => commands::reset_evidence(&options),
     }
 }
@@ -131,12 +135,12 @@ enum Command {
     /// Show who changed what, when and why
     #[command(after_help = AUDIT_EXAMPLES)]
     Audit(Target),
-    /// Show what the comparison found
-    #[command(after_help = REPORT_EXAMPLES)]
-    Report(Target),
+    /// Show what the comparison found, by a server or out of a capture
+    #[command(after_help = report::REPORT_EXAMPLES)]
+    Report(report::ReportOptions),
     /// Print the verdict; exit code 0 promote, 1 roll back, 3 wait
-    #[command(after_help = VERDICT_EXAMPLES)]
-    Verdict(Target),
+    #[command(after_help = report::VERDICT_EXAMPLES)]
+    Verdict(report::VerdictOptions),
     /// Begin the evidence anew
     #[command(after_help = RESET_EXAMPLES)]
     Evidence {
@@ -149,6 +153,9 @@ enum Command {
     /// Ask two versions what others asked before, and print the verdict; exit code 0 promote, 1 roll back, 3 wait
     #[command(after_help = replay::EXAMPLES)]
     Replay(Box<replay::Options>),
+    /// Compare two answers in files under the rules of a policy; exit code 0 equal, 1 different
+    #[command(after_help = diff::EXAMPLES)]
+    Diff(diff::Options),
     /// Validate a policy file: everything that is wrong with it, and what may not be meant
     #[command(after_help = check::EXAMPLES)]
     Check(check::Options),
@@ -164,7 +171,7 @@ enum Command {
     /// Write a policy from the configuration of APISIX, nginx, Istio or Gateway API
     #[command(after_help = import::EXAMPLES)]
     Import(import::Options),
-    /// Print the JSON Schema of a policy, for editors
+    /// Print the JSON Schema of a policy, for editors, or of an observation, for other producers
     #[command(after_help = schema::EXAMPLES)]
     Schema(schema::Options),
 }
@@ -190,6 +197,15 @@ struct ServeOptions {
     /// A private, link-local or otherwise guarded address or network that a target may be in; may be repeated. Loopback always may
     #[arg(long, value_name = "CIDR")]
     allow_address: Vec<Network>,
+    /// A component that rewrites or judges answers where a policy's `compare.plugins` names it; may be repeated. The file is read
+    /// once, at the start; another one begins the evidence anew
+    #[arg(long, value_name = "NAME=FILE")]
+    plugin: Vec<NamedPlugin>,
+    /// A descriptor set by which messages of gRPC answers are compared field by field, as `protoc --include_imports
+    /// --descriptor_set_out=FILE` writes it; without it they are compared by length and hash
+    #[cfg(feature = "grpc-messages")]
+    #[arg(long, value_name = "FILE")]
+    descriptors: Option<PathBuf>,
 }
 
 #[derive(Subcommand)]
@@ -311,6 +327,7 @@ Examples:
   antumbra check shop.yaml                 everything that is wrong with a policy
   antumbra explain shop.yaml --request r   what it makes of a request, and why
   antumbra simulate shop.yaml              who would get what
+  antumbra diff v1.json v2.json            where two answers differ
   antumbra import nginx nginx.conf         a policy from what another system is told
   antumbra schema policy                   what an editor needs to complete and explain a policy
   antumbra serve --policy shop.yaml        run the comparator on 127.0.0.1:7400
@@ -318,6 +335,7 @@ Examples:
   antumbra mirror set 5%                   mirror 5 % from now on
   antumbra report                          what differs, and whether that is noise
   antumbra verdict && ./promote.sh         promote, if that is the verdict
+  antumbra report --from shop.ndjson       the same out of a capture, without a server
   antumbra capture shop.ndjson             keep what is compared, redacted
   antumbra replay shop.ndjson …            the same requests against a new version, before a release
 
@@ -326,6 +344,8 @@ const SERVE_EXAMPLES: &str = "\
 Examples:
   antumbra serve --policy shop.yaml --policy checkout.yaml
   antumbra serve --listen 0.0.0.0:7400 --token-file /etc/antumbra/token
+  antumbra serve --policy shop.yaml --plugin prices=prices.wasm
+  antumbra serve --policy shop.yaml --descriptors shop.binpb
   antumbra serve --target canary-shadow=http://10.0.0.5:8080 --allow-address 10.0.0.0/24
 
 ANTUMBRA_LOG sets what is logged to stderr, as in `info` (the default) or `debug`.";
@@ -342,10 +362,6 @@ const STATUS_EXAMPLES: &str = "\
 Examples:
   antumbra status
   antumbra status --policy checkout --output json";
-const REPORT_EXAMPLES: &str = "\
-Examples:
-  antumbra report
-  antumbra report --policy checkout --output json | jq .regressions";
 const AUDIT_EXAMPLES: &str = "\
 Examples:
   antumbra audit
@@ -358,9 +374,6 @@ Examples:
 const RESET_EXAMPLES: &str = "\
 Example:
   antumbra evidence reset --reason 'build 1.4.1'";
-const VERDICT_EXAMPLES: &str = "\
-Example:
-  until antumbra verdict; do [ $? -eq 3 ] || exit 1; sleep 30; done; ./promote.sh";
 
 #[cfg(test)]
 mod tests {
@@ -394,6 +407,8 @@ mod tests {
             "weights set canary",
             "servee",
             "report --output xml",
+            "verdict --output markdown",
+            "verdict --from shop.ndjson --wait 5m",
         ] {
             let args = std::iter::once("antumbra").chain(line.split_whitespace());
             let error = Arguments::try_parse_from(args).err().unwrap();

@@ -1,24 +1,57 @@
 //! The comparator's own part of a policy: `compare` (what may differ, and whose answers count) and `gates` (what a
 //! verdict needs).
 
+mod headers;
+mod rules;
+
 use std::ops::RangeInclusive;
 
-use antumbra_engine::{Gates, Pattern, Rules};
+use antumbra_engine::{EndpointPattern, Gates, Pattern, Rules};
 use antumbra_policy::document::{Field, Map, Tree};
 
-/// Reads `compare: {ignore: [pattern…], unordered: [pattern…], primary: [variant…]}` of a policy, which may have none. Without
-/// `primary`, the policy's default variant is it; without a default, whatever the host's own routing answers. An exchange that
-/// names no variant always counts.
+use crate::plugins::Assigned;
+
+/// Reads `compare: {ignore: [pattern…], unordered: [pattern…], endpoints: [endpoint…], rules: […], headers: {only: [pattern…]},
+/// primary: [variant…]}` of a policy, which may have none; `plugins` is read by [`plugins`]. Without `primary`, the policy's default variant is it;
+/// without a default, whatever the host's own routing answers. An exchange that names no variant always counts.
 pub(crate) fn rules(field: Option<&Field<'_>>, policy: &Tree) -> Option<Rules> {
     let Some(field) = field else { return Some(Rules::default().with_primary(default_variant(policy))) };
-    let map = field.map(&["ignore", "unordered", "primary"])?;
-    let ignore = patterns(map.get("ignore"));
-    let unordered = patterns(map.get("unordered"));
+    let map = field.map(&FIELDS)?;
+    let declared = declared(&map);
     let primary = match map.get("primary") {
         Some(field) => variants(field, policy),
         None => Some(default_variant(policy)),
     };
-    Some(Rules::new(ignore?, unordered?).with_primary(primary?))
+    Some(declared?.with_primary(primary?))
+}
+
+/// The same of a file that has no policy around it: either the mapping that `compare` has, or a document with that field.
+pub(crate) fn bare_rules(root: &Field<'_>) -> Option<Rules> {
+    let compare = match root.tree().get("compare") {
+        Some(_) => root.entries()?.into_iter().find(|(name, _)| *name == "compare")?.1,
+        None => root.clone(),
+    };
+    declared(&compare.map(&FIELDS)?)
+}
+
+fn declared(map: &Map<'_>) -> Option<Rules> {
+    let ignore = patterns(map.get("ignore"));
+    let unordered = patterns(map.get("unordered"));
+    let rules = rules::rules(map.get("rules"));
+    let endpoints = endpoints(map.get("endpoints"));
+    let only = headers::only(map.get("headers"));
+    let declared = Rules::new(ignore?, unordered?).with_rules(rules?).with_endpoints(endpoints?);
+    Some(match only? {
+        Some(only) => declared.with_headers_only(&only),
+        None => declared,
+    })
+}
+
+/// Reads `compare: {plugins: [{at: endpoint, plugin: name}…]}`. What else stands there is read by [`rules`].
+pub(crate) fn plugins(field: Option<&Field<'_>>) -> Option<Assigned> {
+    let written = field.filter(|field| matches!(field.tree(), Tree::Map(_)));
+    let entries = written.and_then(Field::entries).unwrap_or_default();
+    Assigned::read(entries.iter().find(|(name, _)| *name == "plugins").map(|(_, field)| field))
 }
 
 /// Reads `gates: {rollBackAlpha, promoteAlpha, margin, endpointMargin}`: error probabilities, and margins in percent
@@ -35,6 +68,7 @@ pub(crate) fn gates(field: &Field<'_>) -> Option<Gates> {
         promote_alpha: promote_alpha?,
         margin: margin?,
         endpoint_margin: endpoint_margin?,
+        calibration: false,
     })
 }
 
@@ -73,6 +107,15 @@ fn pattern(field: &Field<'_>) -> Option<Pattern> {
     Pattern::parse(text).map_err(|bad| field.problem(bad)).ok()
 }
 
+fn endpoints(field: Option<&Field<'_>>) -> Option<Vec<EndpointPattern>> {
+    let Some(field) = field else { return Some(Vec::new()) };
+    let read = field.list(0..=MOST_ENDPOINTS)?.into_iter().map(|item| {
+        let text = item.text()?;
+        EndpointPattern::parse(text).map_err(|bad| item.problem(bad)).ok()
+    });
+    read.collect::<Vec<_>>().into_iter().collect()
+}
+
 /// The number under `name` divided by `unit`, or the usual one.
 fn number(map: &Map<'_>, name: &str, bounds: RangeInclusive<f64>, unit: f64, usual: f64) -> Option<f64> {
     match map.get(name) {
@@ -85,4 +128,7 @@ fn number(map: &Map<'_>, name: &str, bounds: RangeInclusive<f64>, unit: f64, usu
 const ALPHA: RangeInclusive<f64> = 0.000_001..=0.5;
 /// A margin below 0.001 % would need millions of exchanges.
 const MARGIN_PERCENT: RangeInclusive<f64> = 0.001..=50.0;
+const FIELDS: [&str; 7] = ["ignore", "unordered", "endpoints", "rules", "headers", "primary", "plugins"];
 const MOST_PATTERNS: usize = 1_000;
+/// Each is tried on every exchange until one matches.
+const MOST_ENDPOINTS: usize = 200;

@@ -6,6 +6,7 @@
 mod accounts;
 mod audit;
 mod body;
+mod captured;
 mod captures;
 mod change;
 mod cli;
@@ -15,6 +16,8 @@ mod decode;
 mod guard;
 mod import;
 mod metrics;
+mod offline;
+mod plugins;
 mod policies;
 mod problem;
 mod redaction;
@@ -28,6 +31,7 @@ mod targets;
 mod writer;
 
 pub use cli::run;
+pub use plugins::{BadPlugin, Plugins};
 pub use policies::Document;
 pub use serve::{Config, Error, MOST_CONNECTIONS, Server, serve};
 pub use store::StoreError;

@@ -1,8 +1,10 @@
 //! What Prometheus is told. The counts come from one snapshot of the accounts, so that they add up within a scrape.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use antumbra_engine::Verdict;
+use antumbra_observation::Unsent;
 use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -29,6 +31,8 @@ pub(crate) struct Release {
     pub(crate) converged: usize,
     /// Exchanges in the session of evidence, and what they say; none while the store fails.
     pub(crate) judged: Option<(u64, Verdict)>,
+    /// Exchanges in the session of which a shadow was not sent, by reason.
+    pub(crate) not_sent: BTreeMap<Unsent, u64>,
 }
 
 impl Metrics {
@@ -77,11 +81,16 @@ fn register_releases(registry: &mut Registry, releases: &[Release]) {
     let families: [Family<ReleaseLabel, Gauge>; 4] = std::array::from_fn(|_| Family::default());
     let [generations, filters, converged, exchanges] = &families;
     let verdicts = Family::<VerdictLabel, Gauge>::default();
+    let not_sent = Family::<UnsentLabel, Gauge>::default();
     for release in releases {
         let label = ReleaseLabel { release: release.name.clone() };
         generations.get_or_create(&label).set(signed(release.generation));
         filters.get_or_create(&label).set(signed(release.filters as u64));
         converged.get_or_create(&label).set(signed(release.converged as u64));
+        for (reason, count) in &release.not_sent {
+            let label = UnsentLabel { release: release.name.clone(), reason: reason.as_str() };
+            not_sent.get_or_create(&label).set(signed(*count));
+        }
         let Some((count, verdict)) = &release.judged else { continue };
         exchanges.get_or_create(&label).set(signed(*count));
         for (one, name) in VERDICTS {
@@ -94,6 +103,8 @@ fn register_releases(registry: &mut Registry, releases: &[Release]) {
     registry.register("filters", "Filter instances seen within the last minute", filters);
     registry.register("filters_converged", "Those of them that run the generation in force", converged);
     registry.register("exchanges", "Exchanges in the session of evidence", exchanges);
+    let help = "Exchanges in the session of which a shadow was not sent, by reason";
+    registry.register("shadows_not_sent", help, not_sent);
     registry.register("verdict", "1 for the verdict that holds, 0 for the others", verdicts);
 }
 
@@ -121,6 +132,12 @@ struct ReleaseLabel {
 struct VerdictLabel {
     release: String,
     verdict: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct UnsentLabel {
+    release: String,
+    reason: &'static str,
 }
 
 const VERDICTS: [(Verdict, &str); 3] =

@@ -7,12 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use antumbra_engine::{Gates, Rules};
+use antumbra_engine::{Gates, Rules, Schemas};
 use antumbra_policy::Policy;
 use antumbra_policy::document::{Field, Invalid, Problem, Problems, Tree};
 use antumbra_policy::edit;
 
 use crate::comparison;
+use crate::plugins::Assigned;
 
 /// A document that was found right.
 pub struct Document {
@@ -20,6 +21,7 @@ pub struct Document {
     policy: Policy,
     rules: Rules,
     gates: Gates,
+    plugins: Assigned,
 }
 
 impl Document {
@@ -34,10 +36,11 @@ impl Document {
         let own = own_part(&tree);
         let problems = Problems::default();
         let policy = Policy::read(&problems.root(&tree));
-        let (rules, gates) = read_own(&problems.root(&own), &tree);
-        let read = problems.finish(zip3(policy, rules, gates));
-        let (policy, rules, gates) = and_no(strangers(&tree), read)?;
-        Ok(Self { tree, policy, rules, gates })
+        let own = read_own(&problems.root(&own), &tree);
+        let read = problems.finish(policy.zip(own));
+        let (policy, (rules, gates, plugins)) = and_no(strangers(&tree), read)?;
+        let gates = Gates { calibration: is_calibration(&tree), ..gates };
+        Ok(Self { tree, policy, rules, gates, plugins })
     }
 
     /// Reads and validates YAML, of which JSON is a part.
@@ -73,6 +76,10 @@ impl Document {
 
     pub(crate) fn gates(&self) -> &Gates {
         &self.gates
+    }
+
+    pub(crate) fn plugins(&self) -> &Assigned {
+        &self.plugins
     }
 
     /// The document as stored: JSON in the document's order.
@@ -127,24 +134,35 @@ impl Version {
 
 /// The generations in force, by policy name. Written by the writer's thread alone.
 #[derive(Default)]
-pub(crate) struct Policies(RwLock<BTreeMap<String, Arc<Version>>>);
+pub(crate) struct Policies {
+    versions: RwLock<BTreeMap<String, Arc<Version>>>,
+    schemas: Schemas,
+}
 
 impl Policies {
+    /// None yet; the rules of all will read messages of gRPC by these descriptors, which are no part of a document.
+    pub(crate) fn reading(schemas: Schemas) -> Self {
+        Self { schemas, ..Self::default() }
+    }
+
     /// The generation in force of a policy.
     pub(crate) fn get(&self, name: &str) -> Option<Arc<Version>> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+        self.versions.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
 
     /// All, by name.
     pub(crate) fn all(&self) -> Vec<(String, Arc<Version>)> {
-        let map = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let map = self.versions.read().unwrap_or_else(PoisonError::into_inner);
         map.iter().map(|(name, version)| (name.clone(), Arc::clone(version))).collect()
     }
 
     /// Puts a generation in force.
-    pub(crate) fn put(&self, version: Arc<Version>) {
-        let name = version.document.name().to_owned();
-        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(name, version);
+    pub(crate) fn put(&self, mut version: Version) -> Arc<Version> {
+        version.document.rules =
+            std::mem::take(&mut version.document.rules).with_schemas(self.schemas.clone());
+        let (name, version) = (version.document.name().to_owned(), Arc::new(version));
+        self.versions.write().unwrap_or_else(PoisonError::into_inner).insert(name, Arc::clone(&version));
+        version
     }
 }
 
@@ -155,15 +173,12 @@ fn own_part(tree: &Tree) -> Tree {
     Tree::Map(own.collect())
 }
 
-fn read_own(root: &Field<'_>, policy: &Tree) -> (Option<Rules>, Option<Gates>) {
-    let Some(map) = root.map(&["compare", "gates"]) else { return (None, None) };
+fn read_own(root: &Field<'_>, policy: &Tree) -> Option<(Rules, Gates, Assigned)> {
+    let map = root.map(&["compare", "gates"])?;
     let rules = comparison::rules(map.get("compare"), policy);
+    let plugins = comparison::plugins(map.get("compare"));
     let gates = map.get("gates").map_or_else(|| Some(Gates::default()), comparison::gates);
-    (rules, gates)
-}
-
-fn zip3<A, B, C>(a: Option<A>, b: Option<B>, c: Option<C>) -> Option<(A, B, C)> {
-    Some((a?, b?, c?))
+    Some((rules?, gates?, plugins?))
 }
 
 fn and_no<T>(further: Vec<Problem>, read: Result<T, Invalid>) -> Result<T, Invalid> {
@@ -195,6 +210,36 @@ fn stranger<'t>(first: &mut Option<&'t str>, leg: &'t Tree, path: String, role: 
     let first = *first.get_or_insert(to);
     let message = format!("is {to:?}, must be {first:?}: one release has one {role}");
     (first != to).then_some(Problem { path, message })
+}
+
+/// Whether the candidate is the stable version itself: it goes where the control goes, or the default, and is asked as that is.
+fn is_calibration(tree: &Tree) -> bool {
+    let rules = items(tree.get("rules")).iter();
+    let mut mirrors = rules
+        .filter(|rule| rule.get("enabled") != Some(&Tree::Bool(false)))
+        .flat_map(|rule| items(rule.get("mirror")));
+    mirrors.any(|mirror| {
+        let stable = [mirror.get("control").and_then(|control| control.get("to")), tree.get("default")];
+        let candidate = way(tree, mirror.get("to"));
+        candidate.is_some() && stable.iter().any(|to| way(tree, *to) == candidate)
+    })
+}
+
+/// Where a variant's requests go, and how they are changed.
+fn way<'t>(tree: &'t Tree, to: Option<&'t Tree>) -> Option<(&'t str, Vec<&'t (String, Tree)>)> {
+    let Some(Tree::Text(name)) = to else { return None };
+    let variant = tree.get("variants").and_then(|variants| variants.get(name));
+    let cluster = match variant.and_then(|variant| variant.get("cluster")) {
+        Some(Tree::Text(cluster)) => cluster,
+        _ => name,
+    };
+    let changes = match variant {
+        Some(Tree::Map(entries)) => {
+            entries.iter().filter(|(name, _)| ["host", "headers"].contains(&name.as_str())).collect()
+        }
+        _ => Vec::new(),
+    };
+    Some((cluster, changes))
 }
 
 /// Which destinations answer as candidate and as control anywhere in the document.
@@ -268,7 +313,10 @@ gates: {margin: 0.25}
     fn problems_of_both_parts_come_at_once() {
         let bad = SHOP
             .replace("percent: 5", "percent: 101")
-            .replace("unordered: [/tags]", "unorderd: [/tags], ignore: 3, primary: [stabel]")
+            .replace(
+                "unordered: [/tags]",
+                "unorderd: [/tags], ignore: 3, primary: [stabel], endpoints: [GET /a, 'GET users']",
+            )
             .replace("margin: 0.25", "margin: 70, promoteAlpha: often");
         let bad = bad.replace("ignore: [header:x-request-trace], ", "");
         let invalid = Document::from_yaml(bad.as_bytes()).err().unwrap();
@@ -277,6 +325,7 @@ gates: {margin: 0.25}
             "rules[0].mirror[0].percent is 101",
             "compare.unorderd is not a known field; did you mean \"unordered\"?",
             "compare.ignore is 3, must be a list",
+            "compare.endpoints[1] names the route \"users\", must begin with /",
             "compare.primary[0] is \"stabel\", not a known variant; did you mean \"stable\"?",
             "gates.margin is 70, must be within 0.001..=50",
             "gates.promoteAlpha is \"often\", must be a number",
@@ -319,6 +368,7 @@ gates: {margin: 0.25}
                 outcome: antumbra_observation::Outcome::Response,
                 latency_us: None,
                 response: Some(antumbra_observation::Response::default()),
+                reason: None,
             };
             let observation = antumbra_observation::Observation {
                 version: 1,
@@ -327,6 +377,7 @@ gates: {margin: 0.25}
                 generation: 1,
                 rule: None,
                 at_us: 1,
+                client: None,
                 request: antumbra_observation::Request::default(),
                 primary: leg(),
                 candidate: leg(),
@@ -335,6 +386,24 @@ gates: {margin: 0.25}
             evidence.observe(&observation, document.rules());
             assert_eq!(evidence.exchanges() == 1, counts, "{variant:?}");
         }
+    }
+
+    #[test]
+    fn a_candidate_that_is_the_stable_version_is_a_calibration() {
+        for (variants, calibrates) in [
+            ("{stable: {cluster: stable}, canary: {cluster: canary}, control: {cluster: control}}", false),
+            ("{stable: {cluster: stable}, canary: {cluster: control}, control: {cluster: control}}", true),
+            ("{stable: {cluster: stable}, canary: {cluster: stable}, control: {cluster: control}}", true),
+            ("{stable: {cluster: canary}, canary: null, control: {cluster: control}}", true),
+            ("{stable: {cluster: a}, canary: {cluster: a, host: beta.test}, control: {cluster: b}}", false),
+            ("{stable: {cluster: a}, canary: {cluster: a, state: yellow}, control: {cluster: b}}", true),
+        ] {
+            let line = "{stable: {cluster: stable}, canary: {cluster: canary}, control: {cluster: control}}";
+            let text = SHOP.replace(line, variants);
+            assert_eq!(document(&text).gates().calibration, calibrates, "{variants}");
+        }
+        let calibrating = document(&SHOP.replace("cluster: canary", "cluster: control"));
+        assert!(!calibrating.shares_evidence_with(&document(SHOP)), "its evidence is not the release's");
     }
 
     #[test]
@@ -348,6 +417,15 @@ gates: {margin: 0.25}
             ("cluster: canary", "cluster: canary-2", false),
             ("cluster: control", "cluster: control-2", false),
             ("[/tags]", "[/labels]", false),
+            ("[/tags]", "[/tags], endpoints: ['GET /users/{name}']", false),
+            ("mirror: [{to: canary,", "mirror: [{to: canary, methods: [GET],", true),
+            ("gates: {", "gates: {promoteAlpha: 0.1, rollBackAlpha: 0.02, endpointMargin: 3, ", true),
+            (
+                "rules:",
+                "rules:\n  - {name: split, split: {by: ['cookie:u'], weights: {stable: 9, canary: 1}}}",
+                true,
+            ),
+            ("[/tags]}", "[/tags], rules: [{at: /at, time: 5s}]}", false),
             (", control: {to: control, percent: 100}", "", false),
         ] {
             let changed = SHOP.replace(from, to);

@@ -17,7 +17,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use antumbra_engine::{Evidence, Rules};
+use antumbra_engine::Evidence;
 use antumbra_observation::{Body, ExchangeId, Leg, Observation, Outcome, Request, VERSION};
 use antumbra_policy::Dice;
 use http::header::HeaderValue;
@@ -25,9 +25,12 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
 
 use crate::clock;
+use crate::offline::Comparing;
 use crate::shadows::{Asked, Call, Limits, Shadows, Target};
 
 pub(crate) use accounts::{Accounts, Skipped};
+pub(crate) use capture::MOST_LINE;
+pub(crate) use lines::{Line, next as next_line};
 pub(crate) use recording::{Recording, Unreadable};
 
 /// Who is asked, and how.
@@ -70,7 +73,7 @@ pub(crate) struct Replay {
     primaries: Shadows,
     shadows: Shadows,
     places: Arc<Semaphore>,
-    rules: Rules,
+    comparing: Comparing,
     dice: Mutex<Dice>,
     found: Mutex<Found>,
 }
@@ -86,13 +89,13 @@ pub(crate) struct Found {
 pub(crate) type Entry = Result<Request, Skipped>;
 
 impl Replay {
-    /// A replay that compares by `rules`.
-    pub(crate) fn new(plan: Plan, limits: Limits, rules: Rules) -> Self {
+    /// A replay that compares by these rules and plugins.
+    pub(crate) fn new(plan: Plan, limits: Limits, comparing: Comparing) -> Self {
         let primaries = Shadows::new(plan.concurrency, limits);
         let shadows = Shadows::new(plan.concurrency.saturating_mul(2), limits);
         let places = Arc::new(Semaphore::new(plan.concurrency));
         let dice = Mutex::new(Dice(RandomState::new().build_hasher().finish()));
-        Self { plan, primaries, shadows, places, rules, dice, found: Mutex::default() }
+        Self { plan, primaries, shadows, places, comparing, dice, found: Mutex::default() }
     }
 
     /// Sends what comes until there is no more, the limit is reached or `stop` is ready. The last answers may be out then.
@@ -203,9 +206,10 @@ impl Replay {
     }
 
     fn compare(&self, observation: &Observation) {
+        let prepared = self.comparing.prepare(observation);
         let mut found = self.found();
         let Found { accounts, evidence } = &mut *found;
-        evidence.observe(observation, &self.rules);
+        self.comparing.observe(evidence, observation, &prepared);
         accounts.compared += 1;
     }
 
@@ -234,6 +238,8 @@ fn observation(
         generation: 0,
         rule: None,
         at_us,
+        // A replay asks in its own time: what clients did when they were recorded does not matter.
+        client: None,
         request: Request { headers: Vec::new(), body: Body::default(), ..request },
         // Whoever answers as the primary is the primary: the policy's name for it does not matter.
         primary: Leg { variant: String::new(), ..primary },

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use antumbra_engine::Report;
+use antumbra_observation::{Instance, Observation};
 use axum::Router;
 use axum::extract::{FromRequestParts, Path, Request, State};
 use axum::http::header::CONTENT_TYPE;
@@ -24,16 +25,17 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, patch, post};
 use serde::Serialize;
 
-use crate::accounts::Ledger;
+use crate::accounts::{Ledger, Settled};
 use crate::captures::Captures;
 use crate::change::ChangeError;
 use crate::guard::Guard;
 use crate::metrics::Metrics;
+use crate::plugins::Plugins;
 use crate::policies::Policies;
 use crate::problem::Problem;
 use crate::registry::{Alive, Registry};
 use crate::targets::Targets;
-use crate::writer::{Handle, Job, Standing, Stopped};
+use crate::writer::{Handle, Job, Reserved, Standing, Stopped};
 
 pub(crate) use exchanges::REDACT_HEADER;
 pub(crate) use policies::{Audit, Listed, Outcome};
@@ -49,6 +51,7 @@ pub(crate) struct App {
     pub(crate) metrics: Metrics,
     pub(crate) captures: Arc<Captures>,
     pub(crate) targets: Targets,
+    pub(crate) plugins: Plugins,
     pub(crate) guard: Guard,
 }
 
@@ -97,6 +100,17 @@ pub(crate) fn router(app: Arc<App>) -> Router {
 }
 
 impl App {
+    /// Has the plugins run over observations and hands them to the writer; answers once they are durable.
+    async fn submit(
+        &self,
+        id: Option<(Instance, u64)>,
+        observations: Vec<Observation>,
+        reserved: Reserved,
+    ) -> Result<Result<Settled, String>, Stopped> {
+        let (observations, prepared) = self.plugins.prepare_all(&self.policies, observations).await;
+        self.writer.submit(id, observations, prepared, reserved).await
+    }
+
     /// The report of a release as of now.
     async fn judge(&self, release: &str) -> Result<Report, Problem> {
         let delivery = self.registry.delivery(release);

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use antumbra_engine::Schemas;
 use antumbra_policy::document::Invalid;
 use axum::Router;
 use hyper::server::conn::http1;
@@ -26,6 +27,7 @@ use crate::captures::Captures;
 use crate::change::ChangeError;
 use crate::guard::Guard;
 use crate::metrics::Metrics;
+use crate::plugins::Plugins;
 use crate::policies::{Document, Policies};
 use crate::registry::Registry;
 use crate::routes::{self, App, Peer};
@@ -45,6 +47,10 @@ pub struct Config {
     pub connections: usize,
     /// The services to ask where a mirror leaves that to the comparator.
     pub targets: Targets,
+    /// By which the messages of gRPC answers are compared field by field.
+    pub schemas: Schemas,
+    /// What policies may name under `compare.plugins`.
+    pub plugins: Plugins,
 }
 
 /// Why a server does not start, or ended before it was told to.
@@ -84,6 +90,7 @@ pub struct Server {
     ledger: Arc<Ledger>,
     captures: Arc<Captures>,
     targets: Targets,
+    plugins: Plugins,
 }
 
 /// Opens the store and serves until `shutdown` is ready and the last commit is done.
@@ -105,7 +112,7 @@ impl Server {
     /// See [`Error`].
     pub fn open(config: Config) -> Result<Self, Error> {
         let store = Store::open(&config.data)?;
-        let policies = Arc::new(Policies::default());
+        let policies = Arc::new(Policies::reading(config.schemas));
         let ledger = Arc::new(Ledger::new(store.accounts()?));
         let captures = Arc::new(Captures::default());
         let (writer, jobs, flushing) = writer::Handle::new(Arc::clone(&ledger));
@@ -114,12 +121,14 @@ impl Server {
             Arc::clone(&policies),
             Arc::clone(&ledger),
             Arc::clone(&captures),
+            config.plugins.clone(),
             jobs,
             flushing,
         )?;
         for document in config.policies {
             put(&mut thread, &document)?;
         }
+        thread.note_plugins()?;
         let (alive, ended) = oneshot::channel();
         let thread = std::thread::Builder::new().name("writer".to_owned()).spawn(move || {
             let _alive: oneshot::Sender<()> = alive;
@@ -135,6 +144,7 @@ impl Server {
             ledger,
             captures,
             targets: config.targets,
+            plugins: config.plugins,
         })
     }
 
@@ -153,6 +163,7 @@ impl Server {
             metrics: Metrics::new(),
             captures: self.captures,
             targets: self.targets,
+            plugins: self.plugins,
             guard: Guard::new(self.token.as_deref(), address.ip()),
         });
         let graceful = GracefulShutdown::new();
@@ -276,6 +287,8 @@ mod tests {
             token: None,
             connections: MOST_CONNECTIONS,
             targets: Targets::default(),
+            schemas: Schemas::default(),
+            plugins: Plugins::default(),
         };
         let mut server = Server::open(config).unwrap();
         let (alive, ended) = oneshot::channel::<()>();

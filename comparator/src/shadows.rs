@@ -5,7 +5,6 @@
 //! a call beyond a limit is not sent, and says so.
 
 mod address;
-mod body;
 mod call;
 mod client;
 mod resolve;
@@ -13,7 +12,7 @@ mod target;
 
 use std::sync::Arc;
 
-use antumbra_observation::{Leg, Outcome};
+use antumbra_observation::{Leg, Unsent};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 
@@ -23,7 +22,6 @@ pub(crate) use client::Limits;
 pub(crate) use resolve::resolve;
 pub(crate) use target::{Target, Url};
 
-use body::same_as;
 use client::Client;
 
 /// Makes shadow calls within bounds.
@@ -43,7 +41,7 @@ impl Shadows {
     pub(crate) async fn ask(&self, call: Call) -> Leg {
         match self.place(&call) {
             Some(_place) => self.client.send(call).await,
-            None => not_sent(&call.target.variant),
+            None => Leg::not_sent(&call.target.variant, NO_PLACE),
         }
     }
 
@@ -55,10 +53,13 @@ impl Shadows {
         control: Option<Call>,
         candidate_first: bool,
     ) -> (Leg, Option<Leg>) {
-        let Some(control) = control else { return (same_as(self.ask(candidate).await, primary), None) };
+        let Some(control) = control else {
+            return (self.ask(candidate).await.beside(primary), None);
+        };
         let places = self.place(&candidate).zip(self.place(&control));
         let Some((here, there)) = places else {
-            return (not_sent(&candidate.target.variant), Some(not_sent(&control.target.variant)));
+            let unsent = |call: &Call| Leg::not_sent(&call.target.variant, NO_PLACE);
+            return (unsent(&candidate), Some(unsent(&control)));
         };
         let (candidate, control) = if candidate_first {
             let candidate = self.spawn(candidate, here);
@@ -68,7 +69,7 @@ impl Shadows {
             (self.spawn(candidate, here), control)
         };
         let (candidate, control) = (candidate.leg().await, control.leg().await);
-        (same_as(candidate, primary), Some(same_as(control, primary)))
+        (candidate.beside(primary), Some(control.beside(primary)))
     }
 
     fn spawn(&self, call: Call, place: Place) -> Asking {
@@ -99,7 +100,7 @@ struct Asking {
 impl Asking {
     /// A call whose task broke off has no answer that anybody heard.
     async fn leg(mut self) -> Leg {
-        (&mut self.task).await.unwrap_or_else(|_| not_sent(&self.variant))
+        (&mut self.task).await.unwrap_or_else(|_| Leg::not_sent(&self.variant, Some(Unsent::GivenUp)))
     }
 }
 
@@ -109,10 +110,7 @@ impl Drop for Asking {
     }
 }
 
-/// A leg whose call never left.
-pub(crate) fn not_sent(variant: &str) -> Leg {
-    Leg { variant: variant.to_owned(), outcome: Outcome::NotSent, latency_us: None, response: None }
-}
+const NO_PLACE: Option<Unsent> = Some(Unsent::NoPlace);
 
 #[cfg(test)]
 mod tests;

@@ -93,6 +93,8 @@ impl Store {
         if found == 0 {
             connection.execute_batch(TABLES)?;
         }
+        // Came later than version 1 and is of no use to what came before: an earlier version may still read the file.
+        connection.execute_batch(PLUGINS)?;
         connection.set_prepared_statement_cache_capacity(32);
         Ok(Self { connection, _lock: lock })
     }
@@ -136,6 +138,12 @@ impl Store {
     /// The current session of a release; none before its first policy.
     pub(crate) fn session(&self, release: &str) -> Result<Option<Session>, StoreError> {
         session(&self.connection, release)
+    }
+
+    /// By which files the answers of a release are rewritten and judged in its current session; empty without any.
+    pub(crate) fn plugins(&self, release: &str) -> Result<String, StoreError> {
+        let mut statement = self.connection.prepare_cached("SELECT files FROM plugins WHERE release = ?1")?;
+        Ok(statement.query_row([release], |row| row.get(0)).optional()?.unwrap_or_default())
     }
 
     /// The evidence of a session.
@@ -246,7 +254,13 @@ impl Writing<'_> {
     }
 
     /// Begins the next session of a release. The evidence of the one before is kept, older evidence is not.
-    pub(crate) fn begin_session(&self, release: &str, since: u64) -> Result<Session, StoreError> {
+    /// `plugins` says by which files answers are rewritten and judged in it.
+    pub(crate) fn begin_session(
+        &self,
+        release: &str,
+        since: u64,
+        plugins: &str,
+    ) -> Result<Session, StoreError> {
         let number = session(&self.0, release)?.map_or(1, |session| session.number + 1);
         self.0
             .prepare_cached("INSERT INTO sessions (release, session, since, at) VALUES (?1, ?2, ?3, ?4)")?
@@ -254,6 +268,12 @@ impl Writing<'_> {
         self.0
             .prepare_cached("DELETE FROM evidence WHERE release = ?1 AND session < ?2")?
             .execute(params![release, number.saturating_sub(1)])?;
+        self.0
+            .prepare_cached(
+                "INSERT INTO plugins (release, files) VALUES (?1, ?2)
+                 ON CONFLICT (release) DO UPDATE SET files = excluded.files",
+            )?
+            .execute(params![release, plugins])?;
         Ok(Session { number, since })
     }
 
@@ -365,6 +385,9 @@ PRAGMA user_version = 1;
 COMMIT;
 ";
 
+const PLUGINS: &str =
+    "CREATE TABLE IF NOT EXISTS plugins (release TEXT PRIMARY KEY, files TEXT NOT NULL) STRICT;";
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -405,7 +428,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut store = Store::open(&dir.path().join("a.db")).unwrap();
         let failed = store.transaction(|writing| {
-            writing.begin_session("shop", 1)?;
+            writing.begin_session("shop", 1, "")?;
             Err::<(), _>(StoreError::Damaged { what: "test".to_owned(), message: String::new() })
         });
         assert!(failed.is_err());

@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use antumbra_observation::{Body, Handover, Leg, Observation, ShadowRequest};
+use antumbra_observation::{Handover, Leg, Observation, ShadowRequest, Unsent};
 use tokio::task::JoinSet;
 
-use crate::shadows::{Asked, Call, Limits, Network, Shadows, Target, Url, not_sent, resolve};
+use crate::shadows::{Asked, Call, Limits, Network, Shadows, Target, Url, resolve};
 
 /// Targets by the names of their clusters; none by default.
 #[derive(Clone)]
@@ -76,10 +76,7 @@ impl Targets {
     async fn ask(&self, handover: &Handover) -> (Leg, Option<Leg>) {
         let Handover { observation, candidate, control, .. } = handover;
         let Some((first, second)) = self.calls(handover) else {
-            return (
-                not_sent(&candidate.variant),
-                control.as_ref().map(|control| not_sent(&control.variant)),
-            );
+            return (unsendable(candidate), control.as_ref().map(unsendable));
         };
         let candidate_first = observation.id.0 & 1 == 1;
         let (first, second) =
@@ -115,18 +112,18 @@ impl Targets {
             let kept = usize::try_from(handover.kept).unwrap_or(usize::MAX).min(Limits::default().kept);
             let calls = 1 + usize::from(handover.control.is_some());
             // Each call has a copy of the request's body.
-            let asked = held(&handover.observation.request.body).saturating_mul(calls + 1);
+            let asked = handover.observation.request.body.held().saturating_mul(calls + 1);
             let answers = kept.saturating_mul(calls);
             let primary =
-                handover.observation.primary.response.as_ref().map_or(0, |answer| held(&answer.body));
+                handover.observation.primary.response.as_ref().map_or(0, |answer| answer.body.held());
             answers.saturating_add(primary).saturating_add(asked)
         };
         handovers.iter().map(of).fold(0, usize::saturating_add)
     }
 }
 
-fn held(body: &Body) -> usize {
-    if let Body::Whole(bytes) = body { bytes.len() } else { 0 }
+fn unsendable(shadow: &ShadowRequest) -> Leg {
+    Leg::not_sent(&shadow.variant, Some(Unsent::Unsendable))
 }
 
 /// Calls under way at a time, to all targets.

@@ -155,3 +155,74 @@ fn no_is_a_text() {
         antumbra(directory.path(), "explain shop.yaml --request -", r#"{"cookies": {"country": "no"}}"#);
     assert!(ran.out.contains(r#""rule":"testers""#), "{}{}", ran.out, ran.err);
 }
+
+#[test]
+fn two_answers_are_compared_under_the_rules_of_a_policy() {
+    let directory = directory(&[
+        ("v1.json", r#"{"items":[{"id":1,"price":1.00},{"id":2,"price":2}],"at":"2026-02-04T12:00:00Z"}"#),
+        ("v2.json", r#"{"items":[{"id":2,"price":2},{"id":1,"price":1.01}],"at":"2026-02-04T12:00:03Z"}"#),
+        (
+            "rules.yaml",
+            "rules:\n- {at: /items, array: {by: id}}\n- {at: GET /items /items/*/price, absolute: 0.01}\n- {at: /at, time: 5s}\n",
+        ),
+        ("shop.yaml", &format!("{SHOP}compare: {{ignore: [/]}}\n")),
+        ("wrong.yaml", "rules:\n- {at: /at, tim: 5s}\n- {at: at, time: 5s}\n"),
+    ]);
+    let run = |line: &str, input: &str| antumbra(directory.path(), line, input);
+    let plain = run("diff v1.json v2.json", "");
+    assert_eq!(plain.code, 1, "{}", plain.err);
+    assert!(!plain.out.contains('\x1b') && plain.out.contains("/items  order\n"), "{}", plain.out);
+    let json = |line: &str, input: &str| {
+        let ran = run(&format!("diff {line} --output json"), input);
+        (
+            ran.code,
+            serde_json::from_str::<Value>(&ran.out).unwrap_or_else(|_| panic!("{}{}", ran.out, ran.err)),
+        )
+    };
+    let (code, found) = json("v1.json v2.json --rules rules.yaml", "");
+    let price = json!({"path": "/items/0/price", "kind": "value", "left": "1.00", "right": "1.01"});
+    assert_eq!((code, &found["equal"], &found["differences"]), (1, &json!(false), &json!([price])));
+    let (code, found) = json(
+        "v1.json - --rules rules.yaml",
+        r#"{"items":[{"id":1,"price":1},{"id":3}],"at":"2026-02-04T12:00:00Z"}"#,
+    );
+    let kinds: Vec<&Value> =
+        found["differences"].as_array().unwrap().iter().map(|found| &found["kind"]).collect();
+    assert_eq!((code, kinds), (1, vec!["missing", "extra"]));
+    for line in ["v1.json v2.json --rules shop.yaml", "v1.json v1.json"] {
+        let (code, found) = json(line, "");
+        assert_eq!((code, &found["equal"], &found["differences"]), (0, &json!(true), &json!([])), "{line}");
+    }
+    let (code, found) = json("v1.json - --media json", "oops");
+    assert_eq!((code, &found["refused"]), (1, &json!("malformed")));
+    let wrong = run("diff v1.json v2.json --rules wrong.yaml", "");
+    assert_eq!(
+        (wrong.code, &*wrong.err),
+        (
+            2,
+            "antumbra: wrong.yaml: rules[0].tim is not a known field; did you mean \"time\"?\n\
+             wrong.yaml: rules[0] allows nothing, must have one of ignore, absolute, relative, time, like, ignoreCase, nullIsAbsent, array, numbers\n\
+             wrong.yaml: rules[1].at is \"at\", names the place \"at\", must begin with / or be header:<name>, cookie:<name> or trailer:<name>\n"
+        )
+    );
+    for line in ["diff - -", "diff v1.json none.json", "diff v1.json", "diff v1.json v2.json --endpoint /a"] {
+        assert_eq!(run(line, "").code, 2, "{line}");
+    }
+}
+
+#[test]
+fn the_endpoint_of_two_answers_may_be_said() {
+    let directory = directory(&[
+        ("a", r#"{"price":1.00}"#),
+        ("b", r#"{"price":1.01}"#),
+        ("rules.json", r#"{"rules": [{"at": "GET /items/7 /price", "absolute": 0.01}]}"#),
+    ]);
+    let diff = |endpoint: Option<&str>| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_antumbra"));
+        command.args(["diff", "a", "b", "--rules", "rules.json"]).current_dir(directory.path());
+        command.args(endpoint.into_iter().flat_map(|endpoint| ["--endpoint", endpoint]));
+        command.output().unwrap().status.code()
+    };
+    let found = [None, Some("GET /items/9"), Some("POST /items/9"), Some("GET /items")].map(diff);
+    assert_eq!(found, [Some(1), Some(0), Some(1), Some(1)]);
+}

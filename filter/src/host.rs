@@ -289,9 +289,9 @@ pub(crate) fn done() {
     unsafe { proxy_done() };
 }
 
-/// Sends a call; its token comes back with the answer. `None`: the host refused. Also from a stream's callback: the host makes
+/// Sends a call; its token comes back with the answer. An error is the status with which the host refused. Also from a stream's callback: the host makes
 /// the call in the name of the stream's root context, so that it outlives the stream.
-pub(crate) fn dispatch(call: &Call) -> Option<u32> {
+pub(crate) fn dispatch(call: &Call) -> Result<u32, u32> {
     let (cluster, headers, trailers) = (&call.cluster, serialised(&call.headers), serialised(&[]));
     let timeout = u32::try_from(call.timeout.as_millis()).unwrap_or(u32::MAX);
     let mut token = 0;
@@ -310,7 +310,7 @@ pub(crate) fn dispatch(call: &Call) -> Option<u32> {
             &raw mut token,
         )
     };
-    (status == OK).then_some(token)
+    if status == OK { Ok(token) } else { Err(status) }
 }
 
 /// The answer to a call, inside its callback. A host that has no headers says that the stream broke off.

@@ -5,8 +5,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use antumbra_exchange::{Answer, Call, CallId, Capture, Decisions, Host, Incident, Mirroring, Now, Settings};
-use antumbra_observation::{ExchangeId, Instance};
+use antumbra_exchange::{
+    Answer, Call, CallId, Capture, Decisions, Host, Incident, Mirroring, Now, Settings, refused,
+};
+use antumbra_observation::{ExchangeId, Instance, Unsent};
 use antumbra_policy::{Decision, Policy, Secrets};
 
 use crate::host::{self, Buffer, Level};
@@ -286,11 +288,10 @@ impl FilterInstance {
         while !calls.is_empty() {
             calls = calls
                 .iter()
-                .filter(|call| !self.sent(call))
-                .map(|call| call.id)
+                .filter_map(|call| Some(Incident::NotSent(call.id, self.send(call).err()?)))
                 .collect::<Vec<_>>()
                 .into_iter()
-                .flat_map(|id| self.decide(Incident::NotSent(id)))
+                .flat_map(|unsent| self.decide(unsent))
                 .collect();
         }
         self.report_policy();
@@ -301,12 +302,12 @@ impl FilterInstance {
         mirroring.on(incident, host::now(), &mut host::dice())
     }
 
-    fn sent(&self, call: &Call) -> bool {
-        let token = host::dispatch(call);
-        if let (Some(token), Ok(mut calls)) = (token, self.calls.try_borrow_mut()) {
+    fn send(&self, call: &Call) -> Result<(), Unsent> {
+        let token = host::dispatch(call).map_err(|status| refused(status, call.headers.len()))?;
+        if let Ok(mut calls) = self.calls.try_borrow_mut() {
             calls.push((token, call.id));
         }
-        token.is_some()
+        Ok(())
     }
 
     /// Logs trouble with the comparator and a policy that was refused, and remembers and logs one that is new.

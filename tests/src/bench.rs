@@ -4,6 +4,7 @@ mod chaos;
 mod contender;
 mod cpu;
 mod filter;
+mod floor;
 mod load;
 mod mirror;
 

@@ -30,12 +30,34 @@ impl Comparator {
         Self::start_with(directory, listen, policy, &[]).await
     }
 
+    /// The same with plugins, by their names.
+    pub async fn start_with_plugins(
+        directory: &Path,
+        policy: &str,
+        plugins: &[(&str, &Path)],
+    ) -> Result<Self> {
+        let named = |(name, file): &(&str, &Path)| format!("--plugin={name}={}", file.display());
+        let options: Vec<String> = plugins.iter().map(named).collect();
+        Self::start_as(directory, SocketAddr::from(([127, 0, 0, 1], 0)), Some(policy), &options).await
+    }
+
     /// The same with services that it asks itself, by the names of their clusters.
     pub async fn start_with(
         directory: &Path,
         listen: SocketAddr,
         policy: Option<&str>,
         targets: &[(&str, SocketAddr)],
+    ) -> Result<Self> {
+        let options: Vec<String> =
+            targets.iter().map(|(cluster, address)| format!("--target={cluster}=http://{address}")).collect();
+        Self::start_as(directory, listen, policy, &options).await
+    }
+
+    async fn start_as(
+        directory: &Path,
+        listen: SocketAddr,
+        policy: Option<&str>,
+        options: &[String],
     ) -> Result<Self> {
         let mut command = antumbra()?;
         command
@@ -48,9 +70,7 @@ impl Comparator {
             std::fs::write(&file, policy).with_context(|| format!("cannot write {}", file.display()))?;
             command.arg("--policy").arg(file);
         }
-        for (cluster, address) in targets {
-            command.arg("--target").arg(format!("{cluster}=http://{address}"));
-        }
+        command.args(options);
         let mut process = Process::spawn(command, "antumbra", directory)?;
         let address = until("the comparator names its address", || {
             let found = announced(&process.log());

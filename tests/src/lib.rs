@@ -15,6 +15,7 @@ pub mod misbehaving;
 pub mod pair;
 pub mod patience;
 pub mod pieces;
+pub mod plugin;
 pub mod process;
 pub mod recorded_world;
 pub mod recorder;

@@ -12,7 +12,7 @@ use std::process::Command;
 
 use anyhow::{Result, bail, ensure};
 
-use crate::{cache, command};
+use crate::{cache, command, plugin};
 
 /// The target of the filter module.
 pub const WASIP1: &str = "wasm32-wasip1";
@@ -139,6 +139,11 @@ pub enum Question {
     Module,
     /// Print which compilers can be had, one a line; fetches them.
     Available,
+    /// Build a plugin and print its path: a Rust crate of its own whose core module becomes a component.
+    Plugin {
+        /// The crate's directory, as `wit/examples/shop`.
+        directory: PathBuf,
+    },
     /// Print the variables for a cargo that builds for a target, as `export` lines.
     Env {
         /// As `wasm32-unknown-unknown`.
@@ -152,6 +157,7 @@ impl Question {
         match self {
             Self::Module => Ok(format!("{}\n", filter_module()?.display())),
             Self::Available => Ok(available()),
+            Self::Plugin { directory } => Ok(format!("{}\n", plugin::component(directory)?.display())),
             Self::Env { target } => Ok(ensure_target(target)?.exports()),
         }
     }

@@ -1,15 +1,18 @@
 //! Which element of one array answers to which of another.
 //!
 //! Comparing by position alone would blame every element behind an insertion, and every field of every element after a
-//! shuffle. So equal elements are matched first, wherever they stand; then objects by the member that identifies them
-//! best; only what is left is paired in order. All of it sorts, nothing is quadratic.
+//! shuffle. So elements that are written alike are matched first, wherever they stand; then objects by the member that
+//! identifies them best; then what means the same; only what is left is paired in order. All of it sorts, nothing is
+//! quadratic.
+
+use std::borrow::Cow;
 
 use crate::json::{Node, Shape, Tree};
 
 /// The outcome of matching.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Alignment {
-    /// Positions of elements that differ and answer to each other, by position on the left.
+    /// Positions of elements that answer to each other and are not written alike in their place, by position on the left.
     pub(crate) pairs: Vec<(usize, usize)>,
     /// Elements that were recognised stand in another order.
     pub(crate) moved: bool,
@@ -22,48 +25,158 @@ pub(crate) struct Elements<'t> {
     pub(crate) nodes: &'t [&'t Node],
 }
 
+/// Both arrays, and the positions that have no partner yet.
+struct Match<'t> {
+    left: Elements<'t>,
+    right: Elements<'t>,
+    rest_left: Vec<usize>,
+    rest_right: Vec<usize>,
+}
+
 /// Matches the elements of two arrays.
 pub(crate) fn align(left: Elements<'_>, right: Elements<'_>) -> Alignment {
-    let (mut rest_left, mut rest_right) = unequal_by_position(left.nodes, right.nodes);
-    let hashes = |side: Elements<'_>, rest: &[usize]| -> Vec<(u64, usize)> {
-        rest.iter().filter_map(|&at| Some((side.nodes.get(at)?.hash, at))).collect()
-    };
-    let mut recognised = join(hashes(left, &rest_left), hashes(right, &rest_right));
-    remove(&mut rest_left, recognised.iter().map(|pair| pair.0));
-    remove(&mut rest_right, recognised.iter().map(|pair| pair.1));
-    let mut pairs = Vec::new();
-    if rest_left.len().max(rest_right.len()) > 1 {
-        pairs = by_identity(left, &rest_left, right, &rest_right);
-        remove(&mut rest_left, pairs.iter().map(|pair| pair.0));
-        remove(&mut rest_right, pairs.iter().map(|pair| pair.1));
-        recognised.extend(&pairs);
+    let (mut rest, in_place) = Match::by_position(left, right);
+    let mut partners = vec![None; left.nodes.len()];
+    if !rest.stays_in_place() {
+        for find in [Match::by_text, Match::by_identity, Match::by_meaning] {
+            let found = find(&rest);
+            rest.remove(&found);
+            introduce(&mut partners, found);
+        }
     }
-    recognised.sort_unstable();
-    let moved = recognised.is_sorted_by_key(|pair| pair.1);
-    pairs.extend(rest_left.into_iter().zip(rest_right));
-    pairs.sort_unstable();
-    Alignment { pairs, moved: !moved }
+    let moved = !partners.iter().flatten().is_sorted();
+    introduce(&mut partners, in_place.into_iter().chain(rest.rest_left.into_iter().zip(rest.rest_right)));
+    let pairs = partners.into_iter().enumerate().filter_map(|(at, partner)| Some((at, partner?))).collect();
+    Alignment { pairs, moved }
 }
 
-/// Positions that remain once the equal beginning and end are taken away, and, in arrays of one length, whatever stands
-/// in its place.
-fn unequal_by_position(left: &[&Node], right: &[&Node]) -> (Vec<usize>, Vec<usize>) {
-    let same = |pair: &(&&Node, &&Node)| pair.0.hash == pair.1.hash;
-    if left.len() == right.len() {
-        let rest: Vec<usize> =
-            left.iter().zip(right).enumerate().filter(|(_, pair)| !same(pair)).map(|(at, _)| at).collect();
-        return (rest.clone(), rest);
+fn introduce(partners: &mut [Option<usize>], pairs: impl IntoIterator<Item = (usize, usize)>) {
+    for (at, against) in pairs {
+        if let Some(partner) = partners.get_mut(at) {
+            *partner = Some(against);
+        }
     }
-    let shorter = left.len().min(right.len());
-    let head = left.iter().zip(right).take_while(same).count();
-    let tail = left.iter().rev().zip(right.iter().rev()).take(shorter - head).take_while(same).count();
-    ((head..left.len() - tail).collect(), (head..right.len() - tail).collect())
 }
 
-/// Pairs of equal keys, the n-th of one side with the n-th of the other.
-fn join(mut left: Vec<(u64, usize)>, mut right: Vec<(u64, usize)>) -> Vec<(usize, usize)> {
-    left.sort_unstable();
-    right.sort_unstable();
+impl<'t> Match<'t> {
+    /// Takes away the equal beginning and end, and, in arrays of one length, whatever stands in its place. What only means
+    /// the same is a pair, so that whoever knows better may look at it.
+    fn by_position(left: Elements<'t>, right: Elements<'t>) -> (Self, Vec<(usize, usize)>) {
+        let (lefts, rights) = (left.nodes.len(), right.nodes.len());
+        let alike = |l: usize, r: usize| left.text(l) == right.text(r);
+        let same = |l: usize, r: usize| alike(l, r) || left.same(l, right, r);
+        if lefts == rights {
+            let unlike: Vec<usize> = (0..lefts).filter(|&at| !alike(at, at)).collect();
+            // A single pair is looked into either way.
+            let (equal, rest): (Vec<usize>, Vec<usize>) =
+                unlike.iter().partition(|&&at| unlike.len() > 1 && same(at, at));
+            let pairs = equal.into_iter().map(|at| (at, at)).collect();
+            return (Self { left, right, rest_left: rest.clone(), rest_right: rest }, pairs);
+        }
+        let shorter = lefts.min(rights);
+        let head = (0..shorter).take_while(|&at| same(at, at)).count();
+        let tail = (1..=shorter - head).take_while(|&back| same(lefts - back, rights - back)).count();
+        let ends = (0..head).map(|at| (at, at)).chain((1..=tail).map(|back| (lefts - back, rights - back)));
+        let pairs = ends.filter(|&(l, r)| !alike(l, r)).collect();
+        let (rest_left, rest_right) = ((head..lefts - tail).collect(), (head..rights - tail).collect());
+        (Self { left, right, rest_left, rest_right }, pairs)
+    }
+
+    /// Nothing can be found elsewhere: one element each, or the first member of each object identifies it where it stands.
+    fn stays_in_place(&self) -> bool {
+        if self.rest_left.len().max(self.rest_right.len()) < 2 {
+            return true;
+        }
+        let Some(name) = self.names().next().filter(|_| self.rest_left == self.rest_right) else {
+            return false;
+        };
+        let lefts = self.left.members(&self.rest_left, &name);
+        lefts.as_ref().is_some_and(|lefts| lefts.len() == self.rest_left.len())
+            && lefts == self.right.members(&self.rest_right, &name)
+    }
+
+    fn by_text(&self) -> Vec<(usize, usize)> {
+        self.by_hash(Tree::text_hash)
+    }
+
+    fn by_meaning(&self) -> Vec<(usize, usize)> {
+        self.by_hash(Tree::hash)
+    }
+
+    fn by_hash(&self, hash: impl Fn(&Tree<'t>, &Node) -> u64) -> Vec<(usize, usize)> {
+        if self.rest_left.is_empty() || self.rest_right.is_empty() {
+            return Vec::new();
+        }
+        let hashes = |side: Elements<'t>, rest: &[usize]| {
+            let mut hashes: Vec<(u64, usize)> =
+                rest.iter().filter_map(|&at| Some((hash(side.tree, side.nodes.get(at)?), at))).collect();
+            hashes.sort_unstable();
+            hashes
+        };
+        join(&hashes(self.left, &self.rest_left), &hashes(self.right, &self.rest_right))
+    }
+
+    /// Pairs objects by the scalar member whose values are unique on both sides and meet most often; the first such member
+    /// of the first object wins a tie. Objects that mean the same have the same values there, so none of them is missed.
+    fn by_identity(&self) -> Vec<(usize, usize)> {
+        let most = self.rest_left.len().min(self.rest_right.len());
+        let mut best = Vec::new();
+        for name in self.names() {
+            let lefts = self.left.members(&self.rest_left, &name);
+            let rights = lefts.as_ref().and_then(|_| self.right.members(&self.rest_right, &name));
+            let (Some(lefts), Some(rights)) = (lefts, rights) else { continue };
+            let pairs = join(&lefts, &rights);
+            if pairs.len() > best.len() {
+                best = pairs;
+            }
+            if best.len() == most {
+                break;
+            }
+        }
+        best
+    }
+
+    /// Names of the scalar members of the first object that is left.
+    fn names(&self) -> impl Iterator<Item = Cow<'t, [u8]>> + use<'t> {
+        let (tree, first) = (self.left.tree, self.rest_left.first().and_then(|&at| self.left.nodes.get(at)));
+        let object = first.copied().filter(|node| node.shape == Shape::Object);
+        let scalar = |node: &&Node| matches!(node.shape, Shape::Text | Shape::Number);
+        let members = object.into_iter().flat_map(|object| tree.children(object));
+        members.filter(scalar).take(MAX_IDENTITIES).map(|member| tree.key(member))
+    }
+
+    fn remove(&mut self, found: &[(usize, usize)]) {
+        remove(&mut self.rest_left, self.left, found.iter().map(|pair| pair.0));
+        remove(&mut self.rest_right, self.right, found.iter().map(|pair| pair.1));
+    }
+}
+
+impl<'t> Elements<'t> {
+    fn text(self, at: usize) -> &'t [u8] {
+        self.nodes.get(at).map_or(&[], |node| self.tree.text(node))
+    }
+
+    fn same(self, at: usize, other: Self, others: usize) -> bool {
+        let (Some(left), Some(right)) = (self.nodes.get(at), other.nodes.get(others)) else { return false };
+        self.tree.same(left, other.tree, right)
+    }
+
+    /// Hash of the member `name` of each object in `rest`, ascending, unless two have the same.
+    fn members(self, rest: &[usize], name: &[u8]) -> Option<Vec<(u64, usize)>> {
+        let value = |at: usize| {
+            let element = self.nodes.get(at).filter(|node| node.shape == Shape::Object)?;
+            let mut members = self.tree.children(element).take(MAX_MEMBERS);
+            let member = members.find(|member| self.tree.key(member) == name)?;
+            Some((self.tree.hash(member), at))
+        };
+        let mut values: Vec<(u64, usize)> = rest.iter().filter_map(|&at| value(at)).collect();
+        values.sort_unstable();
+        values.windows(2).all(|pair| matches!(pair, [a, b] if a.0 != b.0)).then_some(values)
+    }
+}
+
+/// Pairs of equal keys, the n-th of one side with the n-th of the other. Both ascend.
+fn join(left: &[(u64, usize)], right: &[(u64, usize)]) -> Vec<(usize, usize)> {
     let mut pairs = Vec::new();
     let (mut lefts, mut rights) = (left.iter().peekable(), right.iter().peekable());
     while let (Some(l), Some(r)) = (lefts.peek(), rights.peek()) {
@@ -80,49 +193,18 @@ fn join(mut left: Vec<(u64, usize)>, mut right: Vec<(u64, usize)>) -> Vec<(usize
     pairs
 }
 
-/// Pairs objects by the scalar member whose values are unique on both sides and meet most often; the first such member
-/// of the first object wins a tie.
-fn by_identity(
-    left: Elements<'_>,
-    rest_left: &[usize],
-    right: Elements<'_>,
-    rest_right: &[usize],
-) -> Vec<(usize, usize)> {
-    let first = rest_left.first().and_then(|&at| left.nodes.get(at));
-    let Some(first) = first.filter(|node| node.shape == Shape::Object) else { return Vec::new() };
-    let scalar = |node: &&Node| matches!(node.shape, Shape::Text | Shape::Number);
-    let mut best = Vec::new();
-    for name in left.tree.children(first).filter(scalar).take(MAX_IDENTITIES).map(|member| member.name) {
-        let (lefts, rights) = (members(left, rest_left, name), members(right, rest_right, name));
-        let (Some(lefts), Some(rights)) = (lefts, rights) else { continue };
-        let pairs = join(lefts, rights);
-        if pairs.len() > best.len() {
-            best = pairs;
+/// Takes `gone` out of `rest`.
+fn remove(rest: &mut Vec<usize>, side: Elements<'_>, gone: impl ExactSizeIterator<Item = usize>) {
+    if gone.len() == 0 {
+        return;
+    }
+    let mut stays = vec![true; side.nodes.len()];
+    for at in gone {
+        if let Some(stays) = stays.get_mut(at) {
+            *stays = false;
         }
     }
-    best
-}
-
-/// Hash of the member `name` of each object in `rest`, unless two have the same.
-fn members(side: Elements<'_>, rest: &[usize], name: u64) -> Option<Vec<(u64, usize)>> {
-    let value = |at: usize| {
-        let element = side.nodes.get(at).filter(|node| node.shape == Shape::Object)?;
-        side.tree
-            .children(element)
-            .take(MAX_MEMBERS)
-            .find(|member| member.name == name)
-            .map(|member| (member.hash, at))
-    };
-    let mut values: Vec<(u64, usize)> = rest.iter().filter_map(|&at| value(at)).collect();
-    values.sort_unstable();
-    values.windows(2).all(|pair| matches!(pair, [a, b] if a.0 != b.0)).then_some(values)
-}
-
-/// Takes `gone` out of `rest`, which is ascending.
-fn remove(rest: &mut Vec<usize>, gone: impl Iterator<Item = usize>) {
-    let mut gone: Vec<usize> = gone.collect();
-    gone.sort_unstable();
-    rest.retain(|at| gone.binary_search(at).is_err());
+    rest.retain(|&at| stays.get(at) == Some(&true));
 }
 
 /// How many members are tried as the identity of an element.
@@ -134,11 +216,13 @@ const MAX_MEMBERS: usize = 64;
 mod tests {
     use super::*;
 
+    /// `pairs` are those that differ.
     fn check(left: &str, right: &str, pairs: &[(usize, usize)], moved: bool) {
         let (l, r) = (Tree::parse(left.as_bytes()).unwrap(), Tree::parse(right.as_bytes()).unwrap());
         let lefts: Vec<&Node> = l.children(l.root().unwrap()).collect();
         let rights: Vec<&Node> = r.children(r.root().unwrap()).collect();
-        let found = align(Elements { tree: &l, nodes: &lefts }, Elements { tree: &r, nodes: &rights });
+        let mut found = align(Elements { tree: &l, nodes: &lefts }, Elements { tree: &r, nodes: &rights });
+        found.pairs.retain(|&(at, against)| l.hash(lefts[at]) != r.hash(rights[against]));
         assert_eq!(found, Alignment { pairs: pairs.to_vec(), moved }, "{left} {right}");
     }
 
@@ -154,6 +238,9 @@ mod tests {
         check("[1,2,3]", "[9,2]", &[(0, 0)], false);
         check("[]", "[1]", &[], false);
         check("[1,1,2]", "[2,1,1]", &[], true);
+        check("[1,2,3]", "[ 3.0, 1.0, 2.0 ]", &[], true);
+        check("[1,2,3]", "[ 1.0, 2.0, 3.0, 4 ]", &[], false);
+        check(r#"[{"a":[1],"b":2},7]"#, r#"[7,{"b":2.0,"a":[1.0]}]"#, &[], true);
     }
 
     #[test]

@@ -7,16 +7,17 @@ use std::cell::OnceCell;
 use antumbra_observation::{Body, Leg, Outcome, Response};
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::body::{self, Content, Plain};
 use crate::diff::{self, ABSENT, Detail, Differences, Kind, Scope};
-use crate::excerpt;
 use crate::headers;
-use crate::json::Tree;
-use crate::pattern::Place;
 
-/// The answer that others are measured by. Its body is parsed at most once.
+/// The answer that others are measured by. Its body is decoded and parsed at most once.
 pub(crate) struct Primary<'a> {
     leg: &'a Leg,
-    body: OnceCell<Option<Tree<'a>>>,
+    /// Of the request, without which the type of a gRPC message is not known.
+    path: &'a [u8],
+    place: &'a body::Kept<'a>,
+    content: OnceCell<Content<'a>>,
 }
 
 /// What came of comparing one answer.
@@ -28,8 +29,9 @@ pub(crate) struct Comparison {
 }
 
 impl<'a> Primary<'a> {
-    pub(crate) fn new(leg: &'a Leg) -> Self {
-        Self { leg, body: OnceCell::new() }
+    /// The primary of a request for `path`; its body is read into `place`.
+    pub(crate) fn new(leg: &'a Leg, path: &'a [u8], place: &'a body::Kept<'a>) -> Self {
+        Self { leg, path, place, content: OnceCell::new() }
     }
 
     pub(crate) fn compare(&self, other: &Leg, scope: Scope<'_>) -> Comparison {
@@ -47,7 +49,7 @@ impl<'a> Primary<'a> {
             return Comparison { comparable: false, differences };
         }
         if let (Some(primary), Some(answer)) = (&self.leg.response, &other.response) {
-            headers::compare(&primary.headers, &answer.headers, scope, &mut differences);
+            headers::compare(primary, answer, scope, &mut differences);
             self.bodies(primary, answer, scope, &mut differences);
         }
         Comparison { comparable: true, differences }
@@ -60,17 +62,11 @@ impl<'a> Primary<'a> {
         if left == right {
             return;
         }
-        let parse = || if is_json(primary) { Tree::parse(left) } else { None };
-        let (left_tree, right_tree) =
-            (self.body.get_or_init(parse), if is_json(other) { Tree::parse(right) } else { None });
-        match (left_tree, &right_tree) {
-            (Some(left), Some(right)) => diff::compare(left, right, Vec::new(), scope, into),
-            (left_tree, right_tree) => {
-                let kind = if left_tree.is_some() == right_tree.is_some() { Kind::Value } else { Kind::Type };
-                let at = left.iter().zip(right).take_while(|(l, r)| l == r).count();
-                add_whole(kind, scope, into, || (excerpt::body(left, at), excerpt::body(right, at)));
-            }
-        }
+        let content = self.content.get_or_init(|| {
+            Content::of(self.place.get_or_init(|| Plain::of(primary, left, self.path, scope)))
+        });
+        let other = Plain::of(other, right, self.path, scope);
+        content.compare(&Content::of(&other), &[], scope, into);
     }
 }
 
@@ -83,17 +79,8 @@ fn cut_bodies(primary: &Body, other: &Body, scope: Scope<'_>, into: &mut Differe
     };
     let (Some(left), Some(right)) = (print(primary), print(other)) else { return };
     if left != right {
-        let shown = |(length, hash): (u64, u64)| format!("{length} bytes, xxh3 {hash:016x}");
-        add_whole(Kind::Value, scope, into, || (shown(left), shown(right)));
-    }
-}
-
-fn add_whole(kind: Kind, scope: Scope<'_>, into: &mut Differences, shown: impl FnOnce() -> (String, String)) {
-    if !scope.rules.ignores(scope.endpoint, Place::Body(&[])) {
-        into.add("", kind, || {
-            let (primary, other) = shown();
-            plain(primary, other)
-        });
+        let shown = |(length, hash): (u64, u64)| body::summary(length, hash);
+        diff::at(&[], Kind::Value, scope, into, || (shown(left), shown(right)));
     }
 }
 
@@ -102,18 +89,6 @@ fn whole(response: &Response) -> Option<&[u8]> {
         Body::Whole(bytes) => Some(bytes),
         _ => None,
     }
-}
-
-/// Declared as JSON and not encoded. Nothing is sniffed.
-fn is_json(response: &Response) -> bool {
-    let header = |wanted: &str| {
-        let found = response.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted.as_bytes()));
-        found.map(|(_, value)| excerpt::line(value, 128).to_ascii_lowercase())
-    };
-    let encoded = header("content-encoding").is_some_and(|encoding| encoding.trim() != "identity");
-    let media = header("content-type").unwrap_or_default();
-    let media = media.split(';').next().unwrap_or_default().trim();
-    !encoded && (media == "application/json" || media == "text/json" || media.ends_with("+json"))
 }
 
 fn plain(primary: String, other: String) -> Detail {
@@ -138,7 +113,13 @@ mod tests {
     fn leg(status: u16, media: &str, body: Body) -> Leg {
         let headers = vec![("Content-Type".into(), media.into())];
         let response = Some(Response { status, headers, body, trailers: vec![] });
-        Leg { variant: "v".to_owned(), outcome: Outcome::Response, latency_us: Some(1), response }
+        Leg {
+            variant: "v".to_owned(),
+            outcome: Outcome::Response,
+            latency_us: Some(1),
+            response,
+            reason: None,
+        }
     }
 
     fn json(text: &str) -> Leg {
@@ -147,7 +128,9 @@ mod tests {
 
     fn check(primary: &Leg, other: &Leg, comparable: bool, expected: &[&str]) {
         let rules = Rules::default();
-        let found = Primary::new(primary).compare(other, Scope { endpoint: "GET /", rules: &rules });
+        let place = body::Kept::default();
+        let found =
+            Primary::new(primary, b"/", &place).compare(other, Scope { endpoint: "GET /", rules: &rules });
         let lines: Vec<String> = found
             .differences
             .found
@@ -166,7 +149,12 @@ mod tests {
         check(&json("1"), &leg(200, "application/problem+json; charset=utf-8", Body::Same), true, &[]);
         check(&json("1"), &json("oops"), true, &[" type: \"1\" (1 bytes) -> \"oops\" (4 bytes)"]);
         check(&json("{"), &json("["), true, &[" value: \"{\" (1 bytes) -> \"[\" (1 bytes)"]);
-        check(&text("<p>a"), &text("<p>b"), true, &[" value: \"<p>a\" (4 bytes) -> \"<p>b\" (4 bytes)"]);
+        check(
+            &text("<p>a"),
+            &text("<p>b"),
+            true,
+            &[" value: line 1: \"<p>a\" (-1 of 1 lines) -> line 1: \"<p>b\" (+1 of 1 lines)"],
+        );
         check(&json("1"), &leg(500, "text/html", Body::Same), false, &[" status: 200 -> 500"]);
         check(&json("1"), &timeout, false, &[" outcome: response -> timeout"]);
         check(&timeout, &timeout, true, &[]);

@@ -1,10 +1,16 @@
 //! Where two bodies differ, and how: one difference per place and kind, places aggregated over array elements.
 //!
-//! The primary is the measure: `missing` is what it has and the other has not. Equal subtrees are skipped by their hash.
+//! The primary is the measure: `missing` is what it has and the other has not. What is written
+//! alike is skipped.
+
+mod ruled;
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::cmp::Ordering;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::iter::Peekable;
 
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +19,8 @@ use crate::endpoint::{is_identifier, is_token};
 use crate::excerpt;
 use crate::json::{Node, Shape, Tree};
 use crate::pattern::{Place, Rules, Segment};
+use crate::refusal::Refusal;
+use crate::suggestion::Guesses;
 
 /// How an answer differs from the primary's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -70,6 +78,12 @@ pub(crate) struct Detail {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Differences {
     pub(crate) found: BTreeMap<Subject, Detail>,
+    /// Which rules would allow all differences of a subject.
+    guesses: BTreeMap<Subject, Guesses>,
+    /// Each difference by itself instead, where that was asked for.
+    list: Option<Vec<(Kind, Detail)>>,
+    /// Why bodies, or parts of them, were compared as bytes.
+    pub(crate) refused: BTreeSet<Refusal>,
     seen: usize,
 }
 
@@ -81,11 +95,50 @@ pub(crate) struct Scope<'a> {
 }
 
 impl Differences {
+    /// Keeps each difference by itself, in the order in which they are found.
+    pub(crate) fn listing() -> Self {
+        Self { list: Some(Vec::new()), ..Self::default() }
+    }
+
     pub(crate) fn add(&mut self, path: &str, kind: Kind, detail: impl FnOnce() -> Detail) {
         self.seen += 1;
-        if self.found.len() < MAX_SUBJECTS {
+        if let Some(list) = &mut self.list {
+            if list.len() < MAX_SUBJECTS {
+                list.push((kind, detail()));
+            }
+        } else if self.found.len() < MAX_SUBJECTS {
             self.found.entry(Subject(path.to_owned(), kind)).or_insert_with(detail);
         }
+    }
+
+    /// The list, and how many differences were seen.
+    pub(crate) fn into_list(self) -> (Vec<(Kind, Detail)>, usize) {
+        (self.list.unwrap_or_default(), self.seen)
+    }
+
+    pub(crate) fn refuse(&mut self, refusal: Refusal) {
+        self.refused.insert(refusal);
+    }
+
+    /// Narrows down which rules would allow all differences of a subject. Not of a list, whose differences are not of one.
+    pub(crate) fn guess(&mut self, path: &str, kind: Kind, guesses: impl FnOnce() -> Guesses) {
+        if self.list.is_some() {
+            return;
+        }
+        let room = self.guesses.len() < MAX_SUBJECTS;
+        match self.guesses.entry(Subject(path.to_owned(), kind)) {
+            Entry::Occupied(mut before) if !before.get().is_none() => {
+                let narrowed = before.get().and(guesses());
+                before.insert(narrowed);
+            }
+            Entry::Vacant(new) if room => drop(new.insert(guesses())),
+            _ => {}
+        }
+    }
+
+    /// Which rules would allow all differences of a subject.
+    pub(crate) fn guesses(&self, subject: &Subject) -> Guesses {
+        self.guesses.get(subject).copied().unwrap_or_default()
     }
 
     /// So many that looking for more would only cost time.
@@ -103,7 +156,31 @@ pub(crate) fn compare<'t>(
     into: &mut Differences,
 ) {
     let (Some(left), Some(right)) = (primary.root(), other.root()) else { return };
-    Walk { primary, other, scope, path, into }.values(left, right);
+    let spelled = scope.rules.spell_numbers();
+    Walk { primary, other, scope, path, into, spelled, trial: false }.values(left, right);
+}
+
+/// One difference of whatever stands at `path` as a whole, unless it is declared.
+pub(crate) fn at(
+    path: &[Segment<'_>],
+    kind: Kind,
+    scope: Scope<'_>,
+    into: &mut Differences,
+    shown: impl FnOnce() -> (String, String),
+) {
+    if scope.rules.ignores(scope.endpoint, Place::Body(path)) {
+        return;
+    }
+    into.add(&aggregated(path), kind, || {
+        let hidden = |shown: String| if shown == ABSENT { shown } else { excerpt::REDACTED.to_owned() };
+        let (primary, other) = shown();
+        let exact = exact(path);
+        if is_secret(path) {
+            Detail { exact, primary: hidden(primary), other: hidden(other) }
+        } else {
+            Detail { exact, primary, other }
+        }
+    });
 }
 
 struct Walk<'w, 't> {
@@ -112,48 +189,69 @@ struct Walk<'w, 't> {
     scope: Scope<'w>,
     path: Vec<Segment<'t>>,
     into: &'w mut Differences,
+    /// Equal numbers may differ by a rule.
+    spelled: bool,
+    /// Only whether anything differs is asked.
+    trial: bool,
 }
 
 impl<'t> Walk<'_, 't> {
     fn values(&mut self, left: &'t Node, right: &'t Node) {
-        if left.hash == right.hash && left.shape == right.shape || self.into.full() {
+        if self.primary.text(left) == self.other.text(right) || self.is_enough() {
             return;
         }
         match (left.shape, right.shape) {
             (Shape::Object, Shape::Object) => self.members(left, right),
             (Shape::Array, Shape::Array) => self.elements(left, right),
+            _ if self.primary.same_scalar(left, self.other, right) && !self.spells(left) => {}
             (l, r) => self.differ(if l == r { Kind::Value } else { Kind::Type }, Some(left), Some(right)),
         }
     }
 
+    /// Members in their order, as long as both sides have the same one; then by name.
     fn members(&mut self, left: &'t Node, right: &'t Node) {
-        let mut lefts: Vec<&'t Node> = self.primary.children(left).collect();
-        let mut rights: Vec<&'t Node> = self.other.children(right).collect();
-        let same_names =
-            lefts.len() == rights.len() && lefts.iter().zip(&rights).all(|(l, r)| l.name == r.name);
-        if !same_names {
-            // Stable, so that the n-th of a repeated name meets the n-th.
-            lefts.sort_by_key(|node| node.name);
-            rights.sort_by_key(|node| node.name);
+        let (mut lefts, mut rights) = (self.primary.children(left), self.other.children(right));
+        loop {
+            match (lefts.next(), rights.next()) {
+                (None, None) => return,
+                (Some(l), Some(r)) if self.primary.same_name(l, self.other, r) => {
+                    self.member(Some(l), Some(r));
+                }
+                (l, r) => {
+                    return self.members_by_name(
+                        l.into_iter().chain(lefts).collect(),
+                        r.into_iter().chain(rights).collect(),
+                    );
+                }
+            }
         }
-        let (mut lefts, mut rights) = (lefts.into_iter().peekable(), rights.into_iter().peekable());
+    }
+
+    /// The n-th of a repeated name meets the n-th.
+    fn members_by_name(&mut self, lefts: Vec<&'t Node>, rights: Vec<&'t Node>) {
+        let (mut lefts, mut rights) = (by_name(self.primary, lefts), by_name(self.other, rights));
+        let mut pairs = Vec::new();
         loop {
             let order = match (lefts.peek(), rights.peek()) {
-                (None, None) => return,
-                (Some(l), Some(r)) if same_names || l.name == r.name => std::cmp::Ordering::Equal,
-                (Some(l), Some(r)) => l.name.cmp(&r.name),
-                (Some(_), None) => std::cmp::Ordering::Less,
-                (None, Some(_)) => std::cmp::Ordering::Greater,
+                (None, None) => break,
+                (Some(l), Some(r)) => l.0.cmp(&r.0),
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
             };
             let left = if order.is_le() { lefts.next() } else { None };
             let right = if order.is_ge() { rights.next() } else { None };
+            pairs.push((left.map(|(_, node)| node), right.map(|(_, node)| node)));
+        }
+        // In the order of the primary; what it has not follows.
+        pairs.sort_by_key(|(left, right)| (left.is_none(), left.or(*right).map(Node::place)));
+        for (left, right) in pairs {
             self.member(left, right);
         }
     }
 
     fn member(&mut self, left: Option<&'t Node>, right: Option<&'t Node>) {
         let key = match (left, right) {
-            (Some(left), Some(right)) if left.hash == right.hash && left.shape == right.shape => return,
+            (Some(left), Some(right)) if self.primary.text(left) == self.other.text(right) => return,
             (Some(left), _) => self.primary.key(left),
             (None, Some(right)) => self.other.key(right),
             (None, None) => return,
@@ -170,6 +268,9 @@ impl<'t> Walk<'_, 't> {
     fn elements(&mut self, left: &'t Node, right: &'t Node) {
         let lefts: Vec<&'t Node> = self.primary.children(left).collect();
         let rights: Vec<&'t Node> = self.other.children(right).collect();
+        if self.ruled(left, right, &lefts, &rights) {
+            return;
+        }
         let alignment = arrays::align(
             Elements { tree: self.primary, nodes: &lefts },
             Elements { tree: self.other, nodes: &rights },
@@ -177,7 +278,7 @@ impl<'t> Walk<'_, 't> {
         if lefts.len() != rights.len() {
             self.differ(Kind::Length, Some(left), Some(right));
         }
-        if alignment.moved && !self.scope.rules.unordered(self.scope.endpoint, Place::Body(&self.path)) {
+        if alignment.moved {
             self.differ(Kind::Order, Some(left), Some(right));
         }
         for (at, against) in alignment.pairs {
@@ -189,16 +290,14 @@ impl<'t> Walk<'_, 't> {
     }
 
     fn differ(&mut self, kind: Kind, left: Option<&'t Node>, right: Option<&'t Node>) {
-        if self.into.full() || self.scope.rules.ignores(self.scope.endpoint, Place::Body(&self.path)) {
+        if self.into.full() || self.allowed(kind, left, right) {
             return;
         }
         let path = aggregated(&self.path);
         let (primary, other, segments) = (self.primary, self.other, &self.path);
         self.into.add(&path, kind, || {
             let exact = exact(segments);
-            let secret = segments
-                .iter()
-                .any(|segment| matches!(segment, Segment::Member(key) if excerpt::is_sensitive_name(key)));
+            let secret = is_secret(segments);
             let shown = |tree: &Tree<'_>, node: Option<&Node>| match node {
                 None => ABSENT.to_owned(),
                 Some(_) if secret => excerpt::REDACTED.to_owned(),
@@ -206,7 +305,23 @@ impl<'t> Walk<'_, 't> {
             };
             Detail { primary: shown(primary, left), other: shown(other, right), exact: exact.clone() }
         });
+        self.guess(&path, kind, left, right);
     }
+}
+
+/// Whether a member on the way speaks of credentials.
+fn is_secret(path: &[Segment<'_>]) -> bool {
+    path.iter().any(|segment| matches!(segment, Segment::Member(key) if excerpt::is_sensitive_name(key)))
+}
+
+/// Members with their names, sorted by these; those of one name in their order.
+fn by_name<'t>(
+    tree: &Tree<'t>,
+    nodes: Vec<&'t Node>,
+) -> Peekable<impl Iterator<Item = (Cow<'t, [u8]>, &'t Node)>> {
+    let mut named: Vec<_> = nodes.into_iter().map(|node| (tree.key(node), node)).collect();
+    named.sort_by(|left, right| left.0.cmp(&right.0));
+    named.into_iter().peekable()
 }
 
 /// The place with `*` for elements and for members that are named by an identifier, for which there would be no end of

@@ -3,12 +3,20 @@
 //! Evidence is kept per endpoint, so `/users/1` and `/users/2` must be one: segments that name a single thing fold to
 //! `{id}`. What a template does not recognise only splits evidence, it never mixes it.
 
+mod given;
+
+pub use self::given::{BadEndpoint, EndpointPattern};
 use crate::excerpt;
+
+/// The first of the given endpoints that the request is one of, else its [`template`].
+pub(crate) fn named(given: &[EndpointPattern], method: &[u8], path: &[u8]) -> String {
+    let own = without_query(path);
+    given.iter().find_map(|pattern| pattern.name(method, own)).unwrap_or_else(|| template(method, path))
+}
 
 /// `GET /users/{id}/orders`: the method and the path without query, identifiers folded. At most 217 characters.
 pub fn template(method: &[u8], path: &[u8]) -> String {
-    let end = path.iter().position(|b| matches!(b, b'?' | b'#')).unwrap_or(path.len());
-    let path = path.get(..end).unwrap_or_default();
+    let path = without_query(path);
     let mut template = String::new();
     for segment in path.split(|&b| b == b'/').skip(usize::from(path.first() == Some(&b'/'))) {
         template.push('/');
@@ -26,6 +34,11 @@ pub fn template(method: &[u8], path: &[u8]) -> String {
         }
     }
     format!("{} {}", excerpt::line(method, MAX_METHOD), excerpt::line(template.as_bytes(), MAX_PATH))
+}
+
+fn without_query(path: &[u8]) -> &[u8] {
+    let end = path.iter().position(|b| matches!(b, b'?' | b'#')).unwrap_or(path.len());
+    path.get(..end).unwrap_or_default()
 }
 
 /// A segment and the form that it asks for, if it names one: `42` and `.json`.
@@ -70,7 +83,8 @@ pub(crate) fn is_token(segment: &[u8]) -> bool {
     letters >= MIN_TOKEN && (mixed || letters == segment.len() && vowels * 4 < letters)
 }
 
-fn is_uuid(segment: &[u8]) -> bool {
+/// 8-4-4-4-12 hexadecimal digits.
+pub(crate) fn is_uuid(segment: &[u8]) -> bool {
     segment.len() == 36
         && segment.iter().enumerate().all(|(at, b)| match at {
             8 | 13 | 18 | 23 => *b == b'-',

@@ -5,16 +5,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use antumbra_observation::{Observation, Outcome};
+use antumbra_observation::{ExchangeId, Leg, Observation, Outcome, Unsent};
 use serde::{Deserialize, Serialize};
 
+use crate::body;
 use crate::compare::{Comparison, Primary};
 use crate::diff::{Detail, Kind, Scope, Subject};
-use crate::endpoint;
 use crate::hypothesis::Hypothesis;
 use crate::latency::{Ladder, Legs};
+use crate::outside::{Outside, Plugins};
 use crate::pattern::Rules;
+use crate::recent::Recent;
+use crate::refusals::Refusals;
 use crate::stats::Paired;
+use crate::suggestion::Guesses;
 
 /// Everything counted about one release since its session of evidence began.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -25,6 +29,20 @@ pub struct Evidence {
     pub(crate) dirty: BTreeSet<String>,
     /// The release's row changed since then, whether or not an endpoint did.
     pub(crate) dirty_release: bool,
+    /// Which clients asked what a moment ago: neither stored nor merged.
+    pub(crate) recent: Recent,
+}
+
+/// What became of an exchange.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    /// It is part of the evidence.
+    Compared,
+    /// Only counted: another variant than those of the rules answered the client.
+    Elsewhere,
+    /// Only counted: its client had asked the same endpoint within two seconds. Retries and hot keys are not independent
+    /// exchanges, and the tests behind a verdict take exchanges to be.
+    Repeated,
 }
 
 /// What belongs to no single endpoint.
@@ -38,6 +56,15 @@ pub(crate) struct Release {
     /// Exchanges that were not compared because a variant other than those of the rules answered the client.
     #[serde(default)]
     pub(crate) elsewhere: u64,
+    /// How the plugins fared.
+    #[serde(default)]
+    pub(crate) plugins: Plugins,
+    /// Exchanges that were not compared because their client had asked the same endpoint a moment before.
+    #[serde(default)]
+    pub(crate) repeated: u64,
+    /// Of the exchanges of which a shadow was not sent, those of which the sender said why, by reason.
+    #[serde(default)]
+    pub(crate) not_sent_by: BTreeMap<Unsent, u64>,
 }
 
 /// One endpoint.
@@ -45,6 +72,8 @@ pub(crate) struct Release {
 pub(crate) struct Endpoint {
     pub(crate) all: Group,
     pub(crate) hypotheses: BTreeMap<Subject, Hypothesis>,
+    /// Bodies that could not be read.
+    pub(crate) refusals: Refusals,
     /// Differences counted under [`OTHER_PATHS`].
     pub(crate) crowded: u64,
 }
@@ -79,6 +108,10 @@ pub(crate) const OTHER_PATHS: &str = "(other paths)";
 pub(crate) const MAX_ENDPOINTS: usize = 1_000;
 /// Most places and kinds of an endpoint.
 pub(crate) const MAX_PATHS: usize = 200;
+/// Examples of a place and kind, …
+const MAX_EXAMPLES: usize = 3;
+/// … unless an endpoint has more places than this: then one, or texts would take most of the memory.
+const FEW_PATHS: usize = 32;
 
 impl Evidence {
     /// Nothing known yet.
@@ -91,28 +124,50 @@ impl Evidence {
         self.release.all.exchanges
     }
 
-    /// Takes one exchange in. `rules` are those of the session: the caller begins a new one when they change. False if it
-    /// was only counted, not compared, because another variant than those of the rules answered the client.
-    pub fn observe(&mut self, observation: &Observation, rules: &Rules) -> bool {
+    /// Exchanges of which a shadow was not sent, by reason, as far as the sender said one.
+    pub fn not_sent(&self) -> &BTreeMap<Unsent, u64> {
+        &self.release.not_sent_by
+    }
+
+    /// Takes one exchange in. `rules` are those of the session: the caller begins a new one when they change.
+    pub fn observe(&mut self, observation: &Observation, rules: &Rules) -> Taken {
+        self.observe_with(observation, rules, &Outside::default())
+    }
+
+    /// The same for an exchange of which something is known beside its answers.
+    pub fn observe_with(&mut self, observation: &Observation, rules: &Rules, outside: &Outside) -> Taken {
         self.dirty_release = true;
         if !rules.compares(&observation.primary.variant) {
             self.release.elsewhere += 1;
-            return false;
+            return Taken::Elsewhere;
         }
-        let template = endpoint::template(&observation.request.method, &observation.request.path);
+        let template = rules.endpoint(&observation.request.method, &observation.request.path);
+        let first = |client| self.recent.counts(client, &template, observation.at_us);
+        if !observation.client.is_none_or(first) {
+            self.release.repeated += 1;
+            return Taken::Repeated;
+        }
         let scope = Scope { endpoint: &template, rules };
-        let primary = Primary::new(&observation.primary);
+        let place = body::Kept::default();
+        let primary = Primary::new(&observation.primary, &observation.request.path, &place);
+        let compare = |leg, judged| Outside::comparison(judged, &primary, (&observation.primary, leg), scope);
+        let control = observation.control.as_ref();
         let exchange = Exchange {
             observation,
-            candidate: primary.compare(&observation.candidate, scope),
-            control: observation.control.as_ref().map(|control| primary.compare(control, scope)),
+            candidate: compare(&observation.candidate, outside.candidate.as_deref()),
+            control: control.map(|control| compare(control, outside.control.as_deref())),
         };
+        self.release.plugins.count(&outside.plugins);
+        if let Some(reason) = exchange.unsent() {
+            *self.release.not_sent_by.entry(reason).or_default() += 1;
+        }
         let slot = self.slot(&template);
         let endpoint = self.endpoints.entry(slot.clone()).or_default();
         self.release.all.observe(&exchange, &mut self.release.discovered);
         endpoint.observe(&exchange, &mut self.release.discovered);
+        endpoint.mark(observation.id, &outside.failed());
         self.dirty.insert(slot);
-        true
+        Taken::Compared
     }
 
     /// The endpoint's own slot, or that of all who came too late.
@@ -133,10 +188,23 @@ struct Exchange<'a> {
 }
 
 impl Exchange<'_> {
-    /// The proxy kept a shadow back: no healthy host, or its own circuit breaker.
+    /// A shadow was kept back: no healthy host, a circuit breaker, no place.
     fn not_sent(&self) -> bool {
-        let legs = [Some(&self.observation.candidate), self.observation.control.as_ref()];
-        legs.into_iter().flatten().any(|leg| leg.outcome == Outcome::NotSent)
+        self.shadows().any(|leg| leg.outcome == Outcome::NotSent)
+    }
+
+    /// Why it was, if that was said; the candidate's reason before the control's.
+    fn unsent(&self) -> Option<Unsent> {
+        self.shadows().filter(|leg| leg.outcome == Outcome::NotSent).find_map(|leg| leg.reason)
+    }
+
+    fn shadows(&self) -> impl Iterator<Item = &Leg> {
+        [Some(&self.observation.candidate), self.observation.control.as_ref()].into_iter().flatten()
+    }
+
+    /// Which rules would allow what the control differs in at a place.
+    fn control_guesses(&self, subject: &Subject) -> Guesses {
+        self.control.as_ref().map(|control| control.differences.guesses(subject)).unwrap_or_default()
     }
 
     /// Both shadow legs answered as the primary did, so their fields and latencies mean something.
@@ -157,26 +225,53 @@ impl Exchange<'_> {
 impl Endpoint {
     fn observe(&mut self, exchange: &Exchange<'_>, discovered: &mut u64) {
         self.all.observe(exchange, discovered);
+        let control = exchange.control.as_ref().map(|control| &control.differences);
+        self.refusals.count(&exchange.candidate.differences, control);
         if exchange.not_sent() {
             return;
         }
         let Some(control) = &exchange.control else {
             for (subject, detail) in &exchange.candidate.differences.found {
-                self.hypothesis(subject).uncontrolled(exchange.observation, detail);
+                let most = self.most_examples();
+                self.hypothesis(subject).uncontrolled(exchange.observation, most, detail);
             }
             return;
         };
         let candidate = self.by_slot(exchange.counted(&exchange.candidate));
         let control = self.by_slot(exchange.counted(control));
         let subjects: BTreeSet<&Subject> = candidate.keys().chain(control.keys()).collect();
+        let most = self.most_examples();
         for subject in subjects {
             let (candidate, control) = (candidate.get(subject), control.get(subject));
-            self.hypothesis(subject).paired(
-                exchange.observation,
-                candidate.copied(),
-                control.copied(),
-                discovered,
+            let hypothesis = self.hypothesis(subject);
+            hypothesis.paired(exchange.observation, most, candidate.copied(), control.copied(), discovered);
+            hypothesis.tally.count(
+                candidate.map(|_| exchange.candidate.differences.guesses(subject)),
+                control.map(|_| exchange.control_guesses(subject)),
             );
+        }
+    }
+
+    /// Says of the examples out of an exchange which plugins failed at it.
+    fn mark(&mut self, exchange: ExchangeId, without: &[String]) {
+        if without.is_empty() {
+            return;
+        }
+        let examples = self.hypotheses.values_mut().flat_map(|counts| &mut counts.examples);
+        examples
+            .filter(|example| example.exchange == exchange)
+            .for_each(|example| example.without = without.to_vec());
+    }
+
+    /// Depends on how many places there are, not on when they were seen: so two engines together keep what one would.
+    pub(crate) fn most_examples(&self) -> usize {
+        if self.hypotheses.len() > FEW_PATHS { 1 } else { MAX_EXAMPLES }
+    }
+
+    pub(crate) fn shorten_examples(&mut self) {
+        let most = self.most_examples();
+        for counts in self.hypotheses.values_mut().filter(|counts| counts.examples.len() > most) {
+            counts.sample(most, []);
         }
     }
 
@@ -198,6 +293,10 @@ impl Endpoint {
         let full = self.hypotheses.len() >= MAX_PATHS && !self.hypotheses.contains_key(subject);
         self.crowded += u64::from(full);
         let slot = if full { other(subject) } else { subject.clone() };
+        if self.hypotheses.len() == FEW_PATHS && !self.hypotheses.contains_key(&slot) {
+            self.hypotheses.insert(slot.clone(), Hypothesis::default());
+            self.shorten_examples();
+        }
         self.hypotheses.entry(slot).or_default()
     }
 }
@@ -245,6 +344,13 @@ impl Group {
     /// X of the controlled exchanges.
     pub(crate) fn paired(&self) -> Paired {
         Paired::new(self.controlled, self.worse, self.better)
+    }
+}
+
+impl Subject {
+    /// Stands for the places beyond the cap.
+    pub(crate) fn is_crowd(&self) -> bool {
+        self.0 == OTHER_PATHS
     }
 }
 

@@ -66,11 +66,16 @@ pub(crate) fn body(bytes: &[u8], at: usize) -> String {
     let window = bytes.get(from..).unwrap_or_default();
     let lead = if from > 0 { "…" } else { "" };
     let text = line(window, MAX_CHARS.saturating_sub(length.len() + 3));
-    let before = from.saturating_sub(SEARCHED_BEFORE);
-    let after = from.saturating_add(SEARCHED_AFTER).min(bytes.len());
-    let searched = bytes.get(before..after).unwrap_or_default();
-    let secret = is_credential(searched) || is_sensitive(&String::from_utf8_lossy(searched));
+    let secret = is_near_credentials(bytes, from);
     if secret { format!("{REDACTED}{length}") } else { format!("{lead}\"{text}\"{length}") }
+}
+
+/// Whether what stands around `at` in a body speaks of credentials.
+pub(crate) fn is_near_credentials(bytes: &[u8], at: usize) -> bool {
+    let before = at.saturating_sub(SEARCHED_BEFORE);
+    let after = at.saturating_add(SEARCHED_AFTER).min(bytes.len());
+    let searched = bytes.get(before..after).unwrap_or_default();
+    is_credential(searched) || is_sensitive(&String::from_utf8_lossy(searched))
 }
 
 fn printable(char: char) -> char {

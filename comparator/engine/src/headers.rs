@@ -4,34 +4,104 @@
 
 use std::collections::BTreeMap;
 
-use antumbra_observation::Bytes;
+use antumbra_observation::{Bytes, Response};
 
+use crate::body::{is_grpc, is_status, trailers_of, without_boundary};
 use crate::diff::{ABSENT, Detail, Differences, Kind, Scope};
 use crate::excerpt;
 use crate::pattern::Place;
+use crate::rules::Value;
+use crate::suggestion::Guesses;
 
 type Headers = [(Bytes, Bytes)];
 
-/// Compares the headers of the primary with those of another answer.
-pub(crate) fn compare(primary: &Headers, other: &Headers, scope: Scope<'_>, into: &mut Differences) {
-    if primary == other {
+/// Compares headers, cookies and trailers of the primary with those of another answer.
+pub(crate) fn compare(primary: &Response, other: &Response, scope: Scope<'_>, into: &mut Differences) {
+    if primary.headers != other.headers {
+        fields(&told(primary), &told(other), List::Headers, scope, into);
+        cookies(&primary.headers, &other.headers, scope, into);
+    }
+    let (left, right) = (trailers_of(primary), trailers_of(other));
+    if left != right {
+        fields(&left, &right, List::Trailers, scope, into);
+    }
+}
+
+/// The headers that are compared as such: not the status of a gRPC call, which counts as a trailer, and no boundary, which is
+/// another for every body.
+fn told(response: &Response) -> Vec<(Bytes, Bytes)> {
+    let call = is_grpc(response);
+    let told = response.headers.iter().filter(|(name, _)| !(call && is_status(name)));
+    let plain = |(name, value): &(Bytes, Bytes)| {
+        let bounded = name.eq_ignore_ascii_case(b"content-type") && value.len() <= MAX_TYPE;
+        let kept = std::str::from_utf8(value).ok().filter(|_| bounded).map(without_boundary);
+        (name.clone(), kept.map_or_else(|| value.clone(), |kept| kept.into_bytes().into()))
+    };
+    told.map(plain).collect()
+}
+
+#[derive(Clone, Copy)]
+enum List {
+    Headers,
+    Trailers,
+}
+
+impl List {
+    fn place(self, name: &str) -> Place<'_> {
+        match self {
+            Self::Headers => Place::Header(name),
+            Self::Trailers => Place::Trailer(name),
+        }
+    }
+
+    fn shown(self, name: &str) -> String {
+        match self {
+            Self::Headers => format!("header:{name}"),
+            Self::Trailers => format!("trailer:{name}"),
+        }
+    }
+}
+
+fn fields(left: &Headers, right: &Headers, list: List, scope: Scope<'_>, into: &mut Differences) {
+    let wanted = |name: &str| match scope.rules.lists(scope.endpoint, list.place(name)) {
+        Some(listed) => listed && name != SET_COOKIE,
+        None => !is_transport(name) && name != SET_COOKIE,
+    };
+    each(&by_name(left, wanted), &by_name(right, wanted), |name, kind, left, right| {
+        judge(&list.shown(name), list.place(name), kind, (left, right), scope, into);
+    });
+}
+
+/// Cookies and their attributes. With a list of what alone is compared, all of them if it has `header:set-cookie`.
+fn cookies(left: &Headers, right: &Headers, scope: Scope<'_>, into: &mut Differences) {
+    if scope.rules.ignores(scope.endpoint, Place::Header(SET_COOKIE)) {
         return;
     }
-    let declared = |name: &str| scope.rules.ignores(scope.endpoint, Place::Header(name));
-    each(&by_name(primary), &by_name(other), |name, kind, left, right| {
-        if !declared(name) {
-            into.add(&format!("header:{name}"), kind, || detail(format!("header:{name}"), left, right));
+    let all = scope.rules.lists(scope.endpoint, Place::Header(SET_COOKIE)).unwrap_or(true);
+    each(&by_cookie(left), &by_cookie(right), |name, kind, left, right| {
+        let cookie = Place::Cookie(name.split_once(';').map_or(name, |(cookie, _)| cookie));
+        let wanted = all || scope.rules.lists(scope.endpoint, cookie).unwrap_or(true);
+        if wanted {
+            judge(&format!("cookie:{name}"), cookie, kind, (left, right), scope, into);
         }
     });
-    if declared(SET_COOKIE) {
-        return;
+}
+
+/// Takes a difference in unless the rules allow it.
+fn judge(
+    path: &str,
+    place: Place<'_>,
+    kind: Kind,
+    (left, right): (Option<&Vec<u8>>, Option<&Vec<u8>>),
+    scope: Scope<'_>,
+    into: &mut Differences,
+) {
+    let values = [left, right].map(|value| value.map(|value| Value::text(value)));
+    let [was, is] = values.each_ref().map(Option::as_ref);
+    if !scope.rules.at(scope.endpoint, place).excuses(kind, was, is) {
+        into.add(path, kind, || detail(path.to_owned(), left, right));
+        into.guess(path, kind, || Guesses::of(kind, was, is));
     }
-    each(&by_cookie(primary), &by_cookie(other), |name, kind, left, right| {
-        let cookie = name.split_once(';').map_or(name, |(cookie, _)| cookie);
-        if !scope.rules.ignores(scope.endpoint, Place::Cookie(cookie)) {
-            into.add(&format!("cookie:{name}"), kind, || detail(format!("cookie:{name}"), left, right));
-        }
-    });
 }
 
 /// Calls `differ` for each name whose values are not the same.
@@ -53,11 +123,11 @@ fn each<'a>(
 }
 
 /// Values by name, several of one name joined as HTTP allows.
-fn by_name(headers: &Headers) -> BTreeMap<String, Vec<u8>> {
+fn by_name(headers: &Headers, wanted: impl Fn(&str) -> bool) -> BTreeMap<String, Vec<u8>> {
     let mut values: BTreeMap<String, Vec<u8>> = BTreeMap::new();
     for (name, value) in headers {
         let name = excerpt::line(name, MAX_NAME).to_ascii_lowercase();
-        if is_transport(&name) || name == SET_COOKIE {
+        if !wanted(&name) {
             continue;
         }
         if let Some(before) = values.get_mut(&name) {
@@ -71,21 +141,35 @@ fn by_name(headers: &Headers) -> BTreeMap<String, Vec<u8>> {
 
 /// `name` → value, and `name;attribute` → value of the attribute. The last of a name wins, as in a browser.
 fn by_cookie(headers: &Headers) -> BTreeMap<String, Vec<u8>> {
-    let mut values = BTreeMap::new();
+    let mut cookies: BTreeMap<String, BTreeMap<String, Vec<u8>>> = BTreeMap::new();
     for (_, cookie) in headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case(SET_COOKIE.as_bytes())) {
         let mut parts = cookie.split(|&b| b == b';').map(pair);
         let Some((name, value)) = parts.next() else { continue };
         let name = excerpt::line(name, MAX_NAME).replace(';', "_");
-        if values.len() >= MAX_NAMES {
-            return values;
+        if cookies.len() >= MAX_COOKIES && !cookies.contains_key(&name) {
+            continue;
         }
-        for (attribute, value) in parts.take(MAX_ATTRIBUTES) {
+        let mut values = BTreeMap::from([(name.clone(), value.to_vec())]);
+        for (attribute, value) in parts.filter(|part| *part != (b"", b"")).take(MAX_ATTRIBUTES) {
             let attribute = excerpt::line(attribute, MAX_NAME).to_ascii_lowercase();
-            values.insert(format!("{name};{attribute}"), value.to_vec());
+            let value = meant(&attribute, value);
+            values.insert(format!("{name};{attribute}"), value);
         }
-        values.insert(name, value.to_vec());
+        cookies.insert(name, values);
     }
-    values
+    cookies.into_values().flatten().collect()
+}
+
+/// What an attribute of a cookie means (RFC 6265, 5.2). `Expires` is counted from the moment of the answer, so it only says
+/// whether the cookie is kept, or deleted by a time long past.
+fn meant(attribute: &str, value: &[u8]) -> Vec<u8> {
+    match attribute {
+        "expires" if String::from_utf8_lossy(value).contains("1970") => b"(past)".to_vec(),
+        "expires" => b"(set)".to_vec(),
+        "domain" => value.strip_prefix(b".").unwrap_or(value).to_ascii_lowercase(),
+        "samesite" => value.to_ascii_lowercase(),
+        _ => value.to_vec(),
+    }
 }
 
 fn pair(part: &[u8]) -> (&[u8], &[u8]) {
@@ -135,20 +219,30 @@ const TRANSPORT: [&str; 19] = [
 ];
 const TRANSPORT_PREFIXES: [&str; 5] = ["x-antumbra-", "x-b3-", "x-envoy-", "x-forwarded-", "x-ot-"];
 const MAX_NAME: usize = 64;
+const MAX_TYPE: usize = 1_024;
 const MAX_NAMES: usize = 256;
+const MAX_COOKIES: usize = 64;
 const MAX_ATTRIBUTES: usize = 16;
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
-    use crate::{Pattern, Rules};
+    use crate::{Allow, Pattern, Rule, Rules};
 
     fn diff(left: &[(&str, &str)], right: &[(&str, &str)], rules: &Rules) -> Vec<String> {
-        let headers = |pairs: &[(&str, &str)]| {
-            pairs.iter().map(|(n, v)| ((*n).into(), (*v).into())).collect::<Vec<_>>()
-        };
+        answers(&answer(left, &[]), &answer(right, &[]), rules)
+    }
+
+    fn answer(headers: &[(&str, &str)], trailers: &[(&str, &str)]) -> Response {
+        let list = |pairs: &[(&str, &str)]| pairs.iter().map(|(n, v)| ((*n).into(), (*v).into())).collect();
+        Response { status: 200, headers: list(headers), trailers: list(trailers), ..Response::default() }
+    }
+
+    fn answers(left: &Response, right: &Response, rules: &Rules) -> Vec<String> {
         let mut found = Differences::default();
-        compare(&headers(left), &headers(right), Scope { endpoint: "GET /", rules }, &mut found);
+        compare(left, right, Scope { endpoint: "GET /", rules }, &mut found);
         found.found.iter().map(|(s, d)| format!("{} {}: {} -> {}", s.0, s.1, d.primary, d.other)).collect()
     }
 
@@ -179,6 +273,18 @@ mod tests {
         check(&[(&long, "a")], &[(&long, "b")], &[&shown]);
         let rules = Rules::new(vec![Pattern::parse("header:x-a").unwrap()], vec![]);
         assert!(diff(&[("x-a", "1")], &[("X-A", "2")], &rules).is_empty());
+        let near = |at: &str| Rule::Value(Pattern::parse(at).unwrap(), Allow::Time(Duration::from_secs(5)));
+        let rules = Rules::default().with_rules([near("header:last-modified"), near("cookie:sid")]);
+        let at = |second: u8| format!("Wed, 21 Oct 2026 07:28:{second:02} GMT");
+        let answer = |second| [("last-modified", at(second)), ("set-cookie", format!("sid={}", at(second)))];
+        let near = |second| {
+            diff(
+                &answer(0).each_ref().map(|(n, v)| (*n, v.as_str())),
+                &answer(second).each_ref().map(|(n, v)| (*n, v.as_str())),
+                &rules,
+            )
+        };
+        assert_eq!((near(5).len(), near(6).len()), (0, 1));
     }
 
     #[test]
@@ -191,11 +297,79 @@ mod tests {
             "cookie:theme value: (redacted) -> (redacted)",
         ];
         check(&left, &right, &expected);
-        check(&[("set-cookie", "=;;;=")], &[("set-cookie", "")], &["cookie:; missing:  -> (absent)"]);
+        check(&[("set-cookie", "=;;;=")], &[("set-cookie", "")], &[]);
         let rules = Rules::new(
             ["cookie:sid", "cookie:theme"].map(|text| Pattern::parse(text).unwrap()).into(),
             vec![],
         );
         assert!(diff(&left, &right, &rules).is_empty());
+    }
+
+    #[test]
+    fn attributes_of_cookies_mean_what_browsers_make_of_them() {
+        let cookie = |text: &'static str| [("set-cookie", text)];
+        check(
+            &cookie("a=1; Expires=Wed, 21 Oct 2026 07:28:00 GMT; Domain=.Example.org; SameSite=lax"),
+            &cookie("a=1; expires=Thu, 22 Oct 2026 07:28:00 GMT; domain=example.org; samesite=Lax"),
+            &[],
+        );
+        check(
+            &cookie("a=1; Max-Age=60; Secure; Path=/"),
+            &cookie("a=1; Max-Age=30; SameSite=None; Expires=Thu, 01 Jan 1970 00:00:00 GMT"),
+            &[
+                "cookie:a;expires extra: (absent) -> (past)",
+                "cookie:a;max-age value: 60 -> 30",
+                "cookie:a;path missing: / -> (absent)",
+                "cookie:a;samesite extra: (absent) -> none",
+                "cookie:a;secure missing:  -> (absent)",
+            ],
+        );
+        let twice = [("set-cookie", "a=1; HttpOnly"), ("set-cookie", "a=1")];
+        check(&twice, &cookie("a=1"), &[]);
+    }
+
+    #[test]
+    fn trailers_are_compared_and_the_status_of_a_call_counts_wherever_it_stands() {
+        let rules = Rules::default();
+        let grpc = ("content-type", "application/grpc");
+        let found = answers(
+            &answer(&[grpc], &[("Grpc-Status", "0"), ("x-sum", "1")]),
+            &answer(&[grpc, ("grpc-status", "13")], &[]),
+            &rules,
+        );
+        assert_eq!(found, ["trailer:grpc-status value: 0 -> 13", "trailer:x-sum missing: 1 -> (absent)"]);
+        let early = answer(&[grpc, ("grpc-status", "0")], &[]);
+        assert!(answers(&early, &answer(&[grpc], &[("grpc-status", "0")]), &rules).is_empty());
+        let ignored = Rules::new(vec![Pattern::parse("trailer:grpc-*").unwrap()], vec![]);
+        assert!(answers(&early, &answer(&[grpc], &[]), &ignored).is_empty());
+    }
+
+    #[test]
+    fn a_boundary_is_no_difference() {
+        let media = |value: &'static str| [("content-type", value)];
+        check(&media("multipart/mixed; boundary=a"), &media("multipart/mixed; boundary=\"b\""), &[]);
+        check(
+            &media("multipart/mixed; boundary=a"),
+            &media("multipart/related; boundary=a"),
+            &["header:content-type value: multipart/mixed -> multipart/related"],
+        );
+    }
+
+    #[test]
+    fn a_list_says_what_alone_is_compared() {
+        let only = |patterns: &[&str]| {
+            let patterns: Vec<_> = patterns.iter().map(|text| Pattern::parse(text).unwrap()).collect();
+            Rules::default().with_headers_only(&patterns)
+        };
+        let left = [("date", "1"), ("x-a", "1"), ("set-cookie", "sid=1; Path=/"), ("set-cookie", "b=1")];
+        let right = [("date", "2"), ("x-a", "2"), ("set-cookie", "sid=1"), ("set-cookie", "b=2")];
+        let path = "cookie:sid;path missing: / -> (absent)";
+        assert_eq!(diff(&left, &right, &only(&["header:date"])), ["header:date value: 1 -> 2"]);
+        assert_eq!(diff(&left, &right, &only(&["cookie:sid"])), [path]);
+        assert_eq!(
+            diff(&left, &right, &only(&["header:set-*"])),
+            ["cookie:b value: (redacted) -> (redacted)", path]
+        );
+        assert!(diff(&left, &right, &only(&[])).is_empty());
     }
 }

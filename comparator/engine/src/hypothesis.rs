@@ -2,8 +2,10 @@
 
 use antumbra_observation::{ExchangeId, Observation};
 use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::diff::Detail;
+use crate::suggestion::Tally;
 
 /// The counts of one place and kind at one endpoint.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -17,7 +19,11 @@ pub(crate) struct Hypothesis {
     pub(crate) uncontrolled: u64,
     pub(crate) first_us: u64,
     pub(crate) last_us: u64,
+    /// A uniform sample, lowest rank first.
     pub(crate) examples: Vec<Example>,
+    /// Which rules would allow the control's differences.
+    #[serde(default)]
+    pub(crate) tally: Tally,
 }
 
 /// One exchange that shows a difference, values shortened to 120 characters and secrets left out.
@@ -34,13 +40,18 @@ pub struct Example {
     pub candidate: String,
     /// What the control has there, if there was one.
     pub control: Option<String>,
+    /// The plugins that failed at this exchange: it was compared without them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub without: Vec<String>,
 }
 
 impl Hypothesis {
-    /// Counts one exchange in which one leg or both differ here; `discovered` numbers the hypotheses of the release.
+    /// Counts one exchange in which one leg or both differ here; `discovered` numbers the hypotheses of the release. Keeps
+    /// `most` examples.
     pub(crate) fn paired(
         &mut self,
         observation: &Observation,
+        most: usize,
         candidate: Option<&Detail>,
         control: Option<&Detail>,
         discovered: &mut u64,
@@ -50,7 +61,7 @@ impl Hypothesis {
             (Some(detail), None) => {
                 self.candidate_only += 1;
                 // The control does not differ from the primary here.
-                self.keep(observation, detail, Some(detail.primary.clone()));
+                self.keep(observation, most, detail, Some(detail.primary.clone()));
             }
             (None, Some(_)) => self.control_only += 1,
             _ => self.both += 1,
@@ -62,10 +73,10 @@ impl Hypothesis {
     }
 
     /// Counts a difference of the candidate in an exchange without control.
-    pub(crate) fn uncontrolled(&mut self, observation: &Observation, detail: &Detail) {
+    pub(crate) fn uncontrolled(&mut self, observation: &Observation, most: usize, detail: &Detail) {
         self.seen(observation.at_us);
         self.uncontrolled += 1;
-        self.keep(observation, detail, None);
+        self.keep(observation, most, detail, None);
     }
 
     fn seen(&mut self, at_us: u64) {
@@ -73,21 +84,44 @@ impl Hypothesis {
         self.last_us = self.last_us.max(at_us);
     }
 
-    fn keep(&mut self, observation: &Observation, detail: &Detail, control: Option<String>) {
-        // An example with control says more than one without.
-        if control.is_some() {
-            self.examples.retain(|example| example.control.is_some());
+    fn keep(&mut self, observation: &Observation, most: usize, detail: &Detail, control: Option<String>) {
+        let exchange = observation.id;
+        let rank = rank(exchange, control.as_deref());
+        if self.examples.len() >= most && self.examples.last().is_some_and(|last| last.rank() <= rank) {
+            // Not worth copying what it shows.
+            return;
         }
-        if self.examples.len() < MAX_EXAMPLES {
-            self.examples.push(Example {
-                exchange: observation.id,
-                path: detail.exact.clone(),
-                primary: detail.primary.clone(),
-                candidate: detail.other.clone(),
-                control,
-            });
+        let example = Example {
+            exchange,
+            path: detail.exact.clone(),
+            primary: detail.primary.clone(),
+            candidate: detail.other.clone(),
+            control,
+            without: Vec::new(),
+        };
+        self.sample(most, [example]);
+    }
+
+    /// Adds to the sample, of which the `most` of the lowest ranks stay: of a sample, too, they are one.
+    pub(crate) fn sample(&mut self, most: usize, more: impl IntoIterator<Item = Example>) {
+        for example in more {
+            let at = self.examples.partition_point(|kept| kept.rank() <= example.rank());
+            self.examples.insert(at, example);
         }
+        self.examples.truncate(most);
+        self.examples.shrink_to_fit();
     }
 }
 
-const MAX_EXAMPLES: usize = 3;
+impl Example {
+    fn rank(&self) -> (bool, u64) {
+        rank(self.exchange, self.control.as_deref())
+    }
+}
+
+/// Which examples are kept: one with control says more than one without; among equals chance decides, with the hash of the
+/// exchange's name for dice. The lowest hashes of all that were ever seen are a uniform sample without replacement, need no seed, and
+/// those of two engines together are that of both (bottom-k sampling, Cohen & Kaplan 2007).
+fn rank(exchange: ExchangeId, control: Option<&str>) -> (bool, u64) {
+    (control.is_none(), xxh3_64(&exchange.0.to_le_bytes()))
+}

@@ -65,6 +65,22 @@ impl Latencies {
         }
     }
 
+    /// Adds what the other recorded; nothing is lost, for all have the same buckets.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        match (&mut self.0, &other.0) {
+            (Some(own), Some(other)) => {
+                for bucket in other.iter_recorded() {
+                    own.saturating_record_n(
+                        bucket.value_iterated_to().min(HIGHEST_US),
+                        bucket.count_at_value(),
+                    );
+                }
+            }
+            (own @ None, Some(other)) => *own = Some(other.clone()),
+            (_, None) => {}
+        }
+    }
+
     pub(crate) fn count(&self) -> u64 {
         self.0.as_ref().map_or(0, Histogram::len)
     }

@@ -7,6 +7,7 @@
 //! [`Observation`]: antumbra_observation::Observation
 
 mod arrays;
+mod body;
 mod compare;
 mod diff;
 mod endpoint;
@@ -16,23 +17,41 @@ mod headers;
 mod hypothesis;
 mod json;
 mod latency;
+mod markdown;
+mod merge;
 mod number;
+mod offline;
+mod outside;
 mod pattern;
+mod reading;
+mod recent;
+mod refusal;
+mod refusals;
 mod render;
 mod report;
 mod rows;
+mod rules;
 pub mod stats;
+mod suggestion;
 mod verdict;
 mod wording;
 
+#[cfg(feature = "grpc-messages")]
+pub use body::BadSchemas;
+pub use body::Schemas;
 pub use diff::Kind;
-pub use endpoint::template;
-pub use evidence::Evidence;
+pub use endpoint::{BadEndpoint, EndpointPattern, template};
+pub use evidence::{Evidence, Taken};
 pub use hypothesis::Example;
-pub use pattern::{BadPattern, Pattern, Rules};
+pub use offline::{Diff, Difference, Media, diff};
+pub use outside::{Finding, Outside, PluginReport};
+pub use pattern::{BadPattern, Pattern};
+pub use refusal::Refusal;
 pub use report::{
-    Dropped, EndpointReport, Interval, LegLatencies, Noise, Quantiles, Regression, Report, Uncontrolled,
-    report,
+    Dropped, EndpointReport, Interval, LegLatencies, Noise, Quantiles, Refused, Regression, Report,
+    Uncontrolled, report,
 };
 pub use rows::{BadRow, Row};
-pub use verdict::{Delivery, Gates, Verdict};
+pub use rules::{Allow, Arrays, Class, Decimal, Expression, Rule, Rules};
+pub use suggestion::Suggestion;
+pub use verdict::{Code, Delivery, Gates, Reason, Verdict};

@@ -2,39 +2,74 @@
 //!
 //! A float holds 15 digits, so two 30-digit identifiers that differ would compare equal. `1`, `1.0`, `10e-1` are equal.
 
+use std::borrow::Cow;
+
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// A hash that is equal for lexemes of equal value. `lexeme` follows the JSON grammar.
-pub(crate) fn hash(lexeme: &[u8], scratch: &mut Vec<u8>) -> u64 {
-    let (negative, magnitude) = match lexeme.split_first() {
-        Some((b'-', rest)) => (true, rest),
-        _ => (false, lexeme),
+pub(crate) fn hash(lexeme: &[u8]) -> u64 {
+    match Value::of(lexeme) {
+        None => xxh3_64_with_seed(lexeme, VAST),
+        Some(value) => xxh3_64_with_seed(&value.digits, value.seed()),
+    }
+}
+
+/// Whether two lexemes have equal values.
+pub(crate) fn equal(left: &[u8], right: &[u8]) -> bool {
+    match (Value::of(left), Value::of(right)) {
+        (Some(left), Some(right)) => left == right,
+        _ => left == right,
+    }
+}
+
+/// A number, each in one way only: digits without zeros at either end, and the power of ten of the last.
+#[derive(Debug, PartialEq, Eq)]
+struct Value<'a> {
+    negative: bool,
+    digits: Cow<'a, [u8]>,
+    scale: i64,
+}
+
+impl<'a> Value<'a> {
+    /// `None` for an exponent that is beyond 15 digits.
+    fn of(lexeme: &'a [u8]) -> Option<Self> {
+        let (negative, magnitude) = match lexeme.split_first() {
+            Some((b'-', rest)) => (true, rest),
+            _ => (false, lexeme),
+        };
+        let (mantissa, exponent) = split_exponent(magnitude);
+        let (digits, fraction) = match mantissa.iter().position(|&byte| byte == b'.') {
+            None => (Cow::Borrowed(mantissa), 0),
+            Some(point) => {
+                let (whole, fraction) = mantissa.split_at(point);
+                let fraction = fraction.get(1..).unwrap_or_default();
+                (Cow::Owned([whole, fraction].concat()), fraction.len())
+            }
+        };
+        let scale = exponent? - i64::try_from(fraction).ok()?;
+        Some(trimmed(negative, digits, scale))
+    }
+
+    fn seed(&self) -> u64 {
+        let scale = self.scale.cast_unsigned().wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        NUMBER ^ scale ^ u64::from(self.negative) << 63
+    }
+}
+
+/// Zeros in front mean nothing, zeros behind are a matter of scale, and nothing but zeros is zero.
+fn trimmed(negative: bool, mut digits: Cow<'_, [u8]>, scale: i64) -> Value<'_> {
+    let zeros = |from: &mut dyn Iterator<Item = &u8>| from.take_while(|&&digit| digit == b'0').count();
+    let front = zeros(&mut digits.iter());
+    if front == digits.len() {
+        return Value { negative: false, digits: Cow::Borrowed(&[]), scale: 0 };
+    }
+    let back = zeros(&mut digits.iter().rev());
+    let end = digits.len() - back;
+    digits = match digits {
+        Cow::Borrowed(digits) => Cow::Borrowed(digits.get(front..end).unwrap_or_default()),
+        Cow::Owned(digits) => Cow::Owned(digits.get(front..end).unwrap_or_default().to_vec()),
     };
-    let (mantissa, exponent) = split_exponent(magnitude);
-    let Some(exponent) = exponent else { return xxh3_64_with_seed(lexeme, VAST) };
-    scratch.clear();
-    let mut scale = exponent;
-    let mut fraction = false;
-    for &byte in mantissa {
-        if byte == b'.' {
-            fraction = true;
-            continue;
-        }
-        scale -= i64::from(fraction);
-        if byte != b'0' || !scratch.is_empty() {
-            scratch.push(byte);
-        }
-    }
-    while scratch.last() == Some(&b'0') {
-        scratch.pop();
-        scale += 1;
-    }
-    if scratch.is_empty() {
-        return ZERO;
-    }
-    scratch.push(if negative { b'-' } else { b'+' });
-    scratch.extend(scale.to_le_bytes());
-    xxh3_64_with_seed(scratch, NUMBER)
+    Value { negative, digits, scale: scale.saturating_add(i64::try_from(back).unwrap_or(i64::MAX)) }
 }
 
 /// Mantissa and exponent; no exponent if it is beyond 15 digits: such a number equals only its own lexeme.
@@ -57,7 +92,6 @@ fn split_exponent(magnitude: &[u8]) -> (&[u8], Option<i64>) {
 
 const NUMBER: u64 = 1;
 const VAST: u64 = 2;
-const ZERO: u64 = 0x9e37_79b9_7f4a_7c15;
 
 #[cfg(test)]
 mod tests {
@@ -66,9 +100,9 @@ mod tests {
     #[test]
     fn equal_numbers_and_different_ones() {
         let check = |left: &str, right: &str, equal: bool| {
-            let mut scratch = Vec::new();
-            let same = hash(left.as_bytes(), &mut scratch) == hash(right.as_bytes(), &mut scratch);
-            assert_eq!(same, equal, "{left} and {right}");
+            let (left, right) = (left.as_bytes(), right.as_bytes());
+            assert_eq!(super::equal(left, right), equal, "{left:?} and {right:?}");
+            assert_eq!(hash(left) == hash(right), equal, "hashes of {left:?} and {right:?}");
         };
         check("1", "1.0", true);
         check("100", "1e2", true);
@@ -79,6 +113,10 @@ mod tests {
         check("1", "-1", false);
         check("1", "10", false);
         check("1.5", "15", false);
+        check("0.5", "5", false);
+        check("-0", "0.0", true);
+        check("0", "0e5", true);
+        check("1200", "12.00e2", true);
         check("123456789012345678901234567890", "123456789012345678901234567891", false);
         check("123456789012345678901234567890", "123456789012345678901234567890.0", true);
         check("1e99999999999999999999999", "1e99999999999999999999998", false);

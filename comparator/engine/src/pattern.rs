@@ -1,43 +1,9 @@
-//! What may differ between two versions, as a person declares it, and whose answers are compared at all.
+//! Places in answers, as a person names them.
 //!
 //! A pattern names a place in every answer, or in those of one endpoint. A path pattern covers what lies below it too.
 
 use crate::endpoint;
-
-/// Which differences are declared harmless, and which primaries count.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Rules {
-    ignore: Vec<Pattern>,
-    unordered: Vec<Pattern>,
-    primary: Vec<String>,
-}
-
-impl Rules {
-    /// `ignore`: differences there do not count. `unordered`: arrays exactly there are compared as multisets.
-    pub fn new(ignore: Vec<Pattern>, unordered: Vec<Pattern>) -> Self {
-        Self { ignore, unordered, primary: Vec::new() }
-    }
-
-    /// Compare only exchanges whose client was answered by one of these variants; by default, or if there are none, all
-    /// are. The tests take the primary for the stable version: where a client got the new one, a defect would show as noise.
-    #[must_use]
-    pub fn with_primary(self, primary: Vec<String>) -> Self {
-        Self { primary, ..self }
-    }
-
-    /// Whether an exchange that this variant answered is compared. An observation that names none is taken at its word.
-    pub(crate) fn compares(&self, variant: &str) -> bool {
-        variant.is_empty() || self.primary.is_empty() || self.primary.iter().any(|primary| primary == variant)
-    }
-
-    pub(crate) fn ignores(&self, endpoint: &str, place: Place<'_>) -> bool {
-        self.ignore.iter().any(|pattern| pattern.covers(endpoint, place, true))
-    }
-
-    pub(crate) fn unordered(&self, endpoint: &str, place: Place<'_>) -> bool {
-        self.unordered.iter().any(|pattern| pattern.covers(endpoint, place, false))
-    }
-}
+pub(crate) use crate::rules::Rules;
 
 /// A place in an answer.
 #[derive(Debug, Clone, Copy)]
@@ -48,6 +14,8 @@ pub(crate) enum Place<'a> {
     Header(&'a str),
     /// Name.
     Cookie(&'a str),
+    /// Lower-case name.
+    Trailer(&'a str),
 }
 
 /// One step into a body.
@@ -59,33 +27,38 @@ pub(crate) enum Segment<'a> {
     Element(usize),
 }
 
-/// A place that a rule names: `/items/*/price`, `header:x-build`, `header:x-debug-*`, `cookie:session`, each also for
+/// A place that a rule names: `/items/*/price`, `header:x-build`, `header:x-debug-*`, `cookie:session`, `trailer:grpc-status`, each also for
 /// one endpoint only: `GET /search /results/*/score`. `*` is any one segment; `/` alone is the whole body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pattern {
-    endpoint: Option<String>,
-    target: Target,
+    /// Method and route template.
+    pub(crate) endpoint: Option<String>,
+    pub(crate) target: Target,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Target {
+pub(crate) enum Target {
     /// `None` is `*`.
     Body(Vec<Option<String>>),
     Header(Name),
     Cookie(Name),
+    Trailer(Name),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Name {
-    text: String,
-    open: bool,
+pub(crate) struct Name {
+    pub(crate) text: String,
+    /// A `*` follows.
+    pub(crate) open: bool,
 }
 
 /// Why a text is not a pattern.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadPattern {
     /// Nothing there.
-    #[error("is empty, must be a path such as /items/*/price, header:<name> or cookie:<name>")]
+    #[error(
+        "is empty, must be a path such as /items/*/price, header:<name>, cookie:<name> or trailer:<name>"
+    )]
     Empty,
     /// It has neither one part nor three.
     #[error("has {0} parts, must be <place> or <method> <route> <place>")]
@@ -94,7 +67,7 @@ pub enum BadPattern {
     #[error("names the route {0:?}, must begin with /")]
     Route(String),
     /// The place is of no known form.
-    #[error("names the place {0:?}, must begin with / or be header:<name> or cookie:<name>")]
+    #[error("names the place {0:?}, must begin with / or be header:<name>, cookie:<name> or trailer:<name>")]
     Place(String),
     /// `*` within a name.
     #[error("has a * within {0:?}, may only be a whole segment or the end of a name")]
@@ -126,38 +99,9 @@ impl Pattern {
         }
     }
 
-    fn covers(&self, endpoint: &str, place: Place<'_>, deeper: bool) -> bool {
-        if self.endpoint.as_deref().is_some_and(|own| own != endpoint) {
-            return false;
-        }
-        match (&self.target, place) {
-            (Target::Body(own), Place::Body(path)) => {
-                (own.len() == path.len() || deeper && own.len() < path.len())
-                    && own
-                        .iter()
-                        .zip(path)
-                        .all(|(own, segment)| own.as_deref().is_none_or(|own| segment.is(own)))
-            }
-            (Target::Header(own), Place::Header(name)) | (Target::Cookie(own), Place::Cookie(name)) => {
-                own.is(name)
-            }
-            _ => false,
-        }
-    }
-}
-
-impl Segment<'_> {
-    fn is(&self, name: &str) -> bool {
-        match self {
-            Self::Member(key) => key.as_ref() == name.as_bytes(),
-            Self::Element(index) => name.bytes().all(|b| b.is_ascii_digit()) && name.parse() == Ok(*index),
-        }
-    }
-}
-
-impl Name {
-    fn is(&self, name: &str) -> bool {
-        if self.open { name.starts_with(&self.text) } else { name == self.text }
+    /// Whether it names a place in a body, rather than a header or a cookie.
+    pub fn is_of_body(&self) -> bool {
+        matches!(self.target, Target::Body(_))
     }
 }
 
@@ -169,6 +113,7 @@ fn target(place: &str) -> Result<Target, BadPattern> {
     match place.split_once(':') {
         Some(("header", header)) => Ok(Target::Header(name(place, &header.to_ascii_lowercase())?)),
         Some(("cookie", cookie)) => Ok(Target::Cookie(name(place, cookie)?)),
+        Some(("trailer", trailer)) => Ok(Target::Trailer(name(place, &trailer.to_ascii_lowercase())?)),
         _ => Err(BadPattern::Place(place.to_owned())),
     }
 }
@@ -197,6 +142,7 @@ const MAX_LENGTH: usize = 1024;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rules::Arrays;
 
     fn body<'a>(path: &'a [&'a str]) -> Vec<Segment<'a>> {
         let segment = |s: &&'a str| match s.parse() {
@@ -236,9 +182,9 @@ mod tests {
         assert!(
             rules.ignores("GET /", Place::Cookie("Sid")) && !rules.ignores("GET /", Place::Cookie("sid"))
         );
-        assert!(rules.unordered("GET /", Place::Body(&body(&["tags"]))));
+        assert!(*rules.array("GET /", &body(&["tags"])) == Arrays::Unordered);
         assert!(
-            !rules.unordered("GET /", Place::Body(&body(&["tags", "0"]))),
+            *rules.array("GET /", &body(&["tags", "0"])) == Arrays::Ordered,
             "the array itself, not those within"
         );
     }
@@ -247,13 +193,19 @@ mod tests {
     fn bad_patterns_say_what_is_wrong() {
         let check =
             |text: &str, expected: &str| assert_eq!(Pattern::parse(text).unwrap_err().to_string(), expected);
-        check(" ", "is empty, must be a path such as /items/*/price, header:<name> or cookie:<name>");
+        check(
+            " ",
+            "is empty, must be a path such as /items/*/price, header:<name>, cookie:<name> or trailer:<name>",
+        );
         check("a b", "has 2 parts, must be <place> or <method> <route> <place>");
         check("GET search /a", "names the route \"search\", must begin with /");
-        check("items", "names the place \"items\", must begin with / or be header:<name> or cookie:<name>");
+        check(
+            "items",
+            "names the place \"items\", must begin with / or be header:<name>, cookie:<name> or trailer:<name>",
+        );
         check(
             "header:",
-            "names the place \"header:\", must begin with / or be header:<name> or cookie:<name>",
+            "names the place \"header:\", must begin with / or be header:<name>, cookie:<name> or trailer:<name>",
         );
         check("/a*/b", "has a * within \"a*\", may only be a whole segment or the end of a name");
         check(&"/a".repeat(600), "has 1200 bytes, must be at most 1024");

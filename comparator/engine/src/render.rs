@@ -19,7 +19,9 @@ impl Report {
             self.noise.iter().partition(|noise| suspect(noise));
         page.suspects(&suspects);
         page.noise(&noise);
+        page.suggestions(self);
         page.uncontrolled(self);
+        page.refused(self);
         page.out
     }
 }
@@ -69,7 +71,8 @@ impl Page {
         if report.regressions.is_empty() {
             return;
         }
-        self.title(&format!("Regressions ({})", report.regressions.len()));
+        let title = if report.gates.calibration { "False alarms" } else { "Regressions" };
+        self.title(&format!("{title} ({})", report.regressions.len()));
         for regression in report.regressions.iter().take(MAX_SHOWN) {
             self.regression(regression);
         }
@@ -88,7 +91,11 @@ impl Page {
         let Some(example) = &regression.example else { return };
         let place =
             if example.path.is_empty() { String::new() } else { format!(" at {}", cut(&example.path, 60)) };
-        self.line(&format!("      example {}{place}", example.exchange));
+        let without = match example.without.join(", ") {
+            none if none.is_empty() => none,
+            names => format!(", without plugin {}", cut(&names, 40)),
+        };
+        self.line(&format!("      example {}{place}{without}", example.exchange));
         self.line(&format!("        primary   {}", cut(&example.primary, 90)));
         self.line(&format!("        candidate {}", cut(&example.candidate, 90)));
         if let Some(control) = &example.control {
@@ -179,6 +186,32 @@ impl Page {
         self.more(report.uncontrolled.len());
     }
 
+    fn refused(&mut self, report: &Report) {
+        if report.refused.is_empty() {
+            return;
+        }
+        self.title("Not read: bodies that were compared as bytes");
+        self.line(&format!("  {:<50}{:<36}{:>9}{:>8}", "", "", "candidate", "control"));
+        for refused in report.refused.iter().take(MAX_SHOWN) {
+            let (endpoint, reason) = (cut(&refused.endpoint, 49), refused.reason.explained());
+            self.line(&format!("  {endpoint:<50}{reason:<36}{:>9}{:>8}", refused.candidate, refused.control));
+        }
+        self.more(report.refused.len());
+    }
+
+    fn suggestions(&mut self, report: &Report) {
+        if report.suggestions.is_empty() {
+            return;
+        }
+        self.title("Suggested for `compare: {rules: […]}`, if that is meant to differ");
+        for suggestion in report.suggestions.iter().take(MAX_SHOWN) {
+            // Whole, however long: it is to be pasted.
+            self.line(&format!("  - {}", suggestion.rule));
+            self.wrapped("  ", &suggestion.worth());
+        }
+        self.more(report.suggestions.len());
+    }
+
     fn more(&mut self, listed: usize) {
         if listed > MAX_SHOWN {
             self.line(&format!("  … {} more in the JSON report", listed - MAX_SHOWN));
@@ -219,7 +252,7 @@ impl Page {
 }
 
 /// Whether what is known speaks for a regression rather than for noise, without proving it.
-fn suspect(noise: &Noise) -> bool {
+pub(crate) fn suspect(noise: &Noise) -> bool {
     stats::ln_evidence(noise.candidate_only, noise.control_only) > 0.0
 }
 
@@ -233,7 +266,7 @@ fn subject(endpoint: &str, width: usize, path: &str, path_width: usize, kind: Ki
     joined(&[&cut(endpoint, width), &cut(place(path, kind), path_width), &kind.to_string()])
 }
 
-fn what(kind: Kind, step: Option<f64>) -> String {
+pub(crate) fn what(kind: Kind, step: Option<f64>) -> String {
     match step {
         Some(step) => format!("latency: slower than {step} × control + 1 ms"),
         None => kind.to_string(),
@@ -253,7 +286,7 @@ fn columns(quantiles: &Quantiles) -> String {
 }
 
 /// The quantile of the sample; where that sets no upper end, `≥` and the lower one.
-fn duration(quantile: Interval) -> String {
+pub(crate) fn duration(quantile: Interval) -> String {
     let (open, shown) = if quantile.upper.is_none() { ("≥", quantile.lower) } else { ("", quantile.value) };
     let (value, unit) = match shown {
         us @ 0..1_000 => return format!("{open}{us}µs"),
@@ -269,7 +302,7 @@ fn duration(quantile: Interval) -> String {
 }
 
 /// At most `width` characters.
-fn cut(text: &str, width: usize) -> String {
+pub(crate) fn cut(text: &str, width: usize) -> String {
     if text.chars().nth(width).is_none() {
         return text.to_owned();
     }
@@ -277,7 +310,8 @@ fn cut(text: &str, width: usize) -> String {
 }
 
 const COLUMNS: usize = 110;
-const MAX_SHOWN: usize = 20;
+/// Most lines of one part of the page.
+pub(crate) const MAX_SHOWN: usize = 20;
 const BOLD: &str = "1";
 const RED: &str = "1;31";
 const GREEN: &str = "1;32";

@@ -1,14 +1,23 @@
 //! The report as data: everything that text, JSON and a page show is computed here, once.
 
+mod differences;
+mod endpoints;
+mod notes;
+mod refused;
+
+use std::collections::BTreeMap;
+
+use antumbra_observation::Unsent;
 use serde::{Deserialize, Serialize};
 
-use crate::diff::{Kind, Subject};
-use crate::evidence::{Evidence, Group};
-use crate::hypothesis::{Example, Hypothesis};
-use crate::latency::{Latencies, Legs};
-use crate::stats;
-use crate::verdict::{self, Delivery, Gates, Judgement, Tested, Verdict, What};
-use crate::wording::percent_beside;
+use crate::diff::Kind;
+use crate::evidence::Evidence;
+use crate::hypothesis::Example;
+use crate::outside::PluginReport;
+use crate::suggestion::{self, Suggestion};
+use crate::verdict::{self, Delivery, Gates, Judgement, Reason, Verdict};
+
+pub use refused::Refused;
 
 /// What is known of a release at one moment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -20,6 +29,9 @@ pub struct Report {
     pub verdict: Verdict,
     /// Why, most important first: findings for `roll back`, what is missing for `wait`.
     pub reasons: Vec<String>,
+    /// The same reasons for programs, in the same order.
+    #[serde(default)]
+    pub reason_details: Vec<Reason>,
     /// For `wait`: about how many further exchanges `promote` takes if the rates stay; 0 if only reports of the
     /// filters are missing; `None` if waiting does not help.
     pub needed: Option<u64>,
@@ -46,10 +58,22 @@ pub struct Report {
     pub noise: Vec<Noise>,
     /// Differences in exchanges without control; most frequent first, at most 50. Advisory.
     pub uncontrolled: Vec<Uncontrolled>,
+    /// Bodies that could not be read, and were compared as bytes instead; most frequent first, at most 50.
+    #[serde(default)]
+    pub refused: Vec<Refused>,
+    /// Rules that would explain what two answers of the stable version differ in; those that save most first, at most 50.
+    #[serde(default)]
+    pub suggestions: Vec<Suggestion>,
     /// What else the reader must know, first on every rendering.
     pub notes: Vec<String>,
     /// What the caps left out.
     pub dropped: Dropped,
+    /// How the policy's plugins fared, by name.
+    #[serde(default)]
+    pub plugins: Vec<PluginReport>,
+    /// Exchanges of which a shadow was not sent, by reason, as far as the sender said one.
+    #[serde(default)]
+    pub not_sent: BTreeMap<Unsent, u64>,
 }
 
 /// A hypothesis that was rejected: the candidate differs where the control does not.
@@ -80,6 +104,9 @@ pub struct Regression {
     pub last_us: u64,
     /// An exchange that shows it.
     pub example: Option<Example>,
+    /// Further ones, at most two. All are a uniform sample of those that show it.
+    #[serde(default)]
+    pub more_examples: Vec<Example>,
 }
 
 /// Latencies of the three legs. Candidate and control are comparable, the primary takes another way.
@@ -194,31 +221,37 @@ pub struct Dropped {
     /// Exchanges that were not compared, because another variant than the stable one answered the client.
     #[serde(default)]
     pub elsewhere: u64,
-    /// Exchanges that were not compared, because the proxy did not send a shadow.
+    /// Exchanges that were not compared, because their client had asked the same endpoint within two seconds.
+    #[serde(default)]
+    pub repeated: u64,
+    /// Exchanges that were not compared, because a shadow was not sent; [`Report::not_sent`] has the reasons.
     #[serde(default)]
     pub not_sent: u64,
-    /// Noise and uncontrolled differences that are not listed.
+    /// Noise, uncontrolled differences and refused bodies that are not listed.
     pub lines: u64,
 }
 
 /// Reads the evidence. May be called at any moment, as often as wanted.
 pub fn report(release: &str, evidence: &Evidence, gates: &Gates, delivery: &Delivery) -> Report {
-    let Judgement { verdict, reasons, needed, tested } = verdict::judge(evidence, gates, delivery);
+    let Judgement { verdict, reasons, details, needed, tested } = verdict::judge(evidence, gates, delivery);
     let all = &evidence.release.all;
-    let regressions = regressions(evidence, &tested);
-    let (noise, more_noise) = noise(evidence, &tested, gates);
-    let (uncontrolled, more_uncontrolled) = uncontrolled(evidence);
+    let regressions = differences::regressions(evidence, &tested);
+    let (noise, more_noise) = differences::noise(evidence, &tested, gates);
+    let (uncontrolled, more_uncontrolled) = differences::uncontrolled(evidence);
+    let (refused, more_refused) = refused::refused(evidence);
     let dropped = Dropped {
         endpoints: evidence.release.crowded,
         paths: evidence.endpoints.values().map(|endpoint| endpoint.crowded).sum(),
         elsewhere: evidence.release.elsewhere,
+        repeated: evidence.release.repeated,
         not_sent: all.not_sent,
-        lines: more_noise + more_uncontrolled,
+        lines: more_noise + more_uncontrolled + more_refused,
     };
     Report {
         release: release.to_owned(),
         verdict,
         reasons,
+        reason_details: details,
         needed,
         exchanges: all.exchanges,
         controlled: all.controlled,
@@ -226,223 +259,16 @@ pub fn report(release: &str, evidence: &Evidence, gates: &Gates, delivery: &Deli
         excess_at_most: all.paired().upper_bound(gates.promote_alpha),
         gates: *gates,
         delivery: *delivery,
-        latency: latencies(&all.legs, gates.promote_alpha),
-        endpoints: endpoints(evidence, &regressions, gates),
-        notes: notes(evidence, &dropped),
+        latency: endpoints::latencies(&all.legs, gates.promote_alpha),
+        endpoints: endpoints::endpoints(evidence, &regressions, gates),
+        notes: notes::notes(evidence, gates, &dropped),
+        suggestions: suggestion::suggestions(evidence, |counts| differences::costs(all, counts, gates)),
         regressions,
         noise,
         uncontrolled,
+        refused,
         dropped,
+        plugins: evidence.release.plugins.report(),
+        not_sent: evidence.release.not_sent_by.clone(),
     }
 }
-
-fn regressions(evidence: &Evidence, tested: &[Tested<'_>]) -> Vec<Regression> {
-    let mut found: Vec<Regression> =
-        tested.iter().filter(|tested| tested.rejected).map(|tested| regression(evidence, tested)).collect();
-    found.sort_by(|x, y| y.evidence_log10.total_cmp(&x.evidence_log10));
-    found
-}
-
-fn regression(evidence: &Evidence, tested: &Tested<'_>) -> Regression {
-    let group =
-        evidence.endpoints.get(tested.endpoint).map_or(&evidence.release.all, |endpoint| &endpoint.all);
-    let blank = Regression {
-        endpoint: tested.endpoint.to_owned(),
-        path: String::new(),
-        kind: Kind::Latency,
-        candidate_only: 0,
-        control_only: 0,
-        both: 0,
-        exchanges: group.controlled,
-        evidence_log10: tested.ln_evidence / std::f64::consts::LN_10,
-        step: None,
-        first_us: group.first_us,
-        last_us: group.last_us,
-        example: None,
-    };
-    match tested.what {
-        What::Latency(ladder) => {
-            let (step, candidate_only, control_only) = ladder.loudest();
-            Regression { candidate_only, control_only, exchanges: ladder.n, step: Some(step), ..blank }
-        }
-        What::Difference(Subject(path, kind), counts) => Regression {
-            path: path.clone(),
-            kind: *kind,
-            candidate_only: counts.candidate_only,
-            control_only: counts.control_only,
-            both: counts.both,
-            first_us: counts.first_us,
-            last_us: counts.last_us,
-            example: counts.examples.first().cloned(),
-            ..blank
-        },
-    }
-}
-
-fn endpoints(evidence: &Evidence, regressions: &[Regression], gates: &Gates) -> Vec<EndpointReport> {
-    let total = evidence.release.all.exchanges;
-    let mut endpoints: Vec<EndpointReport> = evidence
-        .endpoints
-        .iter()
-        .map(|(name, endpoint)| EndpointReport {
-            endpoint: name.clone(),
-            exchanges: endpoint.all.exchanges,
-            controlled: endpoint.all.controlled,
-            effective: endpoint.all.effective,
-            comparable: verdict::comparable(&endpoint.all),
-            covered: verdict::endpoint_needed(endpoint, total, gates) == Some(0),
-            excess_at_most: endpoint.all.paired().upper_bound(gates.promote_alpha),
-            regressions: regressions.iter().filter(|regression| regression.endpoint == *name).count() as u64,
-            latency: latencies(&endpoint.all.legs, gates.promote_alpha),
-        })
-        .collect();
-    endpoints.sort_by(|x, y| y.exchanges.cmp(&x.exchanges).then_with(|| x.endpoint.cmp(&y.endpoint)));
-    endpoints
-}
-
-fn noise(evidence: &Evidence, tested: &[Tested<'_>], gates: &Gates) -> (Vec<Noise>, u64) {
-    let rejected = |endpoint: &str, subject: &Subject| {
-        let same = |t: &&Tested<'_>| {
-            t.endpoint == endpoint && matches!(t.what, What::Difference(s, _) if s == subject)
-        };
-        tested.iter().find(same).is_some_and(|tested| tested.rejected)
-    };
-    let mut found: Vec<(&str, &Subject, &Hypothesis)> = differences(evidence)
-        .filter(|(_, _, counts)| counts.candidate_only + counts.control_only + counts.both > 0)
-        .collect();
-    found.sort_by_key(|(_, _, counts)| {
-        std::cmp::Reverse((counts.candidate_only + counts.control_only, counts.both))
-    });
-    let mut quiet = found.into_iter();
-    let mut listed = Vec::new();
-    for (endpoint, subject, counts) in quiet.by_ref() {
-        if rejected(endpoint, subject) {
-            continue;
-        }
-        listed.push(Noise {
-            endpoint: endpoint.to_owned(),
-            path: subject.0.clone(),
-            kind: subject.1,
-            candidate_only: counts.candidate_only,
-            control_only: counts.control_only,
-            both: counts.both,
-            costs: costs(&evidence.release.all, counts, gates),
-        });
-        if listed.len() >= MAX_LISTED {
-            break;
-        }
-    }
-    (listed, quiet.count() as u64)
-}
-
-/// What promotion takes with this place's discordant exchanges, less what it would take without them.
-fn costs(all: &Group, counts: &Hypothesis, gates: &Gates) -> Option<u64> {
-    let with = all.paired();
-    let without = stats::Paired::new(
-        all.controlled,
-        all.worse.saturating_sub(counts.candidate_only),
-        all.better.saturating_sub(counts.control_only),
-    );
-    let needed = |paired: stats::Paired| paired.needed(gates.margin, gates.promote_alpha);
-    Some(needed(with)?.saturating_sub(needed(without)?))
-}
-
-fn uncontrolled(evidence: &Evidence) -> (Vec<Uncontrolled>, u64) {
-    let mut found: Vec<(&str, &Subject, &Hypothesis)> =
-        differences(evidence).filter(|(_, _, counts)| counts.uncontrolled > 0).collect();
-    found.sort_by_key(|(_, _, counts)| std::cmp::Reverse(counts.uncontrolled));
-    let more = found.len().saturating_sub(MAX_LISTED) as u64;
-    let listed = found.into_iter().take(MAX_LISTED).map(|(endpoint, subject, counts)| Uncontrolled {
-        endpoint: endpoint.to_owned(),
-        path: subject.0.clone(),
-        kind: subject.1,
-        exchanges: counts.uncontrolled,
-        example: counts.examples.first().cloned(),
-    });
-    (listed.collect(), more)
-}
-
-fn differences(evidence: &Evidence) -> impl Iterator<Item = (&str, &Subject, &Hypothesis)> {
-    evidence.endpoints.iter().flat_map(|(name, endpoint)| {
-        endpoint.hypotheses.iter().map(move |(subject, counts)| (name.as_str(), subject, counts))
-    })
-}
-
-fn notes(evidence: &Evidence, dropped: &Dropped) -> Vec<String> {
-    let all = &evidence.release.all;
-    let mut notes = Vec::new();
-    let uncontrolled = all.exchanges.saturating_sub(all.not_sent).saturating_sub(all.controlled);
-    if uncontrolled > 0 && all.controlled == 0 {
-        notes.push(
-            "No control leg: declared rules are the only noise model, and latency is advisory.".to_owned(),
-        );
-    } else if uncontrolled > 0 {
-        notes.push(format!("{uncontrolled} exchanges have no control leg and are not tested."));
-    }
-    for (name, endpoint) in
-        evidence.endpoints.iter().filter(|(_, endpoint)| !verdict::comparable(&endpoint.all))
-    {
-        let share = verdict::ratio(endpoint.all.effective, endpoint.all.controlled);
-        notes.push(format!(
-            "{name} is not comparable: the control answers as the primary in {}.",
-            percent_beside(share, verdict::MIN_EFFECTIVE)
-        ));
-    }
-    if dropped.not_sent > 0 {
-        notes.push(format!(
-            "{} exchanges are not compared: the proxy did not send a shadow (no healthy host, or its breaker).",
-            dropped.not_sent
-        ));
-    }
-    if dropped.elsewhere > 0 {
-        notes.push(format!(
-            "{} exchanges are not compared: another variant than the primary of the comparison answered the client.",
-            dropped.elsewhere
-        ));
-    }
-    if dropped.endpoints > 0 {
-        notes.push(format!(
-            "{} exchanges are counted under (other endpoints): too many endpoints.",
-            dropped.endpoints
-        ));
-    }
-    if dropped.paths > 0 {
-        notes.push(format!("{} differences are counted under (other paths): too many paths.", dropped.paths));
-    }
-    notes
-}
-
-fn latencies(legs: &Legs, alpha: f64) -> LegLatencies {
-    LegLatencies {
-        primary: quantiles(&legs.primary, alpha),
-        candidate: quantiles(&legs.candidate, alpha),
-        control: quantiles(&legs.control, alpha),
-    }
-}
-
-fn quantiles(latencies: &Latencies, alpha: f64) -> Option<Quantiles> {
-    let count = latencies.count();
-    (count > 0).then(|| Quantiles {
-        count,
-        p50: interval(latencies, 500, alpha),
-        p90: interval(latencies, 900, alpha),
-        p99: interval(latencies, 990, alpha),
-        p999: interval(latencies, 999, alpha),
-    })
-}
-
-/// The quantile of `permille` with the order statistics that it may be: from the s-th smallest to the (s+1)-th of the
-/// largest s.
-fn interval(latencies: &Latencies, permille: u32, alpha: f64) -> Interval {
-    let count = latencies.count();
-    let rank = (u128::from(count) * u128::from(permille)).div_ceil(1000).max(1);
-    let (low, high) = stats::quantile_ranks(count, f64::from(permille) / 1000.0, alpha);
-    let (_, value) = latencies.at_rank(u64::try_from(rank).unwrap_or(count)).unwrap_or_default();
-    Interval {
-        value,
-        lower: latencies.at_rank(low).map_or(0, |bucket| bucket.0),
-        upper: latencies.at_rank(high.saturating_add(1)).map(|bucket| bucket.1),
-    }
-}
-
-const MAX_LISTED: usize = 50;

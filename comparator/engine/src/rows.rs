@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::diff::Subject;
 use crate::evidence::{Endpoint, Evidence, Group, MAX_ENDPOINTS};
 use crate::hypothesis::Hypothesis;
+use crate::refusals::Refusals;
 
 /// A stored part of the evidence.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,19 +83,31 @@ struct Stored {
     all: Group,
     hypotheses: Vec<(Subject, Hypothesis)>,
     crowded: u64,
+    #[serde(default)]
+    refusals: Refusals,
 }
 
 impl From<&Endpoint> for Stored {
     fn from(endpoint: &Endpoint) -> Self {
         let hypotheses =
             endpoint.hypotheses.iter().map(|(subject, counts)| (subject.clone(), counts.clone()));
-        Self { all: endpoint.all.clone(), hypotheses: hypotheses.collect(), crowded: endpoint.crowded }
+        Self {
+            all: endpoint.all.clone(),
+            hypotheses: hypotheses.collect(),
+            crowded: endpoint.crowded,
+            refusals: endpoint.refusals.clone(),
+        }
     }
 }
 
 impl From<Stored> for Endpoint {
     fn from(stored: Stored) -> Self {
-        Self { all: stored.all, hypotheses: stored.hypotheses.into_iter().collect(), crowded: stored.crowded }
+        Self {
+            all: stored.all,
+            hypotheses: stored.hypotheses.into_iter().collect(),
+            crowded: stored.crowded,
+            refusals: stored.refusals,
+        }
     }
 }
 

@@ -122,10 +122,12 @@ pub fn quantile_ranks(n: u64, quantile: f64, alpha: f64) -> (u64, u64) {
     (search(0, centre, inside), n - search(0, n - centre, |above| inside(n - above)))
 }
 
-/// Which of `ln_evidence`, given in the order of discovery, are rejected at `alpha`: e-BH with weights 1/(i(i+1))
-/// (Wang & Ramdas 2022). The weights sum to one however many hypotheses will still appear.
-pub fn reject(ln_evidence: &[f64], alpha: f64) -> Vec<bool> {
-    let weighted: Vec<f64> = (1..).zip(ln_evidence).map(|(i, e)| e - (real(i) * real(i + 1)).ln()).collect();
+/// Which hypotheses, each with its number of discovery from 1 and its `ln_evidence`, are rejected at `alpha`: e-BH with weights
+/// 1/(i(i+1)) (Wang & Ramdas 2022). No two may have the same number; then the weights sum to at most one however many
+/// hypotheses will still appear.
+pub fn reject(numbered: &[(u64, f64)], alpha: f64) -> Vec<bool> {
+    let cost = |number: u64| real(number).ln() + real(number.saturating_add(1)).ln();
+    let weighted: Vec<f64> = numbered.iter().map(|(number, e)| e - cost(*number)).collect();
     let mut sorted = weighted.clone();
     sorted.sort_by(|x, y| y.total_cmp(x));
     let threshold = |k: u64| -(real(k) * alpha).ln();
@@ -331,13 +333,18 @@ mod tests {
 
     #[test]
     fn rejection_weighs_by_discovery() {
+        let check = |evidence: &[f64], expected: &[bool]| {
+            let numbered: Vec<(u64, f64)> = (1..).zip(evidence.iter().copied()).collect();
+            assert_eq!(reject(&numbered, 0.01), expected, "{evidence:?}");
+        };
         let sure = 20.0_f64;
-        assert_eq!(reject(&[sure, 0.0, sure], 0.01), [true, false, true]);
-        assert_eq!(reject(&[], 0.01), Vec::<bool>::new());
-        assert_eq!(reject(&[0.0; 5], 0.01), [false; 5]);
+        check(&[sure, 0.0, sure], &[true, false, true]);
+        check(&[], &[]);
+        check(&[0.0; 5], &[false; 5]);
         // ln(200) passes alone as the first (weight ½, needs 1/α = 100), not as the second (weight 1/6).
         let barely = 200.5_f64.ln();
-        assert_eq!(reject(&[barely, 0.0], 0.01), [true, false]);
-        assert_eq!(reject(&[0.0, barely], 0.01), [false, false]);
+        check(&[barely, 0.0], &[true, false]);
+        check(&[0.0, barely], &[false, false]);
+        assert_eq!(reject(&[(2, barely)], 0.01), [false], "a number stays one whoever else is there");
     }
 }

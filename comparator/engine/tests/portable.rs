@@ -14,6 +14,23 @@ fn leg(body: &str) -> Leg {
         outcome: Outcome::Response,
         latency_us: Some(2_000),
         response: Some(response),
+        reason: None,
+    }
+}
+
+fn observation(number: u128, [primary, candidate]: [Leg; 2], control: Option<Leg>) -> Observation {
+    Observation {
+        version: VERSION,
+        id: ExchangeId(number),
+        release: "r".to_owned(),
+        generation: 1,
+        rule: None,
+        at_us: 1,
+        client: None,
+        request: Request { method: "GET".into(), path: "/".into(), ..Request::default() },
+        primary,
+        candidate,
+        control,
     }
 }
 
@@ -34,19 +51,8 @@ fn findings() {
         let rules = Rules::new(vec![Pattern::parse(ignored).unwrap()], vec![]);
         let mut evidence = Evidence::new();
         for number in 0..40 {
-            let observation = Observation {
-                version: VERSION,
-                id: ExchangeId(number),
-                release: "r".to_owned(),
-                generation: 1,
-                rule: None,
-                at_us: 1,
-                request: Request { method: "GET".into(), path: "/".into(), ..Request::default() },
-                primary: leg(primary),
-                candidate: leg(candidate),
-                control: Some(leg(control)),
-            };
-            evidence.observe(&observation, &rules);
+            let observed = observation(number, [leg(primary), leg(candidate)], Some(leg(control)));
+            evidence.observe(&observed, &rules);
         }
         let stored = evidence.take_dirty();
         assert_eq!(Evidence::restore(stored), Ok(evidence.clone()));
@@ -54,6 +60,40 @@ fn findings() {
         let found: Vec<String> =
             report.regressions.iter().map(|r| format!("{} {}", r.path, r.kind)).collect();
         assert_eq!(found, expected, "{primary} {candidate} {control}");
+    }
+}
+
+/// Type, encoding and two bodies; where they differ.
+const BODIES: [(&str, &str, &[u8], &[u8], &[&str]); 6] = [
+    ("text/plain", "", b"a\nb", b"a\nc", &[""]),
+    ("application/x-ndjson", "", b"{\"a\":1}\n2", b"{\"a\":2}\n2", &["/*/a"]),
+    ("application/x-www-form-urlencoded", "", b"a=1&b=%32", b"b=2&a=2", &["/a"]),
+    ("text/plain", "br", b"\x0b\x02\x80hello\x03", b"\x0b\x02\x80hallo\x03", &[""]),
+    (
+        "application/json",
+        "zstd",
+        b"\x28\xb5\x2f\xfd\x20\x07\x39\0\0{\"a\":1}",
+        b"\x28\xb5\x2f\xfd\x20\x07\x39\0\0{\"a\":2}",
+        &["/a"],
+    ),
+    ("application/json", "deflate", b"\x01\x01\0\xfe\xff1", b"\x01\x03\0\xfc\xff1.0", &[]),
+];
+
+#[cfg_attr(not(target_family = "wasm"), test)]
+#[cfg_attr(target_family = "wasm", wasm_bindgen_test)]
+fn kinds_of_bodies() {
+    for (media, encoding, left, right, expected) in BODIES {
+        let leg = |body: &[u8]| {
+            let headers =
+                vec![("content-type".into(), media.into()), ("content-encoding".into(), encoding.into())];
+            let body = Body::Whole(body.into());
+            Leg { response: Some(Response { status: 200, headers, body, trailers: vec![] }), ..leg("") }
+        };
+        let mut evidence = Evidence::new();
+        evidence.observe(&observation(0, [leg(left), leg(right)], None), &Rules::default());
+        let report = report("r", &evidence, &Gates::default(), &Delivery::default());
+        let found: Vec<&str> = report.uncontrolled.iter().map(|found| found.path.as_str()).collect();
+        assert_eq!((found.as_slice(), report.refused.as_slice()), (expected, &[][..]), "{media} {encoding}");
     }
 }
 

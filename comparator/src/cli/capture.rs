@@ -41,7 +41,7 @@ pub(super) struct Options {
 /// Captures until there is enough, or somebody interrupts.
 pub(super) fn capture(options: &Options) -> Result<ExitCode, Failure> {
     let client = Client::new(&options.target.server)?;
-    let release = commands::name(&client, &options.target)?;
+    let release = commands::name(&client, options.target.policy.as_deref())?;
     let path = format!("/v1/releases/{release}/exchanges");
     let mut capture = Capture::new(options)?;
     let message = Message { redact: options.redact.clone(), ..Message::default() };

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use antumbra_engine::{Report, Verdict};
+use antumbra_engine::Verdict;
 use antumbra_policy::document::{Tree, is_name};
 use http::Method;
 use serde::Serialize;
@@ -94,20 +94,6 @@ pub(super) fn audit(target: &Target) -> Result<ExitCode, Failure> {
     show(target.output, &audit, output::audit)
 }
 
-/// `antumbra report`.
-pub(super) fn report(target: &Target) -> Result<ExitCode, Failure> {
-    let report: Report = read(target, report_path)?;
-    show(target.output, &report, |report| report.to_text(output::colour()))
-}
-
-/// `antumbra verdict`.
-pub(super) fn verdict(target: &Target) -> Result<ExitCode, Failure> {
-    let report: Report = read(target, report_path)?;
-    let judgement = Judgement { verdict: report.verdict, reasons: &report.reasons, needed: report.needed };
-    show(target.output, &judgement, Judgement::to_text)?;
-    Ok(code(report.verdict))
-}
-
 /// A verdict as a script reads it.
 pub(super) fn code(verdict: Verdict) -> ExitCode {
     ExitCode::from(match verdict {
@@ -120,7 +106,7 @@ pub(super) fn code(verdict: Verdict) -> ExitCode {
 /// `antumbra evidence reset`.
 pub(super) fn reset_evidence(options: &ResetEvidence) -> Result<ExitCode, Failure> {
     let client = Client::new(&options.target.server)?;
-    let path = format!("/v1/releases/{}/evidence", name(&client, &options.target)?);
+    let path = format!("/v1/releases/{}/evidence", name(&client, options.target.policy.as_deref())?);
     let message = Message { reason: options.reason.clone(), ..Message::default() };
     let begun: Begun = client.send(&Method::DELETE, &path, message)?;
     show(options.target.output, &begun, |begun| {
@@ -129,29 +115,9 @@ pub(super) fn reset_evidence(options: &ResetEvidence) -> Result<ExitCode, Failur
     })
 }
 
-/// The verdict without the tables.
-#[derive(Serialize)]
-struct Judgement<'r> {
-    verdict: Verdict,
-    reasons: &'r [String],
-    #[serde(skip_serializing_if = "Option::is_none")]
-    needed: Option<u64>,
-}
-
-impl Judgement<'_> {
-    fn to_text(&self) -> String {
-        let verdict = match self.verdict {
-            Verdict::Promote => "promote",
-            Verdict::RollBack => "roll back",
-            Verdict::Wait => "wait",
-        };
-        self.reasons.iter().fold(format!("{verdict}\n"), |text, reason| format!("{text}  {reason}\n"))
-    }
-}
-
 fn amend(target: &Target, part: &str, body: &Tree) -> Result<ExitCode, Failure> {
     let client = Client::new(&target.server)?;
-    let path = format!("/v1/policies/{}/{part}", name(&client, target)?);
+    let path = format!("/v1/policies/{}/{part}", name(&client, target.policy.as_deref())?);
     let body = serde_json::to_vec(body).map_err(|error| Failure::Usage(error.to_string()))?;
     let message = Message { body: Some(("application/json", body)), ..Message::default() };
     let outcome: Outcome = client.send(&Method::PATCH, &path, message)?;
@@ -160,11 +126,7 @@ fn amend(target: &Target, part: &str, body: &Tree) -> Result<ExitCode, Failure> 
 
 fn read<T: DeserializeOwned>(target: &Target, path: impl Fn(&str) -> String) -> Result<T, Failure> {
     let client = Client::new(&target.server)?;
-    client.get(&path(&name(&client, target)?))
-}
-
-fn report_path(name: &str) -> String {
-    format!("/v1/releases/{name}/report")
+    client.get(&path(&name(&client, target.policy.as_deref())?))
 }
 
 /// Prints a value for people or for programs.
@@ -181,8 +143,8 @@ pub(super) fn show<T: Serialize>(
 }
 
 /// The policy that is meant: the named one, or the only one.
-pub(super) fn name(client: &Client, target: &Target) -> Result<String, Failure> {
-    if let Some(name) = &target.policy {
+pub(super) fn name(client: &Client, named: Option<&str>) -> Result<String, Failure> {
+    if let Some(name) = named {
         return checked(name);
     }
     let listed: Vec<Listed> = client.get("/v1/policies")?;

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use antumbra_engine::{Gates, Report, Rules};
+use antumbra_engine::Report;
 use clap::ValueEnum;
 use http::HeaderValue;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -17,8 +17,9 @@ use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
 
 use super::output::{self, print, print_json};
-use super::values::{Rate, Timeout};
-use super::{Failure, Output, commands, local};
+use super::terms::Terms;
+use super::values::{NamedPlugin, Rate, Timeout};
+use super::{Failure, Output, commands};
 use crate::replay::{Accounts, Entry, Host, Plan, Recording, Replay};
 use crate::shadows::{Limits, Network, Target, Url, resolve};
 
@@ -43,6 +44,9 @@ pub(super) struct Options {
     /// A policy whose `compare` and `gates` are to hold
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
+    /// A component that the policy's `compare.plugins` names; may be repeated
+    #[arg(long, value_name = "NAME=FILE")]
+    plugin: Vec<NamedPlugin>,
     /// Requests a second, sent whether or not earlier ones were answered
     #[arg(long, default_value = "50")]
     rate: Rate,
@@ -77,7 +81,7 @@ enum UnsafeMethods {
 
 /// Replays a file and prints what came of it.
 pub(super) fn replay(options: &Options) -> Result<ExitCode, Failure> {
-    let terms = Terms::read(options.policy.as_deref())?;
+    let terms = Terms::read(options.policy.as_deref(), &options.plugin)?;
     let (file, bar) = open(&options.file)?;
     let recording = Recording::open(file)
         .map_err(|error| Failure::Usage(format!("{}: {error}", options.file.display())))?;
@@ -86,8 +90,8 @@ pub(super) fn replay(options: &Options) -> Result<ExitCode, Failure> {
     let (replay, unread) = runtime.block_on(run(options, &terms, recording, &bar))?;
     bar.finish_and_clear();
     let found = replay.found();
-    let report =
-        antumbra_engine::report(&terms.name, &found.evidence, &terms.gates, &found.accounts.delivery());
+    let name = terms.name.as_deref().unwrap_or("replay");
+    let report = antumbra_engine::report(name, &found.evidence, &terms.gates, &found.accounts.delivery());
     match options.output {
         Output::Json => print_json(&Replayed { report: &report, replay: &found.accounts }),
         Output::Text => print(&text(&found.accounts, &report)),
@@ -97,24 +101,6 @@ pub(super) fn replay(options: &Options) -> Result<ExitCode, Failure> {
             Err(Failure::Runtime(format!("{}: {error}; the rest was not read", options.file.display())))
         }
         None => Ok(commands::code(report.verdict)),
-    }
-}
-
-/// What answers are compared by.
-struct Terms {
-    name: String,
-    rules: Rules,
-    gates: Gates,
-}
-
-impl Terms {
-    fn read(policy: Option<&Path>) -> Result<Self, Failure> {
-        let Some(file) = policy else {
-            return Ok(Self { name: "replay".to_owned(), rules: Rules::default(), gates: Gates::default() });
-        };
-        let document = local::document(file)?;
-        let (rules, gates) = (document.rules().clone(), *document.gates());
-        Ok(Self { name: document.name().to_owned(), rules, gates })
     }
 }
 
@@ -161,7 +147,7 @@ async fn run(
     recording: Recording<impl BufRead + Send + 'static>,
     bar: &ProgressBar,
 ) -> Result<(Arc<Replay>, Option<io::Error>), Failure> {
-    let replay = Arc::new(Replay::new(plan(options).await?, Limits::default(), terms.rules.clone()));
+    let replay = Arc::new(Replay::new(plan(options).await?, Limits::default(), terms.comparing.clone()));
     let (entries, mut failed) = entries(recording);
     tokio::select! {
         () = replay.send(entries, interrupted()) => {}
@@ -267,8 +253,8 @@ Examples:
   antumbra replay session.har --primary http://127.0.0.1:8001 --candidate http://127.0.0.1:8002 --host shop.example
 
 Sent are GET, HEAD and OPTIONS, first to the primary, then to candidate and control together, with the
-header x-antumbra-shadow and without accept-encoding. Names are resolved once, redirects are not
-followed, and only http is spoken. Control-C ends early with the report of what was done.
+header x-antumbra-shadow. Names are resolved once, redirects are not followed, and only http is
+spoken. Control-C ends early with the report of what was done.
 
 Exit codes: 0 promote, 1 roll back, 2 usage, 3 wait, 4 failure while running";
 

@@ -1,8 +1,10 @@
-//! `antumbra schema`: the JSON Schema of what people write, so that their editors complete and explain it.
+//! `antumbra schema`: the JSON Schema of what people write, so that their editors complete and explain it, and of what other
+//! programs send.
 
 use std::process::ExitCode;
 
-use antumbra_policy::SCHEMA;
+use antumbra_observation::SCHEMA as OBSERVATION;
+use antumbra_policy::SCHEMA as POLICY;
 use clap::ValueEnum;
 
 use super::Failure;
@@ -20,12 +22,15 @@ pub(super) struct Options {
 enum Document {
     /// A policy, with the comparator's part
     Policy,
+    /// An observation: a line of a capture, or what `POST /v1/observations` takes as JSON or NDJSON
+    Observation,
 }
 
 /// Prints a schema of draft 2020-12.
 pub(super) fn schema(options: &Options) -> Result<ExitCode, Failure> {
     match options.document {
-        Document::Policy => print(SCHEMA),
+        Document::Policy => print(POLICY),
+        Document::Observation => print(OBSERVATION),
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -33,6 +38,7 @@ pub(super) fn schema(options: &Options) -> Result<ExitCode, Failure> {
 pub(super) const EXAMPLES: &str = "\
 Examples:
   antumbra schema policy > policy.schema.json
+  antumbra schema observation > observation.schema.json
 
 An editor with the YAML language server then completes, explains and checks a policy whose first line is
   # yaml-language-server: $schema=policy.schema.json

@@ -59,6 +59,8 @@ pub(super) enum BadValue {
     Timeout,
     #[error("must be a cluster and where it is, as canary-shadow=http://10.0.0.5:8080")]
     Target,
+    #[error("must be a plugin's name and its component, as prices=prices.wasm")]
+    Plugin,
     #[error("must be a number of requests a second within 0.01..=10000")]
     Rate,
 }
@@ -137,6 +139,26 @@ impl FromStr for NamedTarget {
             text.split_once('=').filter(|(cluster, _)| !cluster.is_empty()).ok_or(BadValue::Target)?;
         let url = url.parse().map_err(|_| BadValue::Target)?;
         Ok(Self { cluster: cluster.to_owned(), url })
+    }
+}
+
+/// A plugin's name and the component that it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct NamedPlugin {
+    pub(super) name: String,
+    pub(super) file: PathBuf,
+}
+
+impl FromStr for NamedPlugin {
+    type Err = BadValue;
+
+    fn from_str(text: &str) -> Result<Self, BadValue> {
+        match text.split_once('=') {
+            Some((name, file)) if is_name(name) && !file.is_empty() => {
+                Ok(Self { name: name.to_owned(), file: file.into() })
+            }
+            _ => Err(BadValue::Plugin),
+        }
     }
 }
 

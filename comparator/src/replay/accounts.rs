@@ -63,8 +63,7 @@ impl From<Unsendable> for Skipped {
     }
 }
 
-/// The request if it may be sent, without what a recording blanked out, and asking for answers that are not encoded: those are
-/// compared as bytes, in which one noisy field would hide every other.
+/// The request if it may be sent, without what a recording blanked out.
 pub(crate) fn admit(mut request: Request, unsafe_methods: bool) -> Result<Request, Skipped> {
     let marked = |name: &[u8]| name.eq_ignore_ascii_case(SHADOW_HEADER.as_bytes());
     if request.headers.iter().any(|(name, _)| marked(name)) {
@@ -73,9 +72,7 @@ pub(crate) fn admit(mut request: Request, unsafe_methods: bool) -> Result<Reques
     if !unsafe_methods && !matches!(&request.method[..], b"GET" | b"HEAD" | b"OPTIONS") {
         return Err(Skipped::UnsafeMethod);
     }
-    request.headers.retain(|(name, value)| {
-        !name.eq_ignore_ascii_case(b"accept-encoding") && value[..] != *REDACTED.as_bytes()
-    });
+    request.headers.retain(|(_, value)| value[..] != *REDACTED.as_bytes());
     Ok(request)
 }
 

@@ -36,7 +36,7 @@ struct Recorded {
 }
 
 /// An observation has at most three answers of 8 MiB and a request, in base64 at worst.
-const MOST_LINE: usize = 64 << 20;
+pub(crate) const MOST_LINE: usize = 64 << 20;
 
 #[cfg(test)]
 mod tests {

@@ -29,7 +29,7 @@ pub(super) async fn receive(State(app): State<Arc<App>>, request: Request) -> Re
         return Err(Problem::unavailable("too many answers are being waited for"));
     }
     let observations = app.targets.carry_out(batch.items).await;
-    let settled = app.writer.submit(None, observations, batch.reserved).await;
+    let settled = app.submit(None, observations, batch.reserved).await;
     let settled = settled.map_err(|_| unstored("the comparator is about to end"))?.map_err(unstored)?;
     Ok(json(StatusCode::OK, &Acknowledged::from(settled)))
 }

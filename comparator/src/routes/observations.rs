@@ -22,11 +22,12 @@ pub(super) struct Acknowledged {
     duplicates: u64,
     superseded: u64,
     elsewhere: u64,
+    repeated: u64,
 }
 
 impl From<Settled> for Acknowledged {
-    fn from(Settled { compared, duplicates, superseded, elsewhere, .. }: Settled) -> Self {
-        Self { compared, duplicates, superseded, elsewhere }
+    fn from(Settled { compared, duplicates, superseded, elsewhere, repeated, .. }: Settled) -> Self {
+        Self { compared, duplicates, superseded, elsewhere, repeated }
     }
 }
 
@@ -35,7 +36,7 @@ impl From<Settled> for Acknowledged {
 pub(super) async fn receive(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
     let began = Instant::now();
     let batch = batch::read(&app, request, decode::observations, |observation| &observation.release).await?;
-    let settled = app.writer.submit(batch.id, batch.items, batch.reserved).await?;
+    let settled = app.submit(batch.id, batch.items, batch.reserved).await?;
     let settled = settled.map_err(Problem::unavailable)?;
     app.metrics.acknowledged(began.elapsed());
     // The batch is stored: nothing about the heartbeat may make it look refused.

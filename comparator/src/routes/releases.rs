@@ -21,6 +21,12 @@ pub(super) struct Options {
     format: String,
 }
 
+enum Format {
+    Text,
+    Json,
+    Markdown,
+}
+
 /// A session that just began.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -33,7 +39,7 @@ pub(crate) struct Begun {
     pub(crate) generation: u64,
 }
 
-/// `GET /v1/releases/{name}/report`: JSON, or text if that is asked for.
+/// `GET /v1/releases/{name}/report`: JSON, or text or Markdown if that is asked for.
 pub(super) async fn report(
     State(app): State<Arc<App>>,
     Named(name): Named,
@@ -42,22 +48,25 @@ pub(super) async fn report(
 ) -> Result<Response, Problem> {
     let Query(options) =
         options.map_err(|error| Problem::new(StatusCode::BAD_REQUEST, "query", error.body_text()))?;
-    let text = match options.format.as_str() {
-        "" => prefers_text(&headers),
-        "text" => true,
-        "json" => false,
+    let format = match options.format.as_str() {
+        "" if prefers_text(&headers) => Format::Text,
+        "" | "json" => Format::Json,
+        "text" => Format::Text,
+        "markdown" => Format::Markdown,
         other => {
-            let detail = format!("format is {other:?}, must be text or json");
+            let detail = format!("format is {other:?}, must be text, json or markdown");
             return Err(Problem::new(StatusCode::BAD_REQUEST, "query", detail));
         }
     };
     let report = app.judge(&name).await?;
-    if !text {
-        return Ok(json(StatusCode::OK, &report));
-    }
-    let mut response = report.to_text(false).into_response();
+    let (page, media_type) = match format {
+        Format::Json => return Ok(json(StatusCode::OK, &report)),
+        Format::Text => (report.to_text(false), "text/plain; charset=utf-8"),
+        Format::Markdown => (report.to_markdown(), "text/markdown; charset=utf-8"),
+    };
+    let mut response = page.into_response();
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
     headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
     Ok(response)
 }

@@ -57,9 +57,9 @@ pub(super) async fn show(State(app): State<Arc<App>>) -> Response {
         releases.push(ReleaseStatus {
             converged: count > 0 && converged == count,
             generation: version.generation,
-            session: standing.map(|standing| standing.session.number),
-            exchanges: standing.map(|standing| standing.exchanges),
-            verdict: standing.map(|standing| standing.verdict),
+            session: standing.as_ref().map(|standing| standing.session.number),
+            exchanges: standing.as_ref().map(|standing| standing.exchanges),
+            verdict: standing.as_ref().map(|standing| standing.verdict),
             more_filters: count - shown.len(),
             filters: shown,
             name,
@@ -78,7 +78,8 @@ pub(super) async fn metrics(State(app): State<Arc<App>>) -> Response {
             generation: version.generation,
             converged,
             filters: count,
-            judged: standing.map(|standing| (standing.exchanges, standing.verdict)),
+            judged: standing.as_ref().map(|standing| (standing.exchanges, standing.verdict)),
+            not_sent: standing.map(|standing| standing.not_sent).unwrap_or_default(),
             name,
         });
     }

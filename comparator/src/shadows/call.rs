@@ -1,12 +1,11 @@
 //! One shadow request: what goes along of the request that it repeats, and what it says of itself.
 //!
-//! The rules are the filter's: hop-by-hop headers would corrupt the framing of the call, a proxy in front of the service would
-//! obey copied `x-envoy-*`, and a copied trace context would attach shadow spans to the client's trace.
+//! What stays behind is what the filter leaves behind, and `te`: trailers of the answer are asked for by nobody here.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use antumbra_observation::{Body, Bytes, ExchangeId, Request, SHADOW_HEADER, ShadowRequest};
+use antumbra_observation::{Body, Bytes, ExchangeId, Request, SHADOW_HEADER, ShadowRequest, stays_behind};
 use http::header::{HOST, HeaderName, HeaderValue};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Method};
@@ -98,10 +97,10 @@ impl Asked {
 
 /// Whether a header of the repeated request goes along.
 fn travels(name: &[u8]) -> bool {
-    let name = name.to_ascii_lowercase();
-    let stays = [b"proxy-".as_slice(), b"x-envoy-", b":"].iter().any(|prefix| name.starts_with(prefix))
-        || STAYS.contains(&name.as_slice());
-    !stays
+    !stays_behind(name)
+        && !name.starts_with(b":")
+        && !name.eq_ignore_ascii_case(b"te")
+        && !name.eq_ignore_ascii_case(VARIANT_HEADER)
 }
 
 fn path(path: &[u8]) -> Result<PathAndQuery, Unsendable> {
@@ -139,21 +138,6 @@ fn nominated(pairs: &[(Bytes, Bytes)]) -> Vec<Vec<u8>> {
     names.map(|name| name.trim_ascii().to_ascii_lowercase()).collect()
 }
 
-const STAYS: [&[u8]; 13] = [
-    b"connection",
-    b"content-length",
-    b"expect",
-    b"host",
-    b"keep-alive",
-    b"te",
-    b"trailer",
-    b"transfer-encoding",
-    b"upgrade",
-    b"traceparent",
-    b"tracestate",
-    VARIANT_HEADER,
-    SHADOW_HEADER.as_bytes(),
-];
 /// Of a policy that names no other.
 const VARIANT_HEADER: &[u8] = b"x-antumbra-variant";
 

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use antumbra_observation::{Bytes, Leg, Outcome, Response};
+use antumbra_observation::{Bytes, Collected, Leg, Outcome, Response, Unsent};
 use http::{HeaderMap, Request};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -14,9 +14,7 @@ use hyper_util::client::legacy::Client as Pool;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
-use super::body::Collected;
 use super::call::Call;
-use super::not_sent;
 
 /// Bounds of one answer, in bytes.
 #[derive(Debug, Clone, Copy)]
@@ -57,13 +55,19 @@ impl Client {
     /// The call's leg.
     pub(crate) async fn send(&self, call: Call) -> Leg {
         let variant = call.target.variant.clone();
-        let Some(request) = request(&call) else { return not_sent(&variant) };
+        let Some(request) = request(&call) else { return unsendable(&variant) };
         let dispatched = Instant::now();
         let answered = tokio::time::timeout(call.timeout, self.answer(request, call.kept)).await;
         let latency_us = Some(u64::try_from(dispatched.elapsed().as_micros()).unwrap_or(u64::MAX));
         match answered.unwrap_or(Err(Outcome::Timeout)) {
-            Ok(response) => Leg { variant, outcome: Outcome::Response, latency_us, response: Some(response) },
-            Err(outcome) => Leg { variant, outcome, latency_us, response: None },
+            Ok(response) => Leg {
+                variant,
+                outcome: Outcome::Response,
+                latency_us,
+                response: Some(response),
+                reason: None,
+            },
+            Err(outcome) => Leg { variant, outcome, latency_us, response: None, reason: None },
         }
     }
 
@@ -87,7 +91,8 @@ impl Client {
     }
 
     async fn read(&self, mut body: Incoming, kept: Option<usize>) -> Result<(Collected, HeaderMap), Outcome> {
-        let mut collected = Collected::new(kept.map_or(self.limits.kept, |kept| kept.min(self.limits.kept)));
+        let mut collected =
+            Collected::new(kept.map_or(self.limits.kept, |kept| kept.min(self.limits.kept)) as u64);
         let mut trailers = HeaderMap::new();
         while let Some(frame) = body.frame().await {
             match frame.map_err(|_| Outcome::Reset)?.into_data() {
@@ -100,6 +105,10 @@ impl Client {
         }
         Ok((collected, trailers))
     }
+}
+
+fn unsendable(variant: &str) -> Leg {
+    Leg::not_sent(variant, Some(Unsent::Unsendable))
 }
 
 fn request(call: &Call) -> Option<Request<Full<hyper::body::Bytes>>> {

@@ -142,7 +142,8 @@ async fn an_answer_is_kept_up_to_a_cap_and_read_up_to_a_bound() {
 #[tokio::test]
 async fn the_legs_of_an_exchange_are_held_against_the_primary() {
     let primary = Response { status: 200, body: Body::Whole("abc".into()), ..Response::default() };
-    let primary = Leg { outcome: Outcome::Response, response: Some(primary), ..not_sent("stable") };
+    let primary =
+        Leg { outcome: Outcome::Response, response: Some(primary), ..Leg::not_sent("stable", None) };
     let same = service(b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nabc").await;
     let other = service(b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nabd").await;
     for candidate_first in [true, false] {
@@ -163,7 +164,7 @@ async fn what_exceeds_a_limit_is_not_sent() {
         let spawned = |_| shadows.spawn(hanging.clone(), shadows.place(&hanging).unwrap());
         let asking: Vec<Asking> = (0..held).map(spawned).collect();
         let refused = shadows.ask(hanging.clone()).await;
-        assert_eq!((refused.outcome, refused.latency_us), (Outcome::NotSent, None), "{most}");
+        assert_eq!(refused, Leg::not_sent("canary", Some(Unsent::NoPlace)), "{most}");
         drop(asking);
         let freed = async {
             while shadows.places.available_permits() < most {
@@ -180,7 +181,7 @@ async fn candidate_and_control_are_asked_together_or_not_at_all() {
     let shadows = shadows();
     let taken: Vec<_> = std::iter::from_fn(|| candidate.target.place()).collect();
     for (one, other) in [(&candidate, &control), (&control, &candidate)] {
-        let unasked = not_sent("canary");
+        let unasked = Leg::not_sent("canary", Some(Unsent::NoPlace));
         let legs = shadows.exchange(&unasked, one.clone(), Some(other.clone()), true).await;
         assert_eq!(legs, (unasked.clone(), Some(unasked)), "{} places are taken", taken.len());
     }

@@ -1,15 +1,17 @@
 //! How the handlers speak to the writer: jobs and their answers, and the bound on what may wait.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use antumbra_engine::{Delivery, Report, Verdict};
-use antumbra_observation::{Instance, Observation};
+use antumbra_observation::{Instance, Observation, Unsent};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use crate::accounts::{Ledger, Reason, Settled};
 use crate::audit::Entry;
 use crate::change::{Change, ChangeError};
+use crate::plugins::Preparations;
 use crate::policies::Version;
 use crate::store::{Session, StoreError};
 
@@ -44,6 +46,8 @@ pub(crate) struct Batch {
     pub(crate) id: Option<(Instance, u64)>,
     /// What it holds.
     pub(crate) observations: Vec<Observation>,
+    /// What plugins made of them.
+    pub(crate) prepared: Preparations,
     /// Its share of the bytes in flight.
     pub(crate) reserved: Reserved,
     /// The acknowledgement.
@@ -87,12 +91,14 @@ pub(crate) struct Changed {
 }
 
 /// How a release stands.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Standing {
     /// The session of evidence.
     pub(crate) session: Session,
     /// Exchanges in it.
     pub(crate) exchanges: u64,
+    /// Those of which a shadow was not sent, by reason.
+    pub(crate) not_sent: BTreeMap<Unsent, u64>,
     /// What they say, or said a moment ago.
     pub(crate) verdict: Verdict,
 }
@@ -129,12 +135,13 @@ impl Handle {
         &self,
         id: Option<(Instance, u64)>,
         observations: Vec<Observation>,
+        prepared: Preparations,
         reserved: Reserved,
     ) -> Result<Result<Settled, String>, Stopped> {
         let count = observations.len() as u64;
         let (reply, answer) = oneshot::channel();
         self.ledger.receive(count);
-        if self.jobs.send(Job::Batch(Batch { id, observations, reserved, reply })).is_err() {
+        if self.jobs.send(Job::Batch(Batch { id, observations, prepared, reserved, reply })).is_err() {
             self.ledger.settle(Settled { unstored: count, ..Settled::default() });
             return Err(Stopped);
         }

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use antumbra_engine::{Delivery, Evidence, Report};
+use antumbra_engine::{Delivery, Evidence, Report, Taken};
 use antumbra_observation::Observation;
-use antumbra_policy::document::Tree;
+use antumbra_policy::document::{Invalid, Problem, Tree};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::gathered::Gathered;
@@ -16,6 +16,7 @@ use crate::audit::{self, Draft};
 use crate::captures::Captures;
 use crate::change::{Change, ChangeError, Edit, Expected, amended};
 use crate::clock;
+use crate::plugins::{Plugins, Prepared};
 use crate::policies::{Document, Policies, Version};
 use crate::store::{Session, Store, StoreError, StoredPolicy, Writing};
 
@@ -28,6 +29,7 @@ pub(crate) struct Thread {
     policies: Arc<Policies>,
     ledger: Arc<Ledger>,
     captures: Arc<Captures>,
+    plugins: Plugins,
     jobs: UnboundedReceiver<Job>,
     flushing: Arc<AtomicBool>,
 }
@@ -39,11 +41,12 @@ impl Thread {
         policies: Arc<Policies>,
         ledger: Arc<Ledger>,
         captures: Arc<Captures>,
+        plugins: Plugins,
         jobs: UnboundedReceiver<Job>,
         flushing: Arc<AtomicBool>,
     ) -> Result<Self, StoreError> {
         for stored in store.policies()? {
-            policies.put(Arc::new(version(&stored)?));
+            policies.put(version(&stored)?);
         }
         let mut thread = Self {
             store,
@@ -52,6 +55,7 @@ impl Thread {
             policies,
             ledger,
             captures,
+            plugins,
             jobs,
             flushing,
         };
@@ -186,18 +190,19 @@ impl Thread {
             self.store.transaction(|writing| put_file(writing, change, &version.document.text()))?;
             return Ok(Changed { version, changed: false, new_session: false, diff: Vec::new() });
         };
+        self.refuse_absent(&document)?;
         self.load()?;
         let new_session =
             current.as_ref().is_none_or(|current| !current.document.shares_evidence_with(&document));
         let before = current.as_ref().map_or(&NOTHING, |current| current.document.tree());
         let diff = audit::diff(before, document.tree());
         let generation = current.as_ref().map_or(1, |current| current.generation + 1);
-        let version = Arc::new(Version::new(document, generation, clock::now_ms()));
+        let version = Version::new(document, generation, clock::now_ms());
         let session = self.store_version(&version, change, &diff, new_session)?;
         if let Some(session) = session {
             self.releases.insert(change.name.clone(), Gathered::new(session, Evidence::new()));
         }
-        self.policies.put(Arc::clone(&version));
+        let version = self.policies.put(version);
         Ok(Changed { version, changed: true, new_session, diff })
     }
 
@@ -223,8 +228,47 @@ impl Thread {
             put_file(writing, change, &stored.text)?;
             writing.put_policy(&change.name, &stored)?;
             writing.append_audit(draft)?;
-            new_session.then(|| writing.begin_session(&change.name, generation)).transpose()
+            let files = self.plugins.fingerprint(version.document.plugins());
+            let session = new_session.then(|| writing.begin_session(&change.name, generation, &files));
+            session.transpose()
         })
+    }
+
+    /// Begins a new session where the plugins are other files than those that the evidence was gathered with: they may see
+    /// differences elsewhere.
+    pub(crate) fn note_plugins(&mut self) -> Result<(), StoreError> {
+        for (release, version) in self.policies.all() {
+            let assigned = version.document.plugins();
+            for (_, name) in self.plugins.absent(assigned) {
+                tracing::warn!(
+                    policy = release,
+                    plugin = name,
+                    "started without a plugin that a policy names"
+                );
+            }
+            let files = self.plugins.fingerprint(assigned);
+            if self.store.plugins(&release)? == files {
+                continue;
+            }
+            let reason = format!("the plugins are other files: {files}");
+            match self.reset(&release, "antumbra serve".to_owned(), reason) {
+                Err(ChangeError::Store(error)) => return Err(error),
+                // The policy was just found, and a reset validates nothing.
+                _ => tracing::info!(policy = release, files, "the evidence begins anew: the plugins changed"),
+            }
+        }
+        Ok(())
+    }
+
+    /// A policy that names a plugin which is not here would be compared without it for ever.
+    fn refuse_absent(&self, document: &Document) -> Result<(), Invalid> {
+        let problem = |(index, name): (usize, &str)| Problem {
+            path: format!("compare.plugins[{index}].plugin"),
+            message: format!("is {name:?}, must be one that is here: start with --plugin {name}=FILE"),
+        };
+        let problems: Vec<Problem> =
+            self.plugins.absent(document.plugins()).into_iter().map(problem).collect();
+        if problems.is_empty() { Ok(()) } else { Err(Invalid { problems }) }
     }
 
     /// Begins a new session under a new generation of the same document: only by its generation can an observation tell
@@ -247,13 +291,14 @@ impl Thread {
             reason,
             diff: Vec::new(),
         };
+        let files = self.plugins.fingerprint(next.document.plugins());
         let session = self.store.transaction(|writing| {
             writing.put_policy(release, &stored)?;
             writing.append_audit(draft)?;
-            writing.begin_session(release, stored.generation)
+            writing.begin_session(release, stored.generation, &files)
         })?;
         self.releases.insert(release.to_owned(), Gathered::new(session, Evidence::new()));
-        self.policies.put(Arc::new(next));
+        self.policies.put(next);
         Ok(session)
     }
 
@@ -265,7 +310,9 @@ impl Thread {
     fn standing(&mut self, release: &str, delivery: &Delivery) -> Result<Standing, ChangeError> {
         let (version, gathered) = self.gathered(release)?;
         let verdict = gathered.verdict(release, &version, delivery);
-        Ok(Standing { session: gathered.session, exchanges: gathered.evidence.exchanges(), verdict })
+        let Gathered { session, evidence, .. } = gathered;
+        let not_sent = evidence.not_sent().clone();
+        Ok(Standing { session: *session, exchanges: evidence.exchanges(), not_sent, verdict })
     }
 
     fn gathered(&mut self, release: &str) -> Result<(Arc<Version>, &mut Gathered), ChangeError> {
@@ -310,12 +357,27 @@ fn observe(
         settled.duplicates = batch.observations.len() as u64;
         return Ok(settled);
     }
-    for observation in &batch.observations {
+    for (index, observation) in batch.observations.iter().enumerate() {
+        let prepared = batch.prepared.get(&index);
         match (releases.get_mut(&observation.release), policies.get(&observation.release)) {
-            (Some(gathered), Some(version)) if belongs(observation, gathered.session) => {
-                let compared = gathered.evidence.observe(observation, version.document.rules());
-                settled.compared += u64::from(compared);
-                settled.elsewhere += u64::from(!compared);
+            (Some(gathered), Some(version))
+                if belongs(observation, gathered.session)
+                    && is_prepared(prepared, &version, gathered.session) =>
+            {
+                let rules = version.document.rules();
+                let taken = match prepared {
+                    None => gathered.evidence.observe(observation, rules),
+                    Some(Prepared { rewritten, outside, .. }) => gathered.evidence.observe_with(
+                        rewritten.as_ref().unwrap_or(observation),
+                        rules,
+                        outside,
+                    ),
+                };
+                match taken {
+                    Taken::Compared => settled.compared += 1,
+                    Taken::Elsewhere => settled.elsewhere += 1,
+                    Taken::Repeated => settled.repeated += 1,
+                }
             }
             _ => settled.superseded += 1,
         }
@@ -326,6 +388,14 @@ fn observe(
 /// A late observation of an earlier candidate would blame the new one. Generation 0 is an inline policy.
 fn belongs(observation: &Observation, session: Session) -> bool {
     observation.generation == 0 || observation.generation >= session.since
+}
+
+/// Whether the policy's plugins had their turn, and under rules that still hold: a policy may have changed since the batch came.
+fn is_prepared(prepared: Option<&Prepared>, version: &Version, session: Session) -> bool {
+    match prepared {
+        None => version.document.plugins().is_empty(),
+        Some(prepared) => prepared.generation >= session.since,
+    }
 }
 
 /// A file is noted even if it changed nothing: what is changed at run time afterwards is newer than it.

@@ -29,7 +29,7 @@ fn telling(id: u128) -> Observation {
     told
 }
 
-fn capture(world: &World, line: &str) -> Child {
+pub(crate) fn capture(world: &World, line: &str) -> Child {
     let mut command = Command::new(env!("CARGO_BIN_EXE_antumbra"));
     command.arg("capture").args(line.split_whitespace()).current_dir(world.data().parent().unwrap());
     command.env("ANTUMBRA_SERVER", format!("http://{}", world.address)).env_remove("ANTUMBRA_TOKEN");
@@ -37,7 +37,7 @@ fn capture(world: &World, line: &str) -> Child {
 }
 
 /// Sends observations until the capture has enough of them; what it printed.
-async fn fed(world: &World, mut child: Child) -> String {
+pub(crate) async fn fed(world: &World, mut child: Child) -> String {
     let mut sequence = 0;
     let feed = async {
         while child.try_wait().unwrap().is_none() {
@@ -54,7 +54,7 @@ async fn fed(world: &World, mut child: Child) -> String {
     out
 }
 
-fn lines(file: &Path) -> Vec<String> {
+pub(crate) fn lines(file: &Path) -> Vec<String> {
     std::fs::read_to_string(file).unwrap().lines().map(str::to_owned).collect()
 }
 

@@ -1,7 +1,7 @@
 //! Exchanges whose shadow calls the comparator makes, to real services.
 
 use antumbra_comparator::Targets;
-use antumbra_observation::{Handover, Leg, Observation, Outcome, ShadowRequest, encode_handover};
+use antumbra_observation::{Handover, Leg, Observation, ShadowRequest, encode_handover};
 use http::Method;
 
 use crate::server::{Answer, SHOP, World, observation};
@@ -17,8 +17,7 @@ fn shadow(variant: &str, target: &str) -> ShadowRequest {
 
 /// An exchange whose primary said a price of 10.
 fn handover(id: u128, timeout_ms: u64) -> Handover {
-    let unasked =
-        Leg { variant: "canary".to_owned(), outcome: Outcome::NotSent, latency_us: None, response: None };
+    let unasked = Leg::not_sent("canary", None);
     Handover {
         observation: Observation { candidate: unasked, control: None, ..observation(id, 10) },
         candidate: shadow("canary", "canary-shadow"),

@@ -2,10 +2,15 @@
 
 mod capture;
 mod command_line;
+#[cfg(feature = "plugins")]
+mod component;
 mod durability;
 mod guards;
 mod handovers;
 mod ingest;
+mod offline;
+#[cfg(feature = "plugins")]
+mod plugins;
 mod policies;
 mod replay;
 mod server;

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use antumbra_comparator::{Config, Document, MOST_CONNECTIONS, Targets, serve};
+use antumbra_comparator::{Config, Document, MOST_CONNECTIONS, Plugins, Targets, serve};
 use antumbra_observation::{
     Body, ExchangeId, Leg, Observation, Outcome, Request as Asked, Response as Answered, VERSION, encode,
 };
@@ -44,6 +44,7 @@ pub(crate) struct World {
     pub(crate) address: SocketAddr,
     connections: usize,
     targets: Targets,
+    pub(crate) plugins: Plugins,
     stop: Option<oneshot::Sender<()>>,
     served: Option<JoinHandle<()>>,
 }
@@ -83,7 +84,15 @@ impl World {
     async fn started(token: Option<&str>, connections: usize, targets: Targets) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut world = Self { dir, address, connections, targets, stop: None, served: None };
+        let mut world = Self {
+            dir,
+            address,
+            connections,
+            targets,
+            plugins: Plugins::default(),
+            stop: None,
+            served: None,
+        };
         world.start(token, Vec::new()).await;
         world
     }
@@ -108,6 +117,8 @@ impl World {
             token: token.map(str::to_owned),
             connections: self.connections,
             targets: self.targets.clone(),
+            schemas: antumbra_engine::Schemas::default(),
+            plugins: self.plugins.clone(),
         };
         let served = serve(listener, config, async {
             let _ = stopped.await;
@@ -225,6 +236,7 @@ pub(crate) fn observation(id: u128, price: u32) -> Observation {
         generation: 1,
         rule: Some("shadow".to_owned()),
         at_us: 1_700_000_000_000_000 + u64::try_from(id).unwrap(),
+        client: None,
         request: Asked { method: "GET".into(), path: "/products/7".into(), ..Asked::default() },
         primary: leg("stable", 10),
         candidate: leg("canary", price),
@@ -249,5 +261,6 @@ fn leg(variant: &str, price: u32) -> Leg {
             body: Body::Whole(body.as_str().into()),
             trailers: Vec::new(),
         }),
+        reason: None,
     }
 }

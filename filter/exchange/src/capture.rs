@@ -5,7 +5,7 @@ use std::sync::Arc;
 use antumbra_observation::{Bytes, ExchangeId, Leg, Observation, Request, VERSION};
 use antumbra_policy::{Mirror, Policy};
 
-use crate::{Headers, body};
+use crate::Headers;
 
 /// A complete exchange whose shadows can leave.
 #[derive(Debug, Clone)]
@@ -16,6 +16,8 @@ pub struct Capture {
     /// What the client sent under the names that the primary's variant changed; `None`: nothing.
     pub(crate) before: Vec<(String, Option<Bytes>)>,
     pub(crate) at_us: u64,
+    /// Who asked, if that is known.
+    pub(crate) client: Option<u32>,
     /// Each with whether the control is asked too.
     pub(crate) mirrors: Vec<(Arc<Mirror>, bool)>,
     /// As the observation carries it.
@@ -43,6 +45,7 @@ impl Capture {
             generation: self.generation,
             rule: Some(mirror.rule.clone()),
             at_us: self.at_us,
+            client: self.client,
             request: self.request,
             primary: self.primary,
             candidate,
@@ -52,7 +55,7 @@ impl Capture {
 
     /// Bytes of bodies that it holds.
     pub(crate) fn held_bytes(&self) -> usize {
-        let response = self.primary.response.as_ref().map_or(0, |response| body::held(&response.body));
-        body::held(&self.request.body).saturating_add(response)
+        let response = self.primary.response.as_ref().map_or(0, |response| response.body.held());
+        self.request.body.held().saturating_add(response)
     }
 }

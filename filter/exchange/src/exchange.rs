@@ -6,10 +6,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use antumbra_observation::{Body, Bytes, ExchangeId, Leg, Outcome, Request, Response, SHADOW_HEADER};
+use antumbra_observation::{
+    Body, Bytes, Collected, ExchangeId, Leg, Outcome, Request, Response, SHADOW_HEADER,
+};
 use antumbra_policy::{Decision, Mirror, Policy};
 
-use crate::body::Collected;
 use crate::capture::Capture;
 use crate::{Headers, Now, first, shadow};
 
@@ -216,6 +217,7 @@ struct Recording {
     policy: Arc<Policy>,
     before: Vec<(String, Option<Bytes>)>,
     variant: String,
+    client: Option<u32>,
     mirrors: Vec<(Arc<Mirror>, bool)>,
     arrived: Now,
     request_done: Option<Now>,
@@ -246,6 +248,7 @@ impl Recording {
             policy: Arc::clone(policy),
             before,
             variant: decision.variant.map(|variant| variant.name.clone()).unwrap_or_default(),
+            client: decision.client,
             mirrors,
             arrived: now,
             request_done: end.then_some(now),
@@ -304,6 +307,7 @@ impl Recording {
             policy: self.policy,
             before: self.before,
             at_us: self.arrived.wall_us,
+            client: self.client,
             mirrors: self.mirrors,
             request: observed_request(&routed, self.request_body.finish()),
             routed,
@@ -313,6 +317,7 @@ impl Recording {
                 outcome: Outcome::Response,
                 latency_us: u64::try_from(latency.as_micros()).ok(),
                 response: Some(response),
+                reason: None,
             },
         }))
     }
@@ -366,7 +371,7 @@ mod tests {
 
     fn policy() -> Arc<Policy> {
         let text =
-            br#"{"version":1,"generation":4,"name":"shop","variants":{"stable":null,"canary":null},"default":"stable",
+            br#"{"version":1,"generation":4,"name":"shop","variants":{"stable":null,"canary":null},"default":"stable","idFrom":"header:x-id",
             "rules":[{"mirror":[{"to":"canary","percent":100,"maxBodyBytes":8,"timeout":"2s"}]}]}"#;
         Arc::new(Policy::from_tree(&Tree::from_json(text).unwrap()).unwrap())
     }
@@ -405,6 +410,7 @@ mod tests {
         exchange.on(Event::ResponseBody { chunk: b"", end: true }, at(12));
         let capture = ended(&mut exchange, Ending::Service).unwrap();
         assert_eq!(capture.request.path, "/a".into());
+        assert_eq!(capture.client, None);
         assert_eq!(capture.request.body, Body::Whole("ask".into()));
         assert!(!capture.request.headers.iter().any(|(name, _)| &name[..] == b"cookie"));
         assert_eq!((capture.generation, capture.primary.latency_us), (4, Some(7_000)));
@@ -412,6 +418,21 @@ mod tests {
         assert_eq!((response.status, response.headers.len()), (201, 1));
         assert!(matches!(response.body, Body::Cut { length: 14, .. }));
         assert_eq!(ended(&mut exchange, Ending::Service).unwrap_err(), "ended_twice");
+    }
+
+    #[test]
+    fn the_observation_says_who_asked() {
+        let asked = Asked(&[(":method", "GET"), (":path", "/a"), ("x-id", "anna")]);
+        let mut exchange = begun(&asked, true);
+        exchange
+            .on(Event::ResponseHeaders { headers: vec![(":status".into(), "200".into())], end: true }, at(8));
+        let capture = ended(&mut exchange, Ending::Service).unwrap();
+        let known = policy().decide(&asked, Dice(1)).client;
+        let mirror = Arc::clone(&capture.mirrors[0].0);
+        let leg = capture.primary.clone();
+        let observation = capture.observation("shop", &mirror, leg, None);
+        assert!(observation.client.is_some());
+        assert_eq!(observation.client, known);
     }
 
     #[test]

@@ -5,10 +5,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use antumbra_observation::{Accounts, Handover, ShadowRequest, encode_handover};
+use antumbra_observation::{Accounts, Handover, Leg, ShadowRequest, encode_handover};
 use antumbra_policy::{Mirror, Variant};
 
-use crate::body;
 use crate::capture::Capture;
 use crate::outbox::{Batch, LARGEST_OBSERVATION, Outbox, Repeats};
 use crate::shadow;
@@ -52,7 +51,7 @@ fn handover(
         target: to.cluster.clone(),
         headers: shadow::request_headers(capture, to, mirror),
     };
-    let unasked = shadow::not_sent(&mirror.to.name);
+    let unasked = Leg::not_sent(&mirror.to.name, None);
     Handover {
         observation: Capture::clone(capture).observation(release, mirror, unasked, None),
         candidate: request(&mirror.to),
@@ -70,7 +69,7 @@ fn encoded(mut handover: Handover) -> Vec<u8> {
     }
     handover.kept = 0;
     if let Some(response) = &mut handover.observation.primary.response {
-        body::cut(&mut response.body);
+        response.body.cut();
     }
     encode_handover(&handover)
 }

@@ -39,7 +39,7 @@ pub use decisions::Decisions;
 pub use exchange::{Ending, Event, Exchange};
 pub use mirroring::{Call, CallId, Incident, LegName, Mirroring};
 pub use settings::{Comparator, Host, Limits, Settings};
-pub use shadow::Answer;
+pub use shadow::{Answer, refused};
 
 use std::time::Duration;
 

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use antumbra_observation::{Accounts, Heartbeat, Instance, Outcome, VERSION, encode};
+use antumbra_observation::{Accounts, Heartbeat, Instance, Outcome, Unsent, VERSION, encode};
 use antumbra_policy::document::Invalid;
 use antumbra_policy::{Dice, Mirror, Policy, Variant, Via};
 
@@ -34,8 +34,8 @@ pub enum Incident {
     Captured(Box<Capture>),
     /// A call is over.
     Answered(CallId, Answer),
-    /// A call could not be sent.
-    NotSent(CallId),
+    /// A call could not be sent, and why.
+    NotSent(CallId, Unsent),
     /// Time passed.
     Tick,
     /// The root context is to end: send what is left.
@@ -226,7 +226,7 @@ impl Mirroring {
             Incident::Passed(reason) => self.passed(reason),
             Incident::Captured(capture) => return self.captured(capture, now, dice),
             Incident::Answered(id, answer) => return self.answered(id, answer, now),
-            Incident::NotSent(id) => return self.not_sent(id, now),
+            Incident::NotSent(id, why) => return self.not_sent(id, why, now),
             Incident::Tick => return self.tick(now, dice),
             Incident::Drain => {
                 self.farewell =
@@ -339,7 +339,7 @@ impl Mirroring {
 
     fn answered(&mut self, id: CallId, answer: Answer, now: Now) -> Vec<Call> {
         match id {
-            CallId::Shadow(key, leg) => self.shadow_over(key, leg, Some(answer), now),
+            CallId::Shadow(key, leg) => self.shadow_over(key, leg, Ok(answer), now),
             CallId::Batch(sequence) => {
                 let receipt = receipt(&answer);
                 if receipt == Receipt::Stored {
@@ -363,9 +363,9 @@ impl Mirroring {
         }
     }
 
-    fn not_sent(&mut self, id: CallId, now: Now) -> Vec<Call> {
+    fn not_sent(&mut self, id: CallId, why: Unsent, now: Now) -> Vec<Call> {
         match id {
-            CallId::Shadow(key, leg) => return self.shadow_over(key, leg, None, now),
+            CallId::Shadow(key, leg) => return self.shadow_over(key, leg, Err(why), now),
             CallId::Batch(sequence) => {
                 self.outbox.settle(sequence, Receipt::NotSent, now.monotonic, &mut self.accounts);
             }
@@ -382,7 +382,7 @@ impl Mirroring {
     }
 
     /// One leg is over; with the last one the observation goes to the outbox.
-    fn shadow_over(&mut self, key: u64, leg: LegName, answer: Option<Answer>, now: Now) -> Vec<Call> {
+    fn shadow_over(&mut self, key: u64, leg: LegName, answer: Result<Answer, Unsent>, now: Now) -> Vec<Call> {
         let Some(waiting) = self.in_flight.get_mut(key) else { return Vec::new() };
         let outcome = waiting.settle(leg, answer, now.monotonic).outcome;
         if let Some(variant) = waiting.variant(leg) {

@@ -1,6 +1,8 @@
 //! Shadow requests out of captured ones, and answers of shadow calls into legs.
 
-use antumbra_observation::{Body, Bytes, Leg, Outcome, Request, Response, SHADOW_HEADER};
+use antumbra_observation::{
+    Body, Bytes, Leg, Outcome, Request, Response, SHADOW_HEADER, Unsent, stays_behind,
+};
 use antumbra_policy::{HeaderChanges, Mirror, Variant};
 
 use crate::body;
@@ -108,12 +110,19 @@ pub(crate) fn leg(
             None => (Outcome::Response, Some(response(headers, body, trailers, cap, primary))),
         },
     };
-    Leg { variant: variant.to_owned(), outcome, latency_us: Some(latency_us), response }
+    if outcome == Outcome::NotSent {
+        return Leg::not_sent(variant, Some(Unsent::NoHealthyHost));
+    }
+    Leg { variant: variant.to_owned(), outcome, latency_us: Some(latency_us), response, reason: None }
 }
 
-/// A leg whose call never left.
-pub(crate) fn not_sent(variant: &str) -> Leg {
-    Leg { variant: variant.to_owned(), outcome: Outcome::NotSent, latency_us: None, response: None }
+/// What a host means that takes no call with so many headers, by the status that it answers.
+pub fn refused(status: u32, headers: usize) -> Unsent {
+    match status {
+        BAD_ARGUMENT if headers > MOST_SENT => Unsent::TooManyHeaders,
+        BAD_ARGUMENT => Unsent::UnknownCluster,
+        _ => Unsent::ProxyRefused,
+    }
 }
 
 /// `:status` as a number.
@@ -160,37 +169,21 @@ fn proxys_own(headers: &Headers, body: &[u8], head: bool) -> Option<Outcome> {
     }
 }
 
-/// Whether a header of the routed request goes along. Hop-by-hop headers would corrupt the framing of the call, Envoy would
-/// obey copied `x-envoy-*`, and a copied trace context would attach shadow spans to the client's trace. `te: trailers` alone goes
-/// on: it says nothing of the framing, gRPC servers insist on it, and others send no trailers without.
+/// Whether a header of the routed request goes along. `te: trailers` alone does: it says nothing of the framing, gRPC servers
+/// insist on it, and others send no trailers without.
 fn travels(name: &Bytes, value: &Bytes, variant_header: &str) -> bool {
-    let name = name.0.to_ascii_lowercase();
-    if name == b"te" {
+    if name.eq_ignore_ascii_case(b"te") {
         return value.eq_ignore_ascii_case(b"trailers");
     }
-    let stays = [b"proxy-".as_slice(), b"x-envoy-"].iter().any(|prefix| name.starts_with(prefix))
-        || STAYS.contains(&name.as_slice())
-        || name == variant_header.as_bytes();
-    !stays
+    !stays_behind(name) && &name[..] != b":scheme" && !name.eq_ignore_ascii_case(variant_header.as_bytes())
 }
 
+/// proxy-wasm ABI 0.2.1, "Status". Envoy says so of what it does not know or does not send.
+const BAD_ARGUMENT: u32 = 2;
+/// Header fields of a call that Envoy sends. (`source/extensions/common/wasm/context.cc`.)
+const MOST_SENT: usize = 1_024;
 /// Headers of one message that an observation carries: far more than a service sends, and fewer than the comparator takes.
 pub(crate) const MOST_OBSERVED: usize = 1_024;
-
-const STAYS: [&[u8]; 12] = [
-    b":scheme",
-    b"connection",
-    b"content-length",
-    b"expect",
-    b"host",
-    b"keep-alive",
-    b"trailer",
-    b"transfer-encoding",
-    b"upgrade",
-    b"traceparent",
-    b"tracestate",
-    SHADOW_HEADER.as_bytes(),
-];
 
 #[cfg(test)]
 mod tests {
@@ -318,10 +311,11 @@ mod tests {
             policy: Arc::clone(&policy),
             before: Vec::new(),
             at_us: 0,
+            client: None,
             mirrors: decision.mirrors.iter().map(|m| (Arc::clone(m.mirror), m.control)).collect(),
             request: Request::default(),
             routed: routed.clone(),
-            primary: not_sent("stable"),
+            primary: Leg::not_sent("stable", None),
             reserved: 0,
         }
     }
@@ -330,7 +324,7 @@ mod tests {
     fn outcomes_of_calls() {
         let get = Request { method: "GET".into(), ..Request::default() };
         let head = Request { method: "HEAD".into(), ..Request::default() };
-        let primary = leg(Answer::Broken, &get, "stable", 0, 10, &not_sent("stable"));
+        let primary = leg(Answer::Broken, &get, "stable", 0, 10, &Leg::not_sent("stable", None));
         let own = |status| {
             headers(&[(":status", status), ("content-type", "text/plain"), ("content-length", "24")])
         };

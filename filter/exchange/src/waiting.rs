@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use antumbra_observation::{Leg, Observation};
+use antumbra_observation::{Leg, Observation, Unsent};
 use antumbra_policy::{Mirror, Variant};
 
 use crate::capture::Capture;
@@ -111,13 +111,13 @@ impl Waiting {
         }
     }
 
-    /// A leg is over, with the host's answer or without one; only the first time counts. Answers the leg.
-    pub(crate) fn settle(&mut self, name: LegName, answer: Option<Answer>, now: Duration) -> &Leg {
+    /// A leg is over, with the host's answer or because it never left; only the first time counts. Answers the leg.
+    pub(crate) fn settle(&mut self, name: LegName, answer: Result<Answer, Unsent>, now: Duration) -> &Leg {
         let variant = self.variant(name).map_or("", |variant| variant.name.as_str());
         let latency = u64::try_from(now.saturating_sub(self.sent).as_micros()).unwrap_or(u64::MAX);
         let leg = match answer {
-            None => shadow::not_sent(variant),
-            Some(answer) => {
+            Err(why) => Leg::not_sent(variant, Some(why)),
+            Ok(answer) => {
                 let Capture { request, primary, .. } = &*self.capture;
                 shadow::leg(answer, request, variant, latency, self.mirror.max_body_bytes, primary)
             }
@@ -134,7 +134,7 @@ impl Waiting {
 
     /// What goes to the comparator.
     pub(crate) fn observation(self, release: &str) -> Observation {
-        let candidate = self.candidate.unwrap_or_else(|| shadow::not_sent(&self.mirror.to.name));
+        let candidate = self.candidate.unwrap_or_else(|| Leg::not_sent(&self.mirror.to.name, None));
         Arc::unwrap_or_clone(self.capture).observation(release, &self.mirror, candidate, self.control)
     }
 }

@@ -234,6 +234,7 @@ mod tests {
                 body: Body::Whole(vec![0xfe, 1, 2].into()),
                 trailers: vec![],
             }),
+            reason: None,
         };
         Observation {
             version: VERSION,
@@ -242,6 +243,7 @@ mod tests {
             generation: 3,
             rule: None,
             at_us: 1_700_000_000_000_000,
+            client: Some(1),
             request: Request { method: "GET".into(), path: "/a?b".into(), ..Request::default() },
             primary: leg(10),
             candidate: Leg { outcome: Outcome::Timeout, response: None, ..leg(20) },
@@ -314,6 +316,15 @@ mod tests {
         let many = encode(&with(crate::MOST_HEADERS)).repeat(MOST_FIELDS / crate::MOST_HEADERS);
         let error = decode_sequence(&many).unwrap_err().to_string();
         assert!(error.contains("more than 262144 header fields"), "{error}");
+    }
+
+    #[test]
+    fn an_observation_without_a_client_is_whole() {
+        let mut json = serde_json::to_value(observation()).unwrap();
+        json.as_object_mut().unwrap().remove("client");
+        let none = Observation { client: None, ..observation() };
+        assert_eq!(serde_json::from_value::<Observation>(json.clone()).unwrap(), none);
+        assert_eq!(serde_json::to_value(&none).unwrap(), json);
     }
 
     #[test]

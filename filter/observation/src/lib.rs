@@ -19,16 +19,22 @@
 
 mod bytes;
 mod codec;
+mod collected;
 mod headers;
 mod hex;
+mod hop;
+mod unsent;
 
 pub use bytes::Bytes;
 pub use codec::{
     MOST_FIELDS, Malformed, check_version, decode_handovers, decode_heartbeat, decode_heartbeat_header,
     decode_sequence, encode, encode_handover, encode_heartbeat, encode_heartbeat_header,
 };
+pub use collected::Collected;
 pub use headers::MOST_HEADERS;
 pub use hex::{ExchangeId, Instance};
+pub use hop::stays_behind;
+pub use unsent::Unsent;
 
 use std::collections::BTreeMap;
 
@@ -36,6 +42,9 @@ use serde::{Deserialize, Serialize};
 
 /// The version of this contract. An observation with a higher one is refused, not guessed at.
 pub const VERSION: u32 = 1;
+
+/// The JSON Schema (draft 2020-12) of an [`Observation`] in JSON.
+pub const SCHEMA: &str = include_str!("../observation.schema.json");
 
 /// The media type of a batch from a filter.
 pub const CBOR_SEQUENCE: &str = "application/cbor-seq";
@@ -69,6 +78,10 @@ pub struct Observation {
     pub rule: Option<String>,
     /// When the request arrived, in microseconds since 1970, by the proxy's clock.
     pub at_us: u64,
+    /// Equal for requests of one client and, but for chance, for no others: a salted hash of what the policy knows clients by
+    /// (`idFrom`, else the keys of its first split). Absent if it knows them by nothing, or the request has none of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client: Option<u32>,
     /// What the client asked for.
     pub request: Request,
     /// What the client got.
@@ -146,6 +159,22 @@ pub struct Leg {
     /// The answer; present exactly if `outcome` is [`Outcome::Response`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub response: Option<Response>,
+    /// Why the call never left, if `outcome` is [`Outcome::NotSent`] and whoever was to make it says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Unsent>,
+}
+
+impl Leg {
+    /// A leg whose call never left.
+    pub fn not_sent(variant: &str, reason: Option<Unsent>) -> Self {
+        Self {
+            variant: variant.to_owned(),
+            outcome: Outcome::NotSent,
+            latency_us: None,
+            response: None,
+            reason,
+        }
+    }
 }
 
 /// How a call ended.
@@ -160,7 +189,7 @@ pub enum Outcome {
     Refused,
     /// Reset in the body, or a body over the proxy's limit.
     Reset,
-    /// Never sent: no healthy host, or a circuit breaker of the proxy.
+    /// Never sent; [`Leg::reason`] says why.
     NotSent,
 }
 

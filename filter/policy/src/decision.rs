@@ -23,6 +23,9 @@ pub struct Decision<'p> {
     pub mirrors: Vec<Mirrored<'p>>,
     /// Why `mirrors` is empty; `None` exactly if it is not.
     pub skipped_mirror: Option<NotMirrored>,
+    /// Of a mirrored request: what its client is known by, as a salted hash; the same keys as those of a mirror that samples
+    /// by key. `None` if it has none of them.
+    pub client: Option<u32>,
     /// Whether the client may choose for itself and see why, where that was asked: it costs a look at its address.
     pub trusted: bool,
     /// What to change in the request before it is routed, in order.

@@ -235,6 +235,7 @@ impl Policy {
             position: None,
             mirrors: Vec::new(),
             skipped_mirror: Some(NotMirrored::NoRule),
+            client: None,
             trusted: false,
             request_edits: Vec::new(),
             response_edits: Vec::new(),
@@ -246,6 +247,9 @@ impl Policy {
             (decision.variant, decision.reason, decision.position) =
                 (choice.variant, choice.reason, choice.position);
             cookies = choice.cookies;
+        }
+        if !decision.mirrors.is_empty() {
+            decision.client = self.client(&mut facts);
         }
         self.say(cookies, &mut facts, &mut decision);
         decision.awaits_body = facts.awaits_body();
@@ -310,6 +314,12 @@ impl Policy {
             };
             decision.skipped_mirror = decision.skipped_mirror.map(|nearest| nearest.max(skipped));
         }
+    }
+
+    /// Who asks. Half of the hash suffices to tell the clients of a moment apart, and gives less away.
+    fn client<R: Request + ?Sized>(&self, facts: &mut Facts<'_, R>) -> Option<u32> {
+        let hash = self.sampling_keys().with(facts, |key| key::hash(Some(&self.sampling), key))?;
+        u32::try_from(hash >> 32).ok()
     }
 
     /// By what a mirror samples that samples by key: `idFrom`, else the keys of the first split that has any. A request

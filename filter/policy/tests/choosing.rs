@@ -82,6 +82,31 @@ fn the_order_is_override_ids_rules_default() {
     );
 }
 
+/// A request that is mirrored says whose it is: the same for a client whatever it asks, and nothing that names it.
+#[test]
+fn a_mirrored_request_is_known_by_its_client() {
+    let decide = |keys: &str, percent: u8, asked: &str| {
+        let policy = policy(&format!(
+            r#"{keys} "rules": [{{"mirror": [{{"to": "canary", "percent": {percent}}}]}},
+                {{"name": "s", "split": {{"by": ["cookie:uid", "header:x-uid"], "weights": {{"stable": 1}}}}}}]"#
+        ));
+        policy.decide(&request(asked), Dice(7)).client
+    };
+    let anna = decide("", 100, r#"{"path": "/a", "cookies": {"uid": "anna"}}"#);
+    assert!(anna.is_some());
+    assert_eq!(decide("", 100, r#"{"path": "/b", "headers": {"x-uid": "anna"}}"#), anna);
+    assert_ne!(decide("", 100, r#"{"path": "/a", "cookies": {"uid": "berta"}}"#), anna);
+    assert_eq!(decide("", 100, r#"{"path": "/a"}"#), None, "known by nothing");
+    assert_eq!(decide("", 0, r#"{"path": "/a", "cookies": {"uid": "anna"}}"#), None, "not mirrored");
+    let by_id = r#""idFrom": "header:x-id","#;
+    assert_eq!(
+        decide(by_id, 100, r#"{"path": "/a", "cookies": {"uid": "anna"}}"#),
+        None,
+        "idFrom goes first"
+    );
+    assert_eq!(decide(by_id, 100, r#"{"path": "/a", "headers": {"x-id": "anna"}}"#), anna);
+}
+
 #[test]
 fn only_the_trusted_override() {
     let policy = policy(

@@ -4,7 +4,7 @@
 //! and the order turns. Each has one worker, which is kept busy. Only Envoy's own CPU time counts, so neither the client nor the upstream weighs in.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Result;
@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::contender::{self, Contender};
 use super::cpu;
+use super::floor;
 use super::load::{self, Load};
 use crate::envoy_config::{CONNECTION_MANAGER, EnvoyConfig};
 use crate::toolchain;
@@ -27,8 +28,9 @@ pub fn run(rounds: u32, requests: u64) -> Result<()> {
 
 async fn compare(module: &Path, rounds: u32, requests: u64) -> Result<()> {
     let upstream = load::service(BODY).await?;
+    let floors = tempfile::tempdir()?;
     let mut contenders = Vec::new();
-    for (name, config) in configurations(module, upstream)? {
+    for (name, config) in configurations(module, floors.path(), upstream)? {
         contenders.push(Contender::start(name, config, tempfile::tempdir()?).await?);
     }
     let load = Load { requests, connections: CONNECTIONS, request, body: BODY };
@@ -49,7 +51,11 @@ fn request(number: u64) -> String {
     )
 }
 
-fn configurations(module: &Path, upstream: SocketAddr) -> Result<Vec<(&'static str, EnvoyConfig)>> {
+fn configurations(
+    module: &Path,
+    floors: &Path,
+    upstream: SocketAddr,
+) -> Result<Vec<(&'static str, EnvoyConfig)>> {
     let base = || {
         let clusters = ["stable", "canary", "canary-shadow", "control", "antumbra"];
         clusters
@@ -70,6 +76,7 @@ fn configurations(module: &Path, upstream: SocketAddr) -> Result<Vec<(&'static s
         anyhow::Ok(config)
     };
     let ours = |plugin: &Value| base()?.module(module)?.plugin(plugin);
+    let floor = |module: PathBuf| base()?.module(&module)?.plugin(&json!({}));
     let (simple, twenty) = (policy(&[]), policy(&other_rules()));
     Ok(vec![
         (BARE, bare),
@@ -77,6 +84,9 @@ fn configurations(module: &Path, upstream: SocketAddr) -> Result<Vec<(&'static s
         (NATIVE_TWENTY, many),
         (LUA, lua(ONE_COOKIE)?),
         (LUA_ALWAYS, lua(ALWAYS)?),
+        (EMPTY, floor(floor::empty(floors)?)?),
+        (ONE_HEADER, floor(floor::one_header(floors)?)?),
+        (ONE_HEADER_AND_EMPTY, floor(floor::one_header_and_empty(floors)?)?),
         (OFF, ours(&json!({"policy": simple, "enabled": false}))?),
         (OURS, ours(&json!({"policy": simple}))?),
         (OURS_TWENTY, ours(&json!({"policy": twenty}))?),
@@ -213,6 +223,9 @@ const NATIVE: &str = "native: cookie regex, weights";
 const NATIVE_TWENTY: &str = "native: 19 of the 20 rules";
 const LUA: &str = "Lua: a cookie to a header";
 const LUA_ALWAYS: &str = "Lua: the header to every request";
+const EMPTY: &str = "wasm: our callbacks, all empty";
+const ONE_HEADER: &str = "wasm: one header read, one set";
+const ONE_HEADER_AND_EMPTY: &str = "wasm: that, our callbacks else empty";
 const OFF: &str = "antumbra: switched off";
 const OURS: &str = "antumbra: cookie, sticky split";
 const OURS_TWENTY: &str = "antumbra: 20 rules";

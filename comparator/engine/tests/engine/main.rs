@@ -1,10 +1,18 @@
 //! The engine as its users see it, on whole releases without a network.
 
+mod bodies;
+#[cfg(feature = "grpc-messages")]
+mod messages;
 mod release;
 mod simulations;
+mod suggestions;
+mod trials;
+mod verdicts;
 mod world;
 
 // Neither snapshots nor properties build for every target.
+#[cfg(not(target_family = "wasm"))]
+mod comparison;
 #[cfg(not(target_family = "wasm"))]
 mod properties;
 #[cfg(not(target_family = "wasm"))]

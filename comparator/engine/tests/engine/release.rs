@@ -1,8 +1,8 @@
 //! Whole releases through the engine: what must be found, and what must not be flagged.
 
 use crate::world::{Defects, Dice, answer, drive, exchange, found, read};
-use antumbra_engine::{BadRow, Delivery, Evidence, Gates, Pattern, Row, Rules, Verdict, report};
-use antumbra_observation::{Leg, Outcome};
+use antumbra_engine::{BadRow, Delivery, Evidence, Gates, Pattern, Row, Rules, Taken, Verdict, report};
+use antumbra_observation::{Leg, Observation, Unsent};
 
 const SEEDED: [&str; 5] = [
     "GET /cart /total missing",
@@ -91,23 +91,23 @@ fn a_service_with_errors_of_its_own_can_be_promoted() {
 /// A breaker of the proxy opens for the candidate alone, because it has less capacity: nothing about its answers.
 #[test]
 fn a_shadow_that_was_not_sent_is_no_difference_and_limits_promotion() {
-    let not_sent =
-        Leg { outcome: Outcome::NotSent, latency_us: None, response: None, ..answer(200, String::new(), 1) };
+    let not_sent = Leg::not_sent("v", Some(Unsent::ProxyRefused));
     let check = |every: u64, candidate: bool, expected: Verdict| {
         let mut evidence = Evidence::new();
         for number in 1..=3_000 {
             let leg = || answer(200, "{}".to_owned(), 5_000);
             let held = || if number % every == 0 { not_sent.clone() } else { leg() };
             let (candidate, control) = if candidate { (held(), leg()) } else { (leg(), held()) };
-            assert!(
-                evidence.observe(&exchange(number, "/", leg(), candidate, Some(control)), &Rules::default())
-            );
+            let observation = exchange(number, "/", leg(), candidate, Some(control));
+            assert_eq!(evidence.observe(&observation, &Rules::default()), Taken::Compared);
         }
         let report = read(&evidence);
         assert_eq!((report.verdict, report.noise.len()), (expected, 0), "{:?}", report.reasons);
         assert_eq!((report.exchanges, report.dropped.not_sent), (3_000, 3_000 / every));
         assert_eq!(report.controlled, report.effective);
-        assert!(report.notes[0].contains("did not send a shadow"), "{:?}", report.notes);
+        let note = format!("a shadow was not sent (proxy_refused {}).", 3_000 / every);
+        assert!(report.notes[0].ends_with(&note), "{:?}", report.notes);
+        assert_eq!(report.not_sent, [(Unsent::ProxyRefused, 3_000 / every)].into());
     };
     for candidate in [true, false] {
         check(50, candidate, Verdict::Promote);
@@ -127,12 +127,14 @@ fn exchanges_that_another_variant_answered_are_counted_and_not_compared() {
         variant: variant.to_owned(),
         ..leg
     };
-    assert!(!evidence.observe(&exchange(1, "/", by("canary", leg(2)), leg(2), Some(leg(1))), &rules));
+    let observation = exchange(1, "/", by("canary", leg(2)), leg(2), Some(leg(1)));
+    assert_eq!(evidence.observe(&observation, &rules), Taken::Elsewhere);
     let rows = evidence.take_dirty();
     assert_eq!(rows.len(), 1, "the count is stored");
     assert_eq!(Evidence::restore(rows).unwrap().exchanges(), 0);
     for primary in ["v", ""] {
-        assert!(evidence.observe(&exchange(2, "/", by(primary, leg(1)), leg(1), Some(leg(1))), &rules));
+        let observation = exchange(2, "/", by(primary, leg(1)), leg(1), Some(leg(1)));
+        assert_eq!(evidence.observe(&observation, &rules), Taken::Compared);
     }
     let report = read(&evidence);
     assert_eq!((report.exchanges, report.dropped.elsewhere), (2, 1));
@@ -141,6 +143,30 @@ fn exchanges_that_another_variant_answered_are_counted_and_not_compared() {
         "{:?}",
         report.notes
     );
+}
+
+/// A client that asks ten times a second is one exchange in two seconds, or its one answer would count as many.
+#[test]
+fn what_a_client_asks_again_at_once_counts_once() {
+    let mut evidence = Evidence::new();
+    let leg = |value: u64| answer(200, format!("{{\"a\":{value}}}"), 5_000);
+    for number in 0..140 {
+        let hot = exchange(1, "/", leg(1), leg(2), Some(leg(1)));
+        let hot = Observation { at_us: hot.at_us + number * 100_000, client: Some(7), ..hot };
+        let expected = if number % 20 == 0 { Taken::Compared } else { Taken::Repeated };
+        assert_eq!(evidence.observe(&hot, &Rules::default()), expected, "{number}");
+    }
+    for number in 0..10 {
+        let other = Observation { client: Some(8), ..exchange(9, "/b", leg(1), leg(1), Some(leg(1))) };
+        let unknown = exchange(9, "/", leg(1), leg(1), Some(leg(1)));
+        let expected = if number == 0 { Taken::Compared } else { Taken::Repeated };
+        assert_eq!(evidence.observe(&other, &Rules::default()), expected);
+        assert_eq!(evidence.observe(&unknown, &Rules::default()), Taken::Compared);
+    }
+    let report = read(&evidence);
+    assert_eq!((report.exchanges, report.dropped.repeated), (7 + 1 + 10, 133 + 9));
+    assert_eq!(found(&report), ["GET / /a value"; 0], "seven answers are not a hundred and forty");
+    assert!(report.notes.iter().any(|note| note.contains("asked the same endpoint")), "{:?}", report.notes);
 }
 
 #[test]

@@ -19,25 +19,25 @@ fn a_report_that_rolls_back() {
     Regressions (5)
       GET /search /items/*/price value
           only the candidate 411, only the control 0 of 411; evidence 10^122.5
-          example 00000000000000000000000000000001 at /items/7/price
+          example 00000000000000000000000000000070 at /items/5/price
             primary   30
             candidate 31
             control   30
       GET /items/{id} /stock type
           only the candidate 397, only the control 0 of 397; evidence 10^118.3
-          example 00000000000000000000000000000008 at /stock
+          example 0000000000000000000000000000041c at /stock
             primary   12
             candidate "12"
             control   12
       GET /cart /total missing
           only the candidate 386, only the control 0 of 386; evidence 10^115.0
-          example 00000000000000000000000000000003 at /total
+          example 00000000000000000000000000000730 at /total
             primary   99
             candidate (absent)
             control   99
       GET /quotes status
           only the candidate 36, only the control 0 of 392; evidence 10^10.1
-          example 0000000000000000000000000000000c
+          example 0000000000000000000000000000010f
             primary   200
             candidate 500
             control   200
@@ -76,6 +76,21 @@ fn a_report_that_rolls_back() {
       GET /items/{id} /trace value                                                      0       0    397       ?
       costs: exchanges that declaring the path under `compare` saves until promotion,
              ? if promotion is out of reach at the present rates
+
+    Suggested for `compare: {rules: […]}`, if that is meant to differ
+      - {"at": "GET /search /at", "like": "id"}
+        identifiers; explains 411/411 of the control, hides none of the candidate alone; costs ?
+      - {"at": "GET /search /items", "array": "unordered"}
+        the same elements, reordered; explains 411/411 of the control, hides none of the candidate alone; costs ?
+      - {"at": "GET /search /items/*/seen", "absolute": 10}
+        numbers near each other; explains 411/411 of the control, hides none of the candidate alone; costs ?
+      - {"at": "GET /items/{id} /trace", "like": "id"}
+        identifiers; explains 397/397 of the control, hides none of the candidate alone; costs ?
+      - {"at": "GET /quotes /quotes", "array": "unordered"}
+        the same elements, reordered; explains 336/336 of the control, hides 20/20 of the candidate alone; costs ?
+      - {"at": "GET /cart /tags", "ignore": true}
+        no narrower rule explains them; explains 186/186 of the control, hides 105/105 of the candidate alone;
+        costs ?
     "#);
 }
 
@@ -125,11 +140,38 @@ fn a_report_that_waits() {
       GET /items/{id} /trace value                                                      0       0     53       0
       costs: exchanges that declaring the path under `compare` saves until promotion,
              ? if promotion is out of reach at the present rates
+
+    Suggested for `compare: {rules: […]}`, if that is meant to differ
+      - {"at": "GET /quotes /quotes", "array": "unordered"}
+        the same elements, reordered; explains 58/58 of the control, hides 3/3 of the candidate alone; costs 34305
+      - {"at": "GET /search /at", "like": "id"}
+        identifiers; explains 62/62 of the control, hides none of the candidate alone; costs 0
+      - {"at": "GET /search /items", "array": "unordered"}
+        the same elements, reordered; explains 62/62 of the control, hides none of the candidate alone; costs 0
+      - {"at": "GET /search /items/*/seen", "absolute": 10}
+        numbers near each other; explains 62/62 of the control, hides none of the candidate alone; costs 0
+      - {"at": "GET /items/{id} /trace", "like": "id"}
+        identifiers; explains 53/53 of the control, hides none of the candidate alone; costs 0
+      - {"at": "GET /cart /tags", "ignore": true}
+        no narrower rule explains them; explains 30/30 of the control, hides 12/12 of the candidate alone; costs ?
     "#);
     insta::assert_snapshot!(read(&Evidence::new()).to_text(false), @r#"
     shop  WAIT
+      ! To see beforehand how noisy the service is, let the candidate's variant name the cluster of the stable
+        version: the report is then a calibration, and shows what a promotion will take.
       - no exchange has been compared yet (about 730 more exchanges)
     "#);
+}
+
+#[test]
+fn a_report_for_a_pull_request() {
+    let report = read(&drive(1, 2_000, Defects::Seeded)).to_markdown();
+    insta::assert_snapshot!(report);
+    for line in report.lines().filter(|line| line.starts_with('|')) {
+        let columns = |line: &str| line.replace("\\|", "").matches('|').count();
+        assert!((5..=9).contains(&columns(line)), "{line}");
+    }
+    assert_eq!(report.matches("<details>").count(), report.matches("</details>").count());
 }
 
 /// What has no place of its own says so the same way in every part of the page.

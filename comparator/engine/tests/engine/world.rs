@@ -44,6 +44,7 @@ pub(crate) fn answer(status: u16, body: String, latency_us: u64) -> Leg {
         outcome: Outcome::Response,
         latency_us: Some(latency_us),
         response: Some(response),
+        reason: None,
     }
 }
 
@@ -62,6 +63,7 @@ pub(crate) fn exchange(
         generation: 1,
         rule: None,
         at_us: 1_700_000_000_000_000 + number * 1_000_000,
+        client: None,
         request: Request { method: "GET".into(), path: path.into(), ..Request::default() },
         primary,
         candidate,

@@ -54,6 +54,7 @@ impl Fixture {
             policy: Arc::clone(policy),
             before: Vec::new(),
             at_us: 1,
+            client: None,
             mirrors: decision.mirrors.iter().map(|m| (Arc::clone(m.mirror), m.control)).collect(),
             request: Request { method: "GET".into(), path: "/a".into(), ..Request::default() },
             reserved: 0,
@@ -66,6 +67,7 @@ impl Fixture {
                 variant: "stable".to_owned(),
                 outcome: Outcome::Response,
                 latency_us: Some(900),
+                reason: None,
                 response: Some(Response {
                     status: 200,
                     body: Body::Whole("ok".into()),
@@ -115,7 +117,10 @@ fn an_exchange_becomes_one_observation_with_all_legs() {
         instance.on(Incident::Answered(CallId::Shadow(0, LegName::Candidate), answer("200", "ok")), 25),
         []
     );
-    assert_eq!(instance.on(Incident::NotSent(CallId::Shadow(0, LegName::Control)), 26), []);
+    assert_eq!(
+        instance.on(Incident::NotSent(CallId::Shadow(0, LegName::Control), Unsent::ProxyRefused), 26),
+        []
+    );
     let calls = instance.on(Incident::Tick, 126);
     assert_eq!((calls[0].id, calls[0].cluster.as_str()), (CallId::Batch(1), "antumbra"));
     assert!(calls[0].headers.contains(&("authorization".into(), "Bearer t".into())));
@@ -124,7 +129,8 @@ fn an_exchange_becomes_one_observation_with_all_legs() {
     assert_eq!((observation.release.as_str(), observation.rule.as_deref()), ("shop", Some("m")));
     assert_eq!(observation.candidate.latency_us, Some(5_000));
     assert_eq!(observation.candidate.response.unwrap().body, Body::Same);
-    assert_eq!(observation.control.unwrap().outcome, Outcome::NotSent);
+    let control = observation.control.unwrap();
+    assert_eq!((control.outcome, control.reason), (Outcome::NotSent, Some(Unsent::ProxyRefused)));
 
     instance.on(Incident::Answered(CallId::Batch(1), answer("200", "{}")), 130);
     let accounts = instance.mirroring.accounts();
@@ -209,8 +215,8 @@ fn a_poll_rides_along_with_a_batch_and_the_answer_brings_the_policy() {
     let send = |instance: &mut Fixture, key, ms| {
         let capture = instance.capture();
         instance.on(Incident::Captured(capture), ms);
-        instance.on(Incident::NotSent(CallId::Shadow(key, LegName::Candidate)), ms);
-        instance.on(Incident::NotSent(CallId::Shadow(key, LegName::Control)), ms);
+        instance.on(Incident::NotSent(CallId::Shadow(key, LegName::Candidate), Unsent::ProxyRefused), ms);
+        instance.on(Incident::NotSent(CallId::Shadow(key, LegName::Control), Unsent::ProxyRefused), ms);
         let mut calls = instance.on(Incident::Tick, ms + 150);
         assert_eq!(calls.len(), 1, "no poll beside it");
         calls.remove(0)
@@ -241,7 +247,7 @@ fn an_observation_that_is_too_large_keeps_lengths_and_hashes() {
     let mut capture = instance.capture();
     capture.request.body = Body::Whole(vec![7; 8 << 20].into());
     instance.on(Incident::Captured(capture), 1);
-    instance.on(Incident::NotSent(CallId::Shadow(0, LegName::Control)), 1);
+    instance.on(Incident::NotSent(CallId::Shadow(0, LegName::Control), Unsent::ProxyRefused), 1);
     instance.on(Incident::Answered(CallId::Shadow(0, LegName::Candidate), answer("200", "no")), 1);
     let batch = instance.on(Incident::Tick, 200).remove(0);
     let observation = decode_sequence(&batch.body).unwrap().remove(0);
@@ -272,8 +278,8 @@ fn what_is_left_at_the_end_is_counted() {
         let capture = instance.capture();
         instance.on(Incident::Captured(capture), 1);
     }
-    instance.on(Incident::NotSent(CallId::Shadow(0, LegName::Candidate)), 2);
-    instance.on(Incident::NotSent(CallId::Shadow(0, LegName::Control)), 2);
+    instance.on(Incident::NotSent(CallId::Shadow(0, LegName::Candidate), Unsent::ProxyRefused), 2);
+    instance.on(Incident::NotSent(CallId::Shadow(0, LegName::Control), Unsent::ProxyRefused), 2);
     let drained = instance.on(Incident::Drain, 3);
     assert_eq!(drained[0].id, CallId::Batch(1), "what is complete leaves at once");
     assert_eq!(drained.len(), 1, "the farewell waits for what is out");
@@ -290,8 +296,8 @@ fn the_last_heartbeat_tells_the_last_accounts() {
     let capture = instance.capture();
     instance.on(Incident::Captured(capture), 1);
     assert_eq!(instance.on(Incident::Drain, 2), []);
-    instance.on(Incident::NotSent(CallId::Shadow(0, LegName::Candidate)), 2);
-    instance.on(Incident::NotSent(CallId::Shadow(0, LegName::Control)), 2);
+    instance.on(Incident::NotSent(CallId::Shadow(0, LegName::Candidate), Unsent::ProxyRefused), 2);
+    instance.on(Incident::NotSent(CallId::Shadow(0, LegName::Control), Unsent::ProxyRefused), 2);
     let batch = instance.on(Incident::Tick, 500);
     assert_eq!(batch[0].id, CallId::Batch(1));
     let farewell = instance.on(Incident::Answered(CallId::Batch(1), answer("200", "{}")), 510).remove(0);

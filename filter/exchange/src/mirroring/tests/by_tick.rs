@@ -65,7 +65,7 @@ fn a_call_that_could_not_be_sent_is_over_on_the_same_tick() {
     instance.on(Incident::Captured(capture), 3);
     instance.on(Incident::Tick, 4);
     for leg in [LegName::Candidate, LegName::Control] {
-        instance.on(Incident::NotSent(shadow(leg)), 4);
+        instance.on(Incident::NotSent(shadow(leg), Unsent::ProxyRefused), 4);
     }
     assert_eq!(instance.mirroring.in_flight.len(), 0);
 }

@@ -1,0 +1,103 @@
+//! Bytes that evidence holds when every cap is reached: 1,000 endpoints of three legs, 200 places each. With values as they usually
+//! are, and with values of which as much is kept as ever is; stored, and merged with another of the same size, too.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use antumbra_engine::{Evidence, Rules};
+use antumbra_observation::{Body, ExchangeId, Leg, Observation, Outcome, Request, Response, VERSION};
+
+fn main() {
+    println!(
+        "{:<44}{:>12}{:>12}{:>12}",
+        "MiB of 1,000 endpoints, 200 places each", "in memory", "merged", "stored"
+    );
+    for (name, value) in
+        [("values of 6 characters", "abcdef".to_owned()), ("values of 1,000", "x".repeat(1_000))]
+    {
+        let before = HELD.load(Relaxed);
+        let mut evidence = full(0, &value);
+        let held = HELD.load(Relaxed) - before;
+        evidence.merge(full(1, &value));
+        let merged = HELD.load(Relaxed) - before;
+        let stored: usize = evidence.take_dirty().iter().map(|row| row.key.len() + row.bytes.len()).sum();
+        println!("{name:<44}{:>12}{:>12}{:>12}", held >> 20, merged >> 20, stored >> 20);
+    }
+}
+
+/// Every endpoint is asked four times; each time the candidate differs in all 200 fields.
+fn full(part: u128, value: &str) -> Evidence {
+    let mut evidence = Evidence::new();
+    let stable = body("stable", value);
+    for turn in 0..4 {
+        let candidate = body(["a", "b", "c", "d"][turn], value);
+        for endpoint in 0..1_000 {
+            let number = (part << 64) + (turn as u128 * 1_000) + endpoint;
+            let observation = Observation {
+                version: VERSION,
+                id: ExchangeId(number),
+                release: "shop".to_owned(),
+                generation: 1,
+                rule: None,
+                at_us: 1_700_000_000_000_000,
+                client: None,
+                request: Request {
+                    method: "GET".into(),
+                    path: format!("/api/{}", name(endpoint as usize)).as_str().into(),
+                    ..Request::default()
+                },
+                primary: leg(&stable, 5_000),
+                candidate: leg(&candidate, 5_000 << turn),
+                control: Some(leg(&stable, 6_000)),
+            };
+            evidence.observe(&observation, &Rules::default());
+        }
+    }
+    evidence
+}
+
+fn body(first: &str, value: &str) -> String {
+    let fields: Vec<String> =
+        (0..200).map(|at| format!("\"field-{}\":\"{first} {value}\"", name(at))).collect();
+    format!("{{{}}}", fields.join(","))
+}
+
+fn leg(body: &str, latency_us: u64) -> Leg {
+    let headers = vec![("content-type".into(), "application/json".into())];
+    let response = Response { status: 200, headers, body: Body::Whole(body.into()), trailers: vec![] };
+    Leg {
+        variant: "v".to_owned(),
+        outcome: Outcome::Response,
+        latency_us: Some(latency_us),
+        response: Some(response),
+        reason: None,
+    }
+}
+
+/// Three letters.
+fn name(number: usize) -> String {
+    [676, 26, 1].iter().map(|unit| char::from(b"abcdefghijklmnopqrstuvwxyz"[number / unit % 26])).collect()
+}
+
+struct Counted;
+
+static HELD: AtomicUsize = AtomicUsize::new(0);
+
+#[global_allocator]
+static COUNTED: Counted = Counted;
+
+#[expect(unsafe_code, reason = "an allocator is; this one counts and leaves the work to the system's")]
+// SAFETY: both functions hand on what they were given.
+unsafe impl GlobalAlloc for Counted {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        HELD.fetch_add(layout.size(), Relaxed);
+        // SAFETY: the caller's layout.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, held: *mut u8, layout: Layout) {
+        HELD.fetch_sub(layout.size(), Relaxed);
+        // SAFETY: the caller's pointer and layout.
+        unsafe { System.dealloc(held, layout) }
+    }
+}

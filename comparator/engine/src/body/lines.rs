@@ -1,0 +1,220 @@
+//! Text and HTML by line: one difference, which shows where the texts part.
+//!
+//! Whether two texts are equal is decided over all of them. Which lines were added and removed only serves the reader, so it
+//! is worked out for up to 2,000 lines on either side of what is left between an equal beginning and end: there is no
+//! clock here that could stop a longer search.
+
+use similar::{Algorithm, DiffOp};
+
+use crate::diff::{self, ABSENT, Differences, Kind, Scope};
+use crate::excerpt;
+use crate::pattern::Segment;
+
+/// Compares two texts line by line. Of HTML, indentation and empty lines do not count, unless a `<pre>` or `<textarea>`
+/// gives them a meaning.
+pub(crate) fn compare(
+    left: &[u8],
+    right: &[u8],
+    html: bool,
+    at: &[Segment<'_>],
+    scope: Scope<'_>,
+    into: &mut Differences,
+) {
+    let folded = html && !keeps_blanks(left) && !keeps_blanks(right);
+    let between = Between::of(Text { bytes: left, folded }, Text { bytes: right, folded });
+    if between.left.count + between.right.count > 0 {
+        diff::at(at, Kind::Value, scope, into, || between.shown());
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Text<'a> {
+    bytes: &'a [u8],
+    folded: bool,
+}
+
+impl<'a> Text<'a> {
+    fn lines(self) -> impl DoubleEndedIterator<Item = &'a [u8]> {
+        let lines = self.bytes.split(|&byte| byte == b'\n');
+        lines
+            .map(move |line| if self.folded { line.trim_ascii() } else { line })
+            .filter(move |line| !self.folded || !line.is_empty())
+    }
+}
+
+/// What is left of two texts without their equal lines at the beginning and the end.
+struct Between<'a> {
+    head: usize,
+    left: Side<'a>,
+    right: Side<'a>,
+}
+
+struct Side<'a> {
+    text: Text<'a>,
+    /// Lines that are left.
+    count: usize,
+    total: usize,
+}
+
+impl<'a> Between<'a> {
+    fn of(left: Text<'a>, right: Text<'a>) -> Self {
+        let head = left.lines().zip(right.lines()).take_while(|(l, r)| l == r).count();
+        let (lefts, rights) = (left.lines().count(), right.lines().count());
+        let most = lefts.min(rights) - head;
+        let ends = left.lines().rev().zip(right.lines().rev()).take(most);
+        let tail = ends.take_while(|(l, r)| l == r).count();
+        let side = |text, total: usize| Side { text, count: total - head - tail, total };
+        Self { head, left: side(left, lefts), right: side(right, rights) }
+    }
+
+    fn shown(&self) -> (String, String) {
+        let lines = |side: &Side<'a>| -> Vec<&'a [u8]> {
+            side.text.lines().skip(self.head).take(side.count.min(MAX_LINES)).collect()
+        };
+        let (lefts, rights) = (lines(&self.left), lines(&self.right));
+        let aligned = self.left.count.max(self.right.count) <= MAX_LINES;
+        let hunks = if aligned {
+            similar::capture_diff_slices(Algorithm::Myers, &lefts, &rights)
+        } else {
+            vec![DiffOp::Replace { old_index: 0, old_len: 1, new_index: 0, new_len: 1 }]
+        };
+        let changes = || hunks.iter().filter(|hunk| !matches!(hunk, DiffOp::Equal { .. }));
+        let first = changes().next().map_or((0..0, 0..0), |hunk| (hunk.old_range(), hunk.new_range()));
+        let total = |range: fn(&DiffOp) -> usize| aligned.then(|| changes().map(range).sum());
+        let removed = total(|hunk| hunk.old_range().len());
+        let added = total(|hunk| hunk.new_range().len());
+        let left = self.left.shown(self.head, &lefts, first.0, '-', removed);
+        (left, self.right.shown(self.head, &rights, first.1, '+', added))
+    }
+}
+
+impl Side<'_> {
+    /// `line 3: "<p>a</p>" (-2 of 40 lines)`.
+    fn shown(
+        &self,
+        head: usize,
+        lines: &[&[u8]],
+        hunk: std::ops::Range<usize>,
+        sign: char,
+        changed: Option<usize>,
+    ) -> String {
+        let number = head + hunk.start + 1;
+        let changed = changed.map_or_else(String::new, |changed| format!("{sign}{changed} of "));
+        let end = format!(" ({changed}{} lines)", self.total);
+        let Some(first) = lines.get(hunk.clone()).unwrap_or_default().first() else {
+            return format!("line {number}: {ABSENT}{end}");
+        };
+        let offset = first.as_ptr().addr().saturating_sub(self.text.bytes.as_ptr().addr());
+        if excerpt::is_near_credentials(self.text.bytes, offset) {
+            return format!("line {number}: {}{end}", excerpt::REDACTED);
+        }
+        let start = format!("line {number}: \"");
+        let width = excerpt::MAX_CHARS.saturating_sub(start.len() + end.len() + 1);
+        let hunk = lines.get(hunk).unwrap_or_default().iter().take(MAX_SHOWN);
+        let shown: Vec<String> = hunk.map(|line| excerpt::line(line, width)).collect();
+        format!("{start}{}\"{end}", excerpt::line(shown.join(" | ").as_bytes(), width))
+    }
+}
+
+/// Whether blanks mean something in a document.
+fn keeps_blanks(html: &[u8]) -> bool {
+    let tag = |name: &[u8]| {
+        html.split(|&byte| byte == b'<')
+            .skip(1)
+            .any(|tag| tag.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name)))
+    };
+    tag(b"pre") || tag(b"textarea")
+}
+
+/// Lines on either side that are aligned.
+const MAX_LINES: usize = 2_000;
+/// Lines of a change that are shown.
+const MAX_SHOWN: usize = 3;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Rules;
+
+    fn check(left: &str, right: &str, html: bool, expected: &[&str]) {
+        let (rules, mut found) = (Rules::default(), Differences::default());
+        let scope = Scope { endpoint: "GET /", rules: &rules };
+        compare(left.as_bytes(), right.as_bytes(), html, &[], scope, &mut found);
+        let lines: Vec<String> =
+            found.found.iter().map(|(s, d)| format!("{}: {} -> {}", s.1, d.primary, d.other)).collect();
+        assert_eq!(lines, expected, "{left} {right}");
+    }
+
+    #[test]
+    fn a_text_shows_where_it_parts() {
+        check("a\nb\nc", "a\nb\nc", false, &[]);
+        check(
+            "a\nb\nc",
+            "a\nx\nc",
+            false,
+            &["value: line 2: \"b\" (-1 of 3 lines) -> line 2: \"x\" (+1 of 3 lines)"],
+        );
+        check(
+            "a\nc",
+            "a\nb1\nb2\nc",
+            false,
+            &["value: line 2: (absent) (-0 of 2 lines) -> line 2: \"b1 | b2\" (+2 of 4 lines)"],
+        );
+        check(
+            "a\r\n",
+            "a\n",
+            false,
+            &["value: line 1: \"a\u{fffd}\" (-1 of 2 lines) -> line 1: \"a\" (+1 of 2 lines)"],
+        );
+        check(
+            "a\na",
+            "a",
+            false,
+            &["value: line 2: \"a\" (-1 of 2 lines) -> line 2: (absent) (+0 of 1 lines)"],
+        );
+        check(
+            "user\ntoken=1",
+            "user\ntoken=2",
+            false,
+            &["value: line 2: (redacted) (-1 of 2 lines) -> line 2: (redacted) (+1 of 2 lines)"],
+        );
+    }
+
+    #[test]
+    fn indentation_of_html_does_not_count_where_it_means_nothing() {
+        check("<p>\n  a\n</p>\n\n", "<p>\n\ta\r\n</p>", true, &[]);
+        check(
+            "<p>\n  a\n</p>",
+            "<p>\n a\n</p>",
+            false,
+            &["value: line 2: \"  a\" (-1 of 3 lines) -> line 2: \" a\" (+1 of 3 lines)"],
+        );
+        check(
+            "<PRE>\n  a</PRE>",
+            "<PRE>\n a</PRE>",
+            true,
+            &["value: line 2: \"  a</PRE>\" (-1 of 2 lines) -> line 2: \" a</PRE>\" (+1 of 2 lines)"],
+        );
+        check(
+            "<p>a</p>",
+            "<p>b</p>",
+            true,
+            &["value: line 1: \"<p>a</p>\" (-1 of 1 lines) -> line 1: \"<p>b</p>\" (+1 of 1 lines)"],
+        );
+    }
+
+    #[test]
+    fn texts_of_any_length_are_decided_and_shown_shortly() {
+        let long = |word: &str| format!("{word}\n").repeat(100_000);
+        check(
+            &long("a"),
+            &long("b"),
+            false,
+            &["value: line 1: \"a\" (100001 lines) -> line 1: \"b\" (100001 lines)"],
+        );
+        let wide = "x".repeat(1_000);
+        let (rules, mut found) = (Rules::default(), Differences::default());
+        compare(wide.as_bytes(), b"", false, &[], Scope { endpoint: "", rules: &rules }, &mut found);
+        assert!(found.found.values().all(|detail| detail.primary.chars().count() <= excerpt::MAX_CHARS));
+    }
+}

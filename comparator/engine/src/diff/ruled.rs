@@ -1,0 +1,354 @@
+//! What the rules make of a difference, and of arrays that they name or reach into.
+//!
+//! Elements are matched as the rules see them, so that two that are equal but for what may differ meet. Everything sorts,
+//! nothing is quadratic. Where no rule reaches, none of this runs.
+
+use std::borrow::Cow;
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::{ABSENT, Detail, Walk, aggregated, exact};
+use crate::arrays::{self, Elements};
+use crate::diff::{Differences, Kind};
+use crate::excerpt;
+use crate::json::{Node, Shape, Tree, unescape};
+use crate::pattern::{Place, Segment};
+use crate::rules::{Arrays, Value};
+use crate::suggestion::Guesses;
+
+/// Positions that answer to each other, and those that are left on each side.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Matched {
+    pub(super) pairs: Vec<(usize, usize)>,
+    pub(super) left: Vec<usize>,
+    pub(super) right: Vec<usize>,
+}
+
+impl<'t> Walk<'_, 't> {
+    /// More need not be looked at.
+    pub(super) fn is_enough(&self) -> bool {
+        self.into.full() || self.trial && self.into.seen > 0
+    }
+
+    /// It is a number whose spelling counts.
+    pub(super) fn spells(&self, node: &Node) -> bool {
+        let place = Place::Body(&self.path);
+        self.spelled
+            && node.shape == Shape::Number
+            && self.scope.rules.at(self.scope.endpoint, place).spells_numbers()
+    }
+
+    /// The rules allow a difference at the present path.
+    pub(super) fn allowed(&self, kind: Kind, left: Option<&Node>, right: Option<&Node>) -> bool {
+        let allowed = self.scope.rules.at(self.scope.endpoint, Place::Body(&self.path));
+        if allowed.is_empty() {
+            return false;
+        }
+        let (left, right) =
+            (left.map(|node| value(self.primary, node)), right.map(|node| value(self.other, node)));
+        allowed.excuses(kind, left.as_ref(), right.as_ref())
+    }
+
+    /// Notes which rules would allow a difference that was found at `path`.
+    pub(super) fn guess(&mut self, path: &str, kind: Kind, left: Option<&'t Node>, right: Option<&'t Node>) {
+        let (primary, other) = (self.primary, self.other);
+        self.into.guess(path, kind, || {
+            let (left, right) = (left.map(|node| value(primary, node)), right.map(|node| value(other, node)));
+            Guesses::of(kind, left.as_ref(), right.as_ref())
+        });
+    }
+
+    /// Compares two arrays by what the rules say of them. False: they say nothing, nothing was done.
+    pub(super) fn ruled(
+        &mut self,
+        left: &'t Node,
+        right: &'t Node,
+        lefts: &[&'t Node],
+        rights: &[&'t Node],
+    ) -> bool {
+        let rules = self.scope.rules;
+        let reached = self.spelled || rules.reach_into(self.scope.endpoint, &self.path);
+        match rules.array(self.scope.endpoint, &self.path) {
+            Arrays::By(keys) => self.keyed(keys, lefts, rights),
+            Arrays::Unordered => self.unordered(left, right, lefts, rights, reached),
+            Arrays::Ordered => return reached && self.in_place(left, right, lefts, rights),
+        }
+        true
+    }
+
+    /// Nothing differs but what may if elements are compared by position. Who only asks whether anything differs has no use for
+    /// another way than that: all ways would be tried again at each level.
+    fn in_place(&mut self, left: &'t Node, right: &'t Node, lefts: &[&'t Node], rights: &[&'t Node]) -> bool {
+        let all = || (0..lefts.len().min(rights.len())).map(|at| (at, at));
+        let even = lefts.len() == rights.len();
+        if self.trial {
+            if !even {
+                self.differ(Kind::Length, Some(left), Some(right));
+            }
+            self.pairs(lefts, rights, all());
+            return true;
+        }
+        if even && self.is_trial_passed(lefts, rights) {
+            return true;
+        }
+        // Equal elements are not looked into from here on.
+        let hashes = |at: usize| (hash_at(self.primary, lefts, at), hash_at(self.other, rights, at));
+        let equal = |at: usize| matches!(hashes(at), (Some(left), Some(right)) if left == right);
+        let spelled: Vec<_> = all().filter(|&(at, _)| self.spelled && equal(at)).collect();
+        self.pairs(lefts, rights, spelled.into_iter());
+        false
+    }
+
+    fn is_trial_passed(&mut self, lefts: &[&'t Node], rights: &[&'t Node]) -> bool {
+        let mut found = Differences::default();
+        let (primary, other, scope, spelled) = (self.primary, self.other, self.scope, self.spelled);
+        let path = std::mem::take(&mut self.path);
+        let mut walk = Walk { primary, other, scope, path, into: &mut found, spelled, trial: true };
+        walk.pairs(lefts, rights, (0..lefts.len()).map(|at| (at, at)));
+        self.path = walk.path;
+        found.seen == 0
+    }
+
+    fn unordered(
+        &mut self,
+        left: &'t Node,
+        right: &'t Node,
+        lefts: &[&'t Node],
+        rights: &[&'t Node],
+        reached: bool,
+    ) {
+        if lefts.len() != rights.len() {
+            self.differ(Kind::Length, Some(left), Some(right));
+        }
+        let mut matched =
+            Matched::of(hashes(self.primary, lefts), hashes(self.other, rights), lefts.len(), rights.len());
+        if reached {
+            let blurred =
+                |tree: &'t Tree<'t>, nodes: &[&'t Node], rest: &[usize]| self.blurred(tree, nodes, rest);
+            let (l, r) =
+                (blurred(self.primary, lefts, &matched.left), blurred(self.other, rights, &matched.right));
+            matched.further(l, r);
+        }
+        matched.by_likeness(self.primary, lefts, self.other, rights);
+        self.pairs(lefts, rights, matched.pairs.into_iter());
+    }
+
+    /// Elements with equal keys answer to each other, of those with the same key the equal ones and then the n-th to the n-th;
+    /// elements without it by position.
+    fn keyed(&mut self, keys: &[String], lefts: &[&'t Node], rights: &[&'t Node]) {
+        let mut matched =
+            Matched::of(hashes(self.primary, lefts), hashes(self.other, rights), lefts.len(), rights.len());
+        let keyed = |tree: &Tree<'_>, nodes: &[&Node], rest: &[usize]| -> Vec<(Key, usize)> {
+            let key = |&at: &usize| Some(((key_of(tree, nodes.get(at)?, keys), 0), at));
+            rest.iter().filter_map(key).collect()
+        };
+        let (l, r) = (keyed(self.primary, lefts, &matched.left), keyed(self.other, rights, &matched.right));
+        matched.further(l, r);
+        matched.pairs.sort_unstable();
+        self.pairs(lefts, rights, matched.pairs.into_iter());
+        for at in matched.left {
+            self.alone(Kind::Missing, keys, at, lefts.get(at).copied());
+        }
+        for at in matched.right {
+            self.alone(Kind::Extra, keys, at, rights.get(at).copied());
+        }
+    }
+
+    fn pairs(
+        &mut self,
+        lefts: &[&'t Node],
+        rights: &[&'t Node],
+        pairs: impl Iterator<Item = (usize, usize)>,
+    ) {
+        for (at, against) in pairs {
+            let (Some(left), Some(right)) = (lefts.get(at), rights.get(against)) else { continue };
+            self.path.push(Segment::Element(at));
+            self.values(left, right);
+            self.path.pop();
+        }
+    }
+
+    /// An element whose key only one side has.
+    fn alone(&mut self, kind: Kind, keys: &[String], at: usize, node: Option<&'t Node>) {
+        let Some(node) = node else { return };
+        self.path.push(Segment::Element(at));
+        let (left, right) = if kind == Kind::Missing { (Some(node), None) } else { (None, Some(node)) };
+        if !self.into.full() && !self.allowed(kind, left, right) {
+            let tree = if kind == Kind::Missing { self.primary } else { self.other };
+            let path = aggregated(&self.path);
+            let segments = &self.path;
+            self.into.add(&path, kind, || {
+                let (there, absent) = (named(tree, node, keys), ABSENT.to_owned());
+                let (primary, other) = if kind == Kind::Missing { (there, absent) } else { (absent, there) };
+                Detail { primary, other, exact: exact(segments) }
+            });
+            self.guess(&path, kind, left, right);
+        }
+        self.path.pop();
+    }
+
+    /// What of the elements does not come under a rule, as a hash; and a number that may vary, to pair those that are nearest.
+    fn blurred(&self, tree: &'t Tree<'t>, nodes: &[&'t Node], rest: &[usize]) -> Vec<(Key, usize)> {
+        let mut path = self.path.clone();
+        let mut blurred = |&at: &usize| {
+            path.push(Segment::Element(at));
+            let mut rank = None;
+            let hash = nodes.get(at).map(|node| self.blur(tree, node, &mut path, &mut rank));
+            path.pop();
+            Some(((hash, ordered(rank.unwrap_or_default())), at))
+        };
+        rest.iter().filter_map(&mut blurred).collect()
+    }
+
+    fn blur(
+        &self,
+        tree: &'t Tree<'t>,
+        node: &'t Node,
+        path: &mut Vec<Segment<'t>>,
+        rank: &mut Option<f64>,
+    ) -> u64 {
+        let rules = self.scope.rules;
+        if !rules.reach_into(self.scope.endpoint, path) {
+            return tree.hash(node);
+        }
+        let mut hash = 0_u64;
+        match node.shape {
+            Shape::Object | Shape::Array => {
+                let ignored = rules.ignores(self.scope.endpoint, Place::Body(path));
+                for (at, child) in tree.children(node).enumerate().filter(|_| !ignored) {
+                    let element = node.shape == Shape::Array;
+                    path.push(if element { Segment::Element(at) } else { Segment::Member(tree.key(child)) });
+                    let value = self.blur(tree, child, path, rank);
+                    let place = if element { at as u64 } else { xxh3_64(&tree.key(child)) };
+                    // Members commute; one that may be absent counts as if it were.
+                    let absent = value == NOTHING && !element;
+                    hash = hash.wrapping_add(if absent { 0 } else { spread(place, value) });
+                    path.pop();
+                }
+                hash ^ u64::from(node.count) * u64::from(node.shape == Shape::Array)
+            }
+            _ => self.blur_scalar(tree, node, path, rank),
+        }
+    }
+
+    /// A scalar is all that its rules make equal to it, or itself.
+    fn blur_scalar(&self, tree: &Tree<'_>, node: &Node, path: &[Segment<'_>], rank: &mut Option<f64>) -> u64 {
+        let value = value(tree, node);
+        let blur = self.scope.rules.at(self.scope.endpoint, Place::Body(path)).blur(&value);
+        if let Some(found) = blur.rank {
+            rank.get_or_insert(found);
+        }
+        match blur.class {
+            Some(class) => spread(class, 1),
+            None if blur.nothing => NOTHING,
+            None => tree.hash(node),
+        }
+    }
+}
+
+/// A hash, and a number by which those with the same are ordered.
+type Key = (Option<u64>, u64);
+
+impl Matched {
+    /// Pairs of elements with equal keys, the n-th with the n-th.
+    fn of(left: Vec<(Key, usize)>, right: Vec<(Key, usize)>, lefts: usize, rights: usize) -> Self {
+        let mut matched =
+            Self { pairs: Vec::new(), left: (0..lefts).collect(), right: (0..rights).collect() };
+        matched.further(left, right);
+        matched
+    }
+
+    /// Pairs what is left, by other keys. Those of one hash meet in the order of their numbers.
+    fn further(&mut self, mut left: Vec<(Key, usize)>, mut right: Vec<(Key, usize)>) {
+        left.sort_unstable();
+        right.sort_unstable();
+        let (mut lefts, mut rights) = (left.iter().peekable(), right.iter().peekable());
+        let before = self.pairs.len();
+        while let (Some(l), Some(r)) = (lefts.peek(), rights.peek()) {
+            match l.0.0.cmp(&r.0.0) {
+                std::cmp::Ordering::Less => drop(lefts.next()),
+                std::cmp::Ordering::Greater => drop(rights.next()),
+                std::cmp::Ordering::Equal => {
+                    self.pairs.push((l.1, r.1));
+                    lefts.next();
+                    rights.next();
+                }
+            }
+        }
+        let found = self.pairs.get(before..).unwrap_or_default();
+        remove(&mut self.left, found.iter().map(|pair| pair.0).collect());
+        remove(&mut self.right, found.iter().map(|pair| pair.1).collect());
+    }
+
+    /// Pairs what is left as elements of ordered arrays are: by the member that identifies them best, then by position.
+    fn by_likeness(&mut self, primary: &Tree<'_>, lefts: &[&Node], other: &Tree<'_>, rights: &[&Node]) {
+        let (l, r) = (self.left.clone(), self.right.clone());
+        let left_nodes: Vec<&Node> = l.iter().filter_map(|&at| lefts.get(at).copied()).collect();
+        let right_nodes: Vec<&Node> = r.iter().filter_map(|&at| rights.get(at).copied()).collect();
+        let found = arrays::align(
+            Elements { tree: primary, nodes: &left_nodes },
+            Elements { tree: other, nodes: &right_nodes },
+        );
+        self.pairs.extend(found.pairs.iter().filter_map(|&(a, b)| Some((*l.get(a)?, *r.get(b)?))));
+        self.pairs.sort_unstable();
+    }
+}
+
+fn hashes(tree: &Tree<'_>, nodes: &[&Node]) -> Vec<(Key, usize)> {
+    nodes.iter().enumerate().map(|(at, node)| ((Some(tree.hash(node)), 0), at)).collect()
+}
+
+fn hash_at(tree: &Tree<'_>, nodes: &[&Node], at: usize) -> Option<u64> {
+    nodes.get(at).map(|node| tree.hash(node))
+}
+
+/// The hash of an element's key; `None` if it has not all of its members.
+fn key_of(tree: &Tree<'_>, element: &Node, keys: &[String]) -> Option<u64> {
+    keys.iter().try_fold(0, |hash, key| Some(spread(hash, tree.hash(member(tree, element, key)?))))
+}
+
+fn member<'t>(tree: &'t Tree<'_>, element: &Node, key: &str) -> Option<&'t Node> {
+    let mut members = tree.children(element).filter(|_| element.shape == Shape::Object);
+    members.find(|member| *tree.key(member) == *key.as_bytes())
+}
+
+/// An element by its key, as `id 7 {3 members}`.
+fn named(tree: &Tree<'_>, element: &Node, keys: &[String]) -> String {
+    let shown = |key: &String| {
+        let node = member(tree, element, key)?;
+        let secret = excerpt::is_sensitive_name(key.as_bytes());
+        let value = if secret { excerpt::REDACTED.to_owned() } else { excerpt::node(tree, node) };
+        Some(format!("{key} {value} "))
+    };
+    let keys: String = keys.iter().filter_map(shown).collect();
+    excerpt::line(format!("{keys}{}", excerpt::node(tree, element)).as_bytes(), excerpt::MAX_CHARS)
+}
+
+/// The value of a node, for the rules.
+fn value<'v>(tree: &'v Tree<'_>, node: &Node) -> Value<'v> {
+    let lexeme = tree.lexeme(node);
+    let text = if node.shape == Shape::Text { unescape(lexeme) } else { Cow::Borrowed(lexeme) };
+    Value::new(node.shape, text)
+}
+
+/// Takes `gone` out of `rest`, which is ascending.
+fn remove(rest: &mut Vec<usize>, mut gone: Vec<usize>) {
+    gone.sort_unstable();
+    rest.retain(|at| gone.binary_search(at).is_err());
+}
+
+/// Floats in their order.
+fn ordered(number: f64) -> u64 {
+    let bits = number.to_bits();
+    if number.is_sign_negative() { !bits } else { bits | 1 << 63 }
+}
+
+fn spread(left: u64, right: u64) -> u64 {
+    (left.rotate_left(23) ^ right.wrapping_mul(0x9e37_79b9_7f4a_7c15)).wrapping_mul(0xd6e8_feb8_6659_fd93)
+}
+
+/// What stands for a value that may as well be absent.
+const NOTHING: u64 = 0x0_ab5e_27;
+
+#[cfg(test)]
+mod tests;

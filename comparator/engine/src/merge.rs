@@ -1,0 +1,233 @@
+//! Two engines' evidence as one: what both would know had one engine seen all exchanges.
+//!
+//! Every count, histogram, first and last time, and every example is exactly that of the one engine, provided that no
+//! exchange was seen twice and no cap was reached. What cannot be exact is defined here:
+//!
+//! - *Numbers of discovery.* See [`Side`].
+//! - *Endpoints beyond the cap.* Those of the left stay, those of the right join `(other endpoints)` in the order of their
+//!   names, whole: an exchange has one endpoint, so every sum is still exact.
+//! - *Places beyond the cap.* Those of the right that find no room are counted as `crowded` and not tested. Adding them to
+//!   `(other paths)` would count an exchange that differs in two of them twice, which no test allows for. The exchanges
+//!   themselves stay in the sums, so what was crowded out still keeps a release from being promoted.
+//! - *Clients seen a moment ago* ([`Recent`]) are an engine's own: where a client's exchanges reach two engines, each of these
+//!   counts one.
+
+use std::collections::BTreeMap;
+
+use crate::diff::Subject;
+use crate::evidence::{Endpoint, Evidence, Group, MAX_ENDPOINTS, MAX_PATHS, OTHER_ENDPOINTS, Release};
+use crate::hypothesis::Hypothesis;
+use crate::latency::{Ladder, Legs};
+
+impl Evidence {
+    /// Takes in what another engine gathered from other exchanges under the same rules. Counts, histograms, times and examples
+    /// are then those of one engine that saw all of them; where they cannot be (caps, the order of discovery), the verdict is
+    /// as safe and may come a little later.
+    pub fn merge(&mut self, other: Self) {
+        let Self { mut release, endpoints, dirty: _, dirty_release: _, recent: _ } = other;
+        self.release.renumber(Side::Left);
+        release.renumber(Side::Right);
+        self.release.merge(&release);
+        for endpoint in self.endpoints.values_mut() {
+            endpoint.renumber(Side::Left);
+        }
+        for (name, mut endpoint) in endpoints {
+            endpoint.renumber(Side::Right);
+            self.take_in(name, endpoint);
+        }
+        // Every number changed.
+        self.dirty = self.endpoints.keys().cloned().collect();
+        self.dirty_release = true;
+    }
+
+    fn take_in(&mut self, name: String, endpoint: Endpoint) {
+        let known = name == OTHER_ENDPOINTS || self.endpoints.contains_key(&name);
+        let slot = if known || self.named_endpoints() < MAX_ENDPOINTS {
+            name
+        } else {
+            self.release.crowded += endpoint.all.exchanges;
+            OTHER_ENDPOINTS.to_owned()
+        };
+        self.endpoints.entry(slot).or_default().merge(endpoint);
+    }
+
+    fn named_endpoints(&self) -> usize {
+        self.endpoints.len() - usize::from(self.endpoints.contains_key(OTHER_ENDPOINTS))
+    }
+}
+
+/// Which of two engines discovered a hypothesis, and so its number in the merged evidence: the i-th of the left becomes 2i − 1,
+/// the i-th of the right 2i. What both discovered has the larger of its two numbers.
+///
+/// The weights 1/(n(n+1)) belong to numbers, and three things keep the guarantee of the test that they enter. No two hypotheses
+/// share a number, so the weights still sum to at most one. A number depends on *that* the legs differed at a place, never on
+/// which of them did; under the hypothesis that is tested, that is a fair coin, whatever the number. And for a reader who merges
+/// the growing evidence of the same two engines again and again a number is fixed when it appears, and can only grow later, when
+/// the other engine discovers the same: a weight that shrinks takes wealth out of the weighted sum of e-values and never adds any,
+/// so the sum stays a supermartingale and P(ever ≥ 1/α) ≤ α stays Ville's inequality.
+///
+/// Two tempting rules are not sound at every look. By time of the first difference, a late report would move weight from evidence
+/// that turned out poor to new evidence: a bet with money that was lost. Keeping the numbers of one side while the other knows
+/// nothing would do the same at the moment when it learns something. So begin with the first engine's evidence, not with none: a
+/// merge costs at most ln 4 of evidence, one with nothing does, too.
+#[derive(Clone, Copy)]
+enum Side {
+    Left,
+    Right,
+}
+
+impl Side {
+    /// 0, for none, stays 0.
+    fn number(self, own: u64) -> u64 {
+        match self {
+            Self::Left => own.saturating_mul(2).saturating_sub(1),
+            Self::Right => own.saturating_mul(2),
+        }
+    }
+}
+
+impl Release {
+    fn renumber(&mut self, side: Side) {
+        self.discovered = side.number(self.discovered);
+        self.all.ladder.renumber(side);
+    }
+
+    fn merge(&mut self, other: &Self) {
+        let Self { all, discovered, crowded, elsewhere, repeated, not_sent_by, plugins } = other;
+        self.all.merge(all);
+        self.discovered = self.discovered.max(*discovered);
+        self.crowded += crowded;
+        self.elsewhere += elsewhere;
+        self.repeated += repeated;
+        for (reason, count) in not_sent_by {
+            *self.not_sent_by.entry(*reason).or_default() += count;
+        }
+        self.plugins.merge(plugins);
+    }
+}
+
+impl Endpoint {
+    fn renumber(&mut self, side: Side) {
+        self.all.ladder.renumber(side);
+        for counts in self.hypotheses.values_mut() {
+            counts.discovered = counts.discovered.map(|number| side.number(number));
+        }
+    }
+
+    fn merge(&mut self, other: Self) {
+        let Self { all, hypotheses, refusals, crowded } = other;
+        self.all.merge(&all);
+        self.refusals.merge(&refusals);
+        self.crowded += crowded;
+        for (subject, counts) in by_discovery(hypotheses) {
+            let crowd = subject.is_crowd();
+            if crowd || self.hypotheses.contains_key(&subject) || self.named_places() < MAX_PATHS {
+                self.hypotheses.entry(subject).or_default().merge(counts);
+            } else {
+                self.crowded += counts.differences();
+            }
+        }
+        self.shorten_examples();
+    }
+
+    fn named_places(&self) -> usize {
+        self.hypotheses.keys().filter(|subject| !subject.is_crowd()).count()
+    }
+}
+
+/// Those that were discovered first come first where room is scarce; then those that never were, by place.
+fn by_discovery(hypotheses: BTreeMap<Subject, Hypothesis>) -> Vec<(Subject, Hypothesis)> {
+    let mut all: Vec<_> = hypotheses.into_iter().collect();
+    all.sort_by_key(|(_, counts)| counts.discovered.unwrap_or(u64::MAX));
+    all
+}
+
+impl Group {
+    fn merge(&mut self, other: &Self) {
+        let Self {
+            exchanges,
+            not_sent,
+            controlled,
+            effective,
+            worse,
+            better,
+            first_us,
+            last_us,
+            legs,
+            ladder,
+        } = other;
+        self.exchanges += exchanges;
+        self.not_sent += not_sent;
+        self.controlled += controlled;
+        self.effective += effective;
+        self.worse += worse;
+        self.better += better;
+        self.first_us = earlier(self.first_us, *first_us);
+        self.last_us = self.last_us.max(*last_us);
+        self.legs.merge(legs);
+        self.ladder.merge(ladder);
+    }
+}
+
+impl Legs {
+    fn merge(&mut self, other: &Self) {
+        let Self { primary, candidate, control } = other;
+        self.primary.merge(primary);
+        self.candidate.merge(candidate);
+        self.control.merge(control);
+    }
+}
+
+impl Ladder {
+    fn renumber(&mut self, side: Side) {
+        self.discovered = self.discovered.map(|number| side.number(number));
+    }
+
+    fn merge(&mut self, other: &Self) {
+        let Self { discovered, n, steps } = other;
+        self.discovered = self.discovered.max(*discovered);
+        self.n += n;
+        for ((a, b), (more_a, more_b)) in self.steps.iter_mut().zip(steps) {
+            *a += more_a;
+            *b += more_b;
+        }
+    }
+}
+
+impl Hypothesis {
+    fn merge(&mut self, other: Self) {
+        let Self {
+            discovered,
+            candidate_only,
+            control_only,
+            both,
+            uncontrolled,
+            first_us,
+            last_us,
+            examples,
+            tally,
+        } = other;
+        self.discovered = self.discovered.max(discovered);
+        self.candidate_only += candidate_only;
+        self.control_only += control_only;
+        self.both += both;
+        self.uncontrolled += uncontrolled;
+        self.first_us = earlier(self.first_us, first_us);
+        self.last_us = self.last_us.max(last_us);
+        self.tally.merge(&tally);
+        self.sample(usize::MAX, examples);
+    }
+
+    /// Differences counted here, once for each exchange and leg.
+    fn differences(&self) -> u64 {
+        self.candidate_only + self.control_only + 2 * self.both + self.uncontrolled
+    }
+}
+
+/// The earlier of two times, of which 0 is none.
+fn earlier(one: u64, other: u64) -> u64 {
+    if one == 0 || other == 0 { one.max(other) } else { one.min(other) }
+}
+
+#[cfg(all(test, not(target_family = "wasm")))]
+mod tests;

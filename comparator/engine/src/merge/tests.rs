@@ -1,0 +1,244 @@
+//! Two engines that saw parts know what one knows that saw all.
+
+use antumbra_observation::{Body, ExchangeId, Leg, Observation, Outcome, Request, Response, VERSION};
+use proptest::prelude::*;
+
+use super::*;
+use crate::pattern::Rules;
+use crate::verdict::{self, Delivery, Gates};
+
+/// What the legs of an exchange answer, and which of two engines sees it.
+#[derive(Debug, Clone)]
+struct Seen {
+    endpoint: u8,
+    candidate: Answer,
+    control: Option<Answer>,
+    elsewhere: bool,
+    left: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Answer {
+    Json { a: u8, b: u8, latency_us: u64 },
+    Status(u16),
+    Timeout,
+    NotSent,
+}
+
+fn answers() -> impl Strategy<Value = Answer> {
+    let json = (0..3_u8, 0..4_u8, 1..9_000_000_u64);
+    prop_oneof![
+        8 => json.prop_map(|(a, b, latency_us)| Answer::Json { a, b, latency_us }),
+        1 => prop_oneof![Just(500), Just(503)].prop_map(Answer::Status),
+        1 => Just(Answer::Timeout),
+        1 => Just(Answer::NotSent),
+    ]
+}
+
+fn exchanges() -> impl Strategy<Value = Vec<Seen>> {
+    let control = prop::option::weighted(0.9, answers());
+    let one = (0..4_u8, answers(), control, prop::bool::weighted(0.05), any::<bool>());
+    let seen = one.prop_map(|(endpoint, candidate, control, elsewhere, left)| Seen {
+        endpoint,
+        candidate,
+        control,
+        elsewhere,
+        left,
+    });
+    prop::collection::vec(seen, 0..120)
+}
+
+fn leg(answer: Answer) -> Leg {
+    let response = |status, body: String| {
+        let headers = vec![("content-type".into(), "application/json".into())];
+        Some(Response { status, headers, body: Body::Whole(body.as_str().into()), trailers: vec![] })
+    };
+    let (outcome, latency_us, response) = match answer {
+        Answer::Json { a, b, latency_us } => {
+            // So many places that some runs cross the number up to which three examples are kept.
+            let many: Vec<String> = (0..12 * u16::from(b)).map(|at| format!("\"n{at}\":{b}")).collect();
+            let body = format!("{{\"a\":{a},\"many\":{{{}}}}}", many.join(","));
+            (Outcome::Response, Some(latency_us), response(200, body))
+        }
+        Answer::Status(status) => (Outcome::Response, Some(1_000), response(status, "{}".to_owned())),
+        Answer::Timeout => (Outcome::Timeout, None, None),
+        Answer::NotSent => (Outcome::NotSent, None, None),
+    };
+    Leg { variant: "stable".to_owned(), outcome, latency_us, response, reason: None }
+}
+
+fn observation(number: usize, seen: &Seen) -> Observation {
+    let number = number as u64;
+    let primary = leg(Answer::Json { a: 0, b: 1, latency_us: 5_000 });
+    let variant = if seen.elsewhere { "canary" } else { "stable" };
+    Observation {
+        version: VERSION,
+        id: ExchangeId(u128::from(number) << 64),
+        release: "shop".to_owned(),
+        generation: 1,
+        rule: None,
+        // Neither in order nor apart.
+        at_us: 1_700_000_000_000_000 + number * 7_919 % 100,
+        client: None,
+        request: Request {
+            method: "GET".into(),
+            path: format!("/{}", char::from(b'a' + seen.endpoint)).as_str().into(),
+            ..Request::default()
+        },
+        primary: Leg { variant: variant.to_owned(), ..primary },
+        candidate: leg(seen.candidate),
+        control: seen.control.map(leg),
+    }
+}
+
+/// What three engines know: one that saw the left part, one the right, and one that saw all.
+fn engines(exchanges: &[Seen]) -> [Evidence; 3] {
+    let rules = Rules::default().with_primary(vec!["stable".to_owned()]);
+    let mut engines = [Evidence::new(), Evidence::new(), Evidence::new()];
+    for (number, seen) in exchanges.iter().enumerate() {
+        let observation = observation(number, seen);
+        engines[usize::from(!seen.left)].observe(&observation, &rules);
+        engines[2].observe(&observation, &rules);
+    }
+    engines
+}
+
+/// All but the numbers of discovery, of which it keeps whether there is one; nothing is dirty.
+fn without_numbers(mut evidence: Evidence) -> Evidence {
+    let blank = |number: &mut Option<u64>| *number = number.map(|_| 1);
+    evidence.release.discovered = 0;
+    blank(&mut evidence.release.all.ladder.discovered);
+    for endpoint in evidence.endpoints.values_mut() {
+        blank(&mut endpoint.all.ladder.discovered);
+        endpoint.hypotheses.values_mut().for_each(|counts| blank(&mut counts.discovered));
+    }
+    let _ = evidence.take_dirty();
+    evidence
+}
+
+fn numbers(evidence: &Evidence) -> Vec<u64> {
+    let endpoints = evidence.endpoints.values();
+    let own = endpoints.flat_map(|endpoint| {
+        let hypotheses = endpoint.hypotheses.values().map(|counts| counts.discovered);
+        hypotheses.chain([endpoint.all.ladder.discovered])
+    });
+    own.chain([evidence.release.all.ladder.discovered]).flatten().collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn merged_is_one_that_saw_both(exchanges in exchanges()) {
+        let [left, right, one] = engines(&exchanges);
+        let mut merged = left.clone();
+        merged.merge(right.clone());
+        prop_assert_eq!(without_numbers(merged.clone()), without_numbers(one.clone()));
+        let mut turned = right;
+        turned.merge(left);
+        prop_assert_eq!(without_numbers(turned), without_numbers(one));
+        let restored = Evidence::restore(merged.take_dirty()).unwrap();
+        prop_assert_eq!(restored, merged, "all that a merge changes is stored");
+    }
+
+    /// The verdict's guarantee rests on these: one weight for each hypothesis, which later merges never raise.
+    #[test]
+    fn numbers_are_distinct_and_never_fall(exchanges in exchanges(), more in exchanges()) {
+        let merged_of = |seen: &[Seen]| {
+            let [mut left, right, _] = engines(seen);
+            left.merge(right);
+            left
+        };
+        let all = [exchanges.clone(), more].concat();
+        let (early, late) = (merged_of(&exchanges), merged_of(&all));
+        for merged in [&early, &late] {
+            let mut found = numbers(merged);
+            prop_assert!(found.iter().all(|number| (1..=merged.release.discovered).contains(number)));
+            found.sort_unstable();
+            prop_assert!(found.windows(2).all(|pair| pair[0] < pair[1]), "{:?}", found);
+        }
+        for (name, endpoint) in &early.endpoints {
+            for (subject, counts) in &endpoint.hypotheses {
+                prop_assert!(counts.discovered <= late.endpoints[name].hypotheses[subject].discovered);
+            }
+        }
+    }
+}
+
+#[test]
+fn what_each_half_shows_too_weakly_is_found_in_both() {
+    let broken = Seen {
+        endpoint: 0,
+        candidate: Answer::Json { a: 2, b: 1, latency_us: 5_000 },
+        control: Some(Answer::Json { a: 0, b: 1, latency_us: 5_000 }),
+        elsewhere: false,
+        left: true,
+    };
+    let both: Vec<Seen> = (0..16).map(|number| Seen { left: number % 2 == 0, ..broken.clone() }).collect();
+    let [mut left, right, _] = engines(&both);
+    let rejected = |evidence: &Evidence| {
+        let judged = verdict::judge(evidence, &Gates::default(), &Delivery::default());
+        judged.tested.iter().any(|tested| tested.rejected)
+    };
+    assert!(!rejected(&left) && !rejected(&right));
+    left.merge(right);
+    assert!(rejected(&left));
+}
+
+/// Beyond the caps sums stay exact, and no exchange counts twice in a test.
+#[test]
+fn caps_hold_when_merged() {
+    let answer = |a| Answer::Json { a, b: 1, latency_us: 5_000 };
+    let gathered = |names: std::ops::Range<u32>, shift: u32| {
+        let mut evidence = Evidence::new();
+        for name in names {
+            let seen = Seen {
+                endpoint: 0,
+                candidate: answer(0),
+                control: Some(answer(0)),
+                elsewhere: false,
+                left: true,
+            };
+            let mut observation = observation(name as usize, &seen);
+            observation.request.path = format!("/{}", word(name)).as_str().into();
+            evidence.observe(&observation, &Rules::default());
+        }
+        for at in 0..150 {
+            let seen = Seen {
+                endpoint: 0,
+                candidate: answer(2),
+                control: Some(answer(0)),
+                elsewhere: false,
+                left: true,
+            };
+            let mut observation = observation(at as usize, &seen);
+            let body = format!("{{\"{}\":1}}", word(at + shift));
+            if let Some(response) = &mut observation.candidate.response {
+                response.body = Body::Whole(body.as_str().into());
+            }
+            observation.request.path = "/a".into();
+            evidence.observe(&observation, &Rules::default());
+        }
+        evidence
+    };
+    let (mut left, right) = (gathered(0..800, 0), gathered(600..1_400, 100));
+    // Of 600 new names the merged evidence has room for 199.
+    let (exchanges, crowd) = (left.exchanges() + right.exchanges(), 401);
+    left.merge(right);
+    assert_eq!((left.endpoints.len(), left.release.crowded), (MAX_ENDPOINTS + 1, crowd));
+    assert_eq!(left.exchanges(), exchanges);
+    assert_eq!(left.endpoints.values().map(|endpoint| endpoint.all.exchanges).sum::<u64>(), exchanges);
+    assert_eq!(left.endpoints[OTHER_ENDPOINTS].all.exchanges, crowd);
+    let crowded = &left.endpoints["GET /a"];
+    assert_eq!(crowded.hypotheses.len(), MAX_PATHS);
+    let counted: u64 = crowded.hypotheses.values().map(|counts| counts.candidate_only).sum();
+    // Each answer lacks two names and has a new one.
+    let (worse, places) = (crowded.all.worse, 2 * 150 * 3);
+    assert_eq!((counted + crowded.crowded, worse), (places, 300));
+    assert!(crowded.hypotheses.values().all(|counts| counts.examples.len() == 1));
+}
+
+/// A word of four letters.
+fn word(number: u32) -> String {
+    [17_576, 676, 26, 1].iter().map(|unit| char::from(b'a' + (number / unit % 26) as u8)).collect()
+}

@@ -1,0 +1,167 @@
+//! Two texts compared without an exchange around them: what `antumbra diff` prints, and what benches and fuzzers drive.
+//!
+//! Unlike in the evidence, each place is listed by itself: a person who compares two files wants every element.
+
+use serde::Serialize;
+
+use crate::diff::{self, Detail, Differences, Kind, Scope};
+use crate::excerpt;
+use crate::json::Tree;
+use crate::pattern::{Place, Rules};
+use crate::refusal::Refusal;
+
+/// What a text is read as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Media {
+    /// JSON if both are, else bytes.
+    #[default]
+    Auto,
+    /// JSON. What is not counts as malformed, and is compared as bytes.
+    Json,
+    /// Bytes.
+    Bytes,
+}
+
+/// What comparing two texts gave.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Diff {
+    /// Nothing differs but what the rules declare.
+    pub equal: bool,
+    /// In the order of the left text; what only the right has follows within its object. At most 512.
+    pub differences: Vec<Difference>,
+    /// Differences beyond those. Of a very long list only a lower bound.
+    pub unlisted: usize,
+    /// Why the texts were compared as bytes although they were to be read; the left text's reason first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refused: Option<Refusal>,
+}
+
+/// One place where two texts differ.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Difference {
+    /// JSON Pointer with the index of an element; empty for the whole text. At most 256 characters.
+    pub path: String,
+    /// How they differ.
+    pub kind: Kind,
+    /// What the left has there, shortened and without what looks like a secret; `(absent)` if nothing.
+    pub left: String,
+    /// What the right has there, likewise.
+    pub right: String,
+}
+
+/// Compares two texts under the rules that name no endpoint.
+pub fn diff(left: &[u8], right: &[u8], media: Media, rules: &Rules) -> Diff {
+    if left == right {
+        return Diff { equal: true, ..Diff::default() };
+    }
+    let scope = Scope { endpoint: "", rules };
+    let mut into = Differences::listing();
+    let structured = media != Media::Bytes;
+    let left_tree = structured.then(|| Tree::parse(left));
+    let base = left_tree.as_ref().and_then(|tree| tree.as_ref().ok());
+    let right_tree = structured.then(|| Tree::parse_beside(right, base));
+    let refusal = |tree: &Option<Result<Tree<'_>, Refusal>>| tree.as_ref()?.as_ref().err().copied();
+    let refused = refusal(&left_tree).or(refusal(&right_tree));
+    match (&left_tree, &right_tree) {
+        (Some(Ok(left)), Some(Ok(right))) => diff::compare(left, right, Vec::new(), scope, &mut into),
+        (l, r) => {
+            let readable = |tree: &Option<Result<_, _>>| tree.as_ref().is_some_and(Result::is_ok);
+            let kind = if readable(l) == readable(r) { Kind::Value } else { Kind::Type };
+            as_bytes(left, right, kind, scope, &mut into);
+        }
+    }
+    // Whether it is JSON at all was only a guess.
+    let refused = refused.filter(|&refusal| media == Media::Json || refusal != Refusal::Malformed);
+    listed(into, refused)
+}
+
+fn as_bytes(left: &[u8], right: &[u8], kind: Kind, scope: Scope<'_>, into: &mut Differences) {
+    let place = Place::Body(&[]);
+    let excused = kind == Kind::Value && scope.rules.excuse(scope.endpoint, place, left, right);
+    if !excused && !scope.rules.ignores(scope.endpoint, place) {
+        let at = left.iter().zip(right).take_while(|(l, r)| l == r).count();
+        into.add("", kind, || Detail {
+            exact: String::new(),
+            primary: excerpt::body(left, at),
+            other: excerpt::body(right, at),
+        });
+    }
+}
+
+fn listed(found: Differences, refused: Option<Refusal>) -> Diff {
+    let (list, seen) = found.into_list();
+    let unlisted = seen.saturating_sub(list.len());
+    let difference = |(kind, detail): (Kind, Detail)| Difference {
+        path: detail.exact,
+        kind,
+        left: detail.primary,
+        right: detail.other,
+    };
+    let differences: Vec<Difference> = list.into_iter().map(difference).collect();
+    Diff { equal: differences.is_empty(), differences, unlisted, refused }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Pattern;
+
+    fn check(left: &str, right: &str, media: Media, expected: &[&str]) -> Diff {
+        let found = diff(left.as_bytes(), right.as_bytes(), media, &Rules::default());
+        let lines: Vec<String> = found
+            .differences
+            .iter()
+            .map(|d| format!("{} {}: {} -> {}", d.path, d.kind, d.left, d.right))
+            .collect();
+        assert_eq!(lines, expected, "{left} {right}");
+        assert_eq!(found.equal, expected.is_empty());
+        found
+    }
+
+    #[test]
+    fn every_place_is_listed_in_the_order_of_the_text() {
+        let left = r#"{"z":[{"p":1},{"p":2},{"p":3}],"a":true}"#;
+        let right = r#"{"z":[{"p":1},{"p":5},{"p":6}],"a":null}"#;
+        check(
+            left,
+            right,
+            Media::Auto,
+            &["/z/1/p value: 2 -> 5", "/z/2/p value: 3 -> 6", "/a type: true -> null"],
+        );
+        check(left, &left.replace(',', " , "), Media::Auto, &[]);
+        check("a", "b", Media::Auto, &[" value: \"a\" (1 bytes) -> \"b\" (1 bytes)"]);
+        check("1", "b", Media::Auto, &[" type: \"1\" (1 bytes) -> \"b\" (1 bytes)"]);
+        check("1", "1.0", Media::Bytes, &[" value: \"1\" (1 bytes) -> \"1.0\" (3 bytes)"]);
+    }
+
+    #[test]
+    fn what_is_not_listed_is_counted() {
+        let body = |value: u32| format!("[{}0]", format!("{value},").repeat(1_000));
+        let found = diff(body(1).as_bytes(), body(2).as_bytes(), Media::Auto, &Rules::default());
+        assert_eq!((found.differences.len(), found.unlisted, found.equal), (512, 488, false));
+    }
+
+    #[test]
+    fn a_refusal_has_its_reason_and_is_never_equal() {
+        let refused = |left: &str, right: &str, media| {
+            let found = diff(left.as_bytes(), right.as_bytes(), media, &Rules::default());
+            assert!(!found.equal);
+            found.refused
+        };
+        let deep = "[".repeat(100) + &"]".repeat(100);
+        assert_eq!(refused(&deep, "[]", Media::Auto), Some(Refusal::Depth));
+        assert_eq!(refused("[]", &deep, Media::Json), Some(Refusal::Depth));
+        assert_eq!(refused("[", "[]", Media::Json), Some(Refusal::Malformed));
+        assert_eq!(refused("[", "[]", Media::Auto), None);
+        let wide = format!("[{}0]", "0,".repeat(300_000));
+        assert_eq!(refused(&wide, "[]", Media::Auto), Some(Refusal::Nodes));
+    }
+
+    #[test]
+    fn rules_hold() {
+        let rules = Rules::new(vec![Pattern::parse("/a").unwrap()], vec![]);
+        assert!(diff(b"{\"a\":1}", b"{\"a\":2}", Media::Auto, &rules).equal);
+        let rules = Rules::new(vec![Pattern::parse("/").unwrap()], vec![]);
+        assert!(diff(b"x", b"y", Media::Auto, &rules).equal);
+    }
+}

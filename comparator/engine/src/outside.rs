@@ -1,0 +1,223 @@
+//! What was said of an exchange outside the engine, as data: a judge's differences in place of the engine's own, and how the
+//! plugins fared that had to do with it.
+//!
+//! The engine runs no foreign code. That a plugin failed is part of the evidence: an exchange that was compared without it says
+//! something else than its neighbours.
+
+use std::collections::BTreeMap;
+
+use antumbra_observation::{Leg, Response};
+use serde::{Deserialize, Serialize};
+
+use crate::compare::{Comparison, Primary};
+use crate::diff::{Detail, Differences, Kind, Scope};
+use crate::excerpt;
+use crate::headers;
+
+/// What is known of one exchange beside its answers.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Outside {
+    /// What a judge found in the candidate's answer; none if none was asked, and the engine compares.
+    pub candidate: Option<Vec<Finding>>,
+    /// The same of the control's.
+    pub control: Option<Vec<Finding>>,
+    /// The plugins of the endpoint, and why each was of no use, if it was not. At most 64 are counted, under at most 16 reasons.
+    pub plugins: BTreeMap<String, Option<&'static str>>,
+}
+
+/// A difference that a judge found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// Where, with `*` for positions in arrays; empty for the whole body.
+    pub path: String,
+    /// How.
+    pub kind: Kind,
+    /// What the primary has there. Shortened, and left out where it looks like a secret.
+    pub primary: String,
+    /// What the other has there.
+    pub other: String,
+}
+
+/// How a plugin fared.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PluginReport {
+    /// Its name in the policy.
+    pub plugin: String,
+    /// Exchanges that it had to do with.
+    pub exchanges: u64,
+    /// Those that were compared without it, by reason.
+    pub failed: BTreeMap<String, u64>,
+}
+
+/// The plugins of a release, by name.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(crate) struct Plugins(BTreeMap<String, Counts>);
+
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+struct Counts {
+    exchanges: u64,
+    failed: BTreeMap<String, u64>,
+}
+
+impl Outside {
+    /// The plugins without which the exchange is compared.
+    pub(crate) fn failed(&self) -> Vec<String> {
+        let failed = self.plugins.iter().filter(|(_, failed)| failed.is_some());
+        failed.map(|(name, _)| name.clone()).collect()
+    }
+
+    /// How a shadow's answer differs: as a judge says where one was asked and both answered alike, else as the engine sees.
+    pub(crate) fn comparison(
+        judged: Option<&[Finding]>,
+        primary: &Primary<'_>,
+        legs: (&Leg, &Leg),
+        scope: Scope<'_>,
+    ) -> Comparison {
+        let status = |leg: &Leg| leg.response.as_ref().map(|response| response.status);
+        match judged {
+            Some(found) if legs.0.outcome == legs.1.outcome && status(legs.0) == status(legs.1) => {
+                let mut differences = Differences::default();
+                // No plugin sees these.
+                if let (Some(primary), Some(other)) = (trailers(legs.0), trailers(legs.1)) {
+                    headers::compare(&primary, &other, scope, &mut differences);
+                }
+                found.iter().for_each(|found| found.add(&mut differences));
+                Comparison { comparable: true, differences }
+            }
+            _ => primary.compare(legs.1, scope),
+        }
+    }
+}
+
+/// An answer without what a judge was asked about.
+fn trailers(leg: &Leg) -> Option<Response> {
+    let Response { status, trailers, .. } = leg.response.as_ref()?;
+    Some(Response { status: *status, trailers: trailers.clone(), ..Response::default() })
+}
+
+impl Finding {
+    fn add(&self, differences: &mut Differences) {
+        let secret =
+            [&self.path, &self.primary, &self.other].into_iter().any(|text| excerpt::is_sensitive(text))
+                || excerpt::is_credential(self.primary.as_bytes())
+                || excerpt::is_credential(self.other.as_bytes());
+        let shown = |text: &str| {
+            if secret {
+                excerpt::REDACTED.to_owned()
+            } else {
+                excerpt::line(text.as_bytes(), excerpt::MAX_CHARS)
+            }
+        };
+        differences.add(&self.path, self.kind, || Detail {
+            exact: self.path.clone(),
+            primary: shown(&self.primary),
+            other: shown(&self.other),
+        });
+    }
+}
+
+impl Plugins {
+    /// Counts an exchange.
+    pub(crate) fn count(&mut self, plugins: &BTreeMap<String, Option<&'static str>>) {
+        for (name, failed) in plugins {
+            if self.0.len() >= MAX_PLUGINS && !self.0.contains_key(name) {
+                continue;
+            }
+            let counts = self.0.entry(name.clone()).or_default();
+            counts.exchanges += 1;
+            let Some(reason) = failed else { continue };
+            if counts.failed.len() < MAX_REASONS || counts.failed.contains_key(*reason) {
+                *counts.failed.entry((*reason).to_owned()).or_default() += 1;
+            }
+        }
+    }
+
+    /// Takes in what another engine counted.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        for (name, Counts { exchanges, failed }) in &other.0 {
+            if self.0.len() >= MAX_PLUGINS && !self.0.contains_key(name) {
+                continue;
+            }
+            let counts = self.0.entry(name.clone()).or_default();
+            counts.exchanges += exchanges;
+            for (reason, count) in failed {
+                *counts.failed.entry(reason.clone()).or_default() += count;
+            }
+        }
+    }
+
+    /// As it is reported.
+    pub(crate) fn report(&self) -> Vec<PluginReport> {
+        let each = self.0.iter().map(|(plugin, Counts { exchanges, failed })| PluginReport {
+            plugin: plugin.clone(),
+            exchanges: *exchanges,
+            failed: failed.clone(),
+        });
+        each.collect()
+    }
+
+    /// A note for each plugin that failed.
+    pub(crate) fn notes(&self) -> Vec<String> {
+        let failing = self.0.iter().filter(|(_, counts)| !counts.failed.is_empty());
+        let note = failing.map(|(name, Counts { exchanges, failed })| {
+            let reasons: Vec<String> =
+                failed.iter().map(|(reason, count)| format!("{reason} {count}")).collect();
+            format!(
+                "Plugin {name} failed in {} of {exchanges} exchanges ({}): these were compared without it.",
+                failed.values().sum::<u64>(),
+                reasons.join(", ")
+            )
+        });
+        note.collect()
+    }
+}
+
+const MAX_PLUGINS: usize = 64;
+const MAX_REASONS: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn count(plugins: &mut Plugins, each: &[(&str, Option<&'static str>)]) {
+        plugins.count(&each.iter().map(|(name, failed)| ((*name).to_owned(), *failed)).collect());
+    }
+
+    #[test]
+    fn failures_are_counted_by_plugin_and_reason() {
+        let mut plugins = Plugins::default();
+        count(&mut plugins, &[("ids", None), ("prices", Some("fuel"))]);
+        count(&mut plugins, &[("ids", None), ("prices", Some("trap"))]);
+        count(&mut plugins, &[("prices", Some("fuel"))]);
+        assert_eq!(
+            plugins.notes(),
+            ["Plugin prices failed in 3 of 3 exchanges (fuel 2, trap 1): these were compared without it."]
+        );
+        let reported: Vec<(String, u64)> =
+            plugins.report().into_iter().map(|plugin| (plugin.plugin, plugin.exchanges)).collect();
+        assert_eq!(reported, [("ids".to_owned(), 2), ("prices".to_owned(), 3)]);
+        let mut merged = plugins.clone();
+        merged.merge(&plugins);
+        assert_eq!(
+            merged.notes(),
+            ["Plugin prices failed in 6 of 6 exchanges (fuel 4, trap 2): these were compared without it."]
+        );
+        (0..1_000).for_each(|number| count(&mut plugins, &[(&format!("p{number}"), None)]));
+        assert_eq!(plugins.report().len(), MAX_PLUGINS);
+    }
+
+    #[test]
+    fn what_a_judge_shows_is_short_and_no_secret() {
+        let shown = |path: &str, primary: &str| {
+            let mut differences = Differences::default();
+            let (path, primary) = (path.to_owned(), primary.to_owned());
+            Finding { path, kind: Kind::Value, primary, other: "b".to_owned() }.add(&mut differences);
+            differences.found.into_values().map(|detail| detail.primary).collect::<String>()
+        };
+        assert_eq!(shown("/a", "x\u{1b}[31m"), "x\u{fffd}[31m");
+        assert_eq!(shown("/a", &"x".repeat(9_999)).chars().count(), excerpt::MAX_CHARS);
+        assert_eq!(shown("/a", "Bearer abc"), excerpt::REDACTED);
+        assert_eq!(shown("/password", "hush"), excerpt::REDACTED);
+    }
+}

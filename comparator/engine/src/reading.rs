@@ -1,0 +1,38 @@
+//! What of an answer is read at all, beside what may differ: which headers, and the types of gRPC messages.
+
+use crate::body::Schemas;
+use crate::pattern::{Pattern, Place, Rules};
+use crate::rules::Index;
+
+/// The part of the rules that says what is read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Reading {
+    only: Option<Index>,
+    schemas: Schemas,
+}
+
+impl Rules {
+    /// Compare only these headers, cookies and trailers, those too that every answer sets anew. `header:set-cookie` stands for
+    /// all cookies. Patterns of other places mean nothing here; what is ignored stays ignored.
+    #[must_use]
+    pub fn with_headers_only(mut self, only: &[Pattern]) -> Self {
+        self.reading.only = Some(Index::new(only.iter()));
+        self
+    }
+
+    /// Read the messages of gRPC answers by these descriptors.
+    #[must_use]
+    pub fn with_schemas(mut self, schemas: Schemas) -> Self {
+        self.reading.schemas = schemas;
+        self
+    }
+
+    pub(crate) fn schemas(&self) -> &Schemas {
+        &self.reading.schemas
+    }
+
+    /// Whether a header, cookie or trailer is among those that alone are compared; `None` if there is no such list.
+    pub(crate) fn lists(&self, endpoint: &str, place: Place<'_>) -> Option<bool> {
+        self.reading.only.as_ref().map(|only| !only.reaching(endpoint, place).is_empty())
+    }
+}

@@ -1,0 +1,123 @@
+//! Which differences a report lists: proven regressions, noise with what it costs, and what had no control.
+
+use super::{Noise, Regression, Uncontrolled};
+use crate::diff::{Kind, Subject};
+use crate::evidence::{Evidence, Group};
+use crate::hypothesis::Hypothesis;
+use crate::stats;
+use crate::verdict::{Gates, Tested, What};
+
+pub(super) fn regressions(evidence: &Evidence, tested: &[Tested<'_>]) -> Vec<Regression> {
+    let mut found: Vec<Regression> =
+        tested.iter().filter(|tested| tested.rejected).map(|tested| regression(evidence, tested)).collect();
+    found.sort_by(|x, y| y.evidence_log10.total_cmp(&x.evidence_log10));
+    found
+}
+
+fn regression(evidence: &Evidence, tested: &Tested<'_>) -> Regression {
+    let group =
+        evidence.endpoints.get(tested.endpoint).map_or(&evidence.release.all, |endpoint| &endpoint.all);
+    let blank = Regression {
+        endpoint: tested.endpoint.to_owned(),
+        path: String::new(),
+        kind: Kind::Latency,
+        candidate_only: 0,
+        control_only: 0,
+        both: 0,
+        exchanges: group.controlled,
+        evidence_log10: tested.ln_evidence / std::f64::consts::LN_10,
+        step: None,
+        first_us: group.first_us,
+        last_us: group.last_us,
+        example: None,
+        more_examples: Vec::new(),
+    };
+    match tested.what {
+        What::Latency(ladder) => {
+            let (step, candidate_only, control_only) = ladder.loudest();
+            Regression { candidate_only, control_only, exchanges: ladder.n, step: Some(step), ..blank }
+        }
+        What::Difference(Subject(path, kind), counts) => Regression {
+            path: path.clone(),
+            kind: *kind,
+            candidate_only: counts.candidate_only,
+            control_only: counts.control_only,
+            both: counts.both,
+            first_us: counts.first_us,
+            last_us: counts.last_us,
+            example: counts.examples.first().cloned(),
+            more_examples: counts.examples.iter().skip(1).cloned().collect(),
+            ..blank
+        },
+    }
+}
+
+pub(super) fn noise(evidence: &Evidence, tested: &[Tested<'_>], gates: &Gates) -> (Vec<Noise>, u64) {
+    let rejected = |endpoint: &str, subject: &Subject| {
+        let same = |t: &&Tested<'_>| {
+            t.endpoint == endpoint && matches!(t.what, What::Difference(s, _) if s == subject)
+        };
+        tested.iter().find(same).is_some_and(|tested| tested.rejected)
+    };
+    let mut found: Vec<(&str, &Subject, &Hypothesis)> = differences(evidence)
+        .filter(|(_, _, counts)| counts.candidate_only + counts.control_only + counts.both > 0)
+        .collect();
+    found.sort_by_key(|(_, _, counts)| {
+        std::cmp::Reverse((counts.candidate_only + counts.control_only, counts.both))
+    });
+    let mut quiet = found.into_iter();
+    let mut listed = Vec::new();
+    for (endpoint, subject, counts) in quiet.by_ref() {
+        if rejected(endpoint, subject) {
+            continue;
+        }
+        listed.push(Noise {
+            endpoint: endpoint.to_owned(),
+            path: subject.0.clone(),
+            kind: subject.1,
+            candidate_only: counts.candidate_only,
+            control_only: counts.control_only,
+            both: counts.both,
+            costs: costs(&evidence.release.all, counts, gates),
+        });
+        if listed.len() >= MAX_LISTED {
+            break;
+        }
+    }
+    (listed, quiet.count() as u64)
+}
+
+/// What promotion takes with this place's discordant exchanges, less what it would take without them.
+pub(super) fn costs(all: &Group, counts: &Hypothesis, gates: &Gates) -> Option<u64> {
+    let with = all.paired();
+    let without = stats::Paired::new(
+        all.controlled,
+        all.worse.saturating_sub(counts.candidate_only),
+        all.better.saturating_sub(counts.control_only),
+    );
+    let needed = |paired: stats::Paired| paired.needed(gates.margin, gates.promote_alpha);
+    Some(needed(with)?.saturating_sub(needed(without)?))
+}
+
+pub(super) fn uncontrolled(evidence: &Evidence) -> (Vec<Uncontrolled>, u64) {
+    let mut found: Vec<(&str, &Subject, &Hypothesis)> =
+        differences(evidence).filter(|(_, _, counts)| counts.uncontrolled > 0).collect();
+    found.sort_by_key(|(_, _, counts)| std::cmp::Reverse(counts.uncontrolled));
+    let more = found.len().saturating_sub(MAX_LISTED) as u64;
+    let listed = found.into_iter().take(MAX_LISTED).map(|(endpoint, subject, counts)| Uncontrolled {
+        endpoint: endpoint.to_owned(),
+        path: subject.0.clone(),
+        kind: subject.1,
+        exchanges: counts.uncontrolled,
+        example: counts.examples.first().cloned(),
+    });
+    (listed.collect(), more)
+}
+
+fn differences(evidence: &Evidence) -> impl Iterator<Item = (&str, &Subject, &Hypothesis)> {
+    evidence.endpoints.iter().flat_map(|(name, endpoint)| {
+        endpoint.hypotheses.iter().map(move |(subject, counts)| (name.as_str(), subject, counts))
+    })
+}
+
+const MAX_LISTED: usize = 50;

@@ -1,0 +1,212 @@
+//! What may differ between two versions, as a person declares it, and whose answers are compared at all.
+//!
+//! A rule only ever allows a difference, `numbers: exact` and `array: ordered` aside; so where several reach a place, a
+//! difference is fine if one of them says so.
+
+mod allow;
+mod class;
+mod decimal;
+mod index;
+mod instant;
+
+pub(crate) use allow::Value;
+pub use allow::{Allow, Arrays};
+pub use class::{Class, Expression};
+pub use decimal::Decimal;
+pub(crate) use instant::Instant;
+
+pub(crate) use index::Index;
+use index::Reach;
+
+use crate::diff::Kind;
+use crate::endpoint::{self, EndpointPattern};
+use crate::pattern::{Pattern, Place, Segment};
+use crate::reading::Reading;
+
+/// Which differences are declared harmless, and which primaries count.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rules {
+    values: Places<Allow>,
+    arrays: Places<Arrays>,
+    primary: Vec<String>,
+    endpoints: Vec<EndpointPattern>,
+    pub(crate) reading: Reading,
+}
+
+/// What may differ at a place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rule {
+    /// Of values there and below.
+    Value(Pattern, Allow),
+    /// Of the array there.
+    Array(Pattern, Arrays),
+}
+
+/// What is said of places; of two that say the opposite the later counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Places<T> {
+    said: Vec<(Pattern, T)>,
+    index: Index,
+}
+
+/// What is allowed of the values at one place.
+#[derive(Debug, Default)]
+pub(crate) struct Allowed<'r>(Vec<&'r Allow>);
+
+impl Rules {
+    /// `ignore`: differences there do not count. `unordered`: arrays exactly there are compared as multisets.
+    pub fn new(ignore: Vec<Pattern>, unordered: Vec<Pattern>) -> Self {
+        let ignored = ignore.into_iter().map(|pattern| Rule::Value(pattern, Allow::Ignore));
+        let unordered = unordered.into_iter().map(|pattern| Rule::Array(pattern, Arrays::Unordered));
+        Self::default().with_rules(ignored.chain(unordered))
+    }
+
+    /// These rules too, behind those that there are.
+    #[must_use]
+    pub fn with_rules(mut self, rules: impl IntoIterator<Item = Rule>) -> Self {
+        for rule in rules {
+            match rule {
+                Rule::Value(pattern, allow) => self.values.said.push((pattern, allow)),
+                Rule::Array(pattern, arrays) => self.arrays.said.push((pattern, arrays)),
+            }
+        }
+        Self { values: self.values.indexed(), arrays: self.arrays.indexed(), ..self }
+    }
+
+    /// Compare only exchanges whose client was answered by one of these variants; by default, or if there are none, all
+    /// are. The tests take the primary for the stable version: where a client got the new one, a defect would show as noise.
+    #[must_use]
+    pub fn with_primary(self, primary: Vec<String>) -> Self {
+        Self { primary, ..self }
+    }
+
+    /// Endpoints that are named rather than recognised; the first that a request is one of counts.
+    #[must_use]
+    pub fn with_endpoints(self, endpoints: Vec<EndpointPattern>) -> Self {
+        Self { endpoints, ..self }
+    }
+
+    /// The same for answers of which nobody says where they come from: rules of this endpoint hold as those of all do.
+    /// `endpoint` is a method and a route or path.
+    #[must_use]
+    pub fn for_endpoint(mut self, endpoint: &str) -> Self {
+        let (method, route) = endpoint.split_once(' ').unwrap_or(("", endpoint));
+        let endpoint = endpoint::template(method.as_bytes(), route.trim_start().as_bytes());
+        self.values.open(&endpoint);
+        self.arrays.open(&endpoint);
+        Self { values: self.values.indexed(), arrays: self.arrays.indexed(), ..self }
+    }
+
+    /// Which endpoint a request belongs to.
+    pub fn endpoint(&self, method: &[u8], path: &[u8]) -> String {
+        endpoint::named(&self.endpoints, method, path)
+    }
+
+    /// Whether an exchange that this variant answered is compared. An observation that names none is taken at its word.
+    pub(crate) fn compares(&self, variant: &str) -> bool {
+        variant.is_empty() || self.primary.is_empty() || self.primary.iter().any(|primary| primary == variant)
+    }
+
+    pub(crate) fn ignores(&self, endpoint: &str, place: Place<'_>) -> bool {
+        self.at(endpoint, place).ignores()
+    }
+
+    /// What is allowed of the values at a place.
+    pub(crate) fn at(&self, endpoint: &str, place: Place<'_>) -> Allowed<'_> {
+        if self.values.said.is_empty() {
+            return Allowed::default();
+        }
+        Allowed(self.values.reaching(endpoint, place).map(|(_, allow)| allow).collect())
+    }
+
+    /// Whether two whole texts may differ: values of a header or a cookie, or bodies that are compared as bytes.
+    pub(crate) fn excuse(&self, endpoint: &str, place: Place<'_>, left: &[u8], right: &[u8]) -> bool {
+        let allowed = self.at(endpoint, place);
+        !allowed.is_empty()
+            && allowed.excuses(Kind::Value, Some(&Value::text(left)), Some(&Value::text(right)))
+    }
+
+    /// How the array exactly there is compared.
+    pub(crate) fn array(&self, endpoint: &str, path: &[Segment<'_>]) -> &Arrays {
+        if self.arrays.said.is_empty() {
+            return &Arrays::Ordered;
+        }
+        let said = self.arrays.reaching(endpoint, Place::Body(path)).filter(|(reach, _)| reach.exact);
+        said.last().map_or(&Arrays::Ordered, |(_, arrays)| arrays)
+    }
+
+    /// Whether something is allowed of values at or below a place of a body.
+    pub(crate) fn reach_into(&self, endpoint: &str, path: &[Segment<'_>]) -> bool {
+        !self.values.said.is_empty() && self.values.index.reaches_into(endpoint, path)
+    }
+
+    /// Whether `1` and `1.0` may differ anywhere.
+    pub(crate) fn spell_numbers(&self) -> bool {
+        self.values.said.iter().any(|(_, allow)| *allow == Allow::ExactNumbers)
+    }
+}
+
+impl<T> Places<T> {
+    fn indexed(self) -> Self {
+        Self { index: Index::new(self.said.iter().map(|(pattern, _)| pattern)), ..self }
+    }
+
+    fn reaching(&self, endpoint: &str, place: Place<'_>) -> impl Iterator<Item = (Reach, &T)> {
+        let reaching = self.index.reaching(endpoint, place).into_iter();
+        reaching.filter_map(|reach| Some((reach, &self.said.get(reach.pattern)?.1)))
+    }
+
+    fn open(&mut self, endpoint: &str) {
+        for (pattern, _) in &mut self.said {
+            if pattern.endpoint.as_deref() == Some(endpoint) {
+                pattern.endpoint = None;
+            }
+        }
+    }
+}
+
+impl<T> Default for Places<T> {
+    fn default() -> Self {
+        Self { said: Vec::new(), index: Index::default() }
+    }
+}
+
+impl Allowed<'_> {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(crate) fn ignores(&self) -> bool {
+        self.0.iter().any(|allow| **allow == Allow::Ignore)
+    }
+
+    /// Whether a difference of these values is fine.
+    pub(crate) fn excuses(&self, kind: Kind, left: Option<&Value<'_>>, right: Option<&Value<'_>>) -> bool {
+        self.0.iter().any(|allow| allow.excuses(kind, left, right))
+    }
+
+    /// Whether `1` and `1.0` differ here.
+    pub(crate) fn spells_numbers(&self) -> bool {
+        self.0.iter().any(|allow| **allow == Allow::ExactNumbers)
+    }
+
+    /// What all values have in common that may stand in the place of this one.
+    pub(crate) fn blur(&self, value: &Value<'_>) -> Blur {
+        let mut blur = Blur::default();
+        for allow in &self.0 {
+            allow.blur(value, &mut blur);
+        }
+        blur
+    }
+}
+
+/// A value as the rules see it.
+#[derive(Debug, Default)]
+pub(crate) struct Blur {
+    /// Equal for values that may be equal, if any other may.
+    pub(crate) class: Option<u64>,
+    /// Orders them by how near they are.
+    pub(crate) rank: Option<f64>,
+    /// The value may as well be absent.
+    pub(crate) nothing: bool,
+}

@@ -1,0 +1,282 @@
+//! How far two decimal numbers are apart, by their digits, never through a float.
+//!
+//! A float holds 15 digits, so a tolerance of 1 would call any two 30-digit numbers equal, and 1e400 would be infinite.
+//! What would take more digits than [`MAX_DIGITS`] to write out is never within a tolerance.
+
+use std::cmp::Ordering;
+use std::fmt;
+
+/// A decimal number: digits × 10^scale.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decimal {
+    negative: bool,
+    /// Most significant first, without zeros at either end; none is zero.
+    digits: Vec<u8>,
+    scale: i64,
+}
+
+impl Decimal {
+    /// Reads a number by the grammar of JSON (RFC 8259, section 6). `None`: it is none, it has more than 1,000 digits, or its
+    /// exponent has more than 15.
+    pub fn parse(text: &[u8]) -> Option<Self> {
+        let (negative, magnitude) = match text.split_first()? {
+            (b'-', rest) => (true, rest),
+            _ => (false, text),
+        };
+        let at = magnitude.iter().position(|b| matches!(b, b'e' | b'E')).unwrap_or(magnitude.len());
+        let (mantissa, exponent) = magnitude.split_at(at);
+        let exponent = if exponent.is_empty() { 0 } else { read_exponent(exponent.get(1..)?)? };
+        let point = mantissa.iter().position(|&b| b == b'.').unwrap_or(mantissa.len());
+        let (whole, places) = mantissa.split_at(point);
+        let places = if places.is_empty() { places } else { non_empty(places.get(1..)?)? };
+        let leading_zero = whole.len() > 1 && whole.first() == Some(&b'0');
+        if leading_zero || non_empty(whole)?.len() + places.len() > MAX_DIGITS {
+            return None;
+        }
+        let digits = whole.iter().chain(places).map(|b| b.is_ascii_digit().then(|| b - b'0'));
+        let scale = exponent.checked_sub(i64::try_from(places.len()).ok()?)?;
+        Some(Self::new(negative, digits.collect::<Option<_>>()?, scale))
+    }
+
+    /// 0.
+    pub(crate) fn zero() -> Self {
+        Self::new(false, Vec::new(), 0)
+    }
+
+    /// |`self` − `other`| ≤ `most`.
+    pub(crate) fn is_within(&self, other: &Self, most: &Self) -> bool {
+        self.distance(other).is_some_and(|distance| distance.magnitude_cmp(most).is_le())
+    }
+
+    /// |`self` − `other`| ≤ `share` × the larger magnitude of both.
+    pub(crate) fn is_within_share(&self, other: &Self, share: &Self) -> bool {
+        let larger = if self.magnitude_cmp(other).is_ge() { self } else { other };
+        self.is_within(other, &larger.times(share))
+    }
+
+    /// The number times 10^`places`.
+    pub(crate) fn shifted(mut self, places: i64) -> Self {
+        self.scale = self.scale.saturating_add(places);
+        self
+    }
+
+    /// Compares without the signs.
+    pub(crate) fn magnitude_cmp(&self, other: &Self) -> Ordering {
+        match (self.digits.is_empty(), other.digits.is_empty()) {
+            (true, true) => Ordering::Equal,
+            (true, false) => Ordering::Less,
+            (false, true) => Ordering::Greater,
+            // No trailing zeros: of two that begin alike the longer is the larger.
+            (false, false) => self.top().cmp(&other.top()).then_with(|| self.digits.cmp(&other.digits)),
+        }
+    }
+
+    /// The nearest float, for an order among numbers and not for their equality.
+    pub(crate) fn rank(&self) -> f64 {
+        self.to_string().parse().unwrap_or_default()
+    }
+
+    fn new(negative: bool, digits: Vec<u8>, scale: i64) -> Self {
+        let mut new = Self { negative, digits, scale };
+        while new.digits.last() == Some(&0) {
+            new.digits.pop();
+            new.scale = new.scale.saturating_add(1);
+        }
+        let zeros = new.digits.iter().take_while(|&&digit| digit == 0).count();
+        new.digits.drain(..zeros);
+        if new.digits.is_empty() {
+            (new.negative, new.scale) = (false, 0);
+        }
+        new
+    }
+
+    /// One above the power of ten of the first digit.
+    fn top(&self) -> i64 {
+        self.scale.saturating_add(i64::try_from(self.digits.len()).unwrap_or(i64::MAX))
+    }
+
+    /// |`self` − `other`|, unless that takes too many digits.
+    fn distance(&self, other: &Self) -> Option<Self> {
+        if self.digits.is_empty() || other.digits.is_empty() {
+            let other = if self.digits.is_empty() { other } else { self };
+            return Some(Self { negative: false, ..other.clone() });
+        }
+        let scale = self.scale.min(other.scale);
+        let width = usize::try_from(self.top().max(other.top()).checked_sub(scale)?).ok()?;
+        if width > 2 * MAX_DIGITS {
+            return None;
+        }
+        let (left, right) = (self.laid_out(scale, width)?, other.laid_out(scale, width)?);
+        let digits = match (self.negative == other.negative, left >= right) {
+            (false, _) => sum(&left, &right),
+            (true, true) => remainder(&left, &right),
+            (true, false) => remainder(&right, &left),
+        };
+        Some(Self::new(false, digits, scale))
+    }
+
+    /// `width` digits down to 10^`scale`.
+    fn laid_out(&self, scale: i64, width: usize) -> Option<Vec<u8>> {
+        let tail = usize::try_from(self.scale.checked_sub(scale)?).ok()?;
+        let head = width.checked_sub(tail)?.checked_sub(self.digits.len())?;
+        let zeros = |count| std::iter::repeat_n(0, count);
+        Some(zeros(head).chain(self.digits.iter().copied()).chain(zeros(tail)).collect())
+    }
+
+    fn times(&self, other: &Self) -> Self {
+        let mut product = vec![0_u32; self.digits.len() + other.digits.len()];
+        for (i, &a) in self.digits.iter().rev().enumerate() {
+            let mut carry = 0;
+            for (j, b) in other.digits.iter().rev().copied().chain([0]).enumerate() {
+                let Some(place) = product.get_mut(i + j) else { continue };
+                let total = *place + u32::from(a) * u32::from(b) + carry;
+                (*place, carry) = (total % 10, total / 10);
+            }
+        }
+        let digits = product.iter().rev().map(|&digit| u8::try_from(digit).unwrap_or_default()).collect();
+        Self::new(self.negative != other.negative, digits, self.scale.saturating_add(other.scale))
+    }
+}
+
+/// With an exponent, unless it is 0; shorter that way, and exact.
+impl fmt::Display for Decimal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digits: String = self.digits.iter().map(|digit| char::from(b'0' + digit)).collect();
+        let sign = if self.negative { "-" } else { "" };
+        match (digits.as_str(), self.scale) {
+            ("", _) => f.write_str("0"),
+            (digits, 0) => write!(f, "{sign}{digits}"),
+            (digits, scale) => write!(f, "{sign}{digits}e{scale}"),
+        }
+    }
+}
+
+/// Of two of one length.
+fn sum(left: &[u8], right: &[u8]) -> Vec<u8> {
+    let mut carry = 0;
+    let mut digits: Vec<u8> = Vec::with_capacity(left.len() + 1);
+    for (a, b) in left.iter().zip(right).rev() {
+        let total = a + b + carry;
+        carry = total / 10;
+        digits.push(total % 10);
+    }
+    digits.push(carry);
+    digits.reverse();
+    digits
+}
+
+/// `left` − `right`, of one length, `left` not the smaller.
+fn remainder(left: &[u8], right: &[u8]) -> Vec<u8> {
+    let mut borrow = 0;
+    let mut digits: Vec<u8> = Vec::with_capacity(left.len());
+    for (a, b) in left.iter().zip(right).rev() {
+        let less = b + borrow;
+        borrow = u8::from(*a < less);
+        digits.push(a + 10 * borrow - less);
+    }
+    digits.reverse();
+    digits
+}
+
+/// A sign or none, and digits.
+fn read_exponent(text: &[u8]) -> Option<i64> {
+    let digits = text.strip_prefix(b"+").or_else(|| text.strip_prefix(b"-")).unwrap_or(text);
+    let zeros = digits.iter().take_while(|&&b| b == b'0').count();
+    if non_empty(digits)?.len() - zeros > 15 || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let value =
+        digits.iter().fold(0, |sum: i64, b| sum.saturating_mul(10).saturating_add(i64::from(b - b'0')));
+    Some(if text.starts_with(b"-") { -value } else { value })
+}
+
+fn non_empty(text: &[u8]) -> Option<&[u8]> {
+    (!text.is_empty()).then_some(text)
+}
+
+/// Most digits of a number that is compared within a tolerance.
+const MAX_DIGITS: usize = 1_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decimal(text: &str) -> Decimal {
+        Decimal::parse(text.as_bytes()).unwrap_or_else(|| panic!("{text}"))
+    }
+
+    #[test]
+    fn distances() {
+        let check = |left: &str, right: &str, most: &str, expected: bool| {
+            let (l, r, most) = (decimal(left), decimal(right), decimal(most));
+            assert_eq!(l.is_within(&r, &most), expected, "{left} {right} {most}");
+            assert_eq!(r.is_within(&l, &most), expected, "{right} {left} {most}");
+        };
+        check("1", "1.01", "0.01", true);
+        check("1", "1.010000001", "0.01", false);
+        check("0.1", "0.3", "0.2", true);
+        check("-1", "1", "2", true);
+        check("-1", "1", "1.9", false);
+        check("9.99", "10", "0.01", true);
+        check("0", "-0.0", "0", true);
+        check("0", "0.5", "0.4", false);
+        check("123456789012345678901234567890", "123456789012345678901234567891", "1", true);
+        check("123456789012345678901234567890", "123456789012345678901234567892", "1", false);
+        check("1e400", "1e400", "0", true);
+        check("1e400", "10e399", "0", true);
+        check("1e400", "1.1e400", "1e300", false);
+        check("1e400", "0", "1000", false);
+        check("1e-400", "0", "0.001", true);
+        check("1e900000000000", "1", "1000", false);
+        check("1e900000000000", "1e900000000000", "0", true);
+    }
+
+    #[test]
+    fn shares_are_of_the_larger() {
+        let check = |left: &str, right: &str, share: &str, expected: bool| {
+            let (l, r, share) = (decimal(left), decimal(right), decimal(share));
+            assert_eq!(l.is_within_share(&r, &share), expected, "{left} {right} {share}");
+            assert_eq!(r.is_within_share(&l, &share), expected, "{right} {left} {share}");
+        };
+        check("95", "100", "0.05", true);
+        check("94.99", "100", "0.05", false);
+        check("-95", "-100", "0.05", true);
+        check("-1", "1", "1", false);
+        check("0", "1e-300", "0.5", false);
+        check("0", "0", "0.5", true);
+        check("0.30000000000000004", "0.3", "0.000000001", true);
+        check("1e400", "1.01e400", "0.05", true);
+        check("1e400", "1.1e400", "0.05", false);
+        check("99999999999999999999999999999999", "99999999999999999999999999999998", "1e-30", true);
+        check("99999999999999999999999999999999", "99999999999999999999999999999998", "1e-33", false);
+    }
+
+    #[test]
+    fn only_numbers_are_read() {
+        let shown = |text: &str| Decimal::parse(text.as_bytes()).map(|read| read.to_string());
+        for (text, expected) in
+            [("0", "0"), ("-10.50", "-105e-1"), ("12E+3", "12e3"), ("0.0e9", "0"), ("7", "7")]
+        {
+            assert_eq!(shown(text).as_deref(), Some(expected), "{text}");
+        }
+        let long = "1".repeat(MAX_DIGITS + 1);
+        for text in [
+            "",
+            "-",
+            "NaN",
+            "Infinity",
+            "1.",
+            ".5",
+            "01",
+            "1e",
+            "1e+",
+            "+1",
+            "0x1",
+            " 1",
+            "1e9999999999999999",
+            &long,
+        ] {
+            assert_eq!(shown(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! Which rule would explain what two answers of the stable version differ in, ready to paste.
+//!
+//! A guess is held against the control's differences alone: what the candidate shows must not argue for a rule that hides it.
+//! How many differences of the candidate alone the rule would hide as well is counted beside, and always said.
+
+mod guess;
+mod wording;
+
+pub(crate) use guess::Guesses;
+
+use std::collections::BTreeMap;
+
+use guess::{Guess, LADDERS, PREFERRED};
+use serde::{Deserialize, Serialize};
+
+use crate::diff::{Kind, Subject};
+use crate::evidence::{Endpoint, Evidence};
+use crate::hypothesis::Hypothesis;
+use crate::pattern::Pattern;
+
+/// A rule that a person may declare.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Suggestion {
+    /// Method and route template.
+    pub endpoint: String,
+    /// Where the control differs.
+    pub path: String,
+    /// How.
+    pub kind: Kind,
+    /// An entry of `compare.rules`, as JSON, which is YAML too.
+    pub rule: String,
+    /// What the control's differences have in common.
+    pub because: String,
+    /// Exchanges whose control would no longer differ there, …
+    pub explains: u64,
+    /// … of so many.
+    pub of: u64,
+    /// Exchanges in which only the candidate differs, and would no longer; …
+    pub hides: u64,
+    /// … of so many.
+    pub hides_of: u64,
+    /// About how many exchanges a promotion could be had earlier by declaring it; `None` if not to be told.
+    pub costs: Option<u64>,
+}
+
+/// How many differences of one place each rule would allow.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(crate) struct Tally {
+    control: u64,
+    candidate_only: u64,
+    /// By the code of the guess; of a ladder only the lowest step that is high enough.
+    by: BTreeMap<u8, Allowed>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+struct Allowed {
+    control: u64,
+    candidate_only: u64,
+}
+
+impl Tally {
+    /// Counts one exchange: what would allow the difference of each leg that has one. Where both differ, the control's counts.
+    pub(crate) fn count(&mut self, candidate: Option<Guesses>, control: Option<Guesses>) {
+        let (guesses, one) = match (candidate, control) {
+            (_, Some(guesses)) => (guesses, Allowed { control: 1, candidate_only: 0 }),
+            (Some(guesses), None) => (guesses, Allowed { control: 0, candidate_only: 1 }),
+            (None, None) => return,
+        };
+        let by = guesses.lowest().map(|guess| (guess.code(), one)).collect();
+        self.merge(&Self { control: one.control, candidate_only: one.candidate_only, by });
+    }
+
+    /// The counts of two parts of the same evidence.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        self.control += other.control;
+        self.candidate_only += other.candidate_only;
+        for (code, allowed) in &other.by {
+            let sum = self.by.entry(*code).or_default();
+            sum.control += allowed.control;
+            sum.candidate_only += allowed.candidate_only;
+        }
+    }
+
+    /// Adds what another engine counted.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        self.control += other.control;
+        self.candidate_only += other.candidate_only;
+        for (code, allowed) in &other.by {
+            let own = self.by.entry(*code).or_default();
+            own.control += allowed.control;
+            own.candidate_only += allowed.candidate_only;
+        }
+    }
+
+    /// What a guess allows, lower steps of its ladder included.
+    fn allowed(&self, guess: Guess) -> Allowed {
+        let ladder = LADDERS.iter().find(|ladder| ladder.contains(&guess)).copied().unwrap_or_default();
+        let lower = ladder.iter().take_while(|step| **step != guess);
+        lower.chain([&guess]).filter_map(|step| self.by.get(&step.code())).fold(
+            Allowed::default(),
+            |sum, step| Allowed {
+                control: sum.control + step.control,
+                candidate_only: sum.candidate_only + step.candidate_only,
+            },
+        )
+    }
+
+    /// The guess that explains nearly all of the control's differences: that which hides least of the candidate's, of such
+    /// rather one that explains all, and of those the one that allows least.
+    fn best(&self) -> Option<(Guess, Allowed)> {
+        let explaining = PREFERRED.iter().map(|&guess| (guess, self.allowed(guess)));
+        let explaining =
+            explaining.filter(|(_, allowed)| allowed.control * 100 >= self.control * MIN_PERCENT);
+        explaining.min_by_key(|(_, allowed)| (allowed.candidate_only, allowed.control < self.control))
+    }
+}
+
+/// Those of all places that have noise; `costs` says what undeclared noise costs.
+pub(crate) fn suggestions(
+    evidence: &Evidence,
+    costs: impl Fn(&Hypothesis) -> Option<u64>,
+) -> Vec<Suggestion> {
+    let mut found: Vec<Suggestion> = Vec::new();
+    for (name, endpoint) in &evidence.endpoints {
+        let mut here: Vec<Suggestion> = Vec::new();
+        for (subject, counts) in &endpoint.hypotheses {
+            let Some(suggestion) = suggest(name, endpoint, subject, counts, &costs) else { continue };
+            match here.iter_mut().find(|before| before.rule == suggestion.rule) {
+                Some(before) => before.join(&suggestion),
+                None => here.push(suggestion),
+            }
+        }
+        found.extend(here);
+    }
+    found.sort_by_key(|suggestion| std::cmp::Reverse((suggestion.costs, suggestion.of)));
+    found.truncate(MAX_LISTED);
+    found
+}
+
+fn suggest(
+    name: &str,
+    endpoint: &Endpoint,
+    subject: &Subject,
+    counts: &Hypothesis,
+    costs: impl Fn(&Hypothesis) -> Option<u64>,
+) -> Option<Suggestion> {
+    let Subject(path, kind) = subject;
+    let tally = &counts.tally;
+    if tally.control < MIN_SEEN || matches!(kind, Kind::Status | Kind::Outcome | Kind::Latency) {
+        return None;
+    }
+    let at = wording::place(name, path)?;
+    let (guess, allowed) =
+        tally.best().unwrap_or((Guess::Anything, Allowed { control: tally.control, ..Allowed::default() }));
+    let (hides, hides_of) = hidden(endpoint, path, guess);
+    Some(Suggestion {
+        endpoint: name.to_owned(),
+        path: path.clone(),
+        kind: *kind,
+        rule: wording::rule(&at, guess),
+        because: guess.because().to_owned(),
+        explains: allowed.control,
+        of: tally.control,
+        hides,
+        hides_of,
+        costs: costs(counts),
+    })
+}
+
+impl Suggestion {
+    /// The same rule for another kind of difference at the place. What it hides is that of all kinds already.
+    fn join(&mut self, other: &Self) {
+        self.explains += other.explains;
+        self.of += other.of;
+        self.costs = self.costs.zip(other.costs).map(|(one, another)| one.saturating_add(another));
+    }
+}
+
+/// How many differences of the candidate alone a rule would hide, wherever it reaches, and how many there are.
+fn hidden(endpoint: &Endpoint, path: &str, guess: Guess) -> (u64, u64) {
+    let reached = endpoint.hypotheses.iter().filter(|(Subject(other, kind), _)| {
+        !matches!(kind, Kind::Status | Kind::Outcome | Kind::Latency) && reaches(path, other, guess)
+    });
+    reached.fold((0, 0), |(hides, of), (_, counts)| match guess {
+        Guess::Anything => (hides + counts.candidate_only, of + counts.candidate_only),
+        _ => (hides + counts.tally.allowed(guess).candidate_only, of + counts.tally.candidate_only),
+    })
+}
+
+/// Whether a rule for one place reaches another: as patterns do, and cookies with their attributes.
+fn reaches(path: &str, other: &str, guess: Guess) -> bool {
+    let bare = |path: &str| path.split(';').next().unwrap_or_default().to_owned();
+    if !path.is_empty() && !path.starts_with('/') {
+        return bare(path) == bare(other);
+    }
+    let mut others = other.split('/');
+    let along = path.split('/').all(|own| others.next().is_some_and(|other| own == "*" || own == other));
+    let is_body = other.is_empty() || other.starts_with('/');
+    is_body && along && (guess != Guess::Unordered || others.next().is_none())
+}
+
+/// How many percent of the control's differences a rule has to explain.
+const MIN_PERCENT: u64 = 99;
+/// How many differences have to be seen before any rule is suggested.
+const MIN_SEEN: u64 = 5;
+const MAX_LISTED: usize = 50;
+
+#[cfg(test)]
+mod tests;

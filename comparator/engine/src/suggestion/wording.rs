@@ -1,0 +1,58 @@
+//! A suggestion as it is pasted and read.
+
+use super::{Guess, Pattern, Suggestion};
+use crate::evidence::{OTHER_ENDPOINTS, OTHER_PATHS};
+
+impl Suggestion {
+    /// What speaks for it and against it, in a line.
+    pub(crate) fn worth(&self) -> String {
+        let Self { because, explains, of, hides, hides_of, costs, .. } = self;
+        let hidden = if *hides == 0 { "none".to_owned() } else { format!("{hides}/{hides_of}") };
+        let costs = costs.map_or_else(|| "?".to_owned(), |costs| costs.to_string());
+        format!(
+            "{because}; explains {explains}/{of} of the control, hides {hidden} of the candidate alone; costs {costs}"
+        )
+    }
+}
+
+/// The pattern of a place at one endpoint; `None` if no pattern can name it and nothing else.
+pub(super) fn place(endpoint: &str, path: &str) -> Option<String> {
+    if endpoint == OTHER_ENDPOINTS || path == OTHER_PATHS || path.len() >= LONGEST_PATH {
+        return None;
+    }
+    let cookie = path.split(';').next().filter(|_| path.starts_with("cookie:"));
+    let bare = cookie.unwrap_or(path);
+    let place = match bare.strip_prefix('/') {
+        Some(path) if path.split('/').all(is_nameable) => bare.to_owned(),
+        Some(_) => return None,
+        None if bare.is_empty() => "/".to_owned(),
+        None => bare.to_owned(),
+    };
+    let at = format!("{endpoint} {place}");
+    let read = Pattern::parse(&at).ok()?;
+    (read.endpoint.as_deref() == Some(endpoint)).then_some(at)
+}
+
+/// An entry of `compare.rules`.
+pub(super) fn rule(at: &str, guess: Guess) -> String {
+    let (field, value) = guess.field();
+    format!("{{\"at\": {}, \"{field}\": {value}}}", quoted(at))
+}
+
+/// What was shortened, or has a blank or a star of its own, is not.
+fn is_nameable(segment: &str) -> bool {
+    let odd = |c: char| c.is_whitespace() || matches!(c, '*' | '…' | char::REPLACEMENT_CHARACTER);
+    segment == "*" || !segment.contains(odd)
+}
+
+fn quoted(text: &str) -> String {
+    let escape = |c: char| match c {
+        '"' | '\\' => format!("\\{c}"),
+        c if c.is_control() => format!("\\u{:04x}", u32::from(c)),
+        c => c.to_string(),
+    };
+    format!("\"{}\"", text.chars().map(escape).collect::<String>())
+}
+
+/// Bytes of a path that may have been cut short.
+const LONGEST_PATH: usize = 250;

@@ -1,0 +1,40 @@
+//! A session in which the candidate is the stable version itself (A/A): whatever the tests find is a false alarm, and what is seen is
+//! the service's own noise. It shows how far the verdicts that follow can be trusted, and what a promotion will take.
+
+use super::promotion::Missing;
+use super::reason::{Code, Reason};
+use super::{Judgement, Tested, Verdict};
+use crate::evidence::Evidence;
+
+/// Never `promote`, for there is nothing to promote, and never `roll back`: the stable version is what one rolls back to.
+pub(super) fn judge<'e>(
+    evidence: &Evidence,
+    tested: Vec<Tested<'e>>,
+    missing: Vec<Missing>,
+) -> Judgement<'e> {
+    let alarms: Vec<&Tested<'_>> = tested.iter().filter(|tested| tested.rejected).collect();
+    let exchanges = evidence.exchanges();
+    let mut reasons = vec![(
+        Reason { value: Some(super::real(exchanges)), ..Reason::new(Code::Calibration) },
+        summary(exchanges, alarms.len()),
+    )];
+    reasons.extend(
+        alarms.iter().map(|alarm| (Reason { code: Code::FalseAlarm, ..alarm.reason() }, alarm.to_string())),
+    );
+    let needed = super::most(&missing);
+    if missing.is_empty() && alarms.is_empty() {
+        let text = "a release that answers as alike as this would be promoted";
+        reasons.push((Reason::new(Code::Equivalent), text.to_owned()));
+    }
+    reasons.extend(missing.into_iter().map(|missing| (missing.reason, missing.why)));
+    Judgement::new(Verdict::Wait, reasons, needed, tested)
+}
+
+fn summary(exchanges: u64, alarms: usize) -> String {
+    let alarms = match alarms {
+        0 => "no false alarm".to_owned(),
+        1 => "1 FALSE ALARM: the two legs do not answer alike".to_owned(),
+        more => format!("{more} FALSE ALARMS: the two legs do not answer alike"),
+    };
+    format!("calibration: candidate and control are the same version; {exchanges} exchanges, {alarms}")
+}

@@ -1,0 +1,208 @@
+//! What `promote` needs, and what is missing of it: each with the exchanges that it takes.
+
+use super::reason::{Code, Reason};
+use super::{Delivery, Gates, ratio};
+use crate::evidence::{Endpoint, Evidence, Group};
+use crate::latency::STEPS;
+use crate::stats;
+use crate::wording::{percent, percent_beside};
+
+/// A condition of `promote` that does not hold.
+pub(super) struct Missing {
+    pub(super) why: String,
+    pub(super) reason: Reason,
+}
+
+impl Missing {
+    /// With what it takes, if that is known.
+    fn new(why: String, reason: Reason) -> Self {
+        Self { why: why + &takes(reason.needed), reason }
+    }
+}
+
+pub(super) fn missing(evidence: &Evidence, gates: &Gates, delivery: &Delivery) -> Vec<Missing> {
+    let all = &evidence.release.all;
+    if all.exchanges > all.not_sent && all.controlled == 0 {
+        let why = "no exchange has a control leg: noise cannot be told from regressions, all differences are advisory";
+        return vec![Missing { why: why.to_owned(), reason: Reason::new(Code::NoControl) }];
+    }
+    let mut missing = Vec::new();
+    missing.extend(margin_missing(all, gates));
+    missing.extend(coverage_missing(evidence, gates));
+    missing.extend(latency_missing(all, gates));
+    missing.extend(delivery_missing(evidence, delivery));
+    missing
+}
+
+fn margin_missing(all: &Group, gates: &Gates) -> Option<Missing> {
+    let paired = all.paired();
+    let bound = paired.upper_bound(gates.promote_alpha);
+    if paired.ln_below(gates.margin) >= -gates.promote_alpha.ln() {
+        return None;
+    }
+    let needed =
+        further(all, paired.needed(gates.margin, gates.promote_alpha), all.controlled, all.exchanges);
+    let why = format!(
+        "at most {} of exchanges worse is shown, must be below {}",
+        percent_beside(bound, gates.margin),
+        percent(gates.margin)
+    );
+    Some(Missing::new(why, Reason { needed, ..Reason::of(Code::Margin, bound, gates.margin) }))
+}
+
+fn coverage_missing(evidence: &Evidence, gates: &Gates) -> Option<Missing> {
+    let total = evidence.release.all.exchanges;
+    let mut ways: Vec<(u64, u64)> = evidence
+        .endpoints
+        .values()
+        .map(|endpoint| (endpoint_needed(endpoint, total, gates).unwrap_or(u64::MAX), endpoint.all.exchanges))
+        .collect();
+    ways.sort_unstable();
+    let covered: u64 = ways.iter().filter(|way| way.0 == 0).map(|way| way.1).sum();
+    let share = if total > 0 { ratio(covered, total) } else { 0.0 };
+    if share >= MIN_COVERED {
+        return None;
+    }
+    let mut reached = 0;
+    let enough = ways.iter().find(|way| {
+        reached += way.1;
+        ratio(reached, total) >= MIN_COVERED
+    });
+    let needed = match enough {
+        _ if total == 0 => Some(0),
+        Some((needed, _)) if *needed < u64::MAX => Some(*needed),
+        _ => None,
+    };
+    let why = format!(
+        "only {} of the traffic is at endpoints shown to be at most {} worse; {} is needed",
+        percent_beside(share, MIN_COVERED),
+        percent(gates.endpoint_margin),
+        percent(MIN_COVERED),
+    );
+    Some(Missing::new(why, Reason { needed, ..Reason::of(Code::Coverage, share, MIN_COVERED) }))
+}
+
+/// Further exchanges of the release until the endpoint is covered: 0 if it is.
+pub(crate) fn endpoint_needed(endpoint: &Endpoint, total: u64, gates: &Gates) -> Option<u64> {
+    let all = &endpoint.all;
+    if !comparable(all) {
+        return None;
+    }
+    let paired = all.paired();
+    if all.controlled > 0 && paired.ln_below(gates.endpoint_margin) >= -gates.promote_alpha.ln() {
+        return Some(0);
+    }
+    further(all, paired.needed(gates.endpoint_margin, gates.promote_alpha), all.controlled, total)
+        .map(|needed| needed.max(1))
+}
+
+/// Whether enough of the controls answered as the primary did for the rest to mean anything.
+pub(crate) fn comparable(all: &Group) -> bool {
+    all.controlled == 0 || ratio(all.effective, all.controlled) >= MIN_EFFECTIVE
+}
+
+fn latency_missing(all: &Group, gates: &Gates) -> Option<Missing> {
+    let open = |(paired, margin): &(stats::Paired, f64)| paired.ln_below(*margin) < -gates.promote_alpha.ln();
+    let steps = all.ladder.each();
+    let needs = steps
+        .iter()
+        .filter(|step| open(step))
+        .map(|(paired, margin)| paired.needed(*margin, gates.promote_alpha));
+    let most = needs.clone().try_fold(0, |most, needed| Some(needed?.max(most)));
+    let names: Vec<String> = steps
+        .iter()
+        .zip(STEPS)
+        .filter(|(step, _)| open(step))
+        .map(|(_, (step, _))| format!("{step}×"))
+        .collect();
+    if names.is_empty() {
+        return None;
+    }
+    let needed = further(all, most, all.ladder.n, all.exchanges);
+    let why =
+        format!("the candidate is not yet shown to be no slower than the control at {}", names.join(", "));
+    let smallest = steps.iter().zip(STEPS).find(|(step, _)| open(step)).map(|(_, (step, _))| step);
+    Some(Missing::new(why, Reason { needed, value: smallest, ..Reason::new(Code::Latency) }))
+}
+
+fn delivery_missing(evidence: &Evidence, delivery: &Delivery) -> Vec<Missing> {
+    let all = &evidence.release.all;
+    let received = all.exchanges + evidence.release.elsewhere + evidence.release.repeated;
+    if let Some(missing) = unreported(received, delivery) {
+        return vec![missing];
+    }
+    let mut missing = Vec::new();
+    let mut check = |code: Code, part: u64, whole: u64, limit: f64, what: &str| {
+        let share = ratio(part, whole.max(1));
+        if share > limit {
+            let why =
+                format!("{} of {what}, must be at most {}", percent_beside(share, limit), percent(limit));
+            missing.push(Missing { why, reason: Reason::of(code, share, limit) });
+        }
+    };
+    let (lost, mirrored) = (delivery.undelivered, delivery.mirrored);
+    check(Code::Undelivered, lost, mirrored, MAX_UNDELIVERED, "the observations did not arrive");
+    let wanted = delivery.mirrored.max(received).saturating_add(delivery.not_sent);
+    let not_sent = delivery.not_sent.saturating_add(all.not_sent);
+    let what = "the shadows were not sent for budget, breaker or want of a host";
+    check(Code::NotSent, not_sent, wanted, MAX_NOT_SENT, what);
+    missing
+}
+
+/// It is not known how much was lost: then it may be any amount. The filters' next report may tell; no exchange has to be
+/// waited for.
+fn unreported(received: u64, delivery: &Delivery) -> Option<Missing> {
+    let unknown = Reason { needed: Some(0), bound: Some(MIN_REPORTED), ..Reason::new(Code::Unreported) };
+    if !delivery.known {
+        let why = "no filter has reported what it could not deliver since the comparator started";
+        return Some(Missing { why: why.to_owned(), reason: unknown });
+    }
+    let mirrored = delivery.mirrored;
+    let share = if received > 0 { ratio(mirrored, received) } else { 1.0 };
+    (share < MIN_REPORTED).then(|| Missing {
+        why: format!(
+            "the filters have reported {mirrored} of {received} exchanges: what else was lost is not known"
+        ),
+        reason: Reason { value: Some(share), ..unknown },
+    })
+}
+
+/// From exchanges of the kind that counts to exchanges of the release. `in_all` is the number of which `counted` count
+/// at present; both 0 means that all will.
+fn further(group: &Group, wanted: Option<u64>, counted: u64, in_all: u64) -> Option<u64> {
+    let more = wanted?.saturating_sub(counted);
+    if group.exchanges == 0 {
+        return Some(more);
+    }
+    if counted == 0 {
+        return None;
+    }
+    let scaled = u128::from(more) * u128::from(in_all) / u128::from(counted);
+    u64::try_from(scaled).ok().map(|scaled| scaled.max(1))
+}
+
+pub(super) fn takes(needed: Option<u64>) -> String {
+    needed.map_or_else(
+        || " (not reached at the present rates)".to_owned(),
+        |needed| format!(" (about {needed} more exchanges)"),
+    )
+}
+
+pub(super) fn shown(evidence: &Evidence, gates: &Gates) -> (Reason, String) {
+    let bound = evidence.release.all.paired().upper_bound(gates.promote_alpha);
+    let controlled = evidence.release.all.controlled;
+    let text = format!(
+        "no regression; at most {} of exchanges are worse, shown on {controlled} with control",
+        percent(bound)
+    );
+    (Reason::of(Code::Equivalent, bound, gates.margin), text)
+}
+
+/// The share of an endpoint's controlled exchanges that must be effective.
+pub(crate) const MIN_EFFECTIVE: f64 = 0.95;
+/// The share of the traffic that must be covered.
+pub(crate) const MIN_COVERED: f64 = 0.95;
+const MAX_UNDELIVERED: f64 = 0.01;
+/// The share of the exchanges that the filters' reports must account for: those of the last second are not in yet.
+const MIN_REPORTED: f64 = 0.95;
+const MAX_NOT_SENT: f64 = 0.05;

@@ -1,0 +1,76 @@
+//! Why a verdict is what it is, for programs: one code for each sentence, which stays when the wording changes.
+
+use serde::{Deserialize, Serialize};
+
+use crate::diff::Kind;
+
+/// A reason. `value` and `bound` are in the unit of its code; fields that say nothing are left out.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Reason {
+    /// Which.
+    pub code: Code,
+    /// Method and route template; `*` is all endpoints together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<String>,
+    /// As in the report's regressions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// As in the report's regressions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<Kind>,
+    /// Further exchanges until it no longer holds, if the rates stay; 0 if the filters' next reports may settle it. Absent if
+    /// waiting does not help, and for what only says how things are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub needed: Option<u64>,
+    /// How it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<f64>,
+    /// What it must keep to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bound: Option<f64>,
+}
+
+/// What a reason is about. A later version may know more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Code {
+    /// Roll back: the candidate alone differs there; `value` is log10 of the evidence.
+    Regression,
+    /// Roll back: the candidate is slower; `value` is log10 of the evidence.
+    Slower,
+    /// Roll back: `value` further findings.
+    More,
+    /// Promote: the share of exchanges that are worse is at most `value`, below `bound`.
+    Equivalent,
+    /// Wait: no exchange has been compared.
+    NothingCompared,
+    /// Wait: no exchange has a control leg.
+    NoControl,
+    /// Wait: a share of worse exchanges of at most `value` is shown, it must be below `bound`.
+    Margin,
+    /// Wait: the share `value` of the traffic is at endpoints within their margin, `bound` is needed.
+    Coverage,
+    /// Wait: the candidate is not shown to be as fast at the ratio `value`, the smallest of those that are open.
+    Latency,
+    /// Wait: the filters have reported on the share `value` of the exchanges, on none if it is absent; `bound` is needed.
+    Unreported,
+    /// Wait: the share `value` of the observations did not arrive, at most `bound` may be missing.
+    Undelivered,
+    /// Wait: the share `value` of the shadows was not sent, at most `bound` may be missing.
+    NotSent,
+    /// Wait: candidate and stable version are the same; `value` exchanges were compared.
+    Calibration,
+    /// Calibration: a difference was found where there can be none; `value` is log10 of the evidence.
+    FalseAlarm,
+}
+
+impl Reason {
+    pub(crate) fn new(code: Code) -> Self {
+        Self { code, endpoint: None, path: None, kind: None, needed: None, value: None, bound: None }
+    }
+
+    pub(crate) fn of(code: Code, value: f64, bound: f64) -> Self {
+        Self { value: Some(value), bound: Some(bound), ..Self::new(code) }
+    }
+}

@@ -1,0 +1,169 @@
+//! Every kind of body through the whole engine: what is found where, what is equal, and what is counted as not read.
+
+use std::io::Write as _;
+
+use antumbra_engine::{Evidence, Report, Rules};
+use antumbra_observation::{Body, Leg, Outcome, Response};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+use crate::world::{exchange, read};
+
+/// An answer with these headers.
+fn answer(headers: &[(&str, &str)], body: &[u8]) -> Leg {
+    let headers = headers.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+    let response = Response { status: 200, headers, body: Body::Whole(body.into()), trailers: vec![] };
+    Leg {
+        variant: String::new(),
+        outcome: Outcome::Response,
+        latency_us: None,
+        reason: None,
+        response: Some(response),
+    }
+}
+
+/// The report after one exchange without control.
+fn report(primary: Leg, candidate: Leg, rules: &Rules) -> Report {
+    let mut evidence = Evidence::new();
+    evidence.observe(&exchange(1, "/shop.Cart/Get", primary, candidate, None), rules);
+    let stored = evidence.take_dirty();
+    assert_eq!(Evidence::restore(stored).unwrap(), evidence);
+    read(&evidence)
+}
+
+fn found(report: &Report) -> Vec<String> {
+    report.uncontrolled.iter().map(|found| format!("{} {}", found.path, found.kind)).collect()
+}
+
+fn refused(report: &Report) -> Vec<&'static str> {
+    report.refused.iter().map(|refused| refused.reason.name()).collect()
+}
+
+/// Two bodies of one type: the places in which they differ, and why they were not read.
+fn check(media: &str, left: &[u8], right: &[u8], places: &[&str], reasons: &[&str]) {
+    let headers = [("content-type", media)];
+    let report = report(answer(&headers, left), answer(&headers, right), &Rules::default());
+    let shown = |body: &[u8]| String::from_utf8_lossy(body).chars().take(200).collect::<String>();
+    assert_eq!(found(&report), places, "{media}: {:?} {:?}", shown(left), shown(right));
+    assert_eq!(refused(&report), reasons, "{media}: {:?} {:?}", shown(left), shown(right));
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[test]
+fn records_fields_and_parts_have_places_of_their_own() {
+    let ndjson = "application/x-ndjson";
+    check(ndjson, b"{\"a\":1}\n{\"a\":2}\n", b"{\"a\":1}\n{\"a\":3}", &["/*/a value"], &[]);
+    check(ndjson, b"{\"a\":1}\n{\"a\":2}", b"{\"a\":2}\n{\"a\":1}", &[" order"], &[]);
+    check(ndjson, b"{\"a\":1}\n", b"{\"a\":1}\nbroken", &[" type"], &["malformed"]);
+    let events = "text/event-stream; charset=utf-8";
+    check(
+        events,
+        b"event: a\ndata: {\"p\":1}\n\n",
+        b"event: a\ndata: {\"p\":2}\n\n",
+        &["/*/data/p value"],
+        &[],
+    );
+    check(events, b": ping\ndata: x\n\n", b"data: x\n\n", &[], &[]);
+    let form = "application/x-www-form-urlencoded";
+    check(form, b"a=1&b=2", b"b=2&a=%31", &[], &[]);
+    check(form, b"a=1&b=2", b"b=3", &["/a missing", "/b value"], &[]);
+    check("image/png", b"\x89PNG1", b"\x89PNG2", &[" value"], &[]);
+    check("text/html", b"<p>a</p>", b"  <p>a</p>\n", &[], &[]);
+    check("", b"{\"a\":1}", b"{\"a\":2}", &["/a value"], &[]);
+    let (declared, bare) = (answer(&[("content-type", form)], b"a=1"), answer(&[], b"a=2"));
+    let found = found(&report(declared, bare, &Rules::default()));
+    assert_eq!(found, ["/a value", "header:content-type missing"]);
+}
+
+#[test]
+fn parts_are_compared_as_what_they_are_and_boundaries_do_not_matter() {
+    let body = |boundary: &str, json: &str, text: &str| {
+        let part = |name: &str, media: &str, body: &str| {
+            format!(
+                "--{boundary}\r\nContent-Disposition: form-data; name={name}\r\nContent-Type: {media}\r\n\r\n{body}\r\n"
+            )
+        };
+        let parts = part("meta", "application/json", json) + &part("text", "text/plain", text);
+        let media = format!("multipart/form-data; boundary={boundary}");
+        answer(&[("content-type", media.as_str())], format!("{parts}--{boundary}--\r\n").as_bytes())
+    };
+    let differences = |left, right| found(&report(left, right, &Rules::default()));
+    assert!(differences(body("x", "{\"a\":1}", "t"), body("yy", "{\"a\":1.0}", "t")).is_empty());
+    let expected = ["/meta/a value", "/text value"];
+    assert_eq!(differences(body("x", "{\"a\":1}", "t"), body("x", "{\"a\":2}", "u")), expected);
+    let other = |leg: Leg, from: &str, to: &str| {
+        let response = leg.response.unwrap();
+        let Body::Whole(bytes) = &response.body else { panic!("a whole body") };
+        let body = Body::Whole(String::from_utf8_lossy(bytes).replace(from, to).into_bytes().into());
+        Leg { response: Some(Response { body, ..response }), ..body_less() }
+    };
+    let left = || body("x", "{\"a\":1}", "t");
+    let expected = ["/text missing", "/title extra"];
+    assert_eq!(differences(left(), other(left(), "name=text", "name=title")), expected);
+    assert_eq!(differences(left(), other(left(), "text/plain", "text/css")), ["/text/content-type value"]);
+}
+
+fn body_less() -> Leg {
+    Leg { variant: String::new(), outcome: Outcome::Response, latency_us: None, reason: None, response: None }
+}
+
+#[test]
+fn encodings_are_taken_off_first() {
+    let json = [("content-type", "application/json")];
+    let zipped = [("content-type", "application/json"), ("content-encoding", "gzip")];
+    let differences = |left: Leg, right: Leg| found(&report(left, right, &Rules::default()));
+    let header = "header:content-encoding extra";
+    assert_eq!(differences(answer(&json, b"{\"a\":1}"), answer(&zipped, &gzip(b"{\"a\": 1}"))), [header]);
+    let expected = ["/a value", header];
+    assert_eq!(differences(answer(&json, b"{\"a\":1}"), answer(&zipped, &gzip(b"{\"a\":2}"))), expected);
+    assert_eq!(differences(answer(&zipped, &gzip(b"[1]")), answer(&zipped, &gzip(b"[2]"))), ["/* value"]);
+}
+
+#[test]
+fn what_cannot_be_read_differs_and_says_so() {
+    let headers = [("content-type", "application/json"), ("content-encoding", "gzip")];
+    let bomb = gzip(&vec![b' '; 2 * 1024 * 1024]);
+    let whole = gzip(b"{\"a\":1}");
+    for (body, reason) in [(bomb.as_slice(), "ratio"), (&whole[..whole.len() - 3], "corrupt")] {
+        let report = report(answer(&headers, &whole), answer(&headers, body), &Rules::default());
+        assert_eq!(found(&report), [" value"]);
+        assert_eq!(refused(&report), [reason]);
+        let example = report.uncontrolled[0].example.as_ref().unwrap();
+        let said = format!("{} bytes, xxh3 ", body.len());
+        assert!(example.candidate.starts_with(&said), "{}", example.candidate);
+        assert!(example.candidate.ends_with(&format!("(not read: {reason})")), "{}", example.candidate);
+        assert!(report.to_text(false).contains("Not read: bodies that were compared as bytes"));
+        assert!(report.to_markdown().contains("| `GET /shop.Cart/Get` |"), "{}", report.to_markdown());
+        let json = serde_json::to_value(&report.refused).unwrap();
+        let expected = serde_json::json!([{"endpoint": "GET /shop.Cart/Get", "reason": reason, "candidate": 1, "control": 0}]);
+        assert_eq!(json, expected);
+    }
+    let equal = report(answer(&headers, &bomb), answer(&headers, &bomb), &Rules::default());
+    assert!(found(&equal).is_empty() && refused(&equal).is_empty(), "equal bytes are never decoded");
+}
+
+#[test]
+fn rows_of_before_are_still_read() {
+    let mut evidence = Evidence::new();
+    let json = [("content-type", "application/json")];
+    let exchange = exchange(1, "/", answer(&json, b"1"), answer(&json, b"2"), None);
+    evidence.observe(&exchange, &Rules::default());
+    let rows = evidence.take_dirty();
+    let old: Vec<_> = rows.into_iter().map(|row| without(row, b"refusals")).collect();
+    assert_eq!(Evidence::restore(old).unwrap(), evidence);
+}
+
+/// A stored row as an engine wrote it that did not know a field, whose value is an empty map.
+fn without(mut row: antumbra_engine::Row, field: &[u8]) -> antumbra_engine::Row {
+    let Some(at) = row.bytes.windows(field.len()).position(|bytes| bytes == field) else { return row };
+    // A map of four becomes one of three; the name has a byte of length before it, the empty map is one byte.
+    assert_eq!(row.bytes[0], 0xa4);
+    row.bytes[0] = 0xa3;
+    row.bytes.drain(at - 1..=at + field.len());
+    row
+}

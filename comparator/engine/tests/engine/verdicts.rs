@@ -1,0 +1,133 @@
+//! Reasons as programs read them, calibrations, examples, and endpoints that were named.
+
+use std::collections::BTreeSet;
+
+use crate::world::{Defects, Dice, answer, drive, exchange, found, read};
+use antumbra_engine::{Code, Delivery, EndpointPattern, Evidence, Gates, Report, Rules, Verdict, report};
+
+fn codes(report: &Report) -> Vec<Code> {
+    assert_eq!(report.reasons.len(), report.reason_details.len());
+    report.reason_details.iter().map(|reason| reason.code).collect()
+}
+
+#[test]
+fn every_reason_has_a_code() {
+    let broken = read(&drive(1, 2_000, Defects::Seeded));
+    let regression = Code::Regression;
+    assert_eq!(codes(&broken), [regression, regression, regression, regression, Code::Slower]);
+    let json = serde_json::to_value(&broken).unwrap();
+    let first = &json["reasonDetails"][0];
+    assert_eq!((&first["code"], &first["endpoint"]), (&"regression".into(), &"GET /search".into()));
+    assert_eq!((&first["path"], &first["kind"]), (&"/items/*/price".into(), &"value".into()));
+    assert!(first["value"].as_f64().unwrap() > 100.0 && first.get("needed").is_none());
+
+    let waiting = read(&drive(2, 300, Defects::None));
+    assert_eq!(codes(&waiting), [Code::Margin, Code::Coverage, Code::Latency]);
+    let json = serde_json::to_value(&waiting).unwrap();
+    for (reason, text) in json["reasonDetails"].as_array().unwrap().iter().zip(&waiting.reasons) {
+        let needed = reason["needed"].as_u64().unwrap();
+        assert!(text.ends_with(&format!("(about {needed} more exchanges)")), "{text}");
+    }
+    assert_eq!(waiting.needed, waiting.reason_details.iter().map(|reason| reason.needed).max().unwrap());
+    assert_eq!(json["reasonDetails"][0]["bound"], 0.005);
+    assert_eq!(codes(&read(&Evidence::new())), [Code::NothingCompared]);
+}
+
+#[test]
+fn what_was_not_delivered_has_codes_too() {
+    let mut evidence = Evidence::new();
+    for number in 1..=1_000 {
+        let leg = answer(200, "{}".to_owned(), 5_000);
+        evidence.observe(&exchange(number, "/", leg.clone(), leg.clone(), Some(leg)), &Rules::default());
+    }
+    let check = |known, mirrored, undelivered, not_sent, expected: &[Code]| {
+        let delivery = Delivery { known, mirrored, undelivered, not_sent };
+        assert_eq!(codes(&report("shop", &evidence, &Gates::default(), &delivery)), expected, "{delivery:?}");
+    };
+    check(true, 1_000, 0, 0, &[Code::Equivalent]);
+    check(true, 1_000, 11, 100, &[Code::Undelivered, Code::NotSent]);
+    check(true, 900, 0, 0, &[Code::Unreported]);
+    check(false, 0, 0, 0, &[Code::Unreported]);
+    let mut alone = Evidence::new();
+    let leg = answer(200, "{}".to_owned(), 5_000);
+    alone.observe(&exchange(1, "/", leg.clone(), leg, None), &Rules::default());
+    assert_eq!(codes(&read(&alone)), [Code::NoControl]);
+}
+
+fn calibrated(evidence: &Evidence) -> Report {
+    let gates = Gates { calibration: true, ..Gates::default() };
+    let delivery = Delivery { known: true, mirrored: evidence.exchanges(), ..Delivery::default() };
+    report("shop", evidence, &gates, &delivery)
+}
+
+#[test]
+fn a_calibration_shows_noise_and_promotes_nothing() {
+    let noisy = calibrated(&drive(1, 2_000, Defects::None));
+    assert_eq!(noisy.verdict, Verdict::Wait);
+    assert_eq!(
+        noisy.reasons[0],
+        "calibration: candidate and control are the same version; 2000 exchanges, no false alarm"
+    );
+    assert_eq!(codes(&noisy)[..2], [Code::Calibration, Code::Margin]);
+    assert!(noisy.noise.iter().any(|noise| noise.path == "/tags" && noise.control_only > 0));
+
+    let mut clean = Evidence::new();
+    for number in 1..=3_000 {
+        let leg = answer(200, "{}".to_owned(), 5_000);
+        clean.observe(&exchange(number, "/", leg.clone(), leg.clone(), Some(leg)), &Rules::default());
+    }
+    let clean = calibrated(&clean);
+    assert_eq!((clean.verdict, clean.needed), (Verdict::Wait, None));
+    assert_eq!(codes(&clean), [Code::Calibration, Code::Equivalent]);
+}
+
+/// The two legs of an A/A test differ: a cold cache, another configuration. Nobody must learn that from a real release.
+#[test]
+fn a_calibration_says_if_the_legs_are_not_alike() {
+    let report = calibrated(&drive(1, 2_000, Defects::Seeded));
+    assert_eq!(report.verdict, Verdict::Wait);
+    assert!(report.reasons[0].contains("5 FALSE ALARMS"), "{:?}", report.reasons);
+    assert_eq!(codes(&report)[..6], [&[Code::Calibration][..], &[Code::FalseAlarm; 5]].concat());
+    let text = report.to_text(false);
+    assert!(text.contains("\nFalse alarms (5)\n") && !text.contains("Regressions"), "{text}");
+    assert_eq!(found(&report).len(), 5);
+}
+
+/// Which exchanges are shown depends on their names alone, and each has the same chance.
+#[test]
+fn examples_are_a_fair_sample() {
+    let shown = |first: u64| {
+        let mut evidence = Evidence::new();
+        for number in first..first + 100 {
+            let leg = |value: u64| answer(200, format!("{{\"a\":{value}}}"), 5_000);
+            evidence.observe(&exchange(number, "/", leg(1), leg(2), Some(leg(1))), &Rules::default());
+        }
+        let regression = read(&evidence).regressions.remove(0);
+        let all = regression.example.into_iter().chain(regression.more_examples);
+        all.map(|example| (example.exchange.0 - u128::from(first)) as u64).collect::<BTreeSet<u64>>()
+    };
+    assert_eq!(shown(1), shown(1));
+    let runs = 400;
+    let drawn: Vec<u64> = (0..runs).flat_map(|run| shown(run * 1_000)).collect();
+    assert_eq!(drawn.len() as u64, 3 * runs);
+    for half in [0..50, 50..100] {
+        let share = drawn.iter().filter(|at| half.contains(*at)).count() as f64 / drawn.len() as f64;
+        assert!((share - 0.5).abs() < 0.05, "{share}");
+    }
+}
+
+#[test]
+fn endpoints_can_be_named() {
+    let named = EndpointPattern::parse("GET /users/{name}/orders").unwrap();
+    let rules = Rules::default().with_endpoints(vec![named]);
+    let (mut evidence, mut dice) = (Evidence::new(), Dice(1));
+    for number in 1..=100 {
+        let leg = answer(200, "{}".to_owned(), 5_000);
+        let name = ["anna", "berta", "carl"][(dice.next() % 3) as usize];
+        let path = format!("/users/{name}/orders?page={number}");
+        evidence.observe(&exchange(number, &path, leg.clone(), leg.clone(), Some(leg)), &rules);
+    }
+    let report = read(&evidence);
+    assert_eq!(report.endpoints.len(), 1);
+    assert_eq!(report.endpoints[0].endpoint, "GET /users/{name}/orders");
+}

@@ -1,0 +1,235 @@
+//! Plugins: components that rewrite answers before they are compared, or judge them in the engine's place.
+//!
+//! They run where batches are decoded, not on the writer's thread, so a slow one stalls no commit; the engine gets what they made as
+//! data. One that fails is never passed over in silence: the exchange is compared without it, all its answers alike, and counted.
+
+mod assigned;
+mod call;
+mod exchange;
+
+#[cfg(feature = "plugins")]
+mod sandbox;
+#[cfg(not(feature = "plugins"))]
+#[path = "plugins/absent.rs"]
+mod sandbox;
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use antumbra_engine::{Outside, Rules};
+use antumbra_observation::Observation;
+use sha2::{Digest, Sha256};
+use tokio::sync::Semaphore;
+
+pub(crate) use assigned::Assigned;
+use call::{Failure, Limits};
+use sandbox::Sandbox;
+
+use crate::policies::Policies;
+
+/// The plugins that this process was started with, by name.
+#[derive(Clone, Default)]
+pub struct Plugins {
+    each: Arc<BTreeMap<String, Plugin>>,
+    /// Bounds how many run at a time: each has memory of its own.
+    places: Option<Arc<Semaphore>>,
+}
+
+struct Plugin {
+    sandbox: Sandbox,
+    sha256: String,
+}
+
+/// Why a file is no plugin.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct BadPlugin(String);
+
+/// An exchange as plugins left it.
+#[derive(Debug, Default)]
+pub(crate) struct Prepared {
+    /// The generation of the policy that named the plugins.
+    pub(crate) generation: u64,
+    /// What is compared in place of the observation.
+    pub(crate) rewritten: Option<Observation>,
+    /// What else the engine is to know.
+    pub(crate) outside: Outside,
+}
+
+/// What became of a batch's observations, by their places in it. Those of releases without plugins are not there.
+pub(crate) type Preparations = BTreeMap<usize, Prepared>;
+
+impl Plugins {
+    /// These, and one more out of a file.
+    ///
+    /// # Errors
+    /// The file cannot be read, is larger than 16 MiB, or is not a component with one of the exports of `wit/plugin.wit`.
+    pub fn with_file(self, name: &str, file: &Path) -> Result<Self, BadPlugin> {
+        let bytes = std::fs::read(file).map_err(|error| BadPlugin(error.to_string()))?;
+        self.with(name, &bytes, Limits::default())
+    }
+
+    fn with(self, name: &str, bytes: &[u8], limits: Limits) -> Result<Self, BadPlugin> {
+        check(bytes).map_err(BadPlugin)?;
+        let sandbox = Sandbox::load(bytes, limits).map_err(BadPlugin)?;
+        let sha256 = hex(&Sha256::digest(bytes));
+        tracing::info!(
+            plugin = name,
+            %sha256,
+            normalises = sandbox.normalises(),
+            judges = sandbox.judges(),
+            "a plugin is loaded"
+        );
+        let mut each = Arc::try_unwrap(self.each).unwrap_or_default();
+        each.insert(name.to_owned(), Plugin { sandbox, sha256 });
+        let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        Ok(Self { each: Arc::new(each), places: Some(Arc::new(Semaphore::new(processors))) })
+    }
+
+    /// The names of those that a policy wants and that are not here.
+    pub(crate) fn absent<'a>(&self, assigned: &'a Assigned) -> Vec<(usize, &'a str)> {
+        let names = assigned.names().enumerate();
+        names.filter(|(_, name)| !self.each.contains_key(*name)).collect()
+    }
+
+    /// Which files a policy's plugins are: evidence of other ones says something else. Empty without any.
+    pub(crate) fn fingerprint(&self, assigned: &Assigned) -> String {
+        let mut names: Vec<&str> = assigned.names().collect();
+        names.sort_unstable();
+        names.dedup();
+        let hash = |name: &str| self.each.get(name).map_or("absent", |plugin| &plugin.sha256);
+        names.iter().map(|name| format!("{name}={}", hash(name))).collect::<Vec<_>>().join(" ")
+    }
+
+    /// Has a batch's plugins run, on a thread on which they may take their time.
+    pub(crate) async fn prepare_all(
+        &self,
+        policies: &Arc<Policies>,
+        observations: Vec<Observation>,
+    ) -> (Vec<Observation>, Preparations) {
+        let concerned = |one: &Observation| {
+            policies.get(&one.release).is_some_and(|version| !version.document.plugins().is_empty())
+        };
+        if !observations.iter().any(concerned) {
+            return (observations, Preparations::new());
+        }
+        let place = match &self.places {
+            Some(places) => Arc::clone(places).acquire_owned().await.ok(),
+            None => None,
+        };
+        let (plugins, policies, unharmed) = (self.clone(), Arc::clone(policies), Arc::clone(policies));
+        let observations = Arc::new(observations);
+        let shared = Arc::clone(&observations);
+        let running = tokio::task::spawn_blocking(move || {
+            let _place = place;
+            plugins.prepare_each(&policies, &shared, Some(Instant::now() + BATCH_TIME))
+        });
+        let prepared = running.await.unwrap_or_else(|error| {
+            tracing::error!(%error, "the plugins of a batch ended unexpectedly");
+            Self::default().prepare_each(&unharmed, &observations, None)
+        });
+        (Arc::unwrap_or_clone(observations), prepared)
+    }
+
+    fn prepare_each(
+        &self,
+        policies: &Policies,
+        observations: &[Observation],
+        late: Option<Instant>,
+    ) -> Preparations {
+        let prepare = |(index, observation): (usize, &Observation)| {
+            let version = policies.get(&observation.release)?;
+            let assigned = version.document.plugins();
+            let prepared = self.prepare(version.document.rules(), assigned, observation, late);
+            let prepared = Prepared { generation: version.generation, ..prepared };
+            (!assigned.is_empty()).then_some((index, prepared))
+        };
+        observations.iter().enumerate().filter_map(prepare).collect()
+    }
+
+    /// Has the plugins of the observation's endpoint run, in the policy's order. After `late` none runs any more.
+    pub(crate) fn prepare(
+        &self,
+        rules: &Rules,
+        assigned: &Assigned,
+        observation: &Observation,
+        late: Option<Instant>,
+    ) -> Prepared {
+        let mut prepared = Prepared::default();
+        if assigned.is_empty() {
+            return prepared;
+        }
+        let endpoint = rules.endpoint(&observation.request.method, &observation.request.path);
+        for name in assigned.at(&endpoint) {
+            let run = match self.each.get(name) {
+                None => Err(Failure::Absent),
+                Some(_) if late.is_some_and(|late| Instant::now() >= late) => Err(Failure::Late),
+                Some(Plugin { sandbox, .. }) => exchange::run(sandbox, &endpoint, observation, &mut prepared),
+            };
+            let failed = run.err().inspect(|failure| {
+                tracing::debug!(
+                    plugin = name,
+                    endpoint,
+                    reason = failure.reason(),
+                    detail = failure.detail(),
+                    "a plugin failed"
+                );
+            });
+            prepared.outside.plugins.insert(name.to_owned(), failed.map(|failure| failure.reason()));
+        }
+        prepared
+    }
+}
+
+fn check(bytes: &[u8]) -> Result<(), String> {
+    if bytes.len() > MOST_BYTES {
+        return Err(format!("has {} bytes, must have at most {MOST_BYTES}", bytes.len()));
+    }
+    match bytes.get(..8) {
+        Some([0, b'a', b's', b'm', _, _, 1, 0]) => Ok(()),
+        Some([0, b'a', b's', b'm', ..]) => Err(
+            "is a core module, must be a component: `wasm-tools component new` makes one of it, see wit/README.md".to_owned(),
+        ),
+        _ => Err("is not WebAssembly, must be a component in binary form".to_owned()),
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// Of a component's file.
+const MOST_BYTES: usize = 16 << 20;
+/// What all plugins together may take of one batch: its sender waits for the acknowledgement.
+const BATCH_TIME: Duration = Duration::from_secs(1);
+
+#[cfg(all(test, feature = "plugins"))]
+#[path = "../tests/over_http/component.rs"]
+mod component;
+#[cfg(all(test, feature = "plugins"))]
+mod limits;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_that_are_no_component() {
+        let module = b"\0asm\x01\0\0\0";
+        for (bytes, said) in [
+            (&b""[..], "is not WebAssembly"),
+            (b"(component)", "is not WebAssembly"),
+            (module, "is a core module, must be a component"),
+            (&vec![0; MOST_BYTES + 1], "must have at most 16777216"),
+        ] {
+            let error = Plugins::default().with("p", bytes, Limits::default()).err().unwrap().to_string();
+            assert!(error.contains(said), "{error}");
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! One plugin and one exchange: what it is asked about which answers, and that all of them are treated alike.
+//!
+//! Rewriting one answer and not the others would make differences, and judging one shadow and not the other would make one of
+//! them look worse: so a failure at any answer means that the plugin is used for none.
+
+use antumbra_engine::Finding;
+use antumbra_observation::{Body, Leg, Observation, Response};
+
+use super::Prepared;
+use super::call::{Answer, Failure, countable};
+use super::sandbox::Sandbox;
+
+/// Has the plugin do what it can; if it fails, `prepared` stays as it is.
+pub(super) fn run(
+    sandbox: &Sandbox,
+    endpoint: &str,
+    observation: &Observation,
+    prepared: &mut Prepared,
+) -> Result<(), Failure> {
+    let compared = prepared.rewritten.as_ref().unwrap_or(observation);
+    let rewritten = if sandbox.normalises() { normalised(sandbox, endpoint, compared)? } else { None };
+    // The first one that judges has the word.
+    let asked =
+        sandbox.judges() && prepared.outside.candidate.is_none() && prepared.outside.control.is_none();
+    if asked {
+        let judged = judged(sandbox, endpoint, rewritten.as_ref().unwrap_or(compared))?;
+        (prepared.outside.candidate, prepared.outside.control) = judged;
+    }
+    if rewritten.is_some() {
+        prepared.rewritten = rewritten;
+    }
+    Ok(())
+}
+
+/// The exchange with its answers rewritten; none if no shadow answered with the primary's status, so that nothing of it is compared.
+fn normalised(
+    sandbox: &Sandbox,
+    endpoint: &str,
+    observation: &Observation,
+) -> Result<Option<Observation>, Failure> {
+    let Some(primary) = &observation.primary.response else { return Ok(None) };
+    let shadows = [Some(&observation.candidate), observation.control.as_ref()];
+    if !shadows.into_iter().flatten().any(|leg| is_alike(primary, leg)) {
+        return Ok(None);
+    }
+    let own = rewrite(sandbox, endpoint, answer(primary, primary)?)?;
+    let shadow = |leg: &Leg| match &leg.response {
+        Some(response) if is_alike(primary, leg) => {
+            let same = response.headers == primary.headers && is_same(primary, response);
+            let new =
+                if same { own.clone() } else { rewrite(sandbox, endpoint, answer(primary, response)?)? };
+            Ok(Leg { response: Some(new.into_response(response)), ..leg.clone() })
+        }
+        _ => Ok(leg.clone()),
+    };
+    Ok(Some(Observation {
+        candidate: shadow(&observation.candidate)?,
+        control: observation.control.as_ref().map(shadow).transpose()?,
+        primary: Leg { response: Some(own.into_response(primary)), ..observation.primary.clone() },
+        request: observation.request.clone(),
+        release: observation.release.clone(),
+        rule: observation.rule.clone(),
+        ..*observation
+    }))
+}
+
+/// An answer as it is to be compared.
+#[derive(Clone)]
+struct Compared {
+    headers: Vec<(antumbra_observation::Bytes, antumbra_observation::Bytes)>,
+    body: Vec<u8>,
+}
+
+impl Compared {
+    fn into_response(self, before: &Response) -> Response {
+        let trailers = before.trailers.clone();
+        Response {
+            status: before.status,
+            headers: self.headers,
+            body: Body::Whole(self.body.into()),
+            trailers,
+        }
+    }
+}
+
+fn rewrite(sandbox: &Sandbox, endpoint: &str, answer: Answer<'_>) -> Result<Compared, Failure> {
+    match sandbox.normalise(endpoint, answer)? {
+        None => Ok(Compared { headers: answer.headers.to_vec(), body: answer.body.to_vec() }),
+        Some(rewritten) => {
+            let bounded = rewritten.bounded(answer.size())?;
+            Ok(Compared { headers: bounded.headers, body: bounded.body })
+        }
+    }
+}
+
+type Judged = (Option<Vec<Finding>>, Option<Vec<Finding>>);
+
+/// What the plugin says of both shadows; of one that answered otherwise than the primary it is not asked.
+fn judged(sandbox: &Sandbox, endpoint: &str, observation: &Observation) -> Result<Judged, Failure> {
+    let Some(primary) = &observation.primary.response else { return Ok((None, None)) };
+    let judge = |leg: &Leg| match &leg.response {
+        Some(response) if is_alike(primary, leg) => {
+            if response.headers == primary.headers && is_same(primary, response) {
+                return Ok(Some(Vec::new()));
+            }
+            let found = sandbox.judge(endpoint, answer(primary, primary)?, answer(primary, response)?)?;
+            found.map(countable).transpose()
+        }
+        _ => Ok(None),
+    };
+    let control = observation.control.as_ref().map_or(Ok(None), judge)?;
+    Ok((judge(&observation.candidate)?, control))
+}
+
+/// Fields of an answer with another status are not compared.
+fn is_alike(primary: &Response, leg: &Leg) -> bool {
+    leg.response.as_ref().is_some_and(|response| response.status == primary.status)
+}
+
+fn is_same(primary: &Response, response: &Response) -> bool {
+    response.body == Body::Same || response.body == primary.body
+}
+
+/// An answer as a plugin is given it.
+fn answer<'a>(primary: &'a Response, response: &'a Response) -> Result<Answer<'a>, Failure> {
+    let body = match (&response.body, &primary.body) {
+        (Body::Whole(bytes), _) | (Body::Same, Body::Whole(bytes)) => bytes,
+        _ => return Err(Failure::Cut),
+    };
+    Ok(Answer { status: response.status, headers: &response.headers, body })
+}

@@ -1,0 +1,62 @@
+//! Modules that do next to nothing: what is left of their cost is the host's, and no filter of the same callbacks can be below it.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+
+/// Does nothing in each of the callbacks that recording an exchange takes.
+pub(super) fn empty(directory: &Path) -> Result<PathBuf> {
+    write(directory, "empty.wasm", &format!("{BASICS}{NO_REQUEST_HEADERS}{OTHER_CALLBACKS}"))
+}
+
+/// Asks for one header and sets one, in the only callback that splitting takes.
+pub(super) fn one_header(directory: &Path) -> Result<PathBuf> {
+    write(directory, "one-header.wasm", &format!("{IMPORTS}{BASICS}{ONE_HEADER}"))
+}
+
+/// The same, with the callbacks that recording an exchange takes.
+pub(super) fn one_header_and_empty(directory: &Path) -> Result<PathBuf> {
+    write(directory, "one-header-and-empty.wasm", &format!("{IMPORTS}{BASICS}{ONE_HEADER}{OTHER_CALLBACKS}"))
+}
+
+fn write(directory: &Path, name: &str, text: &str) -> Result<PathBuf> {
+    let path = directory.join(name);
+    std::fs::write(&path, wat::parse_str(format!("(module {text})"))?)?;
+    Ok(path)
+}
+
+const IMPORTS: &str = r#"
+(import "env" "proxy_get_header_map_value" (func $get (param i32 i32 i32 i32 i32) (result i32)))
+(import "env" "proxy_replace_header_map_value" (func $replace (param i32 i32 i32 i32 i32) (result i32)))
+"#;
+
+/// What every module needs. Memory that the host asks for is always the same: an answer is gone with the next.
+const BASICS: &str = r#"
+(memory (export "memory") 2)
+(func (export "proxy_abi_version_0_2_1"))
+(func (export "_initialize"))
+(func (export "proxy_on_memory_allocate") (param i32) (result i32) (i32.const 65536))
+(func (export "proxy_on_vm_start") (param i32 i32) (result i32) (i32.const 1))
+(func (export "proxy_on_configure") (param i32 i32) (result i32) (i32.const 1))
+(func (export "proxy_on_context_create") (param i32 i32))
+"#;
+
+const NO_REQUEST_HEADERS: &str = r#"
+(func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32) (i32.const 0))
+"#;
+
+const ONE_HEADER: &str = r#"
+(data (i32.const 16) "cookiex-antumbra-variantstable")
+(func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
+  (drop (call $get (i32.const 0) (i32.const 16) (i32.const 6) (i32.const 0) (i32.const 4)))
+  (drop (call $replace (i32.const 0) (i32.const 22) (i32.const 18) (i32.const 40) (i32.const 6)))
+  (i32.const 0))
+"#;
+
+const OTHER_CALLBACKS: &str = r#"
+(func (export "proxy_on_request_body") (param i32 i32 i32) (result i32) (i32.const 0))
+(func (export "proxy_on_response_headers") (param i32 i32 i32) (result i32) (i32.const 0))
+(func (export "proxy_on_response_body") (param i32 i32 i32) (result i32) (i32.const 0))
+(func (export "proxy_on_log") (param i32))
+(func (export "proxy_on_done") (param i32) (result i32) (i32.const 1))
+"#;

@@ -1,0 +1,120 @@
+//! The example plugin, built as its users build it, in a real comparator: what it takes out, what it judges, and what it leaves.
+
+use std::path::{Path, PathBuf};
+
+use antumbra_e2e::client::Client;
+use antumbra_e2e::comparator::Comparator;
+use antumbra_e2e::plugin;
+use antumbra_observation::{
+    Body, ExchangeId, Leg, Observation, Outcome, Request as Asked, Response, VERSION, encode,
+};
+use http::Request;
+use http_body_util::Full;
+use hyper::body::Bytes;
+use serde_json::{Value, json};
+
+const POLICY: &str = "
+version: 1
+name: shop
+variants: {stable: null, canary: null, control: null}
+default: stable
+rules: [{name: shadow, mirror: [{to: canary, percent: 5, control: {to: control, percent: 100}}]}]
+compare: {plugins: [{at: 'GET /products/{id}', plugin: shop}]}
+";
+
+async fn example() -> PathBuf {
+    tokio::task::spawn_blocking(|| plugin::component(Path::new("wit/examples/shop"))).await.unwrap().unwrap()
+}
+
+fn leg(body: &Value, build: u64) -> Leg {
+    let headers = [("content-type", "application/json".to_owned()), ("x-build-id", build.to_string())];
+    let response = Response {
+        status: 200,
+        headers: headers.iter().map(|(name, value)| ((*name).into(), value.as_str().into())).collect(),
+        body: Body::Whole(body.to_string().as_str().into()),
+        trailers: Vec::new(),
+    };
+    Leg {
+        variant: String::new(),
+        outcome: Outcome::Response,
+        latency_us: Some(1_000),
+        response: Some(response),
+        reason: None,
+    }
+}
+
+/// An exchange whose candidate answers with another build, other prices by this much, and the same tags in another order.
+fn exchange(id: u64, path: &str, dearer: f64) -> Observation {
+    let body = |build: u64, price: f64, tags: [&str; 2]| {
+        leg(&json!({"id": 7, "price": price, "buildId": build, "tags": tags}), build)
+    };
+    Observation {
+        version: VERSION,
+        id: ExchangeId(id.into()),
+        release: "shop".to_owned(),
+        generation: 1,
+        rule: None,
+        at_us: 1_700_000_000_000_000 + id * 10_000_000,
+        client: None,
+        request: Asked { method: "GET".into(), path: path.into(), ..Asked::default() },
+        primary: body(1, 10.0, ["a", "b"]),
+        candidate: body(2, 10.0 + dearer, ["b", "a"]),
+        control: Some(body(1, 10.0, ["a", "b"])),
+    }
+}
+
+async fn told(comparator: &Comparator, exchanges: impl Iterator<Item = Observation>) -> Value {
+    let body: Vec<u8> = exchanges.flat_map(|exchange| encode(&exchange)).collect();
+    let url = format!("{}/v1/observations", comparator.url());
+    let request = Request::post(url).header("content-type", "application/cbor-seq");
+    let answer = Client::default().send(request.body(Full::new(Bytes::from(body))).unwrap()).await.unwrap();
+    assert_eq!(answer.status, 200, "{answer:?}");
+    comparator.report("shop").await.unwrap()
+}
+
+fn regressions(report: &Value) -> Vec<String> {
+    let found = report["regressions"].as_array().unwrap().iter();
+    let mut found: Vec<String> = found
+        .map(|one| format!("{} {}", one["endpoint"].as_str().unwrap(), one["path"].as_str().unwrap()))
+        .collect();
+    found.sort();
+    found
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_example_takes_out_builds_and_judges_prices() {
+    let directory = tempfile::tempdir().unwrap();
+    let component = example().await;
+    let plugins = [("shop", component.as_path())];
+    let comparator = Comparator::start_with_plugins(directory.path(), POLICY, &plugins).await.unwrap();
+    let report = told(&comparator, (1..=100).map(|id| exchange(id, "/products/7", 0.01))).await;
+    assert_eq!(regressions(&report), [""; 0], "{report}");
+    assert_eq!(report["plugins"], json!([{"plugin": "shop", "exchanges": 100, "failed": {}}]));
+
+    // At another endpoint nobody takes anything out, and there is more than one thing to find.
+    let report = told(&comparator, (101..=200).map(|id| exchange(id, "/carts/7", 0.01))).await;
+    let found = regressions(&report);
+    for path in ["/buildId", "/price", "header:x-build-id"] {
+        assert!(found.contains(&format!("GET /carts/{{id}} {path}")), "{path}: {found:?}");
+    }
+    assert!(found.iter().all(|found| found.starts_with("GET /carts")), "{found:?}");
+    assert_eq!(report["plugins"][0]["exchanges"], 100);
+
+    // Ten cents are a difference, and the judge says where.
+    let report = told(&comparator, (201..=300).map(|id| exchange(id, "/products/7", 0.1))).await;
+    let found = regressions(&report);
+    assert!(found.contains(&"GET /products/{id} /price".to_owned()), "{found:?}");
+    assert!(!found.iter().any(|found| found.starts_with("GET /products/{id} /buildId")), "{found:?}");
+
+    // An answer that the plugin cannot read is compared without it.
+    let nonsense = |id| {
+        let mut exchange = exchange(id, "/products/7", 0.0);
+        let candidate = exchange.candidate.response.as_mut().unwrap();
+        candidate.body = Body::Whole("oops".into());
+        exchange
+    };
+    let report = told(&comparator, (301..=310).map(nonsense)).await;
+    assert_eq!(report["plugins"][0]["failed"], json!({"refused": 10}));
+    let note = "Plugin shop failed in 10 of 210 exchanges (refused 10): these were compared without it.";
+    assert!(report["notes"].as_array().unwrap().contains(&note.into()), "{report}");
+}
