@@ -16,6 +16,10 @@ plugin directory="wit/examples/shop":
 demo *options:
     cargo demo {{options}}
 
+# Two published versions of a service that others wrote, side by side.
+pair *options:
+    cargo demo pair {{options}}
+
 # Ten seeds, each with and without defects; a line for each.
 demos:
     for seed in 1 2 3 4 5 6 7 8 9 10; do for mode in "" --healthy; do cargo demo $mode --seed $seed --output json 2>/dev/null | node -e 'let d=JSON.parse(require("fs").readFileSync(0)); console.log(d.seeded.length ? "defective" : "healthy", d.verdict, "found", d.found.length, "of", d.seeded.length, "false alarms", d.false_alarms.length)'; done; done

@@ -12,6 +12,7 @@ pub mod envoy_binary;
 pub mod envoy_config;
 pub mod example;
 pub mod misbehaving;
+pub mod pair;
 pub mod patience;
 pub mod pieces;
 pub mod plugin;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use antumbra_e2e::comparator::AS_ANTUMBRA;
 use antumbra_e2e::toolchain::Question;
-use antumbra_e2e::{bench, demo, soak};
+use antumbra_e2e::{bench, demo, pair, soak};
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
@@ -26,6 +26,8 @@ enum Tool {
         #[command(subcommand)]
         question: Question,
     },
+    #[command(after_help = pair::EXAMPLES)]
+    Pair(pair::Options),
     /// CPU that the filter adds to a request in Envoy, beside other ways to route by cookie.
     BenchFilter {
         /// Rounds, after one that warms up.
@@ -93,6 +95,7 @@ fn run(arguments: Arguments) -> Result<()> {
             print!("{}", question.answer()?);
             Ok(())
         }
+        Some(Tool::Pair(options)) => pair::run(&options),
         Some(Tool::BenchFilter { rounds, requests }) => bench::filter(rounds, requests),
         Some(Tool::BenchChaos { pairs, requests, rate, only }) => bench::chaos(pairs, requests, rate, &only),
         Some(Tool::BenchMirror { rounds, requests }) => bench::mirror(rounds, requests),

@@ -27,7 +27,7 @@ use hyper_util::server::graceful::GracefulShutdown;
 use serde_json::Value;
 use tokio::net::{TcpListener, TcpStream};
 
-use dice::Dice;
+pub(crate) use dice::Dice;
 
 /// One version of the service.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -58,7 +58,12 @@ impl World {
         let targets = [("canary-shadow", versions.canary), ("control", versions.control)];
         let comparator = Comparator::start_with(directory.path(), any, Some(policy), &targets).await?;
         let config = config(versions, comparator.address).await?;
-        let envoy = Envoy::start(change(config)?, directory.path(), WORKERS).await?;
+        Self::assemble(change(config)?, comparator, directory).await
+    }
+
+    /// Starts an Envoy that knows this comparator and whatever stands behind it; waits until all filters run the policy.
+    pub async fn assemble(config: EnvoyConfig, comparator: Comparator, directory: TempDir) -> Result<Self> {
+        let envoy = Envoy::start(config, directory.path(), WORKERS).await?;
         let world = Self { envoy, comparator, client: Client::default(), directory };
         world.converged().await?;
         Ok(world)

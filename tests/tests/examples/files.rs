@@ -157,7 +157,8 @@ fn only_mirrored(file: &Path, variant: &str) -> bool {
     let text = fs::read_to_string(file).unwrap();
     let written: Value = serde_saphyr::from_str(&text).unwrap();
     let rules = written["rules"].as_array().unwrap();
-    rules.iter().any(|rule| rule["mirror"].as_array().into_iter().flatten().any(|m| m["to"] == variant))
+    let mut mirrors = rules.iter().flat_map(|rule| rule["mirror"].as_array().into_iter().flatten());
+    mirrors.any(|mirror| mirror["to"] == variant || mirror["control"]["to"] == variant)
         && written["default"] != variant
         && rules.iter().all(|rule| rule["to"] != variant && rule["split"]["weights"].get(variant).is_none())
 }
