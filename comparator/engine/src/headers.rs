@@ -284,7 +284,7 @@ mod tests {
                 &rules,
             )
         };
-        assert_eq!((near(5).len(), near(6).len()), (0, 1));
+        assert_eq!((near(5).len(), near(6).len()), (0, 2));
     }
 
     #[test]
