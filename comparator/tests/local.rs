@@ -188,7 +188,7 @@ fn two_answers_are_compared_under_the_rules_of_a_policy() {
     );
     let kinds: Vec<&Value> =
         found["differences"].as_array().unwrap().iter().map(|found| &found["kind"]).collect();
-    assert_eq!((code, kinds), (1, vec!["missing", "extra"]));
+    assert_eq!((code, kinds), (1, vec![&json!("missing"), &json!("extra")]));
     for line in ["v1.json v2.json --rules shop.yaml", "v1.json v1.json"] {
         let (code, found) = json(line, "");
         assert_eq!((code, &found["equal"], &found["differences"]), (0, &json!(true), &json!([])), "{line}");

@@ -153,6 +153,7 @@ fn answers(left: &str, right: &str) -> Vec<String> {
         generation: 1,
         rule: None,
         at_us: 1,
+        client: None,
         request: Request { method: "GET".into(), path: "/".into(), ..Request::default() },
         primary: leg(left),
         candidate: leg(right),

@@ -155,7 +155,6 @@ mod tests {
     use antumbra_policy::document::Problems;
 
     use super::super::bare_rules;
-    use super::*;
     use crate::policies::tree_from_yaml;
 
     fn read(text: &str) -> Result<antumbra_engine::Rules, String> {
