@@ -6,6 +6,7 @@ use antumbra_engine::Finding;
 use antumbra_observation::{Bytes, MOST_HEADERS};
 
 /// An answer as a plugin gets it.
+#[cfg_attr(not(feature = "plugins"), expect(dead_code, reason = "without a sandbox nobody asks"))]
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Answer<'a> {
     pub(super) status: u16,
@@ -21,6 +22,7 @@ pub(super) struct Rewritten {
 }
 
 /// What one call may take.
+#[cfg_attr(not(feature = "plugins"), expect(dead_code, reason = "without a sandbox nobody asks"))]
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
     /// Instructions, about.
@@ -34,6 +36,7 @@ pub(super) struct Limits {
 }
 
 /// Why a call gave nothing that can be used.
+#[cfg_attr(not(feature = "plugins"), expect(dead_code, reason = "without a sandbox nobody asks"))]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Failure {
     /// It computed for too long.

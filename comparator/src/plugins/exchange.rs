@@ -123,9 +123,8 @@ fn is_same(primary: &Response, response: &Response) -> bool {
 
 /// An answer as a plugin is given it.
 fn answer<'a>(primary: &'a Response, response: &'a Response) -> Result<Answer<'a>, Failure> {
-    let body = match (&response.body, &primary.body) {
-        (Body::Whole(bytes), _) | (Body::Same, Body::Whole(bytes)) => bytes,
-        _ => return Err(Failure::Cut),
+    let ((Body::Whole(body), _) | (Body::Same, Body::Whole(body))) = (&response.body, &primary.body) else {
+        return Err(Failure::Cut);
     };
     Ok(Answer { status: response.status, headers: &response.headers, body })
 }
