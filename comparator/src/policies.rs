@@ -325,7 +325,7 @@ gates: {margin: 0.25}
             "rules[0].mirror[0].percent is 101",
             "compare.unorderd is not a known field; did you mean \"unordered\"?",
             "compare.ignore is 3, must be a list",
-            "compare.endpoints[1] names the route \"users\", must begin with /",
+            "compare.endpoints[1] is \"GET users\", names the route \"users\", must begin with /",
             "compare.primary[0] is \"stabel\", not a known variant; did you mean \"stable\"?",
             "gates.margin is 70, must be within 0.001..=50",
             "gates.promoteAlpha is \"often\", must be a number",

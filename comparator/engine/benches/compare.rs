@@ -4,7 +4,8 @@
 #![expect(
     clippy::disallowed_types,
     clippy::disallowed_macros,
-    reason = "a bench measures time and prints it"
+    clippy::disallowed_methods,
+    reason = "a bench measures time, prints it, and takes arguments"
 )]
 
 #[path = "compare/bodies.rs"]

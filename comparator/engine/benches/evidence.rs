@@ -1,6 +1,8 @@
 //! Bytes that evidence holds when every cap is reached: 1,000 endpoints of three legs, 200 places each. With values as they usually
 //! are, and with values of which as much is kept as ever is; stored, and merged with another of the same size, too.
 
+#![expect(clippy::disallowed_macros, reason = "it prints its table")]
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 

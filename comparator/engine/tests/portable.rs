@@ -64,7 +64,9 @@ fn findings() {
 }
 
 /// Type, encoding and two bodies; where they differ.
-const BODIES: [(&str, &str, &[u8], &[u8], &[&str]); 6] = [
+type Bodies = (&'static str, &'static str, &'static [u8], &'static [u8], &'static [&'static str]);
+
+const BODIES: [Bodies; 6] = [
     ("text/plain", "", b"a\nb", b"a\nc", &[""]),
     ("application/x-ndjson", "", b"{\"a\":1}\n2", b"{\"a\":2}\n2", &["/*/a"]),
     ("application/x-www-form-urlencoded", "", b"a=1&b=%32", b"b=2&a=2", &["/a"]),

@@ -223,7 +223,7 @@ mod tests {
             "rules[3].at ",
             "rules[3].relative is 5, must be within 0.000000001..=1",
             "rules[3].time is \"soon\", must be a duration such as 250ms",
-            "rules[3].like is \"uid\", not a known class of values; did you mean \"uuid\"?",
+            "rules[3].like is \"uid\", not a known class of values; did you mean \"id\"?",
             "rules[4].like.regex is \"(\", must be a regular expression of at most 16384 bytes when compiled: ",
             "rules[4].ignoreCase is 1, must be true",
             "rules[4].nullIsAbsent is \"yes\", must be true",
@@ -275,15 +275,15 @@ mod tests {
         let leg = |leg: u64| {
             let n = (number * 7 + leg * 13) % 17;
             let secret = (number * 3 + leg).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-            let state = if leg == 1 && number % 3 == 0 { "shut" } else { "open" };
-            let (word, order) = if n % 2 == 0 { ("Mixed", "1,2,3") } else { ("MIXED", "3,1,2") };
-            let null = if n % 2 == 0 { "" } else { ",\"null\":null" };
+            let state = if leg == 1 && number.is_multiple_of(3) { "shut" } else { "open" };
+            let (word, order) = if n.is_multiple_of(2) { ("Mixed", "1,2,3") } else { ("MIXED", "3,1,2") };
+            let null = if n.is_multiple_of(2) { "" } else { ",\"null\":null" };
             let body = format!(
                 r#"{{"iso":"2026-02-04T12:00:{n:02}Z","unix":{},"uuid":"{secret:016x}-0000-0000-0000-000000000000","hex":"{secret:016x}",
                 "load":{}.5,"word":"{word}","order":[{order}]{null},"mood":"w{n}","state":"{state}","sum":0.{}}}"#,
                 1_770_000_000 + n,
                 1_000 + n,
-                if n % 2 == 0 { "3" } else { "30000000000000004" },
+                if n.is_multiple_of(2) { "3" } else { "30000000000000004" },
             );
             let body = body
                 .replace(&format!("\"uuid\":\"{secret:016x}-"), &format!("\"uuid\":\"{:08x}-", secret >> 32));

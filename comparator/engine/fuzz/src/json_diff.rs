@@ -32,7 +32,7 @@ fn check_texts(left: &[u8], right: &[u8]) {
     check_ignored(left, right, &there);
 }
 
-/// Read if and only if serde_json reads it, which leaves it to us to know UTF-8, and goes deeper.
+/// Read if and only if `serde_json` reads it, which leaves it to us to know UTF-8, and goes deeper.
 fn check_read(text: &[u8]) {
     if text == b"0" {
         return;
