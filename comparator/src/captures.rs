@@ -3,6 +3,7 @@
 //! Offered after the commit, on the writer's thread, which must not wait for a slow reader: each has a bounded queue, and what
 //! does not fit is lost to that one and counted. Without listeners an offer is one look at an empty list.
 
+use std::hash::{BuildHasher as _, RandomState};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -50,7 +51,7 @@ impl Captures {
             kib: Arc::new(Semaphore::new(KIB_QUEUED)),
             lost: Arc::clone(&lost),
         });
-        Some(Lines { captured, lost, redaction, next: None })
+        Some(Lines { captured, lost, redaction, clients: RandomState::new(), next: None })
     }
 
     /// Hands observations to those who listen to their release.
@@ -110,6 +111,8 @@ pub(crate) struct Lines {
     captured: mpsc::Receiver<Captured>,
     lost: Arc<AtomicU64>,
     redaction: Redaction,
+    /// Names clients anew for each capture: what observations call them could be traced back by trying.
+    clients: RandomState,
     /// What waits behind a line about losses.
     next: Option<Bytes>,
 }
@@ -118,6 +121,10 @@ impl Lines {
     fn line(&self, observation: Arc<Observation>) -> Bytes {
         let mut observation = Arc::unwrap_or_clone(observation);
         self.redaction.apply(&mut observation);
+        observation.client = observation.client.and_then(|client| {
+            let name = self.clients.hash_one(client) >> u32::BITS;
+            u32::try_from(name).ok()
+        });
         // The contract has no type that JSON lacks.
         let mut line = serde_json::to_vec(&observation).unwrap_or_default();
         line.push(b'\n');

@@ -116,6 +116,8 @@ impl Plugins {
         if !observations.iter().any(concerned) {
             return (observations, Preparations::new());
         }
+        // The wait for a place is a part of it: a batch that waited for too long is compared without.
+        let late = Instant::now() + BATCH_TIME;
         let place = match &self.places {
             Some(places) => Arc::clone(places).acquire_owned().await.ok(),
             None => None,
@@ -125,7 +127,7 @@ impl Plugins {
         let shared = Arc::clone(&observations);
         let running = tokio::task::spawn_blocking(move || {
             let _place = place;
-            plugins.prepare_each(&policies, &shared, Some(Instant::now() + BATCH_TIME))
+            plugins.prepare_each(&policies, &shared, Some(late))
         });
         let prepared = running.await.unwrap_or_else(|error| {
             tracing::error!(%error, "the plugins of a batch ended unexpectedly");

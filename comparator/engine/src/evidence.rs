@@ -142,8 +142,9 @@ impl Evidence {
             return Taken::Elsewhere;
         }
         let template = rules.endpoint(&observation.request.method, &observation.request.path);
-        let first = |client| self.recent.counts(client, &template, observation.at_us);
-        if !observation.client.is_none_or(first) {
+        let mut first = |client| self.recent.counts(client, &template, observation.at_us);
+        // What was not sent asked nobody.
+        if !not_sent(observation) && !observation.client.is_none_or(&mut first) {
             self.release.repeated += 1;
             return Taken::Repeated;
         }
@@ -190,16 +191,12 @@ struct Exchange<'a> {
 impl Exchange<'_> {
     /// A shadow was kept back: no healthy host, a circuit breaker, no place.
     fn not_sent(&self) -> bool {
-        self.shadows().any(|leg| leg.outcome == Outcome::NotSent)
+        not_sent(self.observation)
     }
 
     /// Why it was, if that was said; the candidate's reason before the control's.
     fn unsent(&self) -> Option<Unsent> {
-        self.shadows().filter(|leg| leg.outcome == Outcome::NotSent).find_map(|leg| leg.reason)
-    }
-
-    fn shadows(&self) -> impl Iterator<Item = &Leg> {
-        [Some(&self.observation.candidate), self.observation.control.as_ref()].into_iter().flatten()
+        unsent(self.observation).find_map(|leg| leg.reason)
     }
 
     /// Which rules would allow what the control differs in at a place.
@@ -356,4 +353,13 @@ impl Subject {
 
 fn other(subject: &Subject) -> Subject {
     Subject(OTHER_PATHS.to_owned(), subject.1)
+}
+
+fn not_sent(observation: &Observation) -> bool {
+    unsent(observation).next().is_some()
+}
+
+fn unsent(observation: &Observation) -> impl Iterator<Item = &Leg> {
+    let shadows = [Some(&observation.candidate), observation.control.as_ref()];
+    shadows.into_iter().flatten().filter(|leg| leg.outcome == Outcome::NotSent)
 }

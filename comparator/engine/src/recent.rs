@@ -26,10 +26,12 @@ impl Recent {
         if last.is_some_and(|last| last.abs_diff(at_us) < WINDOW_US) {
             return false;
         }
+        // What came late does not put the clock back.
+        let latest = last.copied().unwrap_or_default().max(at_us);
         if self.young.len() >= MOST_OF_A_HALF {
             self.old = std::mem::take(&mut self.young);
         }
-        self.young.insert(who, at_us);
+        self.young.insert(who, latest);
         true
     }
 }
@@ -67,6 +69,8 @@ mod tests {
         check(1, "GET /", 9_000, false);
         check(1, "GET /", 11_999, false);
         check(1, "GET /", 12_000, true);
+        check(1, "GET /", 13_999, false);
+        check(1, "GET /", 7_000, true);
         check(1, "GET /", 13_999, false);
     }
 

@@ -109,6 +109,8 @@ impl<'o> Capture<'o> {
     fn take(&mut self, line: &[u8]) -> Result<bool, Failure> {
         if line.starts_with(b"{\"lost\":") {
             self.kept.lost += serde_json::from_slice::<Loss>(line).map_or(0, |loss| loss.lost);
+            // Kept, too: who judges the file has to know.
+            self.file.write_all(line).map_err(|error| self.failed(&error))?;
             return Ok(true);
         }
         if self.kept.bytes + line.len() as u64 > self.options.max_bytes {

@@ -16,7 +16,7 @@ pub(crate) fn next(reader: &mut impl BufRead) -> io::Result<Option<Entry>> {
     while let Some(line) = lines::next(reader, MOST_LINE)? {
         match line {
             Line::TooLong => return Ok(Some(Err(Skipped::TooLarge))),
-            Line::Whole(line) if line.trim_ascii().is_empty() => {}
+            Line::Whole(line) if line.trim_ascii().is_empty() || line.starts_with(b"{\"lost\":") => {}
             Line::Whole(line) => return Ok(Some(request(&line))),
         }
     }
@@ -44,7 +44,7 @@ mod tests {
 
     #[test]
     fn one_request_a_line() {
-        let mut text = &b"\n{\"version\":1,\"request\":{\"method\":\"GET\",\"path\":{\"base64\":\"L/8=\"}},\"more\":1}\r\n\
+        let mut text = &b"\n{\"lost\":3}\n{\"version\":1,\"request\":{\"method\":\"GET\",\"path\":{\"base64\":\"L/8=\"}},\"more\":1}\r\n\
             {\"version\":9,\"request\":{\"method\":\"GET\",\"path\":\"/\"}}\n{}\n{\"version\":1,\"request\":{\"met"[..];
         let mut found = Vec::new();
         while let Some(entry) = next(&mut text).unwrap() {

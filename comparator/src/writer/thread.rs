@@ -190,7 +190,7 @@ impl Thread {
             self.store.transaction(|writing| put_file(writing, change, &version.document.text()))?;
             return Ok(Changed { version, changed: false, new_session: false, diff: Vec::new() });
         };
-        self.refuse_absent(&document)?;
+        self.refuse_absent(&document, current.as_deref())?;
         self.load()?;
         let new_session =
             current.as_ref().is_none_or(|current| !current.document.shares_evidence_with(&document));
@@ -261,13 +261,17 @@ impl Thread {
     }
 
     /// A policy that names a plugin which is not here would be compared without it for ever.
-    fn refuse_absent(&self, document: &Document) -> Result<(), Invalid> {
+    fn refuse_absent(&self, document: &Document, current: Option<&Version>) -> Result<(), Invalid> {
+        let named = |name: &str| {
+            current.is_some_and(|current| current.document.plugins().names().any(|known| known == name))
+        };
         let problem = |(index, name): (usize, &str)| Problem {
             path: format!("compare.plugins[{index}].plugin"),
             message: format!("is {name:?}, must be one that is here: start with --plugin {name}=FILE"),
         };
+        let absent = self.plugins.absent(document.plugins());
         let problems: Vec<Problem> =
-            self.plugins.absent(document.plugins()).into_iter().map(problem).collect();
+            absent.into_iter().filter(|(_, name)| !named(name)).map(problem).collect();
         if problems.is_empty() { Ok(()) } else { Err(Invalid { problems }) }
     }
 

@@ -177,9 +177,10 @@ impl Mirroring {
         self.subscription.take_notice()
     }
 
-    /// Whether there is anything that the instances of this release in this proxy share.
+    /// Whether there is anything that the instances of this release in this proxy share. Not on other hosts than Envoy: one of them
+    /// traps where nobody gave it memory to share.
     pub fn confers(&self) -> bool {
-        self.settings.enabled && self.subscription.has_comparator()
+        self.host() == Host::Envoy && self.settings.enabled && self.subscription.has_comparator()
     }
 
     /// Looks at the record that they share; before each [`Incident::Tick`], and after [`Incident::Drain`].

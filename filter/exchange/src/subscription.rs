@@ -155,8 +155,10 @@ impl Subscription {
 
     /// Whether there is a document to read.
     fn heard(&mut self, news: News, now: Duration) -> bool {
-        if let (Some(silent), Some(link)) = (news.known.silent, &mut self.link) {
-            link.alive(now.saturating_sub(silent));
+        // A clock that is younger than the silence has no time to call it.
+        let answered = news.known.silent.and_then(|silent| now.checked_sub(silent));
+        if let (Some(answered), Some(link)) = (answered, &mut self.link) {
+            link.alive(answered);
         }
         if news.known.run != 0 {
             self.known.run = news.known.run;

@@ -24,8 +24,11 @@ impl Breakers {
 
     /// A call to this cluster is over. What was never sent says nothing of the service.
     pub fn record(&mut self, cluster: &str, outcome: Outcome, now: Duration) {
-        let failed = matches!(outcome, Outcome::Timeout | Outcome::Refused | Outcome::Reset);
-        self.count(cluster, failed, now);
+        match outcome {
+            Outcome::NotSent => {}
+            Outcome::Timeout | Outcome::Refused | Outcome::Reset => self.count(cluster, true, now),
+            Outcome::Response => self.count(cluster, false, now),
+        }
     }
 
     fn count(&mut self, cluster: &str, failed: bool, now: Duration) {
@@ -134,6 +137,16 @@ mod tests {
         let mut breakers = Breakers::default();
         results.iter().for_each(|failed| breakers.count("c", *failed, AT));
         breakers
+    }
+
+    #[test]
+    fn what_was_not_sent_excuses_no_failure() {
+        let mut breakers = Breakers::default();
+        for _ in 0..FAILURES {
+            breakers.record("c", Outcome::Timeout, AT);
+            (0..10).for_each(|_| breakers.record("c", Outcome::NotSent, AT));
+        }
+        assert_eq!(admitted(&mut breakers, AT), 10);
     }
 
     #[test]
