@@ -74,6 +74,19 @@ pub(crate) struct Detail {
     pub(crate) other: String,
 }
 
+impl Detail {
+    /// Where one side is a secret, the other is likely one that does not look like it.
+    fn alike(mut self) -> Self {
+        let is_hidden = |shown: &str| shown.starts_with(excerpt::REDACTED);
+        if is_hidden(&self.primary) != is_hidden(&self.other) {
+            for shown in [&mut self.primary, &mut self.other].into_iter().filter(|shown| **shown != ABSENT) {
+                *shown = excerpt::REDACTED.to_owned();
+            }
+        }
+        self
+    }
+}
+
 /// All differences of an answer, declared ones left out.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Differences {
@@ -101,7 +114,11 @@ impl Differences {
     }
 
     pub(crate) fn add(&mut self, path: &str, kind: Kind, detail: impl FnOnce() -> Detail) {
+        let detail = || detail().alike();
         self.seen += 1;
+        if self.full() {
+            self.refuse(Refusal::Differences);
+        }
         if let Some(list) = &mut self.list {
             if list.len() < MAX_SUBJECTS {
                 list.push((kind, detail()));
@@ -414,6 +431,9 @@ pub(crate) mod tests {
         };
         let found = diff(&deep("canary"), &deep("b"), &Rules::default());
         assert!(found.len() == 1 && found[0].ends_with(": (redacted) -> (redacted)"), "{found:?}");
+        // What looks like a secret on one side is hidden on both.
+        let hidden = "/auth value /auth: (redacted) -> (redacted)";
+        check(r#"{"auth":"Bearer abc"}"#, r#"{"auth":"abc"}"#, &[hidden]);
         let keyed = |value| format!(r#"{{"qWeRtYuIoPaSdFgHjKlZxCvB":{value}}}"#);
         check(&keyed(1), &keyed(2), &["/* value /*: 1 -> 2"]);
     }
@@ -439,6 +459,12 @@ pub(crate) mod tests {
         };
         assert_eq!(diff(&body(1), &body(2), &Rules::default()).len(), MAX_SUBJECTS);
         let items = |value: u32| format!("[{}0]", format!("{{\"a\":{value}}},").repeat(20_000));
+        let mut found = Differences::default();
+        let (left, right) = (items(1), items(2));
+        let (left, right) = (Tree::parse(left.as_bytes()).unwrap(), Tree::parse(right.as_bytes()).unwrap());
+        let rules = Rules::default();
+        compare(&left, &right, Vec::new(), Scope { endpoint: "GET /", rules: &rules }, &mut found);
+        assert!(found.refused.contains(&Refusal::Differences));
         assert_eq!(diff(&items(1), &items(2), &Rules::default()), ["/*/a value /0/a: 1 -> 2"]);
     }
 }

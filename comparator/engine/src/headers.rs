@@ -266,7 +266,7 @@ mod tests {
         check(
             &[("location", "/?token=a")],
             &[("location", "/")],
-            &["header:location value: (redacted) -> /"],
+            &["header:location value: (redacted) -> (redacted)"],
         );
         let long = format!("x-{}-token", "a".repeat(MAX_NAME));
         let shown = format!("header:x-{}… value: (redacted) -> (redacted)", "a".repeat(MAX_NAME - 3));

@@ -29,6 +29,8 @@ pub enum Refusal {
     Encoding,
     /// Its encodings do not decode: cut off, a wrong checksum, bytes behind the end.
     Corrupt,
+    /// It has 8,192 differences: what lies behind them was not looked at.
+    Differences,
 }
 
 impl Refusal {
@@ -43,6 +45,7 @@ impl Refusal {
             Self::Ratio => "ratio",
             Self::Encoding => "encoding",
             Self::Corrupt => "corrupt",
+            Self::Differences => "differences",
         }
     }
 
@@ -57,6 +60,7 @@ impl Refusal {
             Self::Ratio => "decodes to over a hundred times",
             Self::Encoding => "unknown or too many encodings",
             Self::Corrupt => "does not decode",
+            Self::Differences => "8,192 differences, not all seen",
         }
     }
 }

@@ -63,7 +63,9 @@ impl<'t> Event<'t> {
         }
         if let Some(data) = self.data {
             written.name(b"data");
-            if Tree::parse(data.as_bytes()).is_ok() {
+            // A text in quotes is a text with quotes: else it would be the same as one without.
+            let quoted = data.trim_start().starts_with('"');
+            if !quoted && Tree::parse(data.as_bytes()).is_ok() {
                 written.json(data.as_bytes());
             } else {
                 written.string(&data);
@@ -99,6 +101,7 @@ mod tests {
         check(": keep-alive\n\n\n\ndata\n\n", r#"[{"data":""}]"#);
         check("\u{feff}data:1\r\rdata:2\r\n\r\n", r#"[{"data":1},{"data":2}]"#);
         check("data: cut", r#"[{"data":"cut"}]"#);
+        check("data: \"tick\"\n\n", r#"[{"data":"\"tick\""}]"#);
         check("retry: 10\n\nodd: x\n\n", r#"[{"retry":"10"},{"odd":"x"}]"#);
         check("", "[]");
         assert_eq!(write(b"data: \xff\n\n"), Err(Refusal::Malformed));

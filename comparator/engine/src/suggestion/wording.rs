@@ -26,7 +26,8 @@ pub(super) fn place(endpoint: &str, path: &str) -> Option<String> {
         Some(path) if path.split('/').all(is_nameable) => bare.to_owned(),
         Some(_) => return None,
         None if bare.is_empty() => "/".to_owned(),
-        None => bare.to_owned(),
+        None if is_nameable(bare) && !bare.contains('*') => bare.to_owned(),
+        None => return None,
     };
     let at = format!("{endpoint} {place}");
     let read = Pattern::parse(&at).ok()?;
