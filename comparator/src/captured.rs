@@ -21,6 +21,8 @@ pub(crate) struct Captured {
     pub(crate) accounts: Accounts,
     /// The release that it is about; none before the first observation.
     pub(crate) release: Option<String>,
+    /// The variant that is its candidate, likewise.
+    candidate: Option<String>,
 }
 
 /// Counts of lines: `lines = observations + bad`, blank ones and those about losses aside.
@@ -81,14 +83,19 @@ impl Captured {
         }
     }
 
-    /// Answers of two releases are answers of different services: together they say nothing.
+    /// Answers of two releases are answers of different services, and those of two candidates of different versions: together
+    /// they say nothing.
     fn of_one_release(&mut self, observation: Observation) -> Result<Observation, String> {
         let release = self.release.get_or_insert_with(|| observation.release.clone());
-        if *release == observation.release {
-            Ok(observation)
-        } else {
-            Err(format!("release is {:?}, must be {release:?} as before", observation.release))
+        if *release != observation.release {
+            return Err(format!("release is {:?}, must be {release:?} as before", observation.release));
         }
+        let variant = &observation.candidate.variant;
+        let candidate = self.candidate.get_or_insert_with(|| variant.clone());
+        if candidate != variant {
+            return Err(format!("candidate.variant is {variant:?}, must be {candidate:?} as before"));
+        }
+        Ok(observation)
     }
 
     fn bad(&mut self, line: u64, message: String) {
@@ -158,20 +165,24 @@ mod tests {
         let other = ONE.replace("shop", "till");
         let newer = ONE.replace("\"version\":1", "\"version\":9");
         let silent = ONE.replace(r#","response":{"status":204}"#, "");
+        let elsewhere = ONE.replace(r#""candidate":{"#, r#""candidate":{"variant":"next","#);
         let cut = &ONE[..60];
-        let text = format!("{ONE}\n\n{{\"lost\":3}}\n{other}\n{newer}\n{silent}\nnonsense\n{ONE}\r\n{cut}");
+        let text = format!(
+            "{ONE}\n\n{{\"lost\":3}}\n{other}\n{newer}\n{silent}\nnonsense\n{ONE}\r\n{cut}\n{elsewhere}"
+        );
         let mut captured = Captured::default();
         captured.read(text.as_bytes(), &Comparing::default()).unwrap();
-        let Captured { evidence, accounts, release } = captured;
+        let Captured { evidence, accounts, release, .. } = captured;
         assert_eq!((evidence.exchanges(), release.as_deref()), (2, Some("shop")));
-        assert_eq!((accounts.lines, accounts.observations, accounts.bad, accounts.lost), (7, 2, 5, 3));
-        assert_eq!(accounts.delivery(), Delivery { known: true, mirrored: 10, undelivered: 8, not_sent: 0 });
+        assert_eq!((accounts.lines, accounts.observations, accounts.bad, accounts.lost), (8, 2, 6, 3));
+        assert_eq!(accounts.delivery(), Delivery { known: true, mirrored: 11, undelivered: 9, not_sent: 0 });
         insta::assert_snapshot!(accounts.complaints().join("\n"), @r#"
         line 4: release is "till", must be "shop" as before
         line 5: version is 9, must be within 1..=1
         line 6: primary.response is missing, must be present exactly if primary.outcome is response
         line 7: expected ident at column 2
         line 9: EOF while parsing a string at column 60
+        line 10: candidate.variant is "next", must be "" as before
         "#);
     }
 

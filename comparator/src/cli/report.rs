@@ -152,7 +152,7 @@ fn offline(file: &Path, source: &Source) -> Result<(Report, Accounts), Failure> 
     captured
         .read(open(file)?, &terms.comparing)
         .map_err(|error| Failure::Runtime(format!("{}: {error}", file.display())))?;
-    let Captured { evidence, accounts, release } = captured;
+    let Captured { evidence, accounts, release, .. } = captured;
     let name = terms.name.or(release).unwrap_or_default();
     Ok((antumbra_engine::report(&name, &evidence, &terms.gates, &accounts.delivery()), accounts))
 }

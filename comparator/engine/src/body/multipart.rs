@@ -74,7 +74,9 @@ pub(crate) fn compare<'b>(
 }
 
 fn headers(left: &Part<'_>, right: &Part<'_>, at: &[Segment<'_>], scope: Scope<'_>, into: &mut Differences) {
-    for name in ["content-type", "content-disposition", "content-transfer-encoding", "content-encoding"] {
+    let names = left.headers.iter().chain(&right.headers).map(|(name, _)| name.to_ascii_lowercase());
+    let names: BTreeSet<String> = names.filter_map(|name| String::from_utf8(name).ok()).collect();
+    for name in names.iter().filter(|name| *name != "content-length") {
         let value = |part: &Part<'_>| header(&part.headers, name).map(|value| without_boundary(&value));
         let (left, right) = (value(left), value(right));
         if left == right {
@@ -87,11 +89,11 @@ fn headers(left: &Part<'_>, right: &Part<'_>, at: &[Segment<'_>], scope: Scope<'
         };
         let mut path = at.to_vec();
         path.push(Segment::Member(name.as_bytes().into()));
-        let shown = |value: Option<String>| {
-            value.map_or_else(
-                || ABSENT.to_owned(),
-                |value| excerpt::line(value.as_bytes(), excerpt::MAX_CHARS),
-            )
+        let secret = excerpt::is_sensitive(name);
+        let shown = |value: Option<String>| match value {
+            None => ABSENT.to_owned(),
+            Some(value) if secret || excerpt::is_credential(value.as_bytes()) => excerpt::REDACTED.to_owned(),
+            Some(value) => excerpt::line(value.as_bytes(), excerpt::MAX_CHARS),
         };
         diff::at(&path, kind, scope, into, || (shown(left), shown(right)));
     }
