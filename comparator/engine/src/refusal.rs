@@ -1,4 +1,5 @@
-//! Why a body was not compared by its structure, but as bytes: equal if every byte is, different otherwise.
+//! Why a body was not compared by its structure, but as bytes: equal if every byte is, different otherwise. Or, with one of them, only
+//! as far as its differences are counted.
 //!
 //! Each limit has a name of its own, so that a refusal can be counted and shown. A refused body is never taken for equal
 //! because nobody looked.

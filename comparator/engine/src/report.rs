@@ -58,7 +58,7 @@ pub struct Report {
     pub noise: Vec<Noise>,
     /// Differences in exchanges without control; most frequent first, at most 50. Advisory.
     pub uncontrolled: Vec<Uncontrolled>,
-    /// Bodies that could not be read, and were compared as bytes instead; most frequent first, at most 50.
+    /// Bodies that could not be read, and were compared as bytes instead, or that differ in too much to be read to the end; most frequent first, at most 50.
     #[serde(default)]
     pub refused: Vec<Refused>,
     /// Rules that would explain what two answers of the stable version differ in; those that save most first, at most 50.

@@ -111,6 +111,7 @@ impl<'o> Capture<'o> {
             self.kept.lost += serde_json::from_slice::<Loss>(line).map_or(0, |loss| loss.lost);
             // Kept, too: who judges the file has to know.
             self.file.write_all(line).map_err(|error| self.failed(&error))?;
+            self.kept.bytes += line.len() as u64;
             return Ok(true);
         }
         if self.kept.bytes + line.len() as u64 > self.options.max_bytes {
