@@ -28,6 +28,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::shadows::Network;
+use terms::DescriptorSet;
 use values::{NamedPlugin, NamedTarget, Percent, Weight};
 
 /// Runs the command line whose first argument is the program's name.
@@ -201,11 +202,8 @@ struct ServeOptions {
     /// once, at the start; another one begins the evidence anew
     #[arg(long, value_name = "NAME=FILE")]
     plugin: Vec<NamedPlugin>,
-    /// A descriptor set by which messages of gRPC answers are compared field by field, as `protoc --include_imports
-    /// --descriptor_set_out=FILE` writes it; without it they are compared by length and hash
-    #[cfg(feature = "grpc-messages")]
-    #[arg(long, value_name = "FILE")]
-    descriptors: Option<PathBuf>,
+    #[command(flatten)]
+    descriptors: DescriptorSet,
 }
 
 #[derive(Subcommand)]

@@ -13,6 +13,8 @@ mod cli;
 mod clock;
 mod comparison;
 mod decode;
+mod descriptors;
+mod fingerprint;
 mod guard;
 mod import;
 mod metrics;
@@ -31,6 +33,9 @@ mod targets;
 mod writer;
 
 pub use cli::run;
+#[cfg(feature = "grpc-messages")]
+pub use descriptors::BadDescriptors;
+pub use descriptors::Descriptors;
 pub use plugins::{BadPlugin, Plugins};
 pub use policies::Document;
 pub use serve::{Config, Error, MOST_CONNECTIONS, Server, serve};

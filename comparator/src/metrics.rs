@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use antumbra_engine::Verdict;
+use antumbra_engine::{PluginReport, Verdict};
 use antumbra_observation::Unsent;
 use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
@@ -33,6 +33,8 @@ pub(crate) struct Release {
     pub(crate) judged: Option<(u64, Verdict)>,
     /// Exchanges in the session of which a shadow was not sent, by reason.
     pub(crate) not_sent: BTreeMap<Unsent, u64>,
+    /// How the policy's plugins fared in the session.
+    pub(crate) plugins: Vec<PluginReport>,
 }
 
 impl Metrics {
@@ -51,6 +53,7 @@ impl Metrics {
         let mut registry = Registry::with_prefix("antumbra_comparator");
         register_accounts(&mut registry, accounts);
         register_releases(&mut registry, releases);
+        register_plugins(&mut registry, releases);
         let help = "Seconds from the first byte of a batch to its acknowledgement";
         registry.register("ingest_duration_seconds", help, self.ingest.clone());
         let mut out = String::new();
@@ -108,6 +111,25 @@ fn register_releases(registry: &mut Registry, releases: &[Release]) {
     registry.register("verdict", "1 for the verdict that holds, 0 for the others", verdicts);
 }
 
+fn register_plugins(registry: &mut Registry, releases: &[Release]) {
+    let (exchanges, failures) =
+        (Family::<PluginLabel, Gauge>::default(), Family::<FailureLabel, Gauge>::default());
+    for Release { name: release, plugins, .. } in releases {
+        for PluginReport { plugin, exchanges: count, failed } in plugins {
+            let (release, plugin) = (release.clone(), plugin.clone());
+            for (reason, count) in failed {
+                let (release, plugin, reason) = (release.clone(), plugin.clone(), reason.clone());
+                failures.get_or_create(&FailureLabel { release, plugin, reason }).set(signed(*count));
+            }
+            exchanges.get_or_create(&PluginLabel { release, plugin }).set(signed(*count));
+        }
+    }
+    let help = "Exchanges in the session that the plugin had to do with";
+    registry.register("plugin_exchanges", help, exchanges);
+    let help = "Those of them that were compared without it, by reason";
+    registry.register("plugin_failures", help, failures);
+}
+
 fn gauge(value: u64) -> Gauge {
     let gauge: Gauge = Gauge::default();
     gauge.set(signed(value));
@@ -138,6 +160,19 @@ struct VerdictLabel {
 struct UnsentLabel {
     release: String,
     reason: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PluginLabel {
+    release: String,
+    plugin: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct FailureLabel {
+    release: String,
+    plugin: String,
+    reason: String,
 }
 
 const VERDICTS: [(Verdict, &str); 3] =

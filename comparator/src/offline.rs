@@ -17,6 +17,11 @@ pub(crate) struct Comparing {
 }
 
 impl Comparing {
+    /// Whether there is a plugin, which may take its time.
+    pub(crate) fn computes(&self) -> bool {
+        !self.assigned.is_empty()
+    }
+
     /// Has the plugins run over an exchange.
     pub(crate) fn prepare(&self, observation: &Observation) -> Prepared {
         self.plugins.prepare(&self.rules, &self.assigned, observation, None)

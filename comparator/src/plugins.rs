@@ -14,21 +14,21 @@ mod sandbox;
 mod sandbox;
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use antumbra_engine::{Outside, Rules};
 use antumbra_observation::Observation;
-use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 
 pub(crate) use assigned::Assigned;
 use call::{Failure, Limits};
 use sandbox::Sandbox;
 
+use crate::fingerprint;
 use crate::policies::Policies;
+use crate::writer::Reserved;
 
 /// The plugins that this process was started with, by name.
 #[derive(Clone, Default)]
@@ -75,7 +75,7 @@ impl Plugins {
     fn with(self, name: &str, bytes: &[u8], limits: Limits) -> Result<Self, BadPlugin> {
         check(bytes).map_err(BadPlugin)?;
         let sandbox = Sandbox::load(bytes, limits).map_err(BadPlugin)?;
-        let sha256 = hex(&Sha256::digest(bytes));
+        let sha256 = fingerprint::sha256(bytes);
         tracing::info!(
             plugin = name,
             %sha256,
@@ -104,11 +104,13 @@ impl Plugins {
         names.iter().map(|name| format!("{name}={}", hash(name))).collect::<Vec<_>>().join(" ")
     }
 
-    /// Has a batch's plugins run, on a thread on which they may take their time.
+    /// Has a batch's plugins run, on a thread on which they may take their time. What they make has a part in the batch's share of the
+    /// bytes in flight.
     pub(crate) async fn prepare_all(
         &self,
         policies: &Arc<Policies>,
         observations: Vec<Observation>,
+        reserved: &mut Reserved,
     ) -> (Vec<Observation>, Preparations) {
         let concerned = |one: &Observation| {
             policies.get(&one.release).is_some_and(|version| !version.document.plugins().is_empty())
@@ -125,14 +127,21 @@ impl Plugins {
         let (plugins, policies, unharmed) = (self.clone(), Arc::clone(policies), Arc::clone(policies));
         let observations = Arc::new(observations);
         let shared = Arc::clone(&observations);
+        let mut made = reserved.beside();
         let running = tokio::task::spawn_blocking(move || {
             let _place = place;
-            plugins.prepare_each(&policies, &shared, Some(late))
+            (plugins.prepare_each(&policies, &shared, Some(late), &mut made), made)
         });
-        let prepared = running.await.unwrap_or_else(|error| {
-            tracing::error!(%error, "the plugins of a batch ended unexpectedly");
-            Self::default().prepare_each(&unharmed, &observations, None)
-        });
+        let prepared = match running.await {
+            Ok((prepared, made)) => {
+                reserved.join(made);
+                prepared
+            }
+            Err(error) => {
+                tracing::error!(%error, "the plugins of a batch ended unexpectedly");
+                Self::default().prepare_each(&unharmed, &observations, None, &mut reserved.beside())
+            }
+        };
         (Arc::unwrap_or_clone(observations), prepared)
     }
 
@@ -141,11 +150,20 @@ impl Plugins {
         policies: &Policies,
         observations: &[Observation],
         late: Option<Instant>,
+        made: &mut Reserved,
     ) -> Preparations {
+        let mut bytes = 0_usize;
         let prepare = |(index, observation): (usize, &Observation)| {
             let version = policies.get(&observation.release)?;
             let assigned = version.document.plugins();
             let prepared = self.prepare(version.document.rules(), assigned, observation, late);
+            let size = prepared.size();
+            let prepared = if size == 0 || made.grow(bytes.saturating_add(size)) {
+                bytes = bytes.saturating_add(size);
+                prepared
+            } else {
+                prepared.without_room()
+            };
             let prepared = Prepared { generation: version.generation, ..prepared };
             (!assigned.is_empty()).then_some((index, prepared))
         };
@@ -186,6 +204,23 @@ impl Plugins {
     }
 }
 
+impl Prepared {
+    /// Bytes of what plugins made, apart from a few for each exchange.
+    fn size(&self) -> usize {
+        let findings = [&self.outside.candidate, &self.outside.control].into_iter().flatten().flatten();
+        let found: usize = findings.map(exchange::finding_size).sum();
+        found.saturating_add(self.rewritten.as_ref().map_or(0, exchange::size))
+    }
+
+    /// The exchange as it came: all its plugins count as failed.
+    fn without_room(mut self) -> Self {
+        let plugins = std::mem::take(&mut self.outside.plugins).into_iter();
+        let room = Failure::Room.reason();
+        let plugins = plugins.map(|(name, failed)| (name, Some(failed.unwrap_or(room)))).collect();
+        Self { outside: Outside { plugins, ..Outside::default() }, ..Self::default() }
+    }
+}
+
 fn check(bytes: &[u8]) -> Result<(), String> {
     if bytes.len() > MOST_BYTES {
         return Err(format!("has {} bytes, must have at most {MOST_BYTES}", bytes.len()));
@@ -197,13 +232,6 @@ fn check(bytes: &[u8]) -> Result<(), String> {
         ),
         _ => Err("is not WebAssembly, must be a component in binary form".to_owned()),
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 /// Of a component's file.

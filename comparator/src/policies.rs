@@ -7,12 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use antumbra_engine::{Gates, Rules, Schemas};
+use antumbra_engine::{Gates, Rules};
 use antumbra_policy::Policy;
 use antumbra_policy::document::{Field, Invalid, Problem, Problems, Tree};
 use antumbra_policy::edit;
 
 use crate::comparison;
+use crate::descriptors::Descriptors;
 use crate::plugins::Assigned;
 
 /// A document that was found right.
@@ -136,13 +137,18 @@ impl Version {
 #[derive(Default)]
 pub(crate) struct Policies {
     versions: RwLock<BTreeMap<String, Arc<Version>>>,
-    schemas: Schemas,
+    descriptors: Descriptors,
 }
 
 impl Policies {
     /// None yet; the rules of all will read messages of gRPC by these descriptors, which are no part of a document.
-    pub(crate) fn reading(schemas: Schemas) -> Self {
-        Self { schemas, ..Self::default() }
+    pub(crate) fn reading(descriptors: Descriptors) -> Self {
+        Self { descriptors, ..Self::default() }
+    }
+
+    /// By which files messages are read; empty without any.
+    pub(crate) fn fingerprint(&self) -> String {
+        self.descriptors.fingerprint()
     }
 
     /// The generation in force of a policy.
@@ -159,7 +165,7 @@ impl Policies {
     /// Puts a generation in force.
     pub(crate) fn put(&self, mut version: Version) -> Arc<Version> {
         version.document.rules =
-            std::mem::take(&mut version.document.rules).with_schemas(self.schemas.clone());
+            std::mem::take(&mut version.document.rules).with_schemas(self.descriptors.schemas.clone());
         let (name, version) = (version.document.name().to_owned(), Arc::new(version));
         self.versions.write().unwrap_or_else(PoisonError::into_inner).insert(name, Arc::clone(&version));
         version

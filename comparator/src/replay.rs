@@ -186,7 +186,7 @@ impl Replay {
         });
     }
 
-    async fn exchange(&self, request: Request, asked: Arc<Asked>, id: ExchangeId) {
+    async fn exchange(self: Arc<Self>, request: Request, asked: Arc<Asked>, id: ExchangeId) {
         let at_us = clock::now_ms().saturating_mul(1_000);
         let call = |target: &Arc<Target>| Call {
             target: Arc::clone(target),
@@ -203,7 +203,13 @@ impl Replay {
         let control = self.plan.control.as_ref().map(call);
         let (candidate, control) =
             self.shadows.exchange(&primary, call(&self.plan.candidate), control, candidate_first).await;
-        self.compare(&observation(id, at_us, request, primary, candidate, control));
+        let observation = observation(id, at_us, request, primary, candidate, control);
+        if !self.comparing.computes() {
+            return self.compare(&observation);
+        }
+        // A plugin may take its time: the answers to other requests must not wait for it, or they look slow. Should comparing end
+        // unexpectedly, the exchange stays one that was sent and not compared.
+        let _ = tokio::task::spawn_blocking(move || self.compare(&observation)).await;
     }
 
     fn compare(&self, observation: &Observation) {

@@ -117,9 +117,10 @@ impl App {
         &self,
         id: Option<(Instance, u64)>,
         observations: Vec<Observation>,
-        reserved: Reserved,
+        mut reserved: Reserved,
     ) -> Result<Result<Settled, String>, Stopped> {
-        let (observations, prepared) = self.plugins.prepare_all(&self.policies, observations).await;
+        let (observations, prepared) =
+            self.plugins.prepare_all(&self.policies, observations, &mut reserved).await;
         self.writer.submit(id, observations, prepared, reserved).await
     }
 

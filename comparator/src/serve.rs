@@ -11,7 +11,6 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use antumbra_engine::Schemas;
 use antumbra_policy::document::Invalid;
 use axum::Router;
 use hyper::server::conn::http1;
@@ -25,6 +24,7 @@ use tower::ServiceExt;
 use crate::accounts::Ledger;
 use crate::captures::Captures;
 use crate::change::ChangeError;
+use crate::descriptors::Descriptors;
 use crate::guard::Guard;
 use crate::metrics::Metrics;
 use crate::plugins::Plugins;
@@ -48,7 +48,7 @@ pub struct Config {
     /// The services to ask where a mirror leaves that to the comparator.
     pub targets: Targets,
     /// By which the messages of gRPC answers are compared field by field.
-    pub schemas: Schemas,
+    pub descriptors: Descriptors,
     /// What policies may name under `compare.plugins`.
     pub plugins: Plugins,
 }
@@ -112,7 +112,7 @@ impl Server {
     /// See [`Error`].
     pub fn open(config: Config) -> Result<Self, Error> {
         let store = Store::open(&config.data)?;
-        let policies = Arc::new(Policies::reading(config.schemas));
+        let policies = Arc::new(Policies::reading(config.descriptors));
         let ledger = Arc::new(Ledger::new(store.accounts()?));
         let captures = Arc::new(Captures::default());
         let (writer, jobs, flushing) = writer::Handle::new(Arc::clone(&ledger));
@@ -128,7 +128,7 @@ impl Server {
         for document in config.policies {
             put(&mut thread, &document)?;
         }
-        thread.note_plugins()?;
+        thread.note_files()?;
         let (alive, ended) = oneshot::channel();
         let thread = std::thread::Builder::new().name("writer".to_owned()).spawn(move || {
             let _alive: oneshot::Sender<()> = alive;
@@ -288,7 +288,7 @@ mod tests {
             token: None,
             connections: MOST_CONNECTIONS,
             targets: Targets::default(),
-            schemas: Schemas::default(),
+            descriptors: Descriptors::default(),
             plugins: Plugins::default(),
         };
         let mut server = Server::open(config).unwrap();

@@ -140,8 +140,8 @@ impl Store {
         session(&self.connection, release)
     }
 
-    /// By which files the answers of a release are rewritten and judged in its current session; empty without any.
-    pub(crate) fn plugins(&self, release: &str) -> Result<String, StoreError> {
+    /// By which files the answers of a release are read, rewritten and judged in its current session; empty without any.
+    pub(crate) fn files(&self, release: &str) -> Result<String, StoreError> {
         let mut statement = self.connection.prepare_cached("SELECT files FROM plugins WHERE release = ?1")?;
         Ok(statement.query_row([release], |row| row.get(0)).optional()?.unwrap_or_default())
     }
@@ -254,12 +254,12 @@ impl Writing<'_> {
     }
 
     /// Begins the next session of a release. The evidence of the one before is kept, older evidence is not.
-    /// `plugins` says by which files answers are rewritten and judged in it.
+    /// `files` says by which files answers are read, rewritten and judged in it.
     pub(crate) fn begin_session(
         &self,
         release: &str,
         since: u64,
-        plugins: &str,
+        files: &str,
     ) -> Result<Session, StoreError> {
         let number = session(&self.0, release)?.map_or(1, |session| session.number + 1);
         self.0
@@ -273,7 +273,7 @@ impl Writing<'_> {
                 "INSERT INTO plugins (release, files) VALUES (?1, ?2)
                  ON CONFLICT (release) DO UPDATE SET files = excluded.files",
             )?
-            .execute(params![release, plugins])?;
+            .execute(params![release, files])?;
         Ok(Session { number, since })
     }
 

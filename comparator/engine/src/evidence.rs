@@ -13,7 +13,7 @@ use crate::compare::{Comparison, Primary};
 use crate::diff::{Detail, Kind, Scope, Subject};
 use crate::hypothesis::Hypothesis;
 use crate::latency::{Ladder, Legs};
-use crate::outside::{Outside, Plugins};
+use crate::outside::{Outside, PluginReport, Plugins};
 use crate::pattern::Rules;
 use crate::recent::Recent;
 use crate::refusals::Refusals;
@@ -127,6 +127,11 @@ impl Evidence {
     /// Exchanges of which a shadow was not sent, by reason, as far as the sender said one.
     pub fn not_sent(&self) -> &BTreeMap<Unsent, u64> {
         &self.release.not_sent_by
+    }
+
+    /// How the plugins fared that exchanges had to do with.
+    pub fn plugins(&self) -> Vec<PluginReport> {
+        self.release.plugins.report()
     }
 
     /// Takes one exchange in. `rules` are those of the session: the caller begins a new one when they change.

@@ -17,7 +17,7 @@ use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
 
 use super::output::{self, print, print_json};
-use super::terms::Terms;
+use super::terms::{DescriptorSet, Terms};
 use super::values::{NamedPlugin, Rate, Timeout};
 use super::{Failure, Output, commands};
 use crate::replay::{Accounts, Entry, Host, Plan, Recording, Replay};
@@ -47,6 +47,8 @@ pub(super) struct Options {
     /// A component that the policy's `compare.plugins` names; may be repeated
     #[arg(long, value_name = "NAME=FILE")]
     plugin: Vec<NamedPlugin>,
+    #[command(flatten)]
+    descriptors: DescriptorSet,
     /// Requests a second, sent whether or not earlier ones were answered
     #[arg(long, default_value = "50")]
     rate: Rate,
@@ -81,7 +83,7 @@ enum UnsafeMethods {
 
 /// Replays a file and prints what came of it.
 pub(super) fn replay(options: &Options) -> Result<ExitCode, Failure> {
-    let terms = Terms::read(options.policy.as_deref(), &options.plugin)?;
+    let terms = Terms::read(options.policy.as_deref(), &options.plugin, &options.descriptors)?;
     let (file, bar) = open(&options.file)?;
     let recording = Recording::open(file)
         .map_err(|error| Failure::Usage(format!("{}: {error}", options.file.display())))?;

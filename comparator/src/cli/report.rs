@@ -17,7 +17,7 @@ use serde::Serialize;
 
 use super::client::Client;
 use super::output::{self, print, print_json};
-use super::terms::Terms;
+use super::terms::{DescriptorSet, Terms};
 use super::values::{Lasting, NamedPlugin};
 use super::{Failure, Output, USAGE, commands};
 use crate::captured::{Accounts, Captured};
@@ -35,10 +35,8 @@ pub(super) struct Source {
     /// With --from: a component that the policy's `compare.plugins` names; may be repeated
     #[arg(long, value_name = "NAME=FILE", requires = "from")]
     plugin: Vec<NamedPlugin>,
-    /// With --from: a descriptor set, as `antumbra serve --descriptors` takes it
-    #[cfg(feature = "grpc-messages")]
-    #[arg(long, value_name = "FILE", requires = "from")]
-    descriptors: Option<PathBuf>,
+    #[command(flatten)]
+    descriptors: DescriptorSet,
     /// The comparator; its token, if it asks for one, is read from `ANTUMBRA_TOKEN`
     #[arg(long, env = "ANTUMBRA_SERVER", default_value = "http://127.0.0.1:7400", value_name = "URL")]
     server: String,
@@ -147,7 +145,7 @@ impl Judgement<'_> {
 
 /// The whole engine over a file.
 fn offline(file: &Path, source: &Source) -> Result<(Report, Accounts), Failure> {
-    let terms = terms(source)?;
+    let terms = Terms::read(source.policy.as_deref().map(Path::new), &source.plugin, &source.descriptors)?;
     let mut captured = Captured::default();
     captured
         .read(open(file)?, &terms.comparing)
@@ -155,21 +153,6 @@ fn offline(file: &Path, source: &Source) -> Result<(Report, Accounts), Failure> 
     let Captured { evidence, accounts, release, .. } = captured;
     let name = terms.name.or(release).unwrap_or_default();
     Ok((antumbra_engine::report(&name, &evidence, &terms.gates, &accounts.delivery()), accounts))
-}
-
-#[cfg(feature = "grpc-messages")]
-fn terms(source: &Source) -> Result<Terms, Failure> {
-    let mut terms = Terms::read(source.policy.as_deref().map(Path::new), &source.plugin)?;
-    if let Some(file) = &source.descriptors {
-        let rules = std::mem::take(&mut terms.comparing.rules);
-        terms.comparing.rules = rules.with_schemas(super::serving::schemas(file)?);
-    }
-    Ok(terms)
-}
-
-#[cfg(not(feature = "grpc-messages"))]
-fn terms(source: &Source) -> Result<Terms, Failure> {
-    Terms::read(source.policy.as_deref().map(Path::new), &source.plugin)
 }
 
 fn open(file: &Path) -> Result<Box<dyn BufRead>, Failure> {
@@ -194,6 +177,9 @@ struct Server {
 
 impl Server {
     fn new(source: &Source) -> Result<Self, Failure> {
+        if source.descriptors.is_given() {
+            return Err(Failure::Usage("--descriptors is for --from: a server has its own".to_owned()));
+        }
         let client = Client::new(&source.server)?;
         let name = commands::name(&client, source.policy.as_deref())?;
         Ok(Self { client, path: format!("/v1/releases/{name}/report") })

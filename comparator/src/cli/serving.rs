@@ -5,7 +5,6 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use antumbra_engine::Schemas;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -23,10 +22,7 @@ pub(super) fn serve(options: ServeOptions) -> Result<ExitCode, Failure> {
     let policies = policies(&options.policy)?;
     let plugins = terms::plugins(&options.plugin)?;
     let token = options.token_file.as_deref().map(token).transpose()?;
-    #[cfg(feature = "grpc-messages")]
-    let schemas = options.descriptors.as_deref().map_or_else(|| Ok(Schemas::default()), schemas)?;
-    #[cfg(not(feature = "grpc-messages"))]
-    let schemas = Schemas::default();
+    let descriptors = options.descriptors.read()?;
     refuse_open(options.listen, token.as_deref()).map_err(|_| {
         Failure::Usage(format!("--listen {}: beyond loopback a --token-file is required", options.listen))
     })?;
@@ -35,7 +31,8 @@ pub(super) fn serve(options: ServeOptions) -> Result<ExitCode, Failure> {
     runtime.block_on(async {
         let targets = targets(&options).await?;
         let connections = MOST_CONNECTIONS;
-        let config = Config { data: options.data, policies, token, connections, targets, schemas, plugins };
+        let config =
+            Config { data: options.data, policies, token, connections, targets, descriptors, plugins };
         let listener = TcpListener::bind(options.listen)
             .await
             .map_err(|error| Failure::Runtime(format!("--listen {}: {error}", options.listen)))?;
@@ -85,14 +82,6 @@ fn policies(files: &[PathBuf]) -> Result<Vec<Document>, Failure> {
     } else {
         Err(Failure::Usage(format!("the policies are not valid:{problems}")))
     }
-}
-
-#[cfg(feature = "grpc-messages")]
-pub(super) fn schemas(file: &Path) -> Result<Schemas, Failure> {
-    let refused =
-        |why: &dyn std::fmt::Display| Failure::Usage(format!("--descriptors {}: {why}", file.display()));
-    let set = std::fs::read(file).map_err(|error| refused(&error))?;
-    Schemas::decode(&set).map_err(|bad| refused(&bad))
 }
 
 fn token(file: &Path) -> Result<String, Failure> {

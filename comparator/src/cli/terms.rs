@@ -1,11 +1,14 @@
-//! By what answers are compared where no server is asked: a policy's file and its plugins, or the usual.
+//! By what answers are compared: plugins and descriptors for a server, and a policy's file as well where none is asked.
 
 use std::path::Path;
+#[cfg(feature = "grpc-messages")]
+use std::path::PathBuf;
 
-use antumbra_engine::Gates;
+use antumbra_engine::{Gates, Rules};
 
 use super::values::NamedPlugin;
 use super::{Failure, local};
+use crate::descriptors::Descriptors;
 use crate::offline::Comparing;
 use crate::plugins::Plugins;
 
@@ -17,12 +20,57 @@ pub(super) struct Terms {
     pub(super) gates: Gates,
 }
 
+/// By what messages of gRPC answers are read.
+#[derive(clap::Args)]
+pub(super) struct DescriptorSet {
+    /// A descriptor set by which messages of gRPC answers are compared field by field, as `protoc --include_imports
+    /// --descriptor_set_out=FILE` writes it; without it they are compared by length and hash
+    #[cfg(feature = "grpc-messages")]
+    #[arg(long, value_name = "FILE")]
+    descriptors: Option<PathBuf>,
+}
+
+impl DescriptorSet {
+    /// What the file says; nothing if none was given.
+    #[cfg(feature = "grpc-messages")]
+    pub(super) fn read(&self) -> Result<Descriptors, Failure> {
+        let Some(file) = &self.descriptors else { return Ok(Descriptors::default()) };
+        let read = Descriptors::from_file(file);
+        read.map_err(|bad| Failure::Usage(format!("--descriptors {}: {bad}", file.display())))
+    }
+
+    /// Whether there is one.
+    #[cfg(feature = "grpc-messages")]
+    pub(super) fn is_given(&self) -> bool {
+        self.descriptors.is_some()
+    }
+
+    #[cfg(not(feature = "grpc-messages"))]
+    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "as the other form of the build")]
+    pub(super) fn read(&self) -> Result<Descriptors, Failure> {
+        Ok(Descriptors::default())
+    }
+
+    #[cfg(not(feature = "grpc-messages"))]
+    #[expect(clippy::unused_self, reason = "as the other form of the build")]
+    pub(super) fn is_given(&self) -> bool {
+        false
+    }
+}
+
 impl Terms {
     /// The `compare` and `gates` of a policy; without one, nothing may differ and the gates are the usual.
-    pub(super) fn read(policy: Option<&Path>, files: &[NamedPlugin]) -> Result<Self, Failure> {
+    pub(super) fn read(
+        policy: Option<&Path>,
+        files: &[NamedPlugin],
+        descriptors: &DescriptorSet,
+    ) -> Result<Self, Failure> {
         let plugins = plugins(files)?;
+        let Descriptors { schemas, .. } = descriptors.read()?;
         let Some(file) = policy else {
-            return Ok(Self { name: None, comparing: Comparing::default(), gates: Gates::default() });
+            let comparing =
+                Comparing { rules: Rules::default().with_schemas(schemas), ..Comparing::default() };
+            return Ok(Self { name: None, comparing, gates: Gates::default() });
         };
         let document = local::document(file)?;
         if let Some((index, name)) = plugins.absent(document.plugins()).first() {
@@ -31,7 +79,8 @@ impl Terms {
                 file.display()
             )));
         }
-        let (rules, assigned) = (document.rules().clone(), document.plugins().clone());
+        let rules = document.rules().clone().with_schemas(schemas);
+        let assigned = document.plugins().clone();
         let (name, gates) = (Some(document.name().to_owned()), *document.gates());
         Ok(Self { name, comparing: Comparing { rules, assigned, plugins }, gates })
     }

@@ -55,6 +55,8 @@ pub(super) enum Failure {
     Cut,
     /// The batch had taken too long already.
     Late,
+    /// Too many bytes of observations are in flight to keep what came of it.
+    Room,
     /// The comparator was started without it.
     Absent,
 }
@@ -71,6 +73,7 @@ impl Failure {
             Self::Refused(_) => "refused",
             Self::Cut => "cut",
             Self::Late => "late",
+            Self::Room => "room",
             Self::Absent => "absent",
         }
     }
@@ -84,6 +87,7 @@ impl Failure {
             Self::Memory => "it wanted more memory than it may have",
             Self::Cut => "a body was longer than what is kept of it",
             Self::Late => "the batch had taken too long already",
+            Self::Room => "too many bytes are in flight",
             Self::Absent => "the comparator was started without it",
         }
     }

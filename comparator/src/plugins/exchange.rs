@@ -32,6 +32,23 @@ pub(super) fn run(
     Ok(())
 }
 
+/// Bytes of an exchange's answers.
+pub(super) fn size(observation: &Observation) -> usize {
+    let Observation { primary, candidate, control, .. } = observation;
+    let legs = [Some(primary), Some(candidate), control.as_ref()].into_iter().flatten();
+    let answer = |response: &Response| {
+        let fields = response.headers.iter().chain(&response.trailers);
+        let body = if let Body::Whole(body) = &response.body { body.len() } else { 0 };
+        fields.map(|(name, value)| FIELD + name.len() + value.len()).sum::<usize>().saturating_add(body)
+    };
+    legs.filter_map(|leg| leg.response.as_ref()).map(answer).fold(0, usize::saturating_add)
+}
+
+/// Bytes of what a judge found at one place.
+pub(super) fn finding_size(Finding { path, primary, other, .. }: &Finding) -> usize {
+    FINDING + path.len() + primary.len() + other.len()
+}
+
 /// The exchange with its answers rewritten; none if no shadow answered with the primary's status, so that nothing of it is compared.
 fn normalised(
     sandbox: &Sandbox,
@@ -128,3 +145,7 @@ fn answer<'a>(primary: &'a Response, response: &'a Response) -> Result<Answer<'a
     };
     Ok(Answer { status: response.status, headers: &response.headers, body })
 }
+
+/// Of the vectors that hold a header's name and value.
+const FIELD: usize = size_of::<(antumbra_observation::Bytes, antumbra_observation::Bytes)>();
+const FINDING: usize = size_of::<Finding>();

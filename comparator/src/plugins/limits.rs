@@ -1,5 +1,6 @@
 //! Tests: each bound on a component, met by one that does exactly that wrong.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use antumbra_engine::Evidence;
@@ -8,6 +9,9 @@ use antumbra_observation::{Body, Bytes, ExchangeId, Leg, Observation, Outcome, R
 use super::call::{Answer, Failure, Limits, Rewritten};
 use super::component::{HOG, LOOP, NOTHING, TRAP, bytes, judge, misshapen, normaliser, stranger};
 use super::{Assigned, Plugins, Prepared, sandbox::Sandbox};
+use crate::accounts::{Accounts, Ledger};
+use crate::policies::{Document, Policies, Version};
+use crate::writer::{Handle, KIB_IN_FLIGHT};
 
 const ANSWER: Answer<'_> = Answer { status: 200, headers: &[], body: b"{\"a\":1}" };
 
@@ -132,6 +136,28 @@ fn all_answers_are_rewritten_or_none() {
     assert!(
         failed.rewritten.is_some_and(|rewritten| zeros(&rewritten.primary) && !zeros(&rewritten.candidate))
     );
+}
+
+/// What plugins make of small answers may be large: it is part of what may be in flight, and what finds no room there is compared as it
+/// came.
+#[test]
+fn what_plugins_make_has_its_part_in_the_bytes_in_flight() {
+    let plugins = Plugins::default().with("p", &normaliser(&bytes(60_000)), Limits::default()).unwrap();
+    let policies = Policies::default();
+    let policy = b"{version: 1, name: shop, variants: {stable: null, canary: null}, default: stable,
+        rules: [{name: shadow, mirror: [{to: canary, percent: 5}]}], compare: {plugins: [{at: GET /items/7, plugin: p}]}}";
+    policies.put(Version::new(Document::from_yaml(policy).unwrap(), 1, 0));
+    let (handle, _jobs, _) = Handle::new(Arc::new(Ledger::new(Accounts::default())));
+    let mut others = handle.reserve();
+    assert!(others.grow(KIB_IN_FLIGHT * 1024 - 256 * 1024), "a batch may make 256 KiB");
+    let batch = vec![observation(leg(200, Body::Whole("{\"a\":2}".into()))); 3];
+    let prepared = plugins.prepare_each(&policies, &batch, None, &mut handle.reserve());
+    let kept: Vec<_> =
+        prepared.values().map(|one| (one.rewritten.is_some(), one.outside.plugins["p"])).collect();
+    assert_eq!(kept, [(true, None), (false, Some("room")), (false, Some("room"))]);
+    drop(others);
+    let prepared = plugins.prepare_each(&policies, &batch, None, &mut handle.reserve());
+    assert!(prepared.len() == 3 && prepared.values().all(|one| one.rewritten.is_some()));
 }
 
 #[test]

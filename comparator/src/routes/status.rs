@@ -79,7 +79,8 @@ pub(super) async fn metrics(State(app): State<Arc<App>>) -> Response {
             converged,
             filters: count,
             judged: standing.as_ref().map(|standing| (standing.exchanges, standing.verdict)),
-            not_sent: standing.map(|standing| standing.not_sent).unwrap_or_default(),
+            not_sent: standing.as_ref().map(|standing| standing.not_sent.clone()).unwrap_or_default(),
+            plugins: standing.map(|standing| standing.plugins).unwrap_or_default(),
             name,
         });
     }

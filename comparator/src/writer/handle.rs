@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use antumbra_engine::{Delivery, Report, Verdict};
+use antumbra_engine::{Delivery, PluginReport, Report, Verdict};
 use antumbra_observation::{Instance, Observation, Unsent};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
@@ -76,6 +76,20 @@ impl Reserved {
         }
         true
     }
+
+    /// A share of the same bytes, none yet.
+    pub(crate) fn beside(&self) -> Self {
+        Self { bytes: Arc::clone(&self.bytes), held: None }
+    }
+
+    /// Holds what another share of the same bytes holds, too.
+    pub(crate) fn join(&mut self, mut other: Self) {
+        let Some(more) = other.held.take() else { return };
+        match &mut self.held {
+            Some(held) => held.merge(more),
+            none => *none = Some(more),
+        }
+    }
 }
 
 /// What a change did.
@@ -99,6 +113,8 @@ pub(crate) struct Standing {
     pub(crate) exchanges: u64,
     /// Those of which a shadow was not sent, by reason.
     pub(crate) not_sent: BTreeMap<Unsent, u64>,
+    /// How the policy's plugins fared in it.
+    pub(crate) plugins: Vec<PluginReport>,
     /// What they say, or said a moment ago.
     pub(crate) verdict: Verdict,
 }
@@ -170,7 +186,7 @@ impl Handle {
 }
 
 /// KiB of bodies that may be read, decoded or waiting at once; decoded they take a small multiple.
-const KIB_IN_FLIGHT: usize = 96 * 1024;
+pub(crate) const KIB_IN_FLIGHT: usize = 96 * 1024;
 const RESERVED_KIB: usize = 64;
 
 #[cfg(test)]

@@ -228,15 +228,15 @@ impl Thread {
             put_file(writing, change, &stored.text)?;
             writing.put_policy(&change.name, &stored)?;
             writing.append_audit(draft)?;
-            let files = self.plugins.fingerprint(version.document.plugins());
+            let files = files(&self.policies, &self.plugins, &version.document);
             let session = new_session.then(|| writing.begin_session(&change.name, generation, &files));
             session.transpose()
         })
     }
 
-    /// Begins a new session where the plugins are other files than those that the evidence was gathered with: they may see
-    /// differences elsewhere.
-    pub(crate) fn note_plugins(&mut self) -> Result<(), StoreError> {
+    /// Begins a new session where plugins or descriptors are other files than those that the evidence was gathered with: they may
+    /// see differences elsewhere.
+    pub(crate) fn note_files(&mut self) -> Result<(), StoreError> {
         for (release, version) in self.policies.all() {
             let assigned = version.document.plugins();
             for (_, name) in self.plugins.absent(assigned) {
@@ -246,15 +246,19 @@ impl Thread {
                     "started without a plugin that a policy names"
                 );
             }
-            let files = self.plugins.fingerprint(assigned);
-            if self.store.plugins(&release)? == files {
+            let files = files(&self.policies, &self.plugins, &version.document);
+            if self.store.files(&release)? == files {
                 continue;
             }
-            let reason = format!("the plugins are other files: {files}");
+            let reason = format!("plugins or descriptors are other files: {files}");
             match self.reset(&release, "antumbra serve".to_owned(), reason) {
                 Err(ChangeError::Store(error)) => return Err(error),
                 // The policy was just found, and a reset validates nothing.
-                _ => tracing::info!(policy = release, files, "the evidence begins anew: the plugins changed"),
+                _ => tracing::info!(
+                    policy = release,
+                    files,
+                    "the evidence begins anew: plugins or descriptors changed"
+                ),
             }
         }
         Ok(())
@@ -295,7 +299,7 @@ impl Thread {
             reason,
             diff: Vec::new(),
         };
-        let files = self.plugins.fingerprint(next.document.plugins());
+        let files = files(&self.policies, &self.plugins, &next.document);
         let session = self.store.transaction(|writing| {
             writing.put_policy(release, &stored)?;
             writing.append_audit(draft)?;
@@ -315,8 +319,8 @@ impl Thread {
         let (version, gathered) = self.gathered(release)?;
         let verdict = gathered.verdict(release, &version, delivery);
         let Gathered { session, evidence, .. } = gathered;
-        let not_sent = evidence.not_sent().clone();
-        Ok(Standing { session: *session, exchanges: evidence.exchanges(), not_sent, verdict })
+        let (not_sent, plugins) = (evidence.not_sent().clone(), evidence.plugins());
+        Ok(Standing { session: *session, exchanges: evidence.exchanges(), not_sent, plugins, verdict })
     }
 
     fn gathered(&mut self, release: &str) -> Result<(Arc<Version>, &mut Gathered), ChangeError> {
@@ -392,6 +396,12 @@ fn observe(
 /// A late observation of an earlier candidate would blame the new one. Generation 0 is an inline policy.
 fn belongs(observation: &Observation, session: Session) -> bool {
     observation.generation == 0 || observation.generation >= session.since
+}
+
+/// By which files, besides the policy, answers are read, rewritten and judged.
+fn files(policies: &Policies, plugins: &Plugins, document: &Document) -> String {
+    let each = [plugins.fingerprint(document.plugins()), policies.fingerprint()];
+    each.into_iter().filter(|files| !files.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
 /// Whether the policy's plugins had their turn, and under rules that still hold: a policy may have changed since the batch came.

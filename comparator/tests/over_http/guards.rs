@@ -1,7 +1,7 @@
 //! Who is kept out, over real HTTP: no token, foreign pages, slow and oversized senders.
 
 use crate::server::{SHOP, World, healthy};
-use antumbra_comparator::{Config, Error, Plugins, Targets, serve};
+use antumbra_comparator::{Config, Descriptors, Error, Plugins, Targets, serve};
 use http::Method;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -73,7 +73,7 @@ async fn nothing_is_open_by_default() {
         token: None,
         connections: 1,
         targets: Targets::default(),
-        schemas: antumbra_engine::Schemas::default(),
+        descriptors: Descriptors::default(),
         plugins: Plugins::default(),
     };
     assert!(matches!(serve(listener, config, async {}).await, Err(Error::Open(_))));

@@ -4,6 +4,8 @@ mod capture;
 mod command_line;
 #[cfg(feature = "plugins")]
 mod component;
+#[cfg(feature = "grpc-messages")]
+mod descriptors;
 mod durability;
 mod guards;
 mod handovers;

@@ -73,6 +73,14 @@ async fn a_plugin_that_fails_is_told_and_hides_nothing() {
         let text = world.get("/v1/releases/shop/report?format=text").await.text;
         assert!(text.contains("! Plugin p failed in 60 of 60 exchanges ("), "{text}");
         assert!(text.contains(", without plugin p\n"), "{text}");
+        let metrics = world.get("/metrics").await.text;
+        for (name, count) in [
+            ("plugin_exchanges{release=\"shop\",plugin=\"p\"}".to_owned(), 60),
+            (format!("plugin_failures{{release=\"shop\",plugin=\"p\",reason=\"{reason}\"}}"), count(reason)),
+        ] {
+            let line = format!("antumbra_comparator_{name} {count}\n");
+            assert!(metrics.contains(&line), "{line} is not in {metrics}");
+        }
     }
 }
 
@@ -94,7 +102,7 @@ async fn another_file_begins_the_evidence_anew() {
     let late = world.batch(2, &dearer(10, 3)).await.json();
     assert_eq!(late["superseded"], 3, "decided before the plugin changed: {late}");
     let audit = world.get("/v1/policies/shop/audit").await.text;
-    assert!(audit.contains("the plugins are other files: p="), "{audit}");
+    assert!(audit.contains("plugins or descriptors are other files: p="), "{audit}");
     world.plugins = Plugins::default();
     world.restart(Vec::new()).await;
     assert_eq!(world.get("/v1/policies/shop").await.header("etag"), "\"3\"");

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use antumbra_comparator::{Config, Document, MOST_CONNECTIONS, Plugins, Targets, serve};
+use antumbra_comparator::{Config, Descriptors, Document, MOST_CONNECTIONS, Plugins, Targets, serve};
 use antumbra_observation::{
     Body, ExchangeId, Leg, Observation, Outcome, Request as Asked, Response as Answered, VERSION, encode,
 };
@@ -45,6 +45,8 @@ pub(crate) struct World {
     connections: usize,
     targets: Targets,
     pub(crate) plugins: Plugins,
+    /// By which messages of gRPC are read from the next start on.
+    pub(crate) descriptors: Descriptors,
     stop: Option<oneshot::Sender<()>>,
     served: Option<JoinHandle<()>>,
 }
@@ -90,6 +92,7 @@ impl World {
             connections,
             targets,
             plugins: Plugins::default(),
+            descriptors: Descriptors::default(),
             stop: None,
             served: None,
         };
@@ -117,7 +120,7 @@ impl World {
             token: token.map(str::to_owned),
             connections: self.connections,
             targets: self.targets.clone(),
-            schemas: antumbra_engine::Schemas::default(),
+            descriptors: self.descriptors.clone(),
             plugins: self.plugins.clone(),
         };
         let served = serve(listener, config, async {
