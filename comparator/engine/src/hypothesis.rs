@@ -4,6 +4,7 @@ use antumbra_observation::{ExchangeId, Observation};
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::asked;
 use crate::diff::Detail;
 use crate::suggestion::Tally;
 
@@ -26,12 +27,15 @@ pub(crate) struct Hypothesis {
     pub(crate) tally: Tally,
 }
 
-/// One exchange that shows a difference, values shortened to 120 characters and secrets left out.
+/// One exchange that shows a difference, each text shortened to 120 characters and secrets left out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Example {
     /// Which exchange.
     pub exchange: ExchangeId,
+    /// What was asked, as in `GET /items/7?page=2`; without what looks like a secret; empty in evidence that was stored without it.
+    #[serde(default)]
+    pub request: String,
     /// The exact place, with positions in arrays.
     pub path: String,
     /// What the primary has there.
@@ -93,6 +97,7 @@ impl Hypothesis {
         }
         let example = Example {
             exchange,
+            request: asked::shown(&observation.request.method, &observation.request.path),
             path: detail.exact.clone(),
             primary: detail.primary.clone(),
             candidate: detail.other.clone(),

@@ -7,6 +7,7 @@
 //! [`Observation`]: antumbra_observation::Observation
 
 mod arrays;
+mod asked;
 mod body;
 mod compare;
 mod diff;

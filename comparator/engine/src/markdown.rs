@@ -112,11 +112,11 @@ impl Page {
             return;
         }
         self.fold("Examples");
-        self.head("| endpoint | place | primary | candidate | control |", "|---|---|---|---|---|");
+        self.head("| request | place | primary | candidate | control |", "|---|---|---|---|---|");
         for (found, example) in shown {
             self.line(&format!(
                 "| {} | {} | {} | {} | {} |",
-                code(&found.endpoint),
+                code(if example.request.is_empty() { &found.endpoint } else { &example.request }),
                 code(if example.path.is_empty() { place("", found.kind) } else { &example.path }),
                 code(&example.primary),
                 code(&example.candidate),

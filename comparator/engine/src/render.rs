@@ -96,6 +96,9 @@ impl Page {
             names => format!(", without plugin {}", cut(&names, 40)),
         };
         self.line(&format!("      example {}{place}{without}", example.exchange));
+        if !example.request.is_empty() {
+            self.line(&format!("        request   {}", cut(&example.request, 90)));
+        }
         self.line(&format!("        primary   {}", cut(&example.primary, 90)));
         self.line(&format!("        candidate {}", cut(&example.candidate, 90)));
         if let Some(control) = &example.control {

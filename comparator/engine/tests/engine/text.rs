@@ -20,24 +20,28 @@ fn a_report_that_rolls_back() {
       GET /search /items/*/price value
           only the candidate 411, only the control 0 of 411; evidence 10^122.5
           example 00000000000000000000000000000070 at /items/5/price
+            request   GET /search?q=a
             primary   30
             candidate 31
             control   30
       GET /items/{id} /stock type
           only the candidate 397, only the control 0 of 397; evidence 10^118.3
           example 0000000000000000000000000000041c at /stock
+            request   GET /items/17
             primary   12
             candidate "12"
             control   12
       GET /cart /total missing
           only the candidate 386, only the control 0 of 386; evidence 10^115.0
           example 00000000000000000000000000000730 at /total
+            request   GET /cart
             primary   99
             candidate (absent)
             control   99
       GET /quotes status
           only the candidate 36, only the control 0 of 392; evidence 10^10.1
           example 0000000000000000000000000000010f
+            request   GET /quotes
             primary   200
             candidate 500
             control   200
