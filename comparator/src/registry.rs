@@ -1,8 +1,8 @@
 //! Which filter instances are there, what each of them runs, and what all of them together did not deliver.
 //!
-//! In memory: every filter says everything again with its next heartbeat. Until one did, nothing is known, which is not
-//! the same as nothing lost. An instance that fell silent is no longer shown after a minute, but its counts stay in the
-//! sums, or a restarted proxy would make losses vanish.
+//! Every filter says everything again with its next heartbeat. Until one did, nothing is known, which is not the same as nothing
+//! lost. An instance that fell silent is no longer shown after a minute, but its counts stay in the sums, or a restarted proxy
+//! would make losses vanish; and they are written down every few seconds, or a restarted comparator would.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -24,6 +24,18 @@ struct Filters {
     /// The sums of those that were dropped even from there.
     forgotten: Delivered,
     /// The sums when the current session of evidence began.
+    baseline: Delivered,
+    /// Whether anybody spoke to this process.
+    heard: bool,
+    /// When all this was last written down.
+    kept: Option<Instant>,
+}
+
+/// What is written down of the filters of a release.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    instances: BTreeMap<String, Delivered>,
+    forgotten: Delivered,
     baseline: Delivered,
 }
 
@@ -60,7 +72,8 @@ pub(crate) struct Filter {
     pub(crate) accounts: Accounts,
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Delivered {
     mirrored: u64,
     undelivered: u64,
@@ -68,10 +81,42 @@ struct Delivered {
 }
 
 impl Registry {
+    /// Takes over what an earlier process wrote down of a release, in the session of evidence that still goes on or an earlier one.
+    ///
+    /// # Errors
+    /// Of the reader of JSON; nothing is taken over then.
+    pub(crate) fn take_over(&self, release: &str, text: &str, same_session: bool) -> serde_json::Result<()> {
+        let Kept { instances, forgotten, baseline } = serde_json::from_str(text)?;
+        let gone = instances.into_iter().filter_map(|(instance, sums)| Some((instance.parse().ok()?, sums)));
+        let mut filters = Filters { gone: gone.collect(), forgotten, baseline, ..Filters::default() };
+        if !same_session {
+            filters.baseline = filters.sum();
+        }
+        self.lock().insert(release.to_owned(), filters);
+        Ok(())
+    }
+
+    /// What is to be written down of a release, if it is time to.
+    pub(crate) fn due(&self, release: &str, now: Instant) -> Option<String> {
+        let mut all = self.lock();
+        let filters = all.get_mut(release)?;
+        if filters.kept.is_some_and(|kept| now.saturating_duration_since(kept) < KEPT_EVERY) {
+            return None;
+        }
+        filters.kept = Some(now);
+        Some(filters.to_text())
+    }
+
+    /// The same of all releases, whether or not it is time to.
+    pub(crate) fn all(&self) -> Vec<(String, String)> {
+        self.lock().iter().map(|(release, filters)| (release.clone(), filters.to_text())).collect()
+    }
+
     /// Notes a heartbeat.
     pub(crate) fn note(&self, heartbeat: Heartbeat, now: Instant) {
         let mut all = self.lock();
         let filters = all.entry(heartbeat.release).or_default();
+        filters.heard = true;
         let delivered = Delivered::of(&heartbeat.accounts);
         let accounts = bounded(heartbeat.accounts);
         let seen = Seen { at: now, generation: heartbeat.generation, accounts, delivered };
@@ -103,7 +148,7 @@ impl Registry {
         let Some(filters) = all.get(release) else { return Delivery::default() };
         let sum = filters.sum();
         Delivery {
-            known: true,
+            known: filters.heard,
             mirrored: sum.mirrored.saturating_sub(filters.baseline.mirrored),
             undelivered: sum.undelivered.saturating_sub(filters.baseline.undelivered),
             not_sent: sum.not_sent.saturating_sub(filters.baseline.not_sent),
@@ -114,6 +159,7 @@ impl Registry {
     pub(crate) fn begin_session(&self, release: &str) {
         if let Some(filters) = self.lock().get_mut(release) {
             filters.baseline = filters.sum();
+            filters.kept = None;
         }
     }
 
@@ -126,6 +172,14 @@ impl Filters {
     fn sum(&self) -> Delivered {
         let seen = self.seen.values().map(|seen| seen.delivered);
         seen.chain(self.gone.values().copied()).fold(self.forgotten, Delivered::plus)
+    }
+
+    fn to_text(&self) -> String {
+        let seen = self.seen.iter().map(|(instance, seen)| (instance, &seen.delivered));
+        let instances =
+            seen.chain(&self.gone).map(|(instance, sums)| (instance.to_string(), *sums)).collect();
+        let kept = Kept { instances, forgotten: self.forgotten, baseline: self.baseline };
+        serde_json::to_string(&kept).unwrap_or_default()
     }
 
     fn drop_the_longest_silent(&mut self) {
@@ -197,6 +251,8 @@ fn is_for_want_of_capacity(reason: &str) -> bool {
 }
 
 const WANT_OF_CAPACITY: [&str; 3] = ["budget", "breaker", "in_flight"];
+/// A process that is killed loses the last words of filters that ended within this time.
+const KEPT_EVERY: Duration = Duration::from_secs(5);
 const SHOWN: Duration = Duration::from_secs(60);
 /// Instances of one release that are kept apart.
 const MOST_INSTANCES: usize = 4_096;
@@ -250,6 +306,33 @@ mod tests {
         registry.note(beat(2, 25, 0, 0), later);
         let delivery = registry.delivery("shop");
         assert_eq!((delivery.mirrored, delivery.undelivered, delivery.not_sent), (5, 0, 0));
+    }
+
+    #[test]
+    fn what_was_written_down_is_taken_over_and_counts_once() {
+        let registry = Registry::default();
+        let now = Instant::now();
+        registry.note(beat(1, 10, 2, 5), now);
+        registry.begin_session("shop");
+        registry.note(beat(1, 12, 3, 5), now);
+        registry.note(beat(2, 20, 0, 0), now);
+        let text = registry.due("shop", now).unwrap();
+        assert_eq!(registry.due("shop", now + KEPT_EVERY / 2), None);
+        assert_eq!(registry.due("shop", now + KEPT_EVERY).as_ref(), Some(&text));
+        assert_eq!(registry.all(), [("shop".to_owned(), text.clone())]);
+        for (same_session, before, after) in [(true, (22, 2, 0), (24, 3, 0)), (false, (0, 0, 0), (2, 1, 0))] {
+            let next = Registry::default();
+            next.take_over("shop", &text, same_session).unwrap();
+            let sums = |delivery: Delivery| (delivery.mirrored, delivery.undelivered, delivery.not_sent);
+            let delivery = next.delivery("shop");
+            assert_eq!((delivery.known, sums(delivery)), (false, before), "nobody spoke yet");
+            next.note(beat(2, 22, 1, 0), now);
+            let delivery = next.delivery("shop");
+            assert_eq!((delivery.known, sums(delivery)), (true, after));
+        }
+        let damaged = Registry::default();
+        assert!(damaged.take_over("shop", "{", true).is_err());
+        assert!(!damaged.delivery("shop").known);
     }
 
     #[test]

@@ -91,6 +91,7 @@ pub struct Server {
     captures: Arc<Captures>,
     targets: Targets,
     plugins: Plugins,
+    registry: Registry,
 }
 
 /// Opens the store and serves until `shutdown` is ready and the last commit is done.
@@ -129,6 +130,8 @@ impl Server {
             put(&mut thread, &document)?;
         }
         thread.note_files()?;
+        let registry = Registry::default();
+        thread.take_over(&registry)?;
         let (alive, ended) = oneshot::channel();
         let thread = std::thread::Builder::new().name("writer".to_owned()).spawn(move || {
             let _alive: oneshot::Sender<()> = alive;
@@ -145,6 +148,7 @@ impl Server {
             captures,
             targets: config.targets,
             plugins: config.plugins,
+            registry,
         })
     }
 
@@ -159,7 +163,7 @@ impl Server {
             writer: self.writer,
             policies: self.policies,
             ledger: self.ledger,
-            registry: Registry::default(),
+            registry: self.registry,
             metrics: Metrics::new(),
             captures: self.captures,
             targets: self.targets,
@@ -178,6 +182,9 @@ impl Server {
         accept(listener, &routes::router(Arc::clone(&app)), &graceful, self.connections, shutdown).await;
         app.captures.close();
         let _ = tokio::time::timeout(GRACE, graceful.shutdown()).await;
+        for (release, delivered) in app.registry.all() {
+            app.writer.keep(release, delivered);
+        }
         app.writer.stop();
         let ended = tokio::task::spawn_blocking(move || self.thread.join()).await;
         if matches!(ended, Ok(Ok(()))) { Ok(()) } else { Err(Error::Writer) }

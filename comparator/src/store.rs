@@ -93,8 +93,8 @@ impl Store {
         if found == 0 {
             connection.execute_batch(TABLES)?;
         }
-        // Came later than version 1 and is of no use to what came before: an earlier version may still read the file.
-        connection.execute_batch(PLUGINS)?;
+        // They came later than version 1 and are of no use to what came before: an earlier version may still read the file.
+        connection.execute_batch(LATER)?;
         connection.set_prepared_statement_cache_capacity(32);
         Ok(Self { connection, _lock: lock })
     }
@@ -133,6 +133,13 @@ impl Store {
         let mut statement =
             self.connection.prepare_cached("SELECT 1 FROM files WHERE name = ?1 AND document = ?2")?;
         Ok(statement.exists(params![name, document])?)
+    }
+
+    /// What the filters of a release said they delivered, as text, and during which session they did; none before they did.
+    pub(crate) fn delivery(&self, release: &str) -> Result<Option<(u64, String)>, StoreError> {
+        let mut statement =
+            self.connection.prepare_cached("SELECT session, text FROM deliveries WHERE release = ?1")?;
+        Ok(statement.query_row([release], |row| Ok((row.get(0)?, row.get(1)?))).optional()?)
     }
 
     /// The current session of a release; none before its first policy.
@@ -277,6 +284,17 @@ impl Writing<'_> {
         Ok(Session { number, since })
     }
 
+    /// Keeps what the filters of a release said they delivered.
+    pub(crate) fn put_delivery(&self, release: &str, session: u64, text: &str) -> Result<(), StoreError> {
+        self.0
+            .prepare_cached(
+                "INSERT INTO deliveries (release, session, text) VALUES (?1, ?2, ?3)
+                 ON CONFLICT (release) DO UPDATE SET session = excluded.session, text = excluded.text",
+            )?
+            .execute(params![release, session, text])?;
+        Ok(())
+    }
+
     /// Appends to the audit of a release.
     pub(crate) fn append_audit(&self, draft: Draft) -> Result<(), StoreError> {
         let last: Option<(u64, String)> = self
@@ -385,8 +403,10 @@ PRAGMA user_version = 1;
 COMMIT;
 ";
 
-const PLUGINS: &str =
-    "CREATE TABLE IF NOT EXISTS plugins (release TEXT PRIMARY KEY, files TEXT NOT NULL) STRICT;";
+const LATER: &str = "
+CREATE TABLE IF NOT EXISTS plugins (release TEXT PRIMARY KEY, files TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS deliveries (release TEXT PRIMARY KEY, session INTEGER NOT NULL, text TEXT NOT NULL) STRICT;
+";
 
 #[cfg(test)]
 mod tests {

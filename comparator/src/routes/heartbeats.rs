@@ -35,7 +35,11 @@ pub(super) fn heard(app: &App, heartbeat: Heartbeat) -> Result<Option<Arc<Versio
     let version =
         app.policies.get(&heartbeat.release).ok_or_else(|| Problem::unknown_release(&heartbeat.release))?;
     let same = heartbeat.generation == Some(version.generation);
-    app.registry.note(heartbeat, Instant::now());
+    let (release, now) = (heartbeat.release.clone(), Instant::now());
+    app.registry.note(heartbeat, now);
+    if let Some(delivered) = app.registry.due(&release, now) {
+        app.writer.keep(release, delivered);
+    }
     Ok((!same).then_some(version))
 }
 

@@ -32,6 +32,8 @@ pub(crate) enum Job {
     Standing(String, Delivery, Reply<Result<Standing, ChangeError>>),
     /// The audit of a release.
     Audit(String, Reply<Result<Vec<Entry>, StoreError>>),
+    /// Store what the filters of a release said they delivered: release, text.
+    Delivered(String, String),
     /// Store the accounts.
     Flush,
     /// Whether the store can be written.
@@ -177,6 +179,11 @@ impl Handle {
         let (reply, answer) = oneshot::channel();
         self.jobs.send(job(reply)).map_err(|_| Stopped)?;
         answer.await.map_err(|_| Stopped)
+    }
+
+    /// Has what the filters of a release said stored, in its turn.
+    pub(crate) fn keep(&self, release: String, delivered: String) {
+        let _ = self.jobs.send(Job::Delivered(release, delivered));
     }
 
     /// Lets the writer end after what is queued.

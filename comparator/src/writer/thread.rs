@@ -18,6 +18,7 @@ use crate::change::{Change, ChangeError, Edit, Expected, amended};
 use crate::clock;
 use crate::plugins::{Plugins, Prepared};
 use crate::policies::{Document, Policies, Version};
+use crate::registry::Registry;
 use crate::store::{Session, Store, StoreError, StoredPolicy, Writing};
 
 /// The writer: owns what it changes.
@@ -78,6 +79,7 @@ impl Thread {
                     drop(reply.send(self.standing(&release, &delivery)));
                 }
                 Job::Audit(release, reply) => drop(reply.send(self.store.audit(&release))),
+                Job::Delivered(release, text) => self.keep(&release, &text),
                 Job::Flush => self.flush(),
                 Job::Probe(reply) => drop(reply.send(self.store.probe())),
                 Job::Stop => break,
@@ -149,6 +151,27 @@ impl Thread {
             writing.put_accounts(&ledger.after(all))?;
             Ok(settled)
         })
+    }
+
+    /// If it fails, a later one has all of it.
+    fn keep(&mut self, release: &str, delivered: &str) {
+        let Ok(Some(Session { number, .. })) = self.store.session(release) else { return };
+        let stored = self.store.transaction(|writing| writing.put_delivery(release, number, delivered));
+        if let Err(error) = stored {
+            tracing::warn!(%error, release, "what the filters delivered was not stored");
+        }
+    }
+
+    /// What earlier processes stored of what filters delivered.
+    pub(crate) fn take_over(&self, registry: &Registry) -> Result<(), StoreError> {
+        for (release, _) in self.policies.all() {
+            let Some((session, text)) = self.store.delivery(&release)? else { continue };
+            let current = self.store.session(&release)?.map(|session| session.number);
+            if let Err(error) = registry.take_over(&release, &text, current == Some(session)) {
+                tracing::warn!(%error, release, "what the filters delivered before is not known");
+            }
+        }
+        Ok(())
     }
 
     fn flush(&mut self) {

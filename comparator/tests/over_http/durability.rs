@@ -5,8 +5,11 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use crate::policies::said;
 use crate::server::{SHOP, World, healthy};
 use antumbra_comparator::Document;
+use antumbra_observation::{Accounts, Instance};
+use http::Method;
 
 #[tokio::test]
 async fn evidence_accounts_policies_and_batches_outlive_the_process() {
@@ -19,6 +22,30 @@ async fn evidence_accounts_policies_and_batches_outlive_the_process() {
     assert_eq!((world.get("/v1/releases/shop/report").await.json(), world.accounts().await), before);
     assert_eq!(world.get("/v1/policies/shop").await.header("etag"), "\"2\"");
     assert_eq!(world.batch(1, &healthy(6)).await.json()["duplicates"], 6);
+}
+
+/// A proxy that ended before the comparator did can say nothing again, and what was lost in an earlier session does not matter.
+#[tokio::test]
+async fn what_filters_lost_outlives_the_process() {
+    let mut world = World::with_shop().await;
+    let says = async |world: &World, instance: u128, mirrored: u64, lost: u64| {
+        let undelivered = [("outbox_full".to_owned(), lost)].into();
+        let accounts = Accounts { requests: mirrored, mirrored, undelivered, ..Accounts::default() };
+        let answer = said(world, Instance(instance), "shop", None, accounts).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+    };
+    let delivery = async |world: &World| {
+        let delivery = world.get("/v1/releases/shop/report").await.json()["delivery"].clone();
+        (delivery["known"] == true, delivery["mirrored"].clone(), delivery["undelivered"].clone())
+    };
+    says(&world, 1, 10, 5).await;
+    world.send(Method::DELETE, "/v1/releases/shop/evidence", &[], "").await;
+    says(&world, 1, 20, 6).await;
+    says(&world, 2, 7, 0).await;
+    world.restart(Vec::new()).await;
+    assert!(!delivery(&world).await.0, "nobody said anything since");
+    says(&world, 1, 21, 6).await;
+    assert_eq!(delivery(&world).await, (true, 18.into(), 1.into()));
 }
 
 #[tokio::test]

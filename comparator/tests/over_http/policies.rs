@@ -158,13 +158,20 @@ async fn a_reset_begins_anew_and_says_who_and_why() {
 }
 
 pub(crate) async fn beat(world: &World, release: &str, generation: Option<u64>) -> Answer {
-    let heartbeat = Heartbeat {
-        version: VERSION,
-        release: release.to_owned(),
-        instance: Instance(7),
-        generation,
-        accounts: Accounts { requests: 9, ..Accounts::default() },
-    };
+    let accounts = Accounts { requests: 9, ..Accounts::default() };
+    said(world, Instance(7), release, generation, accounts).await
+}
+
+/// A filter's heartbeat.
+pub(crate) async fn said(
+    world: &World,
+    instance: Instance,
+    release: &str,
+    generation: Option<u64>,
+    accounts: Accounts,
+) -> Answer {
+    let release = release.to_owned();
+    let heartbeat = Heartbeat { version: VERSION, release, instance, generation, accounts };
     let headers = [("content-type", "application/cbor"), ("host", "antumbra")];
     world.send(Method::POST, "/v1/heartbeats", &headers, encode_heartbeat(&heartbeat)).await
 }
