@@ -33,6 +33,9 @@ pub(crate) fn is_sensitive(text: &str) -> bool {
 
 /// Bytes as at most `limit` characters; control characters and what is not UTF-8 become U+FFFD.
 pub(crate) fn line(bytes: &[u8], limit: usize) -> String {
+    if bytes.len() <= limit && bytes.iter().all(|byte| (0x20..0x7f).contains(byte)) {
+        return String::from_utf8_lossy(bytes).into_owned();
+    }
     // Four bytes a character at most: a longer text is not decoded to its end.
     let head = bytes.get(..limit.saturating_mul(4).saturating_add(4)).unwrap_or(bytes);
     let text = String::from_utf8_lossy(head);

@@ -112,6 +112,12 @@ impl<'a> Tree<'a> {
         if node.key_escaped { unescape(name) } else { Cow::Borrowed(name) }
     }
 
+    /// Whether a member has this name, unescaped.
+    pub(crate) fn is_named(&self, node: &Node, name: &[u8]) -> bool {
+        let written = self.slice(node.key);
+        if node.key_escaped { *unescape(written) == *name } else { written == name }
+    }
+
     /// Whether a member has the name of another tree's member.
     pub(crate) fn same_name(&self, node: &Node, other: &Tree<'_>, others: &Node) -> bool {
         let written_alike = self.slice(node.key) == other.slice(others.key);
