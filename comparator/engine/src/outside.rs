@@ -80,7 +80,7 @@ impl Outside {
                 let mut differences = Differences::default();
                 // No plugin sees these.
                 if let (Some(primary), Some(other)) = (trailers(legs.0), trailers(legs.1)) {
-                    headers::compare(&primary, &other, scope, &mut differences);
+                    headers::compare(&primary, &other, None, scope, &mut differences);
                 }
                 found.iter().for_each(|found| found.add(&mut differences));
                 Comparison { comparable: true, differences }
