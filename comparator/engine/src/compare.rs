@@ -73,7 +73,7 @@ impl<'a> Primary<'a> {
             Content::of(self.place.get_or_init(|| Plain::of(primary, left, self.path, scope)))
         });
         let other = Plain::of(other, right, self.path, scope);
-        content.compare(&Content::of(&other), &[], scope, into);
+        content.compare(&Content::of(&other), scope, into);
     }
 }
 
