@@ -5,8 +5,11 @@
 //! identifies them best; then what means the same; only what is left is paired in order. All of it sorts, nothing is
 //! quadratic.
 
+mod hashed;
+
 use std::borrow::Cow;
 
+pub(crate) use self::hashed::{Hashed, remove};
 use crate::json::{Node, Shape, Tree};
 
 /// The outcome of matching.
@@ -47,11 +50,29 @@ pub(crate) fn align(left: Elements<'_>, right: Elements<'_>) -> Alignment {
     let moved = !partners.iter().flatten().is_sorted();
     introduce(&mut partners, in_place);
     introduce(&mut partners, rest.in_order());
-    let pairs = partners.into_iter().enumerate().filter_map(|(at, partner)| Some((at, partner?))).collect();
-    Alignment { pairs, moved }
+    Alignment { pairs: pairs(partners), moved }
 }
 
-fn introduce(partners: &mut [Option<usize>], pairs: impl IntoIterator<Item = (usize, usize)>) {
+/// Matches the elements of two arrays none of which means what one of the other means, by position on the left.
+pub(crate) fn align_unlike(left: Elements<'_>, right: Elements<'_>) -> Vec<(usize, usize)> {
+    let (rest_left, rest_right) = ((0..left.nodes.len()).collect(), (0..right.nodes.len()).collect());
+    let mut rest = Match { left, right, rest_left, rest_right };
+    let mut partners = vec![None; left.nodes.len()];
+    if !rest.stays_in_place() {
+        let found = rest.by_identity();
+        rest.remove(&found);
+        introduce(&mut partners, found);
+    }
+    introduce(&mut partners, rest.in_order());
+    pairs(partners)
+}
+
+/// Pairs by position on the left.
+pub(crate) fn pairs(partners: Vec<Option<usize>>) -> Vec<(usize, usize)> {
+    partners.into_iter().enumerate().filter_map(|(at, partner)| Some((at, partner?))).collect()
+}
+
+pub(crate) fn introduce(partners: &mut [Option<usize>], pairs: impl IntoIterator<Item = (usize, usize)>) {
     for (at, against) in pairs {
         if let Some(partner) = partners.get_mut(at) {
             *partner = Some(against);
@@ -91,9 +112,11 @@ impl<'t> Match<'t> {
         let Some(name) = self.names().next().filter(|_| self.rest_left == self.rest_right) else {
             return false;
         };
-        let lefts = self.left.members(&self.rest_left, &name);
-        lefts.as_ref().is_some_and(|lefts| lefts.len() == self.rest_left.len())
-            && lefts == self.right.members(&self.rest_right, &name)
+        let stays = |&at: &usize| {
+            let own = self.left.member(at, &name);
+            own.is_some() && own == self.right.member(at, &name)
+        };
+        self.rest_left.iter().all(stays) && self.left.members(&self.rest_left, &name).is_some()
     }
 
     fn by_text(&self) -> Vec<(usize, usize)> {
@@ -109,12 +132,9 @@ impl<'t> Match<'t> {
             return Vec::new();
         }
         let hashes = |side: Elements<'t>, rest: &[usize]| {
-            let mut hashes: Vec<(u64, usize)> =
-                rest.iter().filter_map(|&at| Some((hash(side.tree, side.nodes.get(at)?), at))).collect();
-            hashes.sort_unstable();
-            hashes
+            Hashed::new(rest.iter().filter_map(|&at| Some((hash(side.tree, side.nodes.get(at)?), at))))
         };
-        join(&hashes(self.left, &self.rest_left), &hashes(self.right, &self.rest_right))
+        hashes(self.left, &self.rest_left).join(&hashes(self.right, &self.rest_right))
     }
 
     /// Pairs objects by the scalar member whose values are unique on both sides and meet most often; the first such member
@@ -126,7 +146,7 @@ impl<'t> Match<'t> {
             let lefts = self.left.members(&self.rest_left, &name);
             let rights = lefts.as_ref().and_then(|_| self.right.members(&self.rest_right, &name));
             let (Some(lefts), Some(rights)) = (lefts, rights) else { continue };
-            let pairs = join(&lefts, &rights);
+            let pairs = lefts.join(&rights);
             if pairs.len() > best.len() {
                 best = pairs;
             }
@@ -157,8 +177,8 @@ impl<'t> Match<'t> {
     }
 
     fn remove(&mut self, found: &[(usize, usize)]) {
-        remove(&mut self.rest_left, self.left, found.iter().map(|pair| pair.0));
-        remove(&mut self.rest_right, self.right, found.iter().map(|pair| pair.1));
+        remove(&mut self.rest_left, self.left.nodes.len(), found.iter().map(|pair| pair.0));
+        remove(&mut self.rest_right, self.right.nodes.len(), found.iter().map(|pair| pair.1));
     }
 }
 
@@ -176,50 +196,18 @@ impl<'t> Elements<'t> {
         self.tree.same(left, other.tree, right)
     }
 
-    /// Hash of the member `name` of each object in `rest`, ascending, unless two have the same.
-    fn members(self, rest: &[usize], name: &[u8]) -> Option<Vec<(u64, usize)>> {
-        let value = |at: usize| {
-            let element = self.nodes.get(at).filter(|node| node.shape == Shape::Object)?;
-            let mut members = self.tree.children(element).take(MAX_MEMBERS);
-            let member = members.find(|member| self.tree.key(member) == name)?;
-            Some((self.tree.hash(member), at))
-        };
-        let mut values: Vec<(u64, usize)> = rest.iter().filter_map(|&at| value(at)).collect();
-        values.sort_unstable();
-        values.windows(2).all(|pair| matches!(pair, [a, b] if a.0 != b.0)).then_some(values)
+    /// Hash of the member `name` of each object in `rest`, unless two have the same.
+    fn members(self, rest: &[usize], name: &[u8]) -> Option<Hashed> {
+        let members = rest.iter().filter_map(|&at| Some((self.member(at, name)?, at)));
+        Some(Hashed::new(members)).filter(Hashed::is_unique)
     }
-}
 
-/// Pairs of equal keys, the n-th of one side with the n-th of the other. Both ascend.
-fn join(left: &[(u64, usize)], right: &[(u64, usize)]) -> Vec<(usize, usize)> {
-    let mut pairs = Vec::new();
-    let (mut lefts, mut rights) = (left.iter().peekable(), right.iter().peekable());
-    while let (Some(l), Some(r)) = (lefts.peek(), rights.peek()) {
-        match l.0.cmp(&r.0) {
-            std::cmp::Ordering::Less => drop(lefts.next()),
-            std::cmp::Ordering::Greater => drop(rights.next()),
-            std::cmp::Ordering::Equal => {
-                pairs.push((l.1, r.1));
-                lefts.next();
-                rights.next();
-            }
-        }
+    /// Hash of the member `name` of an object.
+    fn member(self, at: usize, name: &[u8]) -> Option<u64> {
+        let element = self.nodes.get(at).filter(|node| node.shape == Shape::Object)?;
+        let mut members = self.tree.children(element).take(MAX_MEMBERS);
+        members.find(|member| self.tree.is_named(member, name)).map(|member| self.tree.hash(member))
     }
-    pairs
-}
-
-/// Takes `gone` out of `rest`.
-fn remove(rest: &mut Vec<usize>, side: Elements<'_>, gone: impl ExactSizeIterator<Item = usize>) {
-    if gone.len() == 0 {
-        return;
-    }
-    let mut stays = vec![true; side.nodes.len()];
-    for at in gone {
-        if let Some(stays) = stays.get_mut(at) {
-            *stays = false;
-        }
-    }
-    rest.retain(|&at| stays.get(at) == Some(&true));
 }
 
 /// How many members are tried as the identity of an element.

@@ -25,7 +25,7 @@ use crate::excerpt;
 use crate::json::Tree;
 use crate::pattern::{Place, Segment};
 use crate::refusal::Refusal;
-use encoding::Encoding;
+use encoding::{Bound, Encoding};
 use grpc::Call;
 use media::{Media, header};
 
@@ -46,6 +46,12 @@ pub(crate) struct Plain<'a> {
     bytes: Result<Cow<'a, [u8]>, Refusal>,
     /// Of a body that consists of records: those, as JSON.
     records: Option<Result<Vec<u8>, Refusal>>,
+}
+
+/// What the parts of two bodies, and the parts of these, may still decode to.
+struct Rooms {
+    left: Bound,
+    right: Bound,
 }
 
 /// A body that can be compared. It is parsed at most once.
@@ -74,8 +80,24 @@ impl<'a> Plain<'a> {
             Ok(encodings) => encoding::decode(sent, encodings),
             Err(refusal) => Err(*refusal),
         };
-        let records = bytes.as_deref().ok().and_then(|bytes| written(bytes, &media, call));
+        let mut room = Bound::of(bytes.as_deref().map_or(0, <[u8]>::len));
+        let records = bytes.as_deref().ok().and_then(|bytes| written(bytes, &media, call, &mut room));
         Self { sent, media, bytes, records }
+    }
+
+    /// Reads a part of a body; `room` is what all its parts together may decode to.
+    fn of_part(part: &'a multipart::Part<'a>, scope: Scope<'_>, room: &mut Bound) -> Self {
+        let call = Call { path: b"", headers: &part.headers, schemas: scope.rules.schemas() };
+        // RFC 7578, 4.4: a part without a type is text.
+        let media = match Media::declared(&part.headers) {
+            Media::Undeclared => Media::Text,
+            declared => declared,
+        };
+        let encodings = header(&part.headers, "content-encoding");
+        let encodings = encodings.map_or(Ok(Vec::new()), |value| Encoding::listed(&value));
+        let bytes = encodings.and_then(|encodings| room.decode(part.bytes, &encodings));
+        let records = bytes.as_deref().ok().and_then(|bytes| written(bytes, &media, call, room));
+        Self { sent: part.bytes, media, bytes, records }
     }
 
     /// A body that declares nothing, with the records that the other's declaration gives it.
@@ -85,7 +107,7 @@ impl<'a> Plain<'a> {
             return None;
         }
         let call = Call { path: b"", headers: &[], schemas: scope.rules.schemas() };
-        let records = written(bytes, media, call);
+        let records = written(bytes, media, call, &mut Bound::of(bytes.len()));
         Some(Plain { sent: self.sent, media: media.clone(), bytes: Ok(Cow::Borrowed(bytes)), records })
     }
 
@@ -95,12 +117,18 @@ impl<'a> Plain<'a> {
 }
 
 /// The records of a body as JSON, if it has some.
-fn written(bytes: &[u8], media: &Media, call: Call<'_>) -> Option<Result<Vec<u8>, Refusal>> {
+fn written(
+    bytes: &[u8],
+    media: &Media,
+    call: Call<'_>,
+    room: &mut Bound,
+) -> Option<Result<Vec<u8>, Refusal>> {
     match media {
         Media::JsonRecords => Some(records::write(bytes)),
+        Media::JsonSequence => Some(records::write_sequence(bytes)),
         Media::Events => Some(events::write(bytes)),
         Media::Form => Some(form::write(bytes)),
-        Media::Grpc => Some(grpc::write(bytes, call)),
+        Media::Grpc => Some(grpc::write(bytes, call, room)),
         _ => None,
     }
 }
@@ -110,11 +138,18 @@ impl<'p> Content<'p> {
         Self { plain, tree: OnceCell::new() }
     }
 
+    /// Compares the bodies of two answers.
+    pub(crate) fn compare(&self, other: &Content<'_>, scope: Scope<'_>, into: &mut Differences) {
+        let room = |content: &Content<'_>| Bound::of(content.plain.read_as().1.len());
+        self.compare_at(other, &[], &mut Rooms { left: room(self), right: room(other) }, scope, into);
+    }
+
     /// Compares two bodies that stand at `at`; nowhere, if they are whole answers.
-    pub(crate) fn compare(
+    fn compare_at(
         &self,
         other: &Content<'_>,
         at: &[Segment<'_>],
+        rooms: &mut Rooms,
         scope: Scope<'_>,
         into: &mut Differences,
     ) {
@@ -133,7 +168,7 @@ impl<'p> Content<'p> {
             Some(media @ (Media::Text | Media::Html)) => {
                 lines::compare(left, right, media == Media::Html, at, scope, into);
             }
-            Some(Media::Multipart(_)) => self.parts(other, at, scope, into),
+            Some(Media::Multipart(_)) => self.parts(other, at, rooms, scope, into),
             Some(media) => match (self.plain.as_said(&media, scope), other.plain.as_said(&media, scope)) {
                 (Some(left), _) => Content::of(&left).trees(other, &media, at, scope, into),
                 (None, Some(right)) => self.trees(&Content::of(&right), &media, at, scope, into),
@@ -214,7 +249,14 @@ impl<'p> Content<'p> {
         }
     }
 
-    fn parts(&self, other: &Content<'_>, at: &[Segment<'_>], scope: Scope<'_>, into: &mut Differences) {
+    fn parts(
+        &self,
+        other: &Content<'_>,
+        at: &[Segment<'_>],
+        rooms: &mut Rooms,
+        scope: Scope<'_>,
+        into: &mut Differences,
+    ) {
         if at.len() >= MAX_NESTED {
             return self.refused(other, Refusal::Depth, at, scope, into);
         }
@@ -229,22 +271,11 @@ impl<'p> Content<'p> {
             if left.bytes == right.bytes && left.headers == right.headers {
                 return;
             }
-            let (left, right) = (part(left, scope), part(right, scope));
-            Content::of(&left).compare(&Content::of(&right), at, scope, into);
+            let left = Plain::of_part(left, scope, &mut rooms.left);
+            let right = Plain::of_part(right, scope, &mut rooms.right);
+            Content::of(&left).compare_at(&Content::of(&right), at, rooms, scope, into);
         });
     }
-}
-
-fn part<'b>(part: &'b multipart::Part<'b>, scope: Scope<'_>) -> Plain<'b> {
-    let call = Call { path: b"", headers: &part.headers, schemas: scope.rules.schemas() };
-    // RFC 7578, 4.4: a part without a type is text.
-    let media = match Media::declared(&part.headers) {
-        Media::Undeclared => Media::Text,
-        declared => declared,
-    };
-    let encodings = header(&part.headers, "content-encoding");
-    let encodings = encodings.map_or(Ok(Vec::new()), |value| Encoding::listed(&value));
-    Plain::read(part.bytes, media, &encodings, call)
 }
 
 /// Bodies of two kinds, or of none: where their bytes part.

@@ -16,6 +16,8 @@ pub(crate) struct Primary<'a> {
     leg: &'a Leg,
     /// Of the request, without which the type of a gRPC message is not known.
     path: &'a [u8],
+    /// When the exchange was, in microseconds since 1970, where that is known.
+    at_us: Option<u64>,
     place: &'a body::Kept<'a>,
     content: OnceCell<Content<'a>>,
 }
@@ -31,7 +33,12 @@ pub(crate) struct Comparison {
 impl<'a> Primary<'a> {
     /// The primary of a request for `path`; its body is read into `place`.
     pub(crate) fn new(leg: &'a Leg, path: &'a [u8], place: &'a body::Kept<'a>) -> Self {
-        Self { leg, path, place, content: OnceCell::new() }
+        Self { leg, path, at_us: None, place, content: OnceCell::new() }
+    }
+
+    /// The same, of an exchange of which is known when it was: in microseconds since 1970.
+    pub(crate) fn taken_at(self, at_us: u64) -> Self {
+        Self { at_us: Some(at_us), ..self }
     }
 
     pub(crate) fn compare(&self, other: &Leg, scope: Scope<'_>) -> Comparison {
@@ -49,7 +56,7 @@ impl<'a> Primary<'a> {
             return Comparison { comparable: false, differences };
         }
         if let (Some(primary), Some(answer)) = (&self.leg.response, &other.response) {
-            headers::compare(primary, answer, scope, &mut differences);
+            headers::compare(primary, answer, self.at_us, scope, &mut differences);
             self.bodies(primary, answer, scope, &mut differences);
         }
         Comparison { comparable: true, differences }
@@ -66,7 +73,7 @@ impl<'a> Primary<'a> {
             Content::of(self.place.get_or_init(|| Plain::of(primary, left, self.path, scope)))
         });
         let other = Plain::of(other, right, self.path, scope);
-        content.compare(&Content::of(&other), &[], scope, into);
+        content.compare(&Content::of(&other), scope, into);
     }
 }
 

@@ -128,6 +128,11 @@ impl Differences {
         }
     }
 
+    /// The place of a subject, for [`Differences::add`]. A list has the exact places, and no use for this one.
+    fn subject(&self, path: &[Segment<'_>]) -> String {
+        if self.list.is_some() { String::new() } else { aggregated(path) }
+    }
+
     /// The list, and how many differences were seen.
     pub(crate) fn into_list(self) -> (Vec<(Kind, Detail)>, usize) {
         (self.list.unwrap_or_default(), self.seen)
@@ -188,7 +193,7 @@ pub(crate) fn at(
     if scope.rules.ignores(scope.endpoint, Place::Body(path)) {
         return;
     }
-    into.add(&aggregated(path), kind, || {
+    into.add(&into.subject(path), kind, || {
         let hidden = |shown: String| if shown == ABSENT { shown } else { excerpt::REDACTED.to_owned() };
         let (primary, other) = shown();
         let exact = exact(path);
@@ -310,7 +315,7 @@ impl<'t> Walk<'_, 't> {
         if self.into.full() || self.allowed(kind, left, right) {
             return;
         }
-        let path = aggregated(&self.path);
+        let path = self.into.subject(&self.path);
         let (primary, other, segments) = (self.primary, self.other, &self.path);
         self.into.add(&path, kind, || {
             let exact = exact(segments);

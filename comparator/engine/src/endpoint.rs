@@ -36,6 +36,17 @@ pub fn template(method: &[u8], path: &[u8]) -> String {
     format!("{} {}", excerpt::line(method, MAX_METHOD), excerpt::line(template.as_bytes(), MAX_PATH))
 }
 
+/// The method and the path without query as they are written: how a given endpoint of that route is called.
+pub(crate) fn written(method: &[u8], path: &[u8]) -> String {
+    let mut written = excerpt::line(method, MAX_METHOD);
+    written.push(' ');
+    for segment in without_query(path).split(|&b| b == b'/').skip(1) {
+        written.push('/');
+        written.push_str(&excerpt::line(segment, MAX_SEGMENT));
+    }
+    written
+}
+
 fn without_query(path: &[u8]) -> &[u8] {
     let end = path.iter().position(|b| matches!(b, b'?' | b'#')).unwrap_or(path.len());
     path.get(..end).unwrap_or_default()

@@ -22,17 +22,37 @@ pub(crate) fn is_credential(value: &[u8]) -> bool {
     let text = head.trim_start();
     let scheme = text.get(..BASIC.len()).is_some_and(|scheme| scheme.eq_ignore_ascii_case(BASIC));
     // A JSON Web Token begins with `{"` in base64.
-    scheme || text.starts_with("eyJ") || text.starts_with("-----BEGIN") || is_sensitive(&head)
+    scheme || text.starts_with("eyJ") || text.starts_with("-----BEGIN") || speaks_of_credentials(&head)
 }
 
-/// Whether a path, a header name or a text speaks of credentials.
-pub(crate) fn is_sensitive(text: &str) -> bool {
+/// Whether a path or the name of a header speaks of credentials.
+pub(crate) fn is_sensitive(name: &str) -> bool {
+    let lower = name.to_ascii_lowercase();
+    SENSITIVE.iter().chain(&SENSITIVE_NAMES).any(|word| lower.contains(word))
+}
+
+/// Whether a text speaks of credentials, or gives something that is named like one.
+fn speaks_of_credentials(text: &str) -> bool {
     let lower = text.to_ascii_lowercase();
     SENSITIVE.iter().any(|word| lower.contains(word))
+        || SENSITIVE_NAMES.iter().any(|word| is_given(&lower, word))
+}
+
+/// Whether a name with this word in it is followed by what gives it a value: `session_id=`, `"sessionId":`.
+fn is_given(text: &str, word: &str) -> bool {
+    let in_name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+    text.match_indices(word).any(|(at, _)| {
+        let after = text.as_bytes().get(at + word.len()..).unwrap_or_default();
+        let mut rest = after.iter().take(MAX_GIVEN).skip_while(|byte| in_name(byte));
+        matches!(rest.find(|byte| !matches!(byte, b'"' | b'\'' | b'\\' | b' ')), Some(b'=' | b':'))
+    })
 }
 
 /// Bytes as at most `limit` characters; control characters and what is not UTF-8 become U+FFFD.
 pub(crate) fn line(bytes: &[u8], limit: usize) -> String {
+    if bytes.len() <= limit && bytes.iter().all(|byte| (0x20..0x7f).contains(byte)) {
+        return String::from_utf8_lossy(bytes).into_owned();
+    }
     // Four bytes a character at most: a longer text is not decoded to its end.
     let head = bytes.get(..limit.saturating_mul(4).saturating_add(4)).unwrap_or(bytes);
     let text = String::from_utf8_lossy(head);
@@ -75,7 +95,7 @@ pub(crate) fn is_near_credentials(bytes: &[u8], at: usize) -> bool {
     let before = at.saturating_sub(SEARCHED_BEFORE);
     let after = at.saturating_add(SEARCHED_AFTER).min(bytes.len());
     let searched = bytes.get(before..after).unwrap_or_default();
-    is_credential(searched) || is_sensitive(&String::from_utf8_lossy(searched))
+    is_credential(searched) || speaks_of_credentials(&String::from_utf8_lossy(searched))
 }
 
 fn printable(char: char) -> char {
@@ -91,7 +111,11 @@ const MAX_NAME: usize = 4_096;
 const SEARCHED_BEFORE: usize = 64 * 1024;
 const SEARCHED_AFTER: usize = 16 * 1024;
 
-const SENSITIVE: [&str; 10] = [
+/// How far behind a word its value is looked for, in bytes.
+const MAX_GIVEN: usize = 64;
+
+/// What speaks of credentials wherever it stands.
+const SENSITIVE: [&str; 15] = [
     "authorization",
     "bearer ",
     "cookie",
@@ -102,7 +126,14 @@ const SENSITIVE: [&str; 10] = [
     "apikey",
     "api-key",
     "api_key",
+    "csrf",
+    "xsrf",
+    "private_key",
+    "private-key",
+    "privatekey",
 ];
+/// What does so in a name, and is a common word in a text, or three letters of any text in base64.
+const SENSITIVE_NAMES: [&str; 4] = ["session", "credential", "signature", "pwd"];
 
 #[cfg(test)]
 mod tests {
@@ -127,6 +158,30 @@ mod tests {
             let tree = Tree::parse(text.as_bytes()).unwrap();
             assert_eq!(node(&tree, tree.root().unwrap()), REDACTED, "{secret}");
         }
+        for name in
+            ["sessionId", "XSRF-TOKEN", "x-csrf", "user_pwd", "privateKey", "credentials", "X-Amz-Signature"]
+        {
+            assert!(is_sensitive_name(name.as_bytes()), "{name}");
+        }
+        for secret in [
+            "https://files.example/a?X-Amz-Signature=4f",
+            "see {\"sessionId\": \"4f\"}",
+            "PHP_SESSION = 4f",
+            "pwd:hunter2",
+            "<input name='csrf' value='4f'>",
+        ] {
+            assert!(
+                is_credential(secret.as_bytes()) && is_near_credentials(secret.as_bytes(), 0),
+                "{secret}"
+            );
+        }
+        let plain =
+            ["The session begins at 9.", "a signature dish", "cGFzcwdPwd", "credentials, see below: none"];
+        for text in plain {
+            assert!(!is_credential(text.as_bytes()), "{text}");
+        }
+        let long = "session".repeat(SEARCHED_BEFORE);
+        assert!(!is_credential(long.as_bytes()));
         assert!(is_sensitive_name(&b"x".repeat(MAX_NAME + 1)));
         assert!(is_sensitive("/user/accessToken") && !is_sensitive("/user/name"));
     }

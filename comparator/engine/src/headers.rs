@@ -2,6 +2,8 @@
 //!
 //! What proxies and servers set anew on every answer says nothing about a release and is left out from the start.
 
+mod cookies;
+
 use std::collections::BTreeMap;
 
 use antumbra_observation::{Bytes, Response};
@@ -12,14 +14,25 @@ use crate::excerpt;
 use crate::pattern::Place;
 use crate::rules::Value;
 use crate::suggestion::Guesses;
+use cookies::{SET_COOKIE, by_cookie, moment};
 
 type Headers = [(Bytes, Bytes)];
+/// By what they are shown as.
+type Values = BTreeMap<String, Vec<u8>>;
 
-/// Compares headers, cookies and trailers of the primary with those of another answer.
-pub(crate) fn compare(primary: &Response, other: &Response, scope: Scope<'_>, into: &mut Differences) {
+/// Compares headers, cookies and trailers of the primary with those of another answer. An answer without a date is taken to
+/// be of `at_us`, microseconds since 1970, if that is known.
+pub(crate) fn compare(
+    primary: &Response,
+    other: &Response,
+    at_us: Option<u64>,
+    scope: Scope<'_>,
+    into: &mut Differences,
+) {
     if primary.headers != other.headers {
         fields(&told(primary), &told(other), List::Headers, scope, into);
-        cookies(&primary.headers, &other.headers, scope, into);
+        let own = |headers: &[(Bytes, Bytes)]| by_cookie(headers, moment(headers, at_us));
+        cookies(&own(&primary.headers), &own(&other.headers), scope, into);
     }
     let (left, right) = (trailers_of(primary), trailers_of(other));
     if left != right {
@@ -73,12 +86,12 @@ fn fields(left: &Headers, right: &Headers, list: List, scope: Scope<'_>, into: &
 }
 
 /// Cookies and their attributes. With a list of what alone is compared, all of them if it has `header:set-cookie`.
-fn cookies(left: &Headers, right: &Headers, scope: Scope<'_>, into: &mut Differences) {
+fn cookies(left: &Values, right: &Values, scope: Scope<'_>, into: &mut Differences) {
     if scope.rules.ignores(scope.endpoint, Place::Header(SET_COOKIE)) {
         return;
     }
     let all = scope.rules.lists(scope.endpoint, Place::Header(SET_COOKIE)).unwrap_or(true);
-    each(&by_cookie(left), &by_cookie(right), |name, kind, left, right| {
+    each(left, right, |name, kind, left, right| {
         let cookie = Place::Cookie(name.split_once(';').map_or(name, |(cookie, _)| cookie));
         let wanted = all || scope.rules.lists(scope.endpoint, cookie).unwrap_or(true);
         if wanted {
@@ -106,8 +119,8 @@ fn judge(
 
 /// Calls `differ` for each name whose values are not the same.
 fn each<'a>(
-    left: &'a BTreeMap<String, Vec<u8>>,
-    right: &'a BTreeMap<String, Vec<u8>>,
+    left: &'a Values,
+    right: &'a Values,
     mut differ: impl FnMut(&str, Kind, Option<&'a Vec<u8>>, Option<&'a Vec<u8>>),
 ) {
     for (name, value) in left {
@@ -123,8 +136,8 @@ fn each<'a>(
 }
 
 /// Values by name, several of one name joined as HTTP allows.
-fn by_name(headers: &Headers, wanted: impl Fn(&str) -> bool) -> BTreeMap<String, Vec<u8>> {
-    let mut values: BTreeMap<String, Vec<u8>> = BTreeMap::new();
+fn by_name(headers: &Headers, wanted: impl Fn(&str) -> bool) -> Values {
+    let mut values = Values::new();
     for (name, value) in headers {
         let name = excerpt::line(name, MAX_NAME).to_ascii_lowercase();
         if !wanted(&name) {
@@ -137,45 +150,6 @@ fn by_name(headers: &Headers, wanted: impl Fn(&str) -> bool) -> BTreeMap<String,
         }
     }
     values
-}
-
-/// `name` → value, and `name;attribute` → value of the attribute. The last of a name wins, as in a browser.
-fn by_cookie(headers: &Headers) -> BTreeMap<String, Vec<u8>> {
-    let mut cookies: BTreeMap<String, BTreeMap<String, Vec<u8>>> = BTreeMap::new();
-    for (_, cookie) in headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case(SET_COOKIE.as_bytes())) {
-        let mut parts = cookie.split(|&b| b == b';').map(pair);
-        let Some((name, value)) = parts.next() else { continue };
-        let name = excerpt::line(name, MAX_NAME).replace(';', "_");
-        if cookies.len() >= MAX_COOKIES && !cookies.contains_key(&name) {
-            continue;
-        }
-        let mut values = BTreeMap::from([(name.clone(), value.to_vec())]);
-        for (attribute, value) in parts.filter(|part| *part != (b"", b"")).take(MAX_ATTRIBUTES) {
-            let attribute = excerpt::line(attribute, MAX_NAME).to_ascii_lowercase();
-            let value = meant(&attribute, value);
-            values.insert(format!("{name};{attribute}"), value);
-        }
-        cookies.insert(name, values);
-    }
-    cookies.into_values().flatten().collect()
-}
-
-/// What an attribute of a cookie means (RFC 6265, 5.2). `Expires` is counted from the moment of the answer, so it only says
-/// whether the cookie is kept, or deleted by a time long past.
-fn meant(attribute: &str, value: &[u8]) -> Vec<u8> {
-    match attribute {
-        "expires" if String::from_utf8_lossy(value).contains("1970") => b"(past)".to_vec(),
-        "expires" => b"(set)".to_vec(),
-        "domain" => value.strip_prefix(b".").unwrap_or(value).to_ascii_lowercase(),
-        "samesite" => value.to_ascii_lowercase(),
-        _ => value.to_vec(),
-    }
-}
-
-fn pair(part: &[u8]) -> (&[u8], &[u8]) {
-    let at = part.iter().position(|&b| b == b'=').unwrap_or(part.len());
-    let (name, value) = part.split_at(at);
-    (name.trim_ascii(), value.get(1..).unwrap_or_default().trim_ascii())
 }
 
 fn detail(exact: String, left: Option<&Vec<u8>>, right: Option<&Vec<u8>>) -> Detail {
@@ -195,7 +169,6 @@ fn is_transport(name: &str) -> bool {
     TRANSPORT.contains(&name) || TRANSPORT_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
 
-const SET_COOKIE: &str = "set-cookie";
 const TRANSPORT: [&str; 19] = [
     "age",
     "b3",
@@ -221,8 +194,6 @@ const TRANSPORT_PREFIXES: [&str; 5] = ["x-antumbra-", "x-b3-", "x-envoy-", "x-fo
 const MAX_NAME: usize = 64;
 const MAX_TYPE: usize = 1_024;
 const MAX_NAMES: usize = 256;
-const MAX_COOKIES: usize = 64;
-const MAX_ATTRIBUTES: usize = 16;
 
 #[cfg(test)]
 mod tests {
@@ -242,7 +213,7 @@ mod tests {
 
     fn answers(left: &Response, right: &Response, rules: &Rules) -> Vec<String> {
         let mut found = Differences::default();
-        compare(left, right, Scope { endpoint: "GET /", rules }, &mut found);
+        compare(left, right, None, Scope { endpoint: "GET /", rules }, &mut found);
         found.found.iter().map(|(s, d)| format!("{} {}: {} -> {}", s.0, s.1, d.primary, d.other)).collect()
     }
 

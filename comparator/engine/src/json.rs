@@ -112,6 +112,12 @@ impl<'a> Tree<'a> {
         if node.key_escaped { unescape(name) } else { Cow::Borrowed(name) }
     }
 
+    /// Whether a member has this name, unescaped.
+    pub(crate) fn is_named(&self, node: &Node, name: &[u8]) -> bool {
+        let written = self.slice(node.key);
+        if node.key_escaped { *unescape(written) == *name } else { written == name }
+    }
+
     /// Whether a member has the name of another tree's member.
     pub(crate) fn same_name(&self, node: &Node, other: &Tree<'_>, others: &Node) -> bool {
         let written_alike = self.slice(node.key) == other.slice(others.key);
@@ -144,30 +150,34 @@ impl<'a> Tree<'a> {
         }
     }
 
-    /// Whether a value means the same as another tree's value; found at the first difference.
+    /// Whether a value means the same as another tree's value; found at the first difference. What is nested deeper is told by
+    /// hashes, each worked out once: who asks at each level of a text does not have all below looked at each time.
     pub(crate) fn same(&self, node: &Node, other: &Tree<'_>, others: &Node) -> bool {
-        if self.text(node) == other.text(others) {
-            return true;
-        }
+        self.same_within(NEAR, node, other, others)
+    }
+
+    fn same_within(&self, levels: usize, node: &Node, other: &Tree<'_>, others: &Node) -> bool {
+        #[cfg(test)]
+        tests::LOOKED_AT.with(|count| count.set(count.get() + 1));
         if node.shape != others.shape || node.count != others.count {
             return false;
         }
-        let mut children = self.children(node).zip(other.children(others));
-        match node.shape {
-            Shape::Array => children.all(|(left, right)| self.same(left, other, right)),
-            Shape::Object => {
-                for (left, right) in children {
-                    if !self.same_name(left, other, right) {
-                        return self.hash(node) == other.hash(others);
-                    }
-                    if !self.same(left, other, right) {
-                        return false;
-                    }
-                }
-                true
-            }
-            _ => self.same_scalar(node, other, others),
+        if !matches!(node.shape, Shape::Array | Shape::Object) {
+            return self.same_scalar(node, other, others);
         }
+        if self.text(node) == other.text(others) {
+            return true;
+        }
+        let Some(levels) = levels.checked_sub(1) else { return self.hash(node) == other.hash(others) };
+        for (left, right) in self.children(node).zip(other.children(others)) {
+            if node.shape == Shape::Object && !self.same_name(left, other, right) {
+                return self.hash(node) == other.hash(others);
+            }
+            if !self.same_within(levels, left, other, right) {
+                return false;
+            }
+        }
+        true
     }
 
     /// Hash of the value as written.
@@ -222,6 +232,8 @@ fn mix(left: u64, right: u64) -> u64 {
     u64::try_from(folded).unwrap_or(0).wrapping_add(left.rotate_left(17))
 }
 
+/// Levels below a value that are compared without hashes.
+const NEAR: usize = 3;
 const TEXT: u64 = 3;
 const KEY: u64 = 4;
 const OBJECT: u64 = 0x0b_7ec7;
@@ -230,6 +242,11 @@ const ARRAY: u64 = 0xa7_7a11;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    thread_local! {
+        /// Values that were compared with others.
+        pub(super) static LOOKED_AT: Cell<usize> = const { Cell::new(0) };
+    }
 
     fn equal(left: &str, right: &str) -> bool {
         let (left, right) = (Tree::parse(left.as_bytes()).unwrap(), Tree::parse(right.as_bytes()).unwrap());
@@ -252,6 +269,28 @@ mod tests {
         check("[0]", "[0,0]", false);
         check("{\"a\":\"b\"}", "{\"b\":\"a\"}", false);
         check("null", "false", false);
+    }
+
+    #[test]
+    fn who_asks_at_every_level_looks_at_each_value_a_few_times() {
+        let nested =
+            |bottom: &str| (2..MAX_DEPTH).fold(format!("[{bottom}]"), |inner, _| format!("[1,2,{inner}]"));
+        let check = |left: &str, right: &str, expected: bool| {
+            let (left, right) =
+                (Tree::parse(left.as_bytes()).unwrap(), Tree::parse(right.as_bytes()).unwrap());
+            LOOKED_AT.set(0);
+            for (node, others) in left.nodes.iter().zip(&right.nodes) {
+                let asked = node.shape == Shape::Array;
+                assert!(!asked || left.same(node, &right, others) == expected);
+            }
+            // Each is within reach of a few above it, and of hashes one was asked for at each level.
+            let (count, values) = (LOOKED_AT.get(), left.nodes.len());
+            assert!(count <= 4 * values, "{count} times for {values} values");
+        };
+        check(&nested("7"), &nested("8"), false);
+        check(&nested("7"), &nested("7.0"), true);
+        check(&nested("7"), &nested("7 "), true);
+        check(&nested("{\"a\":1,\"b\":2}"), &nested("{\"b\":2,\"a\":1}"), true);
     }
 
     /// Everything that can be asked of a tree, as text.

@@ -8,6 +8,9 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// A hash that is equal for lexemes of equal value. `lexeme` follows the JSON grammar.
 pub(crate) fn hash(lexeme: &[u8]) -> u64 {
+    if is_plain(lexeme) {
+        return xxh3_64_with_seed(lexeme, NUMBER);
+    }
     match Value::of(lexeme) {
         None => xxh3_64_with_seed(lexeme, VAST),
         Some(value) => xxh3_64_with_seed(&value.digits, value.seed()),
@@ -20,6 +23,13 @@ pub(crate) fn equal(left: &[u8], right: &[u8]) -> bool {
         (Some(left), Some(right)) => left == right,
         _ => left == right,
     }
+}
+
+/// Nothing but digits, and no zeros at either end: the digits are the value's, as most numbers of a body are written.
+fn is_plain(lexeme: &[u8]) -> bool {
+    let ends = [lexeme.first(), lexeme.last()];
+    lexeme.iter().all(u8::is_ascii_digit)
+        && ends.iter().all(|digit| digit.is_some_and(|&digit| digit != b'0'))
 }
 
 /// A number, each in one way only: digits without zeros at either end, and the power of ten of the last.
@@ -122,5 +132,9 @@ mod tests {
         check("1e99999999999999999999999", "1e99999999999999999999998", false);
         check("1e99999999999999999999999", "1e99999999999999999999999", true);
         check("1e-0000000000000000000002", "0.01", true);
+        check("120034", "120034.0", true);
+        check("120034", "-120034", false);
+        check("120034", "1200340e-1", true);
+        check("12003400", "120034", false);
     }
 }

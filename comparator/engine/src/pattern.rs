@@ -2,7 +2,7 @@
 //!
 //! A pattern names a place in every answer, or in those of one endpoint. A path pattern covers what lies below it too.
 
-use crate::endpoint;
+use crate::endpoint::{self, EndpointPattern};
 pub(crate) use crate::rules::Rules;
 
 /// A place in an answer.
@@ -31,9 +31,17 @@ pub(crate) enum Segment<'a> {
 /// one endpoint only: `GET /search /results/*/score`. `*` is any one segment; `/` alone is the whole body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pattern {
-    /// Method and route template.
-    pub(crate) endpoint: Option<String>,
+    pub(crate) endpoint: Option<Endpoint>,
     pub(crate) target: Target,
+}
+
+/// The endpoint that a rule names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Endpoint {
+    /// Method and route as they are written.
+    pub(crate) written: String,
+    /// What a request for that route is one of.
+    pub(crate) name: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,11 +100,23 @@ impl Pattern {
             [place] => Ok(Self { endpoint: None, target: target(place)? }),
             [_, route, _] if !route.starts_with('/') => Err(BadPattern::Route((*route).to_owned())),
             [method, route, place] => {
-                let endpoint = endpoint::template(method.as_bytes(), route.as_bytes());
+                let (method, route) = (method.as_bytes(), route.as_bytes());
+                let (written, name) = (endpoint::written(method, route), endpoint::template(method, route));
+                let endpoint = Endpoint { written, name };
                 Ok(Self { endpoint: Some(endpoint), target: target(place)? })
             }
             more => Err(BadPattern::Parts(more.len())),
         }
+    }
+
+    /// The same where these endpoints are given: a rule is of the endpoint that a request for its route is of.
+    pub(crate) fn among(mut self, given: &[EndpointPattern]) -> Self {
+        if let Some(Endpoint { written, name }) = &mut self.endpoint
+            && let Some((method, route)) = written.split_once(' ')
+        {
+            *name = endpoint::named(given, method.as_bytes(), route.as_bytes());
+        }
+        self
     }
 
     /// Whether it names a place in a body, rather than a header or a cookie.
@@ -142,7 +162,7 @@ const MAX_LENGTH: usize = 1024;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rules::Arrays;
+    use crate::rules::{Allow, Arrays, Rule};
 
     fn body<'a>(path: &'a [&'a str]) -> Vec<Segment<'a>> {
         let segment = |s: &&'a str| match s.parse() {
@@ -169,6 +189,35 @@ mod tests {
         check("GET /search /ts", "POST /search", &["ts"], false);
         check("GET /users/7 /ts", "GET /users/{id}", &["ts"], true);
         check("header:x-a", "GET /", &["x-a"], false);
+    }
+
+    #[test]
+    fn rules_reach_endpoints_that_are_named_whatever_their_words_look_like() {
+        let check = |named: &str, pattern: &str, path: &str, expected: bool| {
+            let pattern = || Pattern::parse(pattern).unwrap();
+            let named = || vec![EndpointPattern::parse(named).unwrap()];
+            let rule = || Rule::Value(pattern(), Allow::Ignore);
+            for rules in [
+                Rules::default().with_rules([rule()]).with_endpoints(named()),
+                Rules::default().with_endpoints(named()).with_rules([rule()]),
+            ] {
+                let endpoint = rules.endpoint(b"GET", path.as_bytes());
+                let ignored = rules.ignores(&endpoint, Place::Body(&body(&["ts"])));
+                assert_eq!(ignored, expected, "{:?} of {path}, which is {endpoint}", pattern());
+            }
+            let header = Pattern { target: target("header:x").unwrap(), ..pattern() };
+            let rules = Rules::default().with_headers_only(&[header]).with_endpoints(named());
+            let endpoint = rules.endpoint(b"GET", path.as_bytes());
+            assert_eq!(rules.lists(&endpoint, Place::Header("x")), Some(expected));
+        };
+        let named = "GET /reports/2024/{name}";
+        check(named, "GET /reports/2024/{name} /ts", "/reports/2024/sales", true);
+        check(named, "GET /reports/2024/{name} /ts", "/reports/2025/sales", false);
+        check(named, "GET /reports/7/sales /ts", "/reports/2025/sales", true);
+        check(named, "GET /reports/2024/sales /ts", "/reports/2025/sales", false);
+        check(named, "GET /reports/2024/sales /ts", "/reports/2024/costs", true);
+        check("* /v/20240131/{name}", "GET /v/20240131/{name} /ts", "/v/20240131/a?x=1", true);
+        check("GET /a/sha256-0123456789", "GET /a/sha256-0123456789 /ts", "/a/sha256-0123456789", true);
     }
 
     #[test]

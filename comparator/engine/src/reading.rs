@@ -1,14 +1,27 @@
 //! What of an answer is read at all, beside what may differ: which headers, and the types of gRPC messages.
 
 use crate::body::Schemas;
+use crate::endpoint::EndpointPattern;
 use crate::pattern::{Pattern, Place, Rules};
 use crate::rules::Index;
 
 /// The part of the rules that says what is read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Reading {
-    only: Option<Index>,
+    only: Option<(Vec<Pattern>, Index)>,
     schemas: Schemas,
+}
+
+impl Reading {
+    /// The same where these endpoints are given.
+    pub(crate) fn indexed(self, endpoints: &[EndpointPattern]) -> Self {
+        let only = self.only.map(|(only, _)| {
+            let only: Vec<Pattern> = only.into_iter().map(|pattern| pattern.among(endpoints)).collect();
+            let index = Index::new(only.iter());
+            (only, index)
+        });
+        Self { only, ..self }
+    }
 }
 
 impl Rules {
@@ -16,8 +29,8 @@ impl Rules {
     /// all cookies. Patterns of other places mean nothing here; what is ignored stays ignored.
     #[must_use]
     pub fn with_headers_only(mut self, only: &[Pattern]) -> Self {
-        self.reading.only = Some(Index::new(only.iter()));
-        self
+        self.reading.only = Some((only.to_vec(), Index::default()));
+        self.indexed()
     }
 
     /// Read the messages of gRPC answers by these descriptors.
@@ -33,6 +46,6 @@ impl Rules {
 
     /// Whether a header, cookie or trailer is among those that alone are compared; `None` if there is no such list.
     pub(crate) fn lists(&self, endpoint: &str, place: Place<'_>) -> Option<bool> {
-        self.reading.only.as_ref().map(|only| !only.reaching(endpoint, place).is_empty())
+        self.reading.only.as_ref().map(|(_, only)| !only.reaching(endpoint, place).is_empty())
     }
 }

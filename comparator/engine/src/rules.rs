@@ -70,7 +70,7 @@ impl Rules {
                 Rule::Array(pattern, arrays) => self.arrays.said.push((pattern, arrays)),
             }
         }
-        Self { values: self.values.indexed(), arrays: self.arrays.indexed(), ..self }
+        self.indexed()
     }
 
     /// Compare only exchanges whose client was answered by one of these variants; by default, or if there are none, all
@@ -83,7 +83,7 @@ impl Rules {
     /// Endpoints that are named rather than recognised; the first that a request is one of counts.
     #[must_use]
     pub fn with_endpoints(self, endpoints: Vec<EndpointPattern>) -> Self {
-        Self { endpoints, ..self }
+        Self { endpoints, ..self }.indexed()
     }
 
     /// The same for answers of which nobody says where they come from: rules of this endpoint hold as those of all do.
@@ -91,10 +91,16 @@ impl Rules {
     #[must_use]
     pub fn for_endpoint(mut self, endpoint: &str) -> Self {
         let (method, route) = endpoint.split_once(' ').unwrap_or(("", endpoint));
-        let endpoint = endpoint::template(method.as_bytes(), route.trim_start().as_bytes());
+        let endpoint = self.endpoint(method.as_bytes(), route.trim_start().as_bytes());
         self.values.open(&endpoint);
         self.arrays.open(&endpoint);
-        Self { values: self.values.indexed(), arrays: self.arrays.indexed(), ..self }
+        self.indexed()
+    }
+
+    pub(crate) fn indexed(self) -> Self {
+        let Self { values, arrays, reading, endpoints, .. } = self;
+        let (values, arrays) = (values.indexed(&endpoints), arrays.indexed(&endpoints));
+        Self { values, arrays, reading: reading.indexed(&endpoints), endpoints, primary: self.primary }
     }
 
     /// Which endpoint a request belongs to.
@@ -147,8 +153,10 @@ impl Rules {
 }
 
 impl<T> Places<T> {
-    fn indexed(self) -> Self {
-        Self { index: Index::new(self.said.iter().map(|(pattern, _)| pattern)), ..self }
+    fn indexed(self, endpoints: &[EndpointPattern]) -> Self {
+        let said = self.said.into_iter().map(|(pattern, said)| (pattern.among(endpoints), said));
+        let said: Vec<_> = said.collect();
+        Self { index: Index::new(said.iter().map(|(pattern, _)| pattern)), said }
     }
 
     fn reaching(&self, endpoint: &str, place: Place<'_>) -> impl Iterator<Item = (Reach, &T)> {
@@ -158,7 +166,7 @@ impl<T> Places<T> {
 
     fn open(&mut self, endpoint: &str) {
         for (pattern, _) in &mut self.said {
-            if pattern.endpoint.as_deref() == Some(endpoint) {
+            if pattern.endpoint.as_ref().is_some_and(|own| own.name == endpoint) {
                 pattern.endpoint = None;
             }
         }

@@ -8,6 +8,7 @@ mod family;
 mod promotion;
 mod reason;
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -16,6 +17,7 @@ pub(crate) use self::family::{Tested, What};
 pub(crate) use self::promotion::{MIN_EFFECTIVE, comparable, endpoint_needed};
 use self::promotion::{Missing, takes};
 pub use self::reason::{Code, Reason};
+use crate::diff::Kind;
 use crate::evidence::Evidence;
 
 /// What to do with the release now.
@@ -137,14 +139,28 @@ pub(crate) fn judge<'e>(evidence: &'e Evidence, gates: &Gates, delivery: &Delive
     Judgement::new(Verdict::Wait, missing.collect(), needed, tested)
 }
 
-/// The strongest of what is found, as reasons.
+/// The strongest of what is found, as reasons. What differs in one place at many endpoints likely has one cause, and must
+/// not keep others from being named: it is one reason.
 fn findings(tested: &[Tested<'_>]) -> Vec<(Reason, String)> {
     let mut found: Vec<&Tested<'_>> = tested.iter().filter(|tested| tested.rejected).collect();
     found.sort_by(|x, y| y.ln_evidence.total_cmp(&x.ln_evidence));
-    let named = found.iter().take(MAX_NAMED).map(|tested| (tested.reason(), tested.to_string()));
-    let mut reasons: Vec<(Reason, String)> = named.collect();
-    if found.len() > MAX_NAMED {
-        let more = found.len() - MAX_NAMED;
+    let mut endpoints: BTreeMap<(&str, Kind), usize> = BTreeMap::new();
+    found.iter().for_each(|tested| *endpoints.entry(tested.place()).or_default() += 1);
+    let mut more = found.len();
+    let mut reasons = Vec::new();
+    for tested in found {
+        let Some(at) = endpoints.remove(&tested.place()).filter(|_| reasons.len() < MAX_NAMED) else {
+            continue;
+        };
+        more -= at;
+        let also = match at {
+            1 => String::new(),
+            2 => ", and at another endpoint".to_owned(),
+            _ => format!(", and at {} more endpoints", at - 1),
+        };
+        reasons.push((tested.reason(), format!("{tested}{also}")));
+    }
+    if more > 0 {
         let reason = Reason { value: Some(real(more as u64)), ..Reason::new(Code::More) };
         reasons.push((reason, format!("and {more} more")));
     }

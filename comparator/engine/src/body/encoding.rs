@@ -82,7 +82,8 @@ impl Bound {
         }
     }
 
-    /// Decodes one part of the body; what comes out is no longer left for the others.
+    /// Decodes one part of the body; what comes out is no longer left for the others. Behind one that does not decode nothing
+    /// is left: decoders do not tell how much they made of it.
     pub(crate) fn decode<'a>(
         &mut self,
         bytes: &'a [u8],
@@ -90,8 +91,11 @@ impl Bound {
     ) -> Result<Cow<'a, [u8]>, Refusal> {
         let mut decoded = Cow::Borrowed(bytes);
         for encoding in encodings.iter().rev().filter(|_| !bytes.is_empty()) {
-            decoded = Cow::Owned(encoding.decode(&decoded, *self)?);
-            self.bytes = self.bytes.saturating_sub(decoded.len());
+            let plain = encoding
+                .decode(&decoded, *self)
+                .inspect_err(|&refusal| *self = Self { bytes: 0, refusal })?;
+            self.bytes = self.bytes.saturating_sub(plain.len());
+            decoded = Cow::Owned(plain);
         }
         Ok(decoded)
     }
@@ -298,6 +302,22 @@ mod tests {
         let frames = [&zstd(b"one, ")[..], skipped, &zstd(b"two")].concat();
         assert_eq!(decoded("zstd", &frames).as_deref(), Ok(&b"one, two"[..]));
         assert_eq!(decoded("zstd", &skipped[..9]), Err(Refusal::Corrupt));
+    }
+
+    #[test]
+    fn what_one_part_decodes_to_is_not_left_for_the_next() {
+        for (name, encode) in CODECS {
+            let encodings = Encoding::listed(name).unwrap();
+            let half = encode(&vec![b'a'; FREE / 2 + 1]);
+            let check = |first: &[u8], expected: Result<(), Refusal>, next: Refusal| {
+                let mut bound = Bound::of(half.len());
+                assert_eq!(bound.decode(first, &encodings).map(drop), expected, "{name}");
+                assert_eq!(bound.decode(&half, &encodings).map(drop), Err(next), "{name}");
+            };
+            check(&half, Ok(()), Refusal::Ratio);
+            check(&half[..half.len() - 1], Err(Refusal::Corrupt), Refusal::Corrupt);
+            check(&encode(&vec![b'a'; FREE + 1]), Err(Refusal::Ratio), Refusal::Ratio);
+        }
     }
 
     #[test]

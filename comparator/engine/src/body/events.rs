@@ -1,7 +1,8 @@
 //! Server-sent events, as the HTML standard has browsers read them: fields of a line each, an empty line ends an event.
 //!
-//! More strictly than a browser, nothing is thrown away but comments: an event without data, an unknown field and an event
-//! that the end of the stream cut off are compared too. Data that is JSON is compared as such.
+//! More strictly than a browser, nothing is thrown away but comments: an event without data and an unknown field are compared
+//! too. So is an event that the end of the stream cut off, but as what it is: no browser would dispatch it. Data that is JSON
+//! is compared as such.
 
 use super::written::Written;
 use crate::json::Tree;
@@ -18,7 +19,7 @@ pub(crate) fn write(bytes: &[u8]) -> Result<Vec<u8>, Refusal> {
     let mut event = Event::default();
     for line in lines(text.strip_prefix('\u{feff}').unwrap_or(text)) {
         if line.is_empty() {
-            std::mem::take(&mut event).write(&mut written);
+            std::mem::take(&mut event).write(&mut written, true);
         } else {
             event.take(line);
         }
@@ -26,7 +27,7 @@ pub(crate) fn write(bytes: &[u8]) -> Result<Vec<u8>, Refusal> {
             break;
         }
     }
-    event.write(&mut written);
+    event.write(&mut written, false);
     written.close(b']');
     written.finish()
 }
@@ -52,7 +53,7 @@ impl<'t> Event<'t> {
         }
     }
 
-    fn write(self, written: &mut Written) {
+    fn write(self, written: &mut Written, dispatched: bool) {
         if self.data.is_none() && self.others.is_empty() {
             return;
         }
@@ -71,36 +72,53 @@ impl<'t> Event<'t> {
                 written.string(&data);
             }
         }
+        if !dispatched {
+            // No field can look like it: the value of a field is a text.
+            written.name(CUT_OFF);
+            written.json(b"true");
+        }
         written.close(b'}');
     }
 }
 
 /// Lines that end with CR LF, LF or CR.
 fn lines(text: &str) -> impl Iterator<Item = &str> {
-    let ends = |text: &str| text.ends_with('\n');
-    text.split_inclusive('\n').flat_map(move |line| {
-        let ended = ends(line);
+    text.split_inclusive('\n').flat_map(|line| {
         let line = line.strip_suffix('\n').unwrap_or(line);
-        let line = if ended { line.strip_suffix('\r').unwrap_or(line) } else { line };
-        line.split('\r')
+        line.strip_suffix('\r').unwrap_or(line).split('\r')
     })
 }
+
+const CUT_OFF: &[u8] = b"(not dispatched)";
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn check(stream: &str, expected: &str) {
+        let written = write(stream.as_bytes()).map(|text| String::from_utf8(text).unwrap());
+        assert_eq!(written.as_deref(), Ok(expected), "{stream:?}");
+    }
+
+    #[test]
+    fn an_event_without_its_empty_line_is_not_dispatched() {
+        for cut in ["data: x", "data: x\n", "data: x\r", "data: x\r\n", "data: x\n: ping"] {
+            check(cut, r#"[{"data":"x","(not dispatched)":true}]"#);
+        }
+        for whole in ["data: x\n\n", "data: x\r\r", "data: x\r\n\r", "data: x\n\r", "data: x\n\n: ping"] {
+            check(whole, r#"[{"data":"x"}]"#);
+        }
+        check("data:1\n\nid: 2", r#"[{"data":1},{"id":"2","(not dispatched)":true}]"#);
+        check("(not dispatched): true\n\n", r#"[{"(not dispatched)":"true"}]"#);
+    }
+
     #[test]
     fn events_are_objects() {
-        let check = |stream: &str, expected: &str| {
-            let written = write(stream.as_bytes()).map(|text| String::from_utf8(text).unwrap());
-            assert_eq!(written.as_deref(), Ok(expected), "{stream:?}");
-        };
         check("data: {\"a\":1}\n\n", r#"[{"data":{"a":1}}]"#);
         check("event: tick\nid:7\ndata: a\ndata:b\n\n", r#"[{"event":"tick","id":"7","data":"a\nb"}]"#);
         check(": keep-alive\n\n\n\ndata\n\n", r#"[{"data":""}]"#);
         check("\u{feff}data:1\r\rdata:2\r\n\r\n", r#"[{"data":1},{"data":2}]"#);
-        check("data: cut", r#"[{"data":"cut"}]"#);
+        check("retry: 1\r\r\n:\r", r#"[{"retry":"1"}]"#);
         check("data: \"tick\"\n\n", r#"[{"data":"\"tick\""}]"#);
         check("retry: 10\n\nodd: x\n\n", r#"[{"retry":"10"},{"odd":"x"}]"#);
         check("", "[]");

@@ -23,15 +23,14 @@ pub(crate) struct Call<'a> {
     pub(crate) schemas: &'a Schemas,
 }
 
-/// The messages as a JSON array.
+/// The messages as a JSON array. What compressed ones decode to is taken from `bound`.
 ///
 /// # Errors
 /// [`Refusal::Malformed`] if a frame is cut off or of no known kind, and whatever keeps a message from being decoded.
-pub(crate) fn write(bytes: &[u8], call: Call<'_>) -> Result<Vec<u8>, Refusal> {
+pub(crate) fn write(bytes: &[u8], call: Call<'_>, bound: &mut Bound) -> Result<Vec<u8>, Refusal> {
     let message = call.schemas.answer(call.path);
     let encodings =
         header(call.headers, "grpc-encoding").map_or(Ok(Vec::new()), |value| Encoding::listed(&value));
-    let mut bound = Bound::of(bytes.len());
     let mut by_field = MAX_BY_FIELD;
     let mut written = Written::default();
     let mut rest = bytes;
@@ -117,7 +116,8 @@ mod tests {
     fn check(bytes: &[u8], encoding: &str, expected: Result<&str, Refusal>) {
         let headers = [("grpc-encoding".into(), encoding.into())];
         let call = Call { path: b"/a.B/C", headers: &headers, schemas: &Schemas::default() };
-        let written = write(bytes, call).map(|text| String::from_utf8(text).unwrap());
+        let written =
+            write(bytes, call, &mut Bound::of(bytes.len())).map(|text| String::from_utf8(text).unwrap());
         assert_eq!(written.as_deref().map_err(|refusal| *refusal), expected, "{bytes:?}");
     }
 

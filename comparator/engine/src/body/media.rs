@@ -14,8 +14,10 @@ use crate::json::Tree;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Media {
     Json,
-    /// One JSON value a line, or each behind a record separator (RFC 7464).
+    /// One JSON value a line.
     JsonRecords,
+    /// JSON values each behind a record separator (RFC 7464).
+    JsonSequence,
     /// Server-sent events.
     Events,
     /// `application/x-www-form-urlencoded`.
@@ -43,9 +45,8 @@ impl Media {
         match media.as_str() {
             "" => Self::Undeclared,
             "application/json" | "text/json" => Self::Json,
-            "application/x-ndjson" | "application/ndjson" | "application/jsonl" | "application/json-seq" => {
-                Self::JsonRecords
-            }
+            "application/x-ndjson" | "application/ndjson" | "application/jsonl" => Self::JsonRecords,
+            "application/json-seq" => Self::JsonSequence,
             "text/event-stream" => Self::Events,
             "application/x-www-form-urlencoded" => Self::Form,
             "text/html" | "application/xhtml+xml" => Self::Html,
@@ -149,6 +150,7 @@ mod tests {
         let check = |value: &str, expected: Media| assert_eq!(Media::named(value), expected, "{value}");
         check("Application/Problem+JSON; charset=utf-8", Media::Json);
         check("application/x-ndjson", Media::JsonRecords);
+        check("application/json-seq", Media::JsonSequence);
         check("text/event-stream", Media::Events);
         check("text/html; charset=utf-8", Media::Html);
         check("image/svg+xml", Media::Text);

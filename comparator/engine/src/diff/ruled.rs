@@ -7,8 +7,8 @@ use std::borrow::Cow;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::{ABSENT, Detail, Walk, aggregated, exact, is_secret};
-use crate::arrays::{self, Elements};
+use super::{ABSENT, Detail, Walk, exact, is_secret};
+use crate::arrays::{self, Elements, Hashed, introduce, remove};
 use crate::diff::{Differences, Kind};
 use crate::excerpt;
 use crate::json::{Node, Shape, Tree, unescape};
@@ -112,8 +112,7 @@ impl<'t> Walk<'_, 't> {
         if lefts.len() != rights.len() {
             self.differ(Kind::Length, Some(left), Some(right));
         }
-        let mut matched =
-            Matched::of(hashes(self.primary, lefts), hashes(self.other, rights), lefts.len(), rights.len());
+        let mut matched = Matched::of(self.primary, lefts, self.other, rights);
         if reached {
             let blurred =
                 |tree: &'t Tree<'t>, nodes: &[&'t Node], rest: &[usize]| self.blurred(tree, nodes, rest);
@@ -122,26 +121,25 @@ impl<'t> Walk<'_, 't> {
             matched.further(l, r);
         }
         matched.by_likeness(self.primary, lefts, self.other, rights);
-        self.pairs(lefts, rights, matched.pairs.into_iter());
+        self.pairs(lefts, rights, matched.ascending(lefts.len()));
     }
 
     /// Elements with equal keys answer to each other, of those with the same key the equal ones and then the n-th to the n-th;
     /// elements without it by position.
     fn keyed(&mut self, keys: &[String], lefts: &[&'t Node], rights: &[&'t Node]) {
-        let mut matched =
-            Matched::of(hashes(self.primary, lefts), hashes(self.other, rights), lefts.len(), rights.len());
+        let mut matched = Matched::of(self.primary, lefts, self.other, rights);
         let keyed = |tree: &Tree<'_>, nodes: &[&Node], rest: &[usize]| -> Vec<(Key, usize)> {
             let key = |&at: &usize| Some(((key_of(tree, nodes.get(at)?, keys), 0), at));
             rest.iter().filter_map(key).collect()
         };
         let (l, r) = (keyed(self.primary, lefts, &matched.left), keyed(self.other, rights, &matched.right));
         matched.further(l, r);
-        matched.pairs.sort_unstable();
-        self.pairs(lefts, rights, matched.pairs.into_iter());
-        for at in matched.left {
+        let (left, right) = (std::mem::take(&mut matched.left), std::mem::take(&mut matched.right));
+        self.pairs(lefts, rights, matched.ascending(lefts.len()));
+        for at in left {
             self.alone(Kind::Missing, keys, at, lefts.get(at).copied());
         }
-        for at in matched.right {
+        for at in right {
             self.alone(Kind::Extra, keys, at, rights.get(at).copied());
         }
     }
@@ -167,7 +165,7 @@ impl<'t> Walk<'_, 't> {
         let (left, right) = if kind == Kind::Missing { (Some(node), None) } else { (None, Some(node)) };
         if !self.into.full() && !self.allowed(kind, left, right) {
             let tree = if kind == Kind::Missing { self.primary } else { self.other };
-            let path = aggregated(&self.path);
+            let path = self.into.subject(&self.path);
             let segments = &self.path;
             self.into.add(&path, kind, || {
                 let there =
@@ -244,12 +242,23 @@ impl<'t> Walk<'_, 't> {
 type Key = (Option<u64>, u64);
 
 impl Matched {
-    /// Pairs of elements with equal keys, the n-th with the n-th.
-    fn of(left: Vec<(Key, usize)>, right: Vec<(Key, usize)>, lefts: usize, rights: usize) -> Self {
+    /// Pairs of elements that mean the same, the n-th with the n-th.
+    fn of(primary: &Tree<'_>, lefts: &[&Node], other: &Tree<'_>, rights: &[&Node]) -> Self {
+        let hashed = |tree: &Tree<'_>, nodes: &[&Node]| {
+            Hashed::new(nodes.iter().enumerate().map(|(at, node)| (tree.hash(node), at)))
+        };
         let mut matched =
-            Self { pairs: Vec::new(), left: (0..lefts).collect(), right: (0..rights).collect() };
-        matched.further(left, right);
+            Self { pairs: Vec::new(), left: (0..lefts.len()).collect(), right: (0..rights.len()).collect() };
+        matched.add(hashed(primary, lefts).join(&hashed(other, rights)));
         matched
+    }
+
+    fn add(&mut self, found: Vec<(usize, usize)>) {
+        let length = |rest: &[usize]| rest.last().map_or(0, |last| last + 1);
+        let lengths = (length(&self.left), length(&self.right));
+        remove(&mut self.left, lengths.0, found.iter().map(|pair| pair.0));
+        remove(&mut self.right, lengths.1, found.iter().map(|pair| pair.1));
+        self.pairs.extend(found);
     }
 
     /// Pairs what is left, by other keys. Those of one hash meet in the order of their numbers.
@@ -257,39 +266,40 @@ impl Matched {
         left.sort_unstable();
         right.sort_unstable();
         let (mut lefts, mut rights) = (left.iter().peekable(), right.iter().peekable());
-        let before = self.pairs.len();
+        let mut found = Vec::new();
         while let (Some(l), Some(r)) = (lefts.peek(), rights.peek()) {
             match l.0.0.cmp(&r.0.0) {
                 std::cmp::Ordering::Less => drop(lefts.next()),
                 std::cmp::Ordering::Greater => drop(rights.next()),
                 std::cmp::Ordering::Equal => {
-                    self.pairs.push((l.1, r.1));
+                    found.push((l.1, r.1));
                     lefts.next();
                     rights.next();
                 }
             }
         }
-        let found = self.pairs.get(before..).unwrap_or_default();
-        remove(&mut self.left, found.iter().map(|pair| pair.0).collect());
-        remove(&mut self.right, found.iter().map(|pair| pair.1).collect());
+        self.add(found);
     }
 
-    /// Pairs what is left as elements of ordered arrays are: by the member that identifies them best, then by position.
+    /// Pairs what is left as elements of ordered arrays are: by the member that identifies them best, then by position. What
+    /// means the same on both sides is not left.
     fn by_likeness(&mut self, primary: &Tree<'_>, lefts: &[&Node], other: &Tree<'_>, rights: &[&Node]) {
-        let (l, r) = (self.left.clone(), self.right.clone());
-        let left_nodes: Vec<&Node> = l.iter().filter_map(|&at| lefts.get(at).copied()).collect();
-        let right_nodes: Vec<&Node> = r.iter().filter_map(|&at| rights.get(at).copied()).collect();
-        let found = arrays::align(
+        let left_nodes: Vec<&Node> = self.left.iter().filter_map(|&at| lefts.get(at).copied()).collect();
+        let right_nodes: Vec<&Node> = self.right.iter().filter_map(|&at| rights.get(at).copied()).collect();
+        let found = arrays::align_unlike(
             Elements { tree: primary, nodes: &left_nodes },
             Elements { tree: other, nodes: &right_nodes },
         );
-        self.pairs.extend(found.pairs.iter().filter_map(|&(a, b)| Some((*l.get(a)?, *r.get(b)?))));
-        self.pairs.sort_unstable();
+        let pair = |(a, b): (usize, usize)| Some((*self.left.get(a)?, *self.right.get(b)?));
+        self.pairs.extend(found.into_iter().filter_map(pair));
     }
-}
 
-fn hashes(tree: &Tree<'_>, nodes: &[&Node]) -> Vec<(Key, usize)> {
-    nodes.iter().enumerate().map(|(at, node)| ((Some(tree.hash(node)), 0), at)).collect()
+    /// The pairs by their position on the left.
+    fn ascending(self, lefts: usize) -> impl Iterator<Item = (usize, usize)> {
+        let mut partners = vec![None; lefts];
+        introduce(&mut partners, self.pairs);
+        arrays::pairs(partners).into_iter()
+    }
 }
 
 /// The hash of an element's key; `None` if it has not all of its members.
@@ -319,12 +329,6 @@ fn value<'v>(tree: &'v Tree<'_>, node: &Node) -> Value<'v> {
     let lexeme = tree.lexeme(node);
     let text = if node.shape == Shape::Text { unescape(lexeme) } else { Cow::Borrowed(lexeme) };
     Value::new(node.shape, text)
-}
-
-/// Takes `gone` out of `rest`, which is ascending.
-fn remove(rest: &mut Vec<usize>, mut gone: Vec<usize>) {
-    gone.sort_unstable();
-    rest.retain(|at| gone.binary_search(at).is_err());
 }
 
 /// Floats in their order.

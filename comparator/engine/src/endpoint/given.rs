@@ -1,7 +1,6 @@
 //! Endpoints that a person names: `GET /users/{name}/orders`, where no rule of thumb can tell a name from a word.
 
-use super::{MAX_METHOD, MAX_PATH, MAX_SEGMENT};
-use crate::excerpt;
+use super::{MAX_PATH, written};
 
 /// A method and a route of which segments in braces stand for any one segment. `*` is any method.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,14 +67,9 @@ impl EndpointPattern {
     }
 
     fn shown(&self, method: &[u8]) -> String {
-        let mut shown = excerpt::line(method, MAX_METHOD);
-        shown.push(' ');
-        for segment in &self.segments {
-            let (Segment::Any(text) | Segment::Word(text)) = segment;
-            shown.push('/');
-            shown.push_str(&excerpt::line(text.as_bytes(), MAX_SEGMENT));
-        }
-        shown
+        let segments =
+            self.segments.iter().flat_map(|(Segment::Any(text) | Segment::Word(text))| ["/", text]);
+        written(method, segments.collect::<String>().as_bytes())
     }
 }
 

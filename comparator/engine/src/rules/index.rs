@@ -50,7 +50,7 @@ impl Index {
         for (at, pattern) in patterns.enumerate() {
             let places = match &pattern.endpoint {
                 None => &mut index.everywhere,
-                Some(endpoint) => index.endpoints.entry(endpoint.clone()).or_default(),
+                Some(endpoint) => index.endpoints.entry(endpoint.name.clone()).or_default(),
             };
             match &pattern.target {
                 Target::Body(segments) => places.add(segments, at),

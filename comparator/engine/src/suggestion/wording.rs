@@ -2,6 +2,7 @@
 
 use super::{Guess, Pattern, Suggestion};
 use crate::evidence::{OTHER_ENDPOINTS, OTHER_PATHS};
+use crate::pattern::Endpoint;
 
 impl Suggestion {
     /// What speaks for it and against it, in a line.
@@ -31,7 +32,9 @@ pub(super) fn place(endpoint: &str, path: &str) -> Option<String> {
     };
     let at = format!("{endpoint} {place}");
     let read = Pattern::parse(&at).ok()?;
-    (read.endpoint.as_deref() == Some(endpoint)).then_some(at)
+    // A name that no request is recognised as is one that was given.
+    let names = |own: Endpoint| own.name == endpoint || own.written == endpoint;
+    read.endpoint.is_some_and(names).then_some(at)
 }
 
 /// An entry of `compare.rules`.

@@ -67,16 +67,25 @@ pub(super) fn test<'e>(evidence: &'e Evidence, gates: &Gates) -> Vec<Tested<'e>>
     family
 }
 
-impl Tested<'_> {
+impl<'e> Tested<'e> {
+    /// Where in the answers of its endpoint, and how.
+    pub(super) fn place(&self) -> (&'e str, Kind) {
+        match self.what {
+            What::Difference(Subject(path, kind), _) => (path, *kind),
+            What::Latency(_) => ("", Kind::Latency),
+        }
+    }
+
     /// The finding for programs.
     pub(super) fn reason(&self) -> Reason {
-        let (code, path, kind) = match self.what {
-            What::Difference(Subject(path, kind), _) => (Code::Regression, path.clone(), *kind),
-            What::Latency(_) => (Code::Slower, String::new(), Kind::Latency),
+        let (path, kind) = self.place();
+        let code = match self.what {
+            What::Difference(..) => Code::Regression,
+            What::Latency(_) => Code::Slower,
         };
         Reason {
             endpoint: Some(self.endpoint.to_owned()),
-            path: Some(path),
+            path: Some(path.to_owned()),
             kind: Some(kind),
             value: Some(self.ln_evidence / std::f64::consts::LN_10),
             ..Reason::new(code)

@@ -69,6 +69,13 @@ fn records_fields_and_parts_have_places_of_their_own() {
         &[],
     );
     check(events, b": ping\ndata: x\n\n", b"data: x\n\n", &[], &[]);
+    check(events, b"data: x\n\n", b"data: x\n", &["/*/(not dispatched) extra"], &[]);
+    check(events, b"data: x\n\n", b"data: x\r", &["/*/(not dispatched) extra"], &[]);
+    let sequence = "application/json-seq";
+    check(sequence, b"\x1e{\"a\":1}\n", b"\x1e{\"a\":2}\n", &["/*/a value"], &[]);
+    check(sequence, b"\x1e{\"a\":1}\n", b"{\"a\":1}\n", &[" type"], &["malformed"]);
+    check(sequence, b"\x1e1\n\x1e12\n", b"\x1e1\n\x1e12", &[" type"], &["malformed"]);
+    check(ndjson, b"{\"a\":1}\n", b"{\"a\":1}", &[], &[]);
     let form = "application/x-www-form-urlencoded";
     check(form, b"a=1&b=2", b"b=2&a=%31", &[], &[]);
     check(form, b"a=1&b=2", b"b=3", &["/a missing", "/b value"], &[]);
@@ -106,6 +113,33 @@ fn parts_are_compared_as_what_they_are_and_boundaries_do_not_matter() {
     let expected = ["/text missing", "/title extra"];
     assert_eq!(differences(left(), other(left(), "name=text", "name=title")), expected);
     assert_eq!(differences(left(), other(left(), "text/plain", "text/css")), ["/text/content-type value"]);
+}
+
+/// Each part may decode to a mebibyte, as a body of its own may; not a thousand of them.
+#[test]
+fn the_parts_of_a_body_decode_to_no_more_than_the_body_may() {
+    let zipped = "Content-Type: text/plain\r\nContent-Encoding: gzip\r\n";
+    let body = |boundary: &str, parts: &[(&str, &[u8])]| {
+        let begin = |headers: &str| format!("--{boundary}\r\n{headers}\r\n").into_bytes();
+        let parts =
+            parts.iter().flat_map(|(headers, part)| [begin(headers), part.to_vec(), b"\r\n".to_vec()]);
+        [parts.collect::<Vec<_>>().concat(), format!("--{boundary}--\r\n").into_bytes()].concat()
+    };
+    let text = |last: &[u8]| gzip(&[&vec![b' '; 300 << 10], last].concat());
+    let many = |boundary: &str, count: usize, last: &[u8]| {
+        let part = text(last);
+        body(boundary, &vec![(zipped, part.as_slice()); count])
+    };
+    let media = "multipart/mixed; boundary=b";
+    check(media, &many("b", 3, b"a"), &many("b", 3, b"b"), &["/* value"], &[]);
+    check(media, &many("b", 64, b"a"), &many("b", 64, b"b"), &["/* value"], &["ratio"]);
+    // Parts within a part take from the same.
+    let nested = |last: &[u8]| {
+        let (inner, part) = (many("c", 2, last), text(last));
+        let outer = "Content-Type: multipart/mixed; boundary=c\r\n";
+        body("b", &[(outer, inner.as_slice()), (zipped, part.as_slice()), (zipped, part.as_slice())])
+    };
+    check(media, &nested(b"a"), &nested(b"b"), &["/* value", "/*/* value"], &["ratio"]);
 }
 
 fn body_less() -> Leg {

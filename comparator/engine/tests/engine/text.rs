@@ -205,6 +205,39 @@ fn a_whole_body_is_named() {
 }
 
 #[test]
+fn what_differs_in_one_place_at_many_endpoints_is_one_reason() {
+    let leg = |build: &str, body: &str| {
+        let mut leg = answer(200, body.to_owned(), 1_000);
+        leg.response.as_mut().unwrap().headers = vec![("x-build".into(), build.into())];
+        leg
+    };
+    let mut evidence = Evidence::new();
+    let paths = ["/a", "/b", "/c", "/d", "/e", "/f", "/g", "/h"];
+    let times =
+        (0..60).flat_map(|turn| paths.iter().enumerate().map(move |(place, path)| (turn, place, path)));
+    for (number, (turn, place, path)) in (1..).zip(times) {
+        // Rarer at each endpoint than at the one before; at the last the body differs, too.
+        let build = if turn < 60 - place { "2" } else { "1" };
+        let body = if *path == "/h" && turn < 40 { "b" } else { "a" };
+        let (old, new) = (leg("1", "a"), leg(build, body));
+        evidence.observe(&exchange(number, path, old.clone(), new, Some(old)), &Rules::default());
+    }
+    let report = read(&evidence);
+    assert_eq!(report.regressions.len(), 9);
+    let reasons: Vec<&str> =
+        report.reasons.iter().filter_map(|reason| reason.split(" (evidence").next()).collect();
+    assert_eq!(
+        reasons,
+        [
+            "GET /a header:x-build value: only the candidate differs 60×, only the control 0×",
+            "GET /h (body) value: only the candidate differs 40×, only the control 0×"
+        ]
+    );
+    assert!(report.reasons[0].ends_with(", and at 7 more endpoints"), "{:?}", report.reasons);
+    assert_eq!(report.reason_details.len(), 2);
+}
+
+#[test]
 fn hostile_names_neither_break_the_page_nor_the_terminal() {
     let mut evidence = Evidence::new();
     let path = format!("/\u{1b}]0;owned\u{7}{}", "x".repeat(5_000));
