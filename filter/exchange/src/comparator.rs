@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use antumbra_observation::{
     CBOR_SEQUENCE, COUNT_HEADER, HEARTBEAT_HEADER, Heartbeat, INSTANCE_HEADER, Instance, POLICY_JSON,
-    SEQUENCE_HEADER, encode_heartbeat, encode_heartbeat_header,
+    RUN_HEADER, SEQUENCE_HEADER, encode_heartbeat, encode_heartbeat_header,
 };
 
 use crate::outbox::{Batch, Receipt};
@@ -73,6 +73,12 @@ pub(crate) fn receipt(answer: &Answer) -> Receipt {
 pub(crate) fn brought_policy(answer: &Answer) -> Option<&[u8]> {
     let Answer::Complete { headers, body, .. } = answer else { return None };
     (first(headers, "content-type")? == POLICY_JSON.as_bytes()).then_some(body)
+}
+
+/// Whether the comparator gave an answer, be it a refusal, and not the host in its stead.
+pub(crate) fn is_the_comparators(answer: &Answer) -> bool {
+    let Answer::Complete { headers, .. } = answer else { return false };
+    first(headers, RUN_HEADER).is_some() || shadow::status(headers).is_some_and(|status| status < 500)
 }
 
 /// What stands in the way of a policy, in the operator's words; `None` if nothing does.

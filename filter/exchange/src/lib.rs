@@ -28,6 +28,7 @@ mod handover;
 mod link;
 mod mirroring;
 mod outbox;
+mod reach;
 mod report;
 mod settings;
 mod shadow;

@@ -394,7 +394,7 @@ impl Mirroring {
             }
             CallId::Poll => {
                 let cluster = self.settings.comparator.as_ref().map_or("", |comparator| &comparator.cluster);
-                self.subscription.unreachable(cluster);
+                self.subscription.unreachable(cluster, now.monotonic);
             }
         }
         Vec::new()
