@@ -48,7 +48,8 @@ impl Comparator {
         if let Some(token) = &self.token {
             headers.push(("authorization".into(), format!("Bearer {token}").as_str().into()));
         }
-        Call { id, cluster: self.cluster.clone(), headers, body, timeout: self.timeout }
+        let cluster = self.cluster.clone();
+        Call { id, cluster, headers, body, trailers: Headers::new(), timeout: self.timeout }
     }
 }
 

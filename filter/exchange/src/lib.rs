@@ -33,6 +33,7 @@ mod report;
 mod settings;
 mod shadow;
 mod subscription;
+mod trailers;
 mod turns;
 mod waiting;
 

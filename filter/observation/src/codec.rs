@@ -177,8 +177,9 @@ impl Observation {
 impl Handover {
     /// Of the requests that are written out.
     fn fields(&self) -> usize {
-        let control = self.control.as_ref().map_or(0, |control| control.headers.len());
-        self.candidate.headers.len().saturating_add(control)
+        let requests = [Some(&self.candidate), self.control.as_ref()].into_iter().flatten();
+        let lists = requests.flat_map(|request| [request.headers.len(), request.trailers.len()]);
+        lists.fold(0, usize::saturating_add)
     }
 }
 
