@@ -7,6 +7,7 @@
 mod address;
 mod call;
 mod client;
+mod repeated;
 mod resolve;
 mod target;
 

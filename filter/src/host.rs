@@ -96,6 +96,7 @@ unsafe extern "C" {
 #[repr(u32)]
 pub(crate) enum Map {
     RequestHeaders = 0,
+    RequestTrailers = 1,
     ResponseHeaders = 2,
     ResponseTrailers = 3,
     CallHeaders = 6,
@@ -327,7 +328,7 @@ pub(crate) fn share(key: &str, value: &[u8], over: u32) {
 /// Sends a call; its token comes back with the answer. An error is the status with which the host refused. Also from a stream's callback: the host makes
 /// the call in the name of the stream's root context, so that it outlives the stream.
 pub(crate) fn dispatch(call: &Call) -> Result<u32, u32> {
-    let (cluster, headers, trailers) = (&call.cluster, serialised(&call.headers), serialised(&[]));
+    let (cluster, headers, trailers) = (&call.cluster, serialised(&call.headers), serialised(&call.trailers));
     let timeout = u32::try_from(call.timeout.as_millis()).unwrap_or(u32::MAX);
     let mut token = 0;
     // SAFETY: everything is read, and the token written, before the call returns.

@@ -313,7 +313,8 @@ impl FilterInstance {
     }
 
     fn send(&self, call: &Call) -> Result<(), Unsent> {
-        let token = host::dispatch(call).map_err(|status| refused(status, call.headers.len()))?;
+        let fields = call.headers.len().max(call.trailers.len());
+        let token = host::dispatch(call).map_err(|status| refused(status, fields))?;
         if let Ok(mut calls) = self.calls.try_borrow_mut() {
             calls.push((token, call.id));
         }

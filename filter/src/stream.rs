@@ -99,7 +99,8 @@ impl Stream {
             }
         }
         if self.exchange.is_recording() {
-            self.drive(Event::RequestTrailers);
+            let trailers = host::headers(Map::RequestTrailers).unwrap_or_default();
+            self.drive(Event::RequestTrailers { trailers });
         }
     }
 

@@ -90,6 +90,10 @@ async fn check_requests(cap: usize, sizes: &[usize]) -> Result<()> {
             for shadow in [only(&scene.candidate), only(&scene.control)] {
                 assert_eq!((&*shadow.method, &*shadow.path), ("POST", &*path));
                 assert_eq!(xxh3_64(&shadow.body), xxh3_64(&body), "{path}");
+                assert!(
+                    shadow.trailers.is_empty(),
+                    "{path}: Envoy repeats trailers now, and its page says not"
+                );
             }
         }
         scene.forget();

@@ -1,11 +1,14 @@
 //! Shadow calls that the comparator makes: the same observation and report, and the proxy meets neither candidate nor control.
 
+use antumbra_e2e::envoy_config::CONNECTION_MANAGER;
+use antumbra_e2e::pieces::Pieces;
 use antumbra_e2e::upstream::{Behaviour, Refusing, Reply, Upstream};
 use antumbra_e2e::world::{Versions, World};
 use anyhow::Result;
-use http::Request;
+use http::{HeaderValue, Method, Request};
 use http_body_util::Full;
 use hyper::body::Bytes;
+use serde_json::json;
 
 const POLICY: &str = "
 version: 1
@@ -18,7 +21,7 @@ default: stable
 rules:
 - mirror:
   - {to: candidate, percent: 100, via: comparator, timeout: 300ms, unsafeMethods: allow, pathPrefix: /v2,
-     headers: {remove: [authorization]}, control: {to: control, percent: 100}}
+     headers: {remove: [authorization, x-secret]}, control: {to: control, percent: 100}}
 ";
 
 /// In Envoy's own configuration nobody is where candidate and control should be: only the comparator knows them.
@@ -26,7 +29,10 @@ async fn world(stable: &Upstream, candidate: &Upstream, control: &Upstream) -> R
     let nobody = Refusing::new()?.address();
     let versions =
         Versions { stable: stable.address(), canary: candidate.address(), control: control.address() };
-    World::start_with(versions, POLICY, |config| {
+    World::start_with(versions, POLICY, |mut config| {
+        let trailers = json!({"enable_trailers": true});
+        config.at(CONNECTION_MANAGER)?["http_protocol_options"] = trailers.clone();
+        let config = config.speaking("stable", &json!({"http_protocol_options": trailers}))?;
         config.upstream("canary-shadow", nobody)?.upstream("control", nobody)
     })
     .await
@@ -62,6 +68,34 @@ async fn a_defect_is_found_by_the_comparators_own_calls() -> Result<()> {
     let report = world.comparator.report("shop").await?;
     assert_eq!((&report["verdict"], &report["exchanges"]), (&"roll back".into(), &60.into()), "{report}");
     assert_eq!(report["regressions"][0]["path"], "/price");
+    world.assert_no_traps().await
+}
+
+/// Trailers go along as headers do: not those that the mirror removes.
+#[tokio::test]
+async fn the_trailers_of_a_request_are_repeated() -> Result<()> {
+    let (stable, candidate, control) = (answering(10).await?, answering(10).await?, answering(10).await?);
+    let world = world(&stable, &candidate, &control).await?;
+    for (method, path) in [(Method::POST, "/cart"), (Method::GET, "/search")] {
+        let body = Pieces::chunked("payload").trailer("x-sum", "42").trailer("x-secret", "s");
+        let request =
+            Request::builder().method(method).uri(world.url(path)).header("trailer", "x-sum, x-secret");
+        let request = request.header("transfer-encoding", "chunked").body(body.stream())?;
+        assert_eq!(world.client.send(request).await?.status, 200, "{path}");
+    }
+    let accounts = world.settled(2).await?;
+    assert_eq!((accounts.mirrored, accounts.delivered), (2, 2));
+    assert!(stable.received().iter().all(|received| received.trailers["x-secret"] == "s"));
+    for service in [&candidate, &control] {
+        let received = service.received();
+        assert_eq!(received.len(), 2);
+        for shadow in &received {
+            let trailers: Vec<_> =
+                shadow.trailers.iter().map(|(name, value)| (name.as_str(), value)).collect();
+            assert_eq!(trailers, [("x-sum", &HeaderValue::from_static("42"))], "{}", shadow.path);
+            assert_eq!(&shadow.body[..], b"payload", "{}", shadow.path);
+        }
+    }
     world.assert_no_traps().await
 }
 

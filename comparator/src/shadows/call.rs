@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use antumbra_observation::{Body, Bytes, ExchangeId, Request, SHADOW_HEADER, ShadowRequest, stays_behind};
-use http::header::{HOST, HeaderName, HeaderValue};
+use http::header::{HOST, HeaderName, HeaderValue, TRAILER, TRANSFER_ENCODING};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Method};
 
@@ -33,6 +33,8 @@ pub(crate) struct Asked {
     /// In place of the target's.
     pub(crate) host: Option<HeaderValue>,
     pub(crate) body: hyper::body::Bytes,
+    /// After the body.
+    pub(crate) trailers: HeaderMap,
 }
 
 /// Why a request cannot be sent, by the part that HTTP/1.1 does not allow.
@@ -63,6 +65,7 @@ impl Asked {
             headers: headers(&request.headers, id)?,
             host: None,
             body: hyper::body::Bytes::copy_from_slice(body),
+            trailers: HeaderMap::new(),
         })
     }
 
@@ -84,6 +87,7 @@ impl Asked {
             headers: appended(along, &nominated(&shadow.headers))?,
             host: host.map_err(|_| Unsendable::HeaderValue)?,
             body: hyper::body::Bytes::copy_from_slice(body),
+            trailers: appended(shadow.trailers.iter().filter(|(name, _)| travels(name)), &[])?,
         })
     }
 
@@ -91,7 +95,18 @@ impl Asked {
     pub(crate) fn headers_for(&self, target: &Target) -> HeaderMap {
         let mut headers = self.headers.clone();
         headers.insert(HOST, self.host.as_ref().unwrap_or(&target.host).clone());
+        if let Some(names) = self.announced() {
+            headers.insert(TRAILER, names);
+            // Said by itself, for else hyper takes a GET for one without a body.
+            headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        }
         headers
+    }
+
+    /// The names of its trailers: hyper sends those alone that are announced.
+    fn announced(&self) -> Option<HeaderValue> {
+        let names: Vec<&str> = self.trailers.keys().map(HeaderName::as_str).collect();
+        HeaderValue::try_from(names.join(", ")).ok().filter(|value| !value.is_empty())
     }
 }
 

@@ -8,13 +8,14 @@ use std::time::{Duration, Instant};
 
 use antumbra_observation::{Bytes, Collected, Leg, Outcome, Response, Unsent};
 use http::{HeaderMap, Request};
-use http_body_util::{BodyExt, Full};
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Client as Pool;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use super::call::Call;
+use super::repeated::Repeated;
 
 /// Bounds of one answer, in bytes.
 #[derive(Debug, Clone, Copy)]
@@ -34,7 +35,7 @@ impl Default for Limits {
 /// Sends calls over connections that are kept.
 #[derive(Clone)]
 pub(crate) struct Client {
-    pool: Arc<Pool<HttpConnector, Full<hyper::body::Bytes>>>,
+    pool: Arc<Pool<HttpConnector, Repeated>>,
     limits: Limits,
 }
 
@@ -71,11 +72,7 @@ impl Client {
         }
     }
 
-    async fn answer(
-        &self,
-        request: Request<Full<hyper::body::Bytes>>,
-        kept: Option<usize>,
-    ) -> Result<Response, Outcome> {
+    async fn answer(&self, request: Request<Repeated>, kept: Option<usize>) -> Result<Response, Outcome> {
         let answer = self.pool.request(request).await.map_err(|error| {
             tracing::debug!(%error, "a shadow call got no answer");
             Outcome::Refused
@@ -111,9 +108,9 @@ fn unsendable(variant: &str) -> Leg {
     Leg::not_sent(variant, Some(Unsent::Unsendable))
 }
 
-fn request(call: &Call) -> Option<Request<Full<hyper::body::Bytes>>> {
+fn request(call: &Call) -> Option<Request<Repeated>> {
     let asked = &call.message;
-    let mut request = Request::new(Full::new(asked.body.clone()));
+    let mut request = Request::new(Repeated::new(asked.body.clone(), asked.trailers.clone()));
     *request.method_mut() = asked.method.clone();
     *request.uri_mut() = call.target.uri(&asked.path)?;
     *request.headers_mut() = asked.headers_for(&call.target);

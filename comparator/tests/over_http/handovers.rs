@@ -12,7 +12,7 @@ fn shadow(variant: &str, target: &str) -> ShadowRequest {
         .into_iter()
         .chain([("x-antumbra-shadow", "7"), ("x-antumbra-variant", variant), ("accept", "*/*")]);
     let headers = headers.map(|(name, value)| (name.into(), value.into())).collect();
-    ShadowRequest { variant: variant.to_owned(), target: target.to_owned(), headers }
+    ShadowRequest { variant: variant.to_owned(), target: target.to_owned(), headers, trailers: Vec::new() }
 }
 
 /// An exchange whose primary said a price of 10.

@@ -24,6 +24,8 @@ pub struct Capture {
     pub(crate) request: Request,
     /// As finally routed, pseudo headers included: what the shadow requests are made of.
     pub(crate) routed: Headers,
+    /// As the client sent them, without pseudo headers: what those of the shadow requests are made of.
+    pub(crate) trailers: Headers,
     pub(crate) primary: Leg,
     /// What [`Exchange::reserved`] said while it was recorded.
     pub(crate) reserved: usize,

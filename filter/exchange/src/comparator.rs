@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use antumbra_observation::{
     CBOR_SEQUENCE, COUNT_HEADER, HEARTBEAT_HEADER, Heartbeat, INSTANCE_HEADER, Instance, POLICY_JSON,
-    SEQUENCE_HEADER, encode_heartbeat, encode_heartbeat_header,
+    RUN_HEADER, SEQUENCE_HEADER, encode_heartbeat, encode_heartbeat_header,
 };
 
 use crate::outbox::{Batch, Receipt};
@@ -48,7 +48,8 @@ impl Comparator {
         if let Some(token) = &self.token {
             headers.push(("authorization".into(), format!("Bearer {token}").as_str().into()));
         }
-        Call { id, cluster: self.cluster.clone(), headers, body, timeout: self.timeout }
+        let cluster = self.cluster.clone();
+        Call { id, cluster, headers, body, trailers: Headers::new(), timeout: self.timeout }
     }
 }
 
@@ -73,6 +74,12 @@ pub(crate) fn receipt(answer: &Answer) -> Receipt {
 pub(crate) fn brought_policy(answer: &Answer) -> Option<&[u8]> {
     let Answer::Complete { headers, body, .. } = answer else { return None };
     (first(headers, "content-type")? == POLICY_JSON.as_bytes()).then_some(body)
+}
+
+/// Whether the comparator gave an answer, be it a refusal, and not the host in its stead.
+pub(crate) fn is_the_comparators(answer: &Answer) -> bool {
+    let Answer::Complete { headers, .. } = answer else { return false };
+    first(headers, RUN_HEADER).is_some() || shadow::status(headers).is_some_and(|status| status < 500)
 }
 
 /// What stands in the way of a policy, in the operator's words; `None` if nothing does.

@@ -3,13 +3,15 @@
 //! They share a small record, at which each looks with every tick. Clocks are never compared, since hosts give each VM its own:
 //! what counts is whether the record changes. Whoever holds it writes it anew twice an interval, and where it stays the same for
 //! too long another takes it by compare-and-swap. Until an instance has seen somebody else at it, it asks for itself: so it does
-//! on hosts that share nothing, or share it with nobody.
+//! on hosts that share nothing, or share it with nobody. A poller whose own polls get no answer gives the record up, and tries again
+//! if nobody else takes it for an interval.
 
 use std::time::Duration;
 
 use antumbra_observation::Instance;
 
 use crate::Comparator;
+use crate::reach::Reach;
 
 /// What a host has under a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +52,7 @@ pub(crate) struct Election {
     /// Before then nothing is written again.
     next_write: Duration,
     leaving: bool,
+    reach: Reach,
 }
 
 /// Which part it has.
@@ -113,6 +116,7 @@ impl Election {
             part: Part::Alone,
             next_write: Duration::ZERO,
             leaving: false,
+            reach: Reach::default(),
         }
     }
 
@@ -124,6 +128,16 @@ impl Election {
     /// The document that the poller announced last.
     pub(crate) fn announced(&self) -> Option<u64> {
         self.seen.as_ref().map(|seen| seen.record.known.document)
+    }
+
+    /// The comparator answered a call of this instance's own.
+    pub(crate) fn reached(&mut self) {
+        self.reach.reached();
+    }
+
+    /// A poll of this instance's own met nobody.
+    pub(crate) fn missed(&mut self, now: Duration) {
+        self.reach.missed(now);
     }
 
     /// The instance is to end: it neither becomes the poller nor stays it.
@@ -177,15 +191,26 @@ impl Election {
     /// What becomes of the record, if it is this instance's to change.
     fn next(&mut self, record: &Record, own: Known, now: Duration) -> Option<Record> {
         if self.part == Part::Poller {
-            if self.leaving {
-                return Some(Record { holder: NOBODY, beats: record.beats.wrapping_add(1), ..*record });
+            if self.leaving || self.reach.stands_aside(now) {
+                return Some(given_up(record, own));
             }
             let news = own.document != 0 && own.document != record.known.document;
             return (news || now >= self.next_write).then(|| self.mine(record, own, now));
         }
+        if self.leaving || !self.is_free(record, now) {
+            return None;
+        }
+        self.reach.begin_anew();
+        Some(self.mine(record, own, now))
+    }
+
+    /// Whether this instance may take the record; who stands aside lets the others look first.
+    fn is_free(&self, record: &Record, now: Duration) -> bool {
         let since = self.seen.as_ref().map_or(now, |seen| seen.since);
-        let free = record.holder == NOBODY || now.saturating_sub(since) > self.patience();
-        (free && !self.leaving).then(|| self.mine(record, own, now))
+        let same = now.saturating_sub(since);
+        let precedence = if self.reach.stands_aside(now) { self.interval } else { Duration::ZERO };
+        let unclaimed = record.holder == NOBODY && same >= precedence;
+        unclaimed || same > self.patience().saturating_add(precedence)
     }
 
     fn mine(&mut self, record: &Record, own: Known, now: Duration) -> Record {
@@ -253,6 +278,12 @@ impl Record {
             known,
         })
     }
+}
+
+/// The silence as of now: that of the last write would seem to begin only now.
+fn given_up(record: &Record, own: Known) -> Record {
+    let known = Known { silent: own.silent, ..record.known };
+    Record { holder: NOBODY, beats: record.beats.wrapping_add(1), known, ..*record }
 }
 
 /// Whoever asks another comparator, or as somebody else, may get another policy of the same name.

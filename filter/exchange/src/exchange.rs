@@ -37,7 +37,10 @@ pub enum Event<'a> {
         end: bool,
     },
     /// The request ended with trailers.
-    RequestTrailers,
+    RequestTrailers {
+        /// In order.
+        trailers: Headers,
+    },
     /// The response's headers arrived, `:status` among them.
     ResponseHeaders {
         /// In order.
@@ -137,7 +140,10 @@ impl Exchange {
                     recording.request_complete(now);
                 }
             }
-            Event::RequestTrailers => recording.request_complete(now),
+            Event::RequestTrailers { trailers } => {
+                recording.request_trailers = shadow::observed(trailers);
+                recording.request_complete(now);
+            }
             Event::ResponseHeaders { headers, end } => recording.response_headers(headers, end, now),
             Event::ResponseBody { chunk, end } => {
                 recording.response_body.push(chunk);
@@ -222,6 +228,7 @@ struct Recording {
     arrived: Now,
     request_done: Option<Now>,
     request_body: Collected,
+    request_trailers: Headers,
     status: u16,
     response_headers: Headers,
     response_body: Collected,
@@ -253,6 +260,7 @@ impl Recording {
             arrived: now,
             request_done: end.then_some(now),
             request_body: Collected::new(cap),
+            request_trailers: Headers::new(),
             status: 0,
             response_headers: Headers::new(),
             response_body: Collected::new(cap),
@@ -311,6 +319,7 @@ impl Recording {
             mirrors: self.mirrors,
             request: observed_request(&routed, self.request_body.finish()),
             routed,
+            trailers: self.request_trailers,
             reserved: self.reserved,
             primary: Leg {
                 variant: self.variant,

@@ -1,6 +1,7 @@
 //! Exchanges whose shadow calls the comparator makes: on their way to it as observations are, with the calls written out.
 //!
-//! A repeat would call the services twice, so a batch that got no answer is not sent again but counted as unknown.
+//! A repeat would call the services twice, so a batch that got no answer is not sent again but counted as unknown. What a mirror may
+//! have in flight counts from here on, the wait for the batch included: the comparator may be asking as soon as it has left.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,34 +10,61 @@ use antumbra_observation::{Accounts, Handover, Leg, ShadowRequest, encode_handov
 use antumbra_policy::{Mirror, Variant};
 
 use crate::capture::Capture;
-use crate::outbox::{Batch, LARGEST_OBSERVATION, Outbox, Repeats};
-use crate::shadow;
+use crate::outbox::{Batch, LARGEST_OBSERVATION, Outbox, Receipt, Repeats};
+use crate::{shadow, trailers};
 
 /// What one instance hands over.
 pub(crate) struct Handovers {
     pub(crate) outbox: Outbox,
     /// The longest timeout so far of a call that is handed over.
     pub(crate) longest: Duration,
+    /// Exchanges of mirrors that are bounded, each with the batch that it is in.
+    bounded: Vec<(u64, Arc<Mirror>)>,
 }
 
 impl Handovers {
     /// An empty one that holds at most `capacity` bytes.
     pub(crate) fn new(capacity: usize) -> Self {
-        Self { outbox: Outbox::new(capacity, Repeats::NotTold), longest: Duration::ZERO }
+        let outbox = Outbox::new(capacity, Repeats::NotTold);
+        Self { outbox, longest: Duration::ZERO, bounded: Vec::new() }
+    }
+
+    /// Whether as many exchanges of a mirror are handed over, and not settled, as it may have in flight.
+    pub(crate) fn is_full(&self, mirror: &Arc<Mirror>) -> bool {
+        let of_mirror = || self.bounded.iter().filter(|(_, known)| Arc::ptr_eq(known, mirror)).count();
+        mirror.max_in_flight.is_some_and(|most| of_mirror() >= most)
     }
 
     /// Adds an exchange; answers a batch if one is full.
     pub(crate) fn push(
         &mut self,
         capture: &Arc<Capture>,
-        mirror: &Mirror,
+        mirror: &Arc<Mirror>,
         control: Option<&Arc<Variant>>,
         release: &str,
         now: Duration,
         accounts: &mut Accounts,
     ) -> Option<Batch> {
         self.longest = self.longest.max(mirror.timeout);
-        self.outbox.push(&encoded(handover(capture, mirror, control, release)), now, accounts)
+        let sequence = self.outbox.open_sequence();
+        let batch = self.outbox.push(&encoded(handover(capture, mirror, control, release)), now, accounts);
+        if mirror.max_in_flight.is_some() && self.outbox.holds(sequence) {
+            self.bounded.push((sequence, Arc::clone(mirror)));
+        }
+        batch
+    }
+
+    /// The answer to a batch.
+    pub(crate) fn settle(&mut self, sequence: u64, receipt: Receipt, now: Duration, accounts: &mut Accounts) {
+        self.outbox.settle(sequence, receipt, now, accounts);
+        let outbox = &self.outbox;
+        self.bounded.retain(|(batch, _)| outbox.holds(*batch));
+    }
+
+    /// Gives up what is left: the root context ends now.
+    pub(crate) fn abandon(&mut self, accounts: &mut Accounts) {
+        self.outbox.abandon(accounts);
+        self.bounded.clear();
     }
 }
 
@@ -50,6 +78,7 @@ fn handover(
         variant: to.name.clone(),
         target: to.cluster.clone(),
         headers: shadow::request_headers(capture, to, mirror),
+        trailers: trailers::of_request(capture, to, mirror),
     };
     let unasked = Leg::not_sent(&mirror.to.name, None);
     Handover {

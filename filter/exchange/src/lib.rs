@@ -28,10 +28,12 @@ mod handover;
 mod link;
 mod mirroring;
 mod outbox;
+mod reach;
 mod report;
 mod settings;
 mod shadow;
 mod subscription;
+mod trailers;
 mod turns;
 mod waiting;
 

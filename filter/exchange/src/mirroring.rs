@@ -18,6 +18,7 @@ use crate::handover::Handovers;
 use crate::outbox::{Batch, LARGEST_OBSERVATION, Outbox, Receipt, Repeats};
 use crate::shadow::{self, Answer};
 use crate::subscription::Subscription;
+use crate::trailers;
 use crate::turns::Turns;
 use crate::waiting::InFlight;
 use crate::{Found, Headers, Host, Now, Settings, Step};
@@ -54,6 +55,8 @@ pub struct Call {
     pub headers: Headers,
     /// May be empty.
     pub body: Vec<u8>,
+    /// May be empty. Envoy makes its calls without.
+    pub trailers: Headers,
     /// After which the host answers in the service's stead.
     pub timeout: Duration,
 }
@@ -307,7 +310,7 @@ impl Mirroring {
     ) -> Option<&'static str> {
         let word = dice.next();
         let mut admits = |variant: &Variant| self.breakers.admit(&variant.cluster, word, now.monotonic);
-        if self.in_flight.is_full(mirror) {
+        if self.in_flight.is_full(mirror) || self.handovers.is_full(mirror) {
             Some("mirror_in_flight")
         } else if !admits(&mirror.to) {
             Some("breaker")
@@ -338,7 +341,7 @@ impl Mirroring {
     fn handed_over(
         &mut self,
         capture: &Arc<Capture>,
-        mirror: &Mirror,
+        mirror: &Arc<Mirror>,
         control: Option<&Arc<Variant>>,
         now: Now,
     ) -> Option<Call> {
@@ -371,7 +374,7 @@ impl Mirroring {
                 if receipt == Receipt::Stored {
                     self.subscription.alive(now.monotonic);
                 }
-                self.handovers.outbox.settle(sequence, receipt, now.monotonic, &mut self.accounts);
+                self.handovers.settle(sequence, receipt, now.monotonic, &mut self.accounts);
                 Vec::new()
             }
             CallId::Poll => {
@@ -389,12 +392,11 @@ impl Mirroring {
                 self.outbox.settle(sequence, Receipt::NotSent, now.monotonic, &mut self.accounts);
             }
             CallId::Handovers(sequence) => {
-                let outbox = &mut self.handovers.outbox;
-                outbox.settle(sequence, Receipt::NotSent, now.monotonic, &mut self.accounts);
+                self.handovers.settle(sequence, Receipt::NotSent, now.monotonic, &mut self.accounts);
             }
             CallId::Poll => {
                 let cluster = self.settings.comparator.as_ref().map_or("", |comparator| &comparator.cluster);
-                self.subscription.unreachable(cluster);
+                self.subscription.unreachable(cluster, now.monotonic);
             }
         }
         Vec::new()
@@ -466,7 +468,7 @@ impl Mirroring {
             *count = count.saturating_add(cut);
         }
         self.outbox.abandon(&mut self.accounts);
-        self.handovers.outbox.abandon(&mut self.accounts);
+        self.handovers.abandon(&mut self.accounts);
     }
 }
 
@@ -476,6 +478,7 @@ fn shadow_call(capture: &Capture, mirror: &Mirror, id: CallId, to: &Variant) -> 
         cluster: to.cluster.clone(),
         headers: shadow::request_headers(capture, to, mirror),
         body: shadow::request_body(&capture.request).to_vec(),
+        trailers: trailers::of_request(capture, to, mirror),
         timeout: mirror.timeout,
     }
 }

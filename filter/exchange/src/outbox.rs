@@ -85,6 +85,18 @@ impl Outbox {
         self.open_count == 0 && self.sent.is_empty() && self.waiting.is_empty()
     }
 
+    /// The number of the batch that the next item goes into.
+    pub(crate) fn open_sequence(&self) -> u64 {
+        self.next_sequence
+    }
+
+    /// Whether anything of the batch with this number is not settled yet.
+    pub(crate) fn holds(&self, sequence: u64) -> bool {
+        let mut queued = self.sent.iter().chain(self.waiting.iter().map(|(_, sent)| sent));
+        (sequence == self.next_sequence && self.open_count > 0)
+            || queued.any(|sent| sent.batch.sequence == sequence)
+    }
+
     /// Adds an encoded item; answers a batch if one is full.
     pub(crate) fn push(&mut self, encoded: &[u8], now: Duration, accounts: &mut Accounts) -> Option<Batch> {
         let reason = match encoded.len() {

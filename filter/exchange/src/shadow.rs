@@ -171,7 +171,7 @@ fn proxys_own(headers: &Headers, body: &[u8], head: bool) -> Option<Outcome> {
 
 /// Whether a header of the routed request goes along. `te: trailers` alone does: it says nothing of the framing, gRPC servers
 /// insist on it, and others send no trailers without.
-fn travels(name: &Bytes, value: &Bytes, variant_header: &str) -> bool {
+pub(crate) fn travels(name: &Bytes, value: &Bytes, variant_header: &str) -> bool {
     if name.eq_ignore_ascii_case(b"te") {
         return value.eq_ignore_ascii_case(b"trailers");
     }
@@ -315,6 +315,7 @@ mod tests {
             mirrors: decision.mirrors.iter().map(|m| (Arc::clone(m.mirror), m.control)).collect(),
             request: Request::default(),
             routed: routed.clone(),
+            trailers: Headers::new(),
             primary: Leg::not_sent("stable", None),
             reserved: 0,
         }

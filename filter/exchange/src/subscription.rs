@@ -11,7 +11,7 @@ use antumbra_policy::document::{Invalid, Tree};
 use antumbra_policy::{Dice, Policy, Secrets};
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::comparator::{brought_policy, trouble};
+use crate::comparator::{brought_policy, is_the_comparators, trouble};
 use crate::election::{Election, Found, Known, News, Step};
 use crate::link::Link;
 use crate::report::Report;
@@ -205,6 +205,7 @@ impl Subscription {
     /// The answer to a poll: 200 brings a policy, 204 says that ours is the newest; anything else leaves all as it is.
     pub(crate) fn polled(&mut self, answer: &Answer, now: Duration) {
         self.poll_over(trouble(answer, &self.release));
+        self.met(is_the_comparators(answer), now);
         let Answer::Complete { headers, body, .. } = answer else { return self.unheard() };
         match shadow::status(headers) {
             Some(200) => self.install(body, Source::Comparator),
@@ -217,6 +218,7 @@ impl Subscription {
     /// The answer to a batch that a heartbeat rode along with brings a policy as the answer to a poll does.
     pub(crate) fn acknowledged(&mut self, answer: &Answer, now: Duration) {
         self.answered(answer, now);
+        self.met(true, now);
         if let Some(link) = &mut self.link {
             link.acknowledged(now);
         }
@@ -234,9 +236,19 @@ impl Subscription {
         }
     }
 
+    /// Whether somebody answered a poll.
+    fn met(&mut self, somebody: bool, now: Duration) {
+        match &mut self.election {
+            Some(election) if somebody => election.reached(),
+            Some(election) => election.missed(now),
+            None => {}
+        }
+    }
+
     /// A poll could not be sent.
-    pub(crate) fn unreachable(&mut self, cluster: &str) {
+    pub(crate) fn unreachable(&mut self, cluster: &str, now: Duration) {
         self.unheard();
+        self.met(false, now);
         self.poll_over(Some(format!(
             "no call to the comparator is possible: is there a cluster {cluster:?}?"
         )));

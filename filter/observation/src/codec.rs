@@ -4,8 +4,8 @@
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize as _};
 
 use crate::{Body, Handover, Heartbeat, Leg, Observation, Outcome, VERSION};
 
@@ -32,8 +32,12 @@ pub enum Malformed {
 
 /// One observation as a CBOR item, to be appended to a sequence.
 pub fn encode(observation: &Observation) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(observation.likely_size());
     // Writing into a vector cannot fail, and the contract has no type that CBOR lacks.
-    minicbor_serde::to_vec(observation).unwrap_or_default()
+    match observation.serialize(&mut minicbor_serde::Serializer::new(&mut bytes)) {
+        Ok(()) => bytes,
+        Err(_) => Vec::new(),
+    }
 }
 
 /// Reads a CBOR sequence (RFC 8742) of observations.
@@ -168,6 +172,17 @@ impl Observation {
         lists.fold(self.request.headers.len(), usize::saturating_add)
     }
 
+    /// Bytes that it hardly exceeds when encoded: growing to them step by step would copy it as often.
+    fn likely_size(&self) -> usize {
+        let answers = || self.legs().filter_map(|(_, leg)| leg.response.as_ref());
+        let bodies = answers().map(|answer| &answer.body).chain([&self.request.body]).map(Body::held);
+        let lists =
+            answers().flat_map(|answer| [&answer.headers, &answer.trailers]).chain([&self.request.headers]);
+        let fields =
+            lists.flatten().map(|(name, value)| name.len().saturating_add(value.len()).saturating_add(6));
+        bodies.chain(fields).fold(self.request.path.len().saturating_add(NAMES), usize::saturating_add)
+    }
+
     fn legs(&self) -> impl Iterator<Item = (&'static str, &Leg)> {
         let control = self.control.iter().map(|control| ("control", control));
         [("primary", &self.primary), ("candidate", &self.candidate)].into_iter().chain(control)
@@ -177,8 +192,9 @@ impl Observation {
 impl Handover {
     /// Of the requests that are written out.
     fn fields(&self) -> usize {
-        let control = self.control.as_ref().map_or(0, |control| control.headers.len());
-        self.candidate.headers.len().saturating_add(control)
+        let requests = [Some(&self.candidate), self.control.as_ref()].into_iter().flatten();
+        let lists = requests.flat_map(|request| [request.headers.len(), request.trailers.len()]);
+        lists.fold(0, usize::saturating_add)
     }
 }
 
@@ -200,6 +216,9 @@ fn newer_or_broken(bytes: &[u8], index: usize, message: String) -> Malformed {
         _ => Malformed::Undecodable { index, message },
     }
 }
+
+/// Bytes of what an observation has besides bodies and headers.
+const NAMES: usize = 1_024;
 
 /// The bound of a mirror's timeout.
 const LONGEST_TIMEOUT_MS: u64 = 60_000;
@@ -260,6 +279,20 @@ mod tests {
         let json = serde_json::to_string(&one).unwrap();
         assert!(json.contains(r#"{"base64":"/gEC"}"#), "{json}");
         assert_eq!(serde_json::from_str::<Observation>(&json).unwrap(), one);
+    }
+
+    #[test]
+    fn an_encoded_observation_fits_into_what_was_set_aside_for_it() {
+        let one = observation();
+        let long = Request {
+            body: Body::Whole(vec![7; 5_000].into()),
+            path: vec![b'/'; 900].into(),
+            ..one.request.clone()
+        };
+        for observation in [Observation { request: long, ..one.clone() }, one] {
+            let (size, likely) = (encode(&observation).len(), observation.likely_size());
+            assert!((likely - NAMES..=likely).contains(&size), "{size} of {likely}");
+        }
     }
 
     #[test]

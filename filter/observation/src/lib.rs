@@ -126,6 +126,9 @@ pub struct ShadowRequest {
     /// With `:method`, `:path` and `:authority`, in order, duplicates kept.
     #[serde(deserialize_with = "headers::bounded")]
     pub headers: Vec<(Bytes, Bytes)>,
+    /// After the body, without pseudo headers.
+    #[serde(default, deserialize_with = "headers::bounded", skip_serializing_if = "Vec::is_empty")]
+    pub trailers: Vec<(Bytes, Bytes)>,
 }
 
 /// A request as finally routed.

@@ -1,5 +1,6 @@
 //! What a mirrored exchange costs in Envoy: recorded, sent to the candidate, and to the control, and the observation delivered in
-//! batches to a real comparator; beside Envoy's own mirror to as many clusters, which throws the answers away.
+//! batches to a real comparator; beside Envoy's own mirror to as many clusters, which throws the answers away, and beside a module that
+//! makes the same calls to the host and does nothing else.
 //!
 //! An exchange that a budget drops would make the filter look cheap, so budgets and breakers are wide, and the share that really was
 //! mirrored and delivered is printed.
@@ -15,6 +16,7 @@ use serde_json::{Value, json};
 
 use super::contender::{self, Contender};
 use super::cpu;
+use super::floor;
 use super::load::{self, Load};
 use crate::comparator::Comparator;
 use crate::envoy_config::{CONNECTION_MANAGER, EnvoyConfig};
@@ -39,6 +41,9 @@ async fn compare(module: &Path, rounds: u32, requests: u64) -> Result<()> {
     {
         contenders.push(Contender::start(name, native(upstream, clusters)?, tempfile::tempdir()?).await?);
     }
+    let floors = tempfile::tempdir()?;
+    let floor = wide(upstream)?.module(&floor::mirroring(floors.path())?)?.plugin(&json!({}))?;
+    contenders.push(Contender::start(FLOOR, floor, tempfile::tempdir()?).await?);
     let mut comparators = Vec::new();
     for (name, mirror) in [
         (IDLE, json!({"to": "candidate", "percent": 0})),
@@ -204,6 +209,7 @@ static JSON: LazyLock<Vec<u8>> = LazyLock::new(|| {
 const BARE: &str = "no mirror";
 const NATIVE: &str = "Envoy's mirror: one cluster";
 const NATIVE_TWO: &str = "Envoy's mirror: two clusters";
+const FLOOR: &str = "a module that only makes the calls";
 const IDLE: &str = "antumbra: nothing mirrored";
 /// Everything but the shadow: the proxy has no such cluster, and says so at once.
 const UNSENT: &str = "antumbra: recorded and delivered alone";

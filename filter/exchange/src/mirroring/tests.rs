@@ -1,6 +1,7 @@
 //! The instance as a whole, with a clock and dice of the test's own.
 
 mod by_tick;
+mod handing_over;
 mod together;
 
 use super::*;
@@ -59,6 +60,7 @@ impl Fixture {
             mirrors: decision.mirrors.iter().map(|m| (Arc::clone(m.mirror), m.control)).collect(),
             request: Request { method: "GET".into(), path: "/a".into(), ..Request::default() },
             reserved: 0,
+            trailers: capture_trailers(),
             routed: vec![
                 (":method".into(), "GET".into()),
                 (":path".into(), "/a".into()),
@@ -77,6 +79,10 @@ impl Fixture {
             },
         })
     }
+}
+
+fn capture_trailers() -> Headers {
+    vec![("x-sum".into(), "42".into()), ("authorization".into(), "Bearer x".into())]
 }
 
 struct Get;
@@ -113,6 +119,7 @@ fn an_exchange_becomes_one_observation_with_all_legs() {
     let clusters: Vec<&str> = calls.iter().map(|call| call.cluster.as_str()).collect();
     assert!(clusters.contains(&"canary-shadow") && clusters.contains(&"control"), "{clusters:?}");
     assert!(calls.iter().all(|call| call.timeout == Duration::from_secs(3)));
+    assert!(calls.iter().all(|call| call.trailers == capture_trailers()));
 
     assert_eq!(
         instance.on(Incident::Answered(CallId::Shadow(0, LegName::Candidate), answer("200", "ok")), 25),
@@ -362,63 +369,4 @@ fn a_mirror_waits_for_no_more_answers_than_it_may() {
     let accounts = instance.mirroring.accounts();
     assert_eq!((accounts.requests, accounts.mirrored), (2, 1));
     assert_eq!(accounts.not_mirrored["mirror_in_flight"], 1);
-}
-
-fn handing_over() -> Fixture {
-    let mut instance = Fixture::new();
-    instance.on(Incident::Tick, 0);
-    let policy = POLICY.replace("\"timeout\":\"3s\"", "\"timeout\":\"3s\",\"via\":\"comparator\"");
-    instance.on(Incident::Answered(CallId::Poll, answer("200", &policy)), 0);
-    instance
-}
-
-#[test]
-fn the_comparator_gets_the_calls_written_out_and_time_to_make_them() {
-    let mut instance = handing_over();
-    let capture = instance.capture();
-    assert_eq!(instance.on(Incident::Captured(capture), 1), []);
-    let call = instance.on(Incident::Tick, 101).remove(0);
-    assert_eq!((call.id, call.timeout), (CallId::Handovers(1), Duration::from_secs(3 + 2)));
-    let handover = decode_handovers(&call.body).unwrap().remove(0);
-    assert_eq!((handover.timeout_ms, handover.kept), (3_000, 65_536));
-    assert_eq!(
-        (handover.observation.candidate.outcome, handover.observation.control),
-        (Outcome::NotSent, None)
-    );
-    let targets = [Some(&handover.candidate), handover.control.as_ref()];
-    let targets = targets.map(|shadow| shadow.map(|shadow| shadow.target.as_str()));
-    assert_eq!(targets, [Some("canary-shadow"), Some("control")]);
-    assert!(handover.candidate.headers.contains(&(":path".into(), "/a".into())));
-
-    instance.on(Incident::Answered(call.id, answer("200", "{}")), 900);
-    let accounts = instance.mirroring.accounts();
-    assert_eq!((accounts.requests, accounts.mirrored, accounts.delivered), (1, 1, 1));
-    assert!(instance.mirroring.is_idle());
-}
-
-#[test]
-fn services_are_not_asked_twice_because_the_comparator_is_silent() {
-    let mut instance = handing_over();
-    let capture = instance.capture();
-    instance.on(Incident::Captured(capture), 1);
-    let call = instance.on(Incident::Tick, 101).remove(0);
-    instance.on(Incident::Answered(call.id, answer("504", "")), 900);
-    assert_eq!(instance.mirroring.accounts().unknown, 1);
-    assert!(instance.mirroring.is_idle());
-}
-
-#[test]
-fn a_handover_that_is_too_large_keeps_the_request() {
-    let mut instance = handing_over();
-    let mut capture = instance.capture();
-    capture.request.body = Body::Whole("ask".into());
-    if let Some(response) = &mut capture.primary.response {
-        response.body = Body::Whole(vec![7; 8 << 20].into());
-    }
-    instance.on(Incident::Captured(capture), 1);
-    let call = instance.on(Incident::Tick, 101).remove(0);
-    let handover = decode_handovers(&call.body).unwrap().remove(0);
-    assert_eq!((handover.kept, handover.observation.request.body), (0, Body::Whole("ask".into())));
-    let primary = handover.observation.primary.response.unwrap().body;
-    assert!(matches!(primary, Body::Cut { length: 8_388_608, .. }));
 }
