@@ -17,7 +17,7 @@ mod written;
 use std::borrow::Cow;
 use std::cell::OnceCell;
 
-use antumbra_observation::Response;
+use antumbra_observation::{Bytes, Response};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::diff::{self, Differences, Kind, Scope};
@@ -64,10 +64,23 @@ pub(crate) struct Content<'p> {
 impl<'a> Plain<'a> {
     /// Reads the body of an answer to the request for `path`.
     pub(crate) fn of(response: &'a Response, sent: &'a [u8], path: &[u8], scope: Scope<'_>) -> Self {
+        Self::with_encodings(response, sent, path, scope, &encodings(&response.headers))
+    }
+
+    /// Reads the body of an answer whose encodings were taken off already.
+    pub(crate) fn of_decoded(response: &'a Response, sent: &'a [u8], path: &[u8], scope: Scope<'_>) -> Self {
+        Self::with_encodings(response, sent, path, scope, &Ok(Vec::new()))
+    }
+
+    fn with_encodings(
+        response: &'a Response,
+        sent: &'a [u8],
+        path: &[u8],
+        scope: Scope<'_>,
+        encodings: &Result<Vec<Encoding>, Refusal>,
+    ) -> Self {
         let call = Call { path, headers: &response.headers, schemas: scope.rules.schemas() };
-        let encodings = header(&response.headers, "content-encoding")
-            .map_or(Ok(Vec::new()), |value| Encoding::listed(&value));
-        Self::read(sent, Media::declared(&response.headers), &encodings, call)
+        Self::read(sent, Media::declared(&response.headers), encodings, call)
     }
 
     fn read(
@@ -93,9 +106,7 @@ impl<'a> Plain<'a> {
             Media::Undeclared => Media::Text,
             declared => declared,
         };
-        let encodings = header(&part.headers, "content-encoding");
-        let encodings = encodings.map_or(Ok(Vec::new()), |value| Encoding::listed(&value));
-        let bytes = encodings.and_then(|encodings| room.decode(part.bytes, &encodings));
+        let bytes = encodings(&part.headers).and_then(|encodings| room.decode(part.bytes, &encodings));
         let records = bytes.as_deref().ok().and_then(|bytes| written(bytes, &media, call, room));
         Self { sent: part.bytes, media, bytes, records }
     }
@@ -114,6 +125,20 @@ impl<'a> Plain<'a> {
     fn read_as(&self) -> (&Media, &[u8]) {
         (&self.media, self.bytes.as_deref().unwrap_or_default())
     }
+}
+
+/// The body of an answer without its content encodings, within the bounds that a comparison has: 16 MiB, and beyond the first MiB a
+/// hundred times what was sent.
+///
+/// # Errors
+/// [`Refusal::Encoding`] if one is not known, [`Refusal::Corrupt`] if it does not decode to its end, [`Refusal::Ratio`] and
+/// [`Refusal::Size`] beyond the bounds.
+pub fn decoded<'a>(headers: &[(Bytes, Bytes)], body: &'a [u8]) -> Result<Cow<'a, [u8]>, Refusal> {
+    encodings(headers).and_then(|encodings| encoding::decode(body, &encodings))
+}
+
+fn encodings(headers: &[(Bytes, Bytes)]) -> Result<Vec<Encoding>, Refusal> {
+    header(headers, "content-encoding").map_or(Ok(Vec::new()), |value| Encoding::listed(&value))
 }
 
 /// The records of a body as JSON, if it has some.

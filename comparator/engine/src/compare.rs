@@ -18,6 +18,8 @@ pub(crate) struct Primary<'a> {
     path: &'a [u8],
     /// When the exchange was, in microseconds since 1970, where that is known.
     at_us: Option<u64>,
+    /// Whether all bodies are without their encodings, whatever the headers say.
+    decoded: bool,
     place: &'a body::Kept<'a>,
     content: OnceCell<Content<'a>>,
 }
@@ -33,12 +35,17 @@ pub(crate) struct Comparison {
 impl<'a> Primary<'a> {
     /// The primary of a request for `path`; its body is read into `place`.
     pub(crate) fn new(leg: &'a Leg, path: &'a [u8], place: &'a body::Kept<'a>) -> Self {
-        Self { leg, path, at_us: None, place, content: OnceCell::new() }
+        Self { leg, path, at_us: None, decoded: false, place, content: OnceCell::new() }
     }
 
     /// The same, of an exchange of which is known when it was: in microseconds since 1970.
     pub(crate) fn taken_at(self, at_us: u64) -> Self {
         Self { at_us: Some(at_us), ..self }
+    }
+
+    /// The same; `decoded` says whether bodies are without their encodings already.
+    pub(crate) fn decoded(self, decoded: bool) -> Self {
+        Self { decoded, ..self }
     }
 
     pub(crate) fn compare(&self, other: &Leg, scope: Scope<'_>) -> Comparison {
@@ -69,11 +76,18 @@ impl<'a> Primary<'a> {
         if left == right {
             return;
         }
-        let content = self.content.get_or_init(|| {
-            Content::of(self.place.get_or_init(|| Plain::of(primary, left, self.path, scope)))
-        });
-        let other = Plain::of(other, right, self.path, scope);
+        let content = self
+            .content
+            .get_or_init(|| Content::of(self.place.get_or_init(|| self.plain(primary, left, scope))));
+        let other = self.plain(other, right, scope);
         content.compare(&Content::of(&other), scope, into);
+    }
+}
+
+impl Primary<'_> {
+    fn plain<'r>(&self, response: &'r Response, body: &'r [u8], scope: Scope<'_>) -> Plain<'r> {
+        let read = if self.decoded { Plain::of_decoded } else { Plain::of };
+        read(response, body, self.path, scope)
     }
 }
 

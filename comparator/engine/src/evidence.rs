@@ -156,7 +156,7 @@ impl Evidence {
         let scope = Scope { endpoint: &template, rules };
         let place = body::Kept::default();
         let primary = Primary::new(&observation.primary, &observation.request.path, &place);
-        let primary = primary.taken_at(observation.at_us);
+        let primary = primary.taken_at(observation.at_us).decoded(outside.decoded);
         let compare = |leg, judged| Outside::comparison(judged, &primary, (&observation.primary, leg), scope);
         let control = observation.control.as_ref();
         let exchange = Exchange {

@@ -39,7 +39,7 @@ mod wording;
 
 #[cfg(feature = "grpc-messages")]
 pub use body::BadSchemas;
-pub use body::Schemas;
+pub use body::{Schemas, decoded};
 pub use diff::Kind;
 pub use endpoint::{BadEndpoint, EndpointPattern, template};
 pub use evidence::{Evidence, Taken};

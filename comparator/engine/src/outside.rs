@@ -21,6 +21,8 @@ pub struct Outside {
     pub candidate: Option<Vec<Finding>>,
     /// The same of the control's.
     pub control: Option<Vec<Finding>>,
+    /// Whether the bodies are without their content encodings already: the headers still name what was sent.
+    pub decoded: bool,
     /// The plugins of the endpoint, and why each was of no use, if it was not. At most 64 are counted, under at most 16 reasons.
     pub plugins: BTreeMap<String, Option<&'static str>>,
 }

@@ -53,6 +53,8 @@ pub(super) enum Failure {
     Refused(String),
     /// A body was longer than what is kept of it.
     Cut,
+    /// The encodings of a body cannot be taken off.
+    Encoding(String),
     /// The batch had taken too long already.
     Late,
     /// Too many bytes of observations are in flight to keep what came of it.
@@ -72,6 +74,7 @@ impl Failure {
             Self::Output(_) => "output",
             Self::Refused(_) => "refused",
             Self::Cut => "cut",
+            Self::Encoding(_) => "encoding",
             Self::Late => "late",
             Self::Room => "room",
             Self::Absent => "absent",
@@ -81,7 +84,9 @@ impl Failure {
     /// What is known beyond the reason.
     pub(super) fn detail(&self) -> &str {
         match self {
-            Self::Trap(detail) | Self::Output(detail) | Self::Refused(detail) => detail,
+            Self::Trap(detail) | Self::Output(detail) | Self::Refused(detail) | Self::Encoding(detail) => {
+                detail
+            }
             Self::Fuel => "it computed for too long",
             Self::Time => "it took too long",
             Self::Memory => "it wanted more memory than it may have",

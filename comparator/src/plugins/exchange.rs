@@ -18,6 +18,8 @@ pub(super) fn run(
     prepared: &mut Prepared,
 ) -> Result<(), Failure> {
     let compared = prepared.rewritten.as_ref().unwrap_or(observation);
+    let plain = if prepared.outside.decoded { None } else { plain(compared)? };
+    let compared = plain.as_ref().unwrap_or(compared);
     let rewritten = if sandbox.normalises() { normalised(sandbox, endpoint, compared)? } else { None };
     // The first one that judges has the word.
     let asked =
@@ -28,6 +30,7 @@ pub(super) fn run(
     }
     if rewritten.is_some() {
         prepared.rewritten = rewritten;
+        prepared.outside.decoded = true;
     }
     Ok(())
 }
@@ -47,6 +50,41 @@ pub(super) fn size(observation: &Observation) -> usize {
 /// Bytes of what a judge found at one place.
 pub(super) fn finding_size(Finding { path, primary, other, .. }: &Finding) -> usize {
     FINDING + path.len() + primary.len() + other.len()
+}
+
+/// The exchange without the content encodings of the answers that plugins are asked about; none if they have none.
+fn plain(observation: &Observation) -> Result<Option<Observation>, Failure> {
+    let Some(primary) = &observation.primary.response else { return Ok(None) };
+    let legs = [Some(&observation.primary), Some(&observation.candidate), observation.control.as_ref()];
+    let asked = legs.into_iter().flatten().filter(|leg| is_alike(primary, leg));
+    if !asked.filter_map(|leg| leg.response.as_ref()).any(is_encoded) {
+        return Ok(None);
+    }
+    let decode = |leg: &Leg| -> Result<Leg, Failure> {
+        let mut leg = leg.clone();
+        if is_alike(primary, &leg)
+            && let Some(response) = &mut leg.response
+            && let Body::Whole(body) = &mut response.body
+        {
+            let decoded = antumbra_engine::decoded(&response.headers, body)
+                .map_err(|refusal| Failure::Encoding(refusal.to_string()))?;
+            *body = decoded.into_owned().into();
+        }
+        Ok(leg)
+    };
+    Ok(Some(Observation {
+        primary: decode(&observation.primary)?,
+        candidate: decode(&observation.candidate)?,
+        control: observation.control.as_ref().map(decode).transpose()?,
+        request: observation.request.clone(),
+        release: observation.release.clone(),
+        rule: observation.rule.clone(),
+        ..*observation
+    }))
+}
+
+fn is_encoded(response: &Response) -> bool {
+    response.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(b"content-encoding"))
 }
 
 /// The exchange with its answers rewritten; none if no shadow answered with the primary's status, so that nothing of it is compared.

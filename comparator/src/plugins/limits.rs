@@ -13,6 +13,11 @@ use crate::accounts::{Accounts, Ledger};
 use crate::policies::{Document, Policies, Version};
 use crate::writer::{Handle, KIB_IN_FLIGHT};
 
+/// `{"a":1}` and `{"a":2}` in gzip.
+const ONE: &[u8] =
+    b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\x03\xab\x56\x4a\x54\xb2\x32\xac\x05\x00\xaf\xac\x1b\x56\x07\x00\x00\x00";
+const TWO: &[u8] =
+    b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\x03\xab\x56\x4a\x54\xb2\x32\xaa\x05\x00\x6c\xff\x36\x7d\x07\x00\x00\x00";
 const ANSWER: Answer<'_> = Answer { status: 200, headers: &[], body: b"{\"a\":1}" };
 
 fn normalised(component: &[u8], limits: Limits) -> Result<Option<Rewritten>, Failure> {
@@ -158,6 +163,50 @@ fn what_plugins_make_has_its_part_in_the_bytes_in_flight() {
     drop(others);
     let prepared = plugins.prepare_each(&policies, &batch, None, &mut handle.reserve());
     assert!(prepared.len() == 3 && prepared.values().all(|one| one.rewritten.is_some()));
+}
+
+/// Whoever wants to look into an answer would have to bring a decoder for each encoding.
+#[test]
+fn plugins_get_bodies_without_their_encodings() {
+    let encoded = |body: &[u8]| {
+        let mut leg = leg(200, Body::Whole(body.to_vec().into()));
+        let headers = leg.response.iter_mut().flat_map(|response| &mut response.headers);
+        headers.for_each(|header| header.1 = "application/json".into());
+        leg.response.as_mut().unwrap().headers.push(("Content-Encoding".into(), "gzip".into()));
+        leg
+    };
+    let exchange = |candidate: Leg| Observation {
+        primary: encoded(ONE),
+        control: Some(encoded(ONE)),
+        ..observation(candidate)
+    };
+    for component in [normaliser(NOTHING), normaliser(&bytes(9))] {
+        let other = exchange(encoded(TWO));
+        let done = prepared(&component, &other);
+        let rewritten = done.rewritten.clone().unwrap();
+        let shown = |leg: &Leg| leg.response.as_ref().map(|response| response.body.clone());
+        let expected = |plain: &str| {
+            if component == normaliser(NOTHING) {
+                Body::Whole(plain.into())
+            } else {
+                Body::Whole(vec![0; 9].into())
+            }
+        };
+        assert_eq!(shown(&rewritten.primary), Some(expected("{\"a\":1}")));
+        assert_eq!(shown(&rewritten.candidate), Some(expected("{\"a\":2}")));
+    }
+    let other = exchange(encoded(TWO));
+    let done = prepared(&normaliser(NOTHING), &other);
+    let mut evidence = Evidence::new();
+    let compared = done.rewritten.as_ref().unwrap();
+    evidence.observe_with(compared, &antumbra_engine::Rules::default(), &done.outside);
+    let report = antumbra_engine::report("shop", &evidence, &Default::default(), &Default::default());
+    assert_eq!(report.noise.iter().map(|found| found.path.as_str()).collect::<Vec<_>>(), ["/a"]);
+    assert_eq!(report.refused, []);
+
+    let broken = prepared(&normaliser(NOTHING), &exchange(encoded(&TWO[..20])));
+    assert!(broken.rewritten.is_none() && !broken.outside.decoded);
+    assert_eq!(broken.outside.plugins["p"], Some("encoding"));
 }
 
 #[test]
