@@ -89,6 +89,7 @@ impl Registry {
         let Kept { instances, forgotten, baseline } = serde_json::from_str(text)?;
         let gone = instances.into_iter().filter_map(|(instance, sums)| Some((instance.parse().ok()?, sums)));
         let mut filters = Filters { gone: gone.collect(), forgotten, baseline, ..Filters::default() };
+        filters.forget_the_many();
         if !same_session {
             filters.baseline = filters.sum();
         }
@@ -96,20 +97,25 @@ impl Registry {
         Ok(())
     }
 
-    /// What is to be written down of a release, if it is time to.
-    pub(crate) fn due(&self, release: &str, now: Instant) -> Option<String> {
+    /// Whether it is time to write down what the filters of a release said; if so, it is not for a while.
+    pub(crate) fn is_due(&self, release: &str, now: Instant) -> bool {
         let mut all = self.lock();
-        let filters = all.get_mut(release)?;
-        if filters.kept.is_some_and(|kept| now.saturating_duration_since(kept) < KEPT_EVERY) {
-            return None;
+        let Some(filters) = all.get_mut(release) else { return false };
+        let due = filters.kept.is_none_or(|kept| now.saturating_duration_since(kept) >= KEPT_EVERY);
+        if due {
+            filters.kept = Some(now);
         }
-        filters.kept = Some(now);
-        Some(filters.to_text())
+        due
     }
 
-    /// The same of all releases, whether or not it is time to.
-    pub(crate) fn all(&self) -> Vec<(String, String)> {
-        self.lock().iter().map(|(release, filters)| (release.clone(), filters.to_text())).collect()
+    /// What is to be written down of a release; none if nobody ever spoke.
+    pub(crate) fn kept(&self, release: &str) -> Option<String> {
+        self.lock().get(release).map(Filters::to_text)
+    }
+
+    /// All releases of which somebody spoke.
+    pub(crate) fn releases(&self) -> Vec<String> {
+        self.lock().keys().cloned().collect()
     }
 
     /// Notes a heartbeat.
@@ -176,8 +182,8 @@ impl Filters {
 
     fn to_text(&self) -> String {
         let seen = self.seen.iter().map(|(instance, seen)| (instance, &seen.delivered));
-        let instances =
-            seen.chain(&self.gone).map(|(instance, sums)| (instance.to_string(), *sums)).collect();
+        let told = seen.chain(&self.gone).filter(|(_, sums)| **sums != Delivered::default());
+        let instances = told.map(|(instance, sums)| (instance.to_string(), *sums)).collect();
         let kept = Kept { instances, forgotten: self.forgotten, baseline: self.baseline };
         serde_json::to_string(&kept).unwrap_or_default()
     }
@@ -187,9 +193,12 @@ impl Filters {
         if let Some((instance, seen)) = oldest.and_then(|instance| self.seen.remove_entry(&instance)) {
             self.gone.insert(instance, seen.delivered);
         }
-        if self.gone.len() > MOST_GONE
-            && let Some((_, delivered)) = self.gone.pop_first()
-        {
+        self.forget_the_many();
+    }
+
+    fn forget_the_many(&mut self) {
+        while self.gone.len() > MOST_GONE {
+            let Some((_, delivered)) = self.gone.pop_first() else { return };
             self.forgotten = self.forgotten.plus(delivered);
         }
     }
@@ -230,9 +239,11 @@ impl Delivered {
                 .fold(0, |sum: u64, (_, n)| sum.saturating_add(*n))
         };
         Self {
-            mirrored: accounts.mirrored,
-            undelivered: total(&accounts.undelivered, |_| true).saturating_add(accounts.unknown),
-            not_sent: total(&accounts.not_mirrored, is_for_want_of_capacity),
+            mirrored: accounts.mirrored.min(MOST_COUNT),
+            undelivered: total(&accounts.undelivered, |_| true)
+                .saturating_add(accounts.unknown)
+                .min(MOST_COUNT),
+            not_sent: total(&accounts.not_mirrored, is_for_want_of_capacity).min(MOST_COUNT),
         }
     }
 
@@ -257,7 +268,9 @@ const SHOWN: Duration = Duration::from_secs(60);
 /// Instances of one release that are kept apart.
 const MOST_INSTANCES: usize = 4_096;
 /// Instances beyond them whose sums are kept apart.
-const MOST_GONE: usize = 65_536;
+const MOST_GONE: usize = 8_192;
+/// Of one instance's count: what nobody counts in a lifetime would drown all others.
+const MOST_COUNT: u64 = 1 << 48;
 /// Instances that are shown.
 const MOST_SHOWN: usize = 100;
 /// Reasons are names in the filter's code; a few dozen at most.
@@ -316,10 +329,10 @@ mod tests {
         registry.begin_session("shop");
         registry.note(beat(1, 12, 3, 5), now);
         registry.note(beat(2, 20, 0, 0), now);
-        let text = registry.due("shop", now).unwrap();
-        assert_eq!(registry.due("shop", now + KEPT_EVERY / 2), None);
-        assert_eq!(registry.due("shop", now + KEPT_EVERY).as_ref(), Some(&text));
-        assert_eq!(registry.all(), [("shop".to_owned(), text.clone())]);
+        let due = |after| registry.is_due("shop", now + after);
+        assert_eq!([Duration::ZERO, KEPT_EVERY / 2, KEPT_EVERY].map(due), [true, false, true]);
+        assert_eq!((registry.releases(), registry.is_due("till", now)), (vec!["shop".to_owned()], false));
+        let text = registry.kept("shop").unwrap();
         for (same_session, before, after) in [(true, (22, 2, 0), (24, 3, 0)), (false, (0, 0, 0), (2, 1, 0))] {
             let next = Registry::default();
             next.take_over("shop", &text, same_session).unwrap();
@@ -333,6 +346,15 @@ mod tests {
         let damaged = Registry::default();
         assert!(damaged.take_over("shop", "{", true).is_err());
         assert!(!damaged.delivery("shop").known);
+    }
+
+    #[test]
+    fn who_says_what_cannot_be_does_not_drown_the_others_for_ever() {
+        let registry = Registry::default();
+        registry.note(beat(1, u64::MAX, u64::MAX, u64::MAX), Instant::now());
+        registry.begin_session("shop");
+        registry.note(beat(2, 30, 0, 0), Instant::now());
+        assert_eq!(registry.delivery("shop").mirrored, 30);
     }
 
     #[test]

@@ -48,7 +48,7 @@ pub(crate) struct App {
     pub(crate) writer: Handle,
     pub(crate) policies: Arc<Policies>,
     pub(crate) ledger: Arc<Ledger>,
-    pub(crate) registry: Registry,
+    pub(crate) registry: Arc<Registry>,
     pub(crate) metrics: Metrics,
     pub(crate) captures: Arc<Captures>,
     pub(crate) targets: Targets,

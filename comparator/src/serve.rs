@@ -91,7 +91,7 @@ pub struct Server {
     captures: Arc<Captures>,
     targets: Targets,
     plugins: Plugins,
-    registry: Registry,
+    registry: Arc<Registry>,
 }
 
 /// Opens the store and serves until `shutdown` is ready and the last commit is done.
@@ -117,12 +117,14 @@ impl Server {
         let ledger = Arc::new(Ledger::new(store.accounts()?));
         let captures = Arc::new(Captures::default());
         let (writer, jobs, flushing) = writer::Handle::new(Arc::clone(&ledger));
+        let registry = Arc::<Registry>::default();
         let mut thread = writer::Thread::new(
             store,
             Arc::clone(&policies),
             Arc::clone(&ledger),
             Arc::clone(&captures),
             config.plugins.clone(),
+            Arc::clone(&registry),
             jobs,
             flushing,
         )?;
@@ -130,8 +132,6 @@ impl Server {
             put(&mut thread, &document)?;
         }
         thread.note_files()?;
-        let registry = Registry::default();
-        thread.take_over(&registry)?;
         let (alive, ended) = oneshot::channel();
         let thread = std::thread::Builder::new().name("writer".to_owned()).spawn(move || {
             let _alive: oneshot::Sender<()> = alive;
@@ -182,9 +182,7 @@ impl Server {
         accept(listener, &routes::router(Arc::clone(&app)), &graceful, self.connections, shutdown).await;
         app.captures.close();
         let _ = tokio::time::timeout(GRACE, graceful.shutdown()).await;
-        for (release, delivered) in app.registry.all() {
-            app.writer.keep(release, delivered);
-        }
+        app.registry.releases().into_iter().for_each(|release| app.writer.keep(release));
         app.writer.stop();
         let ended = tokio::task::spawn_blocking(move || self.thread.join()).await;
         if matches!(ended, Ok(Ok(()))) { Ok(()) } else { Err(Error::Writer) }

@@ -37,8 +37,8 @@ pub(super) fn heard(app: &App, heartbeat: Heartbeat) -> Result<Option<Arc<Versio
     let same = heartbeat.generation == Some(version.generation);
     let (release, now) = (heartbeat.release.clone(), Instant::now());
     app.registry.note(heartbeat, now);
-    if let Some(delivered) = app.registry.due(&release, now) {
-        app.writer.keep(release, delivered);
+    if app.registry.is_due(&release, now) {
+        app.writer.keep(release);
     }
     Ok((!same).then_some(version))
 }

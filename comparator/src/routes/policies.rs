@@ -146,9 +146,6 @@ async fn change(
     let change = Change { name: name.clone(), edit, expected, author, reason };
     let Changed { version, changed, new_session, diff } =
         app.writer.ask(|reply| Job::Change(Box::new(change), reply)).await??;
-    if new_session {
-        app.registry.begin_session(&name);
-    }
     let status = if changed && version.generation == 1 { StatusCode::CREATED } else { StatusCode::OK };
     let outcome = Outcome { name, generation: version.generation, changed, new_session, diff };
     Ok(tagged(json(status, &outcome), &version))

@@ -81,7 +81,6 @@ pub(super) async fn reset(
     let reason = reason(request.headers());
     let release = name.clone();
     let session = app.writer.ask(|reply| Job::Reset(release, who, reason, reply)).await??;
-    app.registry.begin_session(&name);
     let Session { number: session, since: generation } = session;
     Ok(json(StatusCode::OK, &Begun { release: name, session, generation }))
 }

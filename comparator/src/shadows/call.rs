@@ -87,7 +87,7 @@ impl Asked {
             headers: appended(along, &nominated(&shadow.headers))?,
             host: host.map_err(|_| Unsendable::HeaderValue)?,
             body: hyper::body::Bytes::copy_from_slice(body),
-            trailers: appended(shadow.trailers.iter().filter(|(name, _)| travels(name)), &[])?,
+            trailers: appended(shadow.trailers.iter().filter(|(name, _)| trails(name)), &[])?,
         })
     }
 
@@ -116,6 +116,12 @@ fn travels(name: &[u8]) -> bool {
         && !name.starts_with(b":")
         && !name.eq_ignore_ascii_case(b"te")
         && !name.eq_ignore_ascii_case(VARIANT_HEADER)
+}
+
+/// Whether a trailer of the repeated request goes along: not one that decides how a message is read, which RFC 9110, 6.5.1 keeps out of
+/// trailers, and hyper drops.
+fn trails(name: &[u8]) -> bool {
+    travels(name) && !NEVER_TRAIL.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
 }
 
 fn path(path: &[u8]) -> Result<PathAndQuery, Unsendable> {
@@ -154,6 +160,15 @@ fn nominated(pairs: &[(Bytes, Bytes)]) -> Vec<Vec<u8>> {
 }
 
 /// Of a policy that names no other.
+const NEVER_TRAIL: [&str; 7] = [
+    "authorization",
+    "cache-control",
+    "content-encoding",
+    "content-range",
+    "content-type",
+    "max-forwards",
+    "set-cookie",
+];
 const VARIANT_HEADER: &[u8] = b"x-antumbra-variant";
 
 #[cfg(test)]

@@ -32,8 +32,8 @@ pub(crate) enum Job {
     Standing(String, Delivery, Reply<Result<Standing, ChangeError>>),
     /// The audit of a release.
     Audit(String, Reply<Result<Vec<Entry>, StoreError>>),
-    /// Store what the filters of a release said they delivered: release, text.
-    Delivered(String, String),
+    /// Store what the filters of a release said they delivered.
+    Delivered(String),
     /// Store the accounts.
     Flush,
     /// Whether the store can be written.
@@ -182,8 +182,8 @@ impl Handle {
     }
 
     /// Has what the filters of a release said stored, in its turn.
-    pub(crate) fn keep(&self, release: String, delivered: String) {
-        let _ = self.jobs.send(Job::Delivered(release, delivered));
+    pub(crate) fn keep(&self, release: String) {
+        let _ = self.jobs.send(Job::Delivered(release));
     }
 
     /// Lets the writer end after what is queued.

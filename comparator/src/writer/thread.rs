@@ -31,6 +31,7 @@ pub(crate) struct Thread {
     ledger: Arc<Ledger>,
     captures: Arc<Captures>,
     plugins: Plugins,
+    registry: Arc<Registry>,
     jobs: UnboundedReceiver<Job>,
     flushing: Arc<AtomicBool>,
 }
@@ -43,6 +44,7 @@ impl Thread {
         ledger: Arc<Ledger>,
         captures: Arc<Captures>,
         plugins: Plugins,
+        registry: Arc<Registry>,
         jobs: UnboundedReceiver<Job>,
         flushing: Arc<AtomicBool>,
     ) -> Result<Self, StoreError> {
@@ -57,10 +59,12 @@ impl Thread {
             ledger,
             captures,
             plugins,
+            registry,
             jobs,
             flushing,
         };
         thread.load()?;
+        thread.take_over()?;
         Ok(thread)
     }
 
@@ -79,7 +83,7 @@ impl Thread {
                     drop(reply.send(self.standing(&release, &delivery)));
                 }
                 Job::Audit(release, reply) => drop(reply.send(self.store.audit(&release))),
-                Job::Delivered(release, text) => self.keep(&release, &text),
+                Job::Delivered(release) => self.keep(&release),
                 Job::Flush => self.flush(),
                 Job::Probe(reply) => drop(reply.send(self.store.probe())),
                 Job::Stop => break,
@@ -153,21 +157,23 @@ impl Thread {
         })
     }
 
-    /// If it fails, a later one has all of it.
-    fn keep(&mut self, release: &str, delivered: &str) {
+    /// If it fails, a later one has all of it. The text is made here, where sessions begin: one that was made before would belong to an
+    /// earlier session.
+    fn keep(&mut self, release: &str) {
         let Ok(Some(Session { number, .. })) = self.store.session(release) else { return };
-        let stored = self.store.transaction(|writing| writing.put_delivery(release, number, delivered));
+        let Some(delivered) = self.registry.kept(release) else { return };
+        let stored = self.store.transaction(|writing| writing.put_delivery(release, number, &delivered));
         if let Err(error) = stored {
             tracing::warn!(%error, release, "what the filters delivered was not stored");
         }
     }
 
     /// What earlier processes stored of what filters delivered.
-    pub(crate) fn take_over(&self, registry: &Registry) -> Result<(), StoreError> {
+    fn take_over(&self) -> Result<(), StoreError> {
         for (release, _) in self.policies.all() {
             let Some((session, text)) = self.store.delivery(&release)? else { continue };
             let current = self.store.session(&release)?.map(|session| session.number);
-            if let Err(error) = registry.take_over(&release, &text, current == Some(session)) {
+            if let Err(error) = self.registry.take_over(&release, &text, current == Some(session)) {
                 tracing::warn!(%error, release, "what the filters delivered before is not known");
             }
         }
@@ -223,10 +229,16 @@ impl Thread {
         let version = Version::new(document, generation, clock::now_ms());
         let session = self.store_version(&version, change, &diff, new_session)?;
         if let Some(session) = session {
-            self.releases.insert(change.name.clone(), Gathered::new(session, Evidence::new()));
+            self.begin(&change.name, session);
         }
         let version = self.policies.put(version);
         Ok(Changed { version, changed: true, new_session, diff })
+    }
+
+    /// What was gathered, delivered and lost before does not concern the new session.
+    fn begin(&mut self, release: &str, session: Session) {
+        self.releases.insert(release.to_owned(), Gathered::new(session, Evidence::new()));
+        self.registry.begin_session(release);
     }
 
     fn store_version(
@@ -328,7 +340,7 @@ impl Thread {
             writing.append_audit(draft)?;
             writing.begin_session(release, stored.generation, &files)
         })?;
-        self.releases.insert(release.to_owned(), Gathered::new(session, Evidence::new()));
+        self.begin(release, session);
         self.policies.put(next);
         Ok(session)
     }

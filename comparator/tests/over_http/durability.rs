@@ -31,7 +31,7 @@ async fn what_filters_lost_outlives_the_process() {
     let says = async |world: &World, instance: u128, mirrored: u64, lost: u64| {
         let undelivered = [("outbox_full".to_owned(), lost)].into();
         let accounts = Accounts { requests: mirrored, mirrored, undelivered, ..Accounts::default() };
-        let answer = said(world, Instance(instance), "shop", None, accounts).await;
+        let answer = said(world.address, Instance(instance), "shop", None, accounts).await;
         assert_eq!(answer.status, 200, "{answer:?}");
     };
     let delivery = async |world: &World| {
@@ -124,6 +124,31 @@ async fn kill_9_loses_nothing_that_was_acknowledged() {
         acknowledged = stored + send_until_killed(child, address, round).await;
     }
     assert!(acknowledged > 0, "no batch was acknowledged at all");
+}
+
+/// A proxy that ended cannot say it again, and what was lost before the session began does not concern it.
+#[tokio::test(flavor = "multi_thread")]
+async fn kill_9_loses_nothing_of_what_filters_lost() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("shop.yaml"), SHOP).unwrap();
+    let (mut process, address) = Process::start(dir.path());
+    let says = async |address: SocketAddr, instance: u128, lost: u64| {
+        let undelivered = [("outbox_full".to_owned(), lost)].into();
+        let accounts = Accounts { requests: 9, mirrored: 9, undelivered, ..Accounts::default() };
+        let answer = said(address, Instance(instance), "shop", None, accounts).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+    };
+    says(address, 1, 5).await;
+    let evidence = "/v1/releases/shop/evidence";
+    crate::server::send(address, Method::DELETE, evidence, &[], "").await.unwrap();
+    says(address, 1, 6).await;
+    // Whatever is asked of the writer is answered after what was queued before.
+    get(address, "/v1/releases/shop/report").await;
+    process.kill();
+    let (_process, address) = Process::start(dir.path());
+    says(address, 2, 0).await;
+    let delivery = get(address, "/v1/releases/shop/report").await["delivery"].clone();
+    assert_eq!((&delivery["mirrored"], &delivery["undelivered"]), (&9.into(), &1.into()), "{delivery}");
 }
 
 /// Sends batches, kills the process in the middle of it, and counts the observations that were acknowledged.

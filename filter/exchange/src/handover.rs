@@ -46,9 +46,10 @@ impl Handovers {
         accounts: &mut Accounts,
     ) -> Option<Batch> {
         self.longest = self.longest.max(mirror.timeout);
-        let sequence = self.outbox.open_sequence();
+        let (sequence, before) = self.outbox.open();
         let batch = self.outbox.push(&encoded(handover(capture, mirror, control, release)), now, accounts);
-        if mirror.max_in_flight.is_some() && self.outbox.holds(sequence) {
+        let taken = batch.is_some() || self.outbox.open().1 > before;
+        if mirror.max_in_flight.is_some() && taken {
             self.bounded.push((sequence, Arc::clone(mirror)));
         }
         batch

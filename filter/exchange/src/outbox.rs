@@ -85,9 +85,9 @@ impl Outbox {
         self.open_count == 0 && self.sent.is_empty() && self.waiting.is_empty()
     }
 
-    /// The number of the batch that the next item goes into.
-    pub(crate) fn open_sequence(&self) -> u64 {
-        self.next_sequence
+    /// The batch that the next item goes into, and how many there are in it.
+    pub(crate) fn open(&self) -> (u64, u64) {
+        (self.next_sequence, self.open_count)
     }
 
     /// Whether anything of the batch with this number is not settled yet.

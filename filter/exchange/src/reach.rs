@@ -37,7 +37,7 @@ impl Reach {
     }
 }
 
-/// Polls in a row: fewer than a lease has room for.
+/// Polls in a row: with the timeout and the lease that are the default, fewer than a lease has room for.
 const MOST_MISSED: u32 = 3;
 /// Longer than it takes all instances of a proxy to try.
 const ASIDE: Duration = Duration::from_secs(30);

@@ -71,6 +71,24 @@ fn a_handover_that_is_too_large_keeps_the_request() {
 }
 
 #[test]
+fn what_finds_no_room_in_the_outbox_is_not_in_flight() {
+    let instance = handing_over_with("\"maxInFlight\":2,");
+    let capture: Arc<Capture> = Arc::from(instance.capture());
+    let mirror = &Arc::clone(&capture.mirrors[0].0);
+    let mut accounts = Accounts::default();
+    let mut push = |handovers: &mut Handovers| {
+        handovers.push(&capture, mirror, None, "shop", Duration::ZERO, &mut accounts);
+    };
+    let mut one = Handovers::new(usize::MAX);
+    push(&mut one);
+    let mut handovers = Handovers::new(one.outbox.held());
+    push(&mut handovers);
+    push(&mut handovers);
+    assert!(!handovers.is_full(mirror), "one is in flight");
+    assert_eq!(accounts.undelivered["outbox_full"], 1);
+}
+
+#[test]
 fn a_mirror_hands_over_no_more_than_it_may_have_in_flight() {
     let mut instance = handing_over_with("\"maxInFlight\":1,");
     let hand_over = |instance: &mut Fixture, ms| {
