@@ -116,7 +116,7 @@ impl Server {
         let policies = Arc::new(Policies::reading(config.descriptors));
         let ledger = Arc::new(Ledger::new(store.accounts()?));
         let captures = Arc::new(Captures::default());
-        let (writer, jobs, flushing) = writer::Handle::new(Arc::clone(&ledger));
+        let (writer, inbox) = writer::Handle::new(Arc::clone(&ledger));
         let registry = Arc::<Registry>::default();
         let mut thread = writer::Thread::new(
             store,
@@ -125,8 +125,7 @@ impl Server {
             Arc::clone(&captures),
             config.plugins.clone(),
             Arc::clone(&registry),
-            jobs,
-            flushing,
+            inbox,
         )?;
         for document in config.policies {
             put(&mut thread, &document)?;

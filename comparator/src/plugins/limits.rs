@@ -152,7 +152,7 @@ fn what_plugins_make_has_its_part_in_the_bytes_in_flight() {
     let policy = b"{version: 1, name: shop, variants: {stable: null, canary: null}, default: stable,
         rules: [{name: shadow, mirror: [{to: canary, percent: 5}]}], compare: {plugins: [{at: GET /items/7, plugin: p}]}}";
     policies.put(Version::new(Document::from_yaml(policy).unwrap(), 1, 0));
-    let (handle, _jobs, _) = Handle::new(Arc::new(Ledger::new(Accounts::default())));
+    let (handle, _jobs) = Handle::new(Arc::new(Ledger::new(Accounts::default())));
     let mut others = handle.reserve();
     assert!(others.grow(KIB_IN_FLIGHT * 1024 - 256 * 1024), "a batch may make 256 KiB");
     let batch = vec![observation(leg(200, Body::Whole("{\"a\":2}".into()))); 3];

@@ -125,6 +125,13 @@ pub(crate) struct Standing {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Stopped;
 
+/// Where the writer finds its jobs.
+pub(crate) struct Inbox {
+    pub(super) jobs: mpsc::UnboundedReceiver<Job>,
+    /// Whether a flush is among them.
+    pub(super) flushing: Arc<AtomicBool>,
+}
+
 /// Speaks to the writer.
 pub(crate) struct Handle {
     jobs: mpsc::UnboundedSender<Job>,
@@ -135,11 +142,12 @@ pub(crate) struct Handle {
 
 impl Handle {
     /// The handle and the receiving end.
-    pub(crate) fn new(ledger: Arc<Ledger>) -> (Self, mpsc::UnboundedReceiver<Job>, Arc<AtomicBool>) {
+    pub(crate) fn new(ledger: Arc<Ledger>) -> (Self, Inbox) {
         let (jobs, receiver) = mpsc::unbounded_channel();
         let flushing = Arc::new(AtomicBool::new(false));
         let bytes = Arc::new(Semaphore::new(KIB_IN_FLIGHT));
-        (Self { jobs, bytes, flushing: Arc::clone(&flushing), ledger }, receiver, flushing)
+        let inbox = Inbox { jobs: receiver, flushing: Arc::clone(&flushing) };
+        (Self { jobs, bytes, flushing, ledger }, inbox)
     }
 
     /// A share of the bytes that may be in flight, none yet: it grows with what has arrived of a body, not with what was
@@ -203,7 +211,7 @@ mod tests {
 
     #[test]
     fn a_share_of_the_bytes_is_what_arrived() {
-        let (handle, _jobs, _) = Handle::new(Arc::new(Ledger::new(Accounts::default())));
+        let (handle, _jobs) = Handle::new(Arc::new(Ledger::new(Accounts::default())));
         let most = KIB_IN_FLIGHT * 1024;
         let slow: Vec<Reserved> = (0..100).map(|_| handle.reserve()).collect();
         let mut one = handle.reserve();

@@ -2,15 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 use antumbra_engine::{Delivery, Evidence, Report, Taken};
 use antumbra_observation::Observation;
 use antumbra_policy::document::{Invalid, Problem, Tree};
-use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::gathered::Gathered;
-use super::handle::{Batch, Changed, Job, Standing};
+use super::handle::{Batch, Changed, Inbox, Job, Standing};
 use crate::accounts::{Ledger, Settled};
 use crate::audit::{self, Draft};
 use crate::captures::Captures;
@@ -32,8 +31,7 @@ pub(crate) struct Thread {
     captures: Arc<Captures>,
     plugins: Plugins,
     registry: Arc<Registry>,
-    jobs: UnboundedReceiver<Job>,
-    flushing: Arc<AtomicBool>,
+    inbox: Inbox,
 }
 
 impl Thread {
@@ -45,8 +43,7 @@ impl Thread {
         captures: Arc<Captures>,
         plugins: Plugins,
         registry: Arc<Registry>,
-        jobs: UnboundedReceiver<Job>,
-        flushing: Arc<AtomicBool>,
+        inbox: Inbox,
     ) -> Result<Self, StoreError> {
         for stored in store.policies()? {
             policies.put(version(&stored)?);
@@ -60,8 +57,7 @@ impl Thread {
             captures,
             plugins,
             registry,
-            jobs,
-            flushing,
+            inbox,
         };
         thread.load()?;
         thread.take_over()?;
@@ -71,7 +67,7 @@ impl Thread {
     /// Works until it is told to stop or nobody is left to ask.
     pub(crate) fn run(mut self) {
         let mut carried = None;
-        while let Some(job) = carried.take().or_else(|| self.jobs.blocking_recv()) {
+        while let Some(job) = carried.take().or_else(|| self.inbox.jobs.blocking_recv()) {
             match job {
                 Job::Batch(first) => carried = self.take_group(first),
                 Job::Change(change, reply) => drop(reply.send(self.change(&change))),
@@ -98,7 +94,7 @@ impl Thread {
         let mut group = vec![first];
         let mut met = None;
         while observations < GROUP_OBSERVATIONS && group.len() < GROUP_BATCHES {
-            match self.jobs.try_recv() {
+            match self.inbox.jobs.try_recv() {
                 Ok(Job::Batch(batch)) => {
                     observations += batch.observations.len();
                     group.push(batch);
@@ -181,7 +177,7 @@ impl Thread {
     }
 
     fn flush(&mut self) {
-        self.flushing.store(false, Ordering::Release);
+        self.inbox.flushing.store(false, Ordering::Release);
         let accounts = self.ledger.after(Settled::default());
         if let Err(error) = self.store.transaction(|writing| writing.put_accounts(&accounts)) {
             tracing::error!(%error, "the accounts were not stored");
