@@ -35,11 +35,12 @@ pub(crate) fn bare_rules(root: &Field<'_>) -> Option<Rules> {
 }
 
 fn declared(map: &Map<'_>) -> Option<Rules> {
-    let ignore = patterns(map.get("ignore"));
-    let unordered = patterns(map.get("unordered"));
-    let rules = rules::rules(map.get("rules"));
     let endpoints = endpoints(map.get("endpoints"));
-    let only = headers::only(map.get("headers"));
+    let given = endpoints.as_deref().unwrap_or_default();
+    let ignore = patterns(map.get("ignore"), given);
+    let unordered = patterns(map.get("unordered"), given);
+    let rules = rules::rules(map.get("rules"), given);
+    let only = headers::only(map.get("headers"), given);
     let declared = Rules::new(ignore?, unordered?).with_rules(rules?).with_endpoints(endpoints?);
     Some(match only? {
         Some(only) => declared.with_headers_only(&only),
@@ -96,15 +97,22 @@ fn variants(field: &Field<'_>, policy: &Tree) -> Option<Vec<String>> {
     read.collect::<Vec<_>>().into_iter().collect()
 }
 
-fn patterns(field: Option<&Field<'_>>) -> Option<Vec<Pattern>> {
+fn patterns(field: Option<&Field<'_>>, given: &[EndpointPattern]) -> Option<Vec<Pattern>> {
     let Some(field) = field else { return Some(Vec::new()) };
-    let read: Vec<Option<Pattern>> = field.list(0..=MOST_PATTERNS)?.iter().map(pattern).collect();
+    let list = field.list(0..=MOST_PATTERNS)?;
+    let read: Vec<Option<Pattern>> = list.iter().map(|field| pattern(field, given)).collect();
     read.into_iter().collect()
 }
 
-fn pattern(field: &Field<'_>) -> Option<Pattern> {
+/// A place; `given` are the endpoints that have names.
+fn pattern(field: &Field<'_>, given: &[EndpointPattern]) -> Option<Pattern> {
     let text = field.text()?;
-    Pattern::parse(text).map_err(|bad| field.problem(bad)).ok()
+    let pattern = Pattern::parse(text).map_err(|bad| field.problem(bad)).ok()?;
+    if let Some((part, whole)) = pattern.is_part_of(given) {
+        field.problem(format!("names {part}, must name {whole}, of which it is a part, or have it among the endpoints before that"));
+        return None;
+    }
+    Some(pattern)
 }
 
 fn endpoints(field: Option<&Field<'_>>) -> Option<Vec<EndpointPattern>> {

@@ -14,6 +14,19 @@ pub(crate) fn named(given: &[EndpointPattern], method: &[u8], path: &[u8]) -> St
     given.iter().find_map(|pattern| pattern.name(method, own)).unwrap_or_else(|| template(method, path))
 }
 
+/// The endpoint that a rule names by a route: the given one of which it is the whole, else its [`template`].
+///
+/// # Errors
+/// The given endpoint of which the route is only a part, as `GET /users/me` of `GET /users/{name}`.
+pub(crate) fn of_rule(given: &[EndpointPattern], method: &[u8], route: &[u8]) -> Result<String, String> {
+    let own = without_query(route);
+    match given.iter().find_map(|pattern| Some((pattern, pattern.name(method, own)?))) {
+        Some((pattern, name)) if !pattern.is_whole(own) => Err(name),
+        Some((_, name)) => Ok(name),
+        None => Ok(template(method, route)),
+    }
+}
+
 /// `GET /users/{id}/orders`: the method and the path without query, identifiers folded. At most 217 characters.
 pub fn template(method: &[u8], path: &[u8]) -> String {
     let path = without_query(path);

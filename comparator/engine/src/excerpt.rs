@@ -3,6 +3,9 @@
 //! Examples are stored and printed, so what looks like a credential never enters the evidence. Containers are shown by
 //! their size only: a secret may lie anywhere inside.
 
+mod given;
+
+use self::given::is_given;
 use crate::json::Node;
 use crate::json::{Shape, Tree, unescape};
 
@@ -36,16 +39,6 @@ fn speaks_of_credentials(text: &str) -> bool {
     let lower = text.to_ascii_lowercase();
     SENSITIVE.iter().any(|word| lower.contains(word))
         || SENSITIVE_NAMES.iter().any(|word| is_given(&lower, word))
-}
-
-/// Whether a name with this word in it is followed by what gives it a value: `session_id=`, `"sessionId":`.
-fn is_given(text: &str, word: &str) -> bool {
-    let in_name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
-    text.match_indices(word).any(|(at, _)| {
-        let after = text.as_bytes().get(at + word.len()..).unwrap_or_default();
-        let mut rest = after.iter().take(MAX_GIVEN).skip_while(|byte| in_name(byte));
-        matches!(rest.find(|byte| !matches!(byte, b'"' | b'\'' | b'\\' | b' ')), Some(b'=' | b':'))
-    })
 }
 
 /// Bytes as at most `limit` characters; control characters and what is not UTF-8 become U+FFFD.
@@ -111,9 +104,6 @@ const MAX_NAME: usize = 4_096;
 const SEARCHED_BEFORE: usize = 64 * 1024;
 const SEARCHED_AFTER: usize = 16 * 1024;
 
-/// How far behind a word its value is looked for, in bytes.
-const MAX_GIVEN: usize = 64;
-
 /// What speaks of credentials wherever it stands.
 const SENSITIVE: [&str; 15] = [
     "authorization",
@@ -169,14 +159,35 @@ mod tests {
             "PHP_SESSION = 4f",
             "pwd:hunter2",
             "<input name='csrf' value='4f'>",
+            "<sessionId>4f9c</sessionId>",
+            "<ds:SignatureValue>4f9c",
+            "4f9c</session>",
+            "<input type=\"hidden\" name=\"session_id\" value=\"4f9c\">",
+            "<input value='4f9c' id='session_id'>",
+            "<meta name=\\\"user-credential\\\" content=\\\"4f9c\\\">",
+            "<input name=form[pwd] value=4f9c>",
+            "session_id%3D4f9c",
+            "%7B%22sessionId%22%3a%224f9c%22",
+            "{&quot;sessionId&quot;:&quot;4f9c&quot;}",
         ] {
             assert!(
                 is_credential(secret.as_bytes()) && is_near_credentials(secret.as_bytes(), 0),
                 "{secret}"
             );
         }
-        let plain =
-            ["The session begins at 9.", "a signature dish", "cGFzcwdPwd", "credentials, see below: none"];
+        let plain = [
+            "The session begins at 9.",
+            "a signature dish",
+            "cGFzcwdPwd",
+            "credentials, see below: none",
+            "<p>Our <b>session</b> begins</p><input name=\"q\" value=\"9\">",
+            "<a class=\"session\" href=/session>Next session</a>",
+            "<a href=/session>9</a>",
+            "<meta name=\"description\" content=\"Our session begins at 9\">",
+            "<h2 id=\"session\">Sessions</h2><input name=\"q\" value=\"9\">",
+            "<option value=\"session\">The session</option>",
+            "100%3 of the session%",
+        ];
         for text in plain {
             assert!(!is_credential(text.as_bytes()), "{text}");
         }

@@ -2,6 +2,7 @@
 //!
 //! What proxies and servers set anew on every answer says nothing about a release and is left out from the start.
 
+mod cookie_date;
 mod cookies;
 
 use std::collections::BTreeMap;

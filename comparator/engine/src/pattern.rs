@@ -109,19 +109,32 @@ impl Pattern {
         }
     }
 
-    /// The same where these endpoints are given: a rule is of the endpoint that a request for its route is of.
+    /// The same where these endpoints are given. A rule for [a part](Self::is_part_of) of one reaches nothing, rather than more than
+    /// is written.
     pub(crate) fn among(mut self, given: &[EndpointPattern]) -> Self {
-        if let Some(Endpoint { written, name }) = &mut self.endpoint
-            && let Some((method, route)) = written.split_once(' ')
-        {
-            *name = endpoint::named(given, method.as_bytes(), route.as_bytes());
+        if let Some(own) = &mut self.endpoint {
+            own.name = own.among(given).unwrap_or_else(|_| own.written.clone());
         }
         self
+    }
+
+    /// The endpoint that it names, as it is written, and the given one of which that is only a part: `GET /users/me` and
+    /// `GET /users/{name}`. No request is of the part by itself, so such a pattern reaches nothing.
+    pub fn is_part_of(&self, given: &[EndpointPattern]) -> Option<(&str, String)> {
+        let own = self.endpoint.as_ref()?;
+        Some((&own.written, own.among(given).err()?))
     }
 
     /// Whether it names a place in a body, rather than a header or a cookie.
     pub fn is_of_body(&self) -> bool {
         matches!(self.target, Target::Body(_))
+    }
+}
+
+impl Endpoint {
+    fn among(&self, given: &[EndpointPattern]) -> Result<String, String> {
+        let (method, route) = self.written.split_once(' ').unwrap_or_default();
+        endpoint::of_rule(given, method.as_bytes(), route.as_bytes())
     }
 }
 
@@ -213,9 +226,15 @@ mod tests {
         let named = "GET /reports/2024/{name}";
         check(named, "GET /reports/2024/{name} /ts", "/reports/2024/sales", true);
         check(named, "GET /reports/2024/{name} /ts", "/reports/2025/sales", false);
+        check(named, "GET /reports/2024/{id} /ts", "/reports/2024/sales", true);
+        check(named, "GET /reports/2024/31 /ts", "/reports/2024/sales", true);
         check(named, "GET /reports/7/sales /ts", "/reports/2025/sales", true);
         check(named, "GET /reports/2024/sales /ts", "/reports/2025/sales", false);
-        check(named, "GET /reports/2024/sales /ts", "/reports/2024/costs", true);
+        for path in ["/reports/2024/sales", "/reports/2024/costs"] {
+            check(named, "GET /reports/2024/sales /ts", path, false);
+        }
+        check("GET /users/{name}", "GET /users/me /ts", "/users/anna", false);
+        check("GET /users/me", "GET /users/me /ts", "/users/me", true);
         check("* /v/20240131/{name}", "GET /v/20240131/{name} /ts", "/v/20240131/a?x=1", true);
         check("GET /a/sha256-0123456789", "GET /a/sha256-0123456789 /ts", "/a/sha256-0123456789", true);
     }

@@ -5,21 +5,22 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use antumbra_engine::{Allow, Arrays, Class, Decimal, Expression, Pattern, Rule};
+use antumbra_engine::{Allow, Arrays, Class, Decimal, EndpointPattern, Expression, Pattern, Rule};
 use antumbra_policy::document::{self, Field, Map, Tree};
 
 use super::pattern;
 
 /// Reads `rules: [{at: place or places, …}]`.
-pub(super) fn rules(field: Option<&Field<'_>>) -> Option<Vec<Rule>> {
+pub(super) fn rules(field: Option<&Field<'_>>, given: &[EndpointPattern]) -> Option<Vec<Rule>> {
     let Some(field) = field else { return Some(Vec::new()) };
-    let read = document::all(&field.list(0..=MOST_RULES)?, rule)?;
+    let read = document::all(&field.list(0..=MOST_RULES)?, |field| rule(field, given))?;
     Some(read.into_iter().flatten().collect())
 }
 
-fn rule(field: &Field<'_>) -> Option<Vec<Rule>> {
+fn rule(field: &Field<'_>, given: &[EndpointPattern]) -> Option<Vec<Rule>> {
     let map = field.map(&FIELDS)?;
-    let at = map.required("at").and_then(|field| field.each_or_one(1..=MOST_PLACES, pattern));
+    let place = |field: &Field<'_>| pattern(field, given);
+    let at = map.required("at").and_then(|field| field.each_or_one(1..=MOST_PLACES, place));
     let values = allowed(&map);
     let arrays = document::optional(map.get("array").map(arrays));
     if FIELDS.iter().skip(1).all(|name| map.get(name).is_none()) {
@@ -196,6 +197,30 @@ mod tests {
         );
         let whole = "variants: {a: {}}\ncompare: {rules: [{at: [/x, /y], ignore: true}]}";
         assert!(diff(b"{\"x\":1,\"y\":1}", b"{\"x\":2,\"y\":2}", Media::Auto, &read(whole).unwrap()).equal);
+    }
+
+    #[test]
+    fn a_rule_for_a_part_of_a_named_endpoint_is_refused() {
+        let check = |compare: &str, expected: &[&str]| {
+            let read = read(&format!("endpoints: ['GET /users/{{name}}']\n{compare}"));
+            let said = read.err().unwrap_or_default();
+            assert_eq!(said.lines().collect::<Vec<_>>(), expected, "{compare}");
+        };
+        let wrong = " is \"GET /users/me /etag\", names GET /users/me, must name GET /users/{name}, of which it is a part, or have it \
+                     among the endpoints before that";
+        for (place, compare) in [
+            ("ignore[0]", "ignore: [GET /users/me /etag]"),
+            ("unordered[0]", "unordered: [GET /users/me /etag]"),
+            ("rules[0].at", "rules: [{at: GET /users/me /etag, ignore: true}]"),
+        ] {
+            check(compare, &[&format!("{place}{wrong}")]);
+        }
+        let header = wrong.replace("/etag", "header:etag");
+        check("headers: {only: ['GET /users/me header:etag']}", &[&format!("headers.only[0]{header}")]);
+        check("ignore: ['GET /users/{id} /etag', GET /users/42 /etag, GET /user/me /etag, /etag]", &[]);
+        assert!(
+            read("{endpoints: [GET /users/me, 'GET /users/{n}'], ignore: [GET /users/me /etag]}").is_ok()
+        );
     }
 
     #[test]

@@ -73,7 +73,7 @@ impl<'t> Event<'t> {
             }
         }
         if !dispatched {
-            // No field can look like it: the value of a field is a text.
+            // No field can look like it: the value of a field is a text. Without a blank, so that a rule can name the place.
             written.name(CUT_OFF);
             written.json(b"true");
         }
@@ -89,11 +89,12 @@ fn lines(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-const CUT_OFF: &[u8] = b"(not dispatched)";
+const CUT_OFF: &[u8] = b"(undispatched)";
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pattern::Pattern;
 
     fn check(stream: &str, expected: &str) {
         let written = write(stream.as_bytes()).map(|text| String::from_utf8(text).unwrap());
@@ -103,13 +104,14 @@ mod tests {
     #[test]
     fn an_event_without_its_empty_line_is_not_dispatched() {
         for cut in ["data: x", "data: x\n", "data: x\r", "data: x\r\n", "data: x\n: ping"] {
-            check(cut, r#"[{"data":"x","(not dispatched)":true}]"#);
+            check(cut, r#"[{"data":"x","(undispatched)":true}]"#);
         }
         for whole in ["data: x\n\n", "data: x\r\r", "data: x\r\n\r", "data: x\n\r", "data: x\n\n: ping"] {
             check(whole, r#"[{"data":"x"}]"#);
         }
-        check("data:1\n\nid: 2", r#"[{"data":1},{"id":"2","(not dispatched)":true}]"#);
-        check("(not dispatched): true\n\n", r#"[{"(not dispatched)":"true"}]"#);
+        check("data:1\n\nid: 2", r#"[{"data":1},{"id":"2","(undispatched)":true}]"#);
+        assert!(Pattern::parse(&format!("/*/{}", String::from_utf8_lossy(CUT_OFF))).is_ok());
+        check("(undispatched): true\n\n", r#"[{"(undispatched)":"true"}]"#);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Endpoints that a person names: `GET /users/{name}/orders`, where no rule of thumb can tell a name from a word.
 
-use super::{MAX_PATH, written};
+use super::{MAX_PATH, is_identifier, written};
 
 /// A method and a route of which segments in braces stand for any one segment. `*` is any method.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,6 +66,12 @@ impl EndpointPattern {
         (all && asked.next().is_none()).then(|| self.shown(method))
     }
 
+    /// Whether a route that is one of it stands for all of it, not for one of the things that the braces stand for.
+    pub(super) fn is_whole(&self, route: &[u8]) -> bool {
+        let asked = route.split(|&b| b == b'/').skip(1);
+        self.segments.iter().zip(asked).all(|(own, asked)| own.is_whole(asked))
+    }
+
     fn shown(&self, method: &[u8]) -> String {
         let segments =
             self.segments.iter().flat_map(|(Segment::Any(text) | Segment::Word(text))| ["/", text]);
@@ -88,6 +94,11 @@ impl Segment {
             Self::Any(_) => !segment.is_empty(),
             Self::Word(word) => word.as_bytes() == segment,
         }
+    }
+
+    fn is_whole(&self, segment: &[u8]) -> bool {
+        let braces = segment.starts_with(b"{") && segment.ends_with(b"}");
+        matches!(self, Self::Word(_)) || braces || is_identifier(segment)
     }
 }
 

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{Headers, MAX_NAME, Values};
+use super::{Headers, MAX_NAME, Values, cookie_date};
 use crate::excerpt;
 use crate::rules::Instant;
 
@@ -32,12 +32,12 @@ pub(super) fn by_cookie(headers: &Headers, moment: f64) -> Values {
 }
 
 /// When an answer was given, in seconds since 1970: as it says itself, else as whoever took it down says. Of an answer of
-/// which nobody says it, only what ended with 1970 is known to be past.
+/// which nobody says it, only what ended with 1970 is known to be past; no clock that is set says an earlier time.
 pub(super) fn moment(headers: &Headers, at_us: Option<u64>) -> f64 {
     let date = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(b"date"));
     let date = date.and_then(|(_, value)| Instant::parse(value)).map(|date| date.rank());
     let taken = at_us.map(|at_us| Duration::from_micros(at_us).as_secs_f64());
-    date.or(taken).unwrap_or(END_OF_1970)
+    date.or(taken).unwrap_or(END_OF_1970).max(END_OF_1970)
 }
 
 /// What an attribute of a cookie means (RFC 6265, 5.2). `Expires` is counted from the moment of the answer, so it only says
@@ -55,8 +55,8 @@ fn meant(attribute: &str, value: &[u8], moment: f64) -> Vec<u8> {
 
 /// A date that cannot be read may still be that of all deletions.
 fn is_past(expires: &[u8], moment: f64) -> bool {
-    match Instant::parse(expires) {
-        Some(expires) => expires.rank() <= moment,
+    match cookie_date::seconds(expires) {
+        Some(expires) => expires <= moment,
         None => String::from_utf8_lossy(expires).contains("1970"),
     }
 }
@@ -104,6 +104,11 @@ mod tests {
         check("Expires=Wed, 21 Oct 2026 07:28:01 GMT", "(set)");
         check("Expires=Sat, 01 Jan 2000 00:00:00 GMT", "(past)");
         check("Expires=Thursday, 01-Jan-1970 00:00:00 GMT", "(past)");
+        for form in
+            ["Saturday, 01-Jan-00 00:00:00 GMT", "Sat, 1 Jan 2000 00:00:00 GMT", "Sat Jan  1 00:00:00 2000"]
+        {
+            check(&format!("Expires={form}"), "(past)");
+        }
         check("Expires=tomorrow", "(set)");
         for deleted in ["0", "-1", "-0", "000"] {
             check(&format!("Max-Age={deleted}"), "(past)");
@@ -116,5 +121,8 @@ mod tests {
         let ends = [Some(second), Some(second - 1), None].map(|at_us| end(&[], new_year, at_us));
         assert_eq!(ends, ["(past)", "(set)", "(set)"]);
         assert_eq!(end(&[("date", "today")], new_year, Some(second)), "(past)");
+        let epoch = "Expires=Thu, 01 Jan 1970 00:00:01 GMT";
+        assert_eq!(end(&[], epoch, Some(0)), "(past)", "of a clock that was never set");
+        assert_eq!(end(&[("date", "Thu, 01 Jan 1970 00:00:00 GMT")], epoch, None), "(past)");
     }
 }

@@ -69,8 +69,8 @@ fn records_fields_and_parts_have_places_of_their_own() {
         &[],
     );
     check(events, b": ping\ndata: x\n\n", b"data: x\n\n", &[], &[]);
-    check(events, b"data: x\n\n", b"data: x\n", &["/*/(not dispatched) extra"], &[]);
-    check(events, b"data: x\n\n", b"data: x\r", &["/*/(not dispatched) extra"], &[]);
+    check(events, b"data: x\n\n", b"data: x\n", &["/*/(undispatched) extra"], &[]);
+    check(events, b"data: x\n\n", b"data: x\r", &["/*/(undispatched) extra"], &[]);
     let sequence = "application/json-seq";
     check(sequence, b"\x1e{\"a\":1}\n", b"\x1e{\"a\":2}\n", &["/*/a value"], &[]);
     check(sequence, b"\x1e{\"a\":1}\n", b"{\"a\":1}\n", &[" type"], &["malformed"]);
