@@ -4,7 +4,7 @@
 
 use std::io::{self, BufRead};
 
-use antumbra_engine::{Delivery, Evidence};
+use antumbra_engine::{Delivery, Evidence, Rules};
 use antumbra_observation::{Malformed, Observation};
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +23,8 @@ pub(crate) struct Captured {
     pub(crate) release: Option<String>,
     /// The variant that is its candidate, likewise.
     candidate: Option<String>,
+    /// The variant that answered the clients, likewise, where no policy says whose answers are compared.
+    primary: Option<String>,
 }
 
 /// Counts of lines: `lines = observations + bad`, blank ones and those about losses aside.
@@ -73,7 +75,10 @@ impl Captured {
             self.accounts.lost += lost;
             return;
         }
-        match observation(line).and_then(|observation| self.of_one_release(observation)) {
+        let comparable = observation(line)
+            .and_then(|observation| self.of_one_release(observation))
+            .and_then(|observation| self.of_one_primary(observation, &comparing.rules));
+        match comparable {
             Ok(observation) => {
                 self.accounts.lines += 1;
                 self.accounts.observations += 1;
@@ -94,6 +99,23 @@ impl Captured {
         let candidate = self.candidate.get_or_insert_with(|| variant.clone());
         if candidate != variant {
             return Err(format!("candidate.variant is {variant:?}, must be {candidate:?} as before"));
+        }
+        Ok(observation)
+    }
+
+    /// Where no policy says whose answers are compared, they are those of one variant other than the candidate's: what the candidate
+    /// answered itself would show its defects as those of the control.
+    fn of_one_primary(&mut self, observation: Observation, rules: &Rules) -> Result<Observation, String> {
+        let variant = &observation.primary.variant;
+        if rules.names_primary() || variant.is_empty() {
+            return Ok(observation);
+        }
+        if *variant == observation.candidate.variant {
+            return Err(format!("primary.variant is {variant:?}, must not be the candidate's {NO_POLICY}"));
+        }
+        let primary = self.primary.get_or_insert_with(|| variant.clone());
+        if primary != variant {
+            return Err(format!("primary.variant is {variant:?}, must be {primary:?} as before {NO_POLICY}"));
         }
         Ok(observation)
     }
@@ -154,6 +176,9 @@ fn observation(line: &[u8]) -> Result<Observation, String> {
 /// Bad lines that are named; the others are counted.
 const MOST_NAMED: usize = 20;
 
+/// How to say it.
+const NO_POLICY: &str = "where no policy says whose answers are compared (--policy)";
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -166,16 +191,22 @@ mod tests {
         let newer = ONE.replace("\"version\":1", "\"version\":9");
         let silent = ONE.replace(r#","response":{"status":204}"#, "");
         let elsewhere = ONE.replace(r#""candidate":{"#, r#""candidate":{"variant":"next","#);
+        let answered = |variant: &str| {
+            let primary = format!(r#""primary":{{"variant":"{variant}","#);
+            let candidate = r#""candidate":{"variant":"","#;
+            ONE.replace(r#""primary":{"#, &primary).replace(r#""candidate":{"#, candidate)
+        };
+        let (stable, third) = (answered("stable"), answered("third"));
         let cut = &ONE[..60];
         let text = format!(
-            "{ONE}\n\n{{\"lost\":3}}\n{other}\n{newer}\n{silent}\nnonsense\n{ONE}\r\n{cut}\n{elsewhere}"
+            "{ONE}\n\n{{\"lost\":3}}\n{other}\n{newer}\n{silent}\nnonsense\n{ONE}\r\n{cut}\n{elsewhere}\n{stable}\n{third}"
         );
         let mut captured = Captured::default();
         captured.read(text.as_bytes(), &Comparing::default()).unwrap();
         let Captured { evidence, accounts, release, .. } = captured;
-        assert_eq!((evidence.exchanges(), release.as_deref()), (2, Some("shop")));
-        assert_eq!((accounts.lines, accounts.observations, accounts.bad, accounts.lost), (8, 2, 6, 3));
-        assert_eq!(accounts.delivery(), Delivery { known: true, mirrored: 11, undelivered: 9, not_sent: 0 });
+        assert_eq!((evidence.exchanges(), release.as_deref()), (3, Some("shop")));
+        assert_eq!((accounts.lines, accounts.observations, accounts.bad, accounts.lost), (10, 3, 7, 3));
+        assert_eq!(accounts.delivery(), Delivery { known: true, mirrored: 13, undelivered: 10, not_sent: 0 });
         insta::assert_snapshot!(accounts.complaints().join("\n"), @r#"
         line 4: release is "till", must be "shop" as before
         line 5: version is 9, must be within 1..=1
@@ -183,7 +214,23 @@ mod tests {
         line 7: expected ident at column 2
         line 9: EOF while parsing a string at column 60
         line 10: candidate.variant is "next", must be "" as before
+        line 12: primary.variant is "third", must be "stable" as before where no policy says whose answers are compared (--policy)
         "#);
+    }
+
+    #[test]
+    fn what_the_candidate_answered_itself_is_compared_only_if_a_policy_says_so() {
+        let both = ONE.replace(r#""primary":{"#, r#""primary":{"variant":"canary","#);
+        let both = both.replace(r#""candidate":{"#, r#""candidate":{"variant":"canary","#);
+        let calibration = Comparing {
+            rules: Rules::default().with_primary(vec!["canary".to_owned()]),
+            ..Comparing::default()
+        };
+        for (comparing, bad) in [(Comparing::default(), 1), (calibration, 0)] {
+            let mut captured = Captured::default();
+            captured.read(both.as_bytes(), &comparing).unwrap();
+            assert_eq!((captured.accounts.bad, captured.evidence.exchanges()), (bad, 1 - bad));
+        }
     }
 
     #[test]

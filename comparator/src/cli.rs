@@ -41,7 +41,11 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(USAGE));
         }
     };
-    match dispatch(arguments.command) {
+    let done = dispatch(arguments.command).and_then(|code| match output::unwritten() {
+        None => Ok(code),
+        Some(why) => Err(Failure::Runtime(format!("stdout: {why}"))),
+    });
+    match done {
         Ok(code) => code,
         Err(failure) => {
             eprintln!("antumbra: {}", failure.message());

@@ -29,6 +29,8 @@ pub(crate) fn rules(field: Option<&Field<'_>>, policy: &Tree) -> Option<Rules> {
 pub(crate) fn bare_rules(root: &Field<'_>) -> Option<Rules> {
     let compare = match root.tree().get("compare") {
         Some(_) => root.entries()?.into_iter().find(|(name, _)| *name == "compare")?.1,
+        // A policy that says nothing about comparing.
+        None if root.tree().get("variants").is_some() => return Some(Rules::default()),
         None => root.clone(),
     };
     declared(&compare.map(&FIELDS)?)

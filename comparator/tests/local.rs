@@ -217,6 +217,33 @@ fn two_answers_are_compared_under_the_rules_of_a_policy() {
 }
 
 #[test]
+fn a_policy_that_says_nothing_about_comparing_allows_nothing() {
+    let files = [("shop.yaml", SHOP), ("v1.json", "{\"a\":1}"), ("v2.json", "{\"a\":2}")];
+    let directory = directory(&files);
+    let ran = antumbra(directory.path(), "diff v1.json v2.json --rules shop.yaml", "");
+    assert_eq!((ran.code, ran.err.as_str()), (1, ""));
+    assert!(ran.out.contains("/a  value"), "{}", ran.out);
+}
+
+/// A report in a file that is cut off must not look like one.
+#[test]
+fn what_cannot_be_written_is_an_error() {
+    let directory = directory(&[("v1.json", "{}")]);
+    let ran = Command::new(env!("CARGO_BIN_EXE_antumbra"))
+        .args(["diff", "v1.json", "v1.json", "--output", "json"])
+        .current_dir(directory.path())
+        .stdout(std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap())
+        .output()
+        .unwrap();
+    let said = String::from_utf8(ran.stderr).unwrap();
+    assert_eq!(
+        (ran.status.code(), said.starts_with("antumbra: stdout: No space left")),
+        (Some(4), true),
+        "{said}"
+    );
+}
+
+#[test]
 fn the_endpoint_of_two_answers_may_be_said() {
     let directory = directory(&[
         ("a", r#"{"price":1.00}"#),

@@ -109,6 +109,11 @@ impl Rules {
     }
 
     /// Whether an exchange that this variant answered is compared. An observation that names none is taken at its word.
+    /// Whether somebody said whose answers are compared: otherwise those of every variant are.
+    pub fn names_primary(&self) -> bool {
+        !self.primary.is_empty()
+    }
+
     pub(crate) fn compares(&self, variant: &str) -> bool {
         variant.is_empty() || self.primary.is_empty() || self.primary.iter().any(|primary| primary == variant)
     }

@@ -1,7 +1,8 @@
 //! What is written to stdout: text for people, JSON for programs.
 
 use std::fmt::Write as _;
-use std::io::{IsTerminal, Write as _};
+use std::io::{ErrorKind, IsTerminal, Write as _};
+use std::sync::OnceLock;
 
 use serde::Serialize;
 
@@ -10,12 +11,22 @@ use crate::audit::Entry;
 use crate::registry::Filter;
 use crate::routes::{Audit, Outcome, ReleaseStatus, Status};
 
-/// Writes text; a reader that closed the pipe has read enough.
+/// Writes text; a reader that closed the pipe has read enough. What else goes wrong is said at the end: see [`unwritten`].
 pub(super) fn print(text: &str) {
     let mut out = std::io::stdout().lock();
-    let _ = out.write_all(text.as_bytes());
-    let _ = out.flush();
+    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    match written {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => drop(UNWRITTEN.set(error.to_string())),
+        _ => {}
+    }
 }
+
+/// Why something could not be written, if so: whoever keeps the output in a file has a part of it.
+pub(super) fn unwritten() -> Option<&'static str> {
+    UNWRITTEN.get().map(String::as_str)
+}
+
+static UNWRITTEN: OnceLock<String> = OnceLock::new();
 
 /// Writes a value as indented JSON.
 pub(super) fn print_json(value: &impl Serialize) {

@@ -28,8 +28,8 @@ pub(super) struct Source {
     /// A capture of `antumbra capture` instead of a server; `-` is stdin
     #[arg(long, value_name = "FILE")]
     from: Option<PathBuf>,
-    /// The policy: its name, which may be left out while the server has one; with --from, the file whose `compare` and `gates`
-    /// are to hold
+    /// The policy: its name, which may be left out while the server has one; with --from, the file whose `default`, `compare`
+    /// and `gates` are to hold: it says whose answers are compared
     #[arg(long, value_name = "NAME|FILE")]
     policy: Option<String>,
     /// With --from: a component that the policy's `compare.plugins` names; may be repeated

@@ -93,6 +93,27 @@ async fn bad_lines_are_named_and_counted() {
     assert_eq!((&delivery["mirrored"], &delivery["undelivered"]), (&66.into(), &6.into()), "{}", line.out);
 }
 
+/// While weights are shared the candidate answers clients, too: held against itself a defect of it would look like the control's.
+#[tokio::test]
+async fn what_the_candidate_answered_itself_is_not_held_against_it() {
+    let world = World::new(None).await;
+    world.write("easy.yaml", SHOP.replace("gates: {margin: 0.5}", EASY));
+    let half = (1..=800).map(|id| {
+        let mut one = observation(id, 11);
+        if id % 2 == 0 {
+            one.primary = one.candidate.clone();
+        }
+        one
+    });
+    world.write("half.ndjson", ndjson(half));
+    let bare = antumbra(&world, "verdict --from half.ndjson").await;
+    assert_eq!(bare.code, 1, "{}{}", bare.out, bare.err);
+    let named = "line 2: primary.variant is \"canary\", must not be the candidate's where no policy says";
+    assert!(bare.err.contains(named), "{}", bare.err);
+    let with_policy = antumbra(&world, "verdict --from half.ndjson --policy easy.yaml").await;
+    assert_eq!((with_policy.code, with_policy.err.as_str()), (1, ""), "{}", with_policy.out);
+}
+
 #[tokio::test]
 async fn a_verdict_of_a_file_is_an_exit_code() {
     let world = World::new(None).await;
