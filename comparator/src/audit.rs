@@ -3,13 +3,12 @@
 //! Each entry's hash covers the one before it in the same release, so that an entry cannot be altered or taken out
 //! without every later hash being wrong.
 
-use std::fmt::Write as _;
-
 use antumbra_policy::document::Tree;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::clock;
+use crate::fingerprint;
 
 /// One change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -157,10 +156,7 @@ fn hash(entry: &Entry) -> String {
         digest.update((part.len() as u64).to_be_bytes());
         digest.update(part.as_bytes());
     }
-    digest.finalize().iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    fingerprint::hex(&digest.finalize())
 }
 
 /// Characters of a value that a line shows.

@@ -1,4 +1,4 @@
-//! Which file it was, in a form that is written down and compared.
+//! Digests as text: which file it was, which entry came before, in a form that is written down and compared.
 
 use std::fmt::Write as _;
 
@@ -6,7 +6,12 @@ use sha2::{Digest, Sha256};
 
 /// SHA-256 in lower-case hexadecimal digits.
 pub(crate) fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().fold(String::new(), |mut text, byte| {
+    hex(&Sha256::digest(bytes))
+}
+
+/// Bytes as lower-case hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
         text
     })

@@ -13,7 +13,7 @@ pub(crate) use allow::Value;
 pub use allow::{Allow, Arrays};
 pub use class::{Class, Expression};
 pub use decimal::Decimal;
-pub(crate) use instant::{Instant, days};
+pub(crate) use instant::{Instant, MONTHS, days};
 
 pub(crate) use index::Index;
 use index::Reach;

@@ -74,13 +74,16 @@ pub(super) async fn metrics(State(app): State<Arc<App>>) -> Response {
     for (name, version) in app.policies.all() {
         let Alive { count, converged, .. } = app.alive(&name, version.generation);
         let standing = app.standing(&name).await.ok();
+        let judged = standing.as_ref().map(|standing| (standing.exchanges, standing.verdict));
+        let (not_sent, plugins) =
+            standing.map(|standing| (standing.not_sent, standing.plugins)).unwrap_or_default();
         releases.push(Release {
             generation: version.generation,
             converged,
             filters: count,
-            judged: standing.as_ref().map(|standing| (standing.exchanges, standing.verdict)),
-            not_sent: standing.as_ref().map(|standing| standing.not_sent.clone()).unwrap_or_default(),
-            plugins: standing.map(|standing| standing.plugins).unwrap_or_default(),
+            judged,
+            not_sent,
+            plugins,
             name,
         });
     }

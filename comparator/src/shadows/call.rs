@@ -159,7 +159,7 @@ fn nominated(pairs: &[(Bytes, Bytes)]) -> Vec<Vec<u8>> {
     names.map(|name| name.trim_ascii().to_ascii_lowercase()).collect()
 }
 
-/// Of a policy that names no other.
+/// Names of RFC 9110 that are of no use behind a body.
 const NEVER_TRAIL: [&str; 7] = [
     "authorization",
     "cache-control",
@@ -169,6 +169,7 @@ const NEVER_TRAIL: [&str; 7] = [
     "max-forwards",
     "set-cookie",
 ];
+/// Of a policy that names no other.
 const VARIANT_HEADER: &[u8] = b"x-antumbra-variant";
 
 #[cfg(test)]

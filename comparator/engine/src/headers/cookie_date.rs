@@ -3,7 +3,7 @@
 //! They take the parts of a date in any order, between any marks, and look at neither weekday nor zone. A stricter reading would
 //! take a cookie that is deleted for one that is kept.
 
-use crate::rules::days;
+use crate::rules::{MONTHS, days};
 
 /// Seconds since 1970; `None` if a browser could not read it and left it out.
 pub(super) fn seconds(text: &[u8]) -> Option<f64> {
@@ -79,8 +79,6 @@ fn number(token: &[u8], lengths: std::ops::RangeInclusive<usize>) -> Option<i64>
     std::str::from_utf8(digits).ok()?.parse().ok()
 }
 
-const MONTHS: [&[u8]; 12] =
-    [b"jan", b"feb", b"mar", b"apr", b"may", b"jun", b"jul", b"aug", b"sep", b"oct", b"nov", b"dec"];
 /// The first whole year of the Gregorian calendar's first cycle; browsers leave out what is older.
 const OLDEST: i64 = 1_601;
 

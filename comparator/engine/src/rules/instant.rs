@@ -138,7 +138,8 @@ fn digits(bytes: &[u8]) -> Option<i64> {
     bytes.iter().try_fold(0, |sum, b| b.is_ascii_digit().then(|| sum * 10 + i64::from(b - b'0')))
 }
 
-const MONTHS: [&[u8]; 12] =
+/// The first three letters of each.
+pub(crate) const MONTHS: [&[u8]; 12] =
     [b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"];
 /// Longer than any time that is written with nine places.
 const MAX_LENGTH: usize = 40;
