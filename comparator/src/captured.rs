@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::decode::{self, Format};
 use crate::offline::Comparing;
-use crate::replay::{Line, MOST_LINE, next_line};
+use crate::replay::{Line, MAX_LINE, next_line};
 
 /// What a capture held.
 #[derive(Debug, Default)]
@@ -39,7 +39,7 @@ pub(crate) struct Accounts {
     pub(crate) bad: u64,
     /// Observations that the capture itself says it lost.
     pub(crate) lost: u64,
-    /// The first bad lines, at most [`MOST_NAMED`].
+    /// The first bad lines, at most [`MAX_NAMED`].
     pub(crate) problems: Vec<Problem>,
 }
 
@@ -59,12 +59,12 @@ impl Captured {
     /// Of the reader; what was read before it stays.
     pub(crate) fn read(&mut self, mut reader: impl BufRead, comparing: &Comparing) -> io::Result<()> {
         let mut number = 0;
-        while let Some(line) = next_line(&mut reader, MOST_LINE)? {
+        while let Some(line) = next_line(&mut reader, MAX_LINE)? {
             number += 1;
             match line {
                 Line::Whole(line) if line.trim_ascii().is_empty() => {}
                 Line::Whole(line) => self.line(number, &line, comparing),
-                Line::TooLong => self.bad(number, format!("has more than {MOST_LINE} bytes")),
+                Line::TooLong => self.bad(number, format!("has more than {MAX_LINE} bytes")),
             }
         }
         Ok(())
@@ -123,7 +123,7 @@ impl Captured {
     fn bad(&mut self, line: u64, message: String) {
         self.accounts.lines += 1;
         self.accounts.bad += 1;
-        if self.accounts.problems.len() < MOST_NAMED {
+        if self.accounts.problems.len() < MAX_NAMED {
             self.accounts.problems.push(Problem { line, message });
         }
     }
@@ -174,7 +174,7 @@ fn observation(line: &[u8]) -> Result<Observation, String> {
 }
 
 /// Bad lines that are named; the others are counted.
-const MOST_NAMED: usize = 20;
+const MAX_NAMED: usize = 20;
 
 /// How to say it.
 const NO_POLICY: &str = "where no policy says whose answers are compared (--policy)";
@@ -238,7 +238,7 @@ mod tests {
         let mut captured = Captured::default();
         captured.read("x\n".repeat(1_000).as_bytes(), &Comparing::default()).unwrap();
         let complaints = captured.accounts.complaints();
-        assert_eq!((captured.accounts.bad, complaints.len()), (1_000, MOST_NAMED + 1));
+        assert_eq!((captured.accounts.bad, complaints.len()), (1_000, MAX_NAMED + 1));
         assert_eq!(complaints.last().unwrap(), "and 980 more lines that cannot be used");
     }
 }

@@ -36,14 +36,14 @@ struct Listener {
 type Captured = (Arc<Observation>, OwnedSemaphorePermit);
 
 impl Captures {
-    /// Everything of a release from now on, as lines; `None` if [`MOST_LISTENERS`] listen or the server is about to end.
+    /// Everything of a release from now on, as lines; `None` if [`MAX_LISTENERS`] listen or the server is about to end.
     pub(crate) fn listen(&self, release: &str, redaction: Redaction) -> Option<Lines> {
         let mut listeners = self.lock();
         listeners.each.retain(|listener| !listener.queue.is_closed());
-        if listeners.closed || listeners.each.len() >= MOST_LISTENERS {
+        if listeners.closed || listeners.each.len() >= MAX_LISTENERS {
             return None;
         }
-        let (queue, captured) = mpsc::channel(MOST_QUEUED);
+        let (queue, captured) = mpsc::channel(MAX_QUEUED);
         let lost = Arc::new(AtomicU64::new(0));
         listeners.each.push(Listener {
             release: release.to_owned(),
@@ -157,9 +157,9 @@ impl Streamed for Lines {
 }
 
 /// Most who listen at a time.
-const MOST_LISTENERS: usize = 4;
+const MAX_LISTENERS: usize = 4;
 /// Observations that wait for one listener.
-const MOST_QUEUED: usize = 4_096;
+const MAX_QUEUED: usize = 4_096;
 /// KiB that wait for one listener.
 const KIB_QUEUED: usize = 32 * 1024;
 
@@ -210,15 +210,15 @@ mod tests {
     async fn listeners_and_what_waits_for_them_are_bounded() {
         let captures = Captures::default();
         let mut all: Vec<Lines> =
-            (0..MOST_LISTENERS).map(|_| captures.listen("shop", Redaction::default()).unwrap()).collect();
+            (0..MAX_LISTENERS).map(|_| captures.listen("shop", Redaction::default()).unwrap()).collect();
         assert!(captures.listen("shop", Redaction::default()).is_none());
         let last = all.pop().unwrap();
         drop(all);
         assert!(captures.listen("shop", Redaction::default()).is_some(), "those who left free their places");
-        captures.offer((0..MOST_QUEUED + 5).map(|_| observation("shop", 0)).collect());
+        captures.offer((0..MAX_QUEUED + 5).map(|_| observation("shop", 0)).collect());
         captures.offer((0..9).map(|_| observation("shop", 4 << 20)).collect());
         captures.close();
         let found = texts(last).await;
-        assert_eq!((found.len(), found[0].as_str()), (MOST_QUEUED + 1, "{\"lost\":14}"));
+        assert_eq!((found.len(), found[0].as_str()), (MAX_QUEUED + 1, "{\"lost\":14}"));
     }
 }

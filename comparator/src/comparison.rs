@@ -88,7 +88,7 @@ fn variants(field: &Field<'_>, policy: &Tree) -> Option<Vec<String>> {
         Some(Tree::Map(entries)) => entries.iter().map(|(name, _)| name.as_str()).collect(),
         _ => Vec::new(),
     };
-    let read = field.list(1..=MOST_PATTERNS)?.into_iter().map(|item| {
+    let read = field.list(1..=MAX_PATTERNS)?.into_iter().map(|item| {
         let name = item.text()?;
         if !known.contains(&name) {
             item.unknown_name("variant", name, known.iter().copied());
@@ -101,7 +101,7 @@ fn variants(field: &Field<'_>, policy: &Tree) -> Option<Vec<String>> {
 
 fn patterns(field: Option<&Field<'_>>, given: &[EndpointPattern]) -> Option<Vec<Pattern>> {
     let Some(field) = field else { return Some(Vec::new()) };
-    let list = field.list(0..=MOST_PATTERNS)?;
+    let list = field.list(0..=MAX_PATTERNS)?;
     let read: Vec<Option<Pattern>> = list.iter().map(|field| pattern(field, given)).collect();
     read.into_iter().collect()
 }
@@ -119,7 +119,7 @@ fn pattern(field: &Field<'_>, given: &[EndpointPattern]) -> Option<Pattern> {
 
 fn endpoints(field: Option<&Field<'_>>) -> Option<Vec<EndpointPattern>> {
     let Some(field) = field else { return Some(Vec::new()) };
-    let read = field.list(0..=MOST_ENDPOINTS)?.into_iter().map(|item| {
+    let read = field.list(0..=MAX_ENDPOINTS)?.into_iter().map(|item| {
         let text = item.text()?;
         EndpointPattern::parse(text).map_err(|bad| item.problem(bad)).ok()
     });
@@ -139,6 +139,6 @@ const ALPHA: RangeInclusive<f64> = 0.000_001..=0.5;
 /// A margin below 0.001 % would need millions of exchanges.
 const MARGIN_PERCENT: RangeInclusive<f64> = 0.001..=50.0;
 const FIELDS: [&str; 7] = ["ignore", "unordered", "endpoints", "rules", "headers", "primary", "plugins"];
-const MOST_PATTERNS: usize = 1_000;
+const MAX_PATTERNS: usize = 1_000;
 /// Each is tried on every exchange until one matches.
-const MOST_ENDPOINTS: usize = 200;
+const MAX_ENDPOINTS: usize = 200;

@@ -38,6 +38,6 @@ pub use descriptors::BadDescriptors;
 pub use descriptors::Descriptors;
 pub use plugins::{BadPlugin, Plugins};
 pub use policies::Document;
-pub use serve::{Config, Error, MOST_CONNECTIONS, Server, serve};
+pub use serve::{Config, Error, MAX_CONNECTIONS, Server, serve};
 pub use store::StoreError;
 pub use targets::Targets;

@@ -222,8 +222,8 @@ impl Prepared {
 }
 
 fn check(bytes: &[u8]) -> Result<(), String> {
-    if bytes.len() > MOST_BYTES {
-        return Err(format!("has {} bytes, must have at most {MOST_BYTES}", bytes.len()));
+    if bytes.len() > MAX_BYTES {
+        return Err(format!("has {} bytes, must have at most {MAX_BYTES}", bytes.len()));
     }
     match bytes.get(..8) {
         Some([0, b'a', b's', b'm', _, _, 1, 0]) => Ok(()),
@@ -235,7 +235,7 @@ fn check(bytes: &[u8]) -> Result<(), String> {
 }
 
 /// Of a component's file.
-const MOST_BYTES: usize = 16 << 20;
+const MAX_BYTES: usize = 16 << 20;
 /// What all plugins together may take of one batch: its sender waits for the acknowledgement.
 const BATCH_TIME: Duration = Duration::from_secs(1);
 
@@ -256,7 +256,7 @@ mod tests {
             (&b""[..], "is not WebAssembly"),
             (b"(component)", "is not WebAssembly"),
             (module, "is a core module, must be a component"),
-            (&vec![0; MOST_BYTES + 1], "must have at most 16777216"),
+            (&vec![0; MAX_BYTES + 1], "must have at most 16777216"),
         ] {
             let error = Plugins::default().with("p", bytes, Limits::default()).err().unwrap().to_string();
             assert!(error.contains(said), "{error}");

@@ -41,7 +41,7 @@ impl FromStr for Secret {
         let path = text.strip_prefix('/').ok_or(BadSecret)?;
         let segments: Vec<String> =
             path.split('/').map(|segment| segment.replace("~1", "/").replace("~0", "~")).collect();
-        let sound = segments.len() <= MOST_SEGMENTS && segments.iter().all(|segment| !segment.is_empty());
+        let sound = segments.len() <= MAX_SEGMENTS && segments.iter().all(|segment| !segment.is_empty());
         if sound { Ok(Self::Path(segments)) } else { Err(BadSecret) }
     }
 }
@@ -49,7 +49,7 @@ impl FromStr for Secret {
 /// The text names nothing to blank; whoever reads it names the argument and the value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "must be a path of at most {MOST_SEGMENTS} keys as /customer/email or /items/*/card, or as header:x-session"
+    "must be a path of at most {MAX_SEGMENTS} keys as /customer/email or /items/*/card, or as header:x-session"
 )]
 pub(crate) struct BadSecret;
 
@@ -104,7 +104,7 @@ impl Redaction {
 
 const ALWAYS: [&str; 5] = ["authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key"];
 /// Nobody needs more, and each is one step of a recursion.
-const MOST_SEGMENTS: usize = 32;
+const MAX_SEGMENTS: usize = 32;
 
 #[cfg(test)]
 mod tests {

@@ -42,7 +42,7 @@ struct Kept {
 struct Seen {
     at: Instant,
     generation: Option<u64>,
-    /// For show, without what exceeds [`MOST_REASONS`].
+    /// For show, without what exceeds [`MAX_REASONS`].
     accounts: Accounts,
     delivered: Delivered,
 }
@@ -54,7 +54,7 @@ pub(crate) struct Alive {
     pub(crate) count: usize,
     /// How many of them run the generation asked about.
     pub(crate) converged: usize,
-    /// The first [`MOST_SHOWN`] of them.
+    /// The first [`MAX_SHOWN`] of them.
     pub(crate) shown: Vec<Filter>,
 }
 
@@ -128,7 +128,7 @@ impl Registry {
         let seen = Seen { at: now, generation: heartbeat.generation, accounts, delivered };
         filters.gone.remove(&heartbeat.instance);
         filters.seen.insert(heartbeat.instance, seen);
-        if filters.seen.len() > MOST_INSTANCES {
+        if filters.seen.len() > MAX_INSTANCES {
             filters.drop_the_longest_silent();
         }
     }
@@ -141,7 +141,7 @@ impl Registry {
         for (instance, seen) in seen.filter(|(_, seen)| now.saturating_duration_since(seen.at) <= SHOWN) {
             alive.count += 1;
             alive.converged += usize::from(seen.generation == Some(generation));
-            if alive.shown.len() < MOST_SHOWN {
+            if alive.shown.len() < MAX_SHOWN {
                 alive.shown.push(seen.show(*instance, now));
             }
         }
@@ -197,7 +197,7 @@ impl Filters {
     }
 
     fn forget_the_many(&mut self) {
-        while self.gone.len() > MOST_GONE {
+        while self.gone.len() > MAX_GONE {
             let Some((_, delivered)) = self.gone.pop_first() else { return };
             self.forgotten = self.forgotten.plus(delivered);
         }
@@ -221,7 +221,7 @@ fn bounded(accounts: Accounts) -> Accounts {
     let few = |reasons: BTreeMap<String, u64>| {
         let mut kept: BTreeMap<String, u64> = BTreeMap::new();
         for (reason, count) in reasons {
-            let fits = reason.len() <= MOST_REASON_BYTES && kept.len() + 1 < MOST_REASONS;
+            let fits = reason.len() <= MAX_REASON_BYTES && kept.len() + 1 < MAX_REASONS;
             let total = kept.entry(if fits { reason } else { OTHER.to_owned() }).or_default();
             *total = total.saturating_add(count);
         }
@@ -239,11 +239,11 @@ impl Delivered {
                 .fold(0, |sum: u64, (_, n)| sum.saturating_add(*n))
         };
         Self {
-            mirrored: accounts.mirrored.min(MOST_COUNT),
+            mirrored: accounts.mirrored.min(MAX_COUNT),
             undelivered: total(&accounts.undelivered, |_| true)
                 .saturating_add(accounts.unknown)
-                .min(MOST_COUNT),
-            not_sent: total(&accounts.not_mirrored, is_for_want_of_capacity).min(MOST_COUNT),
+                .min(MAX_COUNT),
+            not_sent: total(&accounts.not_mirrored, is_for_want_of_capacity).min(MAX_COUNT),
         }
     }
 
@@ -266,16 +266,16 @@ const WANT_OF_CAPACITY: [&str; 3] = ["budget", "breaker", "in_flight"];
 const KEPT_EVERY: Duration = Duration::from_secs(5);
 const SHOWN: Duration = Duration::from_secs(60);
 /// Instances of one release that are kept apart.
-const MOST_INSTANCES: usize = 4_096;
+const MAX_INSTANCES: usize = 4_096;
 /// Instances beyond them whose sums are kept apart.
-const MOST_GONE: usize = 8_192;
+const MAX_GONE: usize = 8_192;
 /// Of one instance's count: what nobody counts in a lifetime would drown all others.
-const MOST_COUNT: u64 = 1 << 48;
+const MAX_COUNT: u64 = 1 << 48;
 /// Instances that are shown.
-const MOST_SHOWN: usize = 100;
+const MAX_SHOWN: usize = 100;
 /// Reasons are names in the filter's code; a few dozen at most.
-const MOST_REASONS: usize = 64;
-const MOST_REASON_BYTES: usize = 64;
+const MAX_REASONS: usize = 64;
+const MAX_REASON_BYTES: usize = 64;
 const OTHER: &str = "other";
 
 #[cfg(test)]
@@ -361,17 +361,17 @@ mod tests {
     fn the_number_of_instances_is_bounded_and_sums_survive_it() {
         let registry = Registry::default();
         let now = Instant::now();
-        for instance in 0..MOST_INSTANCES as u128 + 10 {
+        for instance in 0..MAX_INSTANCES as u128 + 10 {
             registry.note(beat(instance, 1, 0, 0), now);
         }
         let alive = registry.alive("shop", 2, now);
-        assert_eq!((alive.count, alive.converged), (MOST_INSTANCES, MOST_INSTANCES));
-        assert_eq!(alive.shown.len(), MOST_SHOWN);
-        assert_eq!(registry.delivery("shop").mirrored, MOST_INSTANCES as u64 + 10);
+        assert_eq!((alive.count, alive.converged), (MAX_INSTANCES, MAX_INSTANCES));
+        assert_eq!(alive.shown.len(), MAX_SHOWN);
+        assert_eq!(registry.delivery("shop").mirrored, MAX_INSTANCES as u64 + 10);
         for instance in 0..10 {
             registry.note(beat(instance, 2, 0, 0), now);
         }
-        assert_eq!(registry.delivery("shop").mirrored, MOST_INSTANCES as u64 + 20, "who returns counts once");
+        assert_eq!(registry.delivery("shop").mirrored, MAX_INSTANCES as u64 + 20, "who returns counts once");
     }
 
     #[test]
@@ -384,7 +384,7 @@ mod tests {
         let before: u64 = many.accounts.not_mirrored.values().sum();
         registry.note(many, now);
         let shown = registry.alive("shop", 2, now).shown[0].accounts.clone();
-        assert_eq!(shown.not_mirrored.len(), MOST_REASONS);
+        assert_eq!(shown.not_mirrored.len(), MAX_REASONS);
         assert_eq!(shown.not_mirrored.values().sum::<u64>(), before);
         assert_eq!(
             shown.undelivered,

@@ -30,7 +30,7 @@ use crate::offline::Comparing;
 use crate::shadows::{Asked, Call, Limits, Shadows, Target};
 
 pub(crate) use accounts::{Accounts, Skipped};
-pub(crate) use capture::MOST_LINE;
+pub(crate) use capture::MAX_LINE;
 pub(crate) use lines::{Line, next as next_line};
 pub(crate) use recording::{Recording, Unreadable};
 

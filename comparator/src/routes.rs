@@ -174,7 +174,7 @@ async fn guarded(State(app): State<Arc<App>>, request: Request, next: Next) -> R
 
 /// Who asks: as the client names itself, else its address.
 fn author(headers: &HeaderMap, peer: Option<&Peer>) -> String {
-    let named = header_line(headers, AUTHOR_HEADER, MOST_AUTHOR);
+    let named = header_line(headers, AUTHOR_HEADER, MAX_AUTHOR);
     match (named.as_str(), peer) {
         ("", Some(Peer(address))) => address.ip().to_string(),
         ("", None) => "unknown".to_owned(),
@@ -184,7 +184,7 @@ fn author(headers: &HeaderMap, peer: Option<&Peer>) -> String {
 
 /// Why a client makes a change whose body has no place for it.
 fn reason(headers: &HeaderMap) -> String {
-    header_line(headers, REASON_HEADER, MOST_REASON)
+    header_line(headers, REASON_HEADER, MAX_REASON)
 }
 
 fn header_line(headers: &HeaderMap, name: &str, most: usize) -> String {
@@ -218,8 +218,8 @@ fn json_text(status: StatusCode, body: impl Into<axum::body::Body>) -> Response 
 pub(crate) const AUTHOR_HEADER: &str = "x-antumbra-author";
 /// Request header with the reason of a change whose body has no place for it.
 pub(crate) const REASON_HEADER: &str = "x-antumbra-reason";
-const MOST_AUTHOR: usize = 100;
-const MOST_REASON: usize = 1_000;
+const MAX_AUTHOR: usize = 100;
+const MAX_REASON: usize = 1_000;
 
 #[cfg(test)]
 mod tests {

@@ -43,7 +43,7 @@ pub struct Config {
     pub policies: Vec<Document>,
     /// What `authorization: Bearer` must bear; without it only a loopback address is served.
     pub token: Option<String>,
-    /// Connections that may be open at a time; one more is closed at once. Usually [`MOST_CONNECTIONS`].
+    /// Connections that may be open at a time; one more is closed at once. Usually [`MAX_CONNECTIONS`].
     pub connections: usize,
     /// The services to ask where a mirror leaves that to the comparator.
     pub targets: Targets,
@@ -251,7 +251,7 @@ fn connect(
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIME)
-        .max_buf_size(MOST_HEADER_BYTES)
+        .max_buf_size(MAX_HEADER_BYTES)
         .serve_connection(TokioIo::new(stream), service);
     let connection = graceful.watch(connection);
     tokio::spawn(async move {
@@ -269,8 +269,8 @@ fn connect(
 }
 
 /// Half of the open files that a process usually may have.
-pub const MOST_CONNECTIONS: usize = 512;
-const MOST_HEADER_BYTES: usize = 64 * 1024;
+pub const MAX_CONNECTIONS: usize = 512;
+const MAX_HEADER_BYTES: usize = 64 * 1024;
 /// From the connection to the end of the first request's headers: a stranger who says nothing must not hold a place.
 const FIRST_HEADER_TIME: Duration = Duration::from_secs(5);
 /// From one request to the end of the next one's headers; a proxy's pool sends a heartbeat far more often.
@@ -290,7 +290,7 @@ mod tests {
             data: dir.path().join("a.db"),
             policies: Vec::new(),
             token: None,
-            connections: MOST_CONNECTIONS,
+            connections: MAX_CONNECTIONS,
             targets: Targets::default(),
             descriptors: Descriptors::default(),
             plugins: Plugins::default(),

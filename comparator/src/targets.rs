@@ -27,7 +27,7 @@ pub struct Targets {
 impl Default for Targets {
     fn default() -> Self {
         Self {
-            shadows: Shadows::new(MOST_CALLS, Limits::default()),
+            shadows: Shadows::new(MAX_CALLS, Limits::default()),
             by_name: BTreeMap::new(),
             breakers: Arc::default(),
             began: Instant::now(),
@@ -56,7 +56,7 @@ impl Targets {
     ) -> Result<Self, String> {
         let address = resolve(url, allowed).await?;
         let target =
-            Target::new(cluster, url, address, MOST_CALLS_TO_ONE).map_err(|error| error.to_string())?;
+            Target::new(cluster, url, address, MAX_CALLS_TO_ONE).map_err(|error| error.to_string())?;
         self.by_name.insert(cluster.to_owned(), Arc::new(target));
         Ok(self)
     }
@@ -174,6 +174,6 @@ fn unsendable(shadow: &ShadowRequest) -> Leg {
 }
 
 /// Calls under way at a time, to all targets.
-const MOST_CALLS: usize = 256;
+const MAX_CALLS: usize = 256;
 /// Calls under way at a time to one target. What is beyond is not sent, and the leg says so.
-const MOST_CALLS_TO_ONE: usize = 64;
+const MAX_CALLS_TO_ONE: usize = 64;

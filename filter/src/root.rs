@@ -223,7 +223,7 @@ impl FilterInstance {
         let bodies = match (self.bodies.get(), came) {
             (_, true) => Bodies::Shown,
             (Bodies::NotShown(_), false) => Bodies::NotShown(host::monotonic().saturating_add(NEXT_TRY)),
-            (Bodies::Unknown(missed), false) if missed >= MOST_MISSED => {
+            (Bodies::Unknown(missed), false) if missed >= MAX_MISSED => {
                 host::log(
                     Level::Warn,
                     "antumbra: the host shows no body of a held request, so rules see none: does the proxy set \
@@ -365,7 +365,7 @@ impl FilterInstance {
 }
 
 /// Held requests without a body before the one after which the host seems to show none.
-const MOST_MISSED: u8 = 2;
+const MAX_MISSED: u8 = 2;
 /// Until a request is held again on a host that seemed to show no bodies: it may have been three clients that sent none.
 const NEXT_TRY: Duration = Duration::from_secs(60);
 /// Milliseconds between ticks: batches are at most a tick later than they should.

@@ -266,7 +266,7 @@ async fn converse(stream: TcpStream, shared: Arc<Shared>) {
     match protocol {
         Protocol::Http1 => {
             let mut builder = hyper::server::conn::http1::Builder::new();
-            builder.max_headers(MOST_HEADERS).timer(TokioTimer::new());
+            builder.max_headers(MAX_HEADERS).timer(TokioTimer::new());
             drop(builder.serve_connection(TokioIo::new(stream), service).await);
         }
         Protocol::Http2 => {
@@ -277,7 +277,7 @@ async fn converse(stream: TcpStream, shared: Arc<Shared>) {
 }
 
 /// More than any test sends; hyper's own bound is 100.
-const MOST_HEADERS: usize = 20_000;
+const MAX_HEADERS: usize = 20_000;
 
 fn response(mut reply: Reply) -> io::Result<Response<PieceStream>> {
     let body = Pieces::announced(std::mem::take(&mut reply.body));

@@ -7,7 +7,7 @@ use crate::excerpt::{self, MAX_CHARS, REDACTED};
 /// are left out.
 pub(crate) fn shown(method: &[u8], path: &[u8]) -> String {
     // More than is shown is not looked through.
-    let path = path.get(..MOST_BYTES).unwrap_or(path);
+    let path = path.get(..MAX_BYTES).unwrap_or(path);
     let mut parts = path.splitn(2, |&byte| byte == b'?');
     let segments = parts.next().unwrap_or_default().split(|&byte| byte == b'/').map(segment);
     let mut text = format!("{} {}", String::from_utf8_lossy(method), segments.collect::<Vec<_>>().join("/"));
@@ -54,7 +54,7 @@ const KEYS: [&str; 10] = ["auth", "code", "jsessionid", "jwt", "key", "otp", "pa
 const SHORTEST_HASH: usize = 32;
 
 /// Of path and query.
-const MOST_BYTES: usize = 1_024;
+const MAX_BYTES: usize = 1_024;
 
 #[cfg(test)]
 mod tests {

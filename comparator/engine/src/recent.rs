@@ -28,7 +28,7 @@ impl Recent {
         }
         // What came late does not put the clock back.
         let latest = last.copied().unwrap_or_default().max(at_us);
-        if self.young.len() >= MOST_OF_A_HALF {
+        if self.young.len() >= MAX_OF_A_HALF {
             self.old = std::mem::take(&mut self.young);
         }
         self.young.insert(who, latest);
@@ -46,7 +46,7 @@ impl PartialEq for Recent {
 /// Two seconds: proxies and clients retry within one, people reload later. The time is when the requests arrived.
 const WINDOW_US: u64 = 2_000_000;
 /// Both halves hold about 3 MiB at most.
-const MOST_OF_A_HALF: usize = 32_768;
+const MAX_OF_A_HALF: usize = 32_768;
 
 #[cfg(test)]
 mod tests {
@@ -77,10 +77,10 @@ mod tests {
     #[test]
     fn memory_is_bounded_and_the_latest_are_remembered() {
         let mut recent = Recent::default();
-        let clients = 10 * MOST_OF_A_HALF as u32;
+        let clients = 10 * MAX_OF_A_HALF as u32;
         for client in 0..clients {
             assert!(recent.counts(client, "GET /", 1));
-            assert!(recent.young.len() + recent.old.len() <= 2 * MOST_OF_A_HALF);
+            assert!(recent.young.len() + recent.old.len() <= 2 * MAX_OF_A_HALF);
         }
         assert!((clients - 1_000..clients).all(|client| !recent.counts(client, "GET /", 2)));
         assert!(recent.counts(0, "GET /", 2), "forgotten");

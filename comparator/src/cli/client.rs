@@ -105,7 +105,7 @@ impl Client {
         let answer = answer.map_err(|_| failed(format!("no answer within {} s", TIME.as_secs())))??;
         let (head, mut body) = answer.into_parts();
         if !head.status.is_success() {
-            let bytes = Limited::new(body, MOST_BYTES).collect().await;
+            let bytes = Limited::new(body, MAX_BYTES).collect().await;
             let bytes = bytes.map_err(|error| failed(error.to_string()))?.to_bytes();
             return Err(self.refused(&Method::GET, path, head.status, &bytes));
         }
@@ -146,7 +146,7 @@ impl Client {
         let answer = async {
             let answer = self.open(method, path, message).await?;
             let status = answer.status();
-            let body = Limited::new(answer.into_body(), MOST_BYTES).collect().await;
+            let body = Limited::new(answer.into_body(), MAX_BYTES).collect().await;
             Ok((status, body.map_err(|error| failed(error.to_string()))?.to_bytes()))
         };
         let answered = tokio::time::timeout(TIME, answer).await;
@@ -217,4 +217,4 @@ fn variable(name: &str) -> Option<String> {
 
 const CONNECT_TIME: Duration = Duration::from_secs(5);
 const TIME: Duration = Duration::from_secs(30);
-const MOST_BYTES: usize = 64 << 20;
+const MAX_BYTES: usize = 64 << 20;

@@ -181,7 +181,7 @@ async fn show(replay: &Replay, bar: &ProgressBar) {
 fn entries(
     mut recording: Recording<impl BufRead + Send + 'static>,
 ) -> (mpsc::Receiver<Entry>, oneshot::Receiver<io::Error>) {
-    let (entries, receiver) = mpsc::channel(MOST_WAITING);
+    let (entries, receiver) = mpsc::channel(MAX_WAITING);
     let (failed, failure) = oneshot::channel();
     std::thread::spawn(move || {
         loop {
@@ -242,7 +242,7 @@ fn bad_host(name: &str) -> Failure {
 }
 
 /// Requests that are read ahead.
-const MOST_WAITING: usize = 16;
+const MAX_WAITING: usize = 16;
 const SHOWN_EVERY: Duration = Duration::from_millis(200);
 
 pub(super) const EXAMPLES: &str = "\

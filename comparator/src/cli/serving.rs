@@ -13,7 +13,7 @@ use super::output::print;
 use super::values::NamedTarget;
 use super::{Failure, ServeOptions, local, terms};
 use crate::policies::Document;
-use crate::serve::{Config, Error, MOST_CONNECTIONS, Server, refuse_open};
+use crate::serve::{Config, Error, MAX_CONNECTIONS, Server, refuse_open};
 use crate::targets::Targets;
 
 /// Serves until SIGINT or SIGTERM.
@@ -30,7 +30,7 @@ pub(super) fn serve(options: ServeOptions) -> Result<ExitCode, Failure> {
         tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| failed(&error))?;
     runtime.block_on(async {
         let targets = targets(&options).await?;
-        let connections = MOST_CONNECTIONS;
+        let connections = MAX_CONNECTIONS;
         let config =
             Config { data: options.data, policies, token, connections, targets, descriptors, plugins };
         let listener = TcpListener::bind(options.listen)

@@ -3,14 +3,14 @@
 use antumbra_engine::{EndpointPattern, Pattern};
 use antumbra_policy::document::Field;
 
-use super::{MOST_PATTERNS, pattern};
+use super::{MAX_PATTERNS, pattern};
 
 /// The list; `None` within if there is none, and all but those that every answer sets anew are compared.
 pub(super) fn only(field: Option<&Field<'_>>, given: &[EndpointPattern]) -> Option<Option<Vec<Pattern>>> {
     let Some(field) = field else { return Some(None) };
     let map = field.map(&["only"])?;
     let Some(only) = map.get("only") else { return Some(None) };
-    let list = only.list(0..=MOST_PATTERNS)?;
+    let list = only.list(0..=MAX_PATTERNS)?;
     let read: Vec<Option<Pattern>> = list.iter().map(|field| place(field, given)).collect();
     Some(Some(read.into_iter().collect::<Option<_>>()?))
 }

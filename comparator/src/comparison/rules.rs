@@ -13,14 +13,14 @@ use super::pattern;
 /// Reads `rules: [{at: place or places, …}]`.
 pub(super) fn rules(field: Option<&Field<'_>>, given: &[EndpointPattern]) -> Option<Vec<Rule>> {
     let Some(field) = field else { return Some(Vec::new()) };
-    let read = document::all(&field.list(0..=MOST_RULES)?, |field| rule(field, given))?;
+    let read = document::all(&field.list(0..=MAX_RULES)?, |field| rule(field, given))?;
     Some(read.into_iter().flatten().collect())
 }
 
 fn rule(field: &Field<'_>, given: &[EndpointPattern]) -> Option<Vec<Rule>> {
     let map = field.map(&FIELDS)?;
     let place = |field: &Field<'_>| pattern(field, given);
-    let at = map.required("at").and_then(|field| field.each_or_one(1..=MOST_PLACES, place));
+    let at = map.required("at").and_then(|field| field.each_or_one(1..=MAX_PLACES, place));
     let values = allowed(&map);
     let arrays = document::optional(map.get("array").map(arrays));
     if FIELDS.iter().skip(1).all(|name| map.get(name).is_none()) {
@@ -101,7 +101,7 @@ fn arrays(field: &Field<'_>) -> Option<Arrays> {
             .map(|unordered| if unordered { Arrays::Unordered } else { Arrays::Ordered });
     }
     let map = field.map(&["by"])?;
-    map.required("by")?.each_or_one(1..=MOST_KEYS, key).map(Arrays::By)
+    map.required("by")?.each_or_one(1..=MAX_KEYS, key).map(Arrays::By)
 }
 
 fn key(field: &Field<'_>) -> Option<String> {
@@ -144,9 +144,9 @@ const ABSOLUTE: RangeInclusive<f64> = 0.000_000_001..=1e15;
 /// A share, not percent.
 const RELATIVE: RangeInclusive<f64> = 0.000_000_001..=1.0;
 const APART: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_hours(24 * 365);
-const MOST_RULES: usize = 1_000;
-const MOST_PLACES: usize = 100;
-const MOST_KEYS: usize = 8;
+const MAX_RULES: usize = 1_000;
+const MAX_PLACES: usize = 100;
+const MAX_KEYS: usize = 8;
 const LONGEST_KEY: usize = 255;
 
 #[cfg(test)]

@@ -126,7 +126,7 @@ impl Draft {
         let chunks = if blocks.is_empty() {
             vec![Vec::new()]
         } else {
-            blocks.chunks(MOST_BLOCKS).map(<[_]>::to_vec).collect()
+            blocks.chunks(MAX_BLOCKS).map(<[_]>::to_vec).collect()
         };
         for blocks in chunks {
             let name = unique(&valid_name(name), |name| self.rules.iter().any(|rule| rule.name == name));
@@ -188,7 +188,7 @@ impl Draft {
                 ),
             );
         }
-        same.into_iter().take(MOST_MIRRORS).collect()
+        same.into_iter().take(MAX_MIRRORS).collect()
     }
 
     /// Names the clusters that the host has to know.
@@ -208,7 +208,7 @@ impl Draft {
             return Err(ImportError::Nothing(wanted));
         }
         for (what, found, most) in
-            [("variants", self.variants.len(), MOST_VARIANTS), ("rules", self.rules.len(), MOST_RULES)]
+            [("variants", self.variants.len(), MAX_VARIANTS), ("rules", self.rules.len(), MAX_RULES)]
         {
             if found > most {
                 return Err(ImportError::TooMany { what, found, most });
@@ -270,7 +270,7 @@ fn unique(stem: &str, taken: impl Fn(&str) -> bool) -> String {
 /// Characters, so that a number behind them fits into the 63 of a name.
 const LONGEST_STEM: usize = 56;
 const LONGEST_CLUSTER: usize = 255;
-const MOST_BLOCKS: usize = 64;
-const MOST_MIRRORS: usize = 4;
-const MOST_VARIANTS: usize = 64;
-const MOST_RULES: usize = 256;
+const MAX_BLOCKS: usize = 64;
+const MAX_MIRRORS: usize = 4;
+const MAX_VARIANTS: usize = 64;
+const MAX_RULES: usize = 256;

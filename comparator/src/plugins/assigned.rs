@@ -18,7 +18,7 @@ impl Assigned {
     /// Reads `[{at: GET /items/{id}, plugin: prices}]`; without `at` a plugin has to do with every endpoint.
     pub(crate) fn read(field: Option<&Field<'_>>) -> Option<Self> {
         let Some(field) = field else { return Some(Self::default()) };
-        let read: Vec<Option<Assignment>> = field.list(0..=MOST_ASSIGNED)?.iter().map(assignment).collect();
+        let read: Vec<Option<Assignment>> = field.list(0..=MAX_ASSIGNED)?.iter().map(assignment).collect();
         read.into_iter().collect::<Option<Vec<_>>>().map(Self)
     }
 
@@ -67,4 +67,4 @@ fn endpoint(field: &Field<'_>) -> Option<[String; 2]> {
     }
 }
 
-const MOST_ASSIGNED: usize = 64;
+const MAX_ASSIGNED: usize = 64;

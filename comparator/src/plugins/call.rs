@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use antumbra_engine::Finding;
-use antumbra_observation::{Bytes, MOST_HEADERS};
+use antumbra_observation::{Bytes, MAX_HEADERS};
 
 /// An answer as a plugin gets it.
 #[cfg_attr(not(feature = "plugins"), expect(dead_code, reason = "without a sandbox nobody asks"))]
@@ -112,9 +112,9 @@ impl Rewritten {
         if size > most {
             return Err(Failure::Output(format!("answered {size} bytes, must be at most {most}")));
         }
-        if self.headers.len() > MOST_HEADERS {
+        if self.headers.len() > MAX_HEADERS {
             let count = self.headers.len();
-            return Err(Failure::Output(format!("answered {count} headers, must be at most {MOST_HEADERS}")));
+            return Err(Failure::Output(format!("answered {count} headers, must be at most {MAX_HEADERS}")));
         }
         Ok(self)
     }
@@ -135,9 +135,9 @@ impl Default for Limits {
 
 /// The differences if they are of a form that can be counted.
 pub(super) fn countable(found: Vec<Finding>) -> Result<Vec<Finding>, Failure> {
-    if found.len() > MOST_FINDINGS {
+    if found.len() > MAX_FINDINGS {
         let count = found.len();
-        return Err(Failure::Output(format!("found {count} differences, must be at most {MOST_FINDINGS}")));
+        return Err(Failure::Output(format!("found {count} differences, must be at most {MAX_FINDINGS}")));
     }
     match found.iter().find(|found| !is_path(&found.path)) {
         None => Ok(found),
@@ -153,7 +153,7 @@ fn is_path(path: &str) -> bool {
         || path.starts_with('/')
         || path.starts_with("header:")
         || path.starts_with("cookie:");
-    placed && path.len() <= MOST_PATH && !path.contains(char::is_control)
+    placed && path.len() <= MAX_PATH && !path.contains(char::is_control)
 }
 
 fn size(headers: &[(Bytes, Bytes)]) -> usize {
@@ -161,8 +161,8 @@ fn size(headers: &[(Bytes, Bytes)]) -> usize {
 }
 
 const SMALL_OUTPUT: usize = 64 << 10;
-const MOST_FINDINGS: usize = 1_000;
-const MOST_PATH: usize = 1_024;
+const MAX_FINDINGS: usize = 1_000;
+const MAX_PATH: usize = 1_024;
 
 #[cfg(test)]
 mod tests {
@@ -180,8 +180,8 @@ mod tests {
         };
         assert_eq!(rewritten(2_000 + SMALL_OUTPUT - 2, 1), Ok(()));
         assert_eq!(rewritten(2_000 + SMALL_OUTPUT - 1, 1), Err("output"));
-        assert_eq!(rewritten(0, MOST_HEADERS), Ok(()));
-        assert_eq!(rewritten(0, MOST_HEADERS + 1), Err("output"));
+        assert_eq!(rewritten(0, MAX_HEADERS), Ok(()));
+        assert_eq!(rewritten(0, MAX_HEADERS + 1), Err("output"));
     }
 
     #[test]
@@ -195,10 +195,10 @@ mod tests {
         for path in ["", "/", "/items/*/price", "header:etag", "cookie:sid"] {
             assert!(countable(vec![found(path)]).is_ok(), "{path}");
         }
-        for path in ["items", "/a\nb", &format!("/{}", "x".repeat(MOST_PATH))] {
+        for path in ["items", "/a\nb", &format!("/{}", "x".repeat(MAX_PATH))] {
             assert!(matches!(countable(vec![found(path)]), Err(Failure::Output(_))), "{path}");
         }
-        assert!(countable(vec![found("/"); MOST_FINDINGS]).is_ok());
-        assert!(countable(vec![found("/"); MOST_FINDINGS + 1]).is_err());
+        assert!(countable(vec![found("/"); MAX_FINDINGS]).is_ok());
+        assert!(countable(vec![found("/"); MAX_FINDINGS + 1]).is_err());
     }
 }

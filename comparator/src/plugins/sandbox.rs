@@ -175,15 +175,15 @@ impl ResourceLimiter for Guest {
     }
 
     fn instances(&self) -> usize {
-        MOST_PARTS
+        MAX_PARTS
     }
 
     fn tables(&self) -> usize {
-        MOST_PARTS
+        MAX_PARTS
     }
 
     fn memories(&self) -> usize {
-        MOST_PARTS
+        MAX_PARTS
     }
 }
 
@@ -322,6 +322,6 @@ const JUDGE: &str = "antumbra:plugin/judge@0.1.0";
 /// The grain of the bound on time.
 const TICK: Duration = Duration::from_millis(10);
 /// Instances, tables and memories of one component.
-const MOST_PARTS: usize = 64;
+const MAX_PARTS: usize = 64;
 /// A list's elements take more in our memory than in what they say.
 const LIFTED: usize = 4;

@@ -13,7 +13,7 @@ use super::{Entry, Skipped};
 /// # Errors
 /// Of the reader.
 pub(crate) fn next(reader: &mut impl BufRead) -> io::Result<Option<Entry>> {
-    while let Some(line) = lines::next(reader, MOST_LINE)? {
+    while let Some(line) = lines::next(reader, MAX_LINE)? {
         match line {
             Line::TooLong => return Ok(Some(Err(Skipped::TooLarge))),
             Line::Whole(line) if line.trim_ascii().is_empty() || line.starts_with(b"{\"lost\":") => {}
@@ -36,7 +36,7 @@ struct Recorded {
 }
 
 /// An observation has at most three answers of 8 MiB and a request, in base64 at worst.
-pub(crate) const MOST_LINE: usize = 64 << 20;
+pub(crate) const MAX_LINE: usize = 64 << 20;
 
 #[cfg(test)]
 mod tests {

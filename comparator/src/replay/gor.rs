@@ -36,12 +36,12 @@ fn request(head: &[u8], record: &[u8]) -> Entry {
 fn record(reader: &mut Placed<'_, impl BufRead>) -> io::Result<Option<Option<Vec<u8>>>> {
     let (mut record, mut fits) = (Vec::new(), true);
     let begins = reader.place().line;
-    while let Some(line) = lines::next(reader, MOST_RECORD)? {
+    while let Some(line) = lines::next(reader, MAX_RECORD)? {
         match line {
             Line::Whole(line) if line.trim_ascii() == MONKEYS.as_bytes() && reader.place().fresh => {
                 return Ok(Some(fits.then_some(record)));
             }
-            Line::Whole(line) if fits && record.len() + line.len() < MOST_RECORD => {
+            Line::Whole(line) if fits && record.len() + line.len() < MAX_RECORD => {
                 record.extend_from_slice(&line);
                 record.push(b'\n');
             }
@@ -63,7 +63,7 @@ fn cut(line: u64, byte: u64) -> io::Error {
 
 const MONKEYS: &str = "🐵🙈🙉";
 /// Bytes of one record: the largest body that a mirror takes, and headers.
-const MOST_RECORD: usize = (8 << 20) + (256 << 10);
+const MAX_RECORD: usize = (8 << 20) + (256 << 10);
 
 #[cfg(test)]
 mod tests {
@@ -117,9 +117,9 @@ mod tests {
 
     #[test]
     fn a_record_beyond_the_bound_is_passed_over() {
-        let large = vec![b'x'; MOST_RECORD];
+        let large = vec![b'x'; MAX_RECORD];
         let lines =
-            [b"x\n".repeat(10), b"y".repeat(MOST_RECORD / 2), b"\n".to_vec(), b"z".repeat(MOST_RECORD / 2)]
+            [b"x\n".repeat(10), b"y".repeat(MAX_RECORD / 2), b"\n".to_vec(), b"z".repeat(MAX_RECORD / 2)]
                 .concat();
         for body in [large, lines] {
             let text =

@@ -14,9 +14,9 @@ use super::{Entry, Skipped, Unreadable, raw_request};
 /// It cannot be read, is too large or is no archive.
 pub(crate) fn read(reader: impl Read) -> Result<VecDeque<Entry>, Unreadable> {
     let mut text = Vec::new();
-    reader.take(MOST_BYTES + 1).read_to_end(&mut text)?;
-    if text.len() as u64 > MOST_BYTES {
-        return Err(Unreadable::TooLarge { most: MOST_BYTES });
+    reader.take(MAX_BYTES + 1).read_to_end(&mut text)?;
+    if text.len() as u64 > MAX_BYTES {
+        return Err(Unreadable::TooLarge { most: MAX_BYTES });
     }
     // Some tools write the mark of UTF-8 first.
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&text);
@@ -82,7 +82,7 @@ struct Posted {
 }
 
 /// Bytes of an archive; it is held in memory.
-const MOST_BYTES: u64 = 256 << 20;
+const MAX_BYTES: u64 = 256 << 20;
 
 #[cfg(test)]
 mod tests {

@@ -2,7 +2,7 @@
 //!
 //! Lenient about line ends, which editors change, and strict about lengths: half a body is not what was asked.
 
-use antumbra_observation::{Body, Bytes, MOST_HEADERS, Request};
+use antumbra_observation::{Body, Bytes, MAX_HEADERS, Request};
 
 use super::chunked::{self, line};
 
@@ -21,7 +21,7 @@ pub(crate) fn parse(bytes: &[u8]) -> Option<Request> {
         if head.is_empty() {
             break;
         }
-        headers.push(header(head).filter(|_| headers.len() < MOST_HEADERS)?);
+        headers.push(header(head).filter(|_| headers.len() < MAX_HEADERS)?);
     }
     let (authority, path) = split_target(target)?;
     let host = value(&headers, b"host").unwrap_or_default();

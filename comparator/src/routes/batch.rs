@@ -118,7 +118,7 @@ fn id(headers: &HeaderMap) -> Result<Option<(Instance, u64)>, Problem> {
     let instance = instance.to_str().ok().and_then(|text| text.parse().ok());
     let sequence = sequence.to_str().ok().and_then(|text| text.parse().ok());
     let instance = instance.ok_or_else(|| malformed(INSTANCE_HEADER, "must be 32 hexadecimal digits"))?;
-    let sequence = sequence.filter(|sequence| (1..=MOST_SEQUENCE).contains(sequence));
+    let sequence = sequence.filter(|sequence| (1..=MAX_SEQUENCE).contains(sequence));
     let sequence = sequence.ok_or_else(|| malformed(SEQUENCE_HEADER, "must be a whole number from 1"))?;
     Ok(Some((instance, sequence)))
 }
@@ -127,13 +127,13 @@ fn id(headers: &HeaderMap) -> Result<Option<(Instance, u64)>, Problem> {
 fn announced_count(headers: &HeaderMap) -> u64 {
     let count =
         headers.get(COUNT_HEADER).and_then(|value| value.to_str().ok()).and_then(|text| text.parse().ok());
-    count.filter(|count| (1..=MOST_COUNT).contains(count)).unwrap_or(1)
+    count.filter(|count| (1..=MAX_COUNT).contains(count)).unwrap_or(1)
 }
 
 const MEDIA_TYPES: &str = "application/cbor-seq, application/json or application/x-ndjson";
 /// Bytes of one batch.
 const LIMIT: usize = 8 << 20;
 /// The smallest observation is some 80 bytes.
-const MOST_COUNT: u64 = 100_000;
+const MAX_COUNT: u64 = 100_000;
 /// SQLite's integers are signed.
-const MOST_SEQUENCE: u64 = i64::MAX as u64;
+const MAX_SEQUENCE: u64 = i64::MAX as u64;

@@ -11,7 +11,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
-use super::{App, MOST_REASON, Named, Peer, author, json, json_text, one_line, reason};
+use super::{App, MAX_REASON, Named, Peer, author, json, json_text, one_line, reason};
 use crate::audit::{Entry, broken_at};
 use crate::body;
 use crate::change::{Change, Edit, Expected};
@@ -142,7 +142,7 @@ async fn change(
 ) -> Result<Response, Problem> {
     let author = author(&parts.headers, parts.extensions.get::<Peer>());
     let expected = expected(&parts.headers);
-    let reason = one_line(&reason, MOST_REASON);
+    let reason = one_line(&reason, MAX_REASON);
     let change = Change { name: name.clone(), edit, expected, author, reason };
     let Changed { version, changed, new_session, diff } =
         app.writer.ask(|reply| Job::Change(Box::new(change), reply)).await??;
@@ -181,7 +181,7 @@ fn read_weights(root: &Field<'_>) -> Option<(Edit, String)> {
     let map = root.map(&["weights", "rule", "reason"])?;
     let weights = map.required("weights").and_then(Field::entries).map(|entries| {
         let read =
-            entries.iter().map(|(name, field)| Some(((*name).to_owned(), field.integer(0..=MOST_WEIGHT)?)));
+            entries.iter().map(|(name, field)| Some(((*name).to_owned(), field.integer(0..=MAX_WEIGHT)?)));
         read.collect::<Vec<Option<(String, u64)>>>()
     });
     let rule = optional(map.get("rule"));
@@ -227,4 +227,4 @@ fn tagged(mut response: Response, version: &Version) -> Response {
 
 /// Bytes of a document: room for a list of 100,000 addresses, and less than the shipped Envoy takes of an answer, 4 MiB.
 const LIMIT: usize = 3 << 20;
-const MOST_WEIGHT: u64 = 1_000_000_000;
+const MAX_WEIGHT: u64 = 1_000_000_000;

@@ -46,8 +46,8 @@ impl Client {
         let pool = Pool::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE_TIME)
-            .http1_max_headers(MOST_HEADERS)
-            .http1_max_buf_size(MOST_HEADER_BYTES)
+            .http1_max_headers(MAX_HEADERS)
+            .http1_max_buf_size(MAX_HEADER_BYTES)
             .set_host(false)
             .build(connector);
         Self { pool: Arc::new(pool), limits }
@@ -123,7 +123,7 @@ fn observed(headers: &HeaderMap) -> Vec<(Bytes, Bytes)> {
 }
 
 /// As many as an observation carries of one message.
-const MOST_HEADERS: usize = 1_024;
-const MOST_HEADER_BYTES: usize = 256 * 1024;
+const MAX_HEADERS: usize = 1_024;
+const MAX_HEADER_BYTES: usize = 256 * 1024;
 /// Shorter than services usually keep a connection: a call over one that is about to close would be refused.
 const IDLE_TIME: Duration = Duration::from_secs(4);

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use antumbra_comparator::{Config, Descriptors, Document, MOST_CONNECTIONS, Plugins, Targets, serve};
+use antumbra_comparator::{Config, Descriptors, Document, MAX_CONNECTIONS, Plugins, Targets, serve};
 use antumbra_observation::{
     Body, ExchangeId, Leg, Observation, Outcome, Request as Asked, Response as Answered, VERSION, encode,
 };
@@ -70,12 +70,12 @@ impl World {
 
     /// A running server without any policy.
     pub(crate) async fn new(token: Option<&str>) -> Self {
-        Self::started(token, MOST_CONNECTIONS, Targets::default()).await
+        Self::started(token, MAX_CONNECTIONS, Targets::default()).await
     }
 
     /// A running server without any policy that asks these services itself.
     pub(crate) async fn with_targets(targets: Targets) -> Self {
-        Self::started(None, MOST_CONNECTIONS, targets).await
+        Self::started(None, MAX_CONNECTIONS, targets).await
     }
 
     /// A running server that takes few connections.

@@ -57,7 +57,7 @@ impl Decisions {
         if let Some(known) = self.counts.iter().position(|(known, _)| *known == name) {
             return known;
         }
-        if self.counts.len() >= MOST_SERIES {
+        if self.counts.len() >= MAX_SERIES {
             return self.overflow();
         }
         self.counts.push((name, 0));
@@ -75,7 +75,7 @@ impl Decisions {
 }
 
 /// Series of one instance.
-const MOST_SERIES: usize = 1_000;
+const MAX_SERIES: usize = 1_000;
 const OVERFLOW: &str = "_overflow._overflow";
 
 #[cfg(test)]

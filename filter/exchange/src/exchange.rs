@@ -343,7 +343,7 @@ fn observed_request(routed: &Headers, body: Body) -> Request {
         method: value(":method"),
         path: path.into(),
         authority: value(":authority"),
-        headers: routed.iter().filter(|(name, _)| shown(name)).take(shadow::MOST_OBSERVED).cloned().collect(),
+        headers: routed.iter().filter(|(name, _)| shown(name)).take(shadow::MAX_OBSERVED).cloned().collect(),
         body,
     }
 }

@@ -21,7 +21,7 @@ impl Reach {
     /// A poll of this instance met nobody.
     pub(crate) fn missed(&mut self, now: Duration) {
         self.missed = self.missed.saturating_add(1);
-        if self.missed >= MOST_MISSED {
+        if self.missed >= MAX_MISSED {
             self.aside_until = Some(now.saturating_add(ASIDE));
         }
     }
@@ -38,7 +38,7 @@ impl Reach {
 }
 
 /// Polls in a row: with the timeout and the lease that are the default, fewer than a lease has room for.
-const MOST_MISSED: u32 = 3;
+const MAX_MISSED: u32 = 3;
 /// Longer than it takes all instances of a proxy to try.
 const ASIDE: Duration = Duration::from_secs(30);
 

@@ -119,7 +119,7 @@ pub(crate) fn leg(
 /// What a host means that takes no call with so many headers, by the status that it answers.
 pub fn refused(status: u32, headers: usize) -> Unsent {
     match status {
-        BAD_ARGUMENT if headers > MOST_SENT => Unsent::TooManyHeaders,
+        BAD_ARGUMENT if headers > MAX_SENT => Unsent::TooManyHeaders,
         BAD_ARGUMENT => Unsent::UnknownCluster,
         _ => Unsent::ProxyRefused,
     }
@@ -133,7 +133,7 @@ pub(crate) fn status(headers: &Headers) -> Option<u16> {
 /// The headers of an answer for an observation, alike for all legs: without pseudo headers, and of a flood the beginning.
 pub(crate) fn observed(mut headers: Headers) -> Headers {
     headers.retain(|(name, _)| !name.starts_with(b":"));
-    headers.truncate(MOST_OBSERVED);
+    headers.truncate(MAX_OBSERVED);
     headers
 }
 
@@ -181,9 +181,9 @@ pub(crate) fn travels(name: &Bytes, value: &Bytes, variant_header: &str) -> bool
 /// proxy-wasm ABI 0.2.1, "Status". Envoy says so of what it does not know or does not send.
 const BAD_ARGUMENT: u32 = 2;
 /// Header fields of a call that Envoy sends. (`source/extensions/common/wasm/context.cc`.)
-const MOST_SENT: usize = 1_024;
+const MAX_SENT: usize = 1_024;
 /// Headers of one message that an observation carries: far more than a service sends, and fewer than the comparator takes.
-pub(crate) const MOST_OBSERVED: usize = 1_024;
+pub(crate) const MAX_OBSERVED: usize = 1_024;
 
 #[cfg(test)]
 mod tests {

@@ -269,7 +269,7 @@ impl Subscription {
         let hash = xxh3_64(document);
         if source == Source::Comparator && hash != self.known.document {
             let follows = self.election.as_ref().is_none_or(Election::follows);
-            self.document = Some(document).filter(|d| !follows && d.len() <= MOST_SHARED).map(<[u8]>::to_vec);
+            self.document = Some(document).filter(|d| !follows && d.len() <= MAX_SHARED).map(<[u8]>::to_vec);
         }
         if self.refused == Some(hash) {
             self.known.document = hash;
@@ -305,4 +305,4 @@ enum Source {
 }
 
 /// Bytes of a document that the instances share; of a longer one they only hear, and each asks for it.
-const MOST_SHARED: usize = 1 << 20;
+const MAX_SHARED: usize = 1 << 20;

@@ -50,7 +50,7 @@ impl Turns {
                 captures = captures.saturating_add(1);
                 *at = now;
             }
-            captures <= MOST_CAPTURES || !matches!(incident, Incident::Captured(_))
+            captures <= MAX_CAPTURES || !matches!(incident, Incident::Captured(_))
         });
         due.collect()
     }
@@ -67,4 +67,4 @@ fn cut(incident: Incident, now: Now) -> Vec<(Incident, Now)> {
 }
 
 /// Exchanges whose shadows leave on one tick: half of the calls that may wait for a connection in the clusters that we ship.
-const MOST_CAPTURES: usize = 8;
+const MAX_CAPTURES: usize = 8;

@@ -34,7 +34,7 @@ impl Breakers {
     fn count(&mut self, cluster: &str, failed: bool, now: Duration) {
         if let Some((_, breaker)) = self.0.iter_mut().find(|(known, _)| known == cluster) {
             breaker.record(failed, now);
-        } else if self.0.len() < MOST_CLUSTERS {
+        } else if self.0.len() < MAX_CLUSTERS {
             let mut breaker = Breaker { admitted: FULL, window: Window::beginning(now) };
             breaker.record(failed, now);
             self.0.push((cluster.to_owned(), breaker));
@@ -114,7 +114,7 @@ const WINDOW: Duration = Duration::from_secs(1);
 /// So many failures within a window, and at least half of its calls, are a cut.
 const FAILURES: u32 = 5;
 /// Far more than a policy has variants; a cluster beyond is left to the proxy's own breakers.
-const MOST_CLUSTERS: usize = 64;
+const MAX_CLUSTERS: usize = 64;
 
 #[cfg(test)]
 mod tests {

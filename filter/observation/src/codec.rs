@@ -44,7 +44,7 @@ pub fn encode(observation: &Observation) -> Vec<u8> {
 ///
 /// # Errors
 /// The first observation that does not decode, has a version of another contract, or breaks this one's rules; more than
-/// [`MOST_FIELDS`] header fields in all.
+/// [`MAX_FIELDS`] header fields in all.
 pub fn decode_sequence(bytes: &[u8]) -> Result<Vec<Observation>, Malformed> {
     let mut observations = Vec::new();
     let mut fields = 0;
@@ -140,8 +140,8 @@ impl Observation {
         let fields = fields.saturating_add(self.fields());
         match self.broken() {
             Some(message) => Err(Malformed::Undecodable { index, message }),
-            None if fields > MOST_FIELDS => {
-                let message = format!("the batch has more than {MOST_FIELDS} header fields up to here");
+            None if fields > MAX_FIELDS => {
+                let message = format!("the batch has more than {MAX_FIELDS} header fields up to here");
                 Err(Malformed::Undecodable { index, message })
             }
             None => Ok(fields),
@@ -229,7 +229,7 @@ struct VersionOnly {
 }
 
 /// Most header fields of all observations of a batch: in memory they take many times what they take on the wire.
-pub const MOST_FIELDS: usize = 262_144;
+pub const MAX_FIELDS: usize = 262_144;
 
 #[cfg(test)]
 mod tests {
@@ -343,10 +343,10 @@ mod tests {
             request: Request { headers: vec![("".into(), "".into()); count], ..Request::default() },
             ..observation()
         };
-        assert!(decode_sequence(&encode(&with(crate::MOST_HEADERS))).is_ok());
-        let error = decode_sequence(&encode(&with(crate::MOST_HEADERS + 1))).unwrap_err().to_string();
+        assert!(decode_sequence(&encode(&with(crate::MAX_HEADERS))).is_ok());
+        let error = decode_sequence(&encode(&with(crate::MAX_HEADERS + 1))).unwrap_err().to_string();
         assert!(error.contains("a list of headers is longer than 4096"), "{error}");
-        let many = encode(&with(crate::MOST_HEADERS)).repeat(MOST_FIELDS / crate::MOST_HEADERS);
+        let many = encode(&with(crate::MAX_HEADERS)).repeat(MAX_FIELDS / crate::MAX_HEADERS);
         let error = decode_sequence(&many).unwrap_err().to_string();
         assert!(error.contains("more than 262144 header fields"), "{error}");
     }

@@ -10,7 +10,7 @@ use serde::de::{Deserializer, Error, SeqAccess, Visitor};
 use crate::Bytes;
 
 /// Most fields of one list of headers or trailers; more are refused as undecodable. Envoy takes 100 unless told otherwise.
-pub const MOST_HEADERS: usize = 4_096;
+pub const MAX_HEADERS: usize = 4_096;
 
 /// For `#[serde(deserialize_with)]`.
 pub(crate) fn bounded<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<(Bytes, Bytes)>, D::Error> {
@@ -23,16 +23,14 @@ impl<'de> Visitor<'de> for Fields {
     type Value = Vec<(Bytes, Bytes)>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "at most {MOST_HEADERS} pairs of name and value")
+        write!(f, "at most {MAX_HEADERS} pairs of name and value")
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
         let mut fields = Vec::new();
         while let Some(field) = seq.next_element()? {
-            if fields.len() == MOST_HEADERS {
-                return Err(A::Error::custom(format_args!(
-                    "a list of headers is longer than {MOST_HEADERS}"
-                )));
+            if fields.len() == MAX_HEADERS {
+                return Err(A::Error::custom(format_args!("a list of headers is longer than {MAX_HEADERS}")));
             }
             fields.push(field);
         }

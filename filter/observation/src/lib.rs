@@ -29,11 +29,11 @@ mod unsent;
 pub use breaker::Breakers;
 pub use bytes::Bytes;
 pub use codec::{
-    MOST_FIELDS, Malformed, check_version, decode_handovers, decode_heartbeat, decode_heartbeat_header,
+    MAX_FIELDS, Malformed, check_version, decode_handovers, decode_heartbeat, decode_heartbeat_header,
     decode_sequence, encode, encode_handover, encode_heartbeat, encode_heartbeat_header,
 };
 pub use collected::Collected;
-pub use headers::MOST_HEADERS;
+pub use headers::MAX_HEADERS;
 pub use hex::{ExchangeId, Instance};
 pub use hop::stays_behind;
 pub use unsent::Unsent;

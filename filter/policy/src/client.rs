@@ -21,7 +21,7 @@ impl ClientAddress {
         let map = field.map(&["from", "trustedHops"])?;
         let forwarded =
             map.required("from").and_then(|field| field.one_of(&[("peer", false), ("xff", true)]));
-        let hops = map.get("trustedHops").map_or(Some(0), |field| field.integer(0..=MOST_HOPS));
+        let hops = map.get("trustedHops").map_or(Some(0), |field| field.integer(0..=MAX_HOPS));
         let (forwarded, hops) = (forwarded?, hops?);
         if !forwarded {
             if let Some(hops) = map.get("trustedHops") {
@@ -52,7 +52,7 @@ impl ClientAddress {
 }
 
 /// As Envoy's `xff_num_trusted_hops` is used in practice.
-const MOST_HOPS: u64 = 16;
+const MAX_HOPS: u64 = 16;
 
 #[cfg(test)]
 mod tests {

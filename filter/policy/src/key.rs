@@ -29,10 +29,10 @@ pub(crate) enum Key {
 }
 
 impl Keys {
-    /// One key, or a list of up to [`MOST_KEYS`].
+    /// One key, or a list of up to [`MAX_KEYS`].
     pub(crate) fn read(field: &Field<'_>, questions: &mut Questions) -> Option<Self> {
-        let written = field.each_or_one(1..=MOST_KEYS, |field| field.text().map(str::to_owned))?;
-        let keys = field.each_or_one(1..=MOST_KEYS, |field| Key::read(field, questions))?;
+        let written = field.each_or_one(1..=MAX_KEYS, |field| field.text().map(str::to_owned))?;
+        let keys = field.each_or_one(1..=MAX_KEYS, |field| Key::read(field, questions))?;
         Some(Self { keys, written })
     }
 
@@ -141,7 +141,7 @@ pub(crate) fn position(hash: u64) -> u32 {
 
 /// Positions of a split: a share is exact to a ten-thousandth of a percent.
 pub(crate) const POSITIONS: u32 = 1_000_000;
-const MOST_KEYS: usize = 8;
+const MAX_KEYS: usize = 8;
 /// Bytes.
 const LONGEST_SALT: usize = 255;
 

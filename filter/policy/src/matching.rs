@@ -85,11 +85,11 @@ impl Condition {
 
 /// One method or a list of them, in upper case as on the wire.
 pub(crate) fn read_methods(field: &Field<'_>) -> Option<Vec<Box<[u8]>>> {
-    field.each_or_one(1..=MOST_METHODS, read_method)
+    field.each_or_one(1..=MAX_METHODS, read_method)
 }
 
 fn read_blocks(field: &Field<'_>, questions: &mut Questions, depth: usize) -> Option<Vec<Block>> {
-    field.each(1..=MOST_BLOCKS, |block| read_block(block, questions, depth))
+    field.each(1..=MAX_BLOCKS, |block| read_block(block, questions, depth))
 }
 
 fn read_block(field: &Field<'_>, questions: &mut Questions, depth: usize) -> Option<Block> {
@@ -230,7 +230,7 @@ const BLOCK: [&str; 14] = [
     "path", "method", "host", "headers", "cookies", "query", "metadata", "form", "json", "ip", "time", "any",
     "all", "not",
 ];
-const MOST_BLOCKS: usize = 64;
-const MOST_METHODS: usize = 32;
+const MAX_BLOCKS: usize = 64;
+const MAX_METHODS: usize = 32;
 /// Levels of `any`, `all` and `not`; also what bounds the stack of a decision.
 const DEEPEST: usize = 16;

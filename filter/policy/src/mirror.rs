@@ -97,12 +97,12 @@ impl Mirror {
         };
         let timeout = map.get("timeout").map_or(Some(TIMEOUT), |field| field.duration(SHORTEST..=LONGEST));
         let max_body_bytes =
-            map.get("maxBodyBytes").map_or(Some(BODY_BYTES), |field| field.integer(0..=MOST_BODY_BYTES));
+            map.get("maxBodyBytes").map_or(Some(BODY_BYTES), |field| field.integer(0..=MAX_BODY_BYTES));
         let samples = [("request", Sample::Request), ("key", Sample::Key)];
         let sample = map.get("sample").map_or(Some(Sample::Request), |field| field.one_of(&samples));
         let max_in_flight = optional(
             map.get("maxInFlight")
-                .map(|field| field.integer(1..=MOST_IN_FLIGHT).and_then(|most| usize::try_from(most).ok())),
+                .map(|field| field.integer(1..=MAX_IN_FLIGHT).and_then(|most| usize::try_from(most).ok())),
         );
         let via = map.get("via").map_or(Some(Via::Host), |field| field.one_of(&VIAS));
         let host = optional(map.get("host").map(read_authority));
@@ -244,5 +244,5 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 const SHORTEST: Duration = Duration::from_millis(1);
 const LONGEST: Duration = Duration::from_secs(60);
 const BODY_BYTES: u64 = 64 * 1024;
-const MOST_IN_FLIGHT: u64 = 65_536;
-const MOST_BODY_BYTES: u64 = 8 * 1024 * 1024;
+const MAX_IN_FLIGHT: u64 = 65_536;
+const MAX_BODY_BYTES: u64 = 8 * 1024 * 1024;

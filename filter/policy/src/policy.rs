@@ -22,7 +22,7 @@ use crate::order;
 use crate::overriding::Override;
 use crate::propagate::Propagation;
 use crate::request::Request;
-use crate::rule::{Compiler, MOST_MIRRORS, Rule, Target, rule_name};
+use crate::rule::{Compiler, MAX_MIRRORS, Rule, Target, rule_name};
 use crate::signature::Secrets;
 use crate::split::{Choice, Split};
 use crate::variant::{State, Variant, Variants};
@@ -296,7 +296,7 @@ impl Policy {
         decision: &mut Decision<'p>,
     ) {
         for mirror in &rule.mirrors {
-            if decision.mirrors.len() >= MOST_MIRRORS {
+            if decision.mirrors.len() >= MAX_MIRRORS {
                 return;
             }
             let method = facts.header(self.method).map(<[u8]>::to_vec).unwrap_or_default();
@@ -398,7 +398,7 @@ fn read_apply(map: &Map<'_>) -> Option<String> {
 
 fn read_body(field: &Field<'_>) -> Option<usize> {
     let map = field.map(&["maxBytes"])?;
-    let bytes = map.required("maxBytes")?.integer(1..=MOST_BODY_BYTES)?;
+    let bytes = map.required("maxBytes")?.integer(1..=MAX_BODY_BYTES)?;
     usize::try_from(bytes).ok()
 }
 
@@ -447,7 +447,7 @@ fn read_default(field: &Field<'_>, variants: &Variants) -> Option<Option<Arc<Var
 
 /// The enabled rules; those that are not are checked all the same, since one day they will be.
 fn read_rules(field: &Field<'_>, compiler: &mut Compiler<'_>) -> Option<Vec<Rule>> {
-    let fields = field.list(0..=MOST_RULES)?;
+    let fields = field.list(0..=MAX_RULES)?;
     let names: Vec<String> =
         fields.iter().enumerate().map(|(index, field)| rule_name(index, field.tree())).collect();
     let repeated = order::repeated(&names.iter().map(String::as_str).collect::<Vec<_>>());
@@ -484,10 +484,10 @@ const FIELDS: [&str; 17] = [
 const VERSION: i64 = 1;
 const LARGEST_GENERATION: u64 = i64::MAX as u64;
 const VARIANT_HEADER: &str = "x-antumbra-variant";
-const MOST_RULES: usize = 256;
+const MAX_RULES: usize = 256;
 /// Below the smallest buffer that proxies are usually given, 32 KiB.
 const BODY_BYTES: usize = 16 * 1024;
-const MOST_BODY_BYTES: u64 = 1024 * 1024;
+const MAX_BODY_BYTES: u64 = 1024 * 1024;
 const LEASE: Duration = Duration::from_secs(15);
 const SHORTEST_LEASE: Duration = Duration::from_secs(1);
 const LONGEST_LEASE: Duration = Duration::from_secs(3600);

@@ -245,10 +245,10 @@ fn read_tests(map: &Map<'_>, subject: Subject) -> Option<Vec<Test>> {
         map.get("in").map(|field| listed(literals(field, subject))),
         map.get("prefix").map(|field| read_prefix(field, subject, fold)),
         map.get("startsWith").map(|field| {
-            affixes(field, MOST_AFFIXES).map(|prefixes| Test::Prefix { prefixes, segments: false })
+            affixes(field, MAX_AFFIXES).map(|prefixes| Test::Prefix { prefixes, segments: false })
         }),
-        map.get("suffix").map(|field| affixes(field, MOST_AFFIXES).map(Test::Suffix)),
-        map.get("contains").map(|field| affixes(field, MOST_PARTS).map(Test::Contains)),
+        map.get("suffix").map(|field| affixes(field, MAX_AFFIXES).map(Test::Suffix)),
+        map.get("contains").map(|field| affixes(field, MAX_PARTS).map(Test::Contains)),
         map.get("range").map(|field| field.interval(Field::signed).map(|(a, b)| Test::Within(a..=b))),
         compares("gt", Comparison::Above),
         compares("gte", Comparison::AtLeast),
@@ -278,7 +278,7 @@ fn read_tests(map: &Map<'_>, subject: Subject) -> Option<Vec<Test>> {
 fn read_prefix(field: &Field<'_>, subject: Subject, ignore_case: bool) -> Option<Test> {
     let segments = subject == Subject::Path;
     let mut texts = Vec::new();
-    for field in field.one_or_more(1..=MOST_AFFIXES)? {
+    for field in field.one_or_more(1..=MAX_AFFIXES)? {
         let text = text(&field)?;
         if segments && !text.starts_with(b"/") {
             field.problem(PATHS);
@@ -371,9 +371,9 @@ fn compare(a: &[u8], b: &[u8], ignore_case: bool) -> Ordering {
 /// Items of a list: ids of users, as many as addresses.
 const LONGEST_LIST: usize = 100_000;
 /// Items of `prefix` and `suffix`, each of which is compared.
-const MOST_AFFIXES: usize = 1_000;
+const MAX_AFFIXES: usize = 1_000;
 /// Items of `contains`, each of which is looked for.
-const MOST_PARTS: usize = 100;
+const MAX_PARTS: usize = 100;
 /// Bytes of a value in which a part is looked for; a longer one holds none.
 const LONGEST_SEARCHED: usize = 8 * 1024;
 const LARGEST_MODULUS: u64 = 1_000_000_000;

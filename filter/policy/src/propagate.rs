@@ -212,7 +212,7 @@ fn read_values(field: &Field<'_>) -> Option<Vec<String>> {
         field.problem(format!("must be 1 to {LONGEST_VALUE} visible ASCII characters but \" , ; \\ %"));
         None
     };
-    field.each(1..=MOST_VALUES, read)
+    field.each(1..=MAX_VALUES, read)
 }
 
 /// The members of a list. One with control characters is dropped: no host should let it pass, and it would be ours to send.
@@ -230,5 +230,5 @@ fn key(member: &[u8]) -> [Vec<u8>; 2] {
 
 const BAGGAGE: &str = "baggage";
 const MOST: usize = 32;
-const MOST_VALUES: usize = 1_000;
+const MAX_VALUES: usize = 1_000;
 const LONGEST_VALUE: usize = 256;

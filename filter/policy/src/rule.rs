@@ -117,8 +117,8 @@ impl Compiler<'_> {
         let map = field.map(&["by", "map"])?;
         let key = map.required("by").and_then(|field| Key::read(field, self.questions));
         let entries = map.required("map").and_then(Field::entries)?;
-        if !(1..=MOST_VALUES).contains(&entries.len()) {
-            map.field().note(format!("has a map of {}, must have 1..={MOST_VALUES}", entries.len()));
+        if !(1..=MAX_VALUES).contains(&entries.len()) {
+            map.field().note(format!("has a map of {}, must have 1..={MAX_VALUES}", entries.len()));
             return None;
         }
         let mut values: Vec<(Box<[u8]>, _)> =
@@ -128,7 +128,7 @@ impl Compiler<'_> {
     }
 
     fn mirrors(&self, field: &Field<'_>, rule: &str) -> Option<Vec<Arc<Mirror>>> {
-        field.each(1..=MOST_MIRRORS, |field| Mirror::read(field, rule, self.variants).map(Arc::new))
+        field.each(1..=MAX_MIRRORS, |field| Mirror::read(field, rule, self.variants).map(Arc::new))
     }
 }
 
@@ -164,6 +164,6 @@ pub(crate) fn rule_name(index: usize, rule: &Tree) -> String {
 
 const RULE: [&str; 9] = ["name", "enabled", "from", "until", "matches", "to", "split", "select", "mirror"];
 const TARGETS: [&str; 3] = ["to", "split", "select"];
-const MOST_VALUES: usize = 1_000;
+const MAX_VALUES: usize = 1_000;
 /// Of one rule, and of one request.
-pub(crate) const MOST_MIRRORS: usize = 4;
+pub(crate) const MAX_MIRRORS: usize = 4;

@@ -143,8 +143,8 @@ impl Variants {
 
 fn read_all(field: &Field<'_>) -> Option<Vec<Arc<Variant>>> {
     let entries = field.entries()?;
-    if !(1..=MOST_VARIANTS).contains(&entries.len()) {
-        field.note(format!("has {} variants, must have 1..={MOST_VARIANTS}", entries.len()));
+    if !(1..=MAX_VARIANTS).contains(&entries.len()) {
+        field.note(format!("has {} variants, must have 1..={MAX_VARIANTS}", entries.len()));
         return None;
     }
     let read = |(index, (name, field)): (usize, &(&str, Field<'_>))| Arc::new(read_one(index, name, field));
@@ -196,13 +196,13 @@ fn read_id_list(field: &Field<'_>) -> Option<Vec<Vec<u8>>> {
             None
         }
     };
-    let mut ids = field.each(0..=MOST_IDS, read)?;
+    let mut ids = field.each(0..=MAX_IDS, read)?;
     order::sort(&mut ids, &Ord::cmp);
     Some(ids)
 }
 
 fn read_id_ranges(field: &Field<'_>) -> Option<Vec<(i64, i64)>> {
-    field.each(0..=MOST_RANGES, |field| field.interval(Field::signed))
+    field.each(0..=MAX_RANGES, |field| field.interval(Field::signed))
 }
 
 fn read_cluster(field: &Field<'_>) -> Option<String> {
@@ -225,9 +225,9 @@ pub(crate) fn read_authority(field: &Field<'_>) -> Option<String> {
     None
 }
 
-const MOST_VARIANTS: usize = 64;
-const MOST_IDS: usize = 100_000;
-const MOST_RANGES: usize = 10_000;
+const MAX_VARIANTS: usize = 64;
+const MAX_IDS: usize = 100_000;
+const MAX_RANGES: usize = 10_000;
 /// Characters; Istio's `outbound|80||name.namespace.svc.cluster.local` fits easily.
 const LONGEST_CLUSTER: usize = 255;
 const NAMES: &str = "must be 1 to 63 letters, digits, '.', '_' or '-', beginning with a letter or a digit";

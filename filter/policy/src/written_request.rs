@@ -120,7 +120,7 @@ fn present<'m, 'a>(map: &'m Map<'a>, name: &str) -> Option<&'m Field<'a>> {
 fn read_texts(field: &Field<'_>) -> Option<Vec<(String, String)>> {
     let mut texts = Vec::new();
     for (name, field) in field.entries()? {
-        for field in field.one_or_more(1..=MOST_VALUES)? {
+        for field in field.one_or_more(1..=MAX_VALUES)? {
             let text = match field.tree() {
                 Tree::Integer(number) => number.to_string(),
                 _ => field.text()?.to_owned(),
@@ -148,7 +148,7 @@ fn encoded(pairs: &[(String, String)]) -> Vec<u8> {
 
 const FIELDS: [&str; 10] =
     ["method", "path", "host", "headers", "cookies", "ip", "metadata", "json", "form", "time"];
-const MOST_VALUES: usize = 100;
+const MAX_VALUES: usize = 100;
 
 #[cfg(test)]
 mod tests {

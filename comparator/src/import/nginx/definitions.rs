@@ -3,7 +3,7 @@
 use super::request::{self, Test};
 use super::scope::Scope;
 use super::syntax::Directive;
-use super::value::{Case, Drawn, MOST_CASES, Outcome, holds, product};
+use super::value::{Case, Drawn, MAX_CASES, Outcome, holds, product};
 use crate::import::condition::{Condition, Predicate, Subject};
 use crate::import::draft::{Draft, Split};
 
@@ -183,7 +183,7 @@ fn map(draft: &mut Draft, scope: &Scope<'_>, definition: &Directive, depth: usiz
         let values = cases_of(draft, scope, &at, &value, depth)?;
         let guard = [Case { condition, outcome: Outcome::Value(String::new()) }];
         cases.extend(product(&guard, &values)?);
-        if cases.len() > MOST_CASES {
+        if cases.len() > MAX_CASES {
             break;
         }
     }
@@ -263,10 +263,10 @@ fn entries(draft: &mut Draft, definition: &Directive) -> Vec<Entry> {
 }
 
 fn bounded(draft: &mut Draft, definition: &Directive, cases: Vec<Case>) -> Option<Vec<Case>> {
-    if cases.len() > MOST_CASES {
+    if cases.len() > MAX_CASES {
         draft.note(
             definition.at(),
-            format!("has more than {MOST_CASES} different outcomes, which no policy can hold"),
+            format!("has more than {MAX_CASES} different outcomes, which no policy can hold"),
         );
         return None;
     }

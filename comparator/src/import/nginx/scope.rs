@@ -4,7 +4,7 @@ use super::config::Config;
 use super::definitions;
 use super::request::{self, Test};
 use super::syntax::Directive;
-use super::value::{Case, MOST_CASES, Outcome, holds, product};
+use super::value::{Case, MAX_CASES, Outcome, holds, product};
 use crate::import::condition::Condition;
 use crate::import::draft::Draft;
 
@@ -219,7 +219,7 @@ fn host(draft: &mut Draft, pass: &Directive) -> String {
 fn guarded(condition: &Condition, new: &[Case], old: &[Case]) -> Option<Vec<Case>> {
     let guard = [Case { condition: condition.clone(), outcome: Outcome::Value(String::new()) }];
     let cases: Vec<Case> = product(&guard, new)?.into_iter().chain(old.iter().cloned()).collect();
-    (cases.len() <= MOST_CASES).then_some(cases)
+    (cases.len() <= MAX_CASES).then_some(cases)
 }
 
 /// Each old case becomes a draw between what it was and the new text.

@@ -64,7 +64,7 @@ impl Outcome {
 
 /// Every pair of cases of two texts that stand behind each other; `None` if they are too many or not to be joined.
 pub(super) fn product(left: &[Case], right: &[Case]) -> Option<Vec<Case>> {
-    if left.len().saturating_mul(right.len()) > MOST_CASES {
+    if left.len().saturating_mul(right.len()) > MAX_CASES {
         return None;
     }
     let pairs = left.iter().flat_map(|a| right.iter().map(move |b| (a, b)));
@@ -105,6 +105,6 @@ pub(super) fn holds(cases: &[Case], wanted: impl Fn(&str) -> bool) -> Option<Con
 }
 
 /// Cases of one text.
-pub(super) const MOST_CASES: usize = 256;
+pub(super) const MAX_CASES: usize = 256;
 /// Tests in one condition.
 const LARGEST_CONDITION: usize = 512;

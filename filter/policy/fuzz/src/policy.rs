@@ -100,7 +100,7 @@ fn must_compile(tree: &Tree) -> Policy {
 fn changed(bytes: &[u8]) -> Tree {
     let mut bytes = Bytes(bytes);
     let mut tree = RICH.clone();
-    for _ in 0..MOST_CHANGES {
+    for _ in 0..MAX_CHANGES {
         if bytes.0.is_empty() {
             break;
         }
@@ -254,4 +254,4 @@ static REQUESTS: LazyLock<[Asked; 4]> = LazyLock::new(|| {
     [line("GET", "/"), full, inside, Asked { early: true, ..bodies }]
 });
 
-const MOST_CHANGES: usize = 8;
+const MAX_CHANGES: usize = 8;

@@ -123,7 +123,7 @@ struct Bucket<'a> {
 
 fn read_buckets<'a>(name: &str, field: &Field<'a>, variants: &Variants) -> Option<Vec<Bucket<'a>>> {
     let variant = variants.find(field, name);
-    field.each(1..=MOST_BUCKETS, |field| {
+    field.each(1..=MAX_BUCKETS, |field| {
         let (first, last) = field.interval(|end| end.integer(0..=u64::from(POSITIONS) - 1))?;
         let (first, last) = (u32::try_from(first).ok()?, u32::try_from(last).ok()?);
         Some(Bucket { first, last, variant: Arc::clone(variant.as_ref()?), field: field.clone() })
@@ -153,7 +153,7 @@ fn take<T>(items: &[T], index: usize) -> Option<(&T, Vec<&T>)> {
 
 /// As Envoy bounds the sum of its weighted clusters.
 const LARGEST_SUM: u64 = u32::MAX as u64;
-const MOST_BUCKETS: usize = 1_000;
+const MAX_BUCKETS: usize = 1_000;
 
 #[cfg(test)]
 mod tests {
