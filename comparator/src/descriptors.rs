@@ -8,7 +8,7 @@ use std::path::Path;
 use antumbra_engine::Schemas;
 
 #[cfg(feature = "grpc-messages")]
-use crate::fingerprint;
+use antumbra_control::fingerprint;
 
 /// What the messages of gRPC services are like. Without a file they are compared by length and hash.
 #[derive(Debug, Clone, Default)]

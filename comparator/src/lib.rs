@@ -3,41 +3,25 @@
 //! Handlers decode and validate in parallel; one thread ([`writer`]) owns the store and the evidence, so that what is
 //! in memory and what is on disk are changed in one order. Everything else is either pure or a door to that thread.
 
-mod accounts;
-mod audit;
-mod body;
-mod captured;
-mod captures;
-mod change;
+mod api;
 mod cli;
 mod clock;
-mod comparison;
-mod decode;
 mod descriptors;
-mod fingerprint;
-mod guard;
-mod import;
-mod metrics;
-mod offline;
+mod http;
+mod ingest;
+mod live;
 mod plugins;
-mod policies;
-mod problem;
 mod redaction;
-mod registry;
 mod replay;
-mod routes;
-mod serve;
 mod shadows;
-mod store;
-mod targets;
 mod writer;
 
+pub use antumbra_control::Document;
+pub use antumbra_store::StoreError;
 pub use cli::run;
 #[cfg(feature = "grpc-messages")]
 pub use descriptors::BadDescriptors;
 pub use descriptors::Descriptors;
+pub use http::serve::{Config, Error, MAX_CONNECTIONS, Server, serve};
 pub use plugins::{BadPlugin, Plugins};
-pub use policies::Document;
-pub use serve::{Config, Error, MAX_CONNECTIONS, Server, serve};
-pub use store::StoreError;
-pub use targets::Targets;
+pub use shadows::targets::Targets;

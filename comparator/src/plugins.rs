@@ -3,7 +3,6 @@
 //! They run where batches are decoded, not on the writer's thread, so a slow one stalls no commit; the engine gets what they made as
 //! data. One that fails is never passed over in silence: the exchange is compared without it, all its answers alike, and counted.
 
-mod assigned;
 mod call;
 mod exchange;
 
@@ -18,17 +17,16 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use antumbra_control::{Assigned, fingerprint};
 use antumbra_engine::{Outside, Rules};
 use antumbra_observation::Observation;
 use tokio::sync::Semaphore;
 
-pub(crate) use assigned::Assigned;
 use call::{Failure, Limits};
 use sandbox::Sandbox;
 
-use crate::fingerprint;
-use crate::policies::Policies;
-use crate::writer::Reserved;
+use crate::live::policies::Policies;
+use crate::live::room::Reserved;
 
 /// The plugins that this process was started with, by name.
 #[derive(Clone, Default)]

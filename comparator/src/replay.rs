@@ -6,7 +6,9 @@
 
 mod accounts;
 mod capture;
+pub(crate) mod captured;
 mod chunked;
+pub(crate) mod comparing;
 mod gor;
 mod har;
 mod lines;
@@ -26,7 +28,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
 
 use crate::clock;
-use crate::offline::Comparing;
+use crate::replay::comparing::Comparing;
 use crate::shadows::{Asked, Call, Limits, Shadows, Target};
 
 pub(crate) use accounts::{Accounts, Skipped};

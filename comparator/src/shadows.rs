@@ -10,6 +10,7 @@ mod client;
 mod repeated;
 mod resolve;
 mod target;
+pub(crate) mod targets;
 
 use std::sync::Arc;
 

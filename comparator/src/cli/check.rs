@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::output::{print, print_json};
 use super::{Failure, Output, USAGE, local};
 use crate::clock;
-use crate::policies::Document;
+use antumbra_control::Document;
 
 /// What to check.
 #[derive(clap::Args)]

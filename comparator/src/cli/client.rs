@@ -11,8 +11,8 @@ use hyper_util::rt::TokioExecutor;
 use serde::de::DeserializeOwned;
 
 use super::Failure;
-use crate::problem::Problem;
-use crate::routes::{AUTHOR_HEADER, REASON_HEADER, REDACT_HEADER};
+use crate::api::headers::{AUTHOR_HEADER, REASON_HEADER, REDACT_HEADER};
+use crate::api::problem::Problem;
 
 /// A client of one server.
 pub(super) struct Client {

@@ -11,7 +11,9 @@ use serde::de::DeserializeOwned;
 use super::client::{Client, Message};
 use super::output::{self, print, print_json};
 use super::{Failure, Output, PutPolicy, ResetEvidence, SetMirror, SetWeights, Target, local};
-use crate::routes::{Audit, Begun, Listed, Outcome, Status};
+use crate::api::policies::{Audit, Listed, Outcome};
+use crate::api::releases::Begun;
+use crate::api::status::Status;
 
 /// `antumbra status`.
 pub(super) fn status(target: &Target) -> Result<ExitCode, Failure> {

@@ -14,8 +14,8 @@ use clap::ValueEnum;
 
 use super::output::{self, print, print_json};
 use super::{Failure, Output};
-use crate::comparison;
-use crate::policies::tree_from_yaml;
+use antumbra_control::comparison;
+use antumbra_control::document::tree_from_yaml;
 
 /// What to compare, and how.
 #[derive(clap::Args)]

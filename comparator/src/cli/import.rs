@@ -7,14 +7,14 @@ use std::process::ExitCode;
 
 use super::output::{print, print_json};
 use super::{Failure, Output};
-use crate::import::{Format, Imported, LARGEST_INPUT, import as read_as};
+use antumbra_import::{Format, Imported, LARGEST_INPUT, import as read_as};
 
 /// What to read.
 #[derive(clap::Args)]
 pub(super) struct Options {
     /// Whose configuration it is
     #[arg(value_enum)]
-    format: Format,
+    format: System,
     /// YAML, JSON or nginx's own; `-` reads stdin
     file: PathBuf,
     /// How to print
@@ -22,13 +22,37 @@ pub(super) struct Options {
     output: Output,
 }
 
+/// Whose configuration is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum System {
+    /// A route of Apache APISIX with `traffic-split` or `proxy-mirror`
+    Apisix,
+    /// nginx with `split_clients`, `map`, `geo`, `if` or `mirror`
+    Nginx,
+    /// Istio's `VirtualService`, with `DestinationRule` if at hand
+    Istio,
+    /// Gateway API's `HTTPRoute` and `GRPCRoute`
+    GatewayApi,
+}
+
+impl From<System> for Format {
+    fn from(system: System) -> Self {
+        match system {
+            System::Apisix => Self::Apisix,
+            System::Nginx => Self::Nginx,
+            System::Istio => Self::Istio,
+            System::GatewayApi => Self::GatewayApi,
+        }
+    }
+}
+
 /// Prints the policy to stdout and the notes to stderr, or both as JSON.
 pub(super) fn import(options: &Options) -> Result<ExitCode, Failure> {
     let file = options.file.as_path();
     let subject = if file == Path::new("-") { "stdin".to_owned() } else { file.display().to_string() };
     let text = read(file).map_err(|error| Failure::Usage(format!("{subject}: {error}")))?;
-    let imported =
-        read_as(options.format, &text).map_err(|error| Failure::Usage(format!("{subject}: {error}")))?;
+    let imported = read_as(options.format.into(), &text)
+        .map_err(|error| Failure::Usage(format!("{subject}: {error}")))?;
     match options.output {
         Output::Json => print_json(&imported),
         Output::Text => {
@@ -86,7 +110,7 @@ mod tests {
                 std::fs::write(&file, text).unwrap();
             }
             let failure =
-                import(&Options { format: Format::Nginx, file: file.clone(), output: Output::Text })
+                import(&Options { format: System::Nginx, file: file.clone(), output: Output::Text })
                     .unwrap_err();
             assert_eq!(failure.code(), 2);
             assert!(failure.message().contains(expected), "{}", failure.message());

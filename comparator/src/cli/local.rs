@@ -7,7 +7,7 @@ use antumbra_policy::document::{Invalid, Tree};
 use antumbra_policy::{Policy, Secrets, Timestamp, WrittenRequest};
 
 use super::{Failure, values};
-use crate::policies::Document;
+use antumbra_control::Document;
 
 /// Reads and validates a file.
 pub(super) fn read(file: &Path) -> Result<Result<Document, Invalid>, Failure> {

@@ -6,10 +6,11 @@ use std::sync::OnceLock;
 
 use serde::Serialize;
 
-use crate::accounts::Accounts;
-use crate::audit::Entry;
-use crate::registry::Filter;
-use crate::routes::{Audit, Outcome, ReleaseStatus, Status};
+use crate::api::policies::{Audit, Outcome};
+use crate::api::status::Filter;
+use crate::api::status::{ReleaseStatus, Status};
+use antumbra_control::audit::Entry;
+use antumbra_store::Accounts;
 
 /// Writes text; a reader that closed the pipe has read enough. What else goes wrong is said at the end: see [`unwritten`].
 pub(super) fn print(text: &str) {

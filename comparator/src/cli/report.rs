@@ -20,7 +20,7 @@ use super::output::{self, print, print_json};
 use super::terms::{DescriptorSet, Terms};
 use super::values::{Lasting, NamedPlugin};
 use super::{Failure, Output, USAGE, commands};
-use crate::captured::{Accounts, Captured};
+use crate::replay::captured::{Accounts, Captured};
 
 /// Where the evidence is.
 #[derive(clap::Args)]

@@ -12,9 +12,9 @@ use tracing_subscriber::EnvFilter;
 use super::output::print;
 use super::values::NamedTarget;
 use super::{Failure, ServeOptions, local, terms};
-use crate::policies::Document;
-use crate::serve::{Config, Error, MAX_CONNECTIONS, Server, refuse_open};
-use crate::targets::Targets;
+use crate::http::serve::{Config, Error, MAX_CONNECTIONS, Server, refuse_open};
+use crate::shadows::targets::Targets;
+use antumbra_control::Document;
 
 /// Serves until SIGINT or SIGTERM.
 pub(super) fn serve(options: ServeOptions) -> Result<ExitCode, Failure> {

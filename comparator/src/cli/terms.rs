@@ -9,8 +9,8 @@ use antumbra_engine::{Gates, Rules};
 use super::values::NamedPlugin;
 use super::{Failure, local};
 use crate::descriptors::Descriptors;
-use crate::offline::Comparing;
 use crate::plugins::Plugins;
+use crate::replay::comparing::Comparing;
 
 /// What answers are compared by, and what a verdict needs.
 pub(super) struct Terms {

@@ -9,9 +9,11 @@ use antumbra_observation::{Body, Bytes, ExchangeId, Leg, Observation, Outcome, R
 use super::call::{Answer, Failure, Limits, Rewritten};
 use super::component::{HOG, LOOP, NOTHING, TRAP, bytes, judge, misshapen, normaliser, stranger};
 use super::{Assigned, Plugins, Prepared, sandbox::Sandbox};
-use crate::accounts::{Accounts, Ledger};
-use crate::policies::{Document, Policies, Version};
+use crate::live::ledger::Ledger;
+use crate::live::policies::Policies;
 use crate::writer::{Handle, KIB_IN_FLIGHT};
+use antumbra_control::{Document, Version};
+use antumbra_store::Accounts;
 
 /// `{"a":1}` and `{"a":2}` in gzip.
 const ONE: &[u8] =

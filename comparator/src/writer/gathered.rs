@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use antumbra_engine::{Delivery, Evidence, Report, Verdict};
 
-use crate::policies::Version;
-use crate::store::Session;
+use antumbra_control::Session;
+use antumbra_control::Version;
 
 /// The evidence of a release in its current session.
 pub(crate) struct Gathered {
@@ -62,7 +62,7 @@ const PAUSE: u32 = 20;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policies::Document;
+    use antumbra_control::Document;
 
     #[test]
     fn a_verdict_by_the_way_is_judged_anew_only_if_that_is_cheap() {

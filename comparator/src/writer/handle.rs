@@ -6,14 +6,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use antumbra_engine::{Delivery, PluginReport, Report, Verdict};
 use antumbra_observation::{Instance, Observation, Unsent};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use antumbra_policy::document::Invalid;
+use tokio::sync::{mpsc, oneshot};
 
-use crate::accounts::{Ledger, Reason, Settled};
-use crate::audit::Entry;
-use crate::change::{Change, ChangeError};
+use crate::live::ledger::{Ledger, Reason, Settled};
+use crate::live::room::Reserved;
 use crate::plugins::Preparations;
-use crate::policies::Version;
-use crate::store::{Session, StoreError};
+use antumbra_control::Session;
+use antumbra_control::Version;
+use antumbra_control::audit::Entry;
+use antumbra_control::change::{Change, Refusal};
+use antumbra_store::StoreError;
 
 /// Where an answer goes; it may have nobody to hear it.
 pub(crate) type Reply<T> = oneshot::Sender<T>;
@@ -56,44 +59,6 @@ pub(crate) struct Batch {
     pub(crate) reply: Reply<Result<Settled, String>>,
 }
 
-/// A share of the bytes in flight; given back when dropped.
-pub(crate) struct Reserved {
-    bytes: Arc<Semaphore>,
-    held: Option<OwnedSemaphorePermit>,
-}
-
-impl Reserved {
-    /// Grows to at least so many bytes in all. False if too many are in flight.
-    pub(crate) fn grow(&mut self, bytes: usize) -> bool {
-        let held = self.held.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
-        let lacking = bytes.div_ceil(1024).saturating_sub(held);
-        if lacking == 0 {
-            return true;
-        }
-        let Ok(kib) = u32::try_from(lacking.next_multiple_of(RESERVED_KIB)) else { return false };
-        let Ok(more) = Arc::clone(&self.bytes).try_acquire_many_owned(kib) else { return false };
-        match &mut self.held {
-            Some(held) => held.merge(more),
-            none => *none = Some(more),
-        }
-        true
-    }
-
-    /// A share of the same bytes, none yet.
-    pub(crate) fn beside(&self) -> Self {
-        Self { bytes: Arc::clone(&self.bytes), held: None }
-    }
-
-    /// Holds what another share of the same bytes holds, too.
-    pub(crate) fn join(&mut self, mut other: Self) {
-        let Some(more) = other.held.take() else { return };
-        match &mut self.held {
-            Some(held) => held.merge(more),
-            none => *none = Some(more),
-        }
-    }
-}
-
 /// What a change did.
 pub(crate) struct Changed {
     /// The generation in force now.
@@ -121,6 +86,23 @@ pub(crate) struct Standing {
     pub(crate) verdict: Verdict,
 }
 
+/// Why a change did not happen.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ChangeError {
+    /// It is refused.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<Invalid> for ChangeError {
+    fn from(invalid: Invalid) -> Self {
+        Self::Refused(invalid.into())
+    }
+}
+
 /// The writer has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Stopped;
@@ -135,7 +117,6 @@ pub(crate) struct Inbox {
 /// Speaks to the writer.
 pub(crate) struct Handle {
     jobs: mpsc::UnboundedSender<Job>,
-    bytes: Arc<Semaphore>,
     flushing: Arc<AtomicBool>,
     ledger: Arc<Ledger>,
 }
@@ -145,15 +126,8 @@ impl Handle {
     pub(crate) fn new(ledger: Arc<Ledger>) -> (Self, Inbox) {
         let (jobs, receiver) = mpsc::unbounded_channel();
         let flushing = Arc::new(AtomicBool::new(false));
-        let bytes = Arc::new(Semaphore::new(KIB_IN_FLIGHT));
         let inbox = Inbox { jobs: receiver, flushing: Arc::clone(&flushing) };
-        (Self { jobs, bytes, flushing, ledger }, inbox)
-    }
-
-    /// A share of the bytes that may be in flight, none yet: it grows with what has arrived of a body, not with what was
-    /// announced, or a few senders who never send would shut out all others.
-    pub(crate) fn reserve(&self) -> Reserved {
-        Reserved { bytes: Arc::clone(&self.bytes), held: None }
+        (Self { jobs, flushing, ledger }, inbox)
     }
 
     /// Hands over a batch; the accounts have it in flight until the writer settles it.
@@ -197,29 +171,5 @@ impl Handle {
     /// Lets the writer end after what is queued.
     pub(crate) fn stop(&self) {
         let _ = self.jobs.send(Job::Stop);
-    }
-}
-
-/// KiB of bodies that may be read, decoded or waiting at once; decoded they take a small multiple.
-pub(crate) const KIB_IN_FLIGHT: usize = 96 * 1024;
-const RESERVED_KIB: usize = 64;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::accounts::Accounts;
-
-    #[test]
-    fn a_share_of_the_bytes_is_what_arrived() {
-        let (handle, _jobs) = Handle::new(Arc::new(Ledger::new(Accounts::default())));
-        let most = KIB_IN_FLIGHT * 1024;
-        let slow: Vec<Reserved> = (0..100).map(|_| handle.reserve()).collect();
-        let mut one = handle.reserve();
-        assert!(one.grow(1) && one.grow(64 * 1024) && one.grow(most - 64 * 1024));
-        let mut other = handle.reserve();
-        assert!(other.grow(1) && other.grow(64 * 1024), "growth is counted from what is held");
-        assert!(!other.grow(64 * 1024 + 1));
-        drop((one, slow));
-        assert!(other.grow(most));
     }
 }

@@ -9,16 +9,18 @@ use antumbra_observation::Observation;
 use antumbra_policy::document::{Invalid, Problem, Tree};
 
 use super::gathered::Gathered;
-use super::handle::{Batch, Changed, Inbox, Job, Standing};
-use crate::accounts::{Ledger, Settled};
-use crate::audit::{self, Draft};
-use crate::captures::Captures;
-use crate::change::{Change, ChangeError, Edit, Expected, amended};
+use super::handle::{Batch, ChangeError, Changed, Inbox, Job, Standing};
 use crate::clock;
+use crate::live::captures::Captures;
+use crate::live::ledger::{Ledger, Settled};
+use crate::live::policies::Policies;
+use crate::live::registry::Registry;
 use crate::plugins::{Plugins, Prepared};
-use crate::policies::{Document, Policies, Version};
-use crate::registry::Registry;
-use crate::store::{Session, Store, StoreError, StoredPolicy, Writing};
+use antumbra_control::audit::{self, Draft};
+use antumbra_control::change::{Change, Edit, Expected, Refusal, amended};
+use antumbra_control::{Document, Version};
+use antumbra_control::{Session, StoredPolicy};
+use antumbra_store::{Store, StoreError, Writing};
 
 /// The writer: owns what it changes.
 pub(crate) struct Thread {
@@ -211,7 +213,7 @@ impl Thread {
     pub(crate) fn change(&mut self, change: &Change) -> Result<Changed, ChangeError> {
         let current = self.policies.get(&change.name);
         let Some(document) = amended(current.as_deref(), change)? else {
-            let version = current.ok_or_else(|| ChangeError::Unknown(change.name.clone()))?;
+            let version = current.ok_or_else(|| Refusal::Unknown(change.name.clone()))?;
             self.store.transaction(|writing| put_file(writing, change, &version.document.text()))?;
             return Ok(Changed { version, changed: false, new_session: false, diff: Vec::new() });
         };
@@ -260,7 +262,7 @@ impl Thread {
             writing.put_policy(&change.name, &stored)?;
             writing.append_audit(draft)?;
             let files = files(&self.policies, &self.plugins, &version.document);
-            let session = new_session.then(|| writing.begin_session(&change.name, generation, &files));
+            let session = new_session.then(|| writing.begin_session(&change.name, generation, &files, at_ms));
             session.transpose()
         })
     }
@@ -313,7 +315,7 @@ impl Thread {
     /// Begins a new session under a new generation of the same document: only by its generation can an observation tell
     /// whether it was decided before or after.
     fn reset(&mut self, release: &str, who: String, reason: String) -> Result<Session, ChangeError> {
-        let current = self.policies.get(release).ok_or_else(|| ChangeError::Unknown(release.to_owned()))?;
+        let current = self.policies.get(release).ok_or_else(|| Refusal::Unknown(release.to_owned()))?;
         self.load()?;
         let stored = StoredPolicy {
             generation: current.generation + 1,
@@ -334,7 +336,7 @@ impl Thread {
         let session = self.store.transaction(|writing| {
             writing.put_policy(release, &stored)?;
             writing.append_audit(draft)?;
-            writing.begin_session(release, stored.generation, &files)
+            writing.begin_session(release, stored.generation, &files, stored.at_ms)
         })?;
         self.begin(release, session);
         self.policies.put(next);
@@ -358,7 +360,7 @@ impl Thread {
         self.load()?;
         match (self.policies.get(release), self.releases.get_mut(release)) {
             (Some(version), Some(gathered)) => Ok((version, gathered)),
-            _ => Err(ChangeError::Unknown(release.to_owned())),
+            _ => Err(Refusal::Unknown(release.to_owned()).into()),
         }
     }
 
@@ -391,7 +393,7 @@ fn observe(
 ) -> Result<Settled, StoreError> {
     let mut settled = Settled::default();
     if let Some((instance, sequence)) = batch.id
-        && !writing.note_batch(instance, sequence)?
+        && !writing.note_batch(instance, sequence, clock::now_ms())?
     {
         settled.duplicates = batch.observations.len() as u64;
         return Ok(settled);

@@ -1,0 +1,145 @@
+//! The comparator's own part of a policy: `compare` (what may differ, and whose answers count) and `gates` (what a
+//! verdict needs).
+
+pub mod assigned;
+mod headers;
+mod rules;
+
+use std::ops::RangeInclusive;
+
+use antumbra_engine::{EndpointPattern, Gates, Pattern, Rules};
+use antumbra_policy::document::{Field, Map, Tree};
+
+use crate::comparison::assigned::Assigned;
+
+/// Reads `compare: {ignore: [pattern…], unordered: [pattern…], endpoints: [endpoint…], rules: […], headers: {only: [pattern…]},
+/// primary: [variant…]}` of a policy, which may have none; `plugins` is read by [`plugins`]. Without `primary`, the policy's default variant is it;
+/// without a default, whatever the host's own routing answers. An exchange that names no variant always counts.
+pub fn rules(field: Option<&Field<'_>>, policy: &Tree) -> Option<Rules> {
+    let Some(field) = field else { return Some(Rules::default().with_primary(default_variant(policy))) };
+    let map = field.map(&FIELDS)?;
+    let declared = declared(&map);
+    let primary = match map.get("primary") {
+        Some(field) => variants(field, policy),
+        None => Some(default_variant(policy)),
+    };
+    Some(declared?.with_primary(primary?))
+}
+
+/// The same of a file that has no policy around it: either the mapping that `compare` has, or a document with that field.
+pub fn bare_rules(root: &Field<'_>) -> Option<Rules> {
+    let compare = match root.tree().get("compare") {
+        Some(_) => root.entries()?.into_iter().find(|(name, _)| *name == "compare")?.1,
+        // A policy that says nothing about comparing.
+        None if root.tree().get("variants").is_some() => return Some(Rules::default()),
+        None => root.clone(),
+    };
+    declared(&compare.map(&FIELDS)?)
+}
+
+fn declared(map: &Map<'_>) -> Option<Rules> {
+    let endpoints = endpoints(map.get("endpoints"));
+    let given = endpoints.as_deref().unwrap_or_default();
+    let ignore = patterns(map.get("ignore"), given);
+    let unordered = patterns(map.get("unordered"), given);
+    let rules = rules::rules(map.get("rules"), given);
+    let only = headers::only(map.get("headers"), given);
+    let declared = Rules::new(ignore?, unordered?).with_rules(rules?).with_endpoints(endpoints?);
+    Some(match only? {
+        Some(only) => declared.with_headers_only(&only),
+        None => declared,
+    })
+}
+
+/// Reads `compare: {plugins: [{at: endpoint, plugin: name}…]}`. What else stands there is read by [`rules`].
+pub fn plugins(field: Option<&Field<'_>>) -> Option<Assigned> {
+    let written = field.filter(|field| matches!(field.tree(), Tree::Map(_)));
+    let entries = written.and_then(Field::entries).unwrap_or_default();
+    Assigned::read(entries.iter().find(|(name, _)| *name == "plugins").map(|(_, field)| field))
+}
+
+/// Reads `gates: {rollBackAlpha, promoteAlpha, margin, endpointMargin}`: error probabilities, and margins in percent
+/// of the exchanges.
+pub fn gates(field: &Field<'_>) -> Option<Gates> {
+    let map = field.map(&["rollBackAlpha", "promoteAlpha", "margin", "endpointMargin"])?;
+    let usual = Gates::default();
+    let roll_back_alpha = number(&map, "rollBackAlpha", ALPHA, 1.0, usual.roll_back_alpha);
+    let promote_alpha = number(&map, "promoteAlpha", ALPHA, 1.0, usual.promote_alpha);
+    let margin = number(&map, "margin", MARGIN_PERCENT, 100.0, usual.margin);
+    let endpoint_margin = number(&map, "endpointMargin", MARGIN_PERCENT, 100.0, usual.endpoint_margin);
+    Some(Gates {
+        roll_back_alpha: roll_back_alpha?,
+        promote_alpha: promote_alpha?,
+        margin: margin?,
+        endpoint_margin: endpoint_margin?,
+        calibration: false,
+    })
+}
+
+fn default_variant(policy: &Tree) -> Vec<String> {
+    match policy.get("default") {
+        Some(Tree::Text(name)) => vec![name.clone()],
+        // An empty list would count all, those too that a split sent to the candidate: there worse and better cancel.
+        _ => vec![String::new()],
+    }
+}
+
+fn variants(field: &Field<'_>, policy: &Tree) -> Option<Vec<String>> {
+    let known: Vec<&str> = match policy.get("variants") {
+        Some(Tree::Map(entries)) => entries.iter().map(|(name, _)| name.as_str()).collect(),
+        _ => Vec::new(),
+    };
+    let read = field.list(1..=MAX_PATTERNS)?.into_iter().map(|item| {
+        let name = item.text()?;
+        if !known.contains(&name) {
+            item.unknown_name("variant", name, known.iter().copied());
+            return None;
+        }
+        Some(name.to_owned())
+    });
+    read.collect::<Vec<_>>().into_iter().collect()
+}
+
+fn patterns(field: Option<&Field<'_>>, given: &[EndpointPattern]) -> Option<Vec<Pattern>> {
+    let Some(field) = field else { return Some(Vec::new()) };
+    let list = field.list(0..=MAX_PATTERNS)?;
+    let read: Vec<Option<Pattern>> = list.iter().map(|field| pattern(field, given)).collect();
+    read.into_iter().collect()
+}
+
+/// A place; `given` are the endpoints that have names.
+fn pattern(field: &Field<'_>, given: &[EndpointPattern]) -> Option<Pattern> {
+    let text = field.text()?;
+    let pattern = Pattern::parse(text).map_err(|bad| field.problem(bad)).ok()?;
+    if let Some((part, whole)) = pattern.is_part_of(given) {
+        field.problem(format!("names {part}, must name {whole}, of which it is a part, or have it among the endpoints before that"));
+        return None;
+    }
+    Some(pattern)
+}
+
+fn endpoints(field: Option<&Field<'_>>) -> Option<Vec<EndpointPattern>> {
+    let Some(field) = field else { return Some(Vec::new()) };
+    let read = field.list(0..=MAX_ENDPOINTS)?.into_iter().map(|item| {
+        let text = item.text()?;
+        EndpointPattern::parse(text).map_err(|bad| item.problem(bad)).ok()
+    });
+    read.collect::<Vec<_>>().into_iter().collect()
+}
+
+/// The number under `name` divided by `unit`, or the usual one.
+fn number(map: &Map<'_>, name: &str, bounds: RangeInclusive<f64>, unit: f64, usual: f64) -> Option<f64> {
+    match map.get(name) {
+        Some(field) => field.number(bounds).map(|value| value / unit),
+        None => Some(usual),
+    }
+}
+
+/// An error probability: below a millionth no evidence suffices, above a half none is needed.
+const ALPHA: RangeInclusive<f64> = 0.000_001..=0.5;
+/// A margin below 0.001 % would need millions of exchanges.
+const MARGIN_PERCENT: RangeInclusive<f64> = 0.001..=50.0;
+const FIELDS: [&str; 7] = ["ignore", "unordered", "endpoints", "rules", "headers", "primary", "plugins"];
+const MAX_PATTERNS: usize = 1_000;
+/// Each is tried on every exchange until one matches.
+const MAX_ENDPOINTS: usize = 200;

@@ -1,0 +1,17 @@
+//! The control plane's decisions: the policy document, what a change makes of it, and the audit of changes.
+//!
+//! The crate is pure: it reads no clock and no store. A document is read once, strictly, into what all others use.
+
+pub mod audit;
+pub mod change;
+pub mod comparison;
+pub mod document;
+pub mod fingerprint;
+pub mod records;
+pub mod timestamp;
+pub mod version;
+
+pub use comparison::assigned::Assigned;
+pub use document::Document;
+pub use records::{Session, StoredPolicy};
+pub use version::Version;

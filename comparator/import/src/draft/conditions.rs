@@ -1,0 +1,127 @@
+//! Conditions that the policy takes: what it would refuse becomes a note where it stands in the input.
+
+use std::net::IpAddr;
+
+use super::Draft;
+use crate::condition::{Condition, Predicate, Subject};
+use crate::pattern;
+
+impl Draft {
+    /// Notes what a condition cannot say; the rule that it belongs to will not be enabled.
+    pub(crate) fn unclear(&mut self, at: &str, what: impl Into<String>) -> Condition {
+        self.note(at, what);
+        Condition::Unclear(None)
+    }
+
+    /// The test of a subject, if the policy takes it.
+    pub(crate) fn test(&mut self, at: &str, subject: Subject, predicate: Predicate) -> Condition {
+        match problem(&subject, &predicate) {
+            None => Condition::Test(subject, predicate),
+            Some(problem) => self.unclear(at, problem),
+        }
+    }
+
+    /// A test of a whole Cookie header by a pattern. Where it looks for one cookie, that is said instead.
+    pub(crate) fn cookie_header(
+        &mut self,
+        at: &str,
+        kind: &'static str,
+        text: &str,
+        fold: bool,
+    ) -> Condition {
+        let Some((name, value)) = pattern::cookie(text) else {
+            let predicate = Predicate::text(kind, text).ignoring_case(fold);
+            return self.test(at, Subject::Header("cookie".to_owned()), predicate);
+        };
+        self.note(
+            at,
+            format!(
+                "{text:?} searches the whole Cookie header, where it may also find the end of \
+                     another cookie's name or value; \
+                 here it means the cookie {name:?} with the value {value:?}"
+            ),
+        );
+        self.test(at, Subject::Cookie(name), Predicate::exact(value).ignoring_case(fold))
+    }
+}
+
+/// Why the policy would refuse a test, or never match.
+fn problem(subject: &Subject, predicate: &Predicate) -> Option<String> {
+    for pattern in ["regex", "search"].iter().flat_map(|test| predicate.texts(test)) {
+        if let Some(reason) = pattern::refusal(pattern) {
+            return Some(format!(
+                "the regular expression {pattern:?} cannot run in the filter, whose matching time \
+                     is bounded: {reason}"
+            ));
+        }
+    }
+    match subject {
+        Subject::Header(name) if !is_token(name) => Some(format!("{name:?} is not the name of a header")),
+        Subject::Cookie(name) if !is_cookie(name) => Some(format!("{name:?} is not the name of a cookie")),
+        Subject::Query(name) if name.is_empty() => Some("the name of a query parameter is empty".to_owned()),
+        Subject::Path => path_problem(predicate),
+        Subject::Method | Subject::Host | Subject::Ip => value_problem(subject, predicate),
+        Subject::Header(_) | Subject::Cookie(_) | Subject::Query(_) => None,
+    }
+}
+
+fn path_problem(predicate: &Predicate) -> Option<String> {
+    let other = predicate.tests().find(|test| !PATH_TESTS.contains(test));
+    if let Some(test) = other {
+        return Some(format!("a path cannot be tested by `{test}`"));
+    }
+    let texts = ["exact", "in", "prefix", "startsWith"].iter().flat_map(|test| predicate.texts(test));
+    let odd = texts.into_iter().find(|text| !text.starts_with('/'))?;
+    Some(format!("the path {odd:?} never matches, since it does not begin with '/'"))
+}
+
+fn value_problem(subject: &Subject, predicate: &Predicate) -> Option<String> {
+    let (name, valid): (_, fn(&str) -> bool) = match subject {
+        Subject::Method => ("the method", is_method),
+        Subject::Host => ("the host", is_host),
+        _ => ("the client address", is_network),
+    };
+    if let Some(test) = predicate.tests().find(|test| !matches!(*test, "exact" | "in")) {
+        return Some(format!("{name} can only be compared with values, not by `{test}`"));
+    }
+    let values: Vec<&str> = ["exact", "in"].iter().flat_map(|test| predicate.texts(test)).collect();
+    if values.is_empty() {
+        return Some(format!("{name} is compared with no value at all, which never matches"));
+    }
+    let odd = values.into_iter().find(|value| !valid(value))?;
+    Some(format!("{odd:?} is not a value that {name} can have"))
+}
+
+fn is_token(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
+}
+
+fn is_cookie(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'=' | b';' | b','))
+}
+
+fn is_method(name: &str) -> bool {
+    is_token(name) && !name.bytes().any(|b| b.is_ascii_lowercase())
+}
+
+fn is_host(name: &str) -> bool {
+    let rest = name.strip_prefix("*.").unwrap_or(name);
+    !rest.is_empty()
+        && rest
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b':' | b'[' | b']'))
+}
+
+/// An address, `address/bits`, or `first-last`.
+fn is_network(text: &str) -> bool {
+    let address = |text: &str| text.parse::<IpAddr>().ok();
+    if let Some((first, last)) = text.split_once('-') {
+        return matches!((address(first), address(last)), (Some(a), Some(b)) if a.is_ipv4() == b.is_ipv4() && a <= b);
+    }
+    let Some((network, bits)) = text.split_once('/') else { return address(text).is_some() };
+    let most = address(network).map(|address| if address.is_ipv4() { 32 } else { 128 });
+    most.zip(bits.parse::<u8>().ok()).is_some_and(|(most, bits)| bits <= most)
+}
+
+const PATH_TESTS: [&str; 9] =
+    ["exact", "in", "prefix", "startsWith", "suffix", "contains", "regex", "search", "ignoreCase"];

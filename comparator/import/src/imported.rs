@@ -1,0 +1,74 @@
+//! What an import gives: a policy with notes, or why there is none.
+
+use antumbra_policy::document::Tree;
+use serde::Serialize;
+
+/// Whose configuration is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// A route of Apache APISIX with `traffic-split` or `proxy-mirror`
+    Apisix,
+    /// nginx with `split_clients`, `map`, `geo`, `if` or `mirror`
+    Nginx,
+    /// Istio's `VirtualService`, with `DestinationRule` if at hand
+    Istio,
+    /// Gateway API's `HTTPRoute` and `GRPCRoute`
+    GatewayApi,
+}
+
+/// A policy and what is not in it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Imported {
+    /// The document.
+    pub policy: Tree,
+    /// In the order of the input.
+    pub notes: Vec<Note>,
+}
+
+/// Something that could not be carried over, or that a person has to complete.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Note {
+    /// Where in the input, as `http[0].match[1]` or `line 12`.
+    #[serde(rename = "where")]
+    pub at: String,
+    /// What, why, and what to do instead.
+    pub what: String,
+}
+
+/// Why there is no policy at all.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    /// More bytes than are read.
+    #[error("input is {0} bytes, must be at most {LARGEST_INPUT}")]
+    TooLarge(usize),
+    /// Not text.
+    #[error("input is not UTF-8: {0}")]
+    Encoding(#[from] std::str::Utf8Error),
+    /// Neither YAML nor JSON.
+    #[error("input is not YAML or JSON: {0}")]
+    Yaml(String),
+    /// Not nginx's syntax.
+    #[error("line {line} {problem}")]
+    Syntax {
+        /// Counted from 1.
+        line: usize,
+        /// After "line 12".
+        problem: String,
+    },
+    /// Well written, but nothing that a policy could say.
+    #[error("input has no {0}: there is nothing to import")]
+    Nothing(&'static str),
+    /// More than a policy can hold.
+    #[error("input makes {found} {what}, a policy must have at most {most}")]
+    TooMany {
+        /// Plural.
+        what: &'static str,
+        /// How many.
+        found: usize,
+        /// How many there may be.
+        most: usize,
+    },
+}
+
+/// Bytes of an input.
+pub const LARGEST_INPUT: usize = 4 * 1024 * 1024;

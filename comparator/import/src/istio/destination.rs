@@ -1,0 +1,133 @@
+//! Istio's destinations as clusters, and its header operations as a variant's.
+
+use antumbra_policy::document::Tree;
+
+use crate::draft::{Destination, Draft};
+use crate::part::Part;
+
+/// What the destinations of a virtual service depend on.
+pub(super) struct Service<'a> {
+    namespace: String,
+    named: bool,
+    rules: &'a [Part<'a>],
+}
+
+impl<'a> Service<'a> {
+    /// Of a `VirtualService` among these `DestinationRule`s.
+    pub(super) fn new(part: &Part<'_>, rules: &'a [Part<'a>]) -> Self {
+        let namespace = part.get("metadata").and_then(|metadata| metadata.text_of("namespace"));
+        Self {
+            named: namespace.is_some(),
+            namespace: namespace.unwrap_or_else(|| "default".to_owned()),
+            rules,
+        }
+    }
+
+    /// A host as Istio completes it: a name without a dot is a service of the same namespace.
+    pub(super) fn full(&self, host: &str) -> String {
+        if host.contains('.') {
+            host.to_owned()
+        } else {
+            format!("{host}.{}.svc.cluster.local", self.namespace)
+        }
+    }
+
+    /// The names under which a service is called.
+    pub(super) fn spellings(&self, host: &str) -> Vec<String> {
+        if host.contains('.') {
+            return vec![host.to_owned()];
+        }
+        let endings = ["".to_owned(), format!(".{}", self.namespace), format!(".{}.svc", self.namespace)];
+        endings.iter().map(|end| format!("{host}{end}")).chain([self.full(host)]).collect()
+    }
+
+    /// The variant of a `destination`, whose cluster is Istio's own.
+    pub(super) fn variant(&self, draft: &mut Draft, to: &Part<'_>, headers: Option<Tree>) -> String {
+        let host = to.text_of("host").unwrap_or_default();
+        let subset = to.text_of("subset").unwrap_or_default();
+        let port = to.get("port").and_then(|port| port.text_of("number"));
+        if port.is_none() {
+            draft.note(
+                &to.at,
+                format!("names no port: 80 stands in the cluster of {host:?}; write the port of the service"),
+            );
+        }
+        if !self.named && !host.contains('.') {
+            draft.note(
+                &to.at,
+                format!("the namespace of {host:?} is not known: \"default\" stands in its cluster"),
+            );
+        }
+        if !subset.is_empty() && !self.knows(&host, &subset) {
+            draft.note(
+                &to.at,
+                format!(
+                    "no DestinationRule of {host:?} in the input has the subset \
+                 {subset:?}: without it there is no such cluster"
+                ),
+            );
+        }
+        let short = host.split('.').next().unwrap_or_default();
+        let name = if subset.is_empty() { short.to_owned() } else { format!("{short}-{subset}") };
+        let port = port.unwrap_or_else(|| "80".to_owned());
+        let cluster = format!("outbound|{port}|{subset}|{}", self.full(&host));
+        draft.variant(Destination { name, cluster, headers, ..Destination::default() })
+    }
+
+    /// Whether a subset is defined; true as well where the input has no rule at all to tell.
+    fn knows(&self, host: &str, subset: &str) -> bool {
+        let of_host = |rule: &&Part<'_>| {
+            let written = rule.get("spec").and_then(|spec| spec.text_of("host")).unwrap_or_default();
+            self.full(&written) == self.full(host)
+        };
+        let has = |rule: &Part<'_>| {
+            let subsets = rule.get("spec").map(|spec| spec.items_of("subsets")).unwrap_or_default();
+            subsets.iter().any(|entry| entry.text_of("name").as_deref() == Some(subset))
+        };
+        self.rules.is_empty() || self.rules.iter().filter(of_host).any(has)
+    }
+}
+
+/// The `request` part of `headers`; what is done to responses is noted.
+pub(super) fn headers(draft: &mut Draft, headers: &Part<'_>) -> Option<Tree> {
+    if let Some(response) = headers.get("response") {
+        draft.note(response.at, "headers of responses are not part of a policy: keep them in Istio");
+    }
+    let request = headers.get("request")?;
+    let mut tree = Tree::Map(Vec::new());
+    for (field, part) in request.entries() {
+        let written = match field {
+            "set" | "add" => Tree::Map(
+                part.entries()
+                    .into_iter()
+                    .filter_map(|(name, value)| Some((name.to_owned(), Tree::Text(value.text()?))))
+                    .collect(),
+            ),
+            "remove" => Tree::List(part.texts().into_iter().map(Tree::Text).collect()),
+            _ => continue,
+        };
+        tree.set(field, written);
+    }
+    (tree != Tree::Map(Vec::new())).then_some(tree)
+}
+
+/// Both, the second last where they name the same header.
+pub(super) fn merged(first: Option<&Tree>, second: Option<&Tree>) -> Option<Tree> {
+    let (Some(Tree::Map(first)), Some(Tree::Map(second))) = (first, second) else {
+        return first.or(second).cloned();
+    };
+    let mut tree = Tree::Map(first.clone());
+    for (field, added) in second {
+        let both = match (tree.get(field), added) {
+            (Some(Tree::List(known)), Tree::List(added)) => Tree::List([known.as_slice(), added].concat()),
+            (Some(known @ Tree::Map(_)), Tree::Map(added)) => {
+                let mut both = known.clone();
+                added.iter().for_each(|(name, value)| both.set(name, value.clone()));
+                both
+            }
+            _ => added.clone(),
+        };
+        tree.set(field, both);
+    }
+    Some(tree)
+}

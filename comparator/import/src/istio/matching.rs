@@ -1,0 +1,118 @@
+//! Istio's `match`: alternatives, in each of which all fields must hold. Regular expressions match the whole value.
+
+use super::destination::Service;
+use crate::condition::{Condition, Predicate, Subject};
+use crate::draft::Draft;
+use crate::part::Part;
+
+/// The hosts of a virtual service, services of the mesh in all their spellings.
+pub(super) fn hosts(draft: &mut Draft, service: &Service<'_>, spec: &Part<'_>) -> Condition {
+    let Some(field) = spec.get("hosts") else { return Condition::Always };
+    let hosts = field.texts();
+    if hosts.is_empty() || hosts.iter().any(|host| host == "*") {
+        return Condition::Always;
+    }
+    let spellings = hosts.iter().flat_map(|host| service.spellings(host)).collect();
+    draft.test(&field.at, Subject::Host, Predicate::one_of(spellings))
+}
+
+/// The alternatives of a route; none at all is every request.
+pub(super) fn matches(draft: &mut Draft, route: &Part<'_>) -> Condition {
+    let alternatives = route.items_of("match");
+    if alternatives.is_empty() {
+        return Condition::Always;
+    }
+    let parts: Vec<_> = alternatives.iter().map(|alternative| block(draft, alternative)).collect();
+    Condition::any(parts)
+}
+
+fn block(draft: &mut Draft, part: &Part<'_>) -> Condition {
+    let fold = part.text_of("ignoreUriCase").as_deref() == Some("true");
+    let mut parts = Vec::new();
+    for (field, value) in part.entries() {
+        match field {
+            "name" | "ignoreUriCase" | "statPrefix" => {}
+            "uri" => parts.push(uri(draft, &value, fold)),
+            "method" => parts.push(listed(draft, &value, Subject::Method)),
+            "authority" => parts.push(listed(draft, &value, Subject::Host)),
+            "headers" => parts.extend(value.entries().iter().map(|(name, value)| header(draft, name, value))),
+            "withoutHeaders" => {
+                parts
+                    .extend(value.entries().iter().map(|(name, value)| header(draft, name, value).negated()));
+            }
+            "queryParams" => parts.extend(value.entries().iter().map(|(name, value)| {
+                let predicate = predicate(value, "prefix");
+                tested(draft, value, Subject::Query((*name).to_owned()), predicate)
+            })),
+            other => parts.push(draft.unclear(
+                &value.at,
+                format!(
+                    "{other:?} is nothing that a policy can test: choose by where the filter is installed"
+                ),
+            )),
+        }
+    }
+    Condition::all(parts)
+}
+
+/// Istio's path prefix is raw: `/api` matches `/apis` as well.
+fn uri(draft: &mut Draft, value: &Part<'_>, fold: bool) -> Condition {
+    let predicate =
+        predicate(value, "startsWith").map(|predicate| predicate.ignoring_case(fold && !is_regex(value)));
+    tested(draft, value, Subject::Path, predicate)
+}
+
+fn header(draft: &mut Draft, name: &str, value: &Part<'_>) -> Condition {
+    let name = name.to_ascii_lowercase();
+    if let (true, Some(pattern)) = (name == "cookie", value.text_of("regex")) {
+        return draft.cookie_header(&value.at, "regex", &pattern, false);
+    }
+    let subject = match name.as_str() {
+        ":authority" | "host" => return listed(draft, value, Subject::Host),
+        ":method" => return listed(draft, value, Subject::Method),
+        ":path" => {
+            return draft
+                .unclear(&value.at, "\":path\" holds the query too: write `path` and `query` instead");
+        }
+        _ => Subject::Header(name),
+    };
+    tested(draft, value, subject, predicate(value, "prefix"))
+}
+
+/// What can only be one of some values: exact, or a pattern of plain alternatives.
+fn listed(draft: &mut Draft, value: &Part<'_>, subject: Subject) -> Condition {
+    let alternatives = value.text_of("regex").and_then(|pattern| plain_alternatives(&pattern));
+    let predicate = alternatives.map(Predicate::one_of).or_else(|| predicate(value, "prefix"));
+    tested(draft, value, subject, predicate)
+}
+
+fn tested(draft: &mut Draft, value: &Part<'_>, subject: Subject, predicate: Option<Predicate>) -> Condition {
+    match predicate {
+        Some(predicate) => draft.test(&value.at, subject, predicate),
+        None => draft.unclear(&value.at, "has none of exact, prefix and regex"),
+    }
+}
+
+/// Istio's `StringMatch`; an empty one asks whether the value is there.
+fn predicate(value: &Part<'_>, prefix: &'static str) -> Option<Predicate> {
+    if value.entries().is_empty() && value.text().is_none() {
+        return Some(Predicate::exists(true));
+    }
+    let text = |test: &'static str, field| value.text_of(field).map(|text| Predicate::text(test, text));
+    text("exact", "exact").or_else(|| text(prefix, "prefix")).or_else(|| text("regex", "regex"))
+}
+
+fn is_regex(value: &Part<'_>) -> bool {
+    value.get("regex").is_some()
+}
+
+/// The words of `^(GET|POST)$`.
+fn plain_alternatives(pattern: &str) -> Option<Vec<String>> {
+    let bare = pattern.strip_prefix('^').unwrap_or(pattern);
+    let bare = bare.strip_suffix('$').unwrap_or(bare);
+    let bare = bare.strip_prefix('(').and_then(|bare| bare.strip_suffix(')')).unwrap_or(bare);
+    let words: Vec<String> = bare.split('|').map(str::to_owned).collect();
+    let plain =
+        |word: &String| !word.is_empty() && word.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    words.iter().all(plain).then_some(words)
+}

@@ -1,0 +1,203 @@
+//! All formats: what is written is a policy, and no input makes a panic.
+
+use std::fmt::Write as _;
+
+use super::{Format, LARGEST_INPUT, import};
+use antumbra_control::Document;
+
+/// The policy as YAML and the notes below it; fails if the policy is none.
+pub(super) fn shown(format: Format, text: &str) -> String {
+    let imported = import(format, text.as_bytes()).unwrap_or_else(|error| panic!("{error}\n{text}"));
+    let mut shown = serde_saphyr::to_string(&imported.policy).unwrap();
+    let read: antumbra_policy::document::Tree = serde_saphyr::from_str(&shown).unwrap();
+    assert_eq!(read, imported.policy, "{shown}");
+    if let Err(invalid) = Document::from_tree(imported.policy) {
+        panic!("{invalid}\n{shown}");
+    }
+    for note in &imported.notes {
+        let _ = write!(shown, "\n# {}\n#   {}\n", note.at, note.what);
+    }
+    shown
+}
+
+const FORMATS: [Format; 4] = [Format::Apisix, Format::Nginx, Format::Istio, Format::GatewayApi];
+
+#[test]
+fn nothing_to_import_is_said() {
+    for (format, text, expected) in [
+        (
+            Format::Apisix,
+            "",
+            "input has no route with traffic-split or proxy-mirror: there is nothing to import",
+        ),
+        (Format::Apisix, "{\"a\": ", "input is not YAML or JSON: "),
+        (
+            Format::Nginx,
+            "# nothing",
+            "input has no proxy_pass, split_clients, map, geo or set: there is nothing to import",
+        ),
+        (Format::Nginx, "http {", "line 1 is the last, but a block or a directive is not ended"),
+        (
+            Format::Istio,
+            "kind: Pod",
+            "input has no VirtualService with http routes: there is nothing to import",
+        ),
+        (
+            Format::GatewayApi,
+            "[1, 2]",
+            "input has no HTTPRoute or GRPCRoute with rules: there is nothing to import",
+        ),
+    ] {
+        let error = import(format, text.as_bytes()).unwrap_err().to_string();
+        assert!(error.starts_with(expected), "{format:?} {text:?}: {error}");
+    }
+}
+
+#[test]
+fn input_that_is_no_text_or_too_long() {
+    for format in FORMATS {
+        let error = import(format, b"\xff").unwrap_err().to_string();
+        assert!(error.starts_with("input is not UTF-8: invalid utf-8"), "{error}");
+        let error = import(format, &vec![b' '; LARGEST_INPUT + 1]).unwrap_err().to_string();
+        assert_eq!(error, "input is 4194305 bytes, must be at most 4194304");
+    }
+}
+
+/// Pieces of all formats in arbitrary order: most is refused, and all of it is survived.
+#[test]
+fn garbage_is_survived() {
+    let mut state = 7_u64;
+    let mut next = |bound: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(state >> 33).unwrap() % bound
+    };
+    for _ in 0..3_000 {
+        let text: String = (0..next(24)).map(|_| PIECES[next(PIECES.len())]).collect();
+        for format in FORMATS {
+            let _ = import(format, text.as_bytes());
+        }
+    }
+}
+
+/// Every way of cutting a sound input short, and of leaving out one of its bytes.
+#[test]
+fn damaged_inputs_are_survived() {
+    for (format, text) in [
+        (
+            Format::Apisix,
+            r#"{"uri":"/a*","plugins":{"traffic-split":{"rules":[{"match":[{"vars":[["OR",["arg_a","!","~*","x"],["uri","in",["/"]]]]}],"weighted_upstreams":[{"upstream_id":1,"weight":2},{}]}]}}}"#,
+        ),
+        (
+            Format::Nginx,
+            "split_clients $uri$cookie_a $v{0.5% .a;* '';}map $v $w{~*x y;default $http_a;}server{if ($w!~x){return 1;}location ~ a{mirror /m;proxy_pass http://$w$uri;}location /m{proxy_pass http://b;}}",
+        ),
+        (
+            Format::Istio,
+            "{kind: VirtualService, spec: {hosts: [a], http: [{match: [{uri: {regex: 'a|b'}}], route: [{destination: {host: a}, weight: 1}], mirror: {host: b}}]}}",
+        ),
+        (
+            Format::GatewayApi,
+            "{kind: HTTPRoute, spec: {hostnames: ['*.a'], rules: [{matches: [{path: {value: /a}}], backendRefs: [{name: a}], filters: [{type: RequestMirror, requestMirror: {backendRef: {name: b}, percent: 5}}]}]}}",
+        ),
+    ] {
+        shown(format, text);
+        for index in 0..text.len() {
+            let (before, after) = text.split_at(index);
+            let _ = import(format, before.as_bytes());
+            let _ = import(format, format!("{before}{}", &after[1..]).as_bytes());
+        }
+    }
+}
+
+/// Inputs that would cost too much or nest too deeply if nothing bounded them.
+#[test]
+fn hostile_inputs_are_bounded() {
+    let nested =
+        format!("{{\"rules\": [{{\"match\": [{{\"vars\": {}{}}}]}}]}}", "[".repeat(300), "]".repeat(300));
+    let _ = import(Format::Apisix, nested.as_bytes());
+    let mut maps = String::from("map $cookie_a $v0 {");
+    for index in 0..200 {
+        let _ = write!(maps, "k{index} v{index};");
+    }
+    maps.push('}');
+    for index in 1..30 {
+        let _ = write!(
+            maps,
+            "map $v{} $v{index} {{ v1 ${{v{}}}a; v2 $v{}; default z; }}",
+            index - 1,
+            index - 1,
+            index - 1
+        );
+    }
+    maps.push_str("proxy_pass http://$v29$v28$v27;");
+    let _ = import(Format::Nginx, maps.as_bytes());
+    let cycle = "map $a $b { x $a; } map $b $a { y $b; } proxy_pass http://$a;";
+    assert!(import(Format::Nginx, cycle.as_bytes()).is_err());
+    let rules: String = (0..300).map(|index| format!("{{\"match\": [{{\"vars\": [[\"arg_a\", \"==\", \"{index}\"]]}}], \"weighted_upstreams\": [{{\"upstream_id\": 1}}]}},")).collect();
+    let many = format!("{{\"rules\": [{}]}}", rules.trim_end_matches(','));
+    let error = import(Format::Apisix, many.as_bytes()).unwrap_err().to_string();
+    assert_eq!(error, "input makes 300 rules, a policy must have at most 256");
+}
+
+const PIECES: [&str; 60] = [
+    "{",
+    "}",
+    "[",
+    "]",
+    ";",
+    ":",
+    ",",
+    "\"",
+    "'",
+    "\n",
+    "  ",
+    "- ",
+    "---\n",
+    "(",
+    ")",
+    "$",
+    "${",
+    "~",
+    "~*",
+    "=",
+    "!",
+    "*",
+    "0.5%",
+    "kind: ",
+    "VirtualService",
+    "HTTPRoute",
+    "GRPCRoute",
+    "spec: ",
+    "http: ",
+    "rules: ",
+    "match: ",
+    "matches: ",
+    "route: ",
+    "destination: ",
+    "host: ",
+    "weight: ",
+    "mirror ",
+    "backendRefs: ",
+    "filters: ",
+    "hostnames: ",
+    "plugins: ",
+    "traffic-split: ",
+    "vars: ",
+    "upstream: ",
+    "weighted_upstreams: ",
+    "map ",
+    "geo ",
+    "split_clients ",
+    "server ",
+    "location ",
+    "if ",
+    "set ",
+    "proxy_pass ",
+    "http://a",
+    "$a",
+    "$cookie_x",
+    "name: ",
+    "-1",
+    "\u{e9}\u{0}",
+    "null",
+];

@@ -1,0 +1,9 @@
+//! What server and command line share: the wire's types, header names and problems.
+
+pub(crate) mod answer;
+pub(crate) mod body;
+pub(crate) mod headers;
+pub(crate) mod policies;
+pub(crate) mod problem;
+pub(crate) mod releases;
+pub(crate) mod status;

@@ -1,0 +1,52 @@
+//! What `/v1/status` answers.
+
+use antumbra_engine::Verdict;
+use antumbra_observation as observation;
+use antumbra_store::Accounts;
+use serde::{Deserialize, Serialize};
+
+/// How everything stands.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Status {
+    /// By name.
+    pub(crate) releases: Vec<ReleaseStatus>,
+    /// What became of every observation.
+    pub(crate) accounts: Accounts,
+}
+
+/// How a release stands.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ReleaseStatus {
+    /// The policy's name.
+    pub(crate) name: String,
+    /// The generation in force.
+    pub(crate) generation: u64,
+    /// Whether there are filters and all that are alive run it.
+    pub(crate) converged: bool,
+    /// Filter instances that spoke within the last minute, at most 100 of them.
+    pub(crate) filters: Vec<Filter>,
+    /// How many more there are.
+    pub(crate) more_filters: usize,
+    /// The number of the session of evidence; none while the store fails.
+    pub(crate) session: Option<u64>,
+    /// Exchanges in it.
+    pub(crate) exchanges: Option<u64>,
+    /// What they say.
+    pub(crate) verdict: Option<Verdict>,
+}
+
+/// One filter instance as shown.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Filter {
+    /// 32 hexadecimal digits.
+    pub(crate) instance: String,
+    /// The generation it runs; none while it runs an inline policy or no policy.
+    pub(crate) generation: Option<u64>,
+    /// Seconds since its last heartbeat.
+    pub(crate) seconds_since_seen: f64,
+    /// Its own counts since it began.
+    pub(crate) accounts: observation::Accounts,
+}

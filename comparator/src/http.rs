@@ -1,0 +1,12 @@
+//! HTTP for people and programs: the router, the guard before it, and one file a noun.
+
+mod app;
+mod asking;
+mod exchanges;
+mod guard;
+mod policies;
+mod problems;
+mod releases;
+mod router;
+pub(crate) mod serve;
+mod status;

@@ -1,0 +1,61 @@
+//! What every route may use.
+
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::sync::Arc;
+use std::time::Instant;
+
+use antumbra_engine::Report;
+use axum::http::HeaderValue;
+
+use crate::api::problem::Problem;
+use crate::http::guard::Guard;
+use crate::ingest::Intake;
+use crate::live::captures::Captures;
+use crate::live::ledger::Ledger;
+use crate::live::registry::Alive;
+use crate::writer::{Job, Standing};
+
+/// What every route may use.
+pub(crate) struct App {
+    pub(crate) intake: Arc<Intake>,
+    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) captures: Arc<Captures>,
+    pub(crate) guard: Guard,
+    pub(crate) run: Run,
+}
+
+/// Names this run of the process, for filters: what they said before, another one heard.
+pub(crate) struct Run(HeaderValue);
+
+impl Run {
+    /// Another one every time.
+    pub(crate) fn new() -> Self {
+        Self(RandomState::new().build_hasher().finish().into())
+    }
+
+    /// The name as a header has it.
+    pub(crate) fn header(&self) -> HeaderValue {
+        self.0.clone()
+    }
+}
+
+impl App {
+    /// The report of a release as of now.
+    pub(crate) async fn judge(&self, release: &str) -> Result<Report, Problem> {
+        let delivery = self.intake.registry.delivery(release);
+        let job = |reply| Job::Report(release.to_owned(), delivery, reply);
+        Ok(self.intake.writer.ask(job).await??)
+    }
+
+    /// What the writer makes of a release, without its report.
+    pub(crate) async fn standing(&self, release: &str) -> Result<Standing, Problem> {
+        let delivery = self.intake.registry.delivery(release);
+        let job = |reply| Job::Standing(release.to_owned(), delivery, reply);
+        Ok(self.intake.writer.ask(job).await??)
+    }
+
+    /// The filters of a release that are alive, and how many of them run the generation.
+    pub(crate) fn alive(&self, release: &str, generation: u64) -> Alive {
+        self.intake.registry.alive(release, generation, Instant::now())
+    }
+}

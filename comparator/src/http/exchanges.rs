@@ -1,0 +1,46 @@
+//! `GET /v1/releases/{name}/exchanges`: what is compared from now on, redacted, one observation a line.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+
+use super::app::App;
+use super::asking::Named;
+use crate::api::headers::REDACT_HEADER;
+use crate::api::problem::Problem;
+use crate::redaction::{BadSecret, Redaction, Secret};
+
+/// Streams until the client leaves or the server ends. Everything that the request header [`REDACT_HEADER`] names, which may be
+/// repeated, is blanked before it leaves the process, beside what always is.
+pub(super) async fn stream(
+    State(app): State<Arc<App>>,
+    Named(name): Named,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let redaction = redaction(&headers)?;
+    if app.intake.policies.get(&name).is_none() {
+        return Err(Problem::unknown_release(&name));
+    }
+    let lines = app
+        .captures
+        .listen(&name, redaction)
+        .ok_or_else(|| Problem::unavailable("too many capture already, or the comparator is about to end"))?;
+    let mut response = Body::new(lines).into_response();
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
+    Ok(response)
+}
+
+fn redaction(headers: &HeaderMap) -> Result<Redaction, Problem> {
+    let named = headers.get_all(REDACT_HEADER).iter().map(|value| {
+        let text = String::from_utf8_lossy(value.as_bytes());
+        text.parse::<Secret>().map_err(|error: BadSecret| {
+            let detail = format!("the header {REDACT_HEADER} is {text:?}, {error}");
+            Problem::new(StatusCode::BAD_REQUEST, "header", detail)
+        })
+    });
+    named.collect()
+}

@@ -1,0 +1,170 @@
+//! Who may speak to the comparator: a bearer token off loopback, and on loopback nobody through a browser's page.
+//!
+//! Without a token the browser of whoever sits at the machine is the way in: a page can post across origins, and by DNS
+//! rebinding it can read too. So a change must not come from another origin, and the `Host` must be our own; only the
+//! filters' three routes take any `Host`, since a proxy names its cluster there, and no page can send their media types.
+
+use std::net::IpAddr;
+
+use axum::http::header::{AUTHORIZATION, HOST, HeaderName, ORIGIN};
+use axum::http::{HeaderMap, Method, StatusCode};
+use sha2::{Digest, Sha256};
+
+use crate::api::problem::Problem;
+
+/// Decides about each request before its route does.
+pub(crate) struct Guard {
+    /// SHA-256 of the token.
+    token: Option<[u8; 32]>,
+    /// The address that the server is bound to.
+    bound: IpAddr,
+}
+
+impl Guard {
+    /// A guard of a server bound to `bound`.
+    pub(crate) fn new(token: Option<&str>, bound: IpAddr) -> Self {
+        Self { token: token.map(|token| Sha256::digest(token.as_bytes()).into()), bound }
+    }
+
+    /// Lets a request pass or says why not.
+    pub(crate) fn check(&self, method: &Method, path: &str, headers: &HeaderMap) -> Result<(), Problem> {
+        if HEALTH.contains(&path) {
+            return Ok(());
+        }
+        match self.token {
+            Some(token) if !bears(headers, token) => return Err(unauthorised()),
+            None if !FROM_FILTERS.contains(&path) => self.check_host(headers)?,
+            _ => {}
+        }
+        if method.is_safe() { Ok(()) } else { self.check_origin(headers) }
+    }
+
+    fn check_host(&self, headers: &HeaderMap) -> Result<(), Problem> {
+        let host = text(headers, &HOST);
+        if self.is_ours(host) {
+            return Ok(());
+        }
+        Err(forbidden(format!("the host {host:?} is not this server's; use its address or localhost")))
+    }
+
+    fn check_origin(&self, headers: &HeaderMap) -> Result<(), Problem> {
+        if !matches!(text(headers, &SEC_FETCH_SITE), "" | "same-origin" | "none") {
+            return Err(forbidden("the request comes from another site".to_owned()));
+        }
+        let Some(origin) = headers.get(ORIGIN) else { return Ok(()) };
+        let origin = origin.to_str().unwrap_or_default();
+        let authority = origin.split_once("://").map_or("", |(_, authority)| authority);
+        let same = !authority.is_empty() && authority.eq_ignore_ascii_case(text(headers, &HOST));
+        if same && (self.token.is_some() || self.is_ours(authority)) {
+            return Ok(());
+        }
+        Err(forbidden(format!("the origin {origin:?} is not this server's")))
+    }
+
+    /// Whether an authority names this server by a name that no foreign DNS can give.
+    fn is_ours(&self, authority: &str) -> bool {
+        let host = without_port(authority);
+        let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+        host.eq_ignore_ascii_case("localhost")
+            || address.is_ok_and(|address| address.is_loopback() || address == self.bound)
+    }
+}
+
+/// Compares digests without an early end, so that time tells nothing about the token.
+fn bears(headers: &HeaderMap, token: [u8; 32]) -> bool {
+    let Some((scheme, given)) = text(headers, &AUTHORIZATION).split_once(' ') else { return false };
+    let given: [u8; 32] = Sha256::digest(given.trim().as_bytes()).into();
+    let differing = given.iter().zip(token).fold(0, |differing, (a, b)| differing | (a ^ b));
+    scheme.eq_ignore_ascii_case("bearer") && differing == 0
+}
+
+fn without_port(authority: &str) -> &str {
+    match authority.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => host,
+        _ => authority,
+    }
+}
+
+fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> &'h str {
+    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+}
+
+fn unauthorised() -> Problem {
+    let detail = "this server asks for `authorization: Bearer <token>` with the token of its token file";
+    Problem::new(StatusCode::UNAUTHORIZED, "unauthorised", detail)
+}
+
+fn forbidden(detail: String) -> Problem {
+    Problem::new(StatusCode::FORBIDDEN, "forbidden", detail)
+}
+
+const HEALTH: [&str; 2] = ["/healthz", "/readyz"];
+const FROM_FILTERS: [&str; 3] = ["/v1/observations", "/v1/handovers", "/v1/heartbeats"];
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(token: Option<&str>, request: &str, headers: &[(&'static str, &str)], expected: u16) {
+        let guard = Guard::new(token, IpAddr::from([127, 0, 0, 1]));
+        let (method, path) = request.split_once(' ').unwrap();
+        let map = headers.iter().map(|(n, v)| (HeaderName::from_static(n), v.parse().unwrap())).collect();
+        let found = guard.check(&method.parse().unwrap(), path, &map).map_or_else(|p| p.status, |()| 200);
+        assert_eq!(found, expected, "{request} {headers:?}");
+    }
+
+    #[test]
+    fn without_a_token_only_this_machine_and_no_page() {
+        for (host, origin, expected) in [
+            ("127.0.0.1:7400", "", 200),
+            ("localhost", "", 200),
+            ("[::1]:7400", "", 200),
+            ("evil.example:7400", "", 403),
+            ("127.0.0.1.evil.example", "", 403),
+            ("127.0.0.1:7400", "http://127.0.0.1:7400", 200),
+            ("127.0.0.1:7400", "http://127.0.0.1:9999", 403),
+            ("127.0.0.1:7400", "http://evil.example", 403),
+            ("127.0.0.1:7400", "null", 403),
+            ("evil.example:7400", "http://evil.example:7400", 403),
+        ] {
+            let mut headers = vec![("host", host)];
+            headers.extend((!origin.is_empty()).then_some(("origin", origin)));
+            check(None, "PUT /v1/policies/shop", &headers, expected);
+        }
+        check(None, "GET /v1/status", &[("host", "evil.example")], 403);
+        check(None, "GET /v1/status", &[], 403);
+        check(None, "GET /healthz", &[("host", "evil.example")], 200);
+    }
+
+    #[test]
+    fn filters_name_any_host_but_pages_stay_out() {
+        check(None, "POST /v1/observations", &[("host", "antumbra")], 200);
+        check(None, "POST /v1/handovers", &[("host", "antumbra")], 200);
+        check(None, "POST /v1/handovers", &[("host", "evil"), ("origin", "http://evil")], 403);
+        check(None, "POST /v1/heartbeats", &[("host", "evil"), ("origin", "http://evil")], 403);
+        check(None, "POST /v1/heartbeats", &[("host", "localhost"), ("sec-fetch-site", "cross-site")], 403);
+        check(None, "POST /v1/heartbeats", &[("host", "localhost"), ("sec-fetch-site", "same-origin")], 200);
+    }
+
+    #[test]
+    fn with_a_token_every_route_asks_for_it() {
+        for (authorization, expected) in [
+            ("Bearer s3cret", 200),
+            ("bearer s3cret", 200),
+            ("Bearer s3cre", 401),
+            ("Basic s3cret", 401),
+            ("s3cret", 401),
+            ("", 401),
+        ] {
+            for route in
+                ["GET /v1/status", "GET /metrics", "POST /v1/observations", "DELETE /v1/releases/a/evidence"]
+            {
+                check(Some("s3cret"), route, &[("host", "any"), ("authorization", authorization)], expected);
+            }
+        }
+        check(Some("s3cret"), "GET /readyz", &[], 200);
+        let crossing = [("host", "any"), ("authorization", "Bearer s3cret"), ("origin", "http://other")];
+        check(Some("s3cret"), "PUT /v1/policies/shop", &crossing, 403);
+    }
+}

@@ -1,0 +1,195 @@
+//! `/v1/policies`: reading and changing the policies, with preconditions and an audit.
+
+use std::sync::Arc;
+
+use antumbra_policy::document::{Field, Invalid, Problems, Tree};
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::header::{ETAG, IF_MATCH, IF_NONE_MATCH};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+
+use super::app::App;
+use super::asking::{MAX_REASON, Named, Peer, author, one_line, reason};
+use crate::api::answer::{json, json_text};
+use crate::api::body;
+use crate::api::policies::{Audit, Listed, Outcome};
+use crate::api::problem::Problem;
+use crate::writer::{Changed, Job};
+use antumbra_control::Version;
+use antumbra_control::audit::broken_at;
+use antumbra_control::change::{Change, Edit, Expected};
+use antumbra_control::document::tree_from_yaml;
+use antumbra_control::timestamp;
+
+/// `GET /v1/policies`.
+pub(super) async fn list(State(app): State<Arc<App>>) -> Response {
+    let all = app.intake.policies.all().into_iter().map(|(name, version)| Listed {
+        name,
+        generation: version.generation,
+        at: timestamp::rfc3339(version.at_ms),
+    });
+    json(StatusCode::OK, &all.collect::<Vec<_>>())
+}
+
+/// `GET /v1/policies/{name}`.
+pub(super) async fn show(
+    State(app): State<Arc<App>>,
+    Named(name): Named,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let version = app.intake.policies.get(&name).ok_or_else(|| Problem::unknown_release(&name))?;
+    let tags = tags(&headers, IF_NONE_MATCH);
+    if tags.iter().any(|tag| tag == "*" || *tag == version.etag()) {
+        return Ok(tagged(StatusCode::NOT_MODIFIED.into_response(), &version));
+    }
+    Ok(tagged(json_text(StatusCode::OK, version.document.text()), &version))
+}
+
+/// `PUT /v1/policies/{name}`.
+pub(super) async fn put(
+    State(app): State<Arc<App>>,
+    Named(name): Named,
+    request: Request,
+) -> Result<Response, Problem> {
+    let (parts, body) = request.into_parts();
+    let media_type = body::media_type(&parts.headers);
+    let parse: fn(&[u8]) -> Result<Tree, Invalid> = match media_type.as_str() {
+        "application/json" => Tree::from_json,
+        "application/yaml" | "application/x-yaml" | "text/yaml" => tree_from_yaml,
+        _ => return Err(body::unsupported(&media_type, "application/yaml or application/json")),
+    };
+    let tree = parse(&body::read(body, LIMIT).await?).map_err(Problem::invalid)?;
+    let reason = reason(&parts.headers);
+    change(&app, &parts, name, Edit::Put(tree), reason).await
+}
+
+/// `PATCH /v1/policies/{name}/mirror` with `{percent, rule?, to?, reason?}`.
+pub(super) async fn mirror(
+    State(app): State<Arc<App>>,
+    Named(name): Named,
+    request: Request,
+) -> Result<Response, Problem> {
+    let (parts, body) = request.into_parts();
+    let (edit, reason) = wanted(&parts, body, read_mirror).await?;
+    change(&app, &parts, name, edit, reason).await
+}
+
+/// `PATCH /v1/policies/{name}/weights` with `{weights: {…}, rule?, reason?}`.
+pub(super) async fn weights(
+    State(app): State<Arc<App>>,
+    Named(name): Named,
+    request: Request,
+) -> Result<Response, Problem> {
+    let (parts, body) = request.into_parts();
+    let (edit, reason) = wanted(&parts, body, read_weights).await?;
+    change(&app, &parts, name, edit, reason).await
+}
+
+/// `GET /v1/policies/{name}/audit`.
+pub(super) async fn audit(State(app): State<Arc<App>>, Named(name): Named) -> Result<Response, Problem> {
+    if app.intake.policies.get(&name).is_none() {
+        return Err(Problem::unknown_release(&name));
+    }
+    let entries = app.intake.writer.ask(|reply| Job::Audit(name, reply)).await?;
+    let entries = entries.map_err(|error| Problem::unavailable(error.to_string()))?;
+    let broken_at = broken_at(&entries);
+    Ok(json(StatusCode::OK, &Audit { entries, broken_at }))
+}
+
+async fn change(
+    app: &App,
+    parts: &Parts,
+    name: String,
+    edit: Edit,
+    reason: String,
+) -> Result<Response, Problem> {
+    let author = author(&parts.headers, parts.extensions.get::<Peer>());
+    let expected = expected(&parts.headers);
+    let reason = one_line(&reason, MAX_REASON);
+    let change = Change { name: name.clone(), edit, expected, author, reason };
+    let Changed { version, changed, new_session, diff } =
+        app.intake.writer.ask(|reply| Job::Change(Box::new(change), reply)).await??;
+    let status = if changed && version.generation == 1 { StatusCode::CREATED } else { StatusCode::OK };
+    let outcome = Outcome { name, generation: version.generation, changed, new_session, diff };
+    Ok(tagged(json(status, &outcome), &version))
+}
+
+/// The body of a PATCH, read field by field so that all problems come at once.
+async fn wanted(
+    parts: &Parts,
+    body: Body,
+    read: fn(&Field<'_>) -> Option<(Edit, String)>,
+) -> Result<(Edit, String), Problem> {
+    let media_type = body::media_type(&parts.headers);
+    if !matches!(media_type.as_str(), "application/json" | "application/merge-patch+json") {
+        return Err(body::unsupported(&media_type, "application/json"));
+    }
+    let bytes = body::read(body, LIMIT).await?;
+    let tree = Tree::from_json(&bytes).map_err(Problem::invalid)?;
+    let problems = Problems::default();
+    let wanted = read(&problems.root(&tree));
+    problems.finish(wanted).map_err(Problem::invalid)
+}
+
+fn read_mirror(root: &Field<'_>) -> Option<(Edit, String)> {
+    let map = root.map(&["percent", "rule", "to", "reason"])?;
+    let percent = map.required("percent").and_then(|field| field.number(0.0..=100.0));
+    let rule = optional(map.get("rule"));
+    let to = optional(map.get("to"));
+    let reason = optional(map.get("reason"));
+    Some((Edit::Mirror { percent: percent?, rule: rule?, to: to? }, reason?.unwrap_or_default()))
+}
+
+fn read_weights(root: &Field<'_>) -> Option<(Edit, String)> {
+    let map = root.map(&["weights", "rule", "reason"])?;
+    let weights = map.required("weights").and_then(Field::entries).map(|entries| {
+        let read =
+            entries.iter().map(|(name, field)| Some(((*name).to_owned(), field.integer(0..=MAX_WEIGHT)?)));
+        read.collect::<Vec<Option<(String, u64)>>>()
+    });
+    let rule = optional(map.get("rule"));
+    let reason = optional(map.get("reason"));
+    let weights = weights?.into_iter().collect::<Option<Vec<_>>>()?;
+    Some((Edit::Weights { weights, rule: rule? }, reason?.unwrap_or_default()))
+}
+
+/// `Some(None)` if the field is absent or null, `None` after a problem.
+fn optional(field: Option<&Field<'_>>) -> Option<Option<String>> {
+    match field {
+        None => Some(None),
+        Some(field) if *field.tree() == Tree::Null => Some(None),
+        Some(field) => field.text().map(|text| Some(text.to_owned())),
+    }
+}
+
+fn expected(headers: &HeaderMap) -> Expected {
+    let (matching, none) = (tags(headers, IF_MATCH), tags(headers, IF_NONE_MATCH));
+    match (matching.as_slice(), none.as_slice()) {
+        ([], []) => Expected::Any,
+        ([], _) => Expected::Absent,
+        ([only], _) if only == "*" => Expected::Existing,
+        _ => Expected::OneOf(matching),
+    }
+}
+
+fn tags(headers: &HeaderMap, name: axum::http::HeaderName) -> Vec<String> {
+    let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
+    values
+        .flat_map(|value| value.split(','))
+        .map(|tag| tag.trim().to_owned())
+        .filter(|tag| !tag.is_empty())
+        .collect()
+}
+
+fn tagged(mut response: Response, version: &Version) -> Response {
+    if let Ok(etag) = HeaderValue::from_str(&version.etag()) {
+        response.headers_mut().insert(ETAG, etag);
+    }
+    response
+}
+
+/// Bytes of a document: room for a list of 100,000 addresses, and less than the shipped Envoy takes of an answer, 4 MiB.
+const LIMIT: usize = 3 << 20;
+const MAX_WEIGHT: u64 = 1_000_000_000;

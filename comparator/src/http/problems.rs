@@ -1,0 +1,26 @@
+//! What a refusal of the control plane, or the end of the writer, is over HTTP.
+
+use antumbra_control::change::Refusal;
+use axum::http::StatusCode;
+
+use crate::api::problem::Problem;
+use crate::writer::{ChangeError, Stopped};
+
+impl From<Stopped> for Problem {
+    fn from(_: Stopped) -> Self {
+        Self::unavailable("the comparator is about to end")
+    }
+}
+
+impl From<ChangeError> for Problem {
+    fn from(error: ChangeError) -> Self {
+        match error {
+            ChangeError::Refused(Refusal::Unknown(name)) => Self::unknown_release(&name),
+            ChangeError::Refused(Refusal::Precondition(_)) => {
+                Self::new(StatusCode::PRECONDITION_FAILED, "precondition-failed", error.to_string())
+            }
+            ChangeError::Refused(Refusal::Invalid(invalid)) => Self::invalid(invalid),
+            ChangeError::Store(error) => Self::unavailable(error.to_string()),
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! `/v1/releases/{name}`: what the evidence says, and a new beginning for a new build of the candidate.
+
+use std::sync::Arc;
+
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, Request, State};
+use axum::http::header::{ACCEPT, CONTENT_TYPE};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+
+use super::app::App;
+use super::asking::{Named, Peer, author, reason};
+use crate::api::answer::json;
+use crate::api::problem::Problem;
+use crate::api::releases::Begun;
+use crate::writer::Job;
+use antumbra_control::Session;
+
+/// How to write a report.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Options {
+    format: String,
+}
+
+enum Format {
+    Text,
+    Json,
+    Markdown,
+}
+
+/// `GET /v1/releases/{name}/report`: JSON, or text or Markdown if that is asked for.
+pub(super) async fn report(
+    State(app): State<Arc<App>>,
+    Named(name): Named,
+    options: Result<Query<Options>, QueryRejection>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let Query(options) =
+        options.map_err(|error| Problem::new(StatusCode::BAD_REQUEST, "query", error.body_text()))?;
+    let format = match options.format.as_str() {
+        "" if prefers_text(&headers) => Format::Text,
+        "" | "json" => Format::Json,
+        "text" => Format::Text,
+        "markdown" => Format::Markdown,
+        other => {
+            let detail = format!("format is {other:?}, must be text, json or markdown");
+            return Err(Problem::new(StatusCode::BAD_REQUEST, "query", detail));
+        }
+    };
+    let report = app.judge(&name).await?;
+    let (page, media_type) = match format {
+        Format::Json => return Ok(json(StatusCode::OK, &report)),
+        Format::Text => (report.to_text(false), "text/plain; charset=utf-8"),
+        Format::Markdown => (report.to_markdown(), "text/markdown; charset=utf-8"),
+    };
+    let mut response = page.into_response();
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
+    headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
+    Ok(response)
+}
+
+/// `DELETE /v1/releases/{name}/evidence`: begins a new session.
+pub(super) async fn reset(
+    State(app): State<Arc<App>>,
+    Named(name): Named,
+    request: Request,
+) -> Result<Response, Problem> {
+    let who = author(request.headers(), request.extensions().get::<Peer>());
+    let reason = reason(request.headers());
+    let release = name.clone();
+    let session = app.intake.writer.ask(|reply| Job::Reset(release, who, reason, reply)).await??;
+    let Session { number: session, since: generation } = session;
+    Ok(json(StatusCode::OK, &Begun { release: name, session, generation }))
+}
+
+/// Whether plain text stands in `Accept` before JSON; `*/*` means JSON.
+fn prefers_text(headers: &HeaderMap) -> bool {
+    let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let mut types = accept.split(',').map(|range| range.split(';').next().unwrap_or_default().trim());
+    types.find(|range| matches!(*range, "text/plain" | "application/json")) == Some("text/plain")
+}

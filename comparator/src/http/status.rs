@@ -1,0 +1,69 @@
+//! How things stand: for people, for Prometheus, and for whoever restarts the process.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+
+use super::app::App;
+use crate::api::answer::json;
+use crate::api::problem::Problem;
+use crate::api::status::{ReleaseStatus, Status};
+use crate::live::metrics::Release;
+use crate::live::registry::Alive;
+use crate::writer::Job;
+
+/// `GET /v1/status`.
+pub(super) async fn show(State(app): State<Arc<App>>) -> Response {
+    let mut releases = Vec::new();
+    for (name, version) in app.intake.policies.all() {
+        let Alive { count, converged, shown } = app.alive(&name, version.generation);
+        let standing = app.standing(&name).await.ok();
+        releases.push(ReleaseStatus {
+            converged: count > 0 && converged == count,
+            generation: version.generation,
+            session: standing.as_ref().map(|standing| standing.session.number),
+            exchanges: standing.as_ref().map(|standing| standing.exchanges),
+            verdict: standing.as_ref().map(|standing| standing.verdict),
+            more_filters: count - shown.len(),
+            filters: shown,
+            name,
+        });
+    }
+    json(StatusCode::OK, &Status { releases, accounts: app.ledger.now() })
+}
+
+/// `GET /metrics`.
+pub(super) async fn metrics(State(app): State<Arc<App>>) -> Response {
+    let mut releases = Vec::new();
+    for (name, version) in app.intake.policies.all() {
+        let Alive { count, converged, .. } = app.alive(&name, version.generation);
+        let standing = app.standing(&name).await.ok();
+        let judged = standing.as_ref().map(|standing| (standing.exchanges, standing.verdict));
+        let (not_sent, plugins) =
+            standing.map(|standing| (standing.not_sent, standing.plugins)).unwrap_or_default();
+        releases.push(Release {
+            generation: version.generation,
+            converged,
+            filters: count,
+            judged,
+            not_sent,
+            plugins,
+            name,
+        });
+    }
+    let mut response = app.intake.metrics.render(&app.ledger.now(), &releases).into_response();
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(OPEN_METRICS));
+    response
+}
+
+/// `GET /readyz`: whether observations can be stored.
+pub(super) async fn ready(State(app): State<Arc<App>>) -> Result<&'static str, Problem> {
+    let probed = app.intake.writer.ask(Job::Probe).await?;
+    probed.map_err(|error| Problem::unavailable(error.to_string()))?;
+    Ok("ready\n")
+}
+
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";

@@ -1,0 +1,54 @@
+//! `POST /v1/observations`: a batch in, an acknowledgement out once it is durable.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use antumbra_observation::POLICY_JSON;
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::Serialize;
+
+use super::intake::Intake;
+use super::{batch, heartbeats};
+use crate::api::answer::json;
+use crate::api::problem::Problem;
+use crate::ingest::decode;
+use crate::live::ledger::Settled;
+
+/// What became of a batch.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Acknowledged {
+    compared: u64,
+    duplicates: u64,
+    superseded: u64,
+    elsewhere: u64,
+    repeated: u64,
+}
+
+impl From<Settled> for Acknowledged {
+    fn from(Settled { compared, duplicates, superseded, elsewhere, repeated, .. }: Settled) -> Self {
+        Self { compared, duplicates, superseded, elsewhere, repeated }
+    }
+}
+
+/// Takes a batch whole or refuses it whole; either way it is counted. A heartbeat that came with it is answered by the policy if that
+/// is news to the filter, by what became of the batch if not.
+pub(super) async fn receive(
+    State(intake): State<Arc<Intake>>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let began = Instant::now();
+    let batch =
+        batch::read(&intake, request, decode::observations, |observation| &observation.release).await?;
+    let settled = intake.submit(batch.id, batch.items, batch.reserved).await?;
+    let settled = settled.map_err(Problem::unavailable)?;
+    intake.metrics.acknowledged(began.elapsed());
+    // The batch is stored: nothing about the heartbeat may make it look refused.
+    let news = batch.heartbeat.and_then(|heartbeat| heartbeats::heard(&intake, heartbeat).ok().flatten());
+    Ok(match news {
+        Some(version) => heartbeats::policy(&version, POLICY_JSON),
+        None => json(StatusCode::OK, &Acknowledged::from(settled)),
+    })
+}

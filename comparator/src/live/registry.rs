@@ -1,0 +1,383 @@
+//! Which filter instances are there, what each of them runs, and what all of them together did not deliver.
+//!
+//! Every filter says everything again with its next heartbeat. Until one did, nothing is known, which is not the same as nothing
+//! lost. An instance that fell silent is no longer shown after a minute, but its counts stay in the sums, or a restarted proxy
+//! would make losses vanish; and they are written down every few seconds, or a restarted comparator would.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use antumbra_engine::Delivery;
+use antumbra_observation::{Accounts, Heartbeat, Instance};
+use serde::{Deserialize, Serialize};
+
+use crate::api::status::Filter;
+
+/// All filter instances, by release.
+#[derive(Default)]
+pub(crate) struct Registry(Mutex<BTreeMap<String, Filters>>);
+
+#[derive(Default)]
+struct Filters {
+    seen: BTreeMap<Instance, Seen>,
+    /// What the instances delivered that were dropped to keep the bound: one may speak again, and counts once.
+    gone: BTreeMap<Instance, Delivered>,
+    /// The sums of those that were dropped even from there.
+    forgotten: Delivered,
+    /// The sums when the current session of evidence began.
+    baseline: Delivered,
+    /// Whether anybody spoke to this process.
+    heard: bool,
+    /// When all this was last written down.
+    kept: Option<Instant>,
+}
+
+/// What is written down of the filters of a release.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    instances: BTreeMap<String, Delivered>,
+    forgotten: Delivered,
+    baseline: Delivered,
+}
+
+struct Seen {
+    at: Instant,
+    generation: Option<u64>,
+    /// For show, without what exceeds [`MAX_REASONS`].
+    accounts: Accounts,
+    delivered: Delivered,
+}
+
+/// The filters of a release that spoke within the last minute.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Alive {
+    /// How many.
+    pub(crate) count: usize,
+    /// How many of them run the generation asked about.
+    pub(crate) converged: usize,
+    /// The first [`MAX_SHOWN`] of them.
+    pub(crate) shown: Vec<Filter>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Delivered {
+    mirrored: u64,
+    undelivered: u64,
+    not_sent: u64,
+}
+
+impl Registry {
+    /// Takes over what an earlier process wrote down of a release, in the session of evidence that still goes on or an earlier one.
+    ///
+    /// # Errors
+    /// Of the reader of JSON; nothing is taken over then.
+    pub(crate) fn take_over(&self, release: &str, text: &str, same_session: bool) -> serde_json::Result<()> {
+        let Kept { instances, forgotten, baseline } = serde_json::from_str(text)?;
+        let gone = instances.into_iter().filter_map(|(instance, sums)| Some((instance.parse().ok()?, sums)));
+        let mut filters = Filters { gone: gone.collect(), forgotten, baseline, ..Filters::default() };
+        filters.forget_the_many();
+        if !same_session {
+            filters.baseline = filters.sum();
+        }
+        self.lock().insert(release.to_owned(), filters);
+        Ok(())
+    }
+
+    /// Whether it is time to write down what the filters of a release said; if so, it is not for a while.
+    pub(crate) fn is_due(&self, release: &str, now: Instant) -> bool {
+        let mut all = self.lock();
+        let Some(filters) = all.get_mut(release) else { return false };
+        let due = filters.kept.is_none_or(|kept| now.saturating_duration_since(kept) >= KEPT_EVERY);
+        if due {
+            filters.kept = Some(now);
+        }
+        due
+    }
+
+    /// What is to be written down of a release; none if nobody ever spoke.
+    pub(crate) fn kept(&self, release: &str) -> Option<String> {
+        self.lock().get(release).map(Filters::to_text)
+    }
+
+    /// All releases of which somebody spoke.
+    pub(crate) fn releases(&self) -> Vec<String> {
+        self.lock().keys().cloned().collect()
+    }
+
+    /// Notes a heartbeat.
+    pub(crate) fn note(&self, heartbeat: Heartbeat, now: Instant) {
+        let mut all = self.lock();
+        let filters = all.entry(heartbeat.release).or_default();
+        filters.heard = true;
+        let delivered = Delivered::of(&heartbeat.accounts);
+        let accounts = bounded(heartbeat.accounts);
+        let seen = Seen { at: now, generation: heartbeat.generation, accounts, delivered };
+        filters.gone.remove(&heartbeat.instance);
+        filters.seen.insert(heartbeat.instance, seen);
+        if filters.seen.len() > MAX_INSTANCES {
+            filters.drop_the_longest_silent();
+        }
+    }
+
+    /// The instances of a release that spoke within the last minute, and how many of them run `generation`.
+    pub(crate) fn alive(&self, release: &str, generation: u64, now: Instant) -> Alive {
+        let all = self.lock();
+        let seen = all.get(release).into_iter().flat_map(|filters| &filters.seen);
+        let mut alive = Alive::default();
+        for (instance, seen) in seen.filter(|(_, seen)| now.saturating_duration_since(seen.at) <= SHOWN) {
+            alive.count += 1;
+            alive.converged += usize::from(seen.generation == Some(generation));
+            if alive.shown.len() < MAX_SHOWN {
+                alive.shown.push(seen.show(*instance, now));
+            }
+        }
+        alive
+    }
+
+    /// What the filters of a release delivered since the session of evidence began; unknown until one spoke.
+    pub(crate) fn delivery(&self, release: &str) -> Delivery {
+        let all = self.lock();
+        let Some(filters) = all.get(release) else { return Delivery::default() };
+        let sum = filters.sum();
+        Delivery {
+            known: filters.heard,
+            mirrored: sum.mirrored.saturating_sub(filters.baseline.mirrored),
+            undelivered: sum.undelivered.saturating_sub(filters.baseline.undelivered),
+            not_sent: sum.not_sent.saturating_sub(filters.baseline.not_sent),
+        }
+    }
+
+    /// A new session of evidence began: what happened before does not concern it.
+    pub(crate) fn begin_session(&self, release: &str) {
+        if let Some(filters) = self.lock().get_mut(release) {
+            filters.baseline = filters.sum();
+            filters.kept = None;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Filters>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Filters {
+    fn sum(&self) -> Delivered {
+        let seen = self.seen.values().map(|seen| seen.delivered);
+        seen.chain(self.gone.values().copied()).fold(self.forgotten, Delivered::plus)
+    }
+
+    fn to_text(&self) -> String {
+        let seen = self.seen.iter().map(|(instance, seen)| (instance, &seen.delivered));
+        let told = seen.chain(&self.gone).filter(|(_, sums)| **sums != Delivered::default());
+        let instances = told.map(|(instance, sums)| (instance.to_string(), *sums)).collect();
+        let kept = Kept { instances, forgotten: self.forgotten, baseline: self.baseline };
+        serde_json::to_string(&kept).unwrap_or_default()
+    }
+
+    fn drop_the_longest_silent(&mut self) {
+        let oldest = self.seen.iter().min_by_key(|(_, seen)| seen.at).map(|(instance, _)| *instance);
+        if let Some((instance, seen)) = oldest.and_then(|instance| self.seen.remove_entry(&instance)) {
+            self.gone.insert(instance, seen.delivered);
+        }
+        self.forget_the_many();
+    }
+
+    fn forget_the_many(&mut self) {
+        while self.gone.len() > MAX_GONE {
+            let Some((_, delivered)) = self.gone.pop_first() else { return };
+            self.forgotten = self.forgotten.plus(delivered);
+        }
+    }
+}
+
+impl Seen {
+    fn show(&self, instance: Instance, now: Instant) -> Filter {
+        let silent = now.saturating_duration_since(self.at);
+        Filter {
+            instance: instance.to_string(),
+            generation: self.generation,
+            seconds_since_seen: (silent.as_secs_f64() * 10.0).round() / 10.0,
+            accounts: self.accounts.clone(),
+        }
+    }
+}
+
+/// The accounts with few and short names of reasons; the counts of the rest stand under `other`.
+fn bounded(accounts: Accounts) -> Accounts {
+    let few = |reasons: BTreeMap<String, u64>| {
+        let mut kept: BTreeMap<String, u64> = BTreeMap::new();
+        for (reason, count) in reasons {
+            let fits = reason.len() <= MAX_REASON_BYTES && kept.len() + 1 < MAX_REASONS;
+            let total = kept.entry(if fits { reason } else { OTHER.to_owned() }).or_default();
+            *total = total.saturating_add(count);
+        }
+        kept
+    };
+    Accounts { not_mirrored: few(accounts.not_mirrored), undelivered: few(accounts.undelivered), ..accounts }
+}
+
+impl Delivered {
+    fn of(accounts: &Accounts) -> Self {
+        let total = |reasons: &BTreeMap<String, u64>, counts: fn(&str) -> bool| {
+            reasons
+                .iter()
+                .filter(|(reason, _)| counts(reason))
+                .fold(0, |sum: u64, (_, n)| sum.saturating_add(*n))
+        };
+        Self {
+            mirrored: accounts.mirrored.min(MAX_COUNT),
+            undelivered: total(&accounts.undelivered, |_| true)
+                .saturating_add(accounts.unknown)
+                .min(MAX_COUNT),
+            not_sent: total(&accounts.not_mirrored, is_for_want_of_capacity).min(MAX_COUNT),
+        }
+    }
+
+    fn plus(self, other: Self) -> Self {
+        Self {
+            mirrored: self.mirrored.saturating_add(other.mirrored),
+            undelivered: self.undelivered.saturating_add(other.undelivered),
+            not_sent: self.not_sent.saturating_add(other.not_sent),
+        }
+    }
+}
+
+/// Sampled requests that a breaker or a budget kept from the shadows; the other reasons are the policy's will.
+fn is_for_want_of_capacity(reason: &str) -> bool {
+    WANT_OF_CAPACITY.iter().any(|word| reason.contains(word))
+}
+
+const WANT_OF_CAPACITY: [&str; 3] = ["budget", "breaker", "in_flight"];
+/// A process that is killed loses the last words of filters that ended within this time.
+const KEPT_EVERY: Duration = Duration::from_secs(5);
+const SHOWN: Duration = Duration::from_secs(60);
+/// Instances of one release that are kept apart.
+const MAX_INSTANCES: usize = 4_096;
+/// Instances beyond them whose sums are kept apart.
+const MAX_GONE: usize = 8_192;
+/// Of one instance's count: what nobody counts in a lifetime would drown all others.
+const MAX_COUNT: u64 = 1 << 48;
+/// Instances that are shown.
+const MAX_SHOWN: usize = 100;
+/// Reasons are names in the filter's code; a few dozen at most.
+const MAX_REASONS: usize = 64;
+const MAX_REASON_BYTES: usize = 64;
+const OTHER: &str = "other";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn beat(instance: u128, mirrored: u64, lost: u64, budget: u64) -> Heartbeat {
+        let accounts = Accounts {
+            mirrored,
+            undelivered: BTreeMap::from([("outbox_full".to_owned(), lost)]),
+            not_mirrored: BTreeMap::from([
+                ("exchanges_in_flight".to_owned(), budget),
+                ("not_sampled".to_owned(), 99),
+            ]),
+            unknown: 1,
+            ..Accounts::default()
+        };
+        Heartbeat {
+            version: 1,
+            release: "shop".to_owned(),
+            instance: Instance(instance),
+            generation: Some(2),
+            accounts,
+        }
+    }
+
+    #[test]
+    fn the_silent_are_not_shown_but_stay_in_the_sums() {
+        let registry = Registry::default();
+        let start = Instant::now();
+        let later = start + Duration::from_secs(61);
+        registry.note(beat(1, 10, 2, 5), start);
+        registry.note(beat(2, 20, 0, 0), later);
+        let shown: Vec<String> =
+            registry.alive("shop", 2, later).shown.into_iter().map(|f| f.instance).collect();
+        assert_eq!(shown, [Instance(2).to_string()]);
+        let delivery = registry.delivery("shop");
+        assert_eq!((delivery.mirrored, delivery.undelivered, delivery.not_sent), (30, 4, 5));
+        assert!(delivery.known && !registry.delivery("till").known);
+        registry.begin_session("shop");
+        registry.note(beat(2, 25, 0, 0), later);
+        let delivery = registry.delivery("shop");
+        assert_eq!((delivery.mirrored, delivery.undelivered, delivery.not_sent), (5, 0, 0));
+    }
+
+    #[test]
+    fn what_was_written_down_is_taken_over_and_counts_once() {
+        let registry = Registry::default();
+        let now = Instant::now();
+        registry.note(beat(1, 10, 2, 5), now);
+        registry.begin_session("shop");
+        registry.note(beat(1, 12, 3, 5), now);
+        registry.note(beat(2, 20, 0, 0), now);
+        let due = |after| registry.is_due("shop", now + after);
+        assert_eq!([Duration::ZERO, KEPT_EVERY / 2, KEPT_EVERY].map(due), [true, false, true]);
+        assert_eq!((registry.releases(), registry.is_due("till", now)), (vec!["shop".to_owned()], false));
+        let text = registry.kept("shop").unwrap();
+        for (same_session, before, after) in [(true, (22, 2, 0), (24, 3, 0)), (false, (0, 0, 0), (2, 1, 0))] {
+            let next = Registry::default();
+            next.take_over("shop", &text, same_session).unwrap();
+            let sums = |delivery: Delivery| (delivery.mirrored, delivery.undelivered, delivery.not_sent);
+            let delivery = next.delivery("shop");
+            assert_eq!((delivery.known, sums(delivery)), (false, before), "nobody spoke yet");
+            next.note(beat(2, 22, 1, 0), now);
+            let delivery = next.delivery("shop");
+            assert_eq!((delivery.known, sums(delivery)), (true, after));
+        }
+        let damaged = Registry::default();
+        assert!(damaged.take_over("shop", "{", true).is_err());
+        assert!(!damaged.delivery("shop").known);
+    }
+
+    #[test]
+    fn who_says_what_cannot_be_does_not_drown_the_others_for_ever() {
+        let registry = Registry::default();
+        registry.note(beat(1, u64::MAX, u64::MAX, u64::MAX), Instant::now());
+        registry.begin_session("shop");
+        registry.note(beat(2, 30, 0, 0), Instant::now());
+        assert_eq!(registry.delivery("shop").mirrored, 30);
+    }
+
+    #[test]
+    fn the_number_of_instances_is_bounded_and_sums_survive_it() {
+        let registry = Registry::default();
+        let now = Instant::now();
+        for instance in 0..MAX_INSTANCES as u128 + 10 {
+            registry.note(beat(instance, 1, 0, 0), now);
+        }
+        let alive = registry.alive("shop", 2, now);
+        assert_eq!((alive.count, alive.converged), (MAX_INSTANCES, MAX_INSTANCES));
+        assert_eq!(alive.shown.len(), MAX_SHOWN);
+        assert_eq!(registry.delivery("shop").mirrored, MAX_INSTANCES as u64 + 10);
+        for instance in 0..10 {
+            registry.note(beat(instance, 2, 0, 0), now);
+        }
+        assert_eq!(registry.delivery("shop").mirrored, MAX_INSTANCES as u64 + 20, "who returns counts once");
+    }
+
+    #[test]
+    fn names_of_reasons_are_few_and_short_and_no_count_is_lost() {
+        let registry = Registry::default();
+        let now = Instant::now();
+        let mut many = beat(1, 10, 1, 2);
+        many.accounts.not_mirrored.extend((0..200).map(|n| (format!("reason {n}"), 1)));
+        many.accounts.undelivered.insert("x".repeat(65), 4);
+        let before: u64 = many.accounts.not_mirrored.values().sum();
+        registry.note(many, now);
+        let shown = registry.alive("shop", 2, now).shown[0].accounts.clone();
+        assert_eq!(shown.not_mirrored.len(), MAX_REASONS);
+        assert_eq!(shown.not_mirrored.values().sum::<u64>(), before);
+        assert_eq!(
+            shown.undelivered,
+            BTreeMap::from([("other".to_owned(), 4), ("outbox_full".to_owned(), 1)])
+        );
+        assert_eq!(registry.delivery("shop").undelivered, 6);
+    }
+}

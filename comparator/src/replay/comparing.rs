@@ -1,0 +1,36 @@
+//! Taking exchanges in where no server is: rules, and the plugins that come before them.
+
+use antumbra_engine::{Evidence, Rules};
+use antumbra_observation::Observation;
+
+use crate::plugins::{Plugins, Prepared};
+use antumbra_control::Assigned;
+
+/// How answers are compared.
+#[derive(Clone, Default)]
+pub(crate) struct Comparing {
+    /// What may differ.
+    pub(crate) rules: Rules,
+    /// Which plugins have to do with which endpoint.
+    pub(crate) assigned: Assigned,
+    /// The plugins.
+    pub(crate) plugins: Plugins,
+}
+
+impl Comparing {
+    /// Whether there is a plugin, which may take its time.
+    pub(crate) fn computes(&self) -> bool {
+        !self.assigned.is_empty()
+    }
+
+    /// Has the plugins run over an exchange.
+    pub(crate) fn prepare(&self, observation: &Observation) -> Prepared {
+        self.plugins.prepare(&self.rules, &self.assigned, observation, None)
+    }
+
+    /// Takes an exchange in as the plugins left it.
+    pub(crate) fn observe(&self, evidence: &mut Evidence, observation: &Observation, prepared: &Prepared) {
+        let compared = prepared.rewritten.as_ref().unwrap_or(observation);
+        evidence.observe_with(compared, &self.rules, &prepared.outside);
+    }
+}

@@ -1,0 +1,9 @@
+//! What the comparator keeps over a restart: policies, sessions, evidence, accounts and the audit.
+
+mod accounts;
+mod error;
+mod sqlite;
+
+pub use accounts::Accounts;
+pub use error::StoreError;
+pub use sqlite::{Store, Writing};
