@@ -1,6 +1,5 @@
 //! Tests: each bound on a component, met by one that does exactly that wrong.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use antumbra_engine::Evidence;
@@ -9,11 +8,9 @@ use antumbra_observation::{Body, Bytes, ExchangeId, Leg, Observation, Outcome, R
 use super::call::{Answer, Failure, Limits, Rewritten};
 use super::component::{HOG, LOOP, NOTHING, TRAP, bytes, judge, misshapen, normaliser, stranger};
 use super::{Assigned, Plugins, Prepared, sandbox::Sandbox};
-use crate::live::ledger::Ledger;
 use crate::live::policies::Policies;
-use crate::writer::{Handle, KIB_IN_FLIGHT};
+use crate::live::room::{KIB_IN_FLIGHT, Room};
 use antumbra_control::{Document, Version};
-use antumbra_store::Accounts;
 
 /// `{"a":1}` and `{"a":2}` in gzip.
 const ONE: &[u8] =
@@ -154,16 +151,16 @@ fn what_plugins_make_has_its_part_in_the_bytes_in_flight() {
     let policy = b"{version: 1, name: shop, variants: {stable: null, canary: null}, default: stable,
         rules: [{name: shadow, mirror: [{to: canary, percent: 5}]}], compare: {plugins: [{at: GET /items/7, plugin: p}]}}";
     policies.put(Version::new(Document::from_yaml(policy).unwrap(), 1, 0));
-    let (handle, _jobs) = Handle::new(Arc::new(Ledger::new(Accounts::default())));
-    let mut others = handle.reserve();
+    let room = Room::new();
+    let mut others = room.reserve();
     assert!(others.grow(KIB_IN_FLIGHT * 1024 - 256 * 1024), "a batch may make 256 KiB");
     let batch = vec![observation(leg(200, Body::Whole("{\"a\":2}".into()))); 3];
-    let prepared = plugins.prepare_each(&policies, &batch, None, &mut handle.reserve());
+    let prepared = plugins.prepare_each(&policies, &batch, None, &mut room.reserve());
     let kept: Vec<_> =
         prepared.values().map(|one| (one.rewritten.is_some(), one.outside.plugins["p"])).collect();
     assert_eq!(kept, [(true, None), (false, Some("room")), (false, Some("room"))]);
     drop(others);
-    let prepared = plugins.prepare_each(&policies, &batch, None, &mut handle.reserve());
+    let prepared = plugins.prepare_each(&policies, &batch, None, &mut room.reserve());
     assert!(prepared.len() == 3 && prepared.values().all(|one| one.rewritten.is_some()));
 }
 
