@@ -18,8 +18,9 @@ use crate::arrays::{self, Elements};
 use crate::endpoint::{is_identifier, is_token};
 use crate::excerpt;
 use crate::json::{Node, Shape, Tree};
-use crate::pattern::{Place, Rules, Segment};
+use crate::pattern::{Place, Segment};
 use crate::refusal::Refusal;
+use crate::rules::Rules;
 use crate::suggestion::Guesses;
 
 /// How an answer differs from the primary's.

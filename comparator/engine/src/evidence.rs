@@ -14,9 +14,9 @@ use crate::diff::{Detail, Kind, Scope, Subject};
 use crate::hypothesis::Hypothesis;
 use crate::latency::{Ladder, Legs};
 use crate::outside::{Outside, PluginReport, Plugins};
-use crate::pattern::Rules;
 use crate::recent::Recent;
 use crate::refusals::Refusals;
+use crate::rules::Rules;
 use crate::stats::Paired;
 use crate::suggestion::Guesses;
 

@@ -10,8 +10,9 @@ use crate::compare::Primary;
 use crate::diff::{self, Detail, Differences, Kind, Scope, Subject};
 use crate::excerpt;
 use crate::json::Tree;
-use crate::pattern::{Place, Rules};
+use crate::pattern::Place;
 use crate::refusal::Refusal;
+use crate::rules::Rules;
 
 /// What a text is read as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

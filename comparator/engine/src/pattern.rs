@@ -3,7 +3,6 @@
 //! A pattern names a place in every answer, or in those of one endpoint. A path pattern covers what lies below it too.
 
 use crate::endpoint::{self, EndpointPattern};
-pub(crate) use crate::rules::Rules;
 
 /// A place in an answer.
 #[derive(Debug, Clone, Copy)]
@@ -175,7 +174,7 @@ const MAX_LENGTH: usize = 1024;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rules::{Allow, Arrays, Rule};
+    use crate::rules::{Allow, Arrays, Rule, Rules};
 
     fn body<'a>(path: &'a [&'a str]) -> Vec<Segment<'a>> {
         let segment = |s: &&'a str| match s.parse() {

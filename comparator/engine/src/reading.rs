@@ -2,8 +2,8 @@
 
 use crate::body::Schemas;
 use crate::endpoint::EndpointPattern;
-use crate::pattern::{Pattern, Place, Rules};
-use crate::rules::Index;
+use crate::pattern::{Pattern, Place};
+use crate::rules::{Index, Rules};
 
 /// The part of the rules that says what is read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

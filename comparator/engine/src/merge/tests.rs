@@ -4,7 +4,7 @@ use antumbra_observation::{Body, ExchangeId, Leg, Observation, Outcome, Request,
 use proptest::prelude::*;
 
 use super::*;
-use crate::pattern::Rules;
+use crate::rules::Rules;
 use crate::verdict::{self, Delivery, Gates};
 
 /// What the legs of an exchange answer, and which of two engines sees it.
