@@ -20,9 +20,10 @@ use std::cell::OnceCell;
 use antumbra_observation::{Bytes, Response};
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::diff::{self, Differences, Kind, Scope};
+use crate::diff::{self, Differences, Scope};
 use crate::excerpt;
 use crate::json::Tree;
+use crate::kind::Kind;
 use crate::pattern::{Place, Segment};
 use crate::refusal::Refusal;
 use encoding::{Bound, Encoding};

@@ -8,8 +8,9 @@ use antumbra_observation::{Body, Leg, Outcome, Response};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::body::{self, Content, Plain};
-use crate::diff::{self, ABSENT, Detail, Differences, Kind, Scope};
+use crate::diff::{self, ABSENT, Detail, Differences, Scope};
 use crate::headers;
+use crate::kind::Kind;
 
 /// The answer that others are measured by. Its body is decoded and parsed at most once.
 pub(crate) struct Primary<'a> {

@@ -9,63 +9,17 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::iter::Peekable;
-
-use serde::{Deserialize, Serialize};
 
 use crate::arrays::{self, Elements};
 use crate::endpoint::{is_identifier, is_token};
 use crate::excerpt;
 use crate::json::{Node, Shape, Tree};
+use crate::kind::{Kind, Subject};
 use crate::pattern::{Place, Segment};
 use crate::refusal::Refusal;
 use crate::rules::Rules;
 use crate::suggestion::Guesses;
-
-/// How an answer differs from the primary's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Kind {
-    /// Another value of the same type.
-    Value,
-    /// Another type.
-    Type,
-    /// The primary has it, the other not.
-    Missing,
-    /// The other has it, the primary not.
-    Extra,
-    /// The same elements in another order.
-    Order,
-    /// Another number of elements.
-    Length,
-    /// Another HTTP status.
-    Status,
-    /// The call ended in another way: timeout, reset, …
-    Outcome,
-    /// Slower, or as often faster; never a difference of one answer.
-    Latency,
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Value => "value",
-            Self::Type => "type",
-            Self::Missing => "missing",
-            Self::Extra => "extra",
-            Self::Order => "order",
-            Self::Length => "length",
-            Self::Status => "status",
-            Self::Outcome => "outcome",
-            Self::Latency => "latency",
-        })
-    }
-}
-
-/// What is counted: a place, with `*` for elements, and a kind.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub(crate) struct Subject(pub(crate) String, pub(crate) Kind);
 
 /// The first of the differences of a subject in one answer.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -10,8 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::body;
 use crate::compare::{Comparison, Primary};
-use crate::diff::{Detail, Kind, Scope, Subject};
+use crate::diff::{Detail, Scope};
 use crate::hypothesis::Hypothesis;
+use crate::kind::{Kind, Subject};
 use crate::latency::{Ladder, Legs};
 use crate::outside::{Outside, PluginReport, Plugins};
 use crate::recent::Recent;

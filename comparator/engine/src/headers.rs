@@ -10,8 +10,9 @@ use std::collections::BTreeMap;
 use antumbra_observation::{Bytes, Response};
 
 use crate::body::{is_grpc, is_status, trailers_of, without_boundary};
-use crate::diff::{ABSENT, Detail, Differences, Kind, Scope};
+use crate::diff::{ABSENT, Detail, Differences, Scope};
 use crate::excerpt;
+use crate::kind::Kind;
 use crate::pattern::Place;
 use crate::rules::Value;
 use crate::suggestion::Guesses;

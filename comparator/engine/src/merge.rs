@@ -14,9 +14,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::diff::Subject;
 use crate::evidence::{Endpoint, Evidence, Group, MAX_ENDPOINTS, MAX_PATHS, OTHER_ENDPOINTS, Release};
 use crate::hypothesis::Hypothesis;
+use crate::kind::Subject;
 use crate::latency::{Ladder, Legs};
 
 impl Evidence {

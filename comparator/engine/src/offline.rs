@@ -7,9 +7,10 @@ use serde::Serialize;
 
 use crate::body::Kept;
 use crate::compare::Primary;
-use crate::diff::{self, Detail, Differences, Kind, Scope, Subject};
+use crate::diff::{self, Detail, Differences, Scope};
 use crate::excerpt;
 use crate::json::Tree;
+use crate::kind::{Kind, Subject};
 use crate::pattern::Place;
 use crate::refusal::Refusal;
 use crate::rules::Rules;

@@ -10,9 +10,10 @@ use antumbra_observation::{Leg, Response};
 use serde::{Deserialize, Serialize};
 
 use crate::compare::{Comparison, Primary};
-use crate::diff::{Detail, Differences, Kind, Scope};
+use crate::diff::{Detail, Differences, Scope};
 use crate::excerpt;
 use crate::headers;
+use crate::kind::Kind;
 
 /// What is known of one exchange beside its answers.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::diff::Kind;
+use crate::kind::Kind;
 use crate::report::{EndpointReport, Interval, LegLatencies, Noise, Quantiles, Regression, Report};
 use crate::stats;
 use crate::verdict::Verdict;

@@ -5,9 +5,9 @@
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::diff::Subject;
 use crate::evidence::{Endpoint, Evidence, Group, MAX_ENDPOINTS};
 use crate::hypothesis::Hypothesis;
+use crate::kind::Subject;
 use crate::refusals::Refusals;
 
 /// A stored part of the evidence.

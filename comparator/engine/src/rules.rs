@@ -18,8 +18,8 @@ pub(crate) use instant::{Instant, MONTHS, days};
 pub(crate) use index::Index;
 use index::Reach;
 
-use crate::diff::Kind;
 use crate::endpoint::{self, EndpointPattern};
+use crate::kind::Kind;
 use crate::pattern::{Pattern, Place, Segment};
 use crate::reading::Reading;
 

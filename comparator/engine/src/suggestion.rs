@@ -13,9 +13,9 @@ use std::collections::BTreeMap;
 use guess::{Guess, LADDERS, PREFERRED};
 use serde::{Deserialize, Serialize};
 
-use crate::diff::{Kind, Subject};
 use crate::evidence::{Endpoint, Evidence};
 use crate::hypothesis::Hypothesis;
+use crate::kind::{Kind, Subject};
 use crate::pattern::Pattern;
 
 /// A rule that a person may declare.

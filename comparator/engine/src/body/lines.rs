@@ -6,8 +6,9 @@
 
 use similar::{Algorithm, DiffOp};
 
-use crate::diff::{self, ABSENT, Differences, Kind, Scope};
+use crate::diff::{self, ABSENT, Differences, Scope};
 use crate::excerpt;
+use crate::kind::Kind;
 use crate::pattern::Segment;
 
 /// Compares two texts line by line. Of HTML, indentation and empty lines do not count, unless a `<pre>` or `<textarea>`

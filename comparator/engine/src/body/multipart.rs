@@ -8,8 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use antumbra_observation::Bytes;
 
 use super::media::{Media, header, parameter};
-use crate::diff::{self, ABSENT, Differences, Kind, Scope};
+use crate::diff::{self, ABSENT, Differences, Scope};
 use crate::excerpt;
+use crate::kind::Kind;
 use crate::pattern::Segment;
 use crate::refusal::Refusal;
 

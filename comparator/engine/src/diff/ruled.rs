@@ -9,9 +9,10 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::{ABSENT, Detail, Walk, exact, is_secret};
 use crate::arrays::{self, Elements, Hashed, introduce, remove};
-use crate::diff::{Differences, Kind};
+use crate::diff::Differences;
 use crate::excerpt;
 use crate::json::{Node, Shape, Tree, unescape};
+use crate::kind::Kind;
 use crate::pattern::{Place, Segment};
 use crate::rules::{Arrays, Value};
 use crate::suggestion::Guesses;

@@ -1,9 +1,9 @@
 //! Which differences a report lists: proven regressions, noise with what it costs, and what had no control.
 
 use super::{Noise, Regression, Uncontrolled};
-use crate::diff::{Kind, Subject};
 use crate::evidence::{Evidence, Group};
 use crate::hypothesis::Hypothesis;
+use crate::kind::{Kind, Subject};
 use crate::stats;
 use crate::verdict::{Gates, Tested, What};
 

@@ -10,8 +10,8 @@ use super::decimal::Decimal;
 use super::instant::Instant;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use crate::diff::Kind;
 use crate::json::Shape;
+use crate::kind::Kind;
 
 /// How values may differ. Numbers and times may also be written as texts, on both sides.
 #[derive(Debug, Clone, PartialEq, Eq)]

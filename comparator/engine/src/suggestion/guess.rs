@@ -5,8 +5,8 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use crate::diff::Kind;
 use crate::json::Shape;
+use crate::kind::Kind;
 use crate::rules::{Allow, Class, Decimal, Instant, Value};
 
 /// One rule. The numbers are stored with the evidence: a new guess gets a new one.

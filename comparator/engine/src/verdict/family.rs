@@ -4,9 +4,9 @@ use std::fmt;
 
 use super::Gates;
 use super::reason::{Code, Reason};
-use crate::diff::{Kind, Subject};
 use crate::evidence::Evidence;
 use crate::hypothesis::Hypothesis;
+use crate::kind::{Kind, Subject};
 use crate::latency::Ladder;
 use crate::stats;
 use crate::wording::{joined, place};

@@ -1,0 +1,52 @@
+//! The kinds of difference, and what is counted: a kind at a place.
+//!
+//! Both ends of the engine speak of them, the rules that allow a difference and the report that shows it: so they stand below
+//! either.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// How an answer differs from the primary's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// Another value of the same type.
+    Value,
+    /// Another type.
+    Type,
+    /// The primary has it, the other not.
+    Missing,
+    /// The other has it, the primary not.
+    Extra,
+    /// The same elements in another order.
+    Order,
+    /// Another number of elements.
+    Length,
+    /// Another HTTP status.
+    Status,
+    /// The call ended in another way: timeout, reset, …
+    Outcome,
+    /// Slower, or as often faster; never a difference of one answer.
+    Latency,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Value => "value",
+            Self::Type => "type",
+            Self::Missing => "missing",
+            Self::Extra => "extra",
+            Self::Order => "order",
+            Self::Length => "length",
+            Self::Status => "status",
+            Self::Outcome => "outcome",
+            Self::Latency => "latency",
+        })
+    }
+}
+
+/// What is counted: a place, with `*` for elements, and a kind.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) struct Subject(pub(crate) String, pub(crate) Kind);
