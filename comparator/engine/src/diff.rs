@@ -14,12 +14,12 @@ use std::iter::Peekable;
 use crate::arrays::{self, Elements};
 use crate::endpoint::{is_identifier, is_token};
 use crate::excerpt;
+use crate::guess::Guesses;
 use crate::json::{Node, Shape, Tree};
 use crate::kind::{Kind, Subject};
 use crate::pattern::{Place, Segment};
 use crate::refusal::Refusal;
 use crate::rules::Rules;
-use crate::suggestion::Guesses;
 
 /// The first of the differences of a subject in one answer.
 #[derive(Debug, Clone, PartialEq, Eq)]

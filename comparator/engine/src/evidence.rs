@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::body;
 use crate::compare::{Comparison, Primary};
 use crate::diff::{Detail, Scope};
+use crate::guess::Guesses;
 use crate::hypothesis::Hypothesis;
 use crate::kind::{Kind, Subject};
 use crate::latency::{Ladder, Legs};
@@ -19,7 +20,6 @@ use crate::recent::Recent;
 use crate::refusals::Refusals;
 use crate::rules::Rules;
 use crate::stats::Paired;
-use crate::suggestion::Guesses;
 
 /// Everything counted about one release since its session of evidence began.
 #[derive(Debug, Clone, PartialEq, Default)]

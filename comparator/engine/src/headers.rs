@@ -12,10 +12,10 @@ use antumbra_observation::{Bytes, Response};
 use crate::body::{is_grpc, is_status, trailers_of, without_boundary};
 use crate::diff::{ABSENT, Detail, Differences, Scope};
 use crate::excerpt;
+use crate::guess::Guesses;
 use crate::kind::Kind;
 use crate::pattern::Place;
 use crate::rules::Value;
-use crate::suggestion::Guesses;
 use cookies::{SET_COOKIE, by_cookie, moment};
 
 type Headers = [(Bytes, Bytes)];

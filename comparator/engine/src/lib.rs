@@ -14,6 +14,7 @@ mod diff;
 mod endpoint;
 mod evidence;
 mod excerpt;
+mod guess;
 mod headers;
 mod hypothesis;
 mod json;

@@ -11,11 +11,11 @@ use super::{ABSENT, Detail, Walk, exact, is_secret};
 use crate::arrays::{self, Elements, Hashed, introduce, remove};
 use crate::diff::Differences;
 use crate::excerpt;
+use crate::guess::Guesses;
 use crate::json::{Node, Shape, Tree, unescape};
 use crate::kind::Kind;
 use crate::pattern::{Place, Segment};
 use crate::rules::{Arrays, Value};
-use crate::suggestion::Guesses;
 
 /// Positions that answer to each other, and those that are left on each side.
 #[derive(Debug, Default, PartialEq, Eq)]
