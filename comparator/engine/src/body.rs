@@ -11,8 +11,6 @@ mod lines;
 mod media;
 mod multipart;
 mod records;
-mod schemas;
-mod written;
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
@@ -32,9 +30,6 @@ use media::{Media, header};
 
 pub(crate) use grpc::{is_grpc, is_status, trailers_of};
 pub(crate) use multipart::without_boundary;
-#[cfg(feature = "grpc-messages")]
-pub use schemas::BadSchemas;
-pub use schemas::Schemas;
 
 /// Where the primary's body lies once it is read. It outlives the comparisons with candidate and control.
 pub(crate) type Kept<'a> = OnceCell<Plain<'a>>;

@@ -34,14 +34,14 @@ mod render;
 mod report;
 mod rows;
 mod rules;
+mod schemas;
 pub mod stats;
 mod suggestion;
 mod verdict;
 mod wording;
+mod written;
 
-#[cfg(feature = "grpc-messages")]
-pub use body::BadSchemas;
-pub use body::{Schemas, decoded};
+pub use body::decoded;
 pub use endpoint::{BadEndpoint, EndpointPattern, template};
 pub use evidence::{Evidence, Taken};
 pub use hypothesis::Example;
@@ -56,5 +56,8 @@ pub use report::{
 };
 pub use rows::{BadRow, Row};
 pub use rules::{Allow, Arrays, Class, Decimal, Expression, Rule, Rules};
+#[cfg(feature = "grpc-messages")]
+pub use schemas::BadSchemas;
+pub use schemas::Schemas;
 pub use suggestion::Suggestion;
 pub use verdict::{Code, Delivery, Gates, Reason, Verdict};

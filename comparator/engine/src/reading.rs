@@ -1,9 +1,9 @@
 //! What of an answer is read at all, beside what may differ: which headers, and the types of gRPC messages.
 
-use crate::body::Schemas;
 use crate::endpoint::EndpointPattern;
 use crate::pattern::{Pattern, Place};
 use crate::rules::{Index, Rules};
+use crate::schemas::Schemas;
 
 /// The part of the rules that says what is read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

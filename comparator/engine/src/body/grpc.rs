@@ -9,10 +9,10 @@ use antumbra_observation::{Bytes, Response};
 
 use super::encoding::{Bound, Encoding};
 use super::media::{Media, header};
-use super::schemas::Schemas;
-use super::written::Written;
 use crate::excerpt;
 use crate::refusal::Refusal;
+use crate::schemas::Schemas;
+use crate::written::Written;
 
 /// Which call answered, and how its messages are encoded.
 #[derive(Debug, Clone, Copy)]

@@ -2,8 +2,8 @@
 //!
 //! Behind the feature `grpc-messages`: without it there are no schemas, and messages are compared by length and hash.
 
-use super::written::Written;
 use crate::refusal::Refusal;
+use crate::written::Written;
 
 /// Descriptors of services and their messages; none by default.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
