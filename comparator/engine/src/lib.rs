@@ -26,7 +26,6 @@ mod number;
 mod offline;
 mod outside;
 mod pattern;
-mod reading;
 mod recent;
 mod refusal;
 mod refusals;

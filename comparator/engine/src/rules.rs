@@ -8,6 +8,7 @@ mod class;
 mod decimal;
 mod index;
 mod instant;
+mod reading;
 
 pub(crate) use allow::Value;
 pub use allow::{Allow, Arrays};
@@ -15,13 +16,13 @@ pub use class::{Class, Expression};
 pub use decimal::Decimal;
 pub(crate) use instant::{Instant, MONTHS, days};
 
-pub(crate) use index::Index;
-use index::Reach;
+use index::{Index, Reach};
+use reading::Reading;
 
 use crate::endpoint::{self, EndpointPattern};
 use crate::kind::Kind;
 use crate::pattern::{Pattern, Place, Segment};
-use crate::reading::Reading;
+use crate::schemas::Schemas;
 
 /// Which differences are declared harmless, and which primaries count.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -30,7 +31,7 @@ pub struct Rules {
     arrays: Places<Arrays>,
     primary: Vec<String>,
     endpoints: Vec<EndpointPattern>,
-    pub(crate) reading: Reading,
+    reading: Reading,
 }
 
 /// What may differ at a place.
@@ -86,6 +87,21 @@ impl Rules {
         Self { endpoints, ..self }.indexed()
     }
 
+    /// Compare only these headers, cookies and trailers, those too that every answer sets anew. `header:set-cookie` stands for
+    /// all cookies. Patterns of other places mean nothing here; what is ignored stays ignored.
+    #[must_use]
+    pub fn with_headers_only(mut self, only: &[Pattern]) -> Self {
+        self.reading.only = Some((only.to_vec(), Index::default()));
+        self.indexed()
+    }
+
+    /// Read the messages of gRPC answers by these descriptors.
+    #[must_use]
+    pub fn with_schemas(mut self, schemas: Schemas) -> Self {
+        self.reading.schemas = schemas;
+        self
+    }
+
     /// The same for answers of which nobody says where they come from: rules of this endpoint hold as those of all do.
     /// `endpoint` is a method and a route or path.
     #[must_use]
@@ -97,7 +113,7 @@ impl Rules {
         self.indexed()
     }
 
-    pub(crate) fn indexed(self) -> Self {
+    fn indexed(self) -> Self {
         let Self { values, arrays, reading, endpoints, .. } = self;
         let (values, arrays) = (values.indexed(&endpoints), arrays.indexed(&endpoints));
         Self { values, arrays, reading: reading.indexed(&endpoints), endpoints, primary: self.primary }
@@ -144,6 +160,15 @@ impl Rules {
         }
         let said = self.arrays.reaching(endpoint, Place::Body(path)).filter(|(reach, _)| reach.exact);
         said.last().map_or(&Arrays::Ordered, |(_, arrays)| arrays)
+    }
+
+    pub(crate) fn schemas(&self) -> &Schemas {
+        &self.reading.schemas
+    }
+
+    /// Whether a header, cookie or trailer is among those that alone are compared; `None` if there is no such list.
+    pub(crate) fn lists(&self, endpoint: &str, place: Place<'_>) -> Option<bool> {
+        self.reading.only.as_ref().map(|(_, only)| !only.reaching(endpoint, place).is_empty())
     }
 
     /// Whether something is allowed of values at or below a place of a body.
