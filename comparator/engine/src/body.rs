@@ -160,7 +160,7 @@ impl<'p> Content<'p> {
     }
 
     /// Compares the bodies of two answers.
-    pub(crate) fn compare(&self, other: &Content<'_>, scope: Scope<'_>, into: &mut Differences) {
+    pub(crate) fn compare(&self, other: &Content<'_>, scope: Scope<'_>, into: &mut Differences<'_>) {
         let room = |content: &Content<'_>| Bound::of(content.plain.read_as().1.len());
         self.compare_at(other, &[], &mut Rooms { left: room(self), right: room(other) }, scope, into);
     }
@@ -172,7 +172,7 @@ impl<'p> Content<'p> {
         at: &[Segment<'_>],
         rooms: &mut Rooms,
         scope: Scope<'_>,
-        into: &mut Differences,
+        into: &mut Differences<'_>,
     ) {
         let (left, right) = match (&self.plain.bytes, &other.plain.bytes) {
             (Ok(left), Ok(right)) if left == right => return,
@@ -204,7 +204,7 @@ impl<'p> Content<'p> {
         media: &Media,
         at: &[Segment<'_>],
         scope: Scope<'_>,
-        into: &mut Differences,
+        into: &mut Differences<'_>,
     ) {
         let left = self.tree(media, None);
         match (left, other.tree(media, left.as_ref().ok())) {
@@ -244,7 +244,7 @@ impl<'p> Content<'p> {
         kind: Kind,
         at: &[Segment<'_>],
         scope: Scope<'_>,
-        into: &mut Differences,
+        into: &mut Differences<'_>,
     ) {
         into.refuse(Refusal::Malformed);
         let (left, right) = (self.plain.read_as().1, other.plain.read_as().1);
@@ -260,7 +260,7 @@ impl<'p> Content<'p> {
         refusal: Refusal,
         at: &[Segment<'_>],
         scope: Scope<'_>,
-        into: &mut Differences,
+        into: &mut Differences<'_>,
     ) {
         let (left, right) = (self.plain.sent, other.plain.sent);
         if left != right {
@@ -276,7 +276,7 @@ impl<'p> Content<'p> {
         at: &[Segment<'_>],
         rooms: &mut Rooms,
         scope: Scope<'_>,
-        into: &mut Differences,
+        into: &mut Differences<'_>,
     ) {
         if at.len() >= MAX_NESTED {
             return self.refused(other, Refusal::Depth, at, scope, into);
@@ -306,7 +306,7 @@ fn differ(
     right: &[u8],
     at: &[Segment<'_>],
     scope: Scope<'_>,
-    into: &mut Differences,
+    into: &mut Differences<'_>,
 ) {
     let from = left.iter().zip(right).take_while(|(l, r)| l == r).count();
     diff::at(at, kind, scope, into, || (excerpt::body(left, from), excerpt::body(right, from)));

@@ -3,31 +3,33 @@
 //! A field counts only where both shadow legs answered with the primary's outcome and status: that keeps candidate and
 //! control exchangeable, and a failing candidate counts once, as `status`, rather than as a hundred missing fields.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use antumbra_observation::{ExchangeId, Leg, Observation, Outcome, Unsent};
+use antumbra_observation::Unsent;
 use serde::{Deserialize, Serialize};
 
-use crate::body;
-use crate::compare::{Comparison, Primary};
-use crate::diff::{Detail, Scope};
-use crate::guess::Guesses;
-use crate::hypothesis::Hypothesis;
-use crate::kind::{Kind, Subject};
+use crate::compared::{Compared, Difference, Differing, Exchange};
+use crate::guess::{Guesses, Sampled};
+use crate::hypothesis::{Hypothesis, Seen};
+use crate::kind::Subject;
 use crate::latency::{Ladder, Legs};
-use crate::outside::{Outside, PluginReport, Plugins};
+use crate::outside::{PluginReport, Plugins};
 use crate::recent::Recent;
 use crate::refusals::Refusals;
-use crate::rules::Rules;
 use crate::stats::Paired;
 
 /// Everything counted about one release since its session of evidence began.
+///
+/// A clone costs as much as there are endpoints, whatever is known of each: it shares them, and whoever goes on counting copies an
+/// endpoint when that changes.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Evidence {
     pub(crate) release: Release,
-    pub(crate) endpoints: BTreeMap<String, Endpoint>,
+    pub(crate) endpoints: BTreeMap<Arc<str>, Arc<Endpoint>>,
     /// Endpoints that changed since the rows were last taken.
-    pub(crate) dirty: BTreeSet<String>,
+    pub(crate) dirty: BTreeSet<Arc<str>>,
     /// The release's row changed since then, whether or not an endpoint did.
     pub(crate) dirty_release: bool,
     /// Which clients asked what a moment ago: neither stored nor merged.
@@ -135,136 +137,78 @@ impl Evidence {
         self.release.plugins.report()
     }
 
-    /// Takes one exchange in. `rules` are those of the session: the caller begins a new one when they change.
-    pub fn observe(&mut self, observation: &Observation, rules: &Rules) -> Taken {
-        self.observe_with(observation, rules, &Outside::default())
-    }
-
-    /// The same for an exchange of which something is known beside its answers.
-    pub fn observe_with(&mut self, observation: &Observation, rules: &Rules, outside: &Outside) -> Taken {
+    /// Counts one exchange. It must have been compared under the rules of this evidence's session, and with the endpoints and examples
+    /// of an earlier state of it, or with none.
+    pub fn take(&mut self, compared: &Compared) -> Taken {
         self.dirty_release = true;
-        if !rules.compares(&observation.primary.variant) {
+        let Some(exchange) = &compared.exchange else {
             self.release.elsewhere += 1;
             return Taken::Elsewhere;
-        }
-        let template = rules.endpoint(&observation.request.method, &observation.request.path);
-        let mut first = |client| self.recent.counts(client, &template, observation.at_us);
+        };
+        let mut first = |client| self.recent.counts(client, &exchange.endpoint, exchange.at_us);
         // What was not sent asked nobody.
-        if !not_sent(observation) && !observation.client.is_none_or(&mut first) {
+        if !exchange.not_sent && !exchange.client.is_none_or(&mut first) {
             self.release.repeated += 1;
             return Taken::Repeated;
         }
-        let scope = Scope { endpoint: &template, rules };
-        let place = body::Kept::default();
-        let primary = Primary::new(&observation.primary, &observation.request.path, &place);
-        let primary = primary.taken_at(observation.at_us).decoded(outside.decoded);
-        let compare = |leg, judged| Outside::comparison(judged, &primary, (&observation.primary, leg), scope);
-        let control = observation.control.as_ref();
-        let exchange = Exchange {
-            observation,
-            candidate: compare(&observation.candidate, outside.candidate.as_deref()),
-            control: control.map(|control| compare(control, outside.control.as_deref())),
-        };
-        self.release.plugins.count(&outside.plugins);
-        if let Some(reason) = exchange.unsent() {
+        self.release.plugins.count(&exchange.plugins);
+        if let Some(reason) = exchange.reason {
             *self.release.not_sent_by.entry(reason).or_default() += 1;
         }
-        let slot = self.slot(&template);
-        let endpoint = self.endpoints.entry(slot.clone()).or_default();
-        self.release.all.observe(&exchange, &mut self.release.discovered);
-        endpoint.observe(&exchange, &mut self.release.discovered);
-        endpoint.mark(observation.id, &outside.failed());
+        let slot = self.slot(&exchange.endpoint);
+        self.release.all.take(exchange, &mut self.release.discovered);
+        let endpoint = Arc::make_mut(self.endpoints.entry(slot.clone()).or_default());
+        endpoint.take(exchange, &mut self.release.discovered);
         self.dirty.insert(slot);
         Taken::Compared
     }
 
+    /// What is known where exchanges of an endpoint are counted from now on, if that is settled.
+    pub(crate) fn settled(&self, template: &str) -> Option<&Endpoint> {
+        let full = self.endpoints.len() >= MAX_ENDPOINTS;
+        let others = || self.endpoints.get(OTHER_ENDPOINTS).filter(|_| full);
+        self.endpoints.get(template).or_else(others).map(Arc::as_ref)
+    }
+
     /// The endpoint's own slot, or that of all who came too late.
-    fn slot(&mut self, template: &str) -> String {
-        if self.endpoints.len() >= MAX_ENDPOINTS && !self.endpoints.contains_key(template) {
-            self.release.crowded += 1;
-            return OTHER_ENDPOINTS.to_owned();
+    fn slot(&mut self, template: &str) -> Arc<str> {
+        if let Some((known, _)) = self.endpoints.get_key_value(template) {
+            return Arc::clone(known);
         }
-        template.to_owned()
-    }
-}
-
-/// An observation with what comparing it gave.
-struct Exchange<'a> {
-    observation: &'a Observation,
-    candidate: Comparison,
-    control: Option<Comparison>,
-}
-
-impl Exchange<'_> {
-    /// A shadow was kept back: no healthy host, a circuit breaker, no place.
-    fn not_sent(&self) -> bool {
-        not_sent(self.observation)
-    }
-
-    /// Why it was, if that was said; the candidate's reason before the control's.
-    fn unsent(&self) -> Option<Unsent> {
-        unsent(self.observation).find_map(|leg| leg.reason)
-    }
-
-    /// Which rules would allow what the control differs in at a place.
-    fn control_guesses(&self, subject: &Subject) -> Guesses {
-        self.control.as_ref().map(|control| control.differences.guesses(subject)).unwrap_or_default()
-    }
-
-    /// Both shadow legs answered as the primary did, so their fields and latencies mean something.
-    fn comparable(&self) -> bool {
-        self.candidate.comparable && self.control.as_ref().is_some_and(|control| control.comparable)
-    }
-
-    /// The differences of a leg that count in a paired exchange.
-    fn counted<'a>(&self, leg: &'a Comparison) -> impl Iterator<Item = (&'a Subject, &'a Detail)> {
-        let fields = self.comparable();
-        leg.differences
-            .found
-            .iter()
-            .filter(move |(Subject(_, kind), _)| fields || matches!(kind, Kind::Status | Kind::Outcome))
+        if self.endpoints.len() < MAX_ENDPOINTS {
+            return template.into();
+        }
+        self.release.crowded += 1;
+        OTHER_ENDPOINTS.into()
     }
 }
 
 impl Endpoint {
-    fn observe(&mut self, exchange: &Exchange<'_>, discovered: &mut u64) {
-        self.all.observe(exchange, discovered);
-        let control = exchange.control.as_ref().map(|control| &control.differences);
-        self.refusals.count(&exchange.candidate.differences, control);
-        if exchange.not_sent() {
+    fn take(&mut self, exchange: &Exchange, discovered: &mut u64) {
+        self.all.take(exchange, discovered);
+        self.refusals.count(&exchange.candidate, exchange.control.as_ref());
+        if exchange.not_sent {
             return;
         }
-        let Some(control) = &exchange.control else {
-            for (subject, detail) in &exchange.candidate.differences.found {
+        if exchange.control.is_none() {
+            for Difference { subject, detail, .. } in &exchange.differences {
                 let most = self.most_examples();
-                self.hypothesis(subject).uncontrolled(exchange.observation, most, detail);
+                self.hypothesis(subject).uncontrolled(exchange, detail.as_ref(), most);
             }
             return;
-        };
-        let candidate = self.by_slot(exchange.counted(&exchange.candidate));
-        let control = self.by_slot(exchange.counted(control));
-        let subjects: BTreeSet<&Subject> = candidate.keys().chain(control.keys()).collect();
+        }
+        let slots = self.by_slot(&exchange.differences);
         let most = self.most_examples();
-        for subject in subjects {
-            let (candidate, control) = (candidate.get(subject), control.get(subject));
-            let hypothesis = self.hypothesis(subject);
-            hypothesis.paired(exchange.observation, most, candidate.copied(), control.copied(), discovered);
-            hypothesis.tally.count(
-                candidate.map(|_| exchange.candidate.differences.guesses(subject)),
-                control.map(|_| exchange.control_guesses(subject)),
-            );
+        for (subject, seen) in slots {
+            self.hypothesis(&subject).paired(exchange, &seen, most, discovered);
         }
     }
 
-    /// Says of the examples out of an exchange which plugins failed at it.
-    fn mark(&mut self, exchange: ExchangeId, without: &[String]) {
-        if without.is_empty() {
-            return;
-        }
-        let examples = self.hypotheses.values_mut().flat_map(|counts| &mut counts.examples);
-        examples
-            .filter(|example| example.exchange == exchange)
-            .for_each(|example| example.without = without.to_vec());
+    /// What is known where differences of a subject are counted from now on, if that is settled.
+    pub(crate) fn settled(&self, subject: &Subject) -> Option<&Hypothesis> {
+        let full = self.hypotheses.len() >= MAX_PATHS;
+        let others = || self.hypotheses.get(&other(subject)).filter(|_| full);
+        self.hypotheses.get(subject).or_else(others)
     }
 
     /// Depends on how many places there are, not on when they were seen: so two engines together keep what one would.
@@ -279,16 +223,25 @@ impl Endpoint {
         }
     }
 
-    /// Differences by the subject under which they are counted: each at most once an exchange.
-    fn by_slot<'a>(
-        &mut self,
-        found: impl Iterator<Item = (&'a Subject, &'a Detail)>,
-    ) -> BTreeMap<Subject, &'a Detail> {
+    /// Differences by the subject under which they are counted: each at most once an exchange. New subjects get their slots in the order
+    /// of the candidate's differences, then of the control's.
+    fn by_slot<'e>(&mut self, differences: &'e [Difference]) -> BTreeMap<Cow<'e, Subject>, Seen<'e>> {
+        let candidates = differences.iter().filter(|difference| difference.of.has_candidate());
+        let controls = differences.iter().filter(|difference| difference.of.has_control());
+        for difference in candidates.chain(controls) {
+            self.hypothesis(&difference.subject);
+        }
         let mut slots = BTreeMap::new();
-        for (subject, detail) in found {
-            self.hypothesis(subject);
-            let slot = if self.hypotheses.contains_key(subject) { subject.clone() } else { other(subject) };
-            slots.entry(slot).or_insert(detail);
+        for Difference { subject, of, detail, sampled } in differences {
+            let (of, detail, sampled) = (*of, detail.as_ref(), *sampled);
+            if self.hypotheses.contains_key(subject) {
+                slots.insert(Cow::Borrowed(subject), Seen { of, detail, sampled });
+                continue;
+            }
+            // What so many places have in common suggests no rule.
+            let sampled = sampled.map(|sampled| Sampled { guesses: Guesses::default(), ..sampled });
+            let first = slots.entry(Cow::Owned(other(subject))).or_insert(Seen { of, detail, sampled });
+            first.of = first.of.or(of);
         }
         slots
     }
@@ -306,24 +259,21 @@ impl Endpoint {
 }
 
 impl Group {
-    fn observe(&mut self, exchange: &Exchange<'_>, discovered: &mut u64) {
-        let observation = exchange.observation;
+    fn take(&mut self, exchange: &Exchange, discovered: &mut u64) {
         self.exchanges += 1;
-        self.first_us =
-            if self.first_us == 0 { observation.at_us } else { self.first_us.min(observation.at_us) };
-        self.last_us = self.last_us.max(observation.at_us);
-        self.legs.record(observation);
-        if exchange.not_sent() {
+        self.first_us = if self.first_us == 0 { exchange.at_us } else { self.first_us.min(exchange.at_us) };
+        self.last_us = self.last_us.max(exchange.at_us);
+        self.legs.record(exchange);
+        if exchange.not_sent {
             self.not_sent += 1;
             return;
         }
         let Some(control) = &exchange.control else { return };
         self.controlled += 1;
         self.effective += u64::from(control.comparable);
-        self.tally(exchange, control);
-        let control_us = observation.control.as_ref().and_then(|leg| leg.latency_us);
+        self.tally(exchange);
         if let (true, Some(candidate), Some(control)) =
-            (exchange.comparable(), observation.candidate.latency_us, control_us)
+            (exchange.comparable(), exchange.candidate.timing.latency_us, control.timing.latency_us)
         {
             self.ladder.observe(candidate, control, discovered);
         }
@@ -335,12 +285,9 @@ impl Group {
     /// random error of the candidate would count as worse, the same error of the control would drop the exchange, and no
     /// service with errors of its own could ever be promoted. Fields count where both answered as the primary did, which
     /// is as symmetric.
-    fn tally(&mut self, exchange: &Exchange<'_>, control: &Comparison) {
-        let found = |leg: &Comparison, subject: &Subject| leg.differences.found.contains_key(subject);
-        let candidate_alone =
-            exchange.counted(&exchange.candidate).any(|(subject, _)| !found(control, subject));
-        let control_alone =
-            exchange.counted(control).any(|(subject, _)| !found(&exchange.candidate, subject));
+    fn tally(&mut self, exchange: &Exchange) {
+        let alone = |leg| exchange.differences.iter().any(|difference| difference.of == leg);
+        let (candidate_alone, control_alone) = (alone(Differing::Candidate), alone(Differing::Control));
         self.worse += u64::from(candidate_alone && !control_alone);
         self.better += u64::from(control_alone && !candidate_alone);
     }
@@ -360,13 +307,4 @@ impl Subject {
 
 fn other(subject: &Subject) -> Subject {
     Subject(OTHER_PATHS.to_owned(), subject.1)
-}
-
-fn not_sent(observation: &Observation) -> bool {
-    unsent(observation).next().is_some()
-}
-
-fn unsent(observation: &Observation) -> impl Iterator<Item = &Leg> {
-    let shadows = [Some(&observation.candidate), observation.control.as_ref()];
-    shadows.into_iter().flatten().filter(|leg| leg.outcome == Outcome::NotSent)
 }

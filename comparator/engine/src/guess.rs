@@ -4,12 +4,14 @@
 
 mod tally;
 
-pub(crate) use tally::{Allowed, Tally};
+pub(crate) use tally::{Allowed, Tally, weight};
 
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use crate::json::Shape;
+use serde::{Deserialize, Serialize};
+
 use crate::kind::Kind;
 use crate::rules::{Allow, Class, Decimal, Instant, Value};
 
@@ -74,8 +76,15 @@ const LADDERS: [&[Guess]; 3] = [
 ];
 
 /// Which guesses would allow a difference.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(crate) struct Guesses(u32);
+
+/// The guesses of one exchange, and the number of exchanges for which it stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Sampled {
+    pub(crate) guesses: Guesses,
+    pub(crate) weight: u64,
+}
 
 impl Guesses {
     /// Those that allow a difference of these values.

@@ -29,7 +29,7 @@ pub(crate) fn compare(
     other: &Response,
     at_us: Option<u64>,
     scope: Scope<'_>,
-    into: &mut Differences,
+    into: &mut Differences<'_>,
 ) {
     if primary.headers != other.headers {
         fields(&told(primary), &told(other), List::Headers, scope, into);
@@ -77,7 +77,7 @@ impl List {
     }
 }
 
-fn fields(left: &Headers, right: &Headers, list: List, scope: Scope<'_>, into: &mut Differences) {
+fn fields(left: &Headers, right: &Headers, list: List, scope: Scope<'_>, into: &mut Differences<'_>) {
     let wanted = |name: &str| match scope.rules.lists(scope.endpoint, list.place(name)) {
         Some(listed) => listed && name != SET_COOKIE,
         None => !is_transport(name) && name != SET_COOKIE,
@@ -88,7 +88,7 @@ fn fields(left: &Headers, right: &Headers, list: List, scope: Scope<'_>, into: &
 }
 
 /// Cookies and their attributes. With a list of what alone is compared, all of them if it has `header:set-cookie`.
-fn cookies(left: &Values, right: &Values, scope: Scope<'_>, into: &mut Differences) {
+fn cookies(left: &Values, right: &Values, scope: Scope<'_>, into: &mut Differences<'_>) {
     if scope.rules.ignores(scope.endpoint, Place::Header(SET_COOKIE)) {
         return;
     }
@@ -109,13 +109,13 @@ fn judge(
     kind: Kind,
     (left, right): (Option<&Vec<u8>>, Option<&Vec<u8>>),
     scope: Scope<'_>,
-    into: &mut Differences,
+    into: &mut Differences<'_>,
 ) {
     let values = [left, right].map(|value| value.map(|value| Value::text(value)));
     let [was, is] = values.each_ref().map(Option::as_ref);
     if !scope.rules.at(scope.endpoint, place).excuses(kind, was, is) {
-        into.add(path, kind, || detail(path.to_owned(), left, right));
-        into.guess(path, kind, || Guesses::of(kind, was, is));
+        let detail = || detail(path.to_owned(), left, right);
+        into.add(|place| place.push_str(path), kind, detail, || Guesses::of(kind, was, is));
     }
 }
 
@@ -214,9 +214,9 @@ mod tests {
     }
 
     fn answers(left: &Response, right: &Response, rules: &Rules) -> Vec<String> {
-        let mut found = Differences::default();
+        let mut found = Differences::detailed();
         compare(left, right, None, Scope { endpoint: "GET /", rules }, &mut found);
-        found.found.iter().map(|(s, d)| format!("{} {}: {} -> {}", s.0, s.1, d.primary, d.other)).collect()
+        found.into_details().map(|(s, d)| format!("{} {}: {} -> {}", s.0, s.1, d.primary, d.other)).collect()
     }
 
     fn check(left: &[(&str, &str)], right: &[(&str, &str)], expected: &[&str]) {

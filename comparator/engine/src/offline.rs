@@ -9,6 +9,7 @@ use crate::body::Kept;
 use crate::compare::Primary;
 use crate::diff::{self, Detail, Differences, Scope};
 use crate::excerpt;
+use crate::guess::Guesses;
 use crate::json::Tree;
 use crate::kind::{Kind, Subject};
 use crate::pattern::Place;
@@ -84,31 +85,34 @@ pub fn diff(left: &[u8], right: &[u8], media: Media, rules: &Rules) -> Diff {
 /// endpoint: outcome, status, headers, trailers and body. A place is listed once, with its first difference.
 pub fn diff_answers(left: &Leg, right: &Leg, path: &[u8], rules: &Rules) -> Diff {
     let kept = Kept::default();
-    let found = Primary::new(left, path, &kept).compare(right, Scope { endpoint: "", rules }).differences;
+    let scope = Scope { endpoint: "", rules };
+    let found = Primary::new(left, path, &kept).compare(right, scope, Differences::detailed()).differences;
+    let refused = found.refused.first().copied();
     let difference = |(Subject(path, kind), detail): (Subject, Detail)| Difference {
         path,
         kind,
         left: detail.primary,
         right: detail.other,
     };
-    let differences: Vec<Difference> = found.found.into_iter().map(difference).collect();
-    Diff { equal: differences.is_empty(), differences, unlisted: 0, refused: found.refused.first().copied() }
+    let differences: Vec<Difference> = found.into_details().map(difference).collect();
+    Diff { equal: differences.is_empty(), differences, unlisted: 0, refused }
 }
 
-fn as_bytes(left: &[u8], right: &[u8], kind: Kind, scope: Scope<'_>, into: &mut Differences) {
+fn as_bytes(left: &[u8], right: &[u8], kind: Kind, scope: Scope<'_>, into: &mut Differences<'_>) {
     let place = Place::Body(&[]);
     let excused = kind == Kind::Value && scope.rules.excuse(scope.endpoint, place, left, right);
     if !excused && !scope.rules.ignores(scope.endpoint, place) {
         let at = left.iter().zip(right).take_while(|(l, r)| l == r).count();
-        into.add("", kind, || Detail {
+        let detail = || Detail {
             exact: String::new(),
             primary: excerpt::body(left, at),
             other: excerpt::body(right, at),
-        });
+        };
+        into.add(|_| {}, kind, detail, Guesses::default);
     }
 }
 
-fn listed(found: Differences, refused: Option<Refusal>) -> Diff {
+fn listed(found: Differences<'_>, refused: Option<Refusal>) -> Diff {
     let (list, seen) = found.into_list();
     let unlisted = seen.saturating_sub(list.len());
     let difference = |(kind, detail): (Kind, Detail)| Difference {

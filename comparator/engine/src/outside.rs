@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::compare::{Comparison, Primary};
 use crate::diff::{Detail, Differences, Scope};
 use crate::excerpt;
+use crate::guess::Guesses;
 use crate::headers;
 use crate::kind::Kind;
 
@@ -64,31 +65,24 @@ struct Counts {
 }
 
 impl Outside {
-    /// The plugins without which the exchange is compared.
-    pub(crate) fn failed(&self) -> Vec<String> {
-        let failed = self.plugins.iter().filter(|(_, failed)| failed.is_some());
-        failed.map(|(name, _)| name.clone()).collect()
-    }
-
     /// How a shadow's answer differs: as a judge says where one was asked and both answered alike, else as the engine sees.
-    pub(crate) fn comparison(
+    pub(crate) fn comparison<'w>(
         judged: Option<&[Finding]>,
         primary: &Primary<'_>,
-        legs: (&Leg, &Leg),
+        other: &Leg,
         scope: Scope<'_>,
-    ) -> Comparison {
-        let status = |leg: &Leg| leg.response.as_ref().map(|response| response.status);
+        mut into: Differences<'w>,
+    ) -> Comparison<'w> {
         match judged {
-            Some(found) if legs.0.outcome == legs.1.outcome && status(legs.0) == status(legs.1) => {
-                let mut differences = Differences::default();
+            Some(found) if primary.answers_as(other) => {
                 // No plugin sees these.
-                if let (Some(primary), Some(other)) = (trailers(legs.0), trailers(legs.1)) {
-                    headers::compare(&primary, &other, None, scope, &mut differences);
+                if let (Some(primary), Some(other)) = (trailers(primary.leg()), trailers(other)) {
+                    headers::compare(&primary, &other, None, scope, &mut into);
                 }
-                found.iter().for_each(|found| found.add(&mut differences));
-                Comparison { comparable: true, differences }
+                found.iter().for_each(|found| found.add(&mut into));
+                Comparison { comparable: true, differences: into }
             }
-            _ => primary.compare(legs.1, scope),
+            _ => primary.compare(other, scope, into),
         }
     }
 }
@@ -100,7 +94,7 @@ fn trailers(leg: &Leg) -> Option<Response> {
 }
 
 impl Finding {
-    fn add(&self, differences: &mut Differences) {
+    fn add(&self, differences: &mut Differences<'_>) {
         let secret = excerpt::is_sensitive(&self.path)
             || [&self.primary, &self.other].iter().any(|text| excerpt::is_credential(text.as_bytes()));
         let shown = |text: &str| {
@@ -110,17 +104,15 @@ impl Finding {
                 excerpt::line(text.as_bytes(), excerpt::MAX_CHARS)
             }
         };
-        differences.add(&self.path, self.kind, || Detail {
-            exact: self.path.clone(),
-            primary: shown(&self.primary),
-            other: shown(&self.other),
-        });
+        let detail =
+            || Detail { exact: self.path.clone(), primary: shown(&self.primary), other: shown(&self.other) };
+        differences.add(|place| place.push_str(&self.path), self.kind, detail, Guesses::default);
     }
 }
 
 impl Plugins {
     /// Counts an exchange.
-    pub(crate) fn count(&mut self, plugins: &BTreeMap<String, Option<&'static str>>) {
+    pub(crate) fn count(&mut self, plugins: &[(String, Option<String>)]) {
         for (name, failed) in plugins {
             if self.0.len() >= MAX_PLUGINS && !self.0.contains_key(name) {
                 continue;
@@ -128,8 +120,8 @@ impl Plugins {
             let counts = self.0.entry(name.clone()).or_default();
             counts.exchanges += 1;
             let Some(reason) = failed else { continue };
-            if counts.failed.len() < MAX_REASONS || counts.failed.contains_key(*reason) {
-                *counts.failed.entry((*reason).to_owned()).or_default() += 1;
+            if counts.failed.len() < MAX_REASONS || counts.failed.contains_key(reason) {
+                *counts.failed.entry(reason.clone()).or_default() += 1;
             }
         }
     }
@@ -182,7 +174,8 @@ mod tests {
     use super::*;
 
     fn count(plugins: &mut Plugins, each: &[(&str, Option<&'static str>)]) {
-        plugins.count(&each.iter().map(|(name, failed)| ((*name).to_owned(), *failed)).collect());
+        let each = each.iter().map(|(name, failed)| ((*name).to_owned(), failed.map(str::to_owned)));
+        plugins.count(&each.collect::<Vec<_>>());
     }
 
     #[test]
@@ -211,10 +204,10 @@ mod tests {
     #[test]
     fn what_a_judge_shows_is_short_and_no_secret() {
         let shown = |path: &str, primary: &str| {
-            let mut differences = Differences::default();
+            let mut differences = Differences::detailed();
             let (path, primary) = (path.to_owned(), primary.to_owned());
             Finding { path, kind: Kind::Value, primary, other: "b".to_owned() }.add(&mut differences);
-            differences.found.into_values().map(|detail| detail.primary).collect::<String>()
+            differences.into_details().map(|(_, detail)| detail.primary).collect::<String>()
         };
         assert_eq!(shown("/a", "x\u{1b}[31m"), "x\u{fffd}[31m");
         assert_eq!(shown("/a", &"x".repeat(9_999)).chars().count(), excerpt::MAX_CHARS);

@@ -2,6 +2,8 @@
 //!
 //! A row holds cumulative counts, so writing it again is harmless, and the rows of one moment are the evidence.
 
+use std::sync::Arc;
+
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -46,7 +48,7 @@ impl Evidence {
         }
         let dirty = std::mem::take(&mut self.dirty);
         let endpoints = dirty.iter().filter_map(|name| {
-            let stored = Stored::from(self.endpoints.get(name)?);
+            let stored = Stored::from(self.endpoints.get(name)?.as_ref());
             Some(Row { key: format!("{ENDPOINT}{name}"), bytes: encode(&stored) })
         });
         let mut rows: Vec<Row> = endpoints.collect();
@@ -64,7 +66,8 @@ impl Evidence {
             if row.key == RELEASE {
                 evidence.release = decode(&row)?;
             } else if let Some(name) = row.key.strip_prefix(ENDPOINT) {
-                evidence.endpoints.insert(name.to_owned(), decode::<Stored>(&row)?.into());
+                let endpoint = Endpoint::from(decode::<Stored>(&row)?);
+                evidence.endpoints.insert(name.into(), Arc::new(endpoint));
             } else {
                 return Err(BadRow::Key(row.key));
             }

@@ -116,7 +116,7 @@ pub(super) fn uncontrolled(evidence: &Evidence) -> (Vec<Uncontrolled>, u64) {
 
 fn differences(evidence: &Evidence) -> impl Iterator<Item = (&str, &Subject, &Hypothesis)> {
     evidence.endpoints.iter().flat_map(|(name, endpoint)| {
-        endpoint.hypotheses.iter().map(move |(subject, counts)| (name.as_str(), subject, counts))
+        endpoint.hypotheses.iter().map(move |(subject, counts)| (name.as_ref(), subject, counts))
     })
 }
 
