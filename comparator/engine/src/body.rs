@@ -123,11 +123,11 @@ impl<'a> Plain<'a> {
     }
 }
 
-/// The body of an answer without its content encodings, within the bounds that a comparison has: 16 MiB, and beyond the first MiB a
+/// Returns the body of an answer without its content encodings, within the bounds that a comparison has: 16 MiB, and beyond the first MiB a
 /// hundred times what was sent.
 ///
 /// # Errors
-/// [`Refusal::Encoding`] if one is not known, [`Refusal::Corrupt`] if it does not decode to its end, [`Refusal::Ratio`] and
+/// Returns [`Refusal::Encoding`] if one is not known, [`Refusal::Corrupt`] if it does not decode to its end, [`Refusal::Ratio`] and
 /// [`Refusal::Size`] beyond the bounds.
 pub fn decoded<'a>(headers: &[(Bytes, Bytes)], body: &'a [u8]) -> Result<Cow<'a, [u8]>, Refusal> {
     encodings(headers).and_then(|encodings| encoding::decode(body, &encodings))

@@ -377,6 +377,10 @@ fn render(path: &[Segment<'_>], out: &mut String, token: impl Fn(&Segment<'_>, &
 }
 
 fn push_token(key: &[u8], out: &mut String) {
+    let plain = |byte: &u8| (0x20..0x7f).contains(byte) && !matches!(byte, b'~' | b'/');
+    if let (true, Ok(key)) = (key.len() <= MAX_TOKEN && key.iter().all(plain), std::str::from_utf8(key)) {
+        return out.push_str(key);
+    }
     let shown = excerpt::line(key, MAX_TOKEN);
     if shown.contains(['~', '/']) {
         out.push_str(&shown.replace('~', "~0").replace('/', "~1"));

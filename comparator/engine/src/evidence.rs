@@ -11,7 +11,6 @@ use antumbra_observation::Unsent;
 use serde::{Deserialize, Serialize};
 
 use crate::compared::{Compared, Difference, Differing, Exchange};
-use crate::guess::{Guesses, Sampled};
 use crate::hypothesis::{Hypothesis, Seen};
 use crate::kind::Subject;
 use crate::latency::{Ladder, Legs};
@@ -36,14 +35,14 @@ pub struct Evidence {
     pub(crate) recent: Recent,
 }
 
-/// What became of an exchange.
+/// What became of an exchange that [`Evidence::take`] was given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Taken {
     /// It is part of the evidence.
     Compared,
-    /// Only counted: another variant than those of the rules answered the client.
+    /// It is only counted, because another variant than those of the rules answered the client.
     Elsewhere,
-    /// Only counted: its client had asked the same endpoint within two seconds. Retries and hot keys are not independent
+    /// It is only counted, because its client had asked the same endpoint within two seconds. Retries and hot keys are not independent
     /// exchanges, and the tests behind a verdict take exchanges to be.
     Repeated,
 }
@@ -117,28 +116,28 @@ const MAX_EXAMPLES: usize = 3;
 const FEW_PATHS: usize = 32;
 
 impl Evidence {
-    /// Nothing known yet.
+    /// Returns the evidence of a session that has seen no exchange yet.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Exchanges compared.
+    /// Returns the number of exchanges that were compared.
     pub fn exchanges(&self) -> u64 {
         self.release.all.exchanges
     }
 
-    /// Exchanges of which a shadow was not sent, by reason, as far as the sender said one.
+    /// Returns how many exchanges there are of which a shadow was not sent, by the reason that the sender gave, if it gave one.
     pub fn not_sent(&self) -> &BTreeMap<Unsent, u64> {
         &self.release.not_sent_by
     }
 
-    /// How the plugins fared that exchanges had to do with.
+    /// Returns how each plugin fared that an exchange had to do with.
     pub fn plugins(&self) -> Vec<PluginReport> {
         self.release.plugins.report()
     }
 
-    /// Counts one exchange. It must have been compared under the rules of this evidence's session, and with the endpoints and examples
-    /// of an earlier state of it, or with none.
+    /// Counts one exchange that [`compare`](crate::compare) compared, under the rules of this session and by this evidence as it is or as it
+    /// was.
     pub fn take(&mut self, compared: &Compared) -> Taken {
         self.dirty_release = true;
         let Some(exchange) = &compared.exchange else {
@@ -200,7 +199,9 @@ impl Endpoint {
         let slots = self.by_slot(&exchange.differences);
         let most = self.most_examples();
         for (subject, seen) in slots {
-            self.hypothesis(&subject).paired(exchange, &seen, most, discovered);
+            if let Some(hypothesis) = self.hypotheses.get_mut(&*subject) {
+                hypothesis.paired(exchange, &seen, most, discovered);
+            }
         }
     }
 
@@ -223,27 +224,31 @@ impl Endpoint {
         }
     }
 
-    /// Differences by the subject under which they are counted: each at most once an exchange. New subjects get their slots in the order
-    /// of the candidate's differences, then of the control's.
-    fn by_slot<'e>(&mut self, differences: &'e [Difference]) -> BTreeMap<Cow<'e, Subject>, Seen<'e>> {
-        let candidates = differences.iter().filter(|difference| difference.of.has_candidate());
-        let controls = differences.iter().filter(|difference| difference.of.has_control());
-        for difference in candidates.chain(controls) {
-            self.hypothesis(&difference.subject);
+    /// Differences by the subject under which they are counted, in its order: each at most once an exchange.
+    fn by_slot<'e>(&mut self, differences: &'e [Difference]) -> Vec<(Cow<'e, Subject>, Seen<'e>)> {
+        let whole = |one: &'e Difference| (Cow::Borrowed(&one.subject), Seen::of(one));
+        if differences.iter().all(|one| self.hypotheses.contains_key(&one.subject)) {
+            return differences.iter().map(whole).collect();
         }
-        let mut slots = BTreeMap::new();
-        for Difference { subject, of, detail, sampled } in differences {
-            let (of, detail, sampled) = (*of, detail.as_ref(), *sampled);
-            if self.hypotheses.contains_key(subject) {
-                slots.insert(Cow::Borrowed(subject), Seen { of, detail, sampled });
-                continue;
-            }
-            // What so many places have in common suggests no rule.
-            let sampled = sampled.map(|sampled| Sampled { guesses: Guesses::default(), ..sampled });
-            let first = slots.entry(Cow::Owned(other(subject))).or_insert(Seen { of, detail, sampled });
-            first.of = first.of.or(of);
+        self.make_room(differences);
+        let (known, crowd): (Vec<_>, Vec<_>) =
+            differences.iter().partition(|one| self.hypotheses.contains_key(&one.subject));
+        let mut slots: BTreeMap<_, _> = known.into_iter().map(whole).collect();
+        for one in crowd {
+            let seen = Seen::of(one).in_a_crowd();
+            let first = slots.entry(Cow::Owned(other(&one.subject))).or_insert(seen);
+            first.of = first.of.or(seen.of);
         }
-        slots
+        slots.into_iter().collect()
+    }
+
+    /// Makes slots for new subjects: first for those of the candidate, then for those of the control.
+    fn make_room(&mut self, differences: &[Difference]) {
+        let candidates = differences.iter().filter(|one| one.of.has_candidate());
+        let controls = differences.iter().filter(|one| one.of.has_control());
+        for one in candidates.chain(controls) {
+            self.hypothesis(&one.subject);
+        }
     }
 
     fn hypothesis(&mut self, subject: &Subject) -> &mut Hypothesis {

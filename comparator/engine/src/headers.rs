@@ -32,9 +32,12 @@ pub(crate) fn compare(
     into: &mut Differences<'_>,
 ) {
     if primary.headers != other.headers {
-        fields(&told(primary), &told(other), List::Headers, scope, into);
-        let own = |headers: &[(Bytes, Bytes)]| by_cookie(headers, moment(headers, at_us));
-        cookies(&own(&primary.headers), &own(&other.headers), scope, into);
+        let unlike = unlike(&primary.headers, &other.headers);
+        fields(&told(primary, &unlike), &told(other, &unlike), List::Headers, scope, into);
+        if sets_cookies(&primary.headers) || sets_cookies(&other.headers) {
+            let own = |headers: &[(Bytes, Bytes)]| by_cookie(headers, moment(headers, at_us));
+            cookies(&own(&primary.headers), &own(&other.headers), scope, into);
+        }
     }
     let (left, right) = (trailers_of(primary), trailers_of(other));
     if left != right {
@@ -42,11 +45,26 @@ pub(crate) fn compare(
     }
 }
 
-/// The headers that are compared as such: not the status of a gRPC call, which counts as a trailer, and no boundary, which is
-/// another for every body.
-fn told(response: &Response) -> Vec<(Bytes, Bytes)> {
-    let call = is_grpc(response);
-    let told = response.headers.iter().filter(|(name, _)| !(call && is_status(name)));
+/// The names of which two lists have not the same fields, where the lists have the same names in the same order, as versions of one
+/// service have; else all names.
+fn unlike<'h>(left: &'h Headers, right: &'h Headers) -> Vec<&'h [u8]> {
+    let aligned = left.len() == right.len() && left.iter().zip(right).all(|(l, r)| l.0 == r.0);
+    if !aligned {
+        return left.iter().chain(right).map(|(name, _)| &**name).collect();
+    }
+    left.iter().zip(right).filter(|(l, r)| l.1 != r.1).map(|(l, _)| &*l.0).collect()
+}
+
+fn sets_cookies(headers: &Headers) -> bool {
+    headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(SET_COOKIE.as_bytes()))
+}
+
+/// The headers that are compared as such, of those that may be unlike: not the status of a gRPC call, which counts as a trailer, and no
+/// boundary, which is another for every body.
+fn told(response: &Response, unlike: &[&[u8]]) -> Vec<(Bytes, Bytes)> {
+    let wanted = |name: &Bytes| unlike.iter().any(|unlike| unlike.eq_ignore_ascii_case(name));
+    let told = response.headers.iter().filter(|(name, _)| wanted(name));
+    let told = told.filter(|(name, _)| !(is_status(name) && is_grpc(response)));
     let plain = |(name, value): &(Bytes, Bytes)| {
         let bounded = name.eq_ignore_ascii_case(b"content-type") && value.len() <= MAX_TYPE;
         let kept = std::str::from_utf8(value).ok().filter(|_| bounded).map(without_boundary);

@@ -4,9 +4,9 @@ use antumbra_observation::ExchangeId;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::compared::{Differing, Exchange};
+use crate::compared::{Difference, Differing, Exchange};
 use crate::diff::Detail;
-use crate::guess::{self, Sampled, Tally};
+use crate::guess::{self, Guesses, Sampled, Tally};
 
 /// The counts of one place and kind at one endpoint.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -27,16 +27,16 @@ pub(crate) struct Hypothesis {
     pub(crate) tally: Tally,
 }
 
-/// One exchange that shows a difference, each text shortened to 120 characters and secrets left out.
+/// One exchange that shows a difference. Each text has at most 120 characters, and what looks like a secret is not shown.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Example {
-    /// Which exchange.
+    /// Identifies the exchange.
     pub exchange: ExchangeId,
-    /// What was asked, as in `GET /items/7?page=2`; without what looks like a secret; empty in evidence that was stored without it.
+    /// What the client asked for, such as `GET /items/7?page=2`. It is empty in evidence that was stored by a version without it.
     #[serde(default)]
     pub request: String,
-    /// The exact place, with positions in arrays.
+    /// The exact place of the difference, with positions in arrays.
     pub path: String,
     /// What the primary has there.
     pub primary: String,
@@ -55,6 +55,19 @@ pub(crate) struct Seen<'e> {
     pub(crate) of: Differing,
     pub(crate) detail: Option<&'e Detail>,
     pub(crate) sampled: Option<Sampled>,
+}
+
+impl<'e> Seen<'e> {
+    pub(crate) fn of(difference: &'e Difference) -> Self {
+        let Difference { subject: _, of, detail, sampled } = difference;
+        Self { of: *of, detail: detail.as_ref(), sampled: *sampled }
+    }
+
+    /// As one of many places that are counted as one: what these have in common suggests no rule.
+    pub(crate) fn in_a_crowd(self) -> Self {
+        let unguessed = |sampled| Sampled { guesses: Guesses::default(), ..sampled };
+        Self { sampled: self.sampled.map(unguessed), ..self }
+    }
 }
 
 impl Hypothesis {

@@ -17,13 +17,13 @@ use crate::refusal::Refusal;
 /// Why bytes are no batch of compared exchanges.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadBatch {
-    /// There is not even a version.
+    /// There is no byte, so not even a version.
     #[error("the batch is empty, must begin with its version, {VERSION}")]
     Empty,
-    /// Another version of this crate wrote them.
+    /// A version of this crate wrote them that has another format.
     #[error("the batch has version {0}, must be {VERSION}")]
     Version(u8),
-    /// They are not what this version writes.
+    /// They are not CBOR as this version writes it; the text is the words of the decoder.
     #[error("the batch does not decode: {0}")]
     Undecodable(String),
     /// An exchange names a text or a place that the batch does not have.
@@ -50,7 +50,7 @@ pub fn encode_compared<'c>(batch: impl IntoIterator<Item = &'c Compared>) -> Vec
 /// Reads a batch that [`encode_compared`] wrote.
 ///
 /// # Errors
-/// The first thing that is not as this version writes it; nothing is read in part.
+/// Returns the first thing that is not as this version writes it. Nothing is read in part.
 pub fn decode_compared(bytes: &[u8]) -> Result<Vec<Compared>, BadBatch> {
     let (version, batch) = bytes.split_first().ok_or(BadBatch::Empty)?;
     if *version != VERSION {

@@ -11,23 +11,23 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
-    /// Another value of the same type.
+    /// It has another value of the same type.
     Value,
-    /// Another type.
+    /// It has a value of another type.
     Type,
-    /// The primary has it, the other not.
+    /// It lacks what the primary has.
     Missing,
-    /// The other has it, the primary not.
+    /// It has what the primary lacks.
     Extra,
-    /// The same elements in another order.
+    /// It has the same elements in another order.
     Order,
-    /// Another number of elements.
+    /// It has another number of elements.
     Length,
-    /// Another HTTP status.
+    /// It has another HTTP status.
     Status,
     /// The call ended in another way: timeout, reset, …
     Outcome,
-    /// Slower, or as often faster; never a difference of one answer.
+    /// It took longer. That is never a difference of one answer, but of many.
     Latency,
 }
 

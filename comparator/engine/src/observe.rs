@@ -21,9 +21,10 @@ use crate::rules::Rules;
 
 /// Compares the answers of one exchange, under the rules of the session, and with what is known of it `outside` its answers.
 ///
-/// Pure, and may run on all cores at once: [`Evidence::take`] then counts what it returns on one thread. `known` is any earlier state
-/// of the same session's evidence, a cheap clone. It says which details may still be kept and how rarely guesses are sampled by now. An
-/// old one only makes more of both than is needed, [`Evidence::new`] the most, and never changes which examples are kept.
+/// The function is pure and may run on all cores at once; [`Evidence::take`] then counts what it returns, on one thread. `known` is the
+/// evidence of the same session at any earlier moment, a cheap clone. It says which examples may still be kept, and how rarely guesses
+/// are sampled by now. The older it is, the more is found out that nobody needs, with [`Evidence::new`] the most; which examples are kept
+/// does not depend on it.
 pub fn compare(observation: &Observation, rules: &Rules, outside: &Outside, known: &Evidence) -> Compared {
     if !rules.compares(&observation.primary.variant) {
         return Compared { exchange: None };
@@ -63,12 +64,12 @@ pub fn compare(observation: &Observation, rules: &Rules, outside: &Outside, know
 }
 
 impl Evidence {
-    /// Takes one exchange in. `rules` are those of the session: the caller begins a new one when they change.
+    /// Compares and counts one exchange. `rules` are those of the session: the caller begins a new one when they change.
     pub fn observe(&mut self, observation: &Observation, rules: &Rules) -> Taken {
         self.observe_with(observation, rules, &Outside::default())
     }
 
-    /// Takes one exchange in, of which something is known beside its answers. [`compare`] and [`Evidence::take`] in one.
+    /// Compares and counts one exchange of which something is known beside its answers: [`compare`] and [`Evidence::take`] in one.
     pub fn observe_with(&mut self, observation: &Observation, rules: &Rules, outside: &Outside) -> Taken {
         let compared = compare(observation, rules, outside, self);
         self.take(&compared)

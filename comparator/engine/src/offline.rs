@@ -16,26 +16,26 @@ use crate::pattern::Place;
 use crate::refusal::Refusal;
 use crate::rules::Rules;
 
-/// What a text is read as.
+/// How a text is read before it is compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Media {
-    /// JSON if both are, else bytes.
+    /// Both texts are read as JSON if both are JSON, else as bytes.
     #[default]
     Auto,
-    /// JSON. What is not counts as malformed, and is compared as bytes.
+    /// Texts are read as JSON. What is not JSON counts as malformed, and is compared as bytes.
     Json,
-    /// Bytes.
+    /// Texts are read as bytes.
     Bytes,
 }
 
 /// What comparing two texts gave.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Diff {
-    /// Nothing differs but what the rules declare.
+    /// Whether nothing differs but what the rules declare.
     pub equal: bool,
-    /// In the order of the left text; what only the right has follows within its object. At most 512.
+    /// At most 512 differences, in the order of the left text; what only the right has follows within its object.
     pub differences: Vec<Difference>,
-    /// Differences beyond those. Of a very long list only a lower bound.
+    /// The number of differences beyond those. Of a very long list it is only a lower bound.
     pub unlisted: usize,
     /// Why the texts were compared as bytes although they were to be read; the left text's reason first.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -45,13 +45,13 @@ pub struct Diff {
 /// One place where two texts differ.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Difference {
-    /// JSON Pointer with the index of an element; empty for the whole text. At most 256 characters.
+    /// The place as a JSON Pointer, with the index of an element; empty for the whole text. It has at most 256 characters.
     pub path: String,
     /// How they differ.
     pub kind: Kind,
     /// What the left has there, shortened and without what looks like a secret; `(absent)` if nothing.
     pub left: String,
-    /// What the right has there, likewise.
+    /// What the right has there, shortened and without what looks like a secret; `(absent)` if nothing.
     pub right: String,
 }
 

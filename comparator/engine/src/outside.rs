@@ -19,9 +19,9 @@ use crate::kind::Kind;
 /// What is known of one exchange beside its answers.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Outside {
-    /// What a judge found in the candidate's answer; none if none was asked, and the engine compares.
+    /// What a judge found in the candidate's answer. `None` if no judge was asked, so that the engine compares.
     pub candidate: Option<Vec<Finding>>,
-    /// The same of the control's.
+    /// What a judge found in the control's answer. `None` if no judge was asked, so that the engine compares.
     pub control: Option<Vec<Finding>>,
     /// Whether the bodies are without their content encodings already: the headers still name what was sent.
     pub decoded: bool,
@@ -32,13 +32,13 @@ pub struct Outside {
 /// A difference that a judge found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// Where, with `*` for positions in arrays; empty for the whole body.
+    /// The place, with `*` for positions in arrays; empty for the whole body.
     pub path: String,
-    /// How.
+    /// How the answer differs there.
     pub kind: Kind,
-    /// What the primary has there. Shortened, and left out where it looks like a secret.
+    /// What the primary has there. It is shortened, and not shown where it looks like a secret.
     pub primary: String,
-    /// What the other has there.
+    /// What the other answer has there, shown likewise.
     pub other: String,
 }
 
@@ -48,9 +48,9 @@ pub struct Finding {
 pub struct PluginReport {
     /// Its name in the policy.
     pub plugin: String,
-    /// Exchanges that it had to do with.
+    /// The number of exchanges that it had to do with.
     pub exchanges: u64,
-    /// Those that were compared without it, by reason.
+    /// The number of exchanges that were compared without it, by reason.
     pub failed: BTreeMap<String, u64>,
 }
 

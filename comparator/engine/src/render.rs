@@ -9,7 +9,7 @@ use crate::verdict::Verdict;
 use crate::wording::{joined, percent, place};
 
 impl Report {
-    /// Plain text, or with the colours of a terminal.
+    /// Writes the report as plain text, or with the colours of a terminal.
     pub fn to_text(&self, colour: bool) -> String {
         let mut page = Page { out: String::new(), colour };
         page.top(self);

@@ -15,16 +15,16 @@ use crate::refusals::Refusals;
 /// A stored part of the evidence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row {
-    /// `release`, or `endpoint ` and its name. Unique within a session of evidence.
+    /// The key: `release`, or `endpoint ` and its name. It is unique within a session of evidence.
     pub key: String,
-    /// CBOR; written and read by this crate only.
+    /// The part in CBOR, which only this crate writes and reads.
     pub bytes: Vec<u8>,
 }
 
 /// Why stored evidence cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadRow {
-    /// The key is none of ours.
+    /// The key is neither that of a release nor that of an endpoint.
     #[error("row {0:?} is neither the release nor an endpoint")]
     Key(String),
     /// The bytes are not what this version writes.
@@ -35,13 +35,13 @@ pub enum BadRow {
         /// The decoder's words.
         message: String,
     },
-    /// More rows than evidence can have.
+    /// There are more rows than evidence can have.
     #[error("more than {MAX_ENDPOINTS} endpoints are stored")]
     Endpoints,
 }
 
 impl Evidence {
-    /// The rows that changed since the last call. Without a change, none.
+    /// Returns the rows that changed since the last call; none if nothing changed.
     pub fn take_dirty(&mut self) -> Vec<Row> {
         if !std::mem::take(&mut self.dirty_release) {
             return Vec::new();
@@ -56,10 +56,10 @@ impl Evidence {
         rows
     }
 
-    /// The evidence that the newest rows of each key hold.
+    /// Returns the evidence that the newest rows of each key hold.
     ///
     /// # Errors
-    /// The first row that is not ours or does not decode.
+    /// Returns the first row that this crate did not write, or that does not decode.
     pub fn restore(rows: impl IntoIterator<Item = Row>) -> Result<Self, BadRow> {
         let mut evidence = Self::new();
         for row in rows {

@@ -13,28 +13,31 @@ use crate::hypothesis::Hypothesis;
 use crate::kind::{Kind, Subject};
 
 /// A rule that a person may declare.
+///
+/// The first 256 exchanges that differ at a place are counted each, later ones by a sample: beyond that the counts are estimates, without
+/// bias and with a standard error of at most 5 %. `explains` and `of` are of the same sample, as are `hides` and `hides_of`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Suggestion {
-    /// Method and route template.
+    /// The endpoint: method and route template.
     pub endpoint: String,
-    /// Where the control differs.
+    /// The place where the control differs.
     pub path: String,
-    /// How.
+    /// How it differs there.
     pub kind: Kind,
-    /// An entry of `compare.rules`, as JSON, which is YAML too.
+    /// The rule as an entry of `compare.rules`, in JSON, which is YAML too.
     pub rule: String,
     /// What the control's differences have in common.
     pub because: String,
-    /// Exchanges whose control would no longer differ there, …
+    /// The number of exchanges whose control would no longer differ there.
     pub explains: u64,
-    /// … of so many.
+    /// The number of exchanges whose control differs there.
     pub of: u64,
-    /// Exchanges in which only the candidate differs, and would no longer; …
+    /// The number of exchanges in which only the candidate differs, and would no longer differ.
     pub hides: u64,
-    /// … of so many.
+    /// The number of exchanges in which only the candidate differs.
     pub hides_of: u64,
-    /// About how many exchanges a promotion could be had earlier by declaring it; `None` if not to be told.
+    /// About how many exchanges a promotion could be had earlier by declaring it; `None` if that cannot be told.
     pub costs: Option<u64>,
 }
 
