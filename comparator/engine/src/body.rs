@@ -11,8 +11,6 @@ mod lines;
 mod media;
 mod multipart;
 mod records;
-mod schemas;
-mod written;
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
@@ -20,9 +18,10 @@ use std::cell::OnceCell;
 use antumbra_observation::{Bytes, Response};
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::diff::{self, Differences, Kind, Scope};
+use crate::diff::{self, Differences, Scope};
 use crate::excerpt;
 use crate::json::Tree;
+use crate::kind::Kind;
 use crate::pattern::{Place, Segment};
 use crate::refusal::Refusal;
 use encoding::{Bound, Encoding};
@@ -31,9 +30,6 @@ use media::{Media, header};
 
 pub(crate) use grpc::{is_grpc, is_status, trailers_of};
 pub(crate) use multipart::without_boundary;
-#[cfg(feature = "grpc-messages")]
-pub use schemas::BadSchemas;
-pub use schemas::Schemas;
 
 /// Where the primary's body lies once it is read. It outlives the comparisons with candidate and control.
 pub(crate) type Kept<'a> = OnceCell<Plain<'a>>;
@@ -127,11 +123,11 @@ impl<'a> Plain<'a> {
     }
 }
 
-/// The body of an answer without its content encodings, within the bounds that a comparison has: 16 MiB, and beyond the first MiB a
+/// Returns the body of an answer without its content encodings, within the bounds that a comparison has: 16 MiB, and beyond the first MiB a
 /// hundred times what was sent.
 ///
 /// # Errors
-/// [`Refusal::Encoding`] if one is not known, [`Refusal::Corrupt`] if it does not decode to its end, [`Refusal::Ratio`] and
+/// Returns [`Refusal::Encoding`] if one is not known, [`Refusal::Corrupt`] if it does not decode to its end, [`Refusal::Ratio`] and
 /// [`Refusal::Size`] beyond the bounds.
 pub fn decoded<'a>(headers: &[(Bytes, Bytes)], body: &'a [u8]) -> Result<Cow<'a, [u8]>, Refusal> {
     encodings(headers).and_then(|encodings| encoding::decode(body, &encodings))
@@ -164,7 +160,7 @@ impl<'p> Content<'p> {
     }
 
     /// Compares the bodies of two answers.
-    pub(crate) fn compare(&self, other: &Content<'_>, scope: Scope<'_>, into: &mut Differences) {
+    pub(crate) fn compare(&self, other: &Content<'_>, scope: Scope<'_>, into: &mut Differences<'_>) {
         let room = |content: &Content<'_>| Bound::of(content.plain.read_as().1.len());
         self.compare_at(other, &[], &mut Rooms { left: room(self), right: room(other) }, scope, into);
     }
@@ -176,7 +172,7 @@ impl<'p> Content<'p> {
         at: &[Segment<'_>],
         rooms: &mut Rooms,
         scope: Scope<'_>,
-        into: &mut Differences,
+        into: &mut Differences<'_>,
     ) {
         let (left, right) = match (&self.plain.bytes, &other.plain.bytes) {
             (Ok(left), Ok(right)) if left == right => return,
@@ -208,7 +204,7 @@ impl<'p> Content<'p> {
         media: &Media,
         at: &[Segment<'_>],
         scope: Scope<'_>,
-        into: &mut Differences,
+        into: &mut Differences<'_>,
     ) {
         let left = self.tree(media, None);
         match (left, other.tree(media, left.as_ref().ok())) {
@@ -248,7 +244,7 @@ impl<'p> Content<'p> {
         kind: Kind,
         at: &[Segment<'_>],
         scope: Scope<'_>,
-        into: &mut Differences,
+        into: &mut Differences<'_>,
     ) {
         into.refuse(Refusal::Malformed);
         let (left, right) = (self.plain.read_as().1, other.plain.read_as().1);
@@ -264,7 +260,7 @@ impl<'p> Content<'p> {
         refusal: Refusal,
         at: &[Segment<'_>],
         scope: Scope<'_>,
-        into: &mut Differences,
+        into: &mut Differences<'_>,
     ) {
         let (left, right) = (self.plain.sent, other.plain.sent);
         if left != right {
@@ -280,7 +276,7 @@ impl<'p> Content<'p> {
         at: &[Segment<'_>],
         rooms: &mut Rooms,
         scope: Scope<'_>,
-        into: &mut Differences,
+        into: &mut Differences<'_>,
     ) {
         if at.len() >= MAX_NESTED {
             return self.refused(other, Refusal::Depth, at, scope, into);
@@ -310,7 +306,7 @@ fn differ(
     right: &[u8],
     at: &[Segment<'_>],
     scope: Scope<'_>,
-    into: &mut Differences,
+    into: &mut Differences<'_>,
 ) {
     let from = left.iter().zip(right).take_while(|(l, r)| l == r).count();
     diff::at(at, kind, scope, into, || (excerpt::body(left, from), excerpt::body(right, from)));

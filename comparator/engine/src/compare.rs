@@ -8,8 +8,10 @@ use antumbra_observation::{Body, Leg, Outcome, Response};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::body::{self, Content, Plain};
-use crate::diff::{self, ABSENT, Detail, Differences, Kind, Scope};
+use crate::diff::{self, ABSENT, Detail, Differences, Scope};
+use crate::guess::Guesses;
 use crate::headers;
+use crate::kind::Kind;
 
 /// The answer that others are measured by. Its body is decoded and parsed at most once.
 pub(crate) struct Primary<'a> {
@@ -25,11 +27,10 @@ pub(crate) struct Primary<'a> {
 }
 
 /// What came of comparing one answer.
-#[derive(Debug, Default)]
-pub(crate) struct Comparison {
+pub(crate) struct Comparison<'w> {
     /// Outcome and status are the primary's, so fields were compared.
     pub(crate) comparable: bool,
-    pub(crate) differences: Differences,
+    pub(crate) differences: Differences<'w>,
 }
 
 impl<'a> Primary<'a> {
@@ -48,18 +49,33 @@ impl<'a> Primary<'a> {
         Self { decoded, ..self }
     }
 
-    pub(crate) fn compare(&self, other: &Leg, scope: Scope<'_>) -> Comparison {
-        let mut differences = Differences::default();
-        let status = |leg: &Leg| leg.response.as_ref().map(|response| response.status);
+    /// Whether another answer has the primary's outcome and status, so that its fields mean something.
+    pub(crate) fn answers_as(&self, other: &Leg) -> bool {
+        self.leg.outcome == other.outcome && status(self.leg) == status(other)
+    }
+
+    pub(crate) fn leg(&self) -> &'a Leg {
+        self.leg
+    }
+
+    /// Adds to `differences` how another answer differs.
+    pub(crate) fn compare<'w>(
+        &self,
+        other: &Leg,
+        scope: Scope<'_>,
+        mut differences: Differences<'w>,
+    ) -> Comparison<'w> {
         if self.leg.outcome != other.outcome {
             let shown = |leg: &Leg| outcome(leg.outcome).to_owned();
-            differences.add("", Kind::Outcome, || plain(shown(self.leg), shown(other)));
+            let detail = || plain(shown(self.leg), shown(other));
+            differences.add(|_| {}, Kind::Outcome, detail, Guesses::default);
             return Comparison { comparable: false, differences };
         }
         if status(self.leg) != status(other) {
             let shown =
                 |leg: &Leg| status(leg).map_or_else(|| ABSENT.to_owned(), |status| status.to_string());
-            differences.add("", Kind::Status, || plain(shown(self.leg), shown(other)));
+            let detail = || plain(shown(self.leg), shown(other));
+            differences.add(|_| {}, Kind::Status, detail, Guesses::default);
             return Comparison { comparable: false, differences };
         }
         if let (Some(primary), Some(answer)) = (&self.leg.response, &other.response) {
@@ -69,7 +85,7 @@ impl<'a> Primary<'a> {
         Comparison { comparable: true, differences }
     }
 
-    fn bodies(&self, primary: &'a Response, other: &Response, scope: Scope<'_>, into: &mut Differences) {
+    fn bodies(&self, primary: &'a Response, other: &Response, scope: Scope<'_>, into: &mut Differences<'_>) {
         let (Some(left), Some(right)) = (whole(primary), whole(other)) else {
             return cut_bodies(&primary.body, &other.body, scope, into);
         };
@@ -92,7 +108,7 @@ impl Primary<'_> {
 }
 
 /// Bodies of which at least one was cut: equal if length and hash are.
-fn cut_bodies(primary: &Body, other: &Body, scope: Scope<'_>, into: &mut Differences) {
+fn cut_bodies(primary: &Body, other: &Body, scope: Scope<'_>, into: &mut Differences<'_>) {
     let print = |body: &Body| match body {
         Body::Same => None,
         Body::Whole(bytes) => Some((bytes.len() as u64, xxh3_64(bytes))),
@@ -103,6 +119,10 @@ fn cut_bodies(primary: &Body, other: &Body, scope: Scope<'_>, into: &mut Differe
         let shown = |(length, hash): (u64, u64)| body::summary(length, hash);
         diff::at(&[], Kind::Value, scope, into, || (shown(left), shown(right)));
     }
+}
+
+fn status(leg: &Leg) -> Option<u16> {
+    leg.response.as_ref().map(|response| response.status)
 }
 
 fn whole(response: &Response) -> Option<&[u8]> {
@@ -150,12 +170,14 @@ mod tests {
     fn check(primary: &Leg, other: &Leg, comparable: bool, expected: &[&str]) {
         let rules = Rules::default();
         let place = body::Kept::default();
-        let found =
-            Primary::new(primary, b"/", &place).compare(other, Scope { endpoint: "GET /", rules: &rules });
+        let found = Primary::new(primary, b"/", &place).compare(
+            other,
+            Scope { endpoint: "GET /", rules: &rules },
+            Differences::detailed(),
+        );
         let lines: Vec<String> = found
             .differences
-            .found
-            .iter()
+            .into_details()
             .map(|(s, d)| format!("{} {}: {} -> {}", s.0, s.1, d.primary, d.other))
             .collect();
         assert_eq!((found.comparable, lines), (comparable, expected.iter().map(|&s| s.to_owned()).collect()));

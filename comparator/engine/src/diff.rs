@@ -7,9 +7,7 @@ mod ruled;
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
-use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::iter::Peekable;
 
 use serde::{Deserialize, Serialize};
@@ -17,57 +15,15 @@ use serde::{Deserialize, Serialize};
 use crate::arrays::{self, Elements};
 use crate::endpoint::{is_identifier, is_token};
 use crate::excerpt;
+use crate::guess::{Guesses, Sampled};
 use crate::json::{Node, Shape, Tree};
-use crate::pattern::{Place, Rules, Segment};
+use crate::kind::{Kind, Subject};
+use crate::pattern::{Place, Segment};
 use crate::refusal::Refusal;
-use crate::suggestion::Guesses;
-
-/// How an answer differs from the primary's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Kind {
-    /// Another value of the same type.
-    Value,
-    /// Another type.
-    Type,
-    /// The primary has it, the other not.
-    Missing,
-    /// The other has it, the primary not.
-    Extra,
-    /// The same elements in another order.
-    Order,
-    /// Another number of elements.
-    Length,
-    /// Another HTTP status.
-    Status,
-    /// The call ended in another way: timeout, reset, …
-    Outcome,
-    /// Slower, or as often faster; never a difference of one answer.
-    Latency,
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Value => "value",
-            Self::Type => "type",
-            Self::Missing => "missing",
-            Self::Extra => "extra",
-            Self::Order => "order",
-            Self::Length => "length",
-            Self::Status => "status",
-            Self::Outcome => "outcome",
-            Self::Latency => "latency",
-        })
-    }
-}
-
-/// What is counted: a place, with `*` for elements, and a kind.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub(crate) struct Subject(pub(crate) String, pub(crate) Kind);
+use crate::rules::Rules;
 
 /// The first of the differences of a subject in one answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Detail {
     pub(crate) exact: String,
     pub(crate) primary: String,
@@ -88,16 +44,34 @@ impl Detail {
 }
 
 /// All differences of an answer, declared ones left out.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct Differences {
-    pub(crate) found: BTreeMap<Subject, Detail>,
-    /// Which rules would allow all differences of a subject.
-    guesses: BTreeMap<Subject, Guesses>,
+pub(crate) struct Differences<'w> {
+    pub(crate) found: BTreeMap<Subject, Found>,
+    /// What is wanted of a difference besides its subject.
+    wants: &'w dyn Fn(&Subject) -> Wanted,
     /// Each difference by itself instead, where that was asked for.
     list: Option<Vec<(Kind, Detail)>>,
     /// Why bodies, or parts of them, were compared as bytes.
     pub(crate) refused: BTreeSet<Refusal>,
     seen: usize,
+    /// The subject that is looked up. Its text is written over each time: most differences are of a subject that was found before.
+    probe: Subject,
+}
+
+/// What is known of the differences of one subject in one answer: what was [`Wanted`].
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Found {
+    /// The first of them.
+    pub(crate) detail: Option<Detail>,
+    /// Which rules would allow all of them.
+    pub(crate) sampled: Option<Sampled>,
+}
+
+/// What to find out about a difference. Most are only counted, and what nobody reads costs as much as finding them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Wanted {
+    pub(crate) detail: bool,
+    /// The number of exchanges for which this one stands where guesses are counted; `None` if its guesses are not.
+    pub(crate) weight: Option<u64>,
 }
 
 /// Whose answer it is, and what may differ there.
@@ -107,30 +81,68 @@ pub(crate) struct Scope<'a> {
     pub(crate) rules: &'a Rules,
 }
 
-impl Differences {
-    /// Keeps each difference by itself, in the order in which they are found.
-    pub(crate) fn listing() -> Self {
-        Self { list: Some(Vec::new()), ..Self::default() }
+impl<'w> Differences<'w> {
+    /// Finds out about each subject what `wants` says.
+    pub(crate) fn wanting(wants: &'w dyn Fn(&Subject) -> Wanted) -> Self {
+        Self {
+            found: BTreeMap::new(),
+            wants,
+            list: None,
+            refused: BTreeSet::new(),
+            seen: 0,
+            probe: Subject(String::new(), Kind::Value),
+        }
     }
 
-    pub(crate) fn add(&mut self, path: &str, kind: Kind, detail: impl FnOnce() -> Detail) {
-        let detail = || detail().alike();
+    /// Keeps the first difference of each subject.
+    pub(crate) fn detailed() -> Self {
+        Self::wanting(&|_| Wanted { detail: true, weight: None })
+    }
+
+    /// Keeps only the subjects.
+    pub(crate) fn subjects() -> Self {
+        Self::wanting(&|_| Wanted::default())
+    }
+
+    /// Keeps each difference by itself, in the order in which they are found.
+    pub(crate) fn listing() -> Self {
+        Self { list: Some(Vec::new()), ..Self::detailed() }
+    }
+
+    /// Takes a difference in. `path` writes its place; a list has the exact places, and no use for this one.
+    pub(crate) fn add(
+        &mut self,
+        path: impl FnOnce(&mut String),
+        kind: Kind,
+        detail: impl FnOnce() -> Detail,
+        guesses: impl FnOnce() -> Guesses,
+    ) {
         self.seen += 1;
         if self.full() {
             self.refuse(Refusal::Differences);
         }
         if let Some(list) = &mut self.list {
             if list.len() < MAX_SUBJECTS {
-                list.push((kind, detail()));
+                list.push((kind, detail().alike()));
             }
+            return;
+        }
+        self.probe.0.clear();
+        path(&mut self.probe.0);
+        self.probe.1 = kind;
+        if let Some(before) = self.found.get_mut(&self.probe) {
+            before.narrow(guesses);
         } else if self.found.len() < MAX_SUBJECTS {
-            self.found.entry(Subject(path.to_owned(), kind)).or_insert_with(detail);
+            let Wanted { detail: shown, weight } = (self.wants)(&self.probe);
+            let detail = shown.then(|| detail().alike());
+            let sampled = weight.map(|weight| Sampled { guesses: guesses(), weight });
+            self.found.insert(self.probe.clone(), Found { detail, sampled });
         }
     }
 
-    /// The place of a subject, for [`Differences::add`]. A list has the exact places, and no use for this one.
-    fn subject(&self, path: &[Segment<'_>]) -> String {
-        if self.list.is_some() { String::new() } else { aggregated(path) }
+    /// Each subject with its first difference, where that was wanted.
+    pub(crate) fn into_details(self) -> impl Iterator<Item = (Subject, Detail)> {
+        self.found.into_iter().filter_map(|(subject, found)| Some((subject, found.detail?)))
     }
 
     /// The list, and how many differences were seen.
@@ -142,30 +154,18 @@ impl Differences {
         self.refused.insert(refusal);
     }
 
-    /// Narrows down which rules would allow all differences of a subject. Not of a list, whose differences are not of one.
-    pub(crate) fn guess(&mut self, path: &str, kind: Kind, guesses: impl FnOnce() -> Guesses) {
-        if self.list.is_some() {
-            return;
-        }
-        let room = self.guesses.len() < MAX_SUBJECTS;
-        match self.guesses.entry(Subject(path.to_owned(), kind)) {
-            Entry::Occupied(mut before) if !before.get().is_none() => {
-                let narrowed = before.get().and(guesses());
-                before.insert(narrowed);
-            }
-            Entry::Vacant(new) if room => drop(new.insert(guesses())),
-            _ => {}
-        }
-    }
-
-    /// Which rules would allow all differences of a subject.
-    pub(crate) fn guesses(&self, subject: &Subject) -> Guesses {
-        self.guesses.get(subject).copied().unwrap_or_default()
-    }
-
     /// So many that looking for more would only cost time.
     fn full(&self) -> bool {
         self.seen >= MAX_DIFFERENCES
+    }
+}
+
+impl Found {
+    /// Another difference of the same subject: a rule has to allow both.
+    fn narrow(&mut self, guesses: impl FnOnce() -> Guesses) {
+        if let Some(sampled) = self.sampled.as_mut().filter(|sampled| !sampled.guesses.is_none()) {
+            sampled.guesses = sampled.guesses.and(guesses());
+        }
     }
 }
 
@@ -175,7 +175,7 @@ pub(crate) fn compare<'t>(
     other: &'t Tree<'t>,
     path: Vec<Segment<'t>>,
     scope: Scope<'_>,
-    into: &mut Differences,
+    into: &mut Differences<'_>,
 ) {
     let (Some(left), Some(right)) = (primary.root(), other.root()) else { return };
     let spelled = scope.rules.spell_numbers();
@@ -187,13 +187,13 @@ pub(crate) fn at(
     path: &[Segment<'_>],
     kind: Kind,
     scope: Scope<'_>,
-    into: &mut Differences,
+    into: &mut Differences<'_>,
     shown: impl FnOnce() -> (String, String),
 ) {
     if scope.rules.ignores(scope.endpoint, Place::Body(path)) {
         return;
     }
-    into.add(&into.subject(path), kind, || {
+    let detail = || {
         let hidden = |shown: String| if shown == ABSENT { shown } else { excerpt::REDACTED.to_owned() };
         let (primary, other) = shown();
         let exact = exact(path);
@@ -202,22 +202,23 @@ pub(crate) fn at(
         } else {
             Detail { exact, primary, other }
         }
-    });
+    };
+    into.add(|place| aggregated(path, place), kind, detail, Guesses::default);
 }
 
-struct Walk<'w, 't> {
+struct Walk<'w, 'd, 't> {
     primary: &'t Tree<'t>,
     other: &'t Tree<'t>,
     scope: Scope<'w>,
     path: Vec<Segment<'t>>,
-    into: &'w mut Differences,
+    into: &'w mut Differences<'d>,
     /// Equal numbers may differ by a rule.
     spelled: bool,
     /// Only whether anything differs is asked.
     trial: bool,
 }
 
-impl<'t> Walk<'_, 't> {
+impl<'t> Walk<'_, '_, 't> {
     fn values(&mut self, left: &'t Node, right: &'t Node) {
         if self.primary.text(left) == self.other.text(right) || self.is_enough() {
             return;
@@ -315,19 +316,18 @@ impl<'t> Walk<'_, 't> {
         if self.into.full() || self.allowed(kind, left, right) {
             return;
         }
-        let path = self.into.subject(&self.path);
-        let (primary, other, segments) = (self.primary, self.other, &self.path);
-        self.into.add(&path, kind, || {
-            let exact = exact(segments);
-            let secret = is_secret(segments);
+        let (primary, other, path) = (self.primary, self.other, &self.path);
+        let detail = || {
+            let secret = is_secret(path);
             let shown = |tree: &Tree<'_>, node: Option<&Node>| match node {
                 None => ABSENT.to_owned(),
                 Some(_) if secret => excerpt::REDACTED.to_owned(),
                 Some(node) => excerpt::node(tree, node),
             };
-            Detail { primary: shown(primary, left), other: shown(other, right), exact: exact.clone() }
-        });
-        self.guess(&path, kind, left, right);
+            Detail { primary: shown(primary, left), other: shown(other, right), exact: exact(path) }
+        };
+        let guesses = || ruled::guesses(kind, (primary, left), (other, right));
+        self.into.add(|place| aggregated(path, place), kind, detail, guesses);
     }
 }
 
@@ -348,34 +348,45 @@ fn by_name<'t>(
 
 /// The place with `*` for elements and for members that are named by an identifier, for which there would be no end of
 /// places.
-fn aggregated(path: &[Segment<'_>]) -> String {
-    render(path, |segment| match segment {
-        Segment::Element(_) => Cow::Borrowed("*"),
-        Segment::Member(key) if is_identifier(key) => Cow::Borrowed("*"),
-        Segment::Member(key) => Cow::Owned(pointer_token(key)),
-    })
+fn aggregated(path: &[Segment<'_>], out: &mut String) {
+    render(path, out, |segment, out| match segment {
+        Segment::Element(_) => out.push('*'),
+        Segment::Member(key) if is_identifier(key) => out.push('*'),
+        Segment::Member(key) => push_token(key, out),
+    });
 }
 
 fn exact(path: &[Segment<'_>]) -> String {
-    render(path, |segment| match segment {
-        Segment::Element(at) => Cow::Owned(at.to_string()),
-        Segment::Member(key) if is_token(key) => Cow::Borrowed("*"),
-        Segment::Member(key) => Cow::Owned(pointer_token(key)),
-    })
+    let mut out = String::new();
+    render(path, &mut out, |segment, out| match segment {
+        Segment::Element(at) => out.push_str(&at.to_string()),
+        Segment::Member(key) if is_token(key) => out.push('*'),
+        Segment::Member(key) => push_token(key, out),
+    });
+    out
 }
 
-fn render<'s>(path: &'s [Segment<'_>], token: impl Fn(&'s Segment<'_>) -> Cow<'s, str>) -> String {
-    let mut out = String::new();
+fn render(path: &[Segment<'_>], out: &mut String, token: impl Fn(&Segment<'_>, &mut String)) {
     for segment in path {
         out.push('/');
-        out.push_str(&token(segment));
+        token(segment, out);
     }
-    if out.len() > MAX_PATH { excerpt::line(out.as_bytes(), MAX_PATH) } else { out }
+    if out.len() > MAX_PATH {
+        *out = excerpt::line(out.as_bytes(), MAX_PATH);
+    }
 }
 
-fn pointer_token(key: &[u8]) -> String {
+fn push_token(key: &[u8], out: &mut String) {
+    let plain = |byte: &u8| (0x20..0x7f).contains(byte) && !matches!(byte, b'~' | b'/');
+    if let (true, Ok(key)) = (key.len() <= MAX_TOKEN && key.iter().all(plain), std::str::from_utf8(key)) {
+        return out.push_str(key);
+    }
     let shown = excerpt::line(key, MAX_TOKEN);
-    if shown.contains(['~', '/']) { shown.replace('~', "~0").replace('/', "~1") } else { shown }
+    if shown.contains(['~', '/']) {
+        out.push_str(&shown.replace('~', "~0").replace('/', "~1"));
+    } else {
+        out.push_str(&shown);
+    }
 }
 
 /// What stands for a value that is not there.
@@ -393,13 +404,13 @@ pub(crate) mod tests {
     use crate::Pattern;
 
     pub(crate) fn diff(left: &str, right: &str, rules: &Rules) -> Vec<String> {
-        let mut found = Differences::default();
+        let mut found = Differences::detailed();
         let (left, right) = (Tree::parse(left.as_bytes()).unwrap(), Tree::parse(right.as_bytes()).unwrap());
         compare(&left, &right, Vec::new(), Scope { endpoint: "GET /", rules }, &mut found);
         let line = |(Subject(path, kind), detail): (Subject, Detail)| {
             format!("{path} {kind} {}: {} -> {}", detail.exact, detail.primary, detail.other)
         };
-        found.found.into_iter().map(line).collect()
+        found.into_details().map(line).collect()
     }
 
     fn check(left: &str, right: &str, expected: &[&str]) {
@@ -464,7 +475,7 @@ pub(crate) mod tests {
         };
         assert_eq!(diff(&body(1), &body(2), &Rules::default()).len(), MAX_SUBJECTS);
         let items = |value: u32| format!("[{}0]", format!("{{\"a\":{value}}},").repeat(20_000));
-        let mut found = Differences::default();
+        let mut found = Differences::detailed();
         let (left, right) = (items(1), items(2));
         let (left, right) = (Tree::parse(left.as_bytes()).unwrap(), Tree::parse(right.as_bytes()).unwrap());
         let rules = Rules::default();

@@ -27,7 +27,8 @@ pub(crate) fn of_rule(given: &[EndpointPattern], method: &[u8], route: &[u8]) ->
     }
 }
 
-/// `GET /users/{id}/orders`: the method and the path without query, identifiers folded. At most 217 characters.
+/// Returns the name of the endpoint that a request belongs to, such as `GET /users/{id}/orders`: the method and the path without its
+/// query, with each identifier folded to `{id}`. It has at most 217 characters.
 pub fn template(method: &[u8], path: &[u8]) -> String {
     let path = without_query(path);
     let mut template = String::new();

@@ -3,44 +3,46 @@
 //! A field counts only where both shadow legs answered with the primary's outcome and status: that keeps candidate and
 //! control exchangeable, and a failing candidate counts once, as `status`, rather than as a hundred missing fields.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use antumbra_observation::{ExchangeId, Leg, Observation, Outcome, Unsent};
+use antumbra_observation::Unsent;
 use serde::{Deserialize, Serialize};
 
-use crate::body;
-use crate::compare::{Comparison, Primary};
-use crate::diff::{Detail, Kind, Scope, Subject};
-use crate::hypothesis::Hypothesis;
+use crate::compared::{Compared, Difference, Differing, Exchange};
+use crate::hypothesis::{Hypothesis, Seen};
+use crate::kind::Subject;
 use crate::latency::{Ladder, Legs};
-use crate::outside::{Outside, PluginReport, Plugins};
-use crate::pattern::Rules;
+use crate::outside::{PluginReport, Plugins};
 use crate::recent::Recent;
 use crate::refusals::Refusals;
 use crate::stats::Paired;
-use crate::suggestion::Guesses;
 
 /// Everything counted about one release since its session of evidence began.
+///
+/// A clone costs as much as there are endpoints, whatever is known of each: it shares them, and whoever goes on counting copies an
+/// endpoint when that changes.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Evidence {
     pub(crate) release: Release,
-    pub(crate) endpoints: BTreeMap<String, Endpoint>,
+    pub(crate) endpoints: BTreeMap<Arc<str>, Arc<Endpoint>>,
     /// Endpoints that changed since the rows were last taken.
-    pub(crate) dirty: BTreeSet<String>,
+    pub(crate) dirty: BTreeSet<Arc<str>>,
     /// The release's row changed since then, whether or not an endpoint did.
     pub(crate) dirty_release: bool,
     /// Which clients asked what a moment ago: neither stored nor merged.
     pub(crate) recent: Recent,
 }
 
-/// What became of an exchange.
+/// What became of an exchange that [`Evidence::take`] was given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Taken {
     /// It is part of the evidence.
     Compared,
-    /// Only counted: another variant than those of the rules answered the client.
+    /// It is only counted, because another variant than those of the rules answered the client.
     Elsewhere,
-    /// Only counted: its client had asked the same endpoint within two seconds. Retries and hot keys are not independent
+    /// It is only counted, because its client had asked the same endpoint within two seconds. Retries and hot keys are not independent
     /// exchanges, and the tests behind a verdict take exchanges to be.
     Repeated,
 }
@@ -114,156 +116,100 @@ const MAX_EXAMPLES: usize = 3;
 const FEW_PATHS: usize = 32;
 
 impl Evidence {
-    /// Nothing known yet.
+    /// Returns the evidence of a session that has seen no exchange yet.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Exchanges compared.
+    /// Returns the number of exchanges that were compared.
     pub fn exchanges(&self) -> u64 {
         self.release.all.exchanges
     }
 
-    /// Exchanges of which a shadow was not sent, by reason, as far as the sender said one.
+    /// Returns how many exchanges there are of which a shadow was not sent, by the reason that the sender gave, if it gave one.
     pub fn not_sent(&self) -> &BTreeMap<Unsent, u64> {
         &self.release.not_sent_by
     }
 
-    /// How the plugins fared that exchanges had to do with.
+    /// Returns how each plugin fared that an exchange had to do with.
     pub fn plugins(&self) -> Vec<PluginReport> {
         self.release.plugins.report()
     }
 
-    /// Takes one exchange in. `rules` are those of the session: the caller begins a new one when they change.
-    pub fn observe(&mut self, observation: &Observation, rules: &Rules) -> Taken {
-        self.observe_with(observation, rules, &Outside::default())
-    }
-
-    /// The same for an exchange of which something is known beside its answers.
-    pub fn observe_with(&mut self, observation: &Observation, rules: &Rules, outside: &Outside) -> Taken {
+    /// Counts one exchange that [`compare`](crate::compare) compared, under the rules of this session and by this evidence as it is or as it
+    /// was.
+    pub fn take(&mut self, compared: &Compared) -> Taken {
         self.dirty_release = true;
-        if !rules.compares(&observation.primary.variant) {
+        let Some(exchange) = &compared.exchange else {
             self.release.elsewhere += 1;
             return Taken::Elsewhere;
-        }
-        let template = rules.endpoint(&observation.request.method, &observation.request.path);
-        let mut first = |client| self.recent.counts(client, &template, observation.at_us);
+        };
+        let mut first = |client| self.recent.counts(client, &exchange.endpoint, exchange.at_us);
         // What was not sent asked nobody.
-        if !not_sent(observation) && !observation.client.is_none_or(&mut first) {
+        if !exchange.not_sent && !exchange.client.is_none_or(&mut first) {
             self.release.repeated += 1;
             return Taken::Repeated;
         }
-        let scope = Scope { endpoint: &template, rules };
-        let place = body::Kept::default();
-        let primary = Primary::new(&observation.primary, &observation.request.path, &place);
-        let primary = primary.taken_at(observation.at_us).decoded(outside.decoded);
-        let compare = |leg, judged| Outside::comparison(judged, &primary, (&observation.primary, leg), scope);
-        let control = observation.control.as_ref();
-        let exchange = Exchange {
-            observation,
-            candidate: compare(&observation.candidate, outside.candidate.as_deref()),
-            control: control.map(|control| compare(control, outside.control.as_deref())),
-        };
-        self.release.plugins.count(&outside.plugins);
-        if let Some(reason) = exchange.unsent() {
+        self.release.plugins.count(&exchange.plugins);
+        if let Some(reason) = exchange.reason {
             *self.release.not_sent_by.entry(reason).or_default() += 1;
         }
-        let slot = self.slot(&template);
-        let endpoint = self.endpoints.entry(slot.clone()).or_default();
-        self.release.all.observe(&exchange, &mut self.release.discovered);
-        endpoint.observe(&exchange, &mut self.release.discovered);
-        endpoint.mark(observation.id, &outside.failed());
+        let slot = self.slot(&exchange.endpoint);
+        self.release.all.take(exchange, &mut self.release.discovered);
+        let endpoint = Arc::make_mut(self.endpoints.entry(slot.clone()).or_default());
+        endpoint.take(exchange, &mut self.release.discovered);
         self.dirty.insert(slot);
         Taken::Compared
     }
 
+    /// What is known where exchanges of an endpoint are counted from now on, if that is settled.
+    pub(crate) fn settled(&self, template: &str) -> Option<&Endpoint> {
+        let full = self.endpoints.len() >= MAX_ENDPOINTS;
+        let others = || self.endpoints.get(OTHER_ENDPOINTS).filter(|_| full);
+        self.endpoints.get(template).or_else(others).map(Arc::as_ref)
+    }
+
     /// The endpoint's own slot, or that of all who came too late.
-    fn slot(&mut self, template: &str) -> String {
-        if self.endpoints.len() >= MAX_ENDPOINTS && !self.endpoints.contains_key(template) {
-            self.release.crowded += 1;
-            return OTHER_ENDPOINTS.to_owned();
+    fn slot(&mut self, template: &str) -> Arc<str> {
+        if let Some((known, _)) = self.endpoints.get_key_value(template) {
+            return Arc::clone(known);
         }
-        template.to_owned()
-    }
-}
-
-/// An observation with what comparing it gave.
-struct Exchange<'a> {
-    observation: &'a Observation,
-    candidate: Comparison,
-    control: Option<Comparison>,
-}
-
-impl Exchange<'_> {
-    /// A shadow was kept back: no healthy host, a circuit breaker, no place.
-    fn not_sent(&self) -> bool {
-        not_sent(self.observation)
-    }
-
-    /// Why it was, if that was said; the candidate's reason before the control's.
-    fn unsent(&self) -> Option<Unsent> {
-        unsent(self.observation).find_map(|leg| leg.reason)
-    }
-
-    /// Which rules would allow what the control differs in at a place.
-    fn control_guesses(&self, subject: &Subject) -> Guesses {
-        self.control.as_ref().map(|control| control.differences.guesses(subject)).unwrap_or_default()
-    }
-
-    /// Both shadow legs answered as the primary did, so their fields and latencies mean something.
-    fn comparable(&self) -> bool {
-        self.candidate.comparable && self.control.as_ref().is_some_and(|control| control.comparable)
-    }
-
-    /// The differences of a leg that count in a paired exchange.
-    fn counted<'a>(&self, leg: &'a Comparison) -> impl Iterator<Item = (&'a Subject, &'a Detail)> {
-        let fields = self.comparable();
-        leg.differences
-            .found
-            .iter()
-            .filter(move |(Subject(_, kind), _)| fields || matches!(kind, Kind::Status | Kind::Outcome))
+        if self.endpoints.len() < MAX_ENDPOINTS {
+            return template.into();
+        }
+        self.release.crowded += 1;
+        OTHER_ENDPOINTS.into()
     }
 }
 
 impl Endpoint {
-    fn observe(&mut self, exchange: &Exchange<'_>, discovered: &mut u64) {
-        self.all.observe(exchange, discovered);
-        let control = exchange.control.as_ref().map(|control| &control.differences);
-        self.refusals.count(&exchange.candidate.differences, control);
-        if exchange.not_sent() {
+    fn take(&mut self, exchange: &Exchange, discovered: &mut u64) {
+        self.all.take(exchange, discovered);
+        self.refusals.count(&exchange.candidate, exchange.control.as_ref());
+        if exchange.not_sent {
             return;
         }
-        let Some(control) = &exchange.control else {
-            for (subject, detail) in &exchange.candidate.differences.found {
+        if exchange.control.is_none() {
+            for Difference { subject, detail, .. } in &exchange.differences {
                 let most = self.most_examples();
-                self.hypothesis(subject).uncontrolled(exchange.observation, most, detail);
+                self.hypothesis(subject).uncontrolled(exchange, detail.as_ref(), most);
             }
             return;
-        };
-        let candidate = self.by_slot(exchange.counted(&exchange.candidate));
-        let control = self.by_slot(exchange.counted(control));
-        let subjects: BTreeSet<&Subject> = candidate.keys().chain(control.keys()).collect();
+        }
+        let slots = self.by_slot(&exchange.differences);
         let most = self.most_examples();
-        for subject in subjects {
-            let (candidate, control) = (candidate.get(subject), control.get(subject));
-            let hypothesis = self.hypothesis(subject);
-            hypothesis.paired(exchange.observation, most, candidate.copied(), control.copied(), discovered);
-            hypothesis.tally.count(
-                candidate.map(|_| exchange.candidate.differences.guesses(subject)),
-                control.map(|_| exchange.control_guesses(subject)),
-            );
+        for (subject, seen) in slots {
+            if let Some(hypothesis) = self.hypotheses.get_mut(&*subject) {
+                hypothesis.paired(exchange, &seen, most, discovered);
+            }
         }
     }
 
-    /// Says of the examples out of an exchange which plugins failed at it.
-    fn mark(&mut self, exchange: ExchangeId, without: &[String]) {
-        if without.is_empty() {
-            return;
-        }
-        let examples = self.hypotheses.values_mut().flat_map(|counts| &mut counts.examples);
-        examples
-            .filter(|example| example.exchange == exchange)
-            .for_each(|example| example.without = without.to_vec());
+    /// What is known where differences of a subject are counted from now on, if that is settled.
+    pub(crate) fn settled(&self, subject: &Subject) -> Option<&Hypothesis> {
+        let full = self.hypotheses.len() >= MAX_PATHS;
+        let others = || self.hypotheses.get(&other(subject)).filter(|_| full);
+        self.hypotheses.get(subject).or_else(others)
     }
 
     /// Depends on how many places there are, not on when they were seen: so two engines together keep what one would.
@@ -278,18 +224,31 @@ impl Endpoint {
         }
     }
 
-    /// Differences by the subject under which they are counted: each at most once an exchange.
-    fn by_slot<'a>(
-        &mut self,
-        found: impl Iterator<Item = (&'a Subject, &'a Detail)>,
-    ) -> BTreeMap<Subject, &'a Detail> {
-        let mut slots = BTreeMap::new();
-        for (subject, detail) in found {
-            self.hypothesis(subject);
-            let slot = if self.hypotheses.contains_key(subject) { subject.clone() } else { other(subject) };
-            slots.entry(slot).or_insert(detail);
+    /// Differences by the subject under which they are counted, in its order: each at most once an exchange.
+    fn by_slot<'e>(&mut self, differences: &'e [Difference]) -> Vec<(Cow<'e, Subject>, Seen<'e>)> {
+        let whole = |one: &'e Difference| (Cow::Borrowed(&one.subject), Seen::of(one));
+        if differences.iter().all(|one| self.hypotheses.contains_key(&one.subject)) {
+            return differences.iter().map(whole).collect();
         }
-        slots
+        self.make_room(differences);
+        let (known, crowd): (Vec<_>, Vec<_>) =
+            differences.iter().partition(|one| self.hypotheses.contains_key(&one.subject));
+        let mut slots: BTreeMap<_, _> = known.into_iter().map(whole).collect();
+        for one in crowd {
+            let seen = Seen::of(one).in_a_crowd();
+            let first = slots.entry(Cow::Owned(other(&one.subject))).or_insert(seen);
+            first.of = first.of.or(seen.of);
+        }
+        slots.into_iter().collect()
+    }
+
+    /// Makes slots for new subjects: first for those of the candidate, then for those of the control.
+    fn make_room(&mut self, differences: &[Difference]) {
+        let candidates = differences.iter().filter(|one| one.of.has_candidate());
+        let controls = differences.iter().filter(|one| one.of.has_control());
+        for one in candidates.chain(controls) {
+            self.hypothesis(&one.subject);
+        }
     }
 
     fn hypothesis(&mut self, subject: &Subject) -> &mut Hypothesis {
@@ -305,24 +264,21 @@ impl Endpoint {
 }
 
 impl Group {
-    fn observe(&mut self, exchange: &Exchange<'_>, discovered: &mut u64) {
-        let observation = exchange.observation;
+    fn take(&mut self, exchange: &Exchange, discovered: &mut u64) {
         self.exchanges += 1;
-        self.first_us =
-            if self.first_us == 0 { observation.at_us } else { self.first_us.min(observation.at_us) };
-        self.last_us = self.last_us.max(observation.at_us);
-        self.legs.record(observation);
-        if exchange.not_sent() {
+        self.first_us = if self.first_us == 0 { exchange.at_us } else { self.first_us.min(exchange.at_us) };
+        self.last_us = self.last_us.max(exchange.at_us);
+        self.legs.record(exchange);
+        if exchange.not_sent {
             self.not_sent += 1;
             return;
         }
         let Some(control) = &exchange.control else { return };
         self.controlled += 1;
         self.effective += u64::from(control.comparable);
-        self.tally(exchange, control);
-        let control_us = observation.control.as_ref().and_then(|leg| leg.latency_us);
+        self.tally(exchange);
         if let (true, Some(candidate), Some(control)) =
-            (exchange.comparable(), observation.candidate.latency_us, control_us)
+            (exchange.comparable(), exchange.candidate.timing.latency_us, control.timing.latency_us)
         {
             self.ladder.observe(candidate, control, discovered);
         }
@@ -334,12 +290,9 @@ impl Group {
     /// random error of the candidate would count as worse, the same error of the control would drop the exchange, and no
     /// service with errors of its own could ever be promoted. Fields count where both answered as the primary did, which
     /// is as symmetric.
-    fn tally(&mut self, exchange: &Exchange<'_>, control: &Comparison) {
-        let found = |leg: &Comparison, subject: &Subject| leg.differences.found.contains_key(subject);
-        let candidate_alone =
-            exchange.counted(&exchange.candidate).any(|(subject, _)| !found(control, subject));
-        let control_alone =
-            exchange.counted(control).any(|(subject, _)| !found(&exchange.candidate, subject));
+    fn tally(&mut self, exchange: &Exchange) {
+        let alone = |leg| exchange.differences.iter().any(|difference| difference.of == leg);
+        let (candidate_alone, control_alone) = (alone(Differing::Candidate), alone(Differing::Control));
         self.worse += u64::from(candidate_alone && !control_alone);
         self.better += u64::from(control_alone && !candidate_alone);
     }
@@ -359,13 +312,4 @@ impl Subject {
 
 fn other(subject: &Subject) -> Subject {
     Subject(OTHER_PATHS.to_owned(), subject.1)
-}
-
-fn not_sent(observation: &Observation) -> bool {
-    unsent(observation).next().is_some()
-}
-
-fn unsent(observation: &Observation) -> impl Iterator<Item = &Leg> {
-    let shadows = [Some(&observation.candidate), observation.control.as_ref()];
-    shadows.into_iter().flatten().filter(|leg| leg.outcome == Outcome::NotSent)
 }

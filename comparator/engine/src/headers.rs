@@ -10,11 +10,12 @@ use std::collections::BTreeMap;
 use antumbra_observation::{Bytes, Response};
 
 use crate::body::{is_grpc, is_status, trailers_of, without_boundary};
-use crate::diff::{ABSENT, Detail, Differences, Kind, Scope};
+use crate::diff::{ABSENT, Detail, Differences, Scope};
 use crate::excerpt;
+use crate::guess::Guesses;
+use crate::kind::Kind;
 use crate::pattern::Place;
 use crate::rules::Value;
-use crate::suggestion::Guesses;
 use cookies::{SET_COOKIE, by_cookie, moment};
 
 type Headers = [(Bytes, Bytes)];
@@ -28,12 +29,15 @@ pub(crate) fn compare(
     other: &Response,
     at_us: Option<u64>,
     scope: Scope<'_>,
-    into: &mut Differences,
+    into: &mut Differences<'_>,
 ) {
     if primary.headers != other.headers {
-        fields(&told(primary), &told(other), List::Headers, scope, into);
-        let own = |headers: &[(Bytes, Bytes)]| by_cookie(headers, moment(headers, at_us));
-        cookies(&own(&primary.headers), &own(&other.headers), scope, into);
+        let unlike = unlike(&primary.headers, &other.headers);
+        fields(&told(primary, &unlike), &told(other, &unlike), List::Headers, scope, into);
+        if sets_cookies(&primary.headers) || sets_cookies(&other.headers) {
+            let own = |headers: &[(Bytes, Bytes)]| by_cookie(headers, moment(headers, at_us));
+            cookies(&own(&primary.headers), &own(&other.headers), scope, into);
+        }
     }
     let (left, right) = (trailers_of(primary), trailers_of(other));
     if left != right {
@@ -41,11 +45,26 @@ pub(crate) fn compare(
     }
 }
 
-/// The headers that are compared as such: not the status of a gRPC call, which counts as a trailer, and no boundary, which is
-/// another for every body.
-fn told(response: &Response) -> Vec<(Bytes, Bytes)> {
-    let call = is_grpc(response);
-    let told = response.headers.iter().filter(|(name, _)| !(call && is_status(name)));
+/// The names of which two lists have not the same fields, where the lists have the same names in the same order, as versions of one
+/// service have; else all names.
+fn unlike<'h>(left: &'h Headers, right: &'h Headers) -> Vec<&'h [u8]> {
+    let aligned = left.len() == right.len() && left.iter().zip(right).all(|(l, r)| l.0 == r.0);
+    if !aligned {
+        return left.iter().chain(right).map(|(name, _)| &**name).collect();
+    }
+    left.iter().zip(right).filter(|(l, r)| l.1 != r.1).map(|(l, _)| &*l.0).collect()
+}
+
+fn sets_cookies(headers: &Headers) -> bool {
+    headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(SET_COOKIE.as_bytes()))
+}
+
+/// The headers that are compared as such, of those that may be unlike: not the status of a gRPC call, which counts as a trailer, and no
+/// boundary, which is another for every body.
+fn told(response: &Response, unlike: &[&[u8]]) -> Vec<(Bytes, Bytes)> {
+    let wanted = |name: &Bytes| unlike.iter().any(|unlike| unlike.eq_ignore_ascii_case(name));
+    let told = response.headers.iter().filter(|(name, _)| wanted(name));
+    let told = told.filter(|(name, _)| !(is_status(name) && is_grpc(response)));
     let plain = |(name, value): &(Bytes, Bytes)| {
         let bounded = name.eq_ignore_ascii_case(b"content-type") && value.len() <= MAX_TYPE;
         let kept = std::str::from_utf8(value).ok().filter(|_| bounded).map(without_boundary);
@@ -76,7 +95,7 @@ impl List {
     }
 }
 
-fn fields(left: &Headers, right: &Headers, list: List, scope: Scope<'_>, into: &mut Differences) {
+fn fields(left: &Headers, right: &Headers, list: List, scope: Scope<'_>, into: &mut Differences<'_>) {
     let wanted = |name: &str| match scope.rules.lists(scope.endpoint, list.place(name)) {
         Some(listed) => listed && name != SET_COOKIE,
         None => !is_transport(name) && name != SET_COOKIE,
@@ -87,7 +106,7 @@ fn fields(left: &Headers, right: &Headers, list: List, scope: Scope<'_>, into: &
 }
 
 /// Cookies and their attributes. With a list of what alone is compared, all of them if it has `header:set-cookie`.
-fn cookies(left: &Values, right: &Values, scope: Scope<'_>, into: &mut Differences) {
+fn cookies(left: &Values, right: &Values, scope: Scope<'_>, into: &mut Differences<'_>) {
     if scope.rules.ignores(scope.endpoint, Place::Header(SET_COOKIE)) {
         return;
     }
@@ -108,13 +127,13 @@ fn judge(
     kind: Kind,
     (left, right): (Option<&Vec<u8>>, Option<&Vec<u8>>),
     scope: Scope<'_>,
-    into: &mut Differences,
+    into: &mut Differences<'_>,
 ) {
     let values = [left, right].map(|value| value.map(|value| Value::text(value)));
     let [was, is] = values.each_ref().map(Option::as_ref);
     if !scope.rules.at(scope.endpoint, place).excuses(kind, was, is) {
-        into.add(path, kind, || detail(path.to_owned(), left, right));
-        into.guess(path, kind, || Guesses::of(kind, was, is));
+        let detail = || detail(path.to_owned(), left, right);
+        into.add(|place| place.push_str(path), kind, detail, || Guesses::of(kind, was, is));
     }
 }
 
@@ -213,9 +232,9 @@ mod tests {
     }
 
     fn answers(left: &Response, right: &Response, rules: &Rules) -> Vec<String> {
-        let mut found = Differences::default();
+        let mut found = Differences::detailed();
         compare(left, right, None, Scope { endpoint: "GET /", rules }, &mut found);
-        found.found.iter().map(|(s, d)| format!("{} {}: {} -> {}", s.0, s.1, d.primary, d.other)).collect()
+        found.into_details().map(|(s, d)| format!("{} {}: {} -> {}", s.0, s.1, d.primary, d.other)).collect()
     }
 
     fn check(left: &[(&str, &str)], right: &[(&str, &str)], expected: &[&str]) {

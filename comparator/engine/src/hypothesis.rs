@@ -1,12 +1,12 @@
 //! What is counted of one possible regression: how often only the candidate differs, only the control, or both.
 
-use antumbra_observation::{ExchangeId, Observation};
+use antumbra_observation::ExchangeId;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::asked;
+use crate::compared::{Difference, Differing, Exchange};
 use crate::diff::Detail;
-use crate::suggestion::Tally;
+use crate::guess::{self, Guesses, Sampled, Tally};
 
 /// The counts of one place and kind at one endpoint.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -27,16 +27,16 @@ pub(crate) struct Hypothesis {
     pub(crate) tally: Tally,
 }
 
-/// One exchange that shows a difference, each text shortened to 120 characters and secrets left out.
+/// One exchange that shows a difference. Each text has at most 120 characters, and what looks like a secret is not shown.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Example {
-    /// Which exchange.
+    /// Identifies the exchange.
     pub exchange: ExchangeId,
-    /// What was asked, as in `GET /items/7?page=2`; without what looks like a secret; empty in evidence that was stored without it.
+    /// What the client asked for, such as `GET /items/7?page=2`. It is empty in evidence that was stored by a version without it.
     #[serde(default)]
     pub request: String,
-    /// The exact place, with positions in arrays.
+    /// The exact place of the difference, with positions in arrays.
     pub path: String,
     /// What the primary has there.
     pub primary: String,
@@ -49,38 +49,66 @@ pub struct Example {
     pub without: Vec<String>,
 }
 
+/// What is seen of one exchange at the place where it is counted.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Seen<'e> {
+    pub(crate) of: Differing,
+    pub(crate) detail: Option<&'e Detail>,
+    pub(crate) sampled: Option<Sampled>,
+}
+
+impl<'e> Seen<'e> {
+    pub(crate) fn of(difference: &'e Difference) -> Self {
+        let Difference { subject: _, of, detail, sampled } = difference;
+        Self { of: *of, detail: detail.as_ref(), sampled: *sampled }
+    }
+
+    /// As one of many places that are counted as one: what these have in common suggests no rule.
+    pub(crate) fn in_a_crowd(self) -> Self {
+        let unguessed = |sampled| Sampled { guesses: Guesses::default(), ..sampled };
+        Self { sampled: self.sampled.map(unguessed), ..self }
+    }
+}
+
 impl Hypothesis {
     /// Counts one exchange in which one leg or both differ here; `discovered` numbers the hypotheses of the release. Keeps
     /// `most` examples.
-    pub(crate) fn paired(
-        &mut self,
-        observation: &Observation,
-        most: usize,
-        candidate: Option<&Detail>,
-        control: Option<&Detail>,
-        discovered: &mut u64,
-    ) {
-        self.seen(observation.at_us);
-        match (candidate, control) {
-            (Some(detail), None) => {
+    pub(crate) fn paired(&mut self, exchange: &Exchange, seen: &Seen<'_>, most: usize, discovered: &mut u64) {
+        self.seen(exchange.at_us);
+        match seen.of {
+            Differing::Candidate => {
                 self.candidate_only += 1;
                 // The control does not differ from the primary here.
-                self.keep(observation, most, detail, Some(detail.primary.clone()));
+                self.keep(exchange, most, seen.detail, |detail| Some(detail.primary.clone()));
             }
-            (None, Some(_)) => self.control_only += 1,
-            _ => self.both += 1,
+            Differing::Control => self.control_only += 1,
+            Differing::Both => self.both += 1,
         }
-        if self.discovered.is_none() && candidate.is_some() != control.is_some() {
+        if self.discovered.is_none() && seen.of != Differing::Both {
             *discovered += 1;
             self.discovered = Some(*discovered);
+        }
+        if let Some(sampled) = seen.sampled {
+            self.tally.count(seen.of.has_control(), sampled);
         }
     }
 
     /// Counts a difference of the candidate in an exchange without control.
-    pub(crate) fn uncontrolled(&mut self, observation: &Observation, most: usize, detail: &Detail) {
-        self.seen(observation.at_us);
+    pub(crate) fn uncontrolled(&mut self, exchange: &Exchange, detail: Option<&Detail>, most: usize) {
+        self.seen(exchange.at_us);
         self.uncontrolled += 1;
-        self.keep(observation, most, detail, None);
+        self.keep(exchange, most, detail, |_| None);
+    }
+
+    /// The weight with which the guesses of the next exchange that differs here are counted, if they are.
+    pub(crate) fn weight(&self, hash: u64) -> Option<u64> {
+        guess::weight(self.candidate_only + self.control_only + self.both, hash)
+    }
+
+    /// Whether an exchange of this rank would be kept among `most` examples. Once it would not, it never will: ranks of those that are
+    /// kept only fall.
+    pub(crate) fn keeps(&self, rank: Rank, most: usize) -> bool {
+        self.examples.len() < most || self.examples.last().is_none_or(|last| last.rank() > rank)
     }
 
     fn seen(&mut self, at_us: u64) {
@@ -88,21 +116,26 @@ impl Hypothesis {
         self.last_us = self.last_us.max(at_us);
     }
 
-    fn keep(&mut self, observation: &Observation, most: usize, detail: &Detail, control: Option<String>) {
-        let exchange = observation.id;
-        let rank = rank(exchange, control.as_deref());
-        if self.examples.len() >= most && self.examples.last().is_some_and(|last| last.rank() <= rank) {
-            // Not worth copying what it shows.
+    fn keep(
+        &mut self,
+        exchange: &Exchange,
+        most: usize,
+        detail: Option<&Detail>,
+        control: impl FnOnce(&Detail) -> Option<String>,
+    ) {
+        // Without a detail it was known before that the exchange would not be kept.
+        let Some(detail) = detail.filter(|_| self.keeps(rank(exchange.id, exchange.control.is_some()), most))
+        else {
             return;
-        }
+        };
         let example = Example {
-            exchange,
-            request: asked::shown(&observation.request.method, &observation.request.path),
+            exchange: exchange.id,
+            request: exchange.request.clone(),
             path: detail.exact.clone(),
             primary: detail.primary.clone(),
             candidate: detail.other.clone(),
-            control,
-            without: Vec::new(),
+            control: control(detail),
+            without: exchange.without(),
         };
         self.sample(most, [example]);
     }
@@ -119,14 +152,21 @@ impl Hypothesis {
 }
 
 impl Example {
-    fn rank(&self) -> (bool, u64) {
-        rank(self.exchange, self.control.as_deref())
+    fn rank(&self) -> Rank {
+        rank(self.exchange, self.control.is_some())
     }
 }
 
 /// Which examples are kept: one with control says more than one without; among equals chance decides, with the hash of the
 /// exchange's name for dice. The lowest hashes of all that were ever seen are a uniform sample without replacement, need no seed, and
 /// those of two engines together are that of both (bottom-k sampling, Cohen & Kaplan 2007).
-fn rank(exchange: ExchangeId, control: Option<&str>) -> (bool, u64) {
-    (control.is_none(), xxh3_64(&exchange.0.to_le_bytes()))
+pub(crate) type Rank = (bool, u64);
+
+pub(crate) fn rank(exchange: ExchangeId, controlled: bool) -> Rank {
+    (!controlled, hash(exchange))
+}
+
+/// The dice of an exchange.
+pub(crate) fn hash(exchange: ExchangeId) -> u64 {
+    xxh3_64(&exchange.0.to_le_bytes())
 }

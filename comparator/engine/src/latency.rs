@@ -3,10 +3,10 @@
 //! Only candidate and control are tested against each other: they are sent together and measured alike. A ladder of
 //! ratios finds a shifted median and a rare tail with the same five counters.
 
-use antumbra_observation::{Leg, Observation};
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::compared::{Exchange, Timing};
 use crate::stats::{self, Paired};
 
 /// The ladder: how many times slower (plus [`GRACE_US`]), and the excess of exchanges that is tolerated there. An excess
@@ -39,18 +39,18 @@ pub(crate) struct Ladder {
 }
 
 impl Legs {
-    pub(crate) fn record(&mut self, observation: &Observation) {
-        self.primary.record(&observation.primary);
-        self.candidate.record(&observation.candidate);
-        if let Some(control) = &observation.control {
-            self.control.record(control);
+    pub(crate) fn record(&mut self, exchange: &Exchange) {
+        self.primary.record(exchange.primary);
+        self.candidate.record(exchange.candidate.timing);
+        if let Some(control) = &exchange.control {
+            self.control.record(control.timing);
         }
     }
 }
 
 impl Latencies {
-    fn record(&mut self, leg: &Leg) {
-        if let (Some(latency), Some(_)) = (leg.latency_us, &leg.response) {
+    fn record(&mut self, Timing { latency_us, answered }: Timing) {
+        if let (Some(latency), true) = (latency_us, answered) {
             self.add(latency, 1);
         }
     }

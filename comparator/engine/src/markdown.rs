@@ -11,7 +11,7 @@ use crate::verdict::Verdict;
 use crate::wording::{percent, place};
 
 impl Report {
-    /// GitHub-flavoured Markdown.
+    /// Writes the report as GitHub-flavoured Markdown.
     pub fn to_markdown(&self) -> String {
         let mut page = Page::default();
         page.top(self);

@@ -13,10 +13,11 @@
 //!   counts one.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use crate::diff::Subject;
 use crate::evidence::{Endpoint, Evidence, Group, MAX_ENDPOINTS, MAX_PATHS, OTHER_ENDPOINTS, Release};
 use crate::hypothesis::Hypothesis;
+use crate::kind::Subject;
 use crate::latency::{Ladder, Legs};
 
 impl Evidence {
@@ -29,9 +30,10 @@ impl Evidence {
         release.renumber(Side::Right);
         self.release.merge(&release);
         for endpoint in self.endpoints.values_mut() {
-            endpoint.renumber(Side::Left);
+            Arc::make_mut(endpoint).renumber(Side::Left);
         }
-        for (name, mut endpoint) in endpoints {
+        for (name, endpoint) in endpoints {
+            let mut endpoint = Arc::unwrap_or_clone(endpoint);
             endpoint.renumber(Side::Right);
             self.take_in(name, endpoint);
         }
@@ -40,15 +42,15 @@ impl Evidence {
         self.dirty_release = true;
     }
 
-    fn take_in(&mut self, name: String, endpoint: Endpoint) {
-        let known = name == OTHER_ENDPOINTS || self.endpoints.contains_key(&name);
+    fn take_in(&mut self, name: Arc<str>, endpoint: Endpoint) {
+        let known = *name == *OTHER_ENDPOINTS || self.endpoints.contains_key(&name);
         let slot = if known || self.named_endpoints() < MAX_ENDPOINTS {
             name
         } else {
             self.release.crowded += endpoint.all.exchanges;
-            OTHER_ENDPOINTS.to_owned()
+            OTHER_ENDPOINTS.into()
         };
-        self.endpoints.entry(slot).or_default().merge(endpoint);
+        Arc::make_mut(self.endpoints.entry(slot).or_default()).merge(endpoint);
     }
 
     fn named_endpoints(&self) -> usize {

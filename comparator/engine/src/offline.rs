@@ -7,32 +7,35 @@ use serde::Serialize;
 
 use crate::body::Kept;
 use crate::compare::Primary;
-use crate::diff::{self, Detail, Differences, Kind, Scope, Subject};
+use crate::diff::{self, Detail, Differences, Scope};
 use crate::excerpt;
+use crate::guess::Guesses;
 use crate::json::Tree;
-use crate::pattern::{Place, Rules};
+use crate::kind::{Kind, Subject};
+use crate::pattern::Place;
 use crate::refusal::Refusal;
+use crate::rules::Rules;
 
-/// What a text is read as.
+/// How a text is read before it is compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Media {
-    /// JSON if both are, else bytes.
+    /// Both texts are read as JSON if both are JSON, else as bytes.
     #[default]
     Auto,
-    /// JSON. What is not counts as malformed, and is compared as bytes.
+    /// Texts are read as JSON. What is not JSON counts as malformed, and is compared as bytes.
     Json,
-    /// Bytes.
+    /// Texts are read as bytes.
     Bytes,
 }
 
 /// What comparing two texts gave.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Diff {
-    /// Nothing differs but what the rules declare.
+    /// Whether nothing differs but what the rules declare.
     pub equal: bool,
-    /// In the order of the left text; what only the right has follows within its object. At most 512.
+    /// At most 512 differences, in the order of the left text; what only the right has follows within its object.
     pub differences: Vec<Difference>,
-    /// Differences beyond those. Of a very long list only a lower bound.
+    /// The number of differences beyond those. Of a very long list it is only a lower bound.
     pub unlisted: usize,
     /// Why the texts were compared as bytes although they were to be read; the left text's reason first.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -42,13 +45,13 @@ pub struct Diff {
 /// One place where two texts differ.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Difference {
-    /// JSON Pointer with the index of an element; empty for the whole text. At most 256 characters.
+    /// The place as a JSON Pointer, with the index of an element; empty for the whole text. It has at most 256 characters.
     pub path: String,
     /// How they differ.
     pub kind: Kind,
     /// What the left has there, shortened and without what looks like a secret; `(absent)` if nothing.
     pub left: String,
-    /// What the right has there, likewise.
+    /// What the right has there, shortened and without what looks like a secret; `(absent)` if nothing.
     pub right: String,
 }
 
@@ -82,31 +85,34 @@ pub fn diff(left: &[u8], right: &[u8], media: Media, rules: &Rules) -> Diff {
 /// endpoint: outcome, status, headers, trailers and body. A place is listed once, with its first difference.
 pub fn diff_answers(left: &Leg, right: &Leg, path: &[u8], rules: &Rules) -> Diff {
     let kept = Kept::default();
-    let found = Primary::new(left, path, &kept).compare(right, Scope { endpoint: "", rules }).differences;
+    let scope = Scope { endpoint: "", rules };
+    let found = Primary::new(left, path, &kept).compare(right, scope, Differences::detailed()).differences;
+    let refused = found.refused.first().copied();
     let difference = |(Subject(path, kind), detail): (Subject, Detail)| Difference {
         path,
         kind,
         left: detail.primary,
         right: detail.other,
     };
-    let differences: Vec<Difference> = found.found.into_iter().map(difference).collect();
-    Diff { equal: differences.is_empty(), differences, unlisted: 0, refused: found.refused.first().copied() }
+    let differences: Vec<Difference> = found.into_details().map(difference).collect();
+    Diff { equal: differences.is_empty(), differences, unlisted: 0, refused }
 }
 
-fn as_bytes(left: &[u8], right: &[u8], kind: Kind, scope: Scope<'_>, into: &mut Differences) {
+fn as_bytes(left: &[u8], right: &[u8], kind: Kind, scope: Scope<'_>, into: &mut Differences<'_>) {
     let place = Place::Body(&[]);
     let excused = kind == Kind::Value && scope.rules.excuse(scope.endpoint, place, left, right);
     if !excused && !scope.rules.ignores(scope.endpoint, place) {
         let at = left.iter().zip(right).take_while(|(l, r)| l == r).count();
-        into.add("", kind, || Detail {
+        let detail = || Detail {
             exact: String::new(),
             primary: excerpt::body(left, at),
             other: excerpt::body(right, at),
-        });
+        };
+        into.add(|_| {}, kind, detail, Guesses::default);
     }
 }
 
-fn listed(found: Differences, refused: Option<Refusal>) -> Diff {
+fn listed(found: Differences<'_>, refused: Option<Refusal>) -> Diff {
     let (list, seen) = found.into_list();
     let unlisted = seen.saturating_sub(list.len());
     let difference = |(kind, detail): (Kind, Detail)| Difference {

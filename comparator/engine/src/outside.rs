@@ -10,16 +10,18 @@ use antumbra_observation::{Leg, Response};
 use serde::{Deserialize, Serialize};
 
 use crate::compare::{Comparison, Primary};
-use crate::diff::{Detail, Differences, Kind, Scope};
+use crate::diff::{Detail, Differences, Scope};
 use crate::excerpt;
+use crate::guess::Guesses;
 use crate::headers;
+use crate::kind::Kind;
 
 /// What is known of one exchange beside its answers.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Outside {
-    /// What a judge found in the candidate's answer; none if none was asked, and the engine compares.
+    /// What a judge found in the candidate's answer. `None` if no judge was asked, so that the engine compares.
     pub candidate: Option<Vec<Finding>>,
-    /// The same of the control's.
+    /// What a judge found in the control's answer. `None` if no judge was asked, so that the engine compares.
     pub control: Option<Vec<Finding>>,
     /// Whether the bodies are without their content encodings already: the headers still name what was sent.
     pub decoded: bool,
@@ -30,13 +32,13 @@ pub struct Outside {
 /// A difference that a judge found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// Where, with `*` for positions in arrays; empty for the whole body.
+    /// The place, with `*` for positions in arrays; empty for the whole body.
     pub path: String,
-    /// How.
+    /// How the answer differs there.
     pub kind: Kind,
-    /// What the primary has there. Shortened, and left out where it looks like a secret.
+    /// What the primary has there. It is shortened, and not shown where it looks like a secret.
     pub primary: String,
-    /// What the other has there.
+    /// What the other answer has there, shown likewise.
     pub other: String,
 }
 
@@ -46,9 +48,9 @@ pub struct Finding {
 pub struct PluginReport {
     /// Its name in the policy.
     pub plugin: String,
-    /// Exchanges that it had to do with.
+    /// The number of exchanges that it had to do with.
     pub exchanges: u64,
-    /// Those that were compared without it, by reason.
+    /// The number of exchanges that were compared without it, by reason.
     pub failed: BTreeMap<String, u64>,
 }
 
@@ -63,31 +65,24 @@ struct Counts {
 }
 
 impl Outside {
-    /// The plugins without which the exchange is compared.
-    pub(crate) fn failed(&self) -> Vec<String> {
-        let failed = self.plugins.iter().filter(|(_, failed)| failed.is_some());
-        failed.map(|(name, _)| name.clone()).collect()
-    }
-
     /// How a shadow's answer differs: as a judge says where one was asked and both answered alike, else as the engine sees.
-    pub(crate) fn comparison(
+    pub(crate) fn comparison<'w>(
         judged: Option<&[Finding]>,
         primary: &Primary<'_>,
-        legs: (&Leg, &Leg),
+        other: &Leg,
         scope: Scope<'_>,
-    ) -> Comparison {
-        let status = |leg: &Leg| leg.response.as_ref().map(|response| response.status);
+        mut into: Differences<'w>,
+    ) -> Comparison<'w> {
         match judged {
-            Some(found) if legs.0.outcome == legs.1.outcome && status(legs.0) == status(legs.1) => {
-                let mut differences = Differences::default();
+            Some(found) if primary.answers_as(other) => {
                 // No plugin sees these.
-                if let (Some(primary), Some(other)) = (trailers(legs.0), trailers(legs.1)) {
-                    headers::compare(&primary, &other, None, scope, &mut differences);
+                if let (Some(primary), Some(other)) = (trailers(primary.leg()), trailers(other)) {
+                    headers::compare(&primary, &other, None, scope, &mut into);
                 }
-                found.iter().for_each(|found| found.add(&mut differences));
-                Comparison { comparable: true, differences }
+                found.iter().for_each(|found| found.add(&mut into));
+                Comparison { comparable: true, differences: into }
             }
-            _ => primary.compare(legs.1, scope),
+            _ => primary.compare(other, scope, into),
         }
     }
 }
@@ -99,7 +94,7 @@ fn trailers(leg: &Leg) -> Option<Response> {
 }
 
 impl Finding {
-    fn add(&self, differences: &mut Differences) {
+    fn add(&self, differences: &mut Differences<'_>) {
         let secret = excerpt::is_sensitive(&self.path)
             || [&self.primary, &self.other].iter().any(|text| excerpt::is_credential(text.as_bytes()));
         let shown = |text: &str| {
@@ -109,17 +104,15 @@ impl Finding {
                 excerpt::line(text.as_bytes(), excerpt::MAX_CHARS)
             }
         };
-        differences.add(&self.path, self.kind, || Detail {
-            exact: self.path.clone(),
-            primary: shown(&self.primary),
-            other: shown(&self.other),
-        });
+        let detail =
+            || Detail { exact: self.path.clone(), primary: shown(&self.primary), other: shown(&self.other) };
+        differences.add(|place| place.push_str(&self.path), self.kind, detail, Guesses::default);
     }
 }
 
 impl Plugins {
     /// Counts an exchange.
-    pub(crate) fn count(&mut self, plugins: &BTreeMap<String, Option<&'static str>>) {
+    pub(crate) fn count(&mut self, plugins: &[(String, Option<String>)]) {
         for (name, failed) in plugins {
             if self.0.len() >= MAX_PLUGINS && !self.0.contains_key(name) {
                 continue;
@@ -127,8 +120,8 @@ impl Plugins {
             let counts = self.0.entry(name.clone()).or_default();
             counts.exchanges += 1;
             let Some(reason) = failed else { continue };
-            if counts.failed.len() < MAX_REASONS || counts.failed.contains_key(*reason) {
-                *counts.failed.entry((*reason).to_owned()).or_default() += 1;
+            if counts.failed.len() < MAX_REASONS || counts.failed.contains_key(reason) {
+                *counts.failed.entry(reason.clone()).or_default() += 1;
             }
         }
     }
@@ -181,7 +174,8 @@ mod tests {
     use super::*;
 
     fn count(plugins: &mut Plugins, each: &[(&str, Option<&'static str>)]) {
-        plugins.count(&each.iter().map(|(name, failed)| ((*name).to_owned(), *failed)).collect());
+        let each = each.iter().map(|(name, failed)| ((*name).to_owned(), failed.map(str::to_owned)));
+        plugins.count(&each.collect::<Vec<_>>());
     }
 
     #[test]
@@ -210,10 +204,10 @@ mod tests {
     #[test]
     fn what_a_judge_shows_is_short_and_no_secret() {
         let shown = |path: &str, primary: &str| {
-            let mut differences = Differences::default();
+            let mut differences = Differences::detailed();
             let (path, primary) = (path.to_owned(), primary.to_owned());
             Finding { path, kind: Kind::Value, primary, other: "b".to_owned() }.add(&mut differences);
-            differences.found.into_values().map(|detail| detail.primary).collect::<String>()
+            differences.into_details().map(|(_, detail)| detail.primary).collect::<String>()
         };
         assert_eq!(shown("/a", "x\u{1b}[31m"), "x\u{fffd}[31m");
         assert_eq!(shown("/a", &"x".repeat(9_999)).chars().count(), excerpt::MAX_CHARS);

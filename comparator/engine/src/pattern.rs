@@ -3,7 +3,6 @@
 //! A pattern names a place in every answer, or in those of one endpoint. A path pattern covers what lies below it too.
 
 use crate::endpoint::{self, EndpointPattern};
-pub(crate) use crate::rules::Rules;
 
 /// A place in an answer.
 #[derive(Debug, Clone, Copy)]
@@ -63,7 +62,7 @@ pub(crate) struct Name {
 /// Why a text is not a pattern.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadPattern {
-    /// Nothing there.
+    /// It is empty.
     #[error(
         "is empty, must be a path such as /items/*/price, header:<name>, cookie:<name> or trailer:<name>"
     )]
@@ -77,10 +76,10 @@ pub enum BadPattern {
     /// The place is of no known form.
     #[error("names the place {0:?}, must begin with / or be header:<name>, cookie:<name> or trailer:<name>")]
     Place(String),
-    /// `*` within a name.
+    /// It has a `*` within a name.
     #[error("has a * within {0:?}, may only be a whole segment or the end of a name")]
     Star(String),
-    /// Longer than 1,024 bytes.
+    /// It is longer than 1,024 bytes.
     #[error("has {0} bytes, must be at most 1024")]
     Long(usize),
 }
@@ -89,7 +88,7 @@ impl Pattern {
     /// Reads a pattern.
     ///
     /// # Errors
-    /// What is wrong with it; nothing is guessed.
+    /// Returns what is wrong with the text; nothing is guessed.
     pub fn parse(text: &str) -> Result<Self, BadPattern> {
         if text.len() > MAX_LENGTH {
             return Err(BadPattern::Long(text.len()));
@@ -118,14 +117,14 @@ impl Pattern {
         self
     }
 
-    /// The endpoint that it names, as it is written, and the given one of which that is only a part: `GET /users/me` and
+    /// Returns the endpoint that the pattern names, as it is written, and the given one of which that is only a part: `GET /users/me` and
     /// `GET /users/{name}`. No request is of the part by itself, so such a pattern reaches nothing.
     pub fn is_part_of(&self, given: &[EndpointPattern]) -> Option<(&str, String)> {
         let own = self.endpoint.as_ref()?;
         Some((&own.written, own.among(given).err()?))
     }
 
-    /// Whether it names a place in a body, rather than a header or a cookie.
+    /// Returns whether the pattern names a place in a body, rather than a header, a cookie or a trailer.
     pub fn is_of_body(&self) -> bool {
         matches!(self.target, Target::Body(_))
     }
@@ -175,7 +174,7 @@ const MAX_LENGTH: usize = 1024;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rules::{Allow, Arrays, Rule};
+    use crate::rules::{Allow, Arrays, Rule, Rules};
 
     fn body<'a>(path: &'a [&'a str]) -> Vec<Segment<'a>> {
         let segment = |s: &&'a str| match s.parse() {

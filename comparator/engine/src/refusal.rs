@@ -35,7 +35,7 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// The name under which it is counted.
+    /// Returns the name under which the refusal is counted.
     pub fn name(self) -> &'static str {
         match self {
             Self::Malformed => "malformed",

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::diff::Differences;
+use crate::compared::Answer;
 use crate::refusal::Refusal;
 
 /// The refusals of an endpoint, or of a release.
@@ -21,7 +21,7 @@ pub(crate) struct Refused {
 
 impl Refusals {
     /// Counts what was refused in one exchange.
-    pub(crate) fn count(&mut self, candidate: &Differences, control: Option<&Differences>) {
+    pub(crate) fn count(&mut self, candidate: &Answer, control: Option<&Answer>) {
         for refusal in &candidate.refused {
             self.0.entry(*refusal).or_default().candidate += 1;
         }

@@ -2,14 +2,14 @@
 
 use std::fmt::Write as _;
 
-use crate::diff::Kind;
+use crate::kind::Kind;
 use crate::report::{EndpointReport, Interval, LegLatencies, Noise, Quantiles, Regression, Report};
 use crate::stats;
 use crate::verdict::Verdict;
 use crate::wording::{joined, percent, place};
 
 impl Report {
-    /// Plain text, or with the colours of a terminal.
+    /// Writes the report as plain text, or with the colours of a terminal.
     pub fn to_text(&self, colour: bool) -> String {
         let mut page = Page { out: String::new(), colour };
         page.top(self);

@@ -10,9 +10,9 @@ use std::collections::BTreeMap;
 use antumbra_observation::Unsent;
 use serde::{Deserialize, Serialize};
 
-use crate::diff::Kind;
 use crate::evidence::Evidence;
 use crate::hypothesis::Example;
+use crate::kind::Kind;
 use crate::outside::PluginReport;
 use crate::suggestion::{self, Suggestion};
 use crate::verdict::{self, Delivery, Gates, Judgement, Reason, Verdict};

@@ -2,27 +2,29 @@
 //!
 //! A row holds cumulative counts, so writing it again is harmless, and the rows of one moment are the evidence.
 
+use std::sync::Arc;
+
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::diff::Subject;
 use crate::evidence::{Endpoint, Evidence, Group, MAX_ENDPOINTS};
 use crate::hypothesis::Hypothesis;
+use crate::kind::Subject;
 use crate::refusals::Refusals;
 
 /// A stored part of the evidence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row {
-    /// `release`, or `endpoint ` and its name. Unique within a session of evidence.
+    /// The key: `release`, or `endpoint ` and its name. It is unique within a session of evidence.
     pub key: String,
-    /// CBOR; written and read by this crate only.
+    /// The part in CBOR, which only this crate writes and reads.
     pub bytes: Vec<u8>,
 }
 
 /// Why stored evidence cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadRow {
-    /// The key is none of ours.
+    /// The key is neither that of a release nor that of an endpoint.
     #[error("row {0:?} is neither the release nor an endpoint")]
     Key(String),
     /// The bytes are not what this version writes.
@@ -33,20 +35,20 @@ pub enum BadRow {
         /// The decoder's words.
         message: String,
     },
-    /// More rows than evidence can have.
+    /// There are more rows than evidence can have.
     #[error("more than {MAX_ENDPOINTS} endpoints are stored")]
     Endpoints,
 }
 
 impl Evidence {
-    /// The rows that changed since the last call. Without a change, none.
+    /// Returns the rows that changed since the last call; none if nothing changed.
     pub fn take_dirty(&mut self) -> Vec<Row> {
         if !std::mem::take(&mut self.dirty_release) {
             return Vec::new();
         }
         let dirty = std::mem::take(&mut self.dirty);
         let endpoints = dirty.iter().filter_map(|name| {
-            let stored = Stored::from(self.endpoints.get(name)?);
+            let stored = Stored::from(self.endpoints.get(name)?.as_ref());
             Some(Row { key: format!("{ENDPOINT}{name}"), bytes: encode(&stored) })
         });
         let mut rows: Vec<Row> = endpoints.collect();
@@ -54,17 +56,18 @@ impl Evidence {
         rows
     }
 
-    /// The evidence that the newest rows of each key hold.
+    /// Returns the evidence that the newest rows of each key hold.
     ///
     /// # Errors
-    /// The first row that is not ours or does not decode.
+    /// Returns the first row that this crate did not write, or that does not decode.
     pub fn restore(rows: impl IntoIterator<Item = Row>) -> Result<Self, BadRow> {
         let mut evidence = Self::new();
         for row in rows {
             if row.key == RELEASE {
                 evidence.release = decode(&row)?;
             } else if let Some(name) = row.key.strip_prefix(ENDPOINT) {
-                evidence.endpoints.insert(name.to_owned(), decode::<Stored>(&row)?.into());
+                let endpoint = Endpoint::from(decode::<Stored>(&row)?);
+                evidence.endpoints.insert(name.into(), Arc::new(endpoint));
             } else {
                 return Err(BadRow::Key(row.key));
             }

@@ -8,6 +8,7 @@ mod class;
 mod decimal;
 mod index;
 mod instant;
+mod reading;
 
 pub(crate) use allow::Value;
 pub use allow::{Allow, Arrays};
@@ -15,30 +16,30 @@ pub use class::{Class, Expression};
 pub use decimal::Decimal;
 pub(crate) use instant::{Instant, MONTHS, days};
 
-pub(crate) use index::Index;
-use index::Reach;
+use index::{Index, Reach};
+use reading::Reading;
 
-use crate::diff::Kind;
 use crate::endpoint::{self, EndpointPattern};
+use crate::kind::Kind;
 use crate::pattern::{Pattern, Place, Segment};
-use crate::reading::Reading;
+use crate::schemas::Schemas;
 
-/// Which differences are declared harmless, and which primaries count.
+/// The rules of a comparison: which differences are declared harmless, and whose answers are compared.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rules {
     values: Places<Allow>,
     arrays: Places<Arrays>,
     primary: Vec<String>,
     endpoints: Vec<EndpointPattern>,
-    pub(crate) reading: Reading,
+    reading: Reading,
 }
 
-/// What may differ at a place.
+/// What a person says of one place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Rule {
-    /// Of values there and below.
+    /// How values there and below may differ.
     Value(Pattern, Allow),
-    /// Of the array there.
+    /// How the elements of the array exactly there are matched.
     Array(Pattern, Arrays),
 }
 
@@ -54,14 +55,14 @@ struct Places<T> {
 pub(crate) struct Allowed<'r>(Vec<&'r Allow>);
 
 impl Rules {
-    /// `ignore`: differences there do not count. `unordered`: arrays exactly there are compared as multisets.
+    /// Returns rules by which differences at `ignore` do not count, and arrays exactly at `unordered` are compared as multisets.
     pub fn new(ignore: Vec<Pattern>, unordered: Vec<Pattern>) -> Self {
         let ignored = ignore.into_iter().map(|pattern| Rule::Value(pattern, Allow::Ignore));
         let unordered = unordered.into_iter().map(|pattern| Rule::Array(pattern, Arrays::Unordered));
         Self::default().with_rules(ignored.chain(unordered))
     }
 
-    /// These rules too, behind those that there are.
+    /// Adds rules behind those that there are.
     #[must_use]
     pub fn with_rules(mut self, rules: impl IntoIterator<Item = Rule>) -> Self {
         for rule in rules {
@@ -73,21 +74,36 @@ impl Rules {
         self.indexed()
     }
 
-    /// Compare only exchanges whose client was answered by one of these variants; by default, or if there are none, all
-    /// are. The tests take the primary for the stable version: where a client got the new one, a defect would show as noise.
+    /// Compares only exchanges whose client was answered by one of these variants. Without any, which is the default, all exchanges are
+    /// compared. The tests take the primary for the stable version: where a client got the new one, a defect would show as noise.
     #[must_use]
     pub fn with_primary(self, primary: Vec<String>) -> Self {
         Self { primary, ..self }
     }
 
-    /// Endpoints that are named rather than recognised; the first that a request is one of counts.
+    /// Names endpoints that would not be recognised otherwise. The first that a request is one of counts.
     #[must_use]
     pub fn with_endpoints(self, endpoints: Vec<EndpointPattern>) -> Self {
         Self { endpoints, ..self }.indexed()
     }
 
-    /// The same for answers of which nobody says where they come from: rules of this endpoint hold as those of all do.
-    /// `endpoint` is a method and a route or path.
+    /// Compares only these headers, cookies and trailers, also those that every answer sets anew. `header:set-cookie` stands for
+    /// all cookies. Patterns of other places mean nothing here; what is ignored stays ignored.
+    #[must_use]
+    pub fn with_headers_only(mut self, only: &[Pattern]) -> Self {
+        self.reading.only = Some((only.to_vec(), Index::default()));
+        self.indexed()
+    }
+
+    /// Reads the messages of gRPC answers by these descriptors.
+    #[must_use]
+    pub fn with_schemas(mut self, schemas: Schemas) -> Self {
+        self.reading.schemas = schemas;
+        self
+    }
+
+    /// Makes the rules of one endpoint hold everywhere, for answers of which nobody says where they come from. `endpoint` is a method and
+    /// a route or path.
     #[must_use]
     pub fn for_endpoint(mut self, endpoint: &str) -> Self {
         let (method, route) = endpoint.split_once(' ').unwrap_or(("", endpoint));
@@ -97,23 +113,23 @@ impl Rules {
         self.indexed()
     }
 
-    pub(crate) fn indexed(self) -> Self {
+    fn indexed(self) -> Self {
         let Self { values, arrays, reading, endpoints, .. } = self;
         let (values, arrays) = (values.indexed(&endpoints), arrays.indexed(&endpoints));
         Self { values, arrays, reading: reading.indexed(&endpoints), endpoints, primary: self.primary }
     }
 
-    /// Which endpoint a request belongs to.
+    /// Returns the endpoint that a request belongs to.
     pub fn endpoint(&self, method: &[u8], path: &[u8]) -> String {
         endpoint::named(&self.endpoints, method, path)
     }
 
-    /// Whether an exchange that this variant answered is compared. An observation that names none is taken at its word.
-    /// Whether somebody said whose answers are compared: otherwise those of every variant are.
+    /// Returns whether somebody said whose answers are compared; otherwise those of every variant are.
     pub fn names_primary(&self) -> bool {
         !self.primary.is_empty()
     }
 
+    /// Whether an exchange that this variant answered is compared. An observation that names none is taken at its word.
     pub(crate) fn compares(&self, variant: &str) -> bool {
         variant.is_empty() || self.primary.is_empty() || self.primary.iter().any(|primary| primary == variant)
     }
@@ -144,6 +160,15 @@ impl Rules {
         }
         let said = self.arrays.reaching(endpoint, Place::Body(path)).filter(|(reach, _)| reach.exact);
         said.last().map_or(&Arrays::Ordered, |(_, arrays)| arrays)
+    }
+
+    pub(crate) fn schemas(&self) -> &Schemas {
+        &self.reading.schemas
+    }
+
+    /// Whether a header, cookie or trailer is among those that alone are compared; `None` if there is no such list.
+    pub(crate) fn lists(&self, endpoint: &str, place: Place<'_>) -> Option<bool> {
+        self.reading.only.as_ref().map(|(_, only)| !only.reaching(endpoint, place).is_empty())
     }
 
     /// Whether something is allowed of values at or below a place of a body.

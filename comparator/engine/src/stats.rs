@@ -5,7 +5,7 @@
 
 use std::f64::consts::PI;
 
-/// ln E(a, b), the evidence that a discordant exchange falls to the candidate more often than to the control.
+/// Returns ln E(a, b), the evidence that a discordant exchange falls to the candidate more often than to the control.
 ///
 /// `a` exchanges in which only the candidate differs from the primary, `b` in which only the control does. Without a
 /// regression P(ever E ≥ 1/α) ≤ α (Ville). E is the Beta(½,½) mixture over (½, 1] of the likelihood ratio against ½:
@@ -22,29 +22,29 @@ pub fn ln_evidence(a: u64, b: u64) -> f64 {
     (-below).ln_1p() - ln_density - PI.ln()
 }
 
-/// ln of the mean of several e-values given as logarithms; itself an e-value.
+/// Returns ln of the mean of several e-values given as logarithms. The mean is itself an e-value.
 pub fn ln_mean(logs: &[f64]) -> f64 {
     ln_sum_exp(logs.iter().copied()) - real(logs.len() as u64).max(1.0).ln()
 }
 
-/// Paired outcomes of `n` exchanges: `a` times +1, `b` times −1, else 0. Real, so that a forecast can scale them.
+/// The outcomes of `n` paired exchanges: `a` times +1, `b` times −1, else 0. They are real numbers, so that a forecast can scale them.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Paired {
-    /// Exchanges.
+    /// The number of exchanges.
     pub n: f64,
-    /// +1.
+    /// How often the outcome is +1.
     pub a: f64,
-    /// −1.
+    /// How often the outcome is −1.
     pub b: f64,
 }
 
 impl Paired {
-    /// From counts.
+    /// Makes paired outcomes from counts.
     pub fn new(n: u64, a: u64, b: u64) -> Self {
         Self { n: real(n), a: real(a), b: real(b) }
     }
 
-    /// ln M: the evidence that the mean lies below `margin` (0 to 1): a bet against the opposite
+    /// Returns ln M, the evidence that the mean lies below `margin` (0 to 1): a bet against the opposite
     /// (Waudby-Smith & Ramdas 2024). Grows with `margin`.
     pub fn ln_below(self, margin: f64) -> f64 {
         mixture(|lambda| {
@@ -54,7 +54,7 @@ impl Paired {
         })
     }
 
-    /// ln of the evidence that the mean lies above `margin` (0 to 1): the same bet on the other side, its stakes scaled
+    /// Returns ln of the evidence that the mean lies above `margin` (0 to 1): the same bet on the other side, its stakes scaled
     /// so that no outcome loses more than all.
     pub fn ln_above(self, margin: f64) -> f64 {
         mixture(|lambda| {
@@ -65,17 +65,17 @@ impl Paired {
         })
     }
 
-    /// The smallest bound in 0..=1 that the mean is shown to lie below at level `alpha`, at any time.
+    /// Returns the smallest bound in 0..=1 that the mean is shown to lie below at level `alpha`, at any time.
     pub fn upper_bound(self, alpha: f64) -> f64 {
         bisect(0.0, 1.0, |margin| self.ln_below(margin) >= -alpha.ln())
     }
 
-    /// The largest bound in 0..=1 that the mean is shown to lie above at level `alpha`, at any time.
+    /// Returns the largest bound in 0..=1 that the mean is shown to lie above at level `alpha`, at any time.
     pub fn lower_bound(self, alpha: f64) -> f64 {
         1.0 - bisect(0.0, 1.0, |margin| self.ln_above(1.0 - margin) >= -alpha.ln())
     }
 
-    /// How many exchanges in all show the mean below `margin` at `alpha` if the rates stay as they are; `None` if they
+    /// Returns how many exchanges in all show the mean below `margin` at `alpha` if the rates stay as they are; `None` if they
     /// forbid it or it takes more than 10^9.
     pub fn needed(self, margin: f64, alpha: f64) -> Option<u64> {
         let rate = |count: f64| if self.n > 0.0 { count / self.n } else { 0.0 };
@@ -96,14 +96,14 @@ impl Paired {
     }
 }
 
-/// ln of the expression whose staying below ln(1/α) keeps `rate` in the time-uniform interval of `hits` in `n`:
+/// Returns ln of the expression whose staying below ln(1/α) keeps `rate` in the time-uniform interval of `hits` in `n`:
 /// `B(s+½, n−s+½)/B(½,½) / (q^s (1−q)^(n−s))`. `rate` lies strictly between 0 and 1.
 pub fn ln_against_rate(hits: u64, n: u64, rate: f64) -> f64 {
     let (s, f) = (real(hits) + 0.5, real(n.saturating_sub(hits)) + 0.5);
     0.5 * (rate.ln() + (-rate).ln_1p()) - PI.ln() - ln_beta_term(rate, s, f)
 }
 
-/// The time-uniform interval of a rate with `hits` in `n`, at level `alpha`.
+/// Returns the time-uniform interval of a rate with `hits` in `n`, at level `alpha`.
 pub fn rate_interval(hits: u64, n: u64, alpha: f64) -> (f64, f64) {
     let limit = -alpha.ln();
     let centre = (real(hits) + 0.5) / (real(n) + 1.0);
@@ -113,7 +113,7 @@ pub fn rate_interval(hits: u64, n: u64, alpha: f64) -> (f64, f64) {
     (low, high)
 }
 
-/// The ranks s (samples at or below) that a quantile of `n` samples may have, at any time, at level `alpha`: smallest
+/// Returns the ranks s (samples at or below) that a quantile of `n` samples may have, at any time, at level `alpha`: smallest
 /// and largest (Howard & Ramdas 2022).
 pub fn quantile_ranks(n: u64, quantile: f64, alpha: f64) -> (u64, u64) {
     let limit = -alpha.ln();
@@ -122,7 +122,7 @@ pub fn quantile_ranks(n: u64, quantile: f64, alpha: f64) -> (u64, u64) {
     (search(0, centre, inside), n - search(0, n - centre, |above| inside(n - above)))
 }
 
-/// Which hypotheses, each with its number of discovery from 1 and its `ln_evidence`, are rejected at `alpha`: e-BH with weights
+/// Returns which hypotheses, each with its number of discovery from 1 and its `ln_evidence`, are rejected at `alpha`: e-BH with weights
 /// 1/(i(i+1)) (Wang & Ramdas 2022). No two may have the same number; then the weights sum to at most one however many
 /// hypotheses will still appear.
 pub fn reject(numbered: &[(u64, f64)], alpha: f64) -> Vec<bool> {

@@ -3,106 +3,42 @@
 //! A guess is held against the control's differences alone: what the candidate shows must not argue for a rule that hides it.
 //! How many differences of the candidate alone the rule would hide as well is counted beside, and always said.
 
-mod guess;
 mod wording;
 
-pub(crate) use guess::Guesses;
-
-use std::collections::BTreeMap;
-
-use guess::{Guess, LADDERS, PREFERRED};
 use serde::{Deserialize, Serialize};
 
-use crate::diff::{Kind, Subject};
 use crate::evidence::{Endpoint, Evidence};
+use crate::guess::{Allowed, Guess};
 use crate::hypothesis::Hypothesis;
-use crate::pattern::Pattern;
+use crate::kind::{Kind, Subject};
 
 /// A rule that a person may declare.
+///
+/// The first 256 exchanges that differ at a place are counted each, later ones by a sample: beyond that the counts are estimates, without
+/// bias and with a standard error of at most 5 %. `explains` and `of` are of the same sample, as are `hides` and `hides_of`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Suggestion {
-    /// Method and route template.
+    /// The endpoint: method and route template.
     pub endpoint: String,
-    /// Where the control differs.
+    /// The place where the control differs.
     pub path: String,
-    /// How.
+    /// How it differs there.
     pub kind: Kind,
-    /// An entry of `compare.rules`, as JSON, which is YAML too.
+    /// The rule as an entry of `compare.rules`, in JSON, which is YAML too.
     pub rule: String,
     /// What the control's differences have in common.
     pub because: String,
-    /// Exchanges whose control would no longer differ there, …
+    /// The number of exchanges whose control would no longer differ there.
     pub explains: u64,
-    /// … of so many.
+    /// The number of exchanges whose control differs there.
     pub of: u64,
-    /// Exchanges in which only the candidate differs, and would no longer; …
+    /// The number of exchanges in which only the candidate differs, and would no longer differ.
     pub hides: u64,
-    /// … of so many.
+    /// The number of exchanges in which only the candidate differs.
     pub hides_of: u64,
-    /// About how many exchanges a promotion could be had earlier by declaring it; `None` if not to be told.
+    /// About how many exchanges a promotion could be had earlier by declaring it; `None` if that cannot be told.
     pub costs: Option<u64>,
-}
-
-/// How many differences of one place each rule would allow.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub(crate) struct Tally {
-    control: u64,
-    candidate_only: u64,
-    /// By the code of the guess; of a ladder only the lowest step that is high enough.
-    by: BTreeMap<u8, Allowed>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-struct Allowed {
-    control: u64,
-    candidate_only: u64,
-}
-
-impl Tally {
-    /// Counts one exchange: what would allow the difference of each leg that has one. Where both differ, the control's counts.
-    pub(crate) fn count(&mut self, candidate: Option<Guesses>, control: Option<Guesses>) {
-        let (guesses, one) = match (candidate, control) {
-            (_, Some(guesses)) => (guesses, Allowed { control: 1, candidate_only: 0 }),
-            (Some(guesses), None) => (guesses, Allowed { control: 0, candidate_only: 1 }),
-            (None, None) => return,
-        };
-        let by = guesses.lowest().map(|guess| (guess.code(), one)).collect();
-        self.merge(&Self { control: one.control, candidate_only: one.candidate_only, by });
-    }
-
-    /// The counts of two parts of the same evidence.
-    pub(crate) fn merge(&mut self, other: &Self) {
-        self.control += other.control;
-        self.candidate_only += other.candidate_only;
-        for (code, allowed) in &other.by {
-            let sum = self.by.entry(*code).or_default();
-            sum.control += allowed.control;
-            sum.candidate_only += allowed.candidate_only;
-        }
-    }
-
-    /// What a guess allows, lower steps of its ladder included.
-    fn allowed(&self, guess: Guess) -> Allowed {
-        let ladder = LADDERS.iter().find(|ladder| ladder.contains(&guess)).copied().unwrap_or_default();
-        let lower = ladder.iter().take_while(|step| **step != guess);
-        lower.chain([&guess]).filter_map(|step| self.by.get(&step.code())).fold(
-            Allowed::default(),
-            |sum, step| Allowed {
-                control: sum.control + step.control,
-                candidate_only: sum.candidate_only + step.candidate_only,
-            },
-        )
-    }
-
-    /// The guess that explains nearly all of the control's differences: that which hides least of the candidate's, of such
-    /// rather one that explains all, and of those the one that allows least.
-    fn best(&self) -> Option<(Guess, Allowed)> {
-        let explaining = PREFERRED.iter().map(|&guess| (guess, self.allowed(guess)));
-        let explaining =
-            explaining.filter(|(_, allowed)| allowed.control * 100 >= self.control * MIN_PERCENT);
-        explaining.min_by_key(|(_, allowed)| (allowed.candidate_only, allowed.control < self.control))
-    }
 }
 
 /// Those of all places that have noise; `costs` says what undeclared noise costs.
@@ -189,8 +125,6 @@ fn reaches(path: &str, other: &str, guess: Guess) -> bool {
     is_body && along && (guess != Guess::Unordered || others.next().is_none())
 }
 
-/// How many percent of the control's differences a rule has to explain.
-const MIN_PERCENT: u64 = 99;
 /// How many differences have to be seen before any rule is suggested.
 const MIN_SEEN: u64 = 5;
 const MAX_LISTED: usize = 50;

@@ -17,8 +17,8 @@ pub(crate) use self::family::{Tested, What};
 pub(crate) use self::promotion::{MIN_EFFECTIVE, comparable, endpoint_needed};
 use self::promotion::{Missing, takes};
 pub use self::reason::{Code, Reason};
-use crate::diff::Kind;
 use crate::evidence::Evidence;
+use crate::kind::Kind;
 
 /// What to do with the release now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,6 +1,6 @@
 //! How numbers and places are worded, the same in reasons, notes and tables.
 
-use crate::diff::Kind;
+use crate::kind::Kind;
 
 /// `0.5 %`, with as many digits as say something.
 pub(crate) fn percent(share: f64) -> String {

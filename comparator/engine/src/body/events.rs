@@ -4,9 +4,9 @@
 //! too. So is an event that the end of the stream cut off, but as what it is: no browser would dispatch it. Data that is JSON
 //! is compared as such.
 
-use super::written::Written;
 use crate::json::Tree;
 use crate::refusal::Refusal;
+use crate::written::Written;
 
 /// The events as an array of objects with a member for each field, the lines of `data` joined.
 ///

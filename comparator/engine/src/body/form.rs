@@ -1,7 +1,7 @@
 //! A form as browsers send it (`application/x-www-form-urlencoded`): names and values, percent-encoded.
 
-use super::written::Written;
 use crate::refusal::Refusal;
+use crate::written::Written;
 
 /// The fields as members of one object, repeated names kept in their order.
 ///

@@ -9,10 +9,10 @@ use antumbra_observation::{Bytes, Response};
 
 use super::encoding::{Bound, Encoding};
 use super::media::{Media, header};
-use super::schemas::Schemas;
-use super::written::Written;
 use crate::excerpt;
 use crate::refusal::Refusal;
+use crate::schemas::Schemas;
+use crate::written::Written;
 
 /// Which call answered, and how its messages are encoded.
 #[derive(Debug, Clone, Copy)]
@@ -59,15 +59,11 @@ pub(crate) fn write(bytes: &[u8], call: Call<'_>, bound: &mut Bound) -> Result<V
 /// The trailers of an answer. gRPC's status counts as one wherever it stands: an answer without messages brings it in its
 /// headers.
 pub(crate) fn trailers_of(response: &Response) -> Cow<'_, [(Bytes, Bytes)]> {
-    let early: Vec<_> = if is_grpc(response) {
-        response.headers.iter().filter(|(name, _)| is_status(name)).cloned().collect()
-    } else {
-        Vec::new()
-    };
-    if early.is_empty() {
+    let mut early = response.headers.iter().filter(|(name, _)| is_status(name)).peekable();
+    if early.peek().is_none() || !is_grpc(response) {
         return Cow::Borrowed(&response.trailers);
     }
-    Cow::Owned(early.into_iter().chain(response.trailers.iter().cloned()).collect())
+    Cow::Owned(early.chain(&response.trailers).cloned().collect())
 }
 
 /// Whether an answer is one of a gRPC call.

@@ -6,8 +6,9 @@
 
 use similar::{Algorithm, DiffOp};
 
-use crate::diff::{self, ABSENT, Differences, Kind, Scope};
+use crate::diff::{self, ABSENT, Differences, Scope};
 use crate::excerpt;
+use crate::kind::Kind;
 use crate::pattern::Segment;
 
 /// Compares two texts line by line. Of HTML, indentation and empty lines do not count, unless a `<pre>` or `<textarea>`
@@ -18,7 +19,7 @@ pub(crate) fn compare(
     html: bool,
     at: &[Segment<'_>],
     scope: Scope<'_>,
-    into: &mut Differences,
+    into: &mut Differences<'_>,
 ) {
     let folded = html && !keeps_blanks(left) && !keeps_blanks(right);
     let between = Between::of(Text { bytes: left, folded }, Text { bytes: right, folded });
@@ -137,11 +138,11 @@ mod tests {
     use crate::Rules;
 
     fn check(left: &str, right: &str, html: bool, expected: &[&str]) {
-        let (rules, mut found) = (Rules::default(), Differences::default());
+        let (rules, mut found) = (Rules::default(), Differences::detailed());
         let scope = Scope { endpoint: "GET /", rules: &rules };
         compare(left.as_bytes(), right.as_bytes(), html, &[], scope, &mut found);
         let lines: Vec<String> =
-            found.found.iter().map(|(s, d)| format!("{}: {} -> {}", s.1, d.primary, d.other)).collect();
+            found.into_details().map(|(s, d)| format!("{}: {} -> {}", s.1, d.primary, d.other)).collect();
         assert_eq!(lines, expected, "{left} {right}");
     }
 
@@ -213,8 +214,8 @@ mod tests {
             &["value: line 1: \"a\" (100001 lines) -> line 1: \"b\" (100001 lines)"],
         );
         let wide = "x".repeat(1_000);
-        let (rules, mut found) = (Rules::default(), Differences::default());
+        let (rules, mut found) = (Rules::default(), Differences::detailed());
         compare(wide.as_bytes(), b"", false, &[], Scope { endpoint: "", rules: &rules }, &mut found);
-        assert!(found.found.values().all(|detail| detail.primary.chars().count() <= excerpt::MAX_CHARS));
+        assert!(found.into_details().all(|(_, detail)| detail.primary.chars().count() <= excerpt::MAX_CHARS));
     }
 }

@@ -8,8 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use antumbra_observation::Bytes;
 
 use super::media::{Media, header, parameter};
-use crate::diff::{self, ABSENT, Differences, Kind, Scope};
+use crate::diff::{self, ABSENT, Differences, Scope};
 use crate::excerpt;
+use crate::kind::Kind;
 use crate::pattern::Segment;
 use crate::refusal::Refusal;
 
@@ -46,8 +47,8 @@ pub(crate) fn compare<'b>(
     right: &Parts<'b>,
     at: &[Segment<'_>],
     scope: Scope<'_>,
-    into: &mut Differences,
-    mut each: impl FnMut(&Part<'b>, &Part<'b>, &[Segment<'_>], &mut Differences),
+    into: &mut Differences<'_>,
+    mut each: impl FnMut(&Part<'b>, &Part<'b>, &[Segment<'_>], &mut Differences<'_>),
 ) {
     let names: BTreeSet<_> = left.keys().chain(right.keys()).collect();
     for key in names {
@@ -73,7 +74,13 @@ pub(crate) fn compare<'b>(
     }
 }
 
-fn headers(left: &Part<'_>, right: &Part<'_>, at: &[Segment<'_>], scope: Scope<'_>, into: &mut Differences) {
+fn headers(
+    left: &Part<'_>,
+    right: &Part<'_>,
+    at: &[Segment<'_>],
+    scope: Scope<'_>,
+    into: &mut Differences<'_>,
+) {
     let names = left.headers.iter().chain(&right.headers).map(|(name, _)| name.to_ascii_lowercase());
     let names: BTreeSet<String> = names.filter_map(|name| String::from_utf8(name).ok()).collect();
     for name in names.iter().filter(|name| *name != "content-length") {

@@ -3,8 +3,8 @@
 //! A sequence that says to be one by RFC 7464 has a separator before each value, and white space behind one that would not show
 //! where it was cut off: who reads it may not take in another. Whether each record is one value is seen from its brackets and commas, so the joined text need be parsed only once.
 
-use super::written::Written;
 use crate::refusal::Refusal;
+use crate::written::Written;
 
 /// The records of a sequence by RFC 7464 as one JSON array.
 ///

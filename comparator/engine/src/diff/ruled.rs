@@ -7,14 +7,15 @@ use std::borrow::Cow;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::{ABSENT, Detail, Walk, exact, is_secret};
+use super::{ABSENT, Detail, Walk, aggregated, exact, is_secret};
 use crate::arrays::{self, Elements, Hashed, introduce, remove};
-use crate::diff::{Differences, Kind};
+use crate::diff::Differences;
 use crate::excerpt;
+use crate::guess::Guesses;
 use crate::json::{Node, Shape, Tree, unescape};
+use crate::kind::Kind;
 use crate::pattern::{Place, Segment};
 use crate::rules::{Arrays, Value};
-use crate::suggestion::Guesses;
 
 /// Positions that answer to each other, and those that are left on each side.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -24,7 +25,7 @@ pub(super) struct Matched {
     pub(super) right: Vec<usize>,
 }
 
-impl<'t> Walk<'_, 't> {
+impl<'t> Walk<'_, '_, 't> {
     /// More need not be looked at.
     pub(super) fn is_enough(&self) -> bool {
         self.into.full() || self.trial && self.into.seen > 0
@@ -47,15 +48,6 @@ impl<'t> Walk<'_, 't> {
         let (left, right) =
             (left.map(|node| value(self.primary, node)), right.map(|node| value(self.other, node)));
         allowed.excuses(kind, left.as_ref(), right.as_ref())
-    }
-
-    /// Notes which rules would allow a difference that was found at `path`.
-    pub(super) fn guess(&mut self, path: &str, kind: Kind, left: Option<&'t Node>, right: Option<&'t Node>) {
-        let (primary, other) = (self.primary, self.other);
-        self.into.guess(path, kind, || {
-            let (left, right) = (left.map(|node| value(primary, node)), right.map(|node| value(other, node)));
-            Guesses::of(kind, left.as_ref(), right.as_ref())
-        });
     }
 
     /// Compares two arrays by what the rules say of them. False: they say nothing, nothing was done.
@@ -92,7 +84,7 @@ impl<'t> Walk<'_, 't> {
     }
 
     fn is_trial_passed(&mut self, lefts: &[&'t Node], rights: &[&'t Node]) -> bool {
-        let mut found = Differences::default();
+        let mut found = Differences::subjects();
         let (primary, other, scope, spelled) = (self.primary, self.other, self.scope, self.spelled);
         let path = std::mem::take(&mut self.path);
         let mut walk = Walk { primary, other, scope, path, into: &mut found, spelled, trial: true };
@@ -165,16 +157,16 @@ impl<'t> Walk<'_, 't> {
         let (left, right) = if kind == Kind::Missing { (Some(node), None) } else { (None, Some(node)) };
         if !self.into.full() && !self.allowed(kind, left, right) {
             let tree = if kind == Kind::Missing { self.primary } else { self.other };
-            let path = self.into.subject(&self.path);
-            let segments = &self.path;
-            self.into.add(&path, kind, || {
+            let path = &self.path;
+            let detail = || {
                 let there =
-                    if is_secret(segments) { excerpt::REDACTED.to_owned() } else { named(tree, node, keys) };
+                    if is_secret(path) { excerpt::REDACTED.to_owned() } else { named(tree, node, keys) };
                 let absent = ABSENT.to_owned();
                 let (primary, other) = if kind == Kind::Missing { (there, absent) } else { (absent, there) };
-                Detail { primary, other, exact: exact(segments) }
-            });
-            self.guess(&path, kind, left, right);
+                Detail { primary, other, exact: exact(path) }
+            };
+            let guesses = || guesses(kind, (self.primary, left), (self.other, right));
+            self.into.add(|place| aggregated(path, place), kind, detail, guesses);
         }
         self.path.pop();
     }
@@ -322,6 +314,16 @@ fn named(tree: &Tree<'_>, element: &Node, keys: &[String]) -> String {
     };
     let keys: String = keys.iter().filter_map(shown).collect();
     excerpt::line(format!("{keys}{}", excerpt::node(tree, element)).as_bytes(), excerpt::MAX_CHARS)
+}
+
+/// Which rules would allow a difference of two values.
+pub(super) fn guesses(
+    kind: Kind,
+    (primary, left): (&Tree<'_>, Option<&Node>),
+    (other, right): (&Tree<'_>, Option<&Node>),
+) -> Guesses {
+    let (left, right) = (left.map(|node| value(primary, node)), right.map(|node| value(other, node)));
+    Guesses::of(kind, left.as_ref(), right.as_ref())
 }
 
 /// The value of a node, for the rules.

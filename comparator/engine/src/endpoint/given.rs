@@ -2,7 +2,8 @@
 
 use super::{MAX_PATH, is_identifier, written};
 
-/// A method and a route of which segments in braces stand for any one segment. `*` is any method.
+/// An endpoint that a person names by a method and a route, such as `GET /users/{name}/orders`. A segment in braces stands for any one
+/// segment, and `*` for any method.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EndpointPattern {
     /// `None`: any.
@@ -20,28 +21,28 @@ enum Segment {
 /// Why a text does not name an endpoint.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadEndpoint {
-    /// It has not two parts.
+    /// It does not have two parts, the method and the route.
     #[error("has {0} parts, must be <method> <route> such as GET /users/{{name}}/orders")]
     Parts(usize),
     /// The route does not begin with a slash.
     #[error("names the route {0:?}, must begin with /")]
     Route(String),
-    /// Braces that do not enclose one whole segment.
+    /// It has braces that do not enclose one whole segment.
     #[error("has the segment {0:?}, must be a word or a name in braces such as {{id}}")]
     Braces(String),
-    /// No path has a query, so it would match nothing.
+    /// Its route has a query or a fragment. No path has one, so it would match nothing.
     #[error("has {0:?} in its route, which names a path without query")]
     Query(char),
-    /// Longer than what is shown of an endpoint.
+    /// It is longer than what is shown of an endpoint.
     #[error("has {0} bytes, must be at most {MAX_PATH}")]
     Long(usize),
 }
 
 impl EndpointPattern {
-    /// Reads a pattern.
+    /// Reads a method and a route from a text.
     ///
     /// # Errors
-    /// What is wrong with it; nothing is guessed.
+    /// Returns what is wrong with the text; nothing is guessed.
     pub fn parse(text: &str) -> Result<Self, BadEndpoint> {
         if text.len() > MAX_PATH {
             return Err(BadEndpoint::Long(text.len()));

@@ -4,7 +4,7 @@ use antumbra_observation::{Body, ExchangeId, Leg, Observation, Outcome, Request,
 use proptest::prelude::*;
 
 use super::*;
-use crate::pattern::Rules;
+use crate::rules::Rules;
 use crate::verdict::{self, Delivery, Gates};
 
 /// What the legs of an exchange answer, and which of two engines sees it.
@@ -108,7 +108,7 @@ fn without_numbers(mut evidence: Evidence) -> Evidence {
     let blank = |number: &mut Option<u64>| *number = number.map(|_| 1);
     evidence.release.discovered = 0;
     blank(&mut evidence.release.all.ladder.discovered);
-    for endpoint in evidence.endpoints.values_mut() {
+    for endpoint in evidence.endpoints.values_mut().map(Arc::make_mut) {
         blank(&mut endpoint.all.ladder.discovered);
         endpoint.hypotheses.values_mut().for_each(|counts| blank(&mut counts.discovered));
     }

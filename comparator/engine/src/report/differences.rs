@@ -1,9 +1,9 @@
 //! Which differences a report lists: proven regressions, noise with what it costs, and what had no control.
 
 use super::{Noise, Regression, Uncontrolled};
-use crate::diff::{Kind, Subject};
 use crate::evidence::{Evidence, Group};
 use crate::hypothesis::Hypothesis;
+use crate::kind::{Kind, Subject};
 use crate::stats;
 use crate::verdict::{Gates, Tested, What};
 
@@ -116,7 +116,7 @@ pub(super) fn uncontrolled(evidence: &Evidence) -> (Vec<Uncontrolled>, u64) {
 
 fn differences(evidence: &Evidence) -> impl Iterator<Item = (&str, &Subject, &Hypothesis)> {
     evidence.endpoints.iter().flat_map(|(name, endpoint)| {
-        endpoint.hypotheses.iter().map(move |(subject, counts)| (name.as_str(), subject, counts))
+        endpoint.hypotheses.iter().map(move |(subject, counts)| (name.as_ref(), subject, counts))
     })
 }
 

@@ -16,14 +16,15 @@ pub(super) fn endpoints(
         .endpoints
         .iter()
         .map(|(name, endpoint)| EndpointReport {
-            endpoint: name.clone(),
+            endpoint: name.to_string(),
             exchanges: endpoint.all.exchanges,
             controlled: endpoint.all.controlled,
             effective: endpoint.all.effective,
             comparable: verdict::comparable(&endpoint.all),
             covered: verdict::endpoint_needed(endpoint, total, gates) == Some(0),
             excess_at_most: endpoint.all.paired().upper_bound(gates.promote_alpha),
-            regressions: regressions.iter().filter(|regression| regression.endpoint == *name).count() as u64,
+            regressions: regressions.iter().filter(|regression| *regression.endpoint == **name).count()
+                as u64,
             latency: latencies(&endpoint.all.legs, gates.promote_alpha),
         })
         .collect();

@@ -26,7 +26,7 @@ pub(super) fn refused(evidence: &Evidence) -> (Vec<Refused>, u64) {
         .iter()
         .flat_map(|(name, endpoint)| {
             endpoint.refusals.0.iter().map(|(reason, counts)| Refused {
-                endpoint: name.clone(),
+                endpoint: name.to_string(),
                 reason: *reason,
                 candidate: counts.candidate,
                 control: counts.control,

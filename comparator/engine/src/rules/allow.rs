@@ -10,27 +10,27 @@ use super::decimal::Decimal;
 use super::instant::Instant;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use crate::diff::Kind;
 use crate::json::Shape;
+use crate::kind::Kind;
 
-/// How values may differ. Numbers and times may also be written as texts, on both sides.
+/// How two values may differ that stand at one place. Numbers and times may also be written as texts, on both sides.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Allow {
-    /// In any way.
+    /// They may differ in any way.
     Ignore,
-    /// Numbers at most so far apart.
+    /// They are numbers at most so far apart.
     Absolute(Decimal),
-    /// Numbers whose distance is at most this share of the larger magnitude.
+    /// They are numbers whose distance is at most this share of the larger magnitude.
     Relative(Decimal),
-    /// Times of one spelling at most so far apart.
+    /// They are times of one spelling at most so far apart.
     Time(Duration),
-    /// Values of one class.
+    /// They are values of one class.
     Like(Class),
-    /// Texts that are equal once their letters are made lower case (Unicode).
+    /// They are texts that are equal once their letters are made lower case (Unicode).
     IgnoreCase,
-    /// A member that is null where the other side has none.
+    /// One is a member that is null, where the other side has none.
     NullIsAbsent,
-    /// Allows nothing: `1` and `1.0` are different here.
+    /// They may not differ at all: `1` and `1.0` are different here.
     ExactNumbers,
 }
 
@@ -41,7 +41,7 @@ pub enum Arrays {
     Ordered,
     /// Their order does not count.
     Unordered,
-    /// Those answer to each other whose values of these members are equal. Their order does not count.
+    /// Elements answer to each other if their values of these members are equal. Their order does not count.
     By(Vec<String>),
 }
 

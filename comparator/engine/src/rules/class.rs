@@ -11,19 +11,19 @@ use crate::endpoint;
 /// A class of values. Two of one class are equal; one of it and one that is not differ.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Class {
-    /// 8-4-4-4-12 hexadecimal digits.
+    /// UUIDs, which are 8-4-4-4-12 hexadecimal digits.
     Uuid,
-    /// What endpoints fold to `{id}`: digits, a UUID, a hash, a token, a long mixed identifier.
+    /// Identifiers, as endpoints fold them to `{id}`: digits, a UUID, a hash, a token, a long mixed identifier.
     Id,
-    /// A number, bare or as a text.
+    /// Numbers, bare or as a text.
     Number,
-    /// A time of RFC 3339, HTTP or Unix, both of the same spelling.
+    /// Times of RFC 3339, HTTP or Unix, both of the same spelling.
     Time,
-    /// What an expression matches from its beginning to its end.
+    /// Values that an expression matches from their beginning to their end.
     Matching(Expression),
 }
 
-/// A regular expression with bounded work.
+/// A regular expression whose work is bounded.
 #[derive(Debug, Clone)]
 pub struct Expression {
     text: String,
@@ -51,7 +51,7 @@ impl Expression {
     /// anchors.
     ///
     /// # Errors
-    /// What is wrong with it, in the words of the compiler; also if it has more than 16 KiB when compiled.
+    /// Returns what is wrong with it, in the words of the compiler, also if it has more than 16 KiB when compiled.
     pub fn new(text: &str) -> Result<Self, String> {
         let compile = |text: &str| {
             RegexBuilder::new(text).size_limit(LARGEST).build().map_err(|error| error.to_string())

@@ -16,8 +16,8 @@ pub struct Decimal {
 }
 
 impl Decimal {
-    /// Reads a number by the grammar of JSON (RFC 8259, section 6). `None`: it is none, it has more than 1,000 digits, or its
-    /// exponent has more than 15.
+    /// Reads a number by the grammar of JSON (RFC 8259, section 6). Returns `None` if the text is no number, has more than 1,000
+    /// digits, or more than 15 in its exponent.
     pub fn parse(text: &[u8]) -> Option<Self> {
         let (negative, magnitude) = match text.split_first()? {
             (b'-', rest) => (true, rest),

@@ -1,8 +1,9 @@
 //! A suggestion as it is pasted and read.
 
-use super::{Guess, Pattern, Suggestion};
+use super::Suggestion;
 use crate::evidence::{OTHER_ENDPOINTS, OTHER_PATHS};
-use crate::pattern::Endpoint;
+use crate::guess::Guess;
+use crate::pattern::{Endpoint, Pattern};
 
 impl Suggestion {
     /// What speaks for it and against it, in a line.

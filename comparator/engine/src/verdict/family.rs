@@ -4,9 +4,9 @@ use std::fmt;
 
 use super::Gates;
 use super::reason::{Code, Reason};
-use crate::diff::{Kind, Subject};
 use crate::evidence::Evidence;
 use crate::hypothesis::Hypothesis;
+use crate::kind::{Kind, Subject};
 use crate::latency::Ladder;
 use crate::stats;
 use crate::wording::{joined, place};
@@ -133,7 +133,7 @@ mod tests {
         let enough_alone = (0..1_000).find(beyond).unwrap();
         let rejected = |slower| {
             let mut evidence = Evidence::new();
-            let endpoint = evidence.endpoints.entry("GET /".to_owned()).or_default();
+            let endpoint = std::sync::Arc::make_mut(evidence.endpoints.entry("GET /".into()).or_default());
             endpoint.all.ladder = slow(slower);
             for number in 1..=10 {
                 let counts = Hypothesis { discovered: Some(number), ..Hypothesis::default() };

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::diff::Kind;
+use crate::kind::Kind;
 
 /// A reason. `value` and `bound` are in the unit of its code; fields that say nothing are left out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -12,6 +12,8 @@ mod world;
 
 // Neither snapshots nor properties build for every target.
 #[cfg(not(target_family = "wasm"))]
+mod apart;
+#[cfg(not(target_family = "wasm"))]
 mod comparison;
 #[cfg(not(target_family = "wasm"))]
 mod properties;

@@ -2,17 +2,23 @@
 //!
 //! They are the very rules that a person would declare, so what a guess explains, the pasted rule allows.
 
+mod tally;
+
+pub(crate) use tally::{Allowed, Tally, weight};
+
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use crate::diff::Kind;
 use crate::json::Shape;
+use serde::{Deserialize, Serialize};
+
+use crate::kind::Kind;
 use crate::rules::{Allow, Class, Decimal, Instant, Value};
 
 /// One rule. The numbers are stored with the evidence: a new guess gets a new one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
-pub(super) enum Guess {
+pub(crate) enum Guess {
     Anything = 0,
     Unordered = 1,
     NullIsAbsent = 2,
@@ -38,7 +44,7 @@ pub(super) enum Guess {
 }
 
 /// Of several that explain the same, the first.
-pub(super) const PREFERRED: [Guess; 21] = [
+const PREFERRED: [Guess; 21] = [
     Guess::Unordered,
     Guess::NullIsAbsent,
     Guess::IgnoreCase,
@@ -63,15 +69,22 @@ pub(super) const PREFERRED: [Guess; 21] = [
 ];
 
 /// Guesses of which each allows all that those before it do.
-pub(super) const LADDERS: [&[Guess]; 3] = [
+const LADDERS: [&[Guess]; 3] = [
     &[Guess::Second, Guess::FiveSeconds, Guess::Minute, Guess::Hour, Guess::Day],
     &[Guess::Rounding, Guess::Permille, Guess::Percent, Guess::FivePercent, Guess::TenPercent],
     &[Guess::Hundredth, Guess::Tenth, Guess::One, Guess::Ten],
 ];
 
 /// Which guesses would allow a difference.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(crate) struct Guesses(u32);
+
+/// The guesses of one exchange, and the number of exchanges for which it stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Sampled {
+    pub(crate) guesses: Guesses,
+    pub(crate) weight: u64,
+}
 
 impl Guesses {
     /// Those that allow a difference of these values.
@@ -98,7 +111,7 @@ impl Guesses {
     }
 
     /// Each, but of a ladder only the lowest step.
-    pub(super) fn lowest(self) -> impl Iterator<Item = Guess> {
+    fn lowest(self) -> impl Iterator<Item = Guess> {
         PREFERRED.into_iter().filter(move |guess| {
             let ladder = LADDERS.iter().find(|ladder| ladder.contains(guess)).copied().unwrap_or_default();
             let lower = ladder.iter().take_while(|step| *step != guess);
@@ -116,12 +129,12 @@ impl Guesses {
 }
 
 impl Guess {
-    pub(super) fn code(self) -> u8 {
+    fn code(self) -> u8 {
         self as u8
     }
 
     /// What the differences have in common that it allows.
-    pub(super) fn because(self) -> &'static str {
+    pub(crate) fn because(self) -> &'static str {
         match self {
             Self::Anything => "no narrower rule explains them",
             Self::Unordered => "the same elements, reordered",
@@ -141,7 +154,7 @@ impl Guess {
     }
 
     /// The field of a rule that says it, and its value as JSON.
-    pub(super) fn field(self) -> (&'static str, &'static str) {
+    pub(crate) fn field(self) -> (&'static str, &'static str) {
         match self {
             Self::Anything => ("ignore", "true"),
             Self::Unordered => ("array", "\"unordered\""),
@@ -169,7 +182,7 @@ impl Guess {
     }
 
     /// The rule; none for those that are of arrays.
-    pub(super) fn allow(self) -> Option<Allow> {
+    fn allow(self) -> Option<Allow> {
         let decimal = || Decimal::parse(self.field().1.as_bytes());
         let seconds = |seconds| Some(Allow::Time(Duration::from_secs(seconds)));
         match self {
@@ -218,3 +231,6 @@ fn rules() -> &'static [(Guess, Allow)] {
 
 /// Digits of a number that is taken for an identifier rather than for a count.
 const FEWEST_DIGITS: usize = 6;
+
+#[cfg(test)]
+mod tests;

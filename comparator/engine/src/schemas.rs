@@ -2,10 +2,10 @@
 //!
 //! Behind the feature `grpc-messages`: without it there are no schemas, and messages are compared by length and hash.
 
-use super::written::Written;
 use crate::refusal::Refusal;
+use crate::written::Written;
 
-/// Descriptors of services and their messages; none by default.
+/// Descriptors of services and their messages. There are none by default.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Schemas {
     #[cfg(feature = "grpc-messages")]
@@ -30,7 +30,7 @@ impl Schemas {
     /// Reads a `google.protobuf.FileDescriptorSet`.
     ///
     /// # Errors
-    /// The decoder's words: what does not decode, or a type that is not in the set.
+    /// Returns the decoder's words: what does not decode, or a type that is not in the set.
     pub fn decode(set: &[u8]) -> Result<Self, BadSchemas> {
         let pool =
             prost_reflect::DescriptorPool::decode(set).map_err(|error| BadSchemas(error.to_string()))?;

@@ -1,0 +1,110 @@
+//! What one exchange does to the evidence, once its answers are compared: which places differ at which leg, and what is shown.
+//!
+//! Nothing of the observation is in it but what a report may show. So comparing can be done anywhere and by many, and what comes of
+//! it can be written down, before one thread counts it.
+
+use antumbra_observation::{ExchangeId, Unsent};
+use serde::{Deserialize, Serialize};
+
+use crate::diff::Detail;
+use crate::guess::Sampled;
+use crate::kind::Subject;
+use crate::refusal::Refusal;
+
+/// One exchange as it is counted: compared, redacted, never the raw observation.
+///
+/// [`compare`](crate::compare) makes it on any thread, and [`Evidence::take`](crate::Evidence::take) counts it. It holds the
+/// latencies and how the calls ended, the places that differ, and, only where the evidence may keep the exchange as an example, what
+/// the answers have there, shortened and without what looks like a secret.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Compared {
+    /// `None`: another variant than those of the rules answered the client, so it is only counted.
+    pub(crate) exchange: Option<Exchange>,
+}
+
+/// An exchange whose answers were compared.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Exchange {
+    pub(crate) id: ExchangeId,
+    pub(crate) at_us: u64,
+    pub(crate) client: Option<u32>,
+    pub(crate) endpoint: String,
+    pub(crate) primary: Timing,
+    pub(crate) candidate: Answer,
+    pub(crate) control: Option<Answer>,
+    /// A shadow was kept back: no healthy host, a circuit breaker, no place. Nothing of the exchange but that is counted.
+    pub(crate) not_sent: bool,
+    /// Why it was, if that was said; the candidate's reason before the control's.
+    pub(crate) reason: Option<Unsent>,
+    /// By subject, each once.
+    pub(crate) differences: Vec<Difference>,
+    /// What was asked; empty unless a difference has a detail.
+    pub(crate) request: String,
+    /// The plugins of the endpoint, and why each was of no use, if it was not.
+    pub(crate) plugins: Vec<(String, Option<String>)>,
+}
+
+/// How long a call took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Timing {
+    pub(crate) latency_us: Option<u64>,
+    /// There is an answer.
+    pub(crate) answered: bool,
+}
+
+/// The answer to a shadow call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Answer {
+    pub(crate) timing: Timing,
+    /// It has the primary's outcome and status.
+    pub(crate) comparable: bool,
+    /// Why bodies were compared as bytes, each reason once.
+    pub(crate) refused: Vec<Refusal>,
+}
+
+/// A subject in which an answer, or both, differ from the primary's, as far as that counts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Difference {
+    pub(crate) subject: Subject,
+    pub(crate) of: Differing,
+    /// What the candidate has there, where the exchange may become an example.
+    pub(crate) detail: Option<Detail>,
+    /// Which rules would allow it, where that is counted: the control's difference, if it has one.
+    pub(crate) sampled: Option<Sampled>,
+}
+
+/// Whose answer differs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Differing {
+    Candidate,
+    Control,
+    Both,
+}
+
+impl Exchange {
+    /// Both shadow legs answered as the primary did, so their fields and latencies mean something.
+    pub(crate) fn comparable(&self) -> bool {
+        self.candidate.comparable && self.control.as_ref().is_some_and(|control| control.comparable)
+    }
+
+    /// The plugins without which the exchange was compared.
+    pub(crate) fn without(&self) -> Vec<String> {
+        let failed = self.plugins.iter().filter(|(_, failed)| failed.is_some());
+        failed.map(|(name, _)| name.clone()).collect()
+    }
+}
+
+impl Differing {
+    pub(crate) fn has_candidate(self) -> bool {
+        self != Self::Control
+    }
+
+    pub(crate) fn has_control(self) -> bool {
+        self != Self::Candidate
+    }
+
+    /// Of two subjects that are counted as one.
+    pub(crate) fn or(self, other: Self) -> Self {
+        if self == other { self } else { Self::Both }
+    }
+}

@@ -1,0 +1,282 @@
+//! How compared exchanges are written down before they are counted: many at once, in few bytes.
+//!
+//! The exchanges of a batch name the same few endpoints and places over and over, so each text that recurs is written once. The first
+//! byte is the version of the format, which is itself a number of CBOR: what another version wrote is refused and not guessed at.
+
+use std::collections::BTreeMap;
+
+use antumbra_observation::{ExchangeId, Unsent};
+use serde::{Deserialize, Serialize};
+
+use crate::compared::{Answer, Compared, Difference, Differing, Exchange, Timing};
+use crate::diff::Detail;
+use crate::guess::{Guesses, Sampled};
+use crate::kind::{Kind, Subject};
+use crate::refusal::Refusal;
+
+/// Why bytes are no batch of compared exchanges.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadBatch {
+    /// There is no byte, so not even a version.
+    #[error("the batch is empty, must begin with its version, {VERSION}")]
+    Empty,
+    /// A version of this crate wrote them that has another format.
+    #[error("the batch has version {0}, must be {VERSION}")]
+    Version(u8),
+    /// They are not CBOR as this version writes it; the text is the words of the decoder.
+    #[error("the batch does not decode: {0}")]
+    Undecodable(String),
+    /// An exchange names a text or a place that the batch does not have.
+    #[error("the batch names number {0} of its table, which has {1}")]
+    Reference(u32, usize),
+}
+
+/// Writes a batch of compared exchanges: one byte of version, then CBOR. About 60 bytes an exchange and 6 a difference, more for those
+/// that may become examples.
+pub fn encode_compared<'c>(batch: impl IntoIterator<Item = &'c Compared>) -> Vec<u8> {
+    let mut table = Table::default();
+    let exchanges = batch.into_iter().map(|compared| {
+        let exchange = compared.exchange.as_ref()?;
+        Some(Written::of(exchange, &mut table))
+    });
+    let exchanges: Vec<_> = exchanges.collect();
+    let batch = Batch { exchanges, texts: table.texts.in_order(), subjects: table.subjects.in_order() };
+    let mut bytes = vec![VERSION];
+    // Writing into a vector cannot fail, and a batch has no type that CBOR lacks.
+    bytes.extend(minicbor_serde::to_vec(&batch).unwrap_or_default());
+    bytes
+}
+
+/// Reads a batch that [`encode_compared`] wrote.
+///
+/// # Errors
+/// Returns the first thing that is not as this version writes it. Nothing is read in part.
+pub fn decode_compared(bytes: &[u8]) -> Result<Vec<Compared>, BadBatch> {
+    let (version, batch) = bytes.split_first().ok_or(BadBatch::Empty)?;
+    if *version != VERSION {
+        return Err(BadBatch::Version(*version));
+    }
+    let Batch { texts, subjects, exchanges } = minicbor_serde::from_slice::<Batch<String>>(batch)
+        .map_err(|error| BadBatch::Undecodable(error.to_string()))?;
+    let read = |exchange: Option<Written<String>>| {
+        let exchange = exchange.map(|exchange| exchange.read(&texts, &subjects)).transpose()?;
+        Ok(Compared { exchange })
+    };
+    exchanges.into_iter().map(read).collect()
+}
+
+/// A batch as it is written; `T` is a text.
+#[derive(Serialize, Deserialize)]
+struct Batch<T> {
+    texts: Vec<T>,
+    /// Number of the text, and the kind.
+    subjects: Vec<(u32, Kind)>,
+    /// `None`: another variant answered the client.
+    exchanges: Vec<Option<Written<T>>>,
+}
+
+/// An [`Exchange`], its texts and subjects by their numbers. A structure of a tuple is an array of CBOR, one with names a map.
+#[derive(Serialize, Deserialize)]
+struct Written<T>(
+    /// Identifier, in halves.
+    (u64, u64),
+    /// When.
+    u64,
+    /// Client.
+    Option<u32>,
+    /// Endpoint.
+    u32,
+    /// The primary's latency, and whether it answered.
+    (Option<u64>, bool),
+    /// The candidate's, whether it is comparable, and what was refused.
+    (Option<u64>, bool, bool, Vec<Refusal>),
+    /// The control's.
+    Option<(Option<u64>, bool, bool, Vec<Refusal>)>,
+    /// A shadow was not sent, and why.
+    (bool, Option<Unsent>),
+    /// Differences.
+    Vec<WrittenDifference<T>>,
+    /// What was asked.
+    T,
+    /// Plugins.
+    Vec<(u32, Option<u32>)>,
+);
+
+/// A [`Difference`]: subject, whose, detail, guesses and their weight.
+#[derive(Serialize, Deserialize)]
+struct WrittenDifference<T>(u32, u8, Option<(T, T, T)>, Option<(Guesses, u64)>);
+
+/// What recurs in a batch, by number.
+#[derive(Default)]
+struct Table<'c> {
+    texts: Numbers<&'c str>,
+    subjects: Numbers<(u32, Kind)>,
+    /// The subjects by their own texts: one look-up each.
+    known: BTreeMap<&'c Subject, u32>,
+}
+
+struct Numbers<K>(BTreeMap<K, u32>);
+
+impl<'c> Written<&'c str> {
+    fn of(exchange: &'c Exchange, table: &mut Table<'c>) -> Self {
+        let id = exchange.id.0;
+        let answer = |answer: &Answer| {
+            let Timing { latency_us, answered } = answer.timing;
+            (latency_us, answered, answer.comparable, answer.refused.clone())
+        };
+        let plugins = exchange.plugins.iter().map(|(name, failed)| {
+            (table.texts.number(name), failed.as_ref().map(|reason| table.texts.number(reason)))
+        });
+        let plugins = plugins.collect();
+        Self(
+            ((id >> 64) as u64, id as u64),
+            exchange.at_us,
+            exchange.client,
+            table.texts.number(&exchange.endpoint),
+            (exchange.primary.latency_us, exchange.primary.answered),
+            answer(&exchange.candidate),
+            exchange.control.as_ref().map(answer),
+            (exchange.not_sent, exchange.reason),
+            exchange.differences.iter().map(|difference| WrittenDifference::of(difference, table)).collect(),
+            &exchange.request,
+            plugins,
+        )
+    }
+}
+
+impl Written<String> {
+    fn read(self, texts: &[String], subjects: &[(u32, Kind)]) -> Result<Exchange, BadBatch> {
+        let Self(
+            id,
+            at_us,
+            client,
+            endpoint,
+            primary,
+            candidate,
+            control,
+            unsent,
+            differences,
+            request,
+            plugins,
+        ) = self;
+        let answer = |(latency_us, answered, comparable, refused)| Answer {
+            timing: Timing { latency_us, answered },
+            comparable,
+            refused,
+        };
+        let plugin = |(name, failed): (u32, Option<u32>)| {
+            Ok((of(texts, name)?.clone(), failed.map(|reason| of(texts, reason).cloned()).transpose()?))
+        };
+        Ok(Exchange {
+            id: ExchangeId(u128::from(id.0) << 64 | u128::from(id.1)),
+            at_us,
+            client,
+            endpoint: of(texts, endpoint)?.clone(),
+            primary: Timing { latency_us: primary.0, answered: primary.1 },
+            candidate: answer(candidate),
+            control: control.map(answer),
+            not_sent: unsent.0,
+            reason: unsent.1,
+            differences: differences
+                .into_iter()
+                .map(|difference| difference.read(texts, subjects))
+                .collect::<Result<_, _>>()?,
+            request,
+            plugins: plugins.into_iter().map(plugin).collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+impl<'c> WrittenDifference<&'c str> {
+    fn of(difference: &'c Difference, table: &mut Table<'c>) -> Self {
+        let Difference { subject, of, detail, sampled } = difference;
+        let detail = detail.as_ref();
+        Self(
+            table.subject(subject),
+            *of as u8,
+            detail.map(|Detail { exact, primary, other }| (exact.as_str(), primary.as_str(), other.as_str())),
+            sampled.map(|Sampled { guesses, weight }| (guesses, weight)),
+        )
+    }
+}
+
+impl WrittenDifference<String> {
+    fn read(self, texts: &[String], subjects: &[(u32, Kind)]) -> Result<Difference, BadBatch> {
+        let Self(subject, differing, detail, sampled) = self;
+        let (path, kind) = of(subjects, subject)?;
+        let differing = match differing {
+            0 => Differing::Candidate,
+            1 => Differing::Control,
+            2 => Differing::Both,
+            other => return Err(BadBatch::Undecodable(format!("leg {other}, must be 0 to 2"))),
+        };
+        Ok(Difference {
+            subject: Subject(of(texts, *path)?.clone(), *kind),
+            of: differing,
+            detail: detail.map(|(exact, primary, other)| Detail { exact, primary, other }),
+            sampled: sampled.map(|(guesses, weight)| Sampled { guesses, weight }),
+        })
+    }
+}
+
+impl<'c> Table<'c> {
+    fn subject(&mut self, subject: &'c Subject) -> u32 {
+        if let Some(number) = self.known.get(subject) {
+            return *number;
+        }
+        let number = self.subjects.number((self.texts.number(&subject.0), subject.1));
+        self.known.insert(subject, number);
+        number
+    }
+}
+
+impl<K: Ord> Numbers<K> {
+    fn number(&mut self, key: K) -> u32 {
+        // A batch of more than 2^32 texts would not fit into memory.
+        let next = u32::try_from(self.0.len()).unwrap_or(u32::MAX);
+        *self.0.entry(key).or_insert(next)
+    }
+
+    fn in_order(self) -> Vec<K> {
+        let mut all: Vec<(K, u32)> = self.0.into_iter().collect();
+        all.sort_unstable_by_key(|(_, number)| *number);
+        all.into_iter().map(|(key, _)| key).collect()
+    }
+}
+
+impl<K> Default for Numbers<K> {
+    fn default() -> Self {
+        Self(BTreeMap::new())
+    }
+}
+
+/// What has this number in a table.
+fn of<T>(table: &[T], number: u32) -> Result<&T, BadBatch> {
+    let at = usize::try_from(number).unwrap_or(usize::MAX);
+    table.get(at).ok_or(BadBatch::Reference(number, table.len()))
+}
+
+/// Changed whenever what is written changes.
+const VERSION: u8 = 1;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_batch_is_refused() {
+        let check = |bytes: &[u8], expected: &str| {
+            let error = decode_compared(bytes).unwrap_err().to_string();
+            assert!(error.starts_with(expected), "{error}");
+        };
+        check(b"", "the batch is empty, must begin with its version, 1");
+        check(b"\x02\x80", "the batch has version 2, must be 1");
+        check(b"\x01", "the batch does not decode: ");
+        let empty = encode_compared(&[]);
+        assert_eq!(decode_compared(&empty), Ok(Vec::new()));
+        check(&empty[..empty.len() - 1], "the batch does not decode: ");
+        let elsewhere = Compared { exchange: None };
+        let whole = encode_compared([&elsewhere, &elsewhere]);
+        assert_eq!(decode_compared(&whole), Ok(vec![elsewhere.clone(), elsewhere]));
+    }
+}

@@ -1,0 +1,52 @@
+//! The kinds of difference, and what is counted: a kind at a place.
+//!
+//! Both ends of the engine speak of them, the rules that allow a difference and the report that shows it: so they stand below
+//! either.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// How an answer differs from the primary's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// It has another value of the same type.
+    Value,
+    /// It has a value of another type.
+    Type,
+    /// It lacks what the primary has.
+    Missing,
+    /// It has what the primary lacks.
+    Extra,
+    /// It has the same elements in another order.
+    Order,
+    /// It has another number of elements.
+    Length,
+    /// It has another HTTP status.
+    Status,
+    /// The call ended in another way: timeout, reset, …
+    Outcome,
+    /// It took longer. That is never a difference of one answer, but of many.
+    Latency,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Value => "value",
+            Self::Type => "type",
+            Self::Missing => "missing",
+            Self::Extra => "extra",
+            Self::Order => "order",
+            Self::Length => "length",
+            Self::Status => "status",
+            Self::Outcome => "outcome",
+            Self::Latency => "latency",
+        })
+    }
+}
+
+/// What is counted: a place, with `*` for elements, and a kind.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) struct Subject(pub(crate) String, pub(crate) Kind);

@@ -1,0 +1,201 @@
+//! From an observation to what is counted of it: the answers are compared, and only what somebody will read is found out.
+//!
+//! Comparing takes nearly all of the time and needs no order, so it stands apart from counting. What is known already says what is
+//! still worth showing: an example is kept if its rank is low, and every rank that is kept makes the next one rarer.
+
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+
+use antumbra_observation::{Leg, Observation, Outcome};
+
+use crate::asked;
+use crate::body;
+use crate::compare::{Comparison, Primary};
+use crate::compared::{Answer, Compared, Difference, Differing, Exchange, Timing};
+use crate::diff::{Differences, Found, Scope, Wanted};
+use crate::evidence::{Endpoint, Evidence, Taken};
+use crate::hypothesis::{self, Hypothesis, Rank};
+use crate::kind::{Kind, Subject};
+use crate::outside::{Finding, Outside};
+use crate::rules::Rules;
+
+/// Compares the answers of one exchange, under the rules of the session, and with what is known of it `outside` its answers.
+///
+/// The function is pure and may run on all cores at once; [`Evidence::take`] then counts what it returns, on one thread. `known` is the
+/// evidence of the same session at any earlier moment, a cheap clone. It says which examples may still be kept, and how rarely guesses
+/// are sampled by now. The older it is, the more is found out that nobody needs, with [`Evidence::new`] the most; which examples are kept
+/// does not depend on it.
+pub fn compare(observation: &Observation, rules: &Rules, outside: &Outside, known: &Evidence) -> Compared {
+    if !rules.compares(&observation.primary.variant) {
+        return Compared { exchange: None };
+    }
+    let endpoint = rules.endpoint(&observation.request.method, &observation.request.path);
+    let scope = Scope { endpoint: &endpoint, rules };
+    let place = body::Kept::default();
+    let primary = Primary::new(&observation.primary, &observation.request.path, &place);
+    let primary = primary.taken_at(observation.at_us).decoded(outside.decoded);
+    let wishes = Wishes::of(observation, &primary, known.settled(&endpoint));
+    let compare = |leg: &Leg, judged: &Option<Vec<Finding>>, wants: &dyn Fn(&Subject) -> Wanted| {
+        let into = Differences::wanting(wants);
+        let found = Outside::comparison(judged.as_deref(), &primary, leg, scope, into);
+        (answer(leg, &found), found.differences.found)
+    };
+    // The control comes first: where it differs too, the candidate makes no example, and its guesses do not count.
+    let of_control = |leg| compare(leg, &outside.control, &|subject| wishes.of_control(subject));
+    let (control, beside) = observation.control.as_ref().map(of_control).unzip();
+    let beside = beside.unwrap_or_default();
+    let of_candidate = |subject: &Subject| wishes.of_candidate(subject, &beside);
+    let (candidate, found) = compare(&observation.candidate, &outside.candidate, &of_candidate);
+    let exchange = Exchange {
+        id: observation.id,
+        at_us: observation.at_us,
+        client: observation.client,
+        primary: timing(&observation.primary),
+        candidate,
+        control,
+        not_sent: unsent(observation).next().is_some(),
+        reason: unsent(observation).find_map(|leg| leg.reason),
+        differences: wishes.counted(found, beside),
+        request: String::new(),
+        plugins: plugins(outside),
+        endpoint,
+    };
+    Compared { exchange: Some(exchange.asked(observation)) }
+}
+
+impl Evidence {
+    /// Compares and counts one exchange. `rules` are those of the session: the caller begins a new one when they change.
+    pub fn observe(&mut self, observation: &Observation, rules: &Rules) -> Taken {
+        self.observe_with(observation, rules, &Outside::default())
+    }
+
+    /// Compares and counts one exchange of which something is known beside its answers: [`compare`] and [`Evidence::take`] in one.
+    pub fn observe_with(&mut self, observation: &Observation, rules: &Rules, outside: &Outside) -> Taken {
+        let compared = compare(observation, rules, outside, self);
+        self.take(&compared)
+    }
+}
+
+/// What of the differences of one exchange counts, and what is to be found out about them.
+struct Wishes<'k> {
+    counts: Counts,
+    controlled: bool,
+    /// What is known of the endpoint.
+    known: Option<&'k Endpoint>,
+    rank: Rank,
+    hash: u64,
+}
+
+/// Which differences count.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Counts {
+    /// None: a shadow was not sent.
+    None,
+    /// How the calls ended and their status: one of the shadows did not answer as the primary did, so its fields mean nothing.
+    OfCalls,
+    All,
+}
+
+impl<'k> Wishes<'k> {
+    fn of(observation: &Observation, primary: &Primary<'_>, known: Option<&'k Endpoint>) -> Self {
+        let comparable = |control| primary.answers_as(control) && primary.answers_as(&observation.candidate);
+        let counts = match &observation.control {
+            _ if unsent(observation).next().is_some() => Counts::None,
+            Some(control) if !comparable(control) => Counts::OfCalls,
+            _ => Counts::All,
+        };
+        let controlled = observation.control.is_some();
+        let rank = hypothesis::rank(observation.id, controlled);
+        Self { counts, controlled, known, rank, hash: hypothesis::hash(observation.id) }
+    }
+
+    fn count(&self, subject: &Subject) -> bool {
+        match self.counts {
+            Counts::None => false,
+            Counts::OfCalls => matches!(subject.1, Kind::Status | Kind::Outcome),
+            Counts::All => true,
+        }
+    }
+
+    fn of_control(&self, subject: &Subject) -> Wanted {
+        let weight = self.count(subject).then(|| self.weight(subject)).flatten();
+        Wanted { detail: false, weight }
+    }
+
+    fn of_candidate(&self, subject: &Subject, control: &BTreeMap<Subject, Found>) -> Wanted {
+        if !self.count(subject) || control.contains_key(subject) {
+            return Wanted::default();
+        }
+        let detail = self.known.zip(self.place(subject));
+        let detail = detail.is_none_or(|(endpoint, place)| place.keeps(self.rank, endpoint.most_examples()));
+        Wanted { detail, weight: self.controlled.then(|| self.weight(subject)).flatten() }
+    }
+
+    fn place(&self, subject: &Subject) -> Option<&'k Hypothesis> {
+        self.known?.settled(subject)
+    }
+
+    fn weight(&self, subject: &Subject) -> Option<u64> {
+        self.place(subject).map_or(Some(1), |place| place.weight(self.hash))
+    }
+
+    /// What counts of the differences of both legs, by subject.
+    fn counted(
+        &self,
+        candidate: BTreeMap<Subject, Found>,
+        control: BTreeMap<Subject, Found>,
+    ) -> Vec<Difference> {
+        let mut candidates = candidate.into_iter().filter(|found| self.count(&found.0)).peekable();
+        let mut controls = control.into_iter().filter(|found| self.count(&found.0)).peekable();
+        let both = std::iter::from_fn(|| {
+            let order = match (candidates.peek(), controls.peek()) {
+                (Some((candidate, _)), Some((control, _))) => candidate.cmp(control),
+                (Some(_), None) => Ordering::Less,
+                (None, _) => Ordering::Greater,
+            };
+            let candidate = candidates.next_if(|_| order.is_le());
+            difference(candidate, controls.next_if(|_| order.is_ge()))
+        });
+        both.collect()
+    }
+}
+
+/// One subject, of which at least one leg's answer differs.
+fn difference(candidate: Option<(Subject, Found)>, control: Option<(Subject, Found)>) -> Option<Difference> {
+    let (of, (subject, Found { detail, sampled })) = match (candidate, control) {
+        (Some(_), Some(control)) => (Differing::Both, control),
+        (Some(candidate), None) => (Differing::Candidate, candidate),
+        (None, control) => (Differing::Control, control?),
+    };
+    Some(Difference { subject, of, detail, sampled })
+}
+
+impl Exchange {
+    /// Says what was asked, if the exchange may become an example.
+    fn asked(self, observation: &Observation) -> Self {
+        if self.differences.iter().all(|difference| difference.detail.is_none()) {
+            return self;
+        }
+        Self { request: asked::shown(&observation.request.method, &observation.request.path), ..self }
+    }
+}
+
+fn timing(leg: &Leg) -> Timing {
+    Timing { latency_us: leg.latency_us, answered: leg.response.is_some() }
+}
+
+fn answer(leg: &Leg, found: &Comparison<'_>) -> Answer {
+    let refused = found.differences.refused.iter().copied().collect();
+    Answer { timing: timing(leg), comparable: found.comparable, refused }
+}
+
+fn plugins(outside: &Outside) -> Vec<(String, Option<String>)> {
+    let each = outside.plugins.iter();
+    each.map(|(name, failed)| (name.clone(), failed.map(str::to_owned))).collect()
+}
+
+/// The shadow legs that were not sent.
+fn unsent(observation: &Observation) -> impl Iterator<Item = &Leg> {
+    let shadows = [Some(&observation.candidate), observation.control.as_ref()];
+    shadows.into_iter().flatten().filter(|leg| leg.outcome == Outcome::NotSent)
+}
