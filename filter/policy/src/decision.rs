@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::edits::Edit;
-use crate::mirror::Mirror;
+use crate::mirror::Mirrored;
 use crate::variant::Variant;
 
 /// The decision about one request.
@@ -72,15 +72,6 @@ impl Reason {
             Self::Default => "default",
         }
     }
-}
-
-/// One shadow that a request gets.
-#[derive(Debug, Clone, Copy)]
-pub struct Mirrored<'p> {
-    /// What to send where.
-    pub mirror: &'p Arc<Mirror>,
-    /// Whether the control answers this request too.
-    pub control: bool,
 }
 
 /// Why a request is not mirrored. If several mirrors passed it over, the reason of the one that came nearest.

@@ -58,11 +58,11 @@ mod written_request;
 pub const SCHEMA: &str = include_str!("../policy.schema.json");
 
 pub use address::parse_address;
-pub use decision::{Decision, Mirrored, NotMirrored, Reason};
+pub use decision::{Decision, NotMirrored, Reason};
 pub use dice::Dice;
 pub use edits::{Edit, OwnedEdit};
 pub use headers::HeaderChanges;
-pub use mirror::{Control, Mirror, Via};
+pub use mirror::{Control, Mirror, Mirrored, Via};
 pub use overriding::signed_override;
 pub use policy::Policy;
 pub use property::PropertyPath;
