@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::Limits;
+use crate::settings::Limits;
 
 /// What is used, against [`Limits`].
 pub(crate) struct Budget {

@@ -12,7 +12,9 @@ use antumbra_observation::{
 use antumbra_policy::{Decision, Mirror, Policy};
 
 use crate::capture::Capture;
-use crate::{Headers, Now, first, shadow};
+use crate::clock::Now;
+use crate::headers::{Headers, first};
+use crate::shadow;
 
 /// What happens to one request.
 pub enum Event<'a> {

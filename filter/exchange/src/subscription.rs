@@ -13,10 +13,11 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::comparator::{brought_policy, is_the_comparators, trouble};
 use crate::election::{Election, Found, Known, News, Step};
+use crate::headers::first;
 use crate::link::Link;
 use crate::report::Report;
+use crate::settings::Comparator;
 use crate::shadow::{self, Answer};
-use crate::{Comparator, first};
 
 /// One instance's.
 pub(crate) struct Subscription {

@@ -4,7 +4,9 @@
 //! keeps the time of its arrival, which is its latency; the shadows of a capture leave only now, so their clock starts now. Few
 //! leave at once: a burst would meet the breakers of the candidate's cluster, and that would look like its fault.
 
-use crate::{Host, Incident, Now};
+use crate::clock::Now;
+use crate::incident::Incident;
+use crate::settings::Host;
 
 /// What waits for the next tick: nothing, in Envoy.
 pub(crate) struct Turns {

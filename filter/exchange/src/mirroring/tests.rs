@@ -5,10 +5,15 @@ mod handing_over;
 mod together;
 
 use super::*;
+
+use std::time::Duration;
+
 use antumbra_observation::{
     Body, ExchangeId, HEARTBEAT_HEADER, Leg, Outcome, POLICY_JSON, Request, Response, decode_handovers,
     decode_heartbeat, decode_heartbeat_header, decode_sequence,
 };
+
+use crate::headers::Headers;
 
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
