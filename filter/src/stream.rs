@@ -11,7 +11,7 @@ use antumbra_observation::ExchangeId;
 use antumbra_policy::{Decision, Dice, Edit, OwnedEdit, Policy};
 
 use crate::host::{self, AwaitedBody, Buffer, CurrentRequest, Map};
-use crate::root::FilterInstance;
+use crate::instance::FilterInstance;
 
 /// A stream context.
 pub(crate) struct Stream {
