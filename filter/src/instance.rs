@@ -7,7 +7,7 @@ use std::time::Duration;
 use antumbra_exchange::{
     Call, CallId, Capture, Decisions, Host, Incident, Mirroring, Now, Settings, refused,
 };
-use antumbra_observation::{ExchangeId, Instance, Unsent};
+use antumbra_observation::{ExchangeId, Instance, NotMirrored, Unsent};
 use antumbra_policy::{Decision, Policy, Secrets};
 
 use crate::host::{self, Level};
@@ -116,8 +116,8 @@ impl FilterInstance {
     }
 
     /// Takes a place and bytes for an exchange that is to be recorded; or why not.
-    pub(crate) fn admit(&self, bytes: usize, now: Now) -> Result<(), &'static str> {
-        self.mirroring.try_borrow_mut().map_err(|_| "busy")?.admit(bytes, now)
+    pub(crate) fn admit(&self, bytes: usize, now: Now) -> Result<(), NotMirrored> {
+        self.mirroring.try_borrow_mut().map_err(|_| NotMirrored::Busy)?.admit(bytes, now)
     }
 
     /// A name for an exchange.
@@ -149,7 +149,7 @@ impl FilterInstance {
         if self.rooted.get() {
             self.drive(Incident::Captured(capture));
         } else {
-            self.note(Incident::Passed("shutdown"));
+            self.note(Incident::Passed(NotMirrored::Shutdown));
         }
     }
 

@@ -1,6 +1,6 @@
 //! What happens to a filter instance, as the host tells it.
 
-use antumbra_observation::Unsent;
+use antumbra_observation::{NotMirrored, Unsent};
 
 use crate::call::CallId;
 use crate::capture::Capture;
@@ -12,7 +12,7 @@ pub enum Incident {
     /// A recording that was admitted with so many bytes is given up before the request's end.
     GivenUp(usize),
     /// A request ended and was not mirrored, for this reason.
-    Passed(&'static str),
+    Passed(NotMirrored),
     /// A request ended and is to be mirrored.
     Captured(Box<Capture>),
     /// A call is over.

@@ -5,7 +5,9 @@
 
 use std::sync::Arc;
 
-use antumbra_observation::{Accounts, Breakers, Heartbeat, Instance, Unsent, VERSION, encode};
+use antumbra_observation::{
+    Accounts, Breakers, Heartbeat, Instance, NotMirrored, Undelivered, Unsent, VERSION, encode,
+};
 use antumbra_policy::document::Invalid;
 use antumbra_policy::{Dice, Mirror, Policy, Variant, Via};
 
@@ -144,7 +146,7 @@ impl Mirroring {
     ///
     /// # Errors
     /// Why it may not be mirrored.
-    pub fn admit(&mut self, bytes: usize, now: Now) -> Result<(), &'static str> {
+    pub fn admit(&mut self, bytes: usize, now: Now) -> Result<(), NotMirrored> {
         self.subscription.lease(now.monotonic)?;
         let queued = self.outbox.held().saturating_add(self.handovers.outbox.held());
         let held = self.in_flight.bytes().saturating_add(queued);
@@ -213,14 +215,10 @@ impl Mirroring {
         self.heartbeat(now)
     }
 
-    fn passed(&mut self, reason: &'static str) {
+    fn passed(&mut self, reason: NotMirrored) {
         self.accounts.requests = self.accounts.requests.saturating_add(1);
-        let reason = if self.settings.enabled { reason } else { "disabled" };
-        let count = match self.accounts.not_mirrored.get_mut(reason) {
-            Some(count) => count,
-            None => self.accounts.not_mirrored.entry(reason.to_owned()).or_default(),
-        };
-        *count = count.saturating_add(1);
+        let reason = if self.settings.enabled { reason } else { NotMirrored::Disabled };
+        self.accounts.not_mirrored.add(reason, 1);
     }
 
     /// Several mirrors make several observations of one request; the accounts count each beyond the first as a request of
@@ -250,15 +248,15 @@ impl Mirroring {
         control: Option<&Arc<Variant>>,
         now: Now,
         dice: &mut Dice,
-    ) -> Option<&'static str> {
+    ) -> Option<NotMirrored> {
         let word = dice.next();
         let mut admits = |variant: &Variant| self.breakers.admit(&variant.cluster, word, now.monotonic);
         if self.in_flight.is_full(mirror) || self.handovers.is_full(mirror) {
-            Some("mirror_in_flight")
+            Some(NotMirrored::MirrorInFlight)
         } else if !admits(&mirror.to) {
-            Some("breaker")
+            Some(NotMirrored::Breaker)
         } else {
-            control.is_some_and(|control| !admits(control)).then_some("control_breaker")
+            control.is_some_and(|control| !admits(control)).then_some(NotMirrored::ControlBreaker)
         }
     }
 
@@ -406,10 +404,7 @@ impl Mirroring {
         let cut = self.in_flight.clear();
         self.farewell = Farewell::Said;
         self.subscription.abandon();
-        if cut > 0 {
-            let count = self.accounts.undelivered.entry("shutdown".to_owned()).or_default();
-            *count = count.saturating_add(cut);
-        }
+        self.accounts.undelivered.add(Undelivered::Shutdown, cut);
         self.outbox.abandon(&mut self.accounts);
         self.handovers.abandon(&mut self.accounts);
     }

@@ -1,16 +1,18 @@
 //! What a filter instance says of itself: the generation that it runs, and its accounts.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
+use crate::counts::Counts;
 use crate::hex::Instance;
+use crate::not_mirrored::NotMirrored;
+use crate::reason::Meaning;
+use crate::undelivered::Undelivered;
 
 /// What a filter instance (one VM of a proxy worker) says about itself while it polls for its policy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Heartbeat {
-    /// [`VERSION`] of the sender.
+    /// [`VERSION`](crate::VERSION) of the sender.
     pub version: u32,
     /// The policy's name.
     pub release: String,
@@ -32,11 +34,23 @@ pub struct Accounts {
     /// Exchanges that left for the shadows.
     pub mirrored: u64,
     /// Requests that were not mirrored, by reason.
-    pub not_mirrored: BTreeMap<String, u64>,
+    pub not_mirrored: Counts<NotMirrored>,
     /// Observations that the comparator acknowledged.
     pub delivered: u64,
     /// Observations that the comparator certainly does not have, by reason.
-    pub undelivered: BTreeMap<String, u64>,
+    pub undelivered: Counts<Undelivered>,
     /// Observations whose delivery got no answer, after the retry.
     pub unknown: u64,
+}
+
+impl Accounts {
+    /// Sampled exchanges that were kept from the shadows, so that what is compared is a thinned sample.
+    pub fn thinned(&self) -> u64 {
+        self.not_mirrored.that_mean(Meaning::Thinned)
+    }
+
+    /// Observations that are lost, or may be: `undelivered` and `unknown` together.
+    pub fn lost(&self) -> u64 {
+        self.undelivered.that_mean(Meaning::Lost).saturating_add(self.unknown)
+    }
 }

@@ -22,12 +22,16 @@ mod bytes;
 mod codec;
 mod collected;
 mod contract;
+mod counts;
 mod handover;
 mod headers;
 mod heartbeat;
 mod hex;
 mod hop;
+mod not_mirrored;
 mod observation;
+mod reason;
+mod undelivered;
 mod unsent;
 
 pub use breaker::Breakers;
@@ -41,10 +45,14 @@ pub use contract::{
     CBOR_SEQUENCE, COUNT_HEADER, HEARTBEAT_HEADER, INSTANCE_HEADER, POLICY_JSON, RUN_HEADER, SCHEMA,
     SEQUENCE_HEADER, SHADOW_HEADER, VERSION,
 };
+pub use counts::Counts;
 pub use handover::{Handover, ShadowRequest};
 pub use headers::MAX_HEADERS;
 pub use heartbeat::{Accounts, Heartbeat};
 pub use hex::{ExchangeId, Instance};
 pub use hop::stays_behind;
+pub use not_mirrored::NotMirrored;
 pub use observation::{Body, Leg, Observation, Outcome, Request, Response};
+pub use reason::{Meaning, Reason};
+pub use undelivered::Undelivered;
 pub use unsent::Unsent;

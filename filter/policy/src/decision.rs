@@ -22,7 +22,7 @@ pub struct Decision<'p> {
     /// At most 4, in the order of the document.
     pub mirrors: Vec<Mirrored<'p>>,
     /// Why `mirrors` is empty; `None` exactly if it is not.
-    pub skipped_mirror: Option<NotMirrored>,
+    pub skipped_mirror: Option<SkippedMirror>,
     /// Of a mirrored request: what its client is known by, as a salted hash; the same keys as those of a mirror that samples
     /// by key. `None` if it has none of them.
     pub client: Option<u32>,
@@ -76,7 +76,7 @@ impl Reason {
 
 /// Why a request is not mirrored. If several mirrors passed it over, the reason of the one that came nearest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum NotMirrored {
+pub enum SkippedMirror {
     /// No rule with a mirror for it was reached.
     NoRule,
     /// The mirror's variant is red.
@@ -87,7 +87,7 @@ pub enum NotMirrored {
     NotSampled,
 }
 
-impl NotMirrored {
+impl SkippedMirror {
     /// The reason's name in metrics and accounts.
     pub fn as_str(self) -> &'static str {
         match self {
