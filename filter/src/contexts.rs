@@ -22,8 +22,8 @@ use crate::stream::{Flow, Stream};
 pub(crate) fn create(context: u32, root: u32) {
     let made = match root {
         0 => Made::Root(Rc::new(Root::new(context))),
-        _ => match self::root(root).and_then(|root| root.stream()) {
-            Some(stream) => Made::Stream(stream),
+        _ => match self::root(root).and_then(|root| root.instance()) {
+            Some(instance) => Made::Stream(Stream::new(instance)),
             None => return,
         },
     };

@@ -17,6 +17,7 @@
 mod contexts;
 mod exports;
 mod host;
+mod instance;
 mod metrics;
 mod root;
 mod shared;

@@ -53,11 +53,11 @@ impl Metrics {
         self.raise("mirrored", accounts.mirrored);
         self.raise("delivered", accounts.delivered);
         self.raise("unknown", accounts.unknown);
-        for (reason, count) in &accounts.not_mirrored {
-            self.raise(&format!("not_mirrored.{reason}"), *count);
+        for (reason, count) in accounts.not_mirrored.iter() {
+            self.raise(&format!("not_mirrored.{}", reason.as_str()), count);
         }
-        for (reason, count) in &accounts.undelivered {
-            self.raise(&format!("undelivered.{reason}"), *count);
+        for (reason, count) in accounts.undelivered.iter() {
+            self.raise(&format!("undelivered.{}", reason.as_str()), count);
         }
         if self.gauges {
             self.record_generation(generation.unwrap_or(0));

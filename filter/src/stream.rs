@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use antumbra_exchange::{Ending, Event, Exchange, Host, Incident, Now};
-use antumbra_observation::ExchangeId;
+use antumbra_observation::{ExchangeId, NotMirrored};
 use antumbra_policy::{Decision, Dice, Edit, OwnedEdit, Policy};
 
 use crate::host::{self, AwaitedBody, Buffer, CurrentRequest, Map};
-use crate::root::FilterInstance;
+use crate::instance::FilterInstance;
 
 /// A stream context.
 pub(crate) struct Stream {
@@ -129,20 +129,23 @@ impl Stream {
 
     /// The stream is over; the host shows the request once more.
     pub(crate) fn log(&mut self) {
-        let event = if self.exchange.is_recording() {
-            Event::Ended { request: host::headers(Map::RequestHeaders), ending: ending() }
-        } else {
-            Event::Ended { request: None, ending: Ending::Service }
+        let (routed, ending) = match self.exchange.is_recording() {
+            true => (host::headers(Map::RequestHeaders), ending()),
+            false => (None, Ending::Service),
         };
-        match self.exchange.end(event) {
+        match self.exchange.end(routed, ending) {
             Ok(captured) => self.instance.captured(captured),
             Err(reason) => self.pass(reason),
         }
     }
 
-    /// The stream is over, and the host never showed the request again.
+    /// The stream is over, and the host never showed the request again: only what would have been mirrored is missed for that.
     pub(crate) fn give_up(&mut self) {
-        self.pass("unlogged");
+        let reason = match self.exchange.end(None, Ending::Service) {
+            Ok(_) | Err(NotMirrored::HeadersUnreadable) => NotMirrored::Unlogged,
+            Err(reason) => reason,
+        };
+        self.pass(reason);
     }
 
     /// Whether the request waits for its body.
@@ -239,7 +242,7 @@ impl Stream {
     /// Gives up a recording that lasts too long.
     pub(crate) fn look_at_the_clock(&mut self, now: Duration) {
         if self.exchange.is_overdue(now) {
-            self.exchange.give_up("too_long");
+            self.exchange.give_up(NotMirrored::TooLong);
             self.release();
         }
     }
@@ -251,7 +254,7 @@ impl Stream {
         }
     }
 
-    fn pass(&mut self, reason: &'static str) {
+    fn pass(&mut self, reason: NotMirrored) {
         self.release();
         self.instance.note(Incident::Passed(reason));
     }

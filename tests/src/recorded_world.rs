@@ -70,12 +70,12 @@ impl RecordedWorld {
         let what = format!("{requests} requests are settled");
         let accounts = until(&what, || async {
             let accounts = self.recorder.accounts();
-            let lost = accounts.undelivered.values().sum::<u64>() + accounts.unknown;
+            let lost = accounts.lost();
             let open = accounts.mirrored - accounts.delivered - lost;
             Ok((accounts.requests >= requests && open == 0).then_some(accounts))
         });
         let accounts = accounts.await.with_context(|| format!("{:?}", self.recorder.accounts()))?;
-        let passed: u64 = accounts.not_mirrored.values().sum();
+        let passed: u64 = accounts.not_mirrored.total();
         ensure!(accounts.requests == requests, "not {requests} requests: {accounts:?}");
         ensure!(accounts.requests == accounts.mirrored + passed, "does not add up: {accounts:?}");
         ensure!(accounts.mirrored == accounts.delivered, "not all arrived: {accounts:?}");

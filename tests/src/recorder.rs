@@ -92,13 +92,8 @@ impl Recorder {
             sum.mirrored += accounts.mirrored;
             sum.delivered += accounts.delivered;
             sum.unknown += accounts.unknown;
-            let pairs = [
-                (&mut sum.not_mirrored, &accounts.not_mirrored),
-                (&mut sum.undelivered, &accounts.undelivered),
-            ];
-            for (sum, counts) in pairs {
-                counts.iter().for_each(|(reason, count)| *sum.entry(reason.clone()).or_default() += count);
-            }
+            sum.not_mirrored = sum.not_mirrored.plus(accounts.not_mirrored);
+            sum.undelivered = sum.undelivered.plus(accounts.undelivered);
         }
         sum
     }

@@ -7,7 +7,7 @@ use antumbra_e2e::pieces::Pieces;
 use antumbra_e2e::recorded_world::RecordedWorld;
 use antumbra_e2e::upstream::{Behaviour, Received, Reply, Upstream};
 use antumbra_e2e::world::Versions;
-use antumbra_observation::{Body, Leg, Outcome, Response};
+use antumbra_observation::{Body, Leg, NotMirrored, Outcome, Response};
 use anyhow::{Context, Result};
 use http::{HeaderMap, Request};
 use hyper::body::Bytes;
@@ -101,7 +101,7 @@ async fn check_requests(cap: usize, sizes: &[usize]) -> Result<()> {
     let framings = FRAMINGS.len();
     let accounts = scene.world.settled((sizes.len() * framings) as u64).await?;
     let large = sizes.iter().filter(|size| **size > cap).count() * framings;
-    assert_eq!(accounts.not_mirrored, [("request_body_too_large".to_owned(), large as u64)].into());
+    assert_eq!(accounts.not_mirrored, [(NotMirrored::RequestBodyTooLarge, large as u64)].into());
     assert_eq!(scene.candidate.received(), [], "nothing too large reached the candidate");
     scene.world.envoy.assert_no_traps().await
 }

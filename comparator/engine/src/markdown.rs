@@ -50,14 +50,16 @@ impl Page {
         }
         let delivery = report.delivery;
         self.line(&format!(
-            "\n{} exchanges, {} with control, {} effective; at most {} worse. {} mirrored, {} not delivered, {} shadows not sent.",
+            "\n{} exchanges, {} with control, {} effective; at most {} worse. {} mirrored, {} not delivered{}, {} shadows not sent{}.",
             report.exchanges,
             report.controlled,
             report.effective,
             percent(report.excess_at_most),
             delivery.mirrored,
             delivery.undelivered,
+            text(&delivery.why_undelivered()),
             delivery.not_sent,
+            text(&delivery.why_not_sent()),
         ));
     }
 

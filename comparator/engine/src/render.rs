@@ -60,10 +60,12 @@ impl Page {
         let delivery = report.delivery;
         if delivery.undelivered + delivery.not_sent > 0 {
             let (lost, unsent) = (delivery.undelivered, delivery.not_sent);
-            self.line(&format!(
-                "  {} mirrored, {lost} not delivered, {unsent} shadows not sent",
+            let (why_lost, why_unsent) = (delivery.why_undelivered(), delivery.why_not_sent());
+            let counts = format!(
+                "{} mirrored, {lost} not delivered{why_lost}, {unsent} shadows not sent{why_unsent}",
                 delivery.mirrored
-            ));
+            );
+            self.wrapped("", &counts);
         }
     }
 

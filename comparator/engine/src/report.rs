@@ -261,7 +261,7 @@ pub fn report(release: &str, evidence: &Evidence, gates: &Gates, delivery: &Deli
         delivery: *delivery,
         latency: endpoints::latencies(&all.legs, gates.promote_alpha),
         endpoints: endpoints::endpoints(evidence, &regressions, gates),
-        notes: notes::notes(evidence, gates, &dropped),
+        notes: notes::notes(evidence, gates, delivery, &dropped),
         suggestions: suggestion::suggestions(evidence, |counts| differences::costs(all, counts, gates)),
         regressions,
         noise,

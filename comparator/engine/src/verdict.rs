@@ -4,6 +4,7 @@
 //! `wait`, which says what is missing and how many exchanges that takes.
 
 mod calibration;
+mod delivery;
 mod family;
 mod promotion;
 mod reason;
@@ -13,6 +14,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::delivery::Delivery;
 pub(crate) use self::family::{Tested, What};
 pub(crate) use self::promotion::{MIN_EFFECTIVE, comparable, endpoint_needed};
 use self::promotion::{Missing, takes};
@@ -71,21 +73,6 @@ impl Default for Gates {
             calibration: false,
         }
     }
-}
-
-/// What the filters say about shadows and observations: what never arrived cannot have been clean.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Delivery {
-    /// Whether a filter has reported at all. If not, the counts mean nothing, and nothing can be promoted.
-    #[serde(default)]
-    pub known: bool,
-    /// Exchanges whose shadows left.
-    pub mirrored: u64,
-    /// Observations that were lost or whose delivery is unknown.
-    pub undelivered: u64,
-    /// Exchanges of which the filter sent no shadow, for want of budget or because of its breaker.
-    pub not_sent: u64,
 }
 
 /// The verdict and why.

@@ -1,5 +1,7 @@
 //! How numbers and places are worded, the same in reasons, notes and tables.
 
+use std::collections::BTreeMap;
+
 use crate::kind::Kind;
 
 /// `0.5 %`, with as many digits as say something.
@@ -27,6 +29,28 @@ pub(crate) fn joined(parts: &[&str]) -> String {
     parts.join(" ")
 }
 
+/// `1,234,567`.
+pub(crate) fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// ` (rate 900, breaker 12)`: reasons, the most frequent first; nothing where there is none.
+pub(crate) fn by_reason(by: &BTreeMap<&'static str, u64>) -> String {
+    let mut by: Vec<_> = by.iter().collect();
+    by.sort_by_key(|(_, number)| std::cmp::Reverse(**number));
+    let said: Vec<String> =
+        by.iter().map(|(reason, number)| format!("{reason} {}", count(**number))).collect();
+    if said.is_empty() { String::new() } else { format!(" ({})", said.join(", ")) }
+}
+
 fn digits(share: f64) -> usize {
     if share >= 0.1 || share <= 0.0 { 0 } else { 2 }
 }
@@ -42,6 +66,15 @@ const MAX_DIGITS: usize = 6;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn large_numbers_are_grouped() {
+        for (number, expected) in
+            [(0, "0"), (999, "999"), (1_000, "1,000"), (12_345, "12,345"), (1_234_567, "1,234,567")]
+        {
+            assert_eq!(count(number), expected);
+        }
+    }
 
     #[test]
     fn percentages_say_what_they_can_and_differ_from_their_limit() {

@@ -5,7 +5,7 @@ use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use antumbra_policy::{Decision, Dice, Edit, NotMirrored};
+use antumbra_policy::{Decision, Dice, Edit, SkippedMirror};
 use serde::Serialize;
 
 use super::{Failure, USAGE, local, values};
@@ -108,7 +108,7 @@ impl Explained {
             reason: decision.reason.as_str(),
             position: decision.position,
             mirror: decision.mirrors.iter().map(shadow).collect(),
-            not_mirrored: decision.skipped_mirror.map(NotMirrored::as_str).filter(|why| *why != "no_rule"),
+            not_mirrored: decision.skipped_mirror.map(SkippedMirror::as_str).filter(|why| *why != "no_rule"),
             headers: changes(&decision.request_edits),
             response: changes(&decision.response_edits),
         }

@@ -111,7 +111,7 @@ fn write_filter(text: &mut String, filter: &Filter) {
         accounts.requests,
         accounts.mirrored,
         accounts.delivered,
-        accounts.undelivered.values().sum::<u64>(),
+        accounts.undelivered.total(),
         accounts.unknown,
     );
 }

@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use antumbra_engine::Delivery;
-use antumbra_observation::{Accounts, Heartbeat, Instance};
+use antumbra_observation::{Accounts, Counts, Heartbeat, Instance, NotMirrored, Undelivered};
 use serde::{Deserialize, Serialize};
 
 use crate::api::status::Filter;
@@ -44,7 +44,6 @@ struct Kept {
 struct Seen {
     at: Instant,
     generation: Option<u64>,
-    /// For show, without what exceeds [`MAX_REASONS`].
     accounts: Accounts,
     delivered: Delivered,
 }
@@ -66,6 +65,11 @@ struct Delivered {
     mirrored: u64,
     undelivered: u64,
     not_sent: u64,
+    /// What is written down knows no reasons where an earlier version wrote it.
+    #[serde(default)]
+    undelivered_by: Counts<Undelivered>,
+    #[serde(default)]
+    not_mirrored_by: Counts<NotMirrored>,
 }
 
 impl Registry {
@@ -109,13 +113,12 @@ impl Registry {
     /// Notes a heartbeat.
     pub(crate) fn note(&self, heartbeat: Heartbeat, now: Instant) {
         let mut all = self.lock();
-        let filters = all.entry(heartbeat.release).or_default();
+        let Heartbeat { release, instance, generation, accounts, .. } = heartbeat;
+        let filters = all.entry(release).or_default();
         filters.heard = true;
-        let delivered = Delivered::of(&heartbeat.accounts);
-        let accounts = bounded(heartbeat.accounts);
-        let seen = Seen { at: now, generation: heartbeat.generation, accounts, delivered };
-        filters.gone.remove(&heartbeat.instance);
-        filters.seen.insert(heartbeat.instance, seen);
+        let delivered = Delivered::of(&accounts);
+        filters.gone.remove(&instance);
+        filters.seen.insert(instance, Seen { at: now, generation, accounts, delivered });
         if filters.seen.len() > MAX_INSTANCES {
             filters.drop_the_longest_silent();
         }
@@ -140,12 +143,14 @@ impl Registry {
     pub(crate) fn delivery(&self, release: &str) -> Delivery {
         let all = self.lock();
         let Some(filters) = all.get(release) else { return Delivery::default() };
-        let sum = filters.sum();
+        let since = filters.sum().since(filters.baseline);
         Delivery {
             known: filters.heard,
-            mirrored: sum.mirrored.saturating_sub(filters.baseline.mirrored),
-            undelivered: sum.undelivered.saturating_sub(filters.baseline.undelivered),
-            not_sent: sum.not_sent.saturating_sub(filters.baseline.not_sent),
+            mirrored: since.mirrored,
+            undelivered: since.undelivered,
+            not_sent: since.not_sent,
+            undelivered_by: since.undelivered_by,
+            not_mirrored_by: since.not_mirrored_by,
         }
     }
 
@@ -204,34 +209,16 @@ impl Seen {
     }
 }
 
-/// The accounts with few and short names of reasons; the counts of the rest stand under `other`.
-fn bounded(accounts: Accounts) -> Accounts {
-    let few = |reasons: BTreeMap<String, u64>| {
-        let mut kept: BTreeMap<String, u64> = BTreeMap::new();
-        for (reason, count) in reasons {
-            let fits = reason.len() <= MAX_REASON_BYTES && kept.len() + 1 < MAX_REASONS;
-            let total = kept.entry(if fits { reason } else { OTHER.to_owned() }).or_default();
-            *total = total.saturating_add(count);
-        }
-        kept
-    };
-    Accounts { not_mirrored: few(accounts.not_mirrored), undelivered: few(accounts.undelivered), ..accounts }
-}
-
 impl Delivered {
     fn of(accounts: &Accounts) -> Self {
-        let total = |reasons: &BTreeMap<String, u64>, counts: fn(&str) -> bool| {
-            reasons
-                .iter()
-                .filter(|(reason, _)| counts(reason))
-                .fold(0, |sum: u64, (_, n)| sum.saturating_add(*n))
-        };
+        let Delivery { mirrored, undelivered, not_sent, undelivered_by, not_mirrored_by, .. } =
+            Delivery::of(accounts);
         Self {
-            mirrored: accounts.mirrored.min(MAX_COUNT),
-            undelivered: total(&accounts.undelivered, |_| true)
-                .saturating_add(accounts.unknown)
-                .min(MAX_COUNT),
-            not_sent: total(&accounts.not_mirrored, is_for_want_of_capacity).min(MAX_COUNT),
+            mirrored: mirrored.min(MAX_COUNT),
+            undelivered: undelivered.min(MAX_COUNT),
+            not_sent: not_sent.min(MAX_COUNT),
+            undelivered_by: undelivered_by.at_most(MAX_COUNT),
+            not_mirrored_by: not_mirrored_by.at_most(MAX_COUNT),
         }
     }
 
@@ -240,16 +227,22 @@ impl Delivered {
             mirrored: self.mirrored.saturating_add(other.mirrored),
             undelivered: self.undelivered.saturating_add(other.undelivered),
             not_sent: self.not_sent.saturating_add(other.not_sent),
+            undelivered_by: self.undelivered_by.plus(other.undelivered_by),
+            not_mirrored_by: self.not_mirrored_by.plus(other.not_mirrored_by),
+        }
+    }
+
+    fn since(self, earlier: Self) -> Self {
+        Self {
+            mirrored: self.mirrored.saturating_sub(earlier.mirrored),
+            undelivered: self.undelivered.saturating_sub(earlier.undelivered),
+            not_sent: self.not_sent.saturating_sub(earlier.not_sent),
+            undelivered_by: self.undelivered_by.since(earlier.undelivered_by),
+            not_mirrored_by: self.not_mirrored_by.since(earlier.not_mirrored_by),
         }
     }
 }
 
-/// Sampled requests that a breaker or a budget kept from the shadows; the other reasons are the policy's will.
-fn is_for_want_of_capacity(reason: &str) -> bool {
-    WANT_OF_CAPACITY.iter().any(|word| reason.contains(word))
-}
-
-const WANT_OF_CAPACITY: [&str; 3] = ["budget", "breaker", "in_flight"];
 /// A process that is killed loses the last words of filters that ended within this time.
 const KEPT_EVERY: Duration = Duration::from_secs(5);
 const SHOWN: Duration = Duration::from_secs(60);
@@ -261,10 +254,6 @@ const MAX_GONE: usize = 8_192;
 const MAX_COUNT: u64 = 1 << 48;
 /// Instances that are shown.
 const MAX_SHOWN: usize = 100;
-/// Reasons are names in the filter's code; a few dozen at most.
-const MAX_REASONS: usize = 64;
-const MAX_REASON_BYTES: usize = 64;
-const OTHER: &str = "other";
 
 #[cfg(test)]
 mod tests {
@@ -273,11 +262,8 @@ mod tests {
     fn beat(instance: u128, mirrored: u64, lost: u64, budget: u64) -> Heartbeat {
         let accounts = Accounts {
             mirrored,
-            undelivered: BTreeMap::from([("outbox_full".to_owned(), lost)]),
-            not_mirrored: BTreeMap::from([
-                ("exchanges_in_flight".to_owned(), budget),
-                ("not_sampled".to_owned(), 99),
-            ]),
+            undelivered: [(Undelivered::OutboxFull, lost)].into(),
+            not_mirrored: [(NotMirrored::ExchangesInFlight, budget), (NotMirrored::NotSampled, 99)].into(),
             unknown: 1,
             ..Accounts::default()
         };
@@ -362,22 +348,46 @@ mod tests {
         assert_eq!(registry.delivery("shop").mirrored, MAX_INSTANCES as u64 + 20, "who returns counts once");
     }
 
+    /// Each limit of the filter keeps sampled exchanges from the shadows, and none of them is the policy's will.
     #[test]
-    fn names_of_reasons_are_few_and_short_and_no_count_is_lost() {
+    fn what_a_limit_kept_back_is_not_sent_by_its_reason_since_the_session_began() {
         let registry = Registry::default();
         let now = Instant::now();
-        let mut many = beat(1, 10, 1, 2);
-        many.accounts.not_mirrored.extend((0..200).map(|n| (format!("reason {n}"), 1)));
-        many.accounts.undelivered.insert("x".repeat(65), 4);
-        let before: u64 = many.accounts.not_mirrored.values().sum();
-        registry.note(many, now);
-        let shown = registry.alive("shop", 2, now).shown[0].accounts.clone();
-        assert_eq!(shown.not_mirrored.len(), MAX_REASONS);
-        assert_eq!(shown.not_mirrored.values().sum::<u64>(), before);
-        assert_eq!(
-            shown.undelivered,
-            BTreeMap::from([("other".to_owned(), 4), ("outbox_full".to_owned(), 1)])
+        let say = |rate, too_long| {
+            let mut beat = beat(1, 100, 0, 0);
+            beat.accounts.not_mirrored.add(NotMirrored::Rate, rate);
+            beat.accounts.not_mirrored.add(NotMirrored::TooLong, too_long);
+            registry.note(beat, now);
+        };
+        say(50, 3);
+        registry.begin_session("shop");
+        say(950, 7);
+        let Delivery { not_sent, not_mirrored_by, .. } = registry.delivery("shop");
+        assert_eq!(not_sent, 900);
+        assert_eq!(not_mirrored_by, [(NotMirrored::Rate, 900), (NotMirrored::TooLong, 4)].into());
+        let next = Registry::default();
+        next.take_over("shop", &registry.kept("shop").unwrap(), true).unwrap();
+        assert_eq!(next.delivery("shop").not_mirrored_by, not_mirrored_by, "they outlive the process");
+    }
+
+    #[test]
+    fn what_an_earlier_version_wrote_down_knows_no_reasons_and_counts() {
+        let registry = Registry::default();
+        let sums = |mirrored, undelivered, not_sent| {
+            format!(r#"{{"mirrored":{mirrored},"undelivered":{undelivered},"notSent":{not_sent}}}"#)
+        };
+        let (instance, none) = (Instance(1), sums(0, 0, 0));
+        let text = format!(
+            r#"{{"instances":{{"{instance}":{}}},"forgotten":{none},"baseline":{}}}"#,
+            sums(40, 6, 9),
+            sums(10, 2, 1)
         );
-        assert_eq!(registry.delivery("shop").undelivered, 6);
+        registry.take_over("shop", &text, true).unwrap();
+        let expected = Delivery { mirrored: 30, undelivered: 4, not_sent: 8, ..Delivery::default() };
+        assert_eq!(registry.delivery("shop"), expected);
+        registry.note(beat(1, 41, 6, 9), Instant::now());
+        let delivery = registry.delivery("shop");
+        assert_eq!((delivery.mirrored, delivery.undelivered, delivery.not_sent), (31, 5, 8));
+        assert_eq!(delivery.undelivered_by, [(Undelivered::OutboxFull, 6)].into());
     }
 }

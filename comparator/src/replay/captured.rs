@@ -133,7 +133,12 @@ impl Accounts {
     /// As filters report it: a line that cannot be used is an observation that was mirrored and never arrived.
     pub(crate) fn delivery(&self) -> Delivery {
         let undelivered = self.bad + self.lost;
-        Delivery { known: true, mirrored: self.observations + undelivered, undelivered, not_sent: 0 }
+        Delivery {
+            known: true,
+            mirrored: self.observations + undelivered,
+            undelivered,
+            ..Delivery::default()
+        }
     }
 
     /// What was read, in one line.
@@ -206,7 +211,8 @@ mod tests {
         let Captured { evidence, accounts, release, .. } = captured;
         assert_eq!((evidence.exchanges(), release.as_deref()), (3, Some("shop")));
         assert_eq!((accounts.lines, accounts.observations, accounts.bad, accounts.lost), (10, 3, 7, 3));
-        assert_eq!(accounts.delivery(), Delivery { known: true, mirrored: 13, undelivered: 10, not_sent: 0 });
+        let expected = Delivery { known: true, mirrored: 13, undelivered: 10, ..Delivery::default() };
+        assert_eq!(accounts.delivery(), expected);
         insta::assert_snapshot!(accounts.complaints().join("\n"), @r#"
         line 4: release is "till", must be "shop" as before
         line 5: version is 9, must be within 1..=1

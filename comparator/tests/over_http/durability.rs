@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use crate::policies::said;
 use crate::server::{SHOP, World, healthy};
 use antumbra_comparator::Document;
-use antumbra_observation::{Accounts, Instance};
+use antumbra_observation::{Accounts, Instance, Undelivered};
 use http::Method;
 
 #[tokio::test]
@@ -29,7 +29,7 @@ async fn evidence_accounts_policies_and_batches_outlive_the_process() {
 async fn what_filters_lost_outlives_the_process() {
     let mut world = World::with_shop().await;
     let says = async |world: &World, instance: u128, mirrored: u64, lost: u64| {
-        let undelivered = [("outbox_full".to_owned(), lost)].into();
+        let undelivered = [(Undelivered::OutboxFull, lost)].into();
         let accounts = Accounts { requests: mirrored, mirrored, undelivered, ..Accounts::default() };
         let answer = said(world.address, Instance(instance), "shop", None, accounts).await;
         assert_eq!(answer.status, 200, "{answer:?}");
@@ -133,7 +133,7 @@ async fn kill_9_loses_nothing_of_what_filters_lost() {
     std::fs::write(dir.path().join("shop.yaml"), SHOP).unwrap();
     let (mut process, address) = Process::start(dir.path());
     let says = async |address: SocketAddr, instance: u128, lost: u64| {
-        let undelivered = [("outbox_full".to_owned(), lost)].into();
+        let undelivered = [(Undelivered::OutboxFull, lost)].into();
         let accounts = Accounts { requests: 9, mirrored: 9, undelivered, ..Accounts::default() };
         let answer = said(address, Instance(instance), "shop", None, accounts).await;
         assert_eq!(answer.status, 200, "{answer:?}");

@@ -5,7 +5,9 @@
 
 use std::time::Duration;
 
-use crate::Limits;
+use antumbra_observation::NotMirrored;
+
+use crate::settings::Limits;
 
 /// What is used, against [`Limits`].
 pub(crate) struct Budget {
@@ -29,14 +31,14 @@ impl Budget {
         waiting: usize,
         held: usize,
         now: Duration,
-    ) -> Result<(), &'static str> {
+    ) -> Result<(), NotMirrored> {
         if self.recordings.saturating_add(waiting) >= self.limits.exchanges_in_flight {
-            return Err("exchanges_in_flight");
+            return Err(NotMirrored::ExchangesInFlight);
         }
         if self.bytes.saturating_add(held) >= self.limits.bytes_in_flight {
-            return Err("bytes_in_flight");
+            return Err(NotMirrored::BytesInFlight);
         }
-        self.take_turn(now).ok_or("rate")?;
+        self.take_turn(now).ok_or(NotMirrored::Rate)?;
         self.recordings = self.recordings.saturating_add(1);
         self.bytes = self.bytes.saturating_add(bytes);
         Ok(())
@@ -77,7 +79,7 @@ mod tests {
     fn bytes_end_where_they_are_used_up_and_come_back() {
         let mut budget = budget(1_000_000);
         assert_eq!(budget.take(60, 0, 39, Duration::ZERO), Ok(()));
-        assert_eq!(budget.take(60, 0, 40, Duration::ZERO), Err("bytes_in_flight"));
+        assert_eq!(budget.take(60, 0, 40, Duration::ZERO), Err(NotMirrored::BytesInFlight));
         budget.give_back(60);
         assert_eq!(budget.take(60, 0, 40, Duration::ZERO), Ok(()));
     }

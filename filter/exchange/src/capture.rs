@@ -5,7 +5,7 @@ use std::sync::Arc;
 use antumbra_observation::{Bytes, ExchangeId, Leg, Observation, Request, VERSION};
 use antumbra_policy::{Mirror, Policy};
 
-use crate::Headers;
+use crate::headers::Headers;
 
 /// A complete exchange whose shadows can leave.
 #[derive(Debug, Clone)]

@@ -7,9 +7,11 @@ use antumbra_observation::{
     RUN_HEADER, SEQUENCE_HEADER, encode_heartbeat, encode_heartbeat_header,
 };
 
+use crate::call::{Call, CallId};
+use crate::headers::{Headers, first};
 use crate::outbox::{Batch, Receipt};
+use crate::settings::Comparator;
 use crate::shadow::{self, Answer};
-use crate::{Call, CallId, Comparator, Headers, first};
 
 impl Comparator {
     /// Observations. The instance and the batch's number let the comparator tell a repeat. With a heartbeat the answer may be a

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use antumbra_observation::Instance;
 
-use crate::Comparator;
 use crate::reach::Reach;
+use crate::settings::Comparator;
 
 /// What a host has under a key.
 #[derive(Debug, Clone, PartialEq, Eq)]

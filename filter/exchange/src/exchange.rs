@@ -7,12 +7,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use antumbra_observation::{
-    Body, Bytes, Collected, ExchangeId, Leg, Outcome, Request, Response, SHADOW_HEADER,
+    Body, Bytes, Collected, ExchangeId, Leg, NotMirrored, Outcome, Request, Response, SHADOW_HEADER,
 };
-use antumbra_policy::{Decision, Mirror, Policy};
+use antumbra_policy::{Decision, Mirror, Policy, SkippedMirror};
 
 use crate::capture::Capture;
-use crate::{Headers, Now, first, shadow};
+use crate::clock::Now;
+use crate::headers::{Headers, first};
+use crate::shadow;
 
 /// What happens to one request.
 pub enum Event<'a> {
@@ -60,13 +62,6 @@ pub enum Event<'a> {
         /// In order.
         trailers: Headers,
     },
-    /// The stream is over; the host shows the request's headers as finally routed.
-    Ended {
-        /// `None` if the host could not show them.
-        request: Option<Headers>,
-        /// Who answered.
-        ending: Ending,
-    },
 }
 
 /// Who gave the answer that the client got.
@@ -90,7 +85,7 @@ enum State {
     #[default]
     Fresh,
     /// Will not be mirrored.
-    Passing { reason: &'static str },
+    Passing { reason: NotMirrored },
     /// Will be mirrored if it ends well.
     Recording(Box<Recording>),
     /// Handed over.
@@ -117,7 +112,7 @@ impl Exchange {
             return self.on(event, now);
         };
         self.state = match decision.zip(policy) {
-            None => State::Passing { reason: "no_policy" },
+            None => State::Passing { reason: NotMirrored::NoPolicy },
             Some((decision, policy)) => match refusal(decision, request) {
                 Some(reason) => State::Passing { reason },
                 None => {
@@ -133,7 +128,7 @@ impl Exchange {
         let State::Recording(recording) = &mut self.state else { return };
         let age = now.monotonic.saturating_sub(recording.arrived.monotonic);
         match event {
-            Event::RequestHeaders { .. } | Event::Ended { .. } => {}
+            Event::RequestHeaders { .. } => {}
             Event::RequestBody { chunk, end } => {
                 recording.request_body.push(chunk);
                 if end {
@@ -157,9 +152,9 @@ impl Exchange {
             }
         }
         let over = if recording.request_body.is_cut() {
-            Some("request_body_too_large")
+            Some(NotMirrored::RequestBodyTooLarge)
         } else {
-            (age > recording.longest).then_some("too_long")
+            (age > recording.longest).then_some(NotMirrored::TooLong)
         };
         if let Some(reason) = over {
             self.give_up(reason);
@@ -167,7 +162,7 @@ impl Exchange {
     }
 
     /// The recording, if there is one, ends here, for this reason: there is no place for it, or time passed and nothing came.
-    pub fn give_up(&mut self, reason: &'static str) {
+    pub fn give_up(&mut self, reason: NotMirrored) {
         if self.is_recording() {
             self.state = State::Passing { reason };
         }
@@ -183,27 +178,40 @@ impl Exchange {
         }
     }
 
-    /// The end of the stream: the record to mirror, or the reason why there is none.
-    pub fn end(&mut self, event: Event<'_>) -> Result<Box<Capture>, &'static str> {
-        let Event::Ended { request, ending } = event else { return Err("not_ended") };
+    /// The stream is over, and `ending` says who answered; the host shows the request's headers as finally routed, or `None` if it
+    /// cannot. Yields the record to mirror.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub fn end(&mut self, routed: Option<Headers>, ending: Ending) -> Result<Box<Capture>, NotMirrored> {
         match std::mem::replace(&mut self.state, State::Ended) {
-            State::Fresh => Err("no_request"),
-            State::Ended => Err("ended_twice"),
+            State::Fresh => Err(NotMirrored::NoRequest),
+            State::Ended => Err(NotMirrored::EndedTwice),
             State::Passing { reason } => Err(reason),
-            State::Recording(recording) => recording.finish(request, ending),
+            State::Recording(recording) => recording.finish(routed, ending),
         }
     }
 }
 
 /// Why a request is not even recorded.
-fn refusal(decision: &Decision<'_>, request: &dyn antumbra_policy::Request) -> Option<&'static str> {
+fn refusal(decision: &Decision<'_>, request: &dyn antumbra_policy::Request) -> Option<NotMirrored> {
     if decision.mirrors.is_empty() {
-        return Some(decision.skipped_mirror.map_or("no_rule", |why| why.as_str()));
+        return Some(decision.skipped_mirror.map_or(NotMirrored::NoRule, skipped));
     }
     if request.header(SHADOW_HEADER).is_some() {
-        return Some("shadow");
+        return Some(NotMirrored::Shadow);
     }
-    request.header("upgrade").is_some().then_some("upgrade")
+    request.header("upgrade").is_some().then_some(NotMirrored::Upgrade)
+}
+
+/// The policy's reason among those of a request that was not mirrored.
+fn skipped(by_policy: SkippedMirror) -> NotMirrored {
+    match by_policy {
+        SkippedMirror::NoRule => NotMirrored::NoRule,
+        SkippedMirror::Red => NotMirrored::Red,
+        SkippedMirror::UnsafeMethod => NotMirrored::UnsafeMethod,
+        SkippedMirror::NotSampled => NotMirrored::NotSampled,
+    }
 }
 
 /// What the client sent under the names that the chosen variant changes: a shadow goes to another one.
@@ -289,17 +297,13 @@ impl Recording {
 
     /// Whatever the proxy says of an exchange that broke off, it answered nothing itself. A shadow of a request whose end never
     /// came would ask for something else.
-    fn finish(
-        self: Box<Self>,
-        routed: Option<Headers>,
-        ending: Ending,
-    ) -> Result<Box<Capture>, &'static str> {
-        let response_done = self.response_done.ok_or("response_incomplete")?;
+    fn finish(self: Box<Self>, routed: Option<Headers>, ending: Ending) -> Result<Box<Capture>, NotMirrored> {
+        let response_done = self.response_done.ok_or(NotMirrored::ResponseIncomplete)?;
         if ending == Ending::Proxy {
-            return Err("local_reply");
+            return Err(NotMirrored::LocalReply);
         }
-        let request_done = self.request_done.ok_or("request_incomplete")?;
-        let routed = routed.ok_or("headers_unreadable")?;
+        let request_done = self.request_done.ok_or(NotMirrored::RequestIncomplete)?;
+        let routed = routed.ok_or(NotMirrored::HeadersUnreadable)?;
         // A service may answer before the request is complete: then the answer's clock starts with the request's headers.
         let asked = Some(request_done).filter(|done| done.monotonic <= response_done.monotonic);
         let latency = response_done.monotonic.saturating_sub(asked.unwrap_or(self.arrived).monotonic);
@@ -402,11 +406,11 @@ mod tests {
         exchange
     }
 
-    fn ended(exchange: &mut Exchange, ending: Ending) -> Result<Box<Capture>, &'static str> {
+    fn ended(exchange: &mut Exchange, ending: Ending) -> Result<Box<Capture>, NotMirrored> {
         let routed =
             [(":method", "GET"), (":path", "/rewritten"), ("x-envoy-original-path", "/a"), ("cookie", "s=1")];
-        let request = Some(routed.map(|(n, v)| (n.into(), v.into())).to_vec());
-        exchange.end(Event::Ended { request, ending })
+        let routed = Some(routed.map(|(n, v)| (n.into(), v.into())).to_vec());
+        exchange.end(routed, ending)
     }
 
     #[test]
@@ -426,7 +430,7 @@ mod tests {
         let response = capture.primary.response.unwrap();
         assert_eq!((response.status, response.headers.len()), (201, 1));
         assert!(matches!(response.body, Body::Cut { length: 14, .. }));
-        assert_eq!(ended(&mut exchange, Ending::Service).unwrap_err(), "ended_twice");
+        assert_eq!(ended(&mut exchange, Ending::Service).unwrap_err(), NotMirrored::EndedTwice);
     }
 
     #[test]
@@ -450,10 +454,10 @@ mod tests {
         let upgrade = Asked(&[(":method", "GET"), (":path", "/a"), ("upgrade", "websocket")]);
         let write = Asked(&[(":method", "POST"), (":path", "/a")]);
         let cases = [
-            (&shadow, "shadow"),
-            (&upgrade, "upgrade"),
-            (&write, "unsafe_method"),
-            (&GET, "response_incomplete"),
+            (&shadow, NotMirrored::Shadow),
+            (&upgrade, NotMirrored::Upgrade),
+            (&write, NotMirrored::UnsafeMethod),
+            (&GET, NotMirrored::ResponseIncomplete),
         ];
         for (request, reason) in cases {
             let mut exchange = begun(request, true);
@@ -464,13 +468,16 @@ mod tests {
             exchange.on(Event::ResponseHeaders { headers: vec![], end: true }, at(1));
             exchange
         };
-        assert_eq!(ended(&mut whole(true), Ending::Proxy).unwrap_err(), "local_reply");
-        assert_eq!(ended(&mut whole(false), Ending::Service).unwrap_err(), "request_incomplete");
-        assert_eq!(ended(&mut begun(&GET, true), Ending::Proxy).unwrap_err(), "response_incomplete");
+        assert_eq!(ended(&mut whole(true), Ending::Proxy).unwrap_err(), NotMirrored::LocalReply);
+        assert_eq!(ended(&mut whole(false), Ending::Service).unwrap_err(), NotMirrored::RequestIncomplete);
+        assert_eq!(
+            ended(&mut begun(&GET, true), Ending::Proxy).unwrap_err(),
+            NotMirrored::ResponseIncomplete
+        );
         let mut exchange = begun(&GET, false);
         exchange.on(Event::RequestBody { chunk: b"123456789", end: false }, at(1));
         assert_eq!((exchange.is_recording(), exchange.reserved()), (false, None));
-        assert_eq!(ended(&mut exchange, Ending::Service).unwrap_err(), "request_body_too_large");
+        assert_eq!(ended(&mut exchange, Ending::Service).unwrap_err(), NotMirrored::RequestBodyTooLarge);
     }
 
     /// Longer than its shadows may take, it has nothing to be compared with.
@@ -482,11 +489,11 @@ mod tests {
         assert!(exchange.is_recording() && !exchange.is_overdue(at(2_000).monotonic));
         assert!(exchange.is_overdue(at(2_001).monotonic));
         exchange.on(Event::ResponseBody { chunk: b"x", end: false }, at(2_001));
-        assert_eq!(ended(&mut exchange, Ending::Service).unwrap_err(), "too_long");
+        assert_eq!(ended(&mut exchange, Ending::Service).unwrap_err(), NotMirrored::TooLong);
         let mut exchange = begun(&GET, true);
-        exchange.give_up("lease");
-        exchange.give_up("rate");
-        assert_eq!(ended(&mut exchange, Ending::Service).unwrap_err(), "lease");
+        exchange.give_up(NotMirrored::Lease);
+        exchange.give_up(NotMirrored::Rate);
+        assert_eq!(ended(&mut exchange, Ending::Service).unwrap_err(), NotMirrored::Lease);
     }
 
     #[test]
@@ -500,6 +507,6 @@ mod tests {
             end: true,
         };
         exchange.begin(event, at(0));
-        assert_eq!(ended(&mut exchange, Ending::Service).unwrap_err(), "no_policy");
+        assert_eq!(ended(&mut exchange, Ending::Service).unwrap_err(), NotMirrored::NoPolicy);
     }
 }

@@ -19,12 +19,16 @@
 
 mod body;
 mod budget;
+mod call;
 mod capture;
+mod clock;
 mod comparator;
 mod decisions;
 mod election;
 mod exchange;
 mod handover;
+mod headers;
+mod incident;
 mod link;
 mod mirroring;
 mod outbox;
@@ -37,31 +41,14 @@ mod trailers;
 mod turns;
 mod waiting;
 
+pub use call::{Call, CallId, LegName};
 pub use capture::Capture;
+pub use clock::Now;
 pub use decisions::Decisions;
 pub use election::{Found, Step};
 pub use exchange::{Ending, Event, Exchange};
-pub use mirroring::{Call, CallId, Incident, LegName, Mirroring};
+pub use headers::Headers;
+pub use incident::Incident;
+pub use mirroring::Mirroring;
 pub use settings::{Comparator, Host, Limits, Settings};
 pub use shadow::{Answer, refused};
-
-use std::time::Duration;
-
-use antumbra_observation::Bytes;
-
-/// Header names and values in order, duplicates kept; names are lower case, as HTTP/2 and Envoy have them.
-pub type Headers = Vec<(Bytes, Bytes)>;
-
-/// The two clocks of an instant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Now {
-    /// Monotonic, from an origin of the host's choice: for durations.
-    pub monotonic: Duration,
-    /// Microseconds since 1970: for what people read.
-    pub wall_us: u64,
-}
-
-/// The first value of `name`, which is lower case.
-fn first<'h>(headers: &'h Headers, name: &str) -> Option<&'h [u8]> {
-    headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name.as_bytes())).map(|(_, value)| value.0.as_slice())
-}

@@ -4,84 +4,29 @@
 //! accounts add up: `requests = mirrored + Σ not mirrored`, `mirrored = delivered + Σ undelivered + unknown + in flight`.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use antumbra_observation::{Accounts, Breakers, Heartbeat, Instance, Unsent, VERSION, encode};
+use antumbra_observation::{
+    Accounts, Breakers, Heartbeat, Instance, NotMirrored, Undelivered, Unsent, VERSION, encode,
+};
 use antumbra_policy::document::Invalid;
 use antumbra_policy::{Dice, Mirror, Policy, Variant, Via};
 
 use crate::body;
 use crate::budget::Budget;
+use crate::call::{Call, CallId, LegName};
 use crate::capture::Capture;
+use crate::clock::Now;
 use crate::comparator::receipt;
+use crate::election::{Found, Step};
 use crate::handover::Handovers;
+use crate::incident::Incident;
 use crate::outbox::{Batch, LARGEST_OBSERVATION, Outbox, Receipt, Repeats};
+use crate::settings::{Host, Settings};
 use crate::shadow::{self, Answer};
 use crate::subscription::Subscription;
 use crate::trailers;
 use crate::turns::Turns;
 use crate::waiting::InFlight;
-use crate::{Found, Headers, Host, Now, Settings, Step};
-
-/// Something that happens to the instance.
-#[derive(Debug)]
-pub enum Incident {
-    /// A recording that was admitted with so many bytes is given up before the request's end.
-    GivenUp(usize),
-    /// A request ended and was not mirrored, for this reason.
-    Passed(&'static str),
-    /// A request ended and is to be mirrored.
-    Captured(Box<Capture>),
-    /// A call is over.
-    Answered(CallId, Answer),
-    /// A call could not be sent, and why.
-    NotSent(CallId, Unsent),
-    /// Time passed.
-    Tick,
-    /// The root context is to end: send what is left.
-    Drain,
-    /// The root context ends now, whatever is left.
-    Abandon,
-}
-
-/// A call that the host is to make.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Call {
-    /// Comes back with the answer.
-    pub id: CallId,
-    /// A cluster of the proxy.
-    pub cluster: String,
-    /// With `:method`, `:path` and `:authority`.
-    pub headers: Headers,
-    /// May be empty.
-    pub body: Vec<u8>,
-    /// May be empty. Envoy makes its calls without.
-    pub trailers: Headers,
-    /// After which the host answers in the service's stead.
-    pub timeout: Duration,
-}
-
-/// Names a call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum CallId {
-    /// To a candidate or a control.
-    Shadow(u64, LegName),
-    /// Observations to the comparator.
-    Batch(u64),
-    /// Exchanges to the comparator, which makes their shadow calls.
-    Handovers(u64),
-    /// A heartbeat, answered by a policy if there is a newer one.
-    Poll,
-}
-
-/// Which of the two shadow calls of an exchange.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum LegName {
-    /// The new version.
-    Candidate,
-    /// The stable version, asked a second time.
-    Control,
-}
 
 /// The state of one filter instance (one root context).
 pub struct Mirroring {
@@ -201,7 +146,7 @@ impl Mirroring {
     ///
     /// # Errors
     /// Why it may not be mirrored.
-    pub fn admit(&mut self, bytes: usize, now: Now) -> Result<(), &'static str> {
+    pub fn admit(&mut self, bytes: usize, now: Now) -> Result<(), NotMirrored> {
         self.subscription.lease(now.monotonic)?;
         let queued = self.outbox.held().saturating_add(self.handovers.outbox.held());
         let held = self.in_flight.bytes().saturating_add(queued);
@@ -270,14 +215,10 @@ impl Mirroring {
         self.heartbeat(now)
     }
 
-    fn passed(&mut self, reason: &'static str) {
+    fn passed(&mut self, reason: NotMirrored) {
         self.accounts.requests = self.accounts.requests.saturating_add(1);
-        let reason = if self.settings.enabled { reason } else { "disabled" };
-        let count = match self.accounts.not_mirrored.get_mut(reason) {
-            Some(count) => count,
-            None => self.accounts.not_mirrored.entry(reason.to_owned()).or_default(),
-        };
-        *count = count.saturating_add(1);
+        let reason = if self.settings.enabled { reason } else { NotMirrored::Disabled };
+        self.accounts.not_mirrored.add(reason, 1);
     }
 
     /// Several mirrors make several observations of one request; the accounts count each beyond the first as a request of
@@ -307,15 +248,15 @@ impl Mirroring {
         control: Option<&Arc<Variant>>,
         now: Now,
         dice: &mut Dice,
-    ) -> Option<&'static str> {
+    ) -> Option<NotMirrored> {
         let word = dice.next();
         let mut admits = |variant: &Variant| self.breakers.admit(&variant.cluster, word, now.monotonic);
         if self.in_flight.is_full(mirror) || self.handovers.is_full(mirror) {
-            Some("mirror_in_flight")
+            Some(NotMirrored::MirrorInFlight)
         } else if !admits(&mirror.to) {
-            Some("breaker")
+            Some(NotMirrored::Breaker)
         } else {
-            control.is_some_and(|control| !admits(control)).then_some("control_breaker")
+            control.is_some_and(|control| !admits(control)).then_some(NotMirrored::ControlBreaker)
         }
     }
 
@@ -463,10 +404,7 @@ impl Mirroring {
         let cut = self.in_flight.clear();
         self.farewell = Farewell::Said;
         self.subscription.abandon();
-        if cut > 0 {
-            let count = self.accounts.undelivered.entry("shutdown".to_owned()).or_default();
-            *count = count.saturating_add(cut);
-        }
+        self.accounts.undelivered.add(Undelivered::Shutdown, cut);
         self.outbox.abandon(&mut self.accounts);
         self.handovers.abandon(&mut self.accounts);
     }

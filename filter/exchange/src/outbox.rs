@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use antumbra_observation::Accounts;
+use antumbra_observation::{Accounts, Undelivered};
 
 /// A batch to post.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,13 +100,13 @@ impl Outbox {
     /// Adds an encoded item; answers a batch if one is full.
     pub(crate) fn push(&mut self, encoded: &[u8], now: Duration, accounts: &mut Accounts) -> Option<Batch> {
         let reason = match encoded.len() {
-            0 => Some("unencodable"),
-            size if size > LARGEST_OBSERVATION => Some("too_large"),
-            size if self.held().saturating_add(size) > self.capacity => Some("outbox_full"),
+            0 => Some(Undelivered::Unencodable),
+            size if size > LARGEST_OBSERVATION => Some(Undelivered::TooLarge),
+            size if self.held().saturating_add(size) > self.capacity => Some(Undelivered::OutboxFull),
             _ => None,
         };
         if let Some(reason) = reason {
-            undelivered(accounts, reason, 1);
+            accounts.undelivered.add(reason, 1);
             return None;
         }
         if self.open_count == 0 {
@@ -143,7 +143,7 @@ impl Outbox {
         let count = sent.batch.count;
         match receipt {
             Receipt::Stored => accounts.delivered = accounts.delivered.saturating_add(count),
-            Receipt::Refused => undelivered(accounts, "refused", count),
+            Receipt::Refused => accounts.undelivered.add(Undelivered::Refused, count),
             Receipt::Silence if self.repeats == Repeats::NotTold => {
                 accounts.unknown = accounts.unknown.saturating_add(count);
             }
@@ -156,14 +156,14 @@ impl Outbox {
             Receipt::Later | Receipt::NotSent if sent.silent => {
                 accounts.unknown = accounts.unknown.saturating_add(count);
             }
-            Receipt::Later => undelivered(accounts, "unavailable", count),
-            Receipt::NotSent => undelivered(accounts, "not_sent", count),
+            Receipt::Later => accounts.undelivered.add(Undelivered::Unavailable, count),
+            Receipt::NotSent => accounts.undelivered.add(Undelivered::NotSent, count),
         }
     }
 
     /// Gives up what is left: the root context ends now.
     pub(crate) fn abandon(&mut self, accounts: &mut Accounts) {
-        undelivered(accounts, "shutdown", std::mem::take(&mut self.open_count));
+        accounts.undelivered.add(Undelivered::Shutdown, std::mem::take(&mut self.open_count));
         self.open.clear();
         let sent = std::mem::take(&mut self.sent).into_iter();
         for left in sent.chain(std::mem::take(&mut self.waiting).into_iter().map(|(_, sent)| sent)) {
@@ -180,13 +180,6 @@ impl Outbox {
         self.next_sequence = self.next_sequence.saturating_add(1);
         self.sent.push(Sent { batch: batch.clone(), retried: false, silent: false });
         batch
-    }
-}
-
-fn undelivered(accounts: &mut Accounts, reason: &str, count: u64) {
-    if count > 0 {
-        let entry = accounts.undelivered.entry(reason.to_owned()).or_default();
-        *entry = entry.saturating_add(count);
     }
 }
 
@@ -249,7 +242,7 @@ mod tests {
                 assert_eq!(outbox.due(ms(700)), std::slice::from_ref(&batch), "the repeat keeps its number");
                 outbox.settle(batch.sequence, two, ms(800), &mut accounts);
             }
-            let counted = (accounts.delivered, accounts.undelivered.values().sum(), accounts.unknown);
+            let counted = (accounts.delivered, accounts.undelivered.total(), accounts.unknown);
             assert_eq!(counted, expected, "{one:?} {two:?}");
             assert!(outbox.is_empty());
         }
@@ -271,8 +264,8 @@ mod tests {
         let (mut outbox, mut accounts) = (Outbox::new(3, Repeats::Told), Accounts::default());
         outbox.push(b"xy", ms(0), &mut accounts);
         outbox.push(b"xy", ms(0), &mut accounts);
-        assert_eq!(accounts.undelivered, [("outbox_full".to_owned(), 1)].into());
+        assert_eq!(accounts.undelivered, [(Undelivered::OutboxFull, 1)].into());
         outbox.abandon(&mut accounts);
-        assert_eq!(accounts.undelivered["shutdown"], 1);
+        assert_eq!(accounts.undelivered.get(Undelivered::Shutdown), 1);
     }
 }

@@ -7,7 +7,7 @@ use antumbra_policy::{HeaderChanges, Mirror, Variant};
 
 use crate::body;
 use crate::capture::Capture;
-use crate::{Headers, first};
+use crate::headers::{Headers, first};
 
 /// What a host says when a call is over.
 #[derive(Debug, Clone, PartialEq, Eq)]

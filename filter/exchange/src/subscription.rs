@@ -6,17 +6,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use antumbra_observation::{Accounts, Instance, RUN_HEADER};
+use antumbra_observation::{Accounts, Instance, NotMirrored, RUN_HEADER};
 use antumbra_policy::document::{Invalid, Tree};
 use antumbra_policy::{Dice, Policy, Secrets};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::comparator::{brought_policy, is_the_comparators, trouble};
 use crate::election::{Election, Found, Known, News, Step};
+use crate::headers::first;
 use crate::link::Link;
 use crate::report::Report;
+use crate::settings::Comparator;
 use crate::shadow::{self, Answer};
-use crate::{Comparator, first};
 
 /// One instance's.
 pub(crate) struct Subscription {
@@ -94,9 +95,11 @@ impl Subscription {
     }
 
     /// Whether the comparator answered lately enough, by the policy's lease; or why nothing may be mirrored.
-    pub(crate) fn lease(&self, now: Duration) -> Result<(), &'static str> {
-        let (Some(link), Some(policy)) = (&self.link, &self.policy) else { return Err("no_comparator") };
-        if link.holds(now, policy.lease()) { Ok(()) } else { Err("lease") }
+    pub(crate) fn lease(&self, now: Duration) -> Result<(), NotMirrored> {
+        let (Some(link), Some(policy)) = (&self.link, &self.policy) else {
+            return Err(NotMirrored::NoComparator);
+        };
+        if link.holds(now, policy.lease()) { Ok(()) } else { Err(NotMirrored::Lease) }
     }
 
     /// The comparator answered something that only it answers.

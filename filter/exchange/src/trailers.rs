@@ -5,8 +5,8 @@
 
 use antumbra_policy::{HeaderChanges, Mirror, Variant};
 
-use crate::Headers;
 use crate::capture::Capture;
+use crate::headers::Headers;
 use crate::shadow::travels;
 
 /// Those of the request for one leg.

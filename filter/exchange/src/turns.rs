@@ -4,7 +4,11 @@
 //! keeps the time of its arrival, which is its latency; the shadows of a capture leave only now, so their clock starts now. Few
 //! leave at once: a burst would meet the breakers of the candidate's cluster, and that would look like its fault.
 
-use crate::{Host, Incident, Now};
+use antumbra_observation::NotMirrored;
+
+use crate::clock::Now;
+use crate::incident::Incident;
+use crate::settings::Host;
 
 /// What waits for the next tick: nothing, in Envoy.
 pub(crate) struct Turns {
@@ -60,7 +64,7 @@ impl Turns {
 fn cut(incident: Incident, now: Now) -> Vec<(Incident, Now)> {
     match incident {
         Incident::Captured(capture) => {
-            vec![(Incident::GivenUp(capture.reserved), now), (Incident::Passed("shutdown"), now)]
+            vec![(Incident::GivenUp(capture.reserved), now), (Incident::Passed(NotMirrored::Shutdown), now)]
         }
         _ => Vec::new(),
     }

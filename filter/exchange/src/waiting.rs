@@ -6,8 +6,8 @@ use std::time::Duration;
 use antumbra_observation::{Leg, Observation, Unsent};
 use antumbra_policy::{Mirror, Variant};
 
+use crate::call::LegName;
 use crate::capture::Capture;
-use crate::mirroring::LegName;
 use crate::shadow::{self, Answer};
 
 /// All that one instance waits for.

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use crate::Outcome;
+use crate::observation::Outcome;
 
 /// The breakers of the clusters that shadow calls go to; at most 64, a cluster beyond has none.
 #[derive(Debug, Default)]

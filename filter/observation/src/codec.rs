@@ -7,7 +7,10 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize as _};
 
-use crate::{Body, Handover, Heartbeat, Leg, Observation, Outcome, VERSION};
+use crate::contract::VERSION;
+use crate::handover::Handover;
+use crate::heartbeat::Heartbeat;
+use crate::observation::{Body, Leg, Observation, Outcome};
 
 /// Why a batch or a heartbeat cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -5,7 +5,7 @@
 
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
-use crate::{Body, Leg};
+use crate::observation::{Body, Leg};
 
 /// What is kept of a body while it streams.
 pub enum Collected {

@@ -7,7 +7,7 @@ use std::fmt;
 
 use serde::de::{Deserializer, Error, SeqAccess, Visitor};
 
-use crate::Bytes;
+use crate::bytes::Bytes;
 
 /// Most fields of one list of headers or trailers; more are refused as undecodable. Envoy takes 100 unless told otherwise.
 pub const MAX_HEADERS: usize = 4_096;

@@ -4,7 +4,7 @@
 //! trace context would attach shadow spans to the client's trace, and only who makes a shadow marks it as one. `te` is not
 //! among them: what of it goes along depends on the protocol that is spoken.
 
-use crate::SHADOW_HEADER;
+use crate::contract::SHADOW_HEADER;
 
 /// Whether a header of this name, in whatever case, stays behind.
 pub fn stays_behind(name: &[u8]) -> bool {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::edits::Edit;
-use crate::mirror::Mirror;
+use crate::mirror::Mirrored;
 use crate::variant::Variant;
 
 /// The decision about one request.
@@ -22,7 +22,7 @@ pub struct Decision<'p> {
     /// At most 4, in the order of the document.
     pub mirrors: Vec<Mirrored<'p>>,
     /// Why `mirrors` is empty; `None` exactly if it is not.
-    pub skipped_mirror: Option<NotMirrored>,
+    pub skipped_mirror: Option<SkippedMirror>,
     /// Of a mirrored request: what its client is known by, as a salted hash; the same keys as those of a mirror that samples
     /// by key. `None` if it has none of them.
     pub client: Option<u32>,
@@ -74,18 +74,9 @@ impl Reason {
     }
 }
 
-/// One shadow that a request gets.
-#[derive(Debug, Clone, Copy)]
-pub struct Mirrored<'p> {
-    /// What to send where.
-    pub mirror: &'p Arc<Mirror>,
-    /// Whether the control answers this request too.
-    pub control: bool,
-}
-
 /// Why a request is not mirrored. If several mirrors passed it over, the reason of the one that came nearest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum NotMirrored {
+pub enum SkippedMirror {
     /// No rule with a mirror for it was reached.
     NoRule,
     /// The mirror's variant is red.
@@ -96,7 +87,7 @@ pub enum NotMirrored {
     NotSampled,
 }
 
-impl NotMirrored {
+impl SkippedMirror {
     /// The reason's name in metrics and accounts.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::decision::Mirrored;
 use crate::dice::Dice;
 use crate::document::{Field, Map, optional};
 use crate::headers::HeaderChanges;
@@ -56,6 +55,15 @@ pub enum Via {
     Host,
     /// The comparator, which then needs an address for each cluster: a service that misbehaves does not meet the proxy at all.
     Comparator,
+}
+
+/// One shadow that a request gets.
+#[derive(Debug, Clone, Copy)]
+pub struct Mirrored<'p> {
+    /// What to send where.
+    pub mirror: &'p Arc<Mirror>,
+    /// Whether the control answers this request too.
+    pub control: bool,
 }
 
 /// What a mirror does with a request.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::client::ClientAddress;
-use crate::decision::{Decision, NotMirrored, Reason};
+use crate::decision::{Decision, Reason, SkippedMirror};
 use crate::dice::Dice;
 use crate::document::{Field, Invalid, Map, Problem, Problems, Tree, all, optional};
 use crate::edits::{self, Edit};
@@ -234,7 +234,7 @@ impl Policy {
             reason: Reason::Default,
             position: None,
             mirrors: Vec::new(),
-            skipped_mirror: Some(NotMirrored::NoRule),
+            skipped_mirror: Some(SkippedMirror::NoRule),
             client: None,
             trusted: false,
             request_edits: Vec::new(),
@@ -307,10 +307,10 @@ impl Policy {
                     decision.skipped_mirror = None;
                     continue;
                 }
-                Drawn::NotSampled => NotMirrored::NotSampled,
-                Drawn::UnsafeMethod => NotMirrored::UnsafeMethod,
-                Drawn::Red => NotMirrored::Red,
-                Drawn::NotListed => NotMirrored::NoRule,
+                Drawn::NotSampled => SkippedMirror::NotSampled,
+                Drawn::UnsafeMethod => SkippedMirror::UnsafeMethod,
+                Drawn::Red => SkippedMirror::Red,
+                Drawn::NotListed => SkippedMirror::NoRule,
             };
             decision.skipped_mirror = decision.skipped_mirror.map(|nearest| nearest.max(skipped));
         }

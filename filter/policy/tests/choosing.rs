@@ -155,7 +155,7 @@ fn red_is_never_chosen() {
         ],
     );
     let decision = policy.decide(&request("{}"), Dice(1));
-    assert_eq!(decision.skipped_mirror.map(antumbra_policy::NotMirrored::as_str), Some("red"));
+    assert_eq!(decision.skipped_mirror.map(antumbra_policy::SkippedMirror::as_str), Some("red"));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use antumbra_e2e::envoy_config::CONNECTION_MANAGER;
 use antumbra_e2e::upstream::{Behaviour, Refusing, Reply, Upstream};
 use antumbra_e2e::world::Versions;
-use antumbra_observation::Body;
+use antumbra_observation::{Body, NotMirrored};
 use anyhow::Result;
 use http::{Method, Request};
 use http_body_util::Full;
@@ -80,7 +80,7 @@ async fn what_the_proxy_answers_itself_is_not_mirrored() -> Result<()> {
         assert_eq!(world.get(path).await?.status, status, "{path}");
     }
     let accounts = world.settled(3).await?;
-    assert_eq!(accounts.not_mirrored, [("local_reply".to_owned(), 3)].into());
+    assert_eq!(accounts.not_mirrored, [(NotMirrored::LocalReply, 3)].into());
     assert_eq!(shadow.received(), []);
     world.envoy.assert_no_traps().await
 }

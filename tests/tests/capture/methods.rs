@@ -3,6 +3,7 @@
 use antumbra_e2e::patience::until;
 use antumbra_e2e::upstream::{Behaviour, Reply, Upstream};
 use antumbra_e2e::world::Versions;
+use antumbra_observation::NotMirrored;
 use anyhow::Result;
 use http::{Method, Request};
 use http_body_util::Full;
@@ -45,7 +46,7 @@ async fn check(scene: &Scene, candidate: &[&str], control: &[&str]) -> Result<()
     let accounts = scene.world.settled(METHODS.len() as u64).await?;
     assert_eq!(accounts.mirrored, candidate.len() as u64);
     let passed = METHODS.len() - candidate.len();
-    assert_eq!(accounts.not_mirrored.get("unsafe_method").copied().unwrap_or(0), passed as u64);
+    assert_eq!(accounts.not_mirrored.get(NotMirrored::UnsafeMethod), passed as u64);
     assert_eq!(methods(&scene.stable), sorted(&METHODS));
     assert_eq!(methods(&scene.candidate), sorted(candidate));
     assert_eq!(methods(&scene.control), sorted(control));
@@ -75,7 +76,7 @@ async fn a_shadow_request_is_never_mirrored_whoever_sent_it() -> Result<()> {
     let request = Request::get(scene.world.url("/")).header("x-antumbra-shadow", "anything");
     assert_eq!(scene.world.client.send(request.body(Full::default())?).await?.status, 200);
     let accounts = scene.world.settled(1).await?;
-    assert_eq!(accounts.not_mirrored, [("shadow".to_owned(), 1)].into());
+    assert_eq!(accounts.not_mirrored, [(NotMirrored::Shadow, 1)].into());
     scene.assert_no_shadows();
     Ok(())
 }
@@ -101,7 +102,7 @@ async fn a_candidate_that_is_the_proxy_itself_makes_one_hop() -> Result<()> {
     until("the hop is over", || async { Ok((world.recorder.accounts().requests >= 2).then_some(())) })
         .await?;
     let accounts = world.settled(2).await?;
-    assert_eq!((accounts.mirrored, accounts.not_mirrored), (1, [("shadow".to_owned(), 1)].into()));
+    assert_eq!((accounts.mirrored, accounts.not_mirrored), (1, [(NotMirrored::Shadow, 1)].into()));
     let marked: Vec<bool> =
         stable.received().iter().map(|request| request.header("x-antumbra-shadow").is_some()).collect();
     assert_eq!(marked, [false, true], "the client's request, and the shadow that came round");

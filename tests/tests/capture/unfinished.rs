@@ -5,6 +5,7 @@ use std::time::Duration;
 use antumbra_e2e::patience::until;
 use antumbra_e2e::pieces::Pieces;
 use antumbra_e2e::upstream::{Behaviour, Reply, Upstream};
+use antumbra_observation::NotMirrored;
 use anyhow::{Context, Result};
 use http::{Request, Response};
 use http_body_util::{BodyExt as _, Full};
@@ -77,7 +78,7 @@ async fn streams_without_end_flow_and_hold_no_place_for_long() -> Result<()> {
     drop(streams);
     let sent = scene.stable.received().len() as u64;
     let accounts = scene.world.settled(sent).await?;
-    assert_eq!(accounts.not_mirrored.get("too_long"), Some(&2), "{accounts:?}");
+    assert_eq!(accounts.not_mirrored.get(NotMirrored::TooLong), 2, "{accounts:?}");
     let shadows = scene.candidate.received();
     assert!(shadows.iter().all(|shadow| shadow.path != "/endless"), "{shadows:?}");
     scene.world.envoy.assert_no_traps().await
@@ -100,7 +101,7 @@ async fn a_silent_service_holds_no_place_where_the_request_waited_for_its_body()
     assert!(!silent.is_finished(), "the place came back only when the silence was over");
     silent.abort();
     let accounts = scene.world.settled(scene.stable.received().len() as u64).await?;
-    assert_eq!(accounts.not_mirrored.get("too_long"), Some(&1), "{accounts:?}");
+    assert_eq!(accounts.not_mirrored.get(NotMirrored::TooLong), 1, "{accounts:?}");
     scene.world.envoy.assert_no_traps().await
 }
 
@@ -125,7 +126,7 @@ async fn a_client_that_leaves_in_the_middle_is_not_mirrored() -> Result<()> {
         answer.frame().await.context("no body")??;
     }
     let accounts = scene.world.settled(5).await?;
-    assert_eq!(accounts.not_mirrored, [("response_incomplete".to_owned(), 5)].into());
+    assert_eq!(accounts.not_mirrored, [(NotMirrored::ResponseIncomplete, 5)].into());
     scene.assert_no_shadows();
     scene.world.envoy.assert_no_traps().await
 }

@@ -3,7 +3,7 @@
 use antumbra_e2e::envoy_config::CONNECTION_MANAGER;
 use antumbra_e2e::upstream::{Behaviour, Reply, Upstream};
 use antumbra_e2e::world::Versions;
-use antumbra_observation::Body;
+use antumbra_observation::{Body, NotMirrored};
 use anyhow::{Result, ensure};
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -105,7 +105,7 @@ async fn a_request_whose_end_never_came_is_not_mirrored() -> Result<()> {
     let answer = read_to(&mut client, "much").await?;
     assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
     let accounts = world.settled(1).await?;
-    assert_eq!(accounts.not_mirrored, [("request_incomplete".to_owned(), 1)].into());
+    assert_eq!(accounts.not_mirrored, [(NotMirrored::RequestIncomplete, 1)].into());
     assert_eq!(shadow.received(), []);
     drop(client);
     serving.await??;
@@ -154,7 +154,7 @@ async fn an_upgraded_connection_works_and_is_never_mirrored() -> Result<()> {
     serving.await??;
     drop(client);
     let accounts = world.settled(1).await?;
-    assert_eq!(accounts.not_mirrored, [("upgrade".to_owned(), 1)].into());
+    assert_eq!(accounts.not_mirrored, [(NotMirrored::Upgrade, 1)].into());
     assert_eq!(shadow.received(), []);
     world.envoy.assert_no_traps().await
 }

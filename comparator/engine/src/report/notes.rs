@@ -1,15 +1,16 @@
 //! What a reader must know before the verdict: what was not compared, not comparable, or not told apart for want of room.
 
-use std::collections::BTreeMap;
-
-use antumbra_observation::Unsent;
-
 use super::Dropped;
 use crate::evidence::Evidence;
-use crate::verdict::{self, Gates};
-use crate::wording::percent_beside;
+use crate::verdict::{self, Delivery, Gates};
+use crate::wording::{by_reason, count, percent_beside};
 
-pub(super) fn notes(evidence: &Evidence, gates: &Gates, dropped: &Dropped) -> Vec<String> {
+pub(super) fn notes(
+    evidence: &Evidence,
+    gates: &Gates,
+    delivery: &Delivery,
+    dropped: &Dropped,
+) -> Vec<String> {
     let all = &evidence.release.all;
     let mut notes = evidence.release.plugins.notes();
     if all.exchanges == 0 && !gates.calibration {
@@ -36,7 +37,14 @@ pub(super) fn notes(evidence: &Evidence, gates: &Gates, dropped: &Dropped) -> Ve
         notes.push(format!(
             "{} exchanges are not compared: a shadow was not sent{}.",
             dropped.not_sent,
-            reasons(&evidence.release.not_sent_by)
+            by_reason(&evidence.release.not_sent_by.iter().map(|(why, n)| (why.as_str(), *n)).collect())
+        ));
+    }
+    if let Some((excluded, sampled, why)) = delivery.excluded() {
+        notes.push(format!(
+            "{} of {} sampled exchanges exceed a bound of the policy{why}: they are not mirrored, and the verdict does not speak of them.",
+            count(excluded),
+            count(sampled)
         ));
     }
     if dropped.elsewhere > 0 {
@@ -61,14 +69,6 @@ pub(super) fn notes(evidence: &Evidence, gates: &Gates, dropped: &Dropped) -> Ve
         notes.push(format!("{} differences are counted under (other paths): too many paths.", dropped.paths));
     }
     notes
-}
-
-/// ` (breaker 3, no_place 1)`, the most frequent first; nothing where nobody said.
-fn reasons(by: &BTreeMap<Unsent, u64>) -> String {
-    let mut by: Vec<_> = by.iter().collect();
-    by.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
-    let said: Vec<String> = by.iter().map(|(reason, count)| format!("{} {count}", reason.as_str())).collect();
-    if said.is_empty() { String::new() } else { format!(" ({})", said.join(", ")) }
 }
 
 const CALIBRATE: &str = "To see beforehand how noisy the service is, let the candidate's variant name the cluster of the stable \

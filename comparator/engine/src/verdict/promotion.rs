@@ -30,7 +30,7 @@ pub(super) fn missing(evidence: &Evidence, gates: &Gates, delivery: &Delivery) -
     missing.extend(margin_missing(all, gates));
     missing.extend(coverage_missing(evidence, gates));
     missing.extend(latency_missing(all, gates));
-    missing.extend(delivery_missing(evidence, delivery));
+    missing.extend(delivery.missing(evidence));
     missing
 }
 
@@ -125,48 +125,6 @@ fn latency_missing(all: &Group, gates: &Gates) -> Option<Missing> {
     Some(Missing::new(why, Reason { needed, value: smallest, ..Reason::new(Code::Latency) }))
 }
 
-fn delivery_missing(evidence: &Evidence, delivery: &Delivery) -> Vec<Missing> {
-    let all = &evidence.release.all;
-    let received = all.exchanges + evidence.release.elsewhere + evidence.release.repeated;
-    if let Some(missing) = unreported(received, delivery) {
-        return vec![missing];
-    }
-    let mut missing = Vec::new();
-    let mut check = |code: Code, part: u64, whole: u64, limit: f64, what: &str| {
-        let share = ratio(part, whole.max(1));
-        if share > limit {
-            let why =
-                format!("{} of {what}, must be at most {}", percent_beside(share, limit), percent(limit));
-            missing.push(Missing { why, reason: Reason::of(code, share, limit) });
-        }
-    };
-    let (lost, mirrored) = (delivery.undelivered, delivery.mirrored);
-    check(Code::Undelivered, lost, mirrored, MAX_UNDELIVERED, "the observations did not arrive");
-    let wanted = delivery.mirrored.max(received).saturating_add(delivery.not_sent);
-    let not_sent = delivery.not_sent.saturating_add(all.not_sent);
-    let what = "the shadows were not sent for budget, breaker or want of a host";
-    check(Code::NotSent, not_sent, wanted, MAX_NOT_SENT, what);
-    missing
-}
-
-/// It is not known how much was lost: then it may be any amount. The filters' next report may tell; no exchange has to be
-/// waited for.
-fn unreported(received: u64, delivery: &Delivery) -> Option<Missing> {
-    let unknown = Reason { needed: Some(0), bound: Some(MIN_REPORTED), ..Reason::new(Code::Unreported) };
-    if !delivery.known {
-        let why = "no filter has reported what it could not deliver since the comparator started";
-        return Some(Missing { why: why.to_owned(), reason: unknown });
-    }
-    let mirrored = delivery.mirrored;
-    let share = if received > 0 { ratio(mirrored, received) } else { 1.0 };
-    (share < MIN_REPORTED).then(|| Missing {
-        why: format!(
-            "the filters have reported {mirrored} of {received} exchanges: what else was lost is not known"
-        ),
-        reason: Reason { value: Some(share), ..unknown },
-    })
-}
-
 /// From exchanges of the kind that counts to exchanges of the release. `in_all` is the number of which `counted` count
 /// at present; both 0 means that all will.
 fn further(group: &Group, wanted: Option<u64>, counted: u64, in_all: u64) -> Option<u64> {
@@ -202,7 +160,3 @@ pub(super) fn shown(evidence: &Evidence, gates: &Gates) -> (Reason, String) {
 pub(crate) const MIN_EFFECTIVE: f64 = 0.95;
 /// The share of the traffic that must be covered.
 pub(crate) const MIN_COVERED: f64 = 0.95;
-const MAX_UNDELIVERED: f64 = 0.01;
-/// The share of the exchanges that the filters' reports must account for: those of the last second are not in yet.
-const MIN_REPORTED: f64 = 0.95;
-const MAX_NOT_SENT: f64 = 0.05;

@@ -52,14 +52,14 @@ fn a_clean_release_is_promoted_when_foretold() {
     assert_eq!((report.verdict, report.needed), (Verdict::Promote, None), "{:?}", report.reasons);
     assert!((700..760).contains(&needed), "{needed}");
     let check = |known, mirrored, undelivered, not_sent, expected: &str| {
-        let delivery = Delivery { known, mirrored, undelivered, not_sent };
+        let delivery = Delivery { known, mirrored, undelivered, not_sent, ..Delivery::default() };
         let report = antumbra_engine::report("shop", &evidence, &Gates::default(), &delivery);
         assert_eq!(report.verdict == Verdict::Promote, expected.is_empty(), "{delivery:?}");
         assert!(report.reasons[0].contains(expected), "{:?}", report.reasons);
     };
     check(true, 1_000, 10, 40, "");
-    check(true, 1_000, 11, 0, "1.1 % of the observations did not arrive");
-    check(true, 1_000, 10, 60, "5.66 % of the shadows were not sent");
+    check(true, 1_000, 11, 0, "11 of 1,000 observations did not arrive: at most 1 % may be missing");
+    check(true, 1_000, 10, 60, "60 of 1,060 sampled exchanges were not mirrored: at most 5 % may be missing");
     // After a restart nothing is known of what was lost before, until filters have spoken for all that arrived.
     check(false, 0, 0, 0, "no filter has reported");
     check(true, needed - needed / 10, 0, 0, "what else was lost is not known");

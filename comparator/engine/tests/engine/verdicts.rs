@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::world::{Defects, Dice, answer, drive, exchange, found, read};
 use antumbra_engine::{Code, Delivery, EndpointPattern, Evidence, Gates, Report, Rules, Verdict, report};
+use antumbra_observation::{Accounts, Meaning, NotMirrored, Undelivered};
 
 fn codes(report: &Report) -> Vec<Code> {
     assert_eq!(report.reasons.len(), report.reason_details.len());
@@ -41,7 +42,7 @@ fn what_was_not_delivered_has_codes_too() {
         evidence.observe(&exchange(number, "/", leg.clone(), leg.clone(), Some(leg)), &Rules::default());
     }
     let check = |known, mirrored, undelivered, not_sent, expected: &[Code]| {
-        let delivery = Delivery { known, mirrored, undelivered, not_sent };
+        let delivery = Delivery { known, mirrored, undelivered, not_sent, ..Delivery::default() };
         assert_eq!(codes(&report("shop", &evidence, &Gates::default(), &delivery)), expected, "{delivery:?}");
     };
     check(true, 1_000, 0, 0, &[Code::Equivalent]);
@@ -52,6 +53,46 @@ fn what_was_not_delivered_has_codes_too() {
     let leg = answer(200, "{}".to_owned(), 5_000);
     alone.observe(&exchange(1, "/", leg.clone(), leg, None), &Rules::default());
     assert_eq!(codes(&read(&alone)), [Code::NoControl]);
+}
+
+/// A limit may keep back nine tenths of what was sampled: what is compared is then not what was asked for.
+#[test]
+fn what_a_limit_keeps_back_holds_a_promotion_up_and_what_the_policy_leaves_out_does_not() {
+    let mut evidence = Evidence::new();
+    for number in 1..=1_000 {
+        let leg = answer(200, "{}".to_owned(), 5_000);
+        evidence.observe(&exchange(number, "/", leg.clone(), leg.clone(), Some(leg)), &Rules::default());
+    }
+    for reason in NotMirrored::ALL.iter().copied() {
+        let accounts = Accounts {
+            requests: 10_000,
+            mirrored: 1_000,
+            not_mirrored: [(reason, 9_000)].into(),
+            ..Accounts::default()
+        };
+        let report = report("shop", &evidence, &Gates::default(), &Delivery::of(&accounts));
+        let name = reason.as_str();
+        let thinned = format!("9,000 of 10,000 sampled exchanges were not mirrored ({name} 9,000): ");
+        let excluded =
+            format!("9,000 of 10,000 sampled exchanges exceed a bound of the policy ({name} 9,000): ");
+        let says = |texts: &[String], start: &str| texts.iter().any(|text| text.starts_with(start));
+        let thins = reason.means() == Meaning::Thinned;
+        assert_eq!(report.verdict == Verdict::Wait, thins, "{name}: {:?}", report.reasons);
+        assert_eq!(says(&report.reasons, &thinned), thins, "{name}: {:?}", report.reasons);
+        assert_eq!(says(&report.notes, &excluded), reason.means() == Meaning::Excluded, "{:?}", report.notes);
+        let json = serde_json::to_value(&report).unwrap();
+        assert_eq!(json["delivery"]["notMirroredBy"][name], 9_000);
+        assert_eq!(json["delivery"]["notSent"], if thins { 9_000 } else { 0 });
+        let text = report.to_text(false).split_whitespace().collect::<Vec<_>>().join(" ");
+        assert_eq!(text.contains(&format!("({name} 9,000)")), reason.means() != Meaning::Chosen, "{text}");
+    }
+    for reason in Undelivered::ALL.iter().copied() {
+        let undelivered = [(reason, 11)].into();
+        let accounts = Accounts { mirrored: 1_000, undelivered, ..Accounts::default() };
+        let report = report("shop", &evidence, &Gates::default(), &Delivery::of(&accounts));
+        let start = format!("11 of 1,000 observations did not arrive ({} 11): ", reason.as_str());
+        assert!(report.reasons[0].starts_with(&start), "{:?}", report.reasons);
+    }
 }
 
 fn calibrated(evidence: &Evidence) -> Report {

@@ -5,10 +5,15 @@ mod handing_over;
 mod together;
 
 use super::*;
+
+use std::time::Duration;
+
 use antumbra_observation::{
     Body, ExchangeId, HEARTBEAT_HEADER, Leg, Outcome, POLICY_JSON, Request, Response, decode_handovers,
     decode_heartbeat, decode_heartbeat_header, decode_sequence,
 };
+
+use crate::headers::Headers;
 
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -43,7 +48,7 @@ impl Fixture {
         self.mirroring.on(incident, at(ms), &mut self.dice)
     }
 
-    fn admit(&mut self, bytes: usize, ms: u64) -> Result<(), &'static str> {
+    fn admit(&mut self, bytes: usize, ms: u64) -> Result<(), NotMirrored> {
         self.mirroring.admit(bytes, at(ms))
     }
 
@@ -162,38 +167,40 @@ fn candidate_and_control_leave_in_random_order() {
 #[test]
 fn no_exchange_is_admitted_beyond_the_budget_or_the_lease() {
     let mut instance = Fixture::new();
-    assert_eq!(instance.admit(0, 0), Err("no_comparator"), "no policy yet");
+    assert_eq!(instance.admit(0, 0), Err(NotMirrored::NoComparator), "no policy yet");
     instance = Fixture::running();
-    assert_eq!(instance.admit(0, 15_001), Err("lease"));
+    assert_eq!(instance.admit(0, 15_001), Err(NotMirrored::Lease));
     assert_eq!(instance.admit(0, 15_000), Ok(()));
     instance = Fixture::running();
     instance.admit(0, 1).unwrap();
     let capture = instance.capture();
     instance.admit(0, 1).unwrap();
-    assert_eq!(instance.admit(0, 1), Err("exchanges_in_flight"));
+    assert_eq!(instance.admit(0, 1), Err(NotMirrored::ExchangesInFlight));
     instance.on(Incident::Captured(capture), 1);
-    assert_eq!(instance.admit(0, 1), Err("exchanges_in_flight"), "now it waits for its shadows");
+    assert_eq!(instance.admit(0, 1), Err(NotMirrored::ExchangesInFlight), "now it waits for its shadows");
     instance.on(Incident::GivenUp(0), 1);
-    instance.on(Incident::Passed("local_reply"), 1);
+    instance.on(Incident::Passed(NotMirrored::LocalReply), 1);
     assert_eq!(instance.admit(0, 1), Ok(()));
-    assert_eq!(instance.mirroring.accounts().not_mirrored, [("local_reply".to_owned(), 1)].into());
+    assert_eq!(instance.mirroring.accounts().not_mirrored, [(NotMirrored::LocalReply, 1)].into());
 }
 
 #[test]
 fn bytes_count_with_the_most_that_they_may_become() {
     let mut instance = Fixture::running();
     instance.admit(32 << 20, 1).unwrap();
-    assert_eq!(instance.admit(1, 1), Err("bytes_in_flight"));
+    assert_eq!(instance.admit(1, 1), Err(NotMirrored::BytesInFlight));
     instance.on(Incident::GivenUp((32 << 20) - 1), 1);
     let capture = instance.capture();
     instance.on(Incident::Captured(capture), 1);
     assert_eq!(instance.admit((32 << 20) - 1, 1), Ok(()), "two answers of 64 KiB may come");
-    assert_eq!(instance.admit(1, 1), Err("exchanges_in_flight"));
+    assert_eq!(instance.admit(1, 1), Err(NotMirrored::ExchangesInFlight));
 }
 
 #[test]
 fn a_service_that_does_not_answer_is_spared_until_it_answers_again() {
-    for (silent, reason) in [(LegName::Candidate, "breaker"), (LegName::Control, "control_breaker")] {
+    for (silent, reason) in
+        [(LegName::Candidate, NotMirrored::Breaker), (LegName::Control, NotMirrored::ControlBreaker)]
+    {
         let mut instance = Fixture::running();
         for _ in 0..200 {
             let capture = instance.capture();
@@ -204,16 +211,16 @@ fn a_service_that_does_not_answer_is_spared_until_it_answers_again() {
             }
         }
         let mut tried = |ms| {
-            let before = instance.mirroring.accounts().not_mirrored.get(reason).copied().unwrap_or(0);
+            let before = instance.mirroring.accounts().not_mirrored.get(reason);
             for _ in 0..1_000 {
                 let capture = instance.capture();
                 instance.on(Incident::Captured(capture), ms);
             }
-            instance.mirroring.accounts().not_mirrored.get(reason).copied().unwrap_or(0) - before
+            instance.mirroring.accounts().not_mirrored.get(reason) - before
         };
         // Two always leave, and six in a hundred of the rest after a second without a cut; six standard deviations.
-        assert!((893..=984).contains(&tried(3_000)), "{reason}");
-        assert_eq!(tried(30_000), 0, "{reason}");
+        assert!((893..=984).contains(&tried(3_000)), "{reason:?}");
+        assert_eq!(tried(30_000), 0, "{reason:?}");
     }
 }
 
@@ -294,7 +301,10 @@ fn what_is_left_at_the_end_is_counted() {
     assert!(!instance.mirroring.is_idle());
     instance.on(Incident::Abandon, 4);
     let accounts = instance.mirroring.accounts();
-    assert_eq!((accounts.mirrored, accounts.undelivered["shutdown"], accounts.unknown), (2, 1, 1));
+    assert_eq!(
+        (accounts.mirrored, accounts.undelivered.get(Undelivered::Shutdown), accounts.unknown),
+        (2, 1, 1)
+    );
     assert!(instance.mirroring.is_idle());
 }
 
@@ -323,7 +333,7 @@ fn a_stream_that_only_notes_does_not_swallow_the_farewell() {
     instance.on(Incident::Answered(CallId::Poll, answer("204", "")), 2_002);
     let mut instance = Fixture::running();
     instance.mirroring.farewell = Farewell::Due;
-    assert_eq!(instance.on(Incident::Passed("no_rule"), 1), []);
+    assert_eq!(instance.on(Incident::Passed(NotMirrored::NoRule), 1), []);
     assert_eq!(instance.on(Incident::Tick, 2)[0].id, CallId::Poll);
 }
 
@@ -368,5 +378,5 @@ fn a_mirror_waits_for_no_more_answers_than_it_may() {
     }
     let accounts = instance.mirroring.accounts();
     assert_eq!((accounts.requests, accounts.mirrored), (2, 1));
-    assert_eq!(accounts.not_mirrored["mirror_in_flight"], 1);
+    assert_eq!(accounts.not_mirrored.get(NotMirrored::MirrorInFlight), 1);
 }

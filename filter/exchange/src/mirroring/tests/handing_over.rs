@@ -85,7 +85,7 @@ fn what_finds_no_room_in_the_outbox_is_not_in_flight() {
     push(&mut handovers);
     push(&mut handovers);
     assert!(!handovers.is_full(mirror), "one is in flight");
-    assert_eq!(accounts.undelivered["outbox_full"], 1);
+    assert_eq!(accounts.undelivered.get(Undelivered::OutboxFull), 1);
 }
 
 #[test]
@@ -105,5 +105,5 @@ fn a_mirror_hands_over_no_more_than_it_may_have_in_flight() {
     let again = instance.on(Incident::Tick, 700).remove(0);
     instance.on(Incident::Answered(again.id, answer("200", "{}")), 800);
     assert_eq!(hand_over(&mut instance, 801), 2);
-    assert_eq!(instance.mirroring.accounts().not_mirrored["mirror_in_flight"], 3);
+    assert_eq!(instance.mirroring.accounts().not_mirrored.get(NotMirrored::MirrorInFlight), 3);
 }

@@ -1,0 +1,190 @@
+//! What never reached the comparator, by reason, and how much of it a promotion bears.
+//!
+//! What a limit kept from the shadows makes the sample thinner, and was mostly left out by chance. An observation that was made and
+//! lost may be missing because of what it showed. So a promotion bears less of the latter. What each reason means is decided where
+//! the reasons are: [`antumbra_observation::Meaning`].
+
+use std::collections::BTreeMap;
+
+use antumbra_observation::{Accounts, Counts, Meaning, NotMirrored, Undelivered};
+use serde::{Deserialize, Serialize};
+
+use super::promotion::Missing;
+use super::ratio;
+use super::reason::{Code, Reason};
+use crate::evidence::Evidence;
+use crate::wording::{by_reason, count, percent};
+
+/// What the filters say about shadows and observations: what never arrived cannot have been clean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Delivery {
+    /// Whether a filter has reported at all. If not, the counts mean nothing, and nothing can be promoted.
+    #[serde(default)]
+    pub known: bool,
+    /// Exchanges whose shadows left.
+    pub mirrored: u64,
+    /// Observations that were lost or whose delivery is unknown.
+    pub undelivered: u64,
+    /// Sampled exchanges that never left for the shadows, because a limit, a breaker or trouble kept them.
+    pub not_sent: u64,
+    /// Of `undelivered`, those of which somebody said why.
+    #[serde(default)]
+    pub undelivered_by: Counts<Undelivered>,
+    /// All requests that were not mirrored and of which somebody said why. Those whose reason means [`Meaning::Thinned`] are part
+    /// of `not_sent`, the others are not.
+    #[serde(default)]
+    pub not_mirrored_by: Counts<NotMirrored>,
+}
+
+impl Delivery {
+    /// What the accounts of filters say.
+    pub fn of(accounts: &Accounts) -> Self {
+        Self {
+            known: true,
+            mirrored: accounts.mirrored,
+            undelivered: accounts.lost(),
+            not_sent: accounts.thinned(),
+            undelivered_by: accounts.undelivered,
+            not_mirrored_by: accounts.not_mirrored,
+        }
+    }
+
+    /// ` (outbox_full 3, unknown 1)`: why observations did not arrive, or nothing where nobody said.
+    pub(crate) fn why_undelivered(&self) -> String {
+        named(self.undelivered_by.iter().map(|(why, n)| (why.as_str(), n)).collect(), self.undelivered)
+    }
+
+    /// ` (rate 900)`: why shadows of sampled exchanges were not sent, or nothing where nobody said.
+    pub(crate) fn why_not_sent(&self) -> String {
+        named(self.thinned_by(), self.not_sent)
+    }
+
+    /// ` (too_long 300)`, with how many sampled exchanges a bound of the policy kept out, and of how many; `None` if those are few.
+    pub(crate) fn excluded(&self) -> Option<(u64, u64, String)> {
+        let excluded = self.not_mirrored_by.that_mean(Meaning::Excluded);
+        let sampled = self.mirrored.saturating_add(self.not_sent).saturating_add(excluded);
+        let why = || by_reason(&self.by_meaning(Meaning::Excluded));
+        (ratio(excluded, sampled.max(1)) > MAX_NOT_SENT).then(|| (excluded, sampled, why()))
+    }
+
+    /// What keeps a promotion from resting on this evidence.
+    pub(super) fn missing(&self, evidence: &Evidence) -> Vec<Missing> {
+        let received =
+            evidence.release.all.exchanges + evidence.release.elsewhere + evidence.release.repeated;
+        if let Some(missing) = self.unreported(received) {
+            return vec![missing];
+        }
+        [self.lost(), self.thinned(evidence, received)].into_iter().flatten().collect()
+    }
+
+    /// It is not known how much was lost: then it may be any amount. The filters' next report may tell; no exchange has to be
+    /// waited for.
+    fn unreported(&self, received: u64) -> Option<Missing> {
+        let unknown = Reason { needed: Some(0), bound: Some(MIN_REPORTED), ..Reason::new(Code::Unreported) };
+        if !self.known {
+            let why = "no filter has reported what it could not deliver since the comparator started";
+            return Some(Missing { why: why.to_owned(), reason: unknown });
+        }
+        let mirrored = self.mirrored;
+        let share = if received > 0 { ratio(mirrored, received) } else { 1.0 };
+        (share < MIN_REPORTED).then(|| Missing {
+            why: format!(
+                "the filters have reported {mirrored} of {received} exchanges: what else was lost is not known"
+            ),
+            reason: Reason { value: Some(share), ..unknown },
+        })
+    }
+
+    fn lost(&self) -> Option<Missing> {
+        let share = ratio(self.undelivered, self.mirrored.max(1));
+        (share > MAX_UNDELIVERED).then(|| Missing {
+            why: format!(
+                "{} of {} observations did not arrive{}: at most {} may be missing",
+                count(self.undelivered),
+                count(self.mirrored),
+                self.why_undelivered(),
+                percent(MAX_UNDELIVERED)
+            ),
+            reason: Reason::of(Code::Undelivered, share, MAX_UNDELIVERED),
+        })
+    }
+
+    /// What the filters kept back, and the exchanges of which a shadow was not sent later.
+    fn thinned(&self, evidence: &Evidence, received: u64) -> Option<Missing> {
+        let sampled = self.mirrored.max(received).saturating_add(self.not_sent);
+        let thinned = self.not_sent.saturating_add(evidence.release.all.not_sent);
+        let share = ratio(thinned, sampled.max(1));
+        if share <= MAX_NOT_SENT {
+            return None;
+        }
+        let mut by = self.thinned_by();
+        for (why, n) in &evidence.release.not_sent_by {
+            *by.entry(why.as_str()).or_default() += n;
+        }
+        let why = format!(
+            "{} of {} sampled exchanges were not mirrored{}: at most {} may be missing, or the rest may not be typical",
+            count(thinned),
+            count(sampled),
+            named(by, thinned),
+            percent(MAX_NOT_SENT)
+        );
+        Some(Missing { why, reason: Reason::of(Code::NotSent, share, MAX_NOT_SENT) })
+    }
+
+    fn thinned_by(&self) -> BTreeMap<&'static str, u64> {
+        self.by_meaning(Meaning::Thinned)
+    }
+
+    fn by_meaning(&self, meaning: Meaning) -> BTreeMap<&'static str, u64> {
+        let meant = self.not_mirrored_by.iter().filter(|(why, _)| why.means() == meaning);
+        meant.map(|(why, n)| (why.as_str(), n)).collect()
+    }
+}
+
+/// The reasons of `whole` in brackets, and how many of it have none; nothing where none has one.
+fn named(mut by: BTreeMap<&'static str, u64>, whole: u64) -> String {
+    let unknown = whole.saturating_sub(by.values().copied().fold(0, u64::saturating_add));
+    if unknown > 0 && !by.is_empty() {
+        by.insert("unknown", unknown);
+    }
+    by_reason(&by)
+}
+
+/// The share of the mirrored exchanges whose observations may be lost.
+const MAX_UNDELIVERED: f64 = 0.01;
+/// The share of the exchanges that the filters' reports must account for: those of the last second are not in yet.
+const MIN_REPORTED: f64 = 0.95;
+/// The share of the sampled exchanges that may be kept from the shadows.
+const MAX_NOT_SENT: f64 = 0.05;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use antumbra_observation::Unsent;
+
+    /// All of them are counted as such, whatever the reason.
+    #[test]
+    fn a_shadow_that_is_not_sent_thins_the_sample() {
+        assert!(Unsent::ALL.iter().all(|why| why.means() == Meaning::Thinned));
+    }
+
+    #[test]
+    fn reasons_are_named_most_frequent_first_and_what_has_none_is_unknown() {
+        let accounts = Accounts {
+            mirrored: 90,
+            undelivered: [(Undelivered::Refused, 2), (Undelivered::OutboxFull, 3)].into(),
+            not_mirrored: [(NotMirrored::Rate, 5), (NotMirrored::Red, 9), (NotMirrored::TooLong, 7)].into(),
+            unknown: 1,
+            ..Accounts::default()
+        };
+        let delivery = Delivery::of(&accounts);
+        assert_eq!((delivery.undelivered, delivery.not_sent), (6, 5));
+        assert_eq!(delivery.why_undelivered(), " (outbox_full 3, refused 2, unknown 1)");
+        assert_eq!(delivery.why_not_sent(), " (rate 5)");
+        assert_eq!(delivery.excluded(), Some((7, 102, " (too_long 7)".to_owned())));
+        let untold = Delivery { undelivered: 6, not_sent: 5, mirrored: 90, ..Delivery::default() };
+        assert_eq!((untold.why_undelivered(), untold.why_not_sent()), (String::new(), String::new()));
+        assert_eq!(untold.excluded(), None);
+    }
+}

@@ -1,0 +1,28 @@
+//! What happens to a filter instance, as the host tells it.
+
+use antumbra_observation::{NotMirrored, Unsent};
+
+use crate::call::CallId;
+use crate::capture::Capture;
+use crate::shadow::Answer;
+
+/// Something that happens to the instance.
+#[derive(Debug)]
+pub enum Incident {
+    /// A recording that was admitted with so many bytes is given up before the request's end.
+    GivenUp(usize),
+    /// A request ended and was not mirrored, for this reason.
+    Passed(NotMirrored),
+    /// A request ended and is to be mirrored.
+    Captured(Box<Capture>),
+    /// A call is over.
+    Answered(CallId, Answer),
+    /// A call could not be sent, and why.
+    NotSent(CallId, Unsent),
+    /// Time passed.
+    Tick,
+    /// The root context is to end: send what is left.
+    Drain,
+    /// The root context ends now, whatever is left.
+    Abandon,
+}

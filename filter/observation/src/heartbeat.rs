@@ -1,0 +1,56 @@
+//! What a filter instance says of itself: the generation that it runs, and its accounts.
+
+use serde::{Deserialize, Serialize};
+
+use crate::counts::Counts;
+use crate::hex::Instance;
+use crate::not_mirrored::NotMirrored;
+use crate::reason::Meaning;
+use crate::undelivered::Undelivered;
+
+/// What a filter instance (one VM of a proxy worker) says about itself while it polls for its policy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Heartbeat {
+    /// [`VERSION`](crate::VERSION) of the sender.
+    pub version: u32,
+    /// The policy's name.
+    pub release: String,
+    /// Who speaks.
+    pub instance: Instance,
+    /// The generation it runs; `None` before the first policy and while it runs an inline one.
+    pub generation: Option<u64>,
+    /// Everything since the instance began.
+    pub accounts: Accounts,
+}
+
+/// Cumulative counts of one filter instance. `requests = mirrored + Σ not_mirrored`, and
+/// `mirrored = delivered + Σ undelivered + unknown + what is still in flight`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Accounts {
+    /// Requests that ended at the filter.
+    pub requests: u64,
+    /// Exchanges that left for the shadows.
+    pub mirrored: u64,
+    /// Requests that were not mirrored, by reason.
+    pub not_mirrored: Counts<NotMirrored>,
+    /// Observations that the comparator acknowledged.
+    pub delivered: u64,
+    /// Observations that the comparator certainly does not have, by reason.
+    pub undelivered: Counts<Undelivered>,
+    /// Observations whose delivery got no answer, after the retry.
+    pub unknown: u64,
+}
+
+impl Accounts {
+    /// Sampled exchanges that were kept from the shadows, so that what is compared is a thinned sample.
+    pub fn thinned(&self) -> u64 {
+        self.not_mirrored.that_mean(Meaning::Thinned)
+    }
+
+    /// Observations that are lost, or may be: `undelivered` and `unknown` together.
+    pub fn lost(&self) -> u64 {
+        self.undelivered.that_mean(Meaning::Lost).saturating_add(self.unknown)
+    }
+}
