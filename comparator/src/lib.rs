@@ -32,11 +32,12 @@ mod store;
 mod targets;
 mod writer;
 
+pub use antumbra_plugin::{BadPlugin, NoRuntime, Runtime};
 pub use cli::run;
 #[cfg(feature = "grpc-messages")]
 pub use descriptors::BadDescriptors;
 pub use descriptors::Descriptors;
-pub use plugins::{BadPlugin, Plugins};
+pub use plugins::Plugins;
 pub use policies::Document;
 pub use serve::{Config, Error, MAX_CONNECTIONS, Server, serve};
 pub use store::StoreError;

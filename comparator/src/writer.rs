@@ -8,7 +8,7 @@ mod gathered;
 mod handle;
 mod thread;
 
-#[cfg(all(test, feature = "plugins"))]
+#[cfg(test)]
 pub(crate) use handle::KIB_IN_FLIGHT;
 pub(crate) use handle::{Changed, Handle, Job, Reserved, Standing, Stopped};
 pub(crate) use thread::Thread;

@@ -5,6 +5,7 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use antumbra_plugin::Runtime;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -17,10 +18,10 @@ use crate::serve::{Config, Error, MAX_CONNECTIONS, Server, refuse_open};
 use crate::targets::Targets;
 
 /// Serves until SIGINT or SIGTERM.
-pub(super) fn serve(options: ServeOptions) -> Result<ExitCode, Failure> {
+pub(super) fn serve(options: ServeOptions, sandbox: &dyn Runtime) -> Result<ExitCode, Failure> {
     log();
     let policies = policies(&options.policy)?;
-    let plugins = terms::plugins(&options.plugin)?;
+    let plugins = terms::plugins(&options.plugin, sandbox)?;
     let token = options.token_file.as_deref().map(token).transpose()?;
     let descriptors = options.descriptors.read()?;
     refuse_open(options.listen, token.as_deref()).map_err(|_| {

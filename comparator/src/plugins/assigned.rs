@@ -22,7 +22,7 @@ impl Assigned {
         read.into_iter().collect::<Option<Vec<_>>>().map(Self)
     }
 
-    #[cfg(all(test, feature = "plugins"))]
+    #[cfg(test)]
     pub(super) fn everywhere(plugin: &str) -> Self {
         Self(vec![Assignment { at: None, plugin: plugin.to_owned() }])
     }
