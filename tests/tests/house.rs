@@ -22,6 +22,7 @@ fn dependencies_follow_the_data() {
             "antumbra-comparator",
             &[
                 "antumbra-engine",
+                "antumbra-features",
                 "antumbra-observation",
                 "antumbra-plugin",
                 "antumbra-policy",
@@ -32,6 +33,7 @@ fn dependencies_follow_the_data() {
             &[
                 "antumbra-components",
                 "antumbra-engine",
+                "antumbra-features",
                 "antumbra-observation",
                 "antumbra-plugin",
             ],
@@ -46,7 +48,8 @@ fn dependencies_follow_the_data() {
                 "antumbra-sandbox",
             ],
         ),
-        ("antumbra-components", &[]),
+        ("antumbra-features", &[]),
+        ("antumbra-components", &["antumbra-features"]),
         (
             "antumbra-e2e",
             &["antumbra-comparator", "antumbra-components", "antumbra-observation", "antumbra-policy"],
