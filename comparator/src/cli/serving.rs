@@ -8,7 +8,9 @@ use std::process::ExitCode;
 use antumbra_plugin::Runtime;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets as Logged};
+use tracing_subscriber::fmt;
+use tracing_subscriber::prelude::*;
 
 use super::output::print;
 use super::values::NamedTarget;
@@ -99,14 +101,13 @@ fn token(file: &Path) -> Result<String, Failure> {
 }
 
 fn log() {
-    let filter = EnvFilter::try_from_env("ANTUMBRA_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let logged = std::env::var("ANTUMBRA_LOG").ok().and_then(|asked| asked.parse().ok());
+    let logged = logged.unwrap_or_else(|| Logged::new().with_default(LevelFilter::INFO));
     let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let lines =
+        fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal() && !plain);
     // A second call in one process keeps the first one's settings.
-    let _ = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal() && !plain)
-        .try_init();
+    let _ = tracing_subscriber::registry().with(lines).with(logged).try_init();
 }
 
 fn failure(error: &Error) -> Failure {
