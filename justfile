@@ -32,6 +32,10 @@ test:
 oracle *options:
     cd tests/oracle && cargo test --locked --ignore-rust-version {{options}}
 
+# CPU seconds that compiling the demo takes, and that nothing is compiled twice; takes minutes.
+build-time *directory:
+    tests/build-time.sh {{directory}}
+
 # What is quick: format and lints.
 check:
     cargo fmt --all --check

@@ -25,14 +25,15 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use antumbra_plugin::Runtime;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::shadows::Network;
 use terms::DescriptorSet;
 use values::{NamedPlugin, NamedTarget, Percent, Weight};
 
-/// Runs the command line whose first argument is the program's name.
-pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+/// Runs the command line whose first argument is the program's name. Plugins run in `sandbox`.
+pub fn run(args: impl IntoIterator<Item = OsString>, sandbox: &dyn Runtime) -> ExitCode {
     let arguments = match Arguments::try_parse_from(args) {
         Ok(arguments) => arguments,
         Err(error) => {
@@ -41,7 +42,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(USAGE));
         }
     };
-    let done = dispatch(arguments.command).and_then(|code| match output::unwritten() {
+    let done = dispatch(arguments.command, sandbox).and_then(|code| match output::unwritten() {
         None => Ok(code),
         Some(why) => Err(Failure::Runtime(format!("stdout: {why}"))),
     });
@@ -54,9 +55,9 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-fn dispatch(command: Command) -> Result<ExitCode, Failure> {
+fn dispatch(command: Command, sandbox: &dyn Runtime) -> Result<ExitCode, Failure> {
     match command {
-        Command::Serve(options) => serving::serve(options),
+        Command::Serve(options) => serving::serve(options, sandbox),
         Command::Check(options) => check::check(&options),
         Command::Diff(options) => diff::diff(&options),
         Command::Explain(options) => explain::explain(&options),
@@ -65,7 +66,7 @@ fn dispatch(command: Command) -> Result<ExitCode, Failure> {
         Command::Import(options) => import::import(&options),
         Command::Schema(options) => schema::schema(&options),
         Command::Capture(options) => capture::capture(&options),
-        Command::Replay(options) => replay::replay(&options),
+        Command::Replay(options) => replay::replay(&options, sandbox),
         Command::Status(target) => commands::status(&target),
         Command::Mirror { command: MirrorCommand::Set(options) } => commands::set_mirror(&options),
         Command::Weights { command: WeightsCommand::Set(options) } => commands::set_weights(&options),
@@ -73,8 +74,8 @@ fn dispatch(command: Command) -> Result<ExitCode, Failure> {
         Command::Policy { command: PolicyCommand::List(target) } => commands::list_policies(&target),
         Command::Policy { command: PolicyCommand::Put(options) } => commands::put_policy(&options),
         Command::Audit(target) => commands::audit(&target),
-        Command::Report(options) => report::report(&options),
-        Command::Verdict(options) => report::verdict(&options),
+        Command::Report(options) => report::report(&options, sandbox),
+        Command::Verdict(options) => report::verdict(&options, sandbox),
         Command::Evidence { command: EvidenceCommand::Reset(options) } => commands::reset_evidence(&options),
     }
 }

@@ -17,11 +17,12 @@ mod shadows;
 mod writer;
 
 pub use antumbra_control::Document;
+pub use antumbra_plugin::{BadPlugin, NoRuntime, Runtime};
 pub use antumbra_store::StoreError;
 pub use cli::run;
 #[cfg(feature = "grpc-messages")]
 pub use descriptors::BadDescriptors;
 pub use descriptors::Descriptors;
 pub use http::serve::{Config, Error, MAX_CONNECTIONS, Server, serve};
-pub use plugins::{BadPlugin, Plugins};
+pub use plugins::Plugins;
 pub use shadows::targets::Targets;

@@ -3,14 +3,7 @@
 //! They run where batches are decoded, not on the writer's thread, so a slow one stalls no commit; the engine gets what they made as
 //! data. One that fails is never passed over in silence: the exchange is compared without it, all its answers alike, and counted.
 
-mod call;
 mod exchange;
-
-#[cfg(feature = "plugins")]
-mod sandbox;
-#[cfg(not(feature = "plugins"))]
-#[path = "plugins/absent.rs"]
-mod sandbox;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -20,10 +13,8 @@ use std::time::{Duration, Instant};
 use antumbra_control::{Assigned, fingerprint};
 use antumbra_engine::{Outside, Rules};
 use antumbra_observation::Observation;
+use antumbra_plugin::{BadPlugin, Component, Failure, Limits, Runtime};
 use tokio::sync::Semaphore;
-
-use call::{Failure, Limits};
-use sandbox::Sandbox;
 
 use crate::live::policies::Policies;
 use crate::live::room::Reserved;
@@ -37,14 +28,9 @@ pub struct Plugins {
 }
 
 struct Plugin {
-    sandbox: Sandbox,
+    component: Box<dyn Component>,
     sha256: String,
 }
-
-/// Why a file is no plugin.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct BadPlugin(String);
 
 /// An exchange as plugins left it.
 #[derive(Debug, Default)]
@@ -61,28 +47,29 @@ pub(crate) struct Prepared {
 pub(crate) type Preparations = BTreeMap<usize, Prepared>;
 
 impl Plugins {
-    /// These, and one more out of a file.
+    /// These, and one more out of a file, which `runtime` will run.
     ///
     /// # Errors
-    /// The file cannot be read, is larger than 16 MiB, or is not a component with one of the exports of `wit/plugin.wit`.
-    pub fn with_file(self, name: &str, file: &Path) -> Result<Self, BadPlugin> {
+    /// The file cannot be read, is larger than 16 MiB, or is not a component with one of the exports of `wit/plugin.wit`; or the
+    /// runtime is [`antumbra_plugin::NoRuntime`].
+    pub fn with_file(self, name: &str, file: &Path, runtime: &dyn Runtime) -> Result<Self, BadPlugin> {
         let bytes = std::fs::read(file).map_err(|error| BadPlugin(error.to_string()))?;
-        self.with(name, &bytes, Limits::default())
+        self.with(name, &bytes, runtime)
     }
 
-    fn with(self, name: &str, bytes: &[u8], limits: Limits) -> Result<Self, BadPlugin> {
+    fn with(self, name: &str, bytes: &[u8], runtime: &dyn Runtime) -> Result<Self, BadPlugin> {
         check(bytes).map_err(BadPlugin)?;
-        let sandbox = Sandbox::load(bytes, limits).map_err(BadPlugin)?;
+        let component = runtime.load(bytes, Limits::default())?;
         let sha256 = fingerprint::sha256(bytes);
         tracing::info!(
             plugin = name,
             %sha256,
-            normalises = sandbox.normalises(),
-            judges = sandbox.judges(),
+            normalises = component.normalises(),
+            judges = component.judges(),
             "a plugin is loaded"
         );
         let mut each = Arc::try_unwrap(self.each).unwrap_or_default();
-        each.insert(name.to_owned(), Plugin { sandbox, sha256 });
+        each.insert(name.to_owned(), Plugin { component, sha256 });
         let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         Ok(Self { each: Arc::new(each), places: Some(Arc::new(Semaphore::new(processors))) })
     }
@@ -185,7 +172,9 @@ impl Plugins {
             let run = match self.each.get(name) {
                 None => Err(Failure::Absent),
                 Some(_) if late.is_some_and(|late| Instant::now() >= late) => Err(Failure::Late),
-                Some(Plugin { sandbox, .. }) => exchange::run(sandbox, &endpoint, observation, &mut prepared),
+                Some(Plugin { component, .. }) => {
+                    exchange::run(&**component, &endpoint, observation, &mut prepared)
+                }
             };
             let failed = run.err().inspect(|failure| {
                 tracing::debug!(
@@ -237,15 +226,13 @@ const MAX_BYTES: usize = 16 << 20;
 /// What all plugins together may take of one batch: its sender waits for the acknowledgement.
 const BATCH_TIME: Duration = Duration::from_secs(1);
 
-#[cfg(all(test, feature = "plugins"))]
-#[path = "../tests/over_http/component.rs"]
-mod component;
-#[cfg(all(test, feature = "plugins"))]
-mod limits;
+#[cfg(test)]
+mod made_up;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use antumbra_plugin::NoRuntime;
 
     #[test]
     fn files_that_are_no_component() {
@@ -255,8 +242,9 @@ mod tests {
             (b"(component)", "is not WebAssembly"),
             (module, "is a core module, must be a component"),
             (&vec![0; MAX_BYTES + 1], "must have at most 16777216"),
+            (b"\0asm\x0d\0\x01\0", "cannot be run: this antumbra was built without plugins"),
         ] {
-            let error = Plugins::default().with("p", bytes, Limits::default()).err().unwrap().to_string();
+            let error = Plugins::default().with("p", bytes, &NoRuntime).err().unwrap().to_string();
             assert!(error.contains(said), "{error}");
         }
     }

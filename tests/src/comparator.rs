@@ -1,7 +1,8 @@
 //! The comparator as a process of its own: the harness's binary executes itself as `antumbra`.
 //!
 //! Cargo builds the binary of another crate only if that crate is asked for, so a test of this crate alone could not
-//! count on it. This crate links the comparator's library instead, and its own binary becomes `antumbra` by its first argument.
+//! count on it. This crate links the comparator's library instead, and its own binary becomes `antumbra` by its first argument. It has no
+//! WebAssembly runtime, which would take as long to compile as all the rest; so it refuses plugins.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -28,17 +29,6 @@ impl Comparator {
     /// Starts one whose database and policy file lie in `directory`; port 0 is a free one.
     pub async fn start(directory: &Path, listen: SocketAddr, policy: Option<&str>) -> Result<Self> {
         Self::start_with(directory, listen, policy, &[]).await
-    }
-
-    /// The same with plugins, by their names.
-    pub async fn start_with_plugins(
-        directory: &Path,
-        policy: &str,
-        plugins: &[(&str, &Path)],
-    ) -> Result<Self> {
-        let named = |(name, file): &(&str, &Path)| format!("--plugin={name}={}", file.display());
-        let options: Vec<String> = plugins.iter().map(named).collect();
-        Self::start_as(directory, SocketAddr::from(([127, 0, 0, 1], 0)), Some(policy), &options).await
     }
 
     /// The same with services that it asks itself, by the names of their clusters.

@@ -6,6 +6,7 @@ pub mod client;
 pub mod clients;
 pub mod command;
 pub mod comparator;
+pub mod components;
 pub mod demo;
 pub mod envoy;
 pub mod envoy_binary;

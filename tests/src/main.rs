@@ -77,7 +77,7 @@ fn main() -> ExitCode {
     let mut arguments: Vec<_> = std::env::args_os().collect();
     if arguments.get(1).is_some_and(|first| first == AS_ANTUMBRA) {
         arguments.remove(0);
-        return antumbra_comparator::run(arguments);
+        return antumbra_comparator::run(arguments, &antumbra_comparator::NoRuntime);
     }
     match run(Arguments::parse_from(arguments)) {
         Ok(()) => ExitCode::SUCCESS,

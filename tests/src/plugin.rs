@@ -1,15 +1,11 @@
 //! Builds a plugin: the crate's core module with the compiler that the filter is built with, and the component around it.
-//!
-//! The component is made here rather than by the target `wasm32-wasip2`, which not every compiler has, and rather than by
-//! `wasm-tools`, which nobody should have to install for an example.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use wit_component::ComponentEncoder;
 
 use crate::toolchain::{self, UNKNOWN};
-use crate::{cache, command};
+use crate::{cache, command, components};
 
 /// Builds the crate in `directory` (of the repository) and answers the component's path.
 ///
@@ -25,10 +21,7 @@ pub fn component(directory: &Path) -> Result<PathBuf> {
     command::run(&mut build)?;
     let module = only_module(&target.join(UNKNOWN).join("release"))?;
     let component = target.join(format!("{name}.wasm"));
-    let bytes = std::fs::read(&module).with_context(|| format!("cannot read {}", module.display()))?;
-    let encoded = ComponentEncoder::default().module(&bytes)?.validate(true).encode();
-    let encoded = encoded.with_context(|| format!("{} makes no component", module.display()))?;
-    std::fs::write(&component, encoded).with_context(|| format!("cannot write {}", component.display()))?;
+    components::encode(&module, &component)?;
     Ok(component)
 }
 

@@ -29,7 +29,8 @@ fn every_compiler_builds_the_module() {
 /// The other test rests on this one: a module that asks for more is found out.
 #[test]
 fn an_import_that_hosts_lack_is_found() {
-    let asking = |import: &str| beyond_the_abi(&wat::parse_str(format!("(module {import})")).unwrap());
+    let asking =
+        |import: &str| beyond_the_abi(&antumbra_components::module(&format!("(module {import})")).unwrap());
     assert!(asking(r#"(import "env" "proxy_http_call" (func))"#).is_empty());
     for strange in [
         r#"(import "env" "proxy_get_log_level" (func))"#,

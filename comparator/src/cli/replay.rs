@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use antumbra_engine::Report;
+use antumbra_plugin::Runtime;
 use clap::ValueEnum;
 use http::HeaderValue;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -82,8 +83,8 @@ enum UnsafeMethods {
 }
 
 /// Replays a file and prints what came of it.
-pub(super) fn replay(options: &Options) -> Result<ExitCode, Failure> {
-    let terms = Terms::read(options.policy.as_deref(), &options.plugin, &options.descriptors)?;
+pub(super) fn replay(options: &Options, sandbox: &dyn Runtime) -> Result<ExitCode, Failure> {
+    let terms = Terms::read(options.policy.as_deref(), &options.plugin, &options.descriptors, sandbox)?;
     let (file, bar) = open(&options.file)?;
     let recording = Recording::open(file)
         .map_err(|error| Failure::Usage(format!("{}: {error}", options.file.display())))?;

@@ -11,6 +11,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use antumbra_engine::{Report, Verdict};
+use antumbra_plugin::Runtime;
 use clap::ValueEnum;
 use indicatif::ProgressBar;
 use serde::Serialize;
@@ -78,22 +79,22 @@ pub(super) enum Form {
 }
 
 /// `antumbra report`.
-pub(super) fn report(options: &ReportOptions) -> Result<ExitCode, Failure> {
+pub(super) fn report(options: &ReportOptions, sandbox: &dyn Runtime) -> Result<ExitCode, Failure> {
     let Some(file) = &options.source.from else {
         print_report(options.output, &Server::new(&options.source)?.report()?, None);
         return Ok(ExitCode::SUCCESS);
     };
-    let (report, capture) = offline(file, &options.source)?;
+    let (report, capture) = offline(file, &options.source, sandbox)?;
     print_report(options.output, &report, Some(&capture));
     complain(file, &capture);
     Ok(if capture.bad == 0 { ExitCode::SUCCESS } else { ExitCode::from(USAGE) })
 }
 
 /// `antumbra verdict`.
-pub(super) fn verdict(options: &VerdictOptions) -> Result<ExitCode, Failure> {
+pub(super) fn verdict(options: &VerdictOptions, sandbox: &dyn Runtime) -> Result<ExitCode, Failure> {
     let report = match (&options.source.from, options.wait) {
         (Some(file), _) => {
-            let (report, capture) = offline(file, &options.source)?;
+            let (report, capture) = offline(file, &options.source, sandbox)?;
             complain(file, &capture);
             if capture.observations == 0 && capture.bad > 0 {
                 return Err(Failure::Usage(format!("{}: no line holds an observation", file.display())));
@@ -144,8 +145,9 @@ impl Judgement<'_> {
 }
 
 /// The whole engine over a file.
-fn offline(file: &Path, source: &Source) -> Result<(Report, Accounts), Failure> {
-    let terms = Terms::read(source.policy.as_deref().map(Path::new), &source.plugin, &source.descriptors)?;
+fn offline(file: &Path, source: &Source, sandbox: &dyn Runtime) -> Result<(Report, Accounts), Failure> {
+    let policy = source.policy.as_deref().map(Path::new);
+    let terms = Terms::read(policy, &source.plugin, &source.descriptors, sandbox)?;
     let mut captured = Captured::default();
     captured
         .read(open(file)?, &terms.comparing)

@@ -5,9 +5,12 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use antumbra_plugin::Runtime;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets as Logged};
+use tracing_subscriber::fmt;
+use tracing_subscriber::prelude::*;
 
 use super::output::print;
 use super::values::NamedTarget;
@@ -17,10 +20,10 @@ use crate::shadows::targets::Targets;
 use antumbra_control::Document;
 
 /// Serves until SIGINT or SIGTERM.
-pub(super) fn serve(options: ServeOptions) -> Result<ExitCode, Failure> {
+pub(super) fn serve(options: ServeOptions, sandbox: &dyn Runtime) -> Result<ExitCode, Failure> {
     log();
     let policies = policies(&options.policy)?;
-    let plugins = terms::plugins(&options.plugin)?;
+    let plugins = terms::plugins(&options.plugin, sandbox)?;
     let token = options.token_file.as_deref().map(token).transpose()?;
     let descriptors = options.descriptors.read()?;
     refuse_open(options.listen, token.as_deref()).map_err(|_| {
@@ -98,14 +101,13 @@ fn token(file: &Path) -> Result<String, Failure> {
 }
 
 fn log() {
-    let filter = EnvFilter::try_from_env("ANTUMBRA_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let logged = std::env::var("ANTUMBRA_LOG").ok().and_then(|asked| asked.parse().ok());
+    let logged = logged.unwrap_or_else(|| Logged::new().with_default(LevelFilter::INFO));
     let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let lines =
+        fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal() && !plain);
     // A second call in one process keeps the first one's settings.
-    let _ = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal() && !plain)
-        .try_init();
+    let _ = tracing_subscriber::registry().with(lines).with(logged).try_init();
 }
 
 fn failure(error: &Error) -> Failure {

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::path::PathBuf;
 
 use antumbra_engine::{Gates, Rules};
+use antumbra_plugin::Runtime;
 
 use super::values::NamedPlugin;
 use super::{Failure, local};
@@ -64,8 +65,9 @@ impl Terms {
         policy: Option<&Path>,
         files: &[NamedPlugin],
         descriptors: &DescriptorSet,
+        sandbox: &dyn Runtime,
     ) -> Result<Self, Failure> {
-        let plugins = plugins(files)?;
+        let plugins = plugins(files, sandbox)?;
         let Descriptors { schemas, .. } = descriptors.read()?;
         let Some(file) = policy else {
             let comparing =
@@ -87,10 +89,10 @@ impl Terms {
 }
 
 /// All of the named files, or what is wrong with the first that is none.
-pub(super) fn plugins(files: &[NamedPlugin]) -> Result<Plugins, Failure> {
+pub(super) fn plugins(files: &[NamedPlugin], sandbox: &dyn Runtime) -> Result<Plugins, Failure> {
     let mut plugins = Plugins::default();
     for NamedPlugin { name, file } in files {
-        let with = plugins.with_file(name, file);
+        let with = plugins.with_file(name, file, sandbox);
         plugins = with.map_err(|bad| Failure::Usage(format!("--plugin {name}={}: {bad}", file.display())))?;
     }
     Ok(plugins)

@@ -5,14 +5,13 @@
 
 use antumbra_engine::Finding;
 use antumbra_observation::{Body, Leg, Observation, Request, Response};
+use antumbra_plugin::{Answer, Component, Failure, countable};
 
 use super::Prepared;
-use super::call::{Answer, Failure, countable};
-use super::sandbox::Sandbox;
 
 /// Has the plugin do what it can; if it fails, `prepared` stays as it is.
 pub(super) fn run(
-    sandbox: &Sandbox,
+    component: &dyn Component,
     endpoint: &str,
     observation: &Observation,
     prepared: &mut Prepared,
@@ -20,12 +19,12 @@ pub(super) fn run(
     let compared = prepared.rewritten.as_ref().unwrap_or(observation);
     let plain = if prepared.outside.decoded { None } else { plain(compared)? };
     let compared = plain.as_ref().unwrap_or(compared);
-    let rewritten = if sandbox.normalises() { normalised(sandbox, endpoint, compared)? } else { None };
+    let rewritten = if component.normalises() { normalised(component, endpoint, compared)? } else { None };
     // The first one that judges has the word.
     let asked =
-        sandbox.judges() && prepared.outside.candidate.is_none() && prepared.outside.control.is_none();
+        component.judges() && prepared.outside.candidate.is_none() && prepared.outside.control.is_none();
     if asked {
-        let judged = judged(sandbox, endpoint, rewritten.as_ref().unwrap_or(compared))?;
+        let judged = judged(component, endpoint, rewritten.as_ref().unwrap_or(compared))?;
         (prepared.outside.candidate, prepared.outside.control) = judged;
     }
     if rewritten.is_some() {
@@ -94,7 +93,7 @@ fn is_encoded(response: &Response) -> bool {
 
 /// The exchange with its answers rewritten; none if no shadow answered with the primary's status, so that nothing of it is compared.
 fn normalised(
-    sandbox: &Sandbox,
+    component: &dyn Component,
     endpoint: &str,
     observation: &Observation,
 ) -> Result<Option<Observation>, Failure> {
@@ -103,12 +102,12 @@ fn normalised(
     if !shadows.into_iter().flatten().any(|leg| is_alike(primary, leg)) {
         return Ok(None);
     }
-    let own = rewrite(sandbox, endpoint, answer(primary, primary)?)?;
+    let own = rewrite(component, endpoint, answer(primary, primary)?)?;
     let shadow = |leg: &Leg| match &leg.response {
         Some(response) if is_alike(primary, leg) => {
             let same = response.headers == primary.headers && is_same(primary, response);
             let new =
-                if same { own.clone() } else { rewrite(sandbox, endpoint, answer(primary, response)?)? };
+                if same { own.clone() } else { rewrite(component, endpoint, answer(primary, response)?)? };
             Ok(Leg { response: Some(new.into_response(response)), ..leg.clone() })
         }
         _ => Ok(leg.clone()),
@@ -143,8 +142,8 @@ impl Compared {
     }
 }
 
-fn rewrite(sandbox: &Sandbox, endpoint: &str, answer: Answer<'_>) -> Result<Compared, Failure> {
-    match sandbox.normalise(endpoint, answer)? {
+fn rewrite(component: &dyn Component, endpoint: &str, answer: Answer<'_>) -> Result<Compared, Failure> {
+    match component.normalise(endpoint, answer)? {
         None => Ok(Compared { headers: answer.headers.to_vec(), body: answer.body.to_vec() }),
         Some(rewritten) => {
             let bounded = rewritten.bounded(answer.size())?;
@@ -156,14 +155,14 @@ fn rewrite(sandbox: &Sandbox, endpoint: &str, answer: Answer<'_>) -> Result<Comp
 type Judged = (Option<Vec<Finding>>, Option<Vec<Finding>>);
 
 /// What the plugin says of both shadows; of one that answered otherwise than the primary it is not asked.
-fn judged(sandbox: &Sandbox, endpoint: &str, observation: &Observation) -> Result<Judged, Failure> {
+fn judged(component: &dyn Component, endpoint: &str, observation: &Observation) -> Result<Judged, Failure> {
     let Some(primary) = &observation.primary.response else { return Ok((None, None)) };
     let judge = |leg: &Leg| match &leg.response {
         Some(response) if is_alike(primary, leg) => {
             if response.headers == primary.headers && is_same(primary, response) {
                 return Ok(Some(Vec::new()));
             }
-            let found = sandbox.judge(endpoint, answer(primary, primary)?, answer(primary, response)?)?;
+            let found = component.judge(endpoint, answer(primary, primary)?, answer(primary, response)?)?;
             found.map(countable).transpose()
         }
         _ => Ok(None),

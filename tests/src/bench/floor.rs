@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
+use crate::components;
+
 /// Does nothing in each of the callbacks that recording an exchange takes.
 pub(super) fn empty(directory: &Path) -> Result<PathBuf> {
     write(directory, "empty.wasm", &format!("{BASICS}{NO_REQUEST_HEADERS}{OTHER_CALLBACKS}"))
@@ -26,7 +28,7 @@ pub(super) fn mirroring(directory: &Path) -> Result<PathBuf> {
 
 fn write(directory: &Path, name: &str, text: &str) -> Result<PathBuf> {
     let path = directory.join(name);
-    std::fs::write(&path, wat::parse_str(format!("(module {text})"))?)?;
+    components::assemble(&format!("(module {text})"), &path)?;
     Ok(path)
 }
 

@@ -103,7 +103,7 @@ async fn strange_headers_and_cookies_are_answered_normally() -> Result<()> {
 async fn a_module_that_traps_is_seen() -> Result<()> {
     let directory = tempfile::tempdir()?;
     let module = directory.path().join("trap.wasm");
-    std::fs::write(&module, wat::parse_str(TRAPPING)?)?;
+    std::fs::write(&module, antumbra_components::module(TRAPPING)?)?;
     let stable = Upstream::start(Behaviour::Answer(Reply::json("{}"))).await?;
     let config = EnvoyConfig::shipped()?.module(&module)?.upstream("stable", stable.address())?;
     let envoy = Envoy::start(config, directory.path(), 1).await?;

@@ -1,4 +1,4 @@
-//! What a plugin is given, what it may take, and how a call of it can fail.
+//! One call of a plugin: what it is given, what it may take, what may come of it, and how it can fail.
 
 use std::time::Duration;
 
@@ -6,39 +6,41 @@ use antumbra_engine::Finding;
 use antumbra_observation::{Bytes, MAX_HEADERS};
 
 /// An answer as a plugin gets it.
-#[cfg_attr(not(feature = "plugins"), expect(dead_code, reason = "without a sandbox nobody asks"))]
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Answer<'a> {
-    pub(super) status: u16,
-    pub(super) headers: &'a [(Bytes, Bytes)],
-    pub(super) body: &'a [u8],
+pub struct Answer<'a> {
+    /// The status of HTTP.
+    pub status: u16,
+    /// Names and values in their order, trailers aside.
+    pub headers: &'a [(Bytes, Bytes)],
+    /// The whole body, without its content encodings.
+    pub body: &'a [u8],
 }
 
 /// What is compared in its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Rewritten {
-    pub(super) headers: Vec<(Bytes, Bytes)>,
-    pub(super) body: Vec<u8>,
+pub struct Rewritten {
+    /// Names and values in their order.
+    pub headers: Vec<(Bytes, Bytes)>,
+    /// The whole body.
+    pub body: Vec<u8>,
 }
 
 /// What one call may take.
-#[cfg_attr(not(feature = "plugins"), expect(dead_code, reason = "without a sandbox nobody asks"))]
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Limits {
+pub struct Limits {
     /// Instructions, about.
-    pub(super) fuel: u64,
+    pub fuel: u64,
     /// Further ones for each byte that it is given.
-    pub(super) fuel_per_byte: u64,
+    pub fuel_per_byte: u64,
     /// Bytes of all its memories.
-    pub(super) memory: usize,
+    pub memory: usize,
     /// By the clock: far more than the fuel takes.
-    pub(super) time: Duration,
+    pub time: Duration,
 }
 
 /// Why a call gave nothing that can be used.
-#[cfg_attr(not(feature = "plugins"), expect(dead_code, reason = "without a sandbox nobody asks"))]
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Failure {
+pub enum Failure {
     /// It computed for too long.
     Fuel,
     /// It took too long.
@@ -65,7 +67,7 @@ pub(super) enum Failure {
 
 impl Failure {
     /// The reason under which it is counted.
-    pub(super) fn reason(&self) -> &'static str {
+    pub fn reason(&self) -> &'static str {
         match self {
             Self::Fuel => "fuel",
             Self::Time => "time",
@@ -82,7 +84,7 @@ impl Failure {
     }
 
     /// What is known beyond the reason.
-    pub(super) fn detail(&self) -> &str {
+    pub fn detail(&self) -> &str {
         match self {
             Self::Trap(detail) | Self::Output(detail) | Self::Refused(detail) | Self::Encoding(detail) => {
                 detail
@@ -100,14 +102,17 @@ impl Failure {
 
 impl Answer<'_> {
     /// Bytes of what it says.
-    pub(super) fn size(&self) -> usize {
+    pub fn size(&self) -> usize {
         self.body.len().saturating_add(size(self.headers))
     }
 }
 
 impl Rewritten {
     /// The same if it is within the bounds of what an answer of `given` bytes may become.
-    pub(super) fn bounded(self, given: usize) -> Result<Self, Failure> {
+    ///
+    /// # Errors
+    /// [`Failure::Output`] with the value and the bound: more bytes than [`Limits::output`], or more than [`MAX_HEADERS`] headers.
+    pub fn bounded(self, given: usize) -> Result<Self, Failure> {
         let (size, most) = (self.body.len().saturating_add(size(&self.headers)), Limits::output(given));
         if size > most {
             return Err(Failure::Output(format!("answered {size} bytes, must be at most {most}")));
@@ -122,7 +127,7 @@ impl Rewritten {
 
 impl Limits {
     /// Bytes that may come of an answer of so many.
-    pub(super) fn output(given: usize) -> usize {
+    pub fn output(given: usize) -> usize {
         given.saturating_mul(2).saturating_add(SMALL_OUTPUT)
     }
 }
@@ -134,7 +139,10 @@ impl Default for Limits {
 }
 
 /// The differences if they are of a form that can be counted.
-pub(super) fn countable(found: Vec<Finding>) -> Result<Vec<Finding>, Failure> {
+///
+/// # Errors
+/// [`Failure::Output`]: there are more than 1,000, or one names no place of at most 1,024 bytes.
+pub fn countable(found: Vec<Finding>) -> Result<Vec<Finding>, Failure> {
     if found.len() > MAX_FINDINGS {
         let count = found.len();
         return Err(Failure::Output(format!("found {count} differences, must be at most {MAX_FINDINGS}")));

@@ -2,11 +2,11 @@
 
 mod capture;
 mod command_line;
-#[cfg(feature = "plugins")]
-mod component;
 #[cfg(feature = "grpc-messages")]
 mod descriptors;
 mod durability;
+#[cfg(feature = "plugins")]
+mod example_plugin;
 mod guards;
 mod handovers;
 mod ingest;

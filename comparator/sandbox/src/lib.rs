@@ -8,16 +8,28 @@ use std::time::Duration;
 
 use antumbra_engine::{Finding, Kind as Difference};
 use antumbra_observation::Bytes;
+use antumbra_plugin::{Answer, BadPlugin, Failure, Limits, Rewritten, Runtime};
 use wasmtime::component::{
     Component, ComponentExportIndex, ComponentNamedList, ComponentType, InstancePre, Lift, Linker, Lower,
     TypedFunc,
 };
 use wasmtime::{Config, Engine, ResourceLimiter, Store, Trap};
 
-use super::call::{Answer, Failure, Limits, Rewritten};
+/// The runtime of plugins. It starts with the first plugin that is loaded, and with it a thread that is its clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wasmtime;
+
+impl Runtime for Wasmtime {
+    fn load(&self, bytes: &[u8], limits: Limits) -> Result<Box<dyn antumbra_plugin::Component>, BadPlugin> {
+        match Sandbox::load(bytes, limits) {
+            Ok(sandbox) => Ok(Box::new(sandbox)),
+            Err(why) => Err(BadPlugin(why)),
+        }
+    }
+}
 
 /// A component, compiled and known to have the exports that it says.
-pub(super) struct Sandbox {
+struct Sandbox {
     component: InstancePre<Guest>,
     normalise: Option<ComponentExportIndex>,
     judge: Option<ComponentExportIndex>,
@@ -25,11 +37,8 @@ pub(super) struct Sandbox {
 }
 
 impl Sandbox {
-    /// Compiles a component and tries whether it starts.
-    ///
-    /// # Errors
-    /// Why these bytes are no plugin.
-    pub(super) fn load(bytes: &[u8], limits: Limits) -> Result<Self, String> {
+    /// Why these bytes are no plugin is the error.
+    fn load(bytes: &[u8], limits: Limits) -> Result<Self, String> {
         let engine = engine()?;
         let component =
             Component::from_binary(engine, bytes).map_err(|error| format!("is no component: {error:#}"))?;
@@ -49,36 +58,6 @@ impl Sandbox {
         let sandbox = Self { component: linked, normalise, judge, limits };
         sandbox.try_exports()?;
         Ok(sandbox)
-    }
-
-    pub(super) fn normalises(&self) -> bool {
-        self.normalise.is_some()
-    }
-
-    pub(super) fn judges(&self) -> bool {
-        self.judge.is_some()
-    }
-
-    /// What the component makes of an answer; none if it leaves it as it is, or does not normalise.
-    pub(super) fn normalise(&self, endpoint: &str, answer: Answer<'_>) -> Result<Option<Rewritten>, Failure> {
-        let Some(export) = &self.normalise else { return Ok(None) };
-        let given = answer.size();
-        let normalised: Normalised = self.call(export, (endpoint, Given::from(answer)), given)?;
-        normalised.map(|rewritten| rewritten.map(Into::into)).map_err(Failure::Refused)
-    }
-
-    /// What the component says of two answers; none if it does not judge.
-    pub(super) fn judge(
-        &self,
-        endpoint: &str,
-        primary: Answer<'_>,
-        other: Answer<'_>,
-    ) -> Result<Option<Vec<Finding>>, Failure> {
-        let Some(export) = &self.judge else { return Ok(None) };
-        let given = primary.size().saturating_add(other.size());
-        let judged: Judged =
-            self.call(export, (endpoint, Given::from(primary), Given::from(other)), given)?;
-        judged.map(|found| Some(found.into_iter().map(Into::into).collect())).map_err(Failure::Refused)
     }
 
     fn call<P, R>(&self, export: &ComponentExportIndex, parameters: P, given: usize) -> Result<R, Failure>
@@ -139,6 +118,36 @@ impl Sandbox {
             function.map_err(|error| wrong(JUDGE, &error))?;
         }
         Ok(())
+    }
+}
+
+impl antumbra_plugin::Component for Sandbox {
+    fn normalises(&self) -> bool {
+        self.normalise.is_some()
+    }
+
+    fn judges(&self) -> bool {
+        self.judge.is_some()
+    }
+
+    fn normalise(&self, endpoint: &str, answer: Answer<'_>) -> Result<Option<Rewritten>, Failure> {
+        let Some(export) = &self.normalise else { return Ok(None) };
+        let given = answer.size();
+        let normalised: Normalised = self.call(export, (endpoint, Given::from(answer)), given)?;
+        normalised.map(|rewritten| rewritten.map(Into::into)).map_err(Failure::Refused)
+    }
+
+    fn judge(
+        &self,
+        endpoint: &str,
+        primary: Answer<'_>,
+        other: Answer<'_>,
+    ) -> Result<Option<Vec<Finding>>, Failure> {
+        let Some(export) = &self.judge else { return Ok(None) };
+        let given = primary.size().saturating_add(other.size());
+        let judged: Judged =
+            self.call(export, (endpoint, Given::from(primary), Given::from(other)), given)?;
+        judged.map(|found| Some(found.into_iter().map(Into::into).collect())).map_err(Failure::Refused)
     }
 }
 

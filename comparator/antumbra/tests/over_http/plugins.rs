@@ -1,10 +1,11 @@
 //! Plugins in a running comparator: what they change, that their failures are told, and that another file is other evidence.
 
 use antumbra_comparator::Plugins;
+use antumbra_components::plugin::{HOG, LOOP, NOTHING, TRAP, bytes, judge, misshapen, normaliser, stranger};
+use antumbra_sandbox::Wasmtime;
 use serde_json::{Value, json};
 
 use crate::command_line::antumbra;
-use crate::component::{HOG, LOOP, NOTHING, TRAP, bytes, judge, misshapen, normaliser, stranger};
 use crate::server::{SHOP, World, observation};
 
 /// The policy with a plugin at one endpoint.
@@ -23,7 +24,7 @@ async fn world(component: &[u8]) -> World {
 async fn reload(world: &mut World, component: &[u8]) {
     let file = world.data().with_file_name("p.wasm");
     std::fs::write(&file, component).unwrap();
-    world.plugins = Plugins::default().with_file("p", &file).unwrap();
+    world.plugins = Plugins::default().with_file("p", &file, &Wasmtime).unwrap();
     world.restart(Vec::new()).await;
 }
 

@@ -1,10 +1,12 @@
-//! Components for tests out of a few instructions, so that each does exactly one thing wrong.
+//! Plugins for tests, out of a few instructions, so that each does exactly one thing wrong.
+//!
+//! Nothing here answers errors: what tests are made of is not wrong, or the test is.
 
-use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
+use wit_component::{StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
 /// A normaliser of these instructions, which leave the address of the result on the stack.
-pub(crate) fn normaliser(instructions: &str) -> Vec<u8> {
+pub fn normaliser(instructions: &str) -> Vec<u8> {
     let name = "antumbra:plugin/normaliser@0.1.0#normalise";
     let parameters = "i32 i32 i32 i32 i32 i32 i32";
     component(
@@ -14,7 +16,7 @@ pub(crate) fn normaliser(instructions: &str) -> Vec<u8> {
 }
 
 /// A judge of these instructions.
-pub(crate) fn judge(instructions: &str) -> Vec<u8> {
+pub fn judge(instructions: &str) -> Vec<u8> {
     let name = "antumbra:plugin/judge@0.1.0#judge";
     let parameters = "i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32";
     component(
@@ -24,7 +26,7 @@ pub(crate) fn judge(instructions: &str) -> Vec<u8> {
 }
 
 /// A component of another world, which exports nothing that is asked for.
-pub(crate) fn stranger() -> Vec<u8> {
+pub fn stranger() -> Vec<u8> {
     let world = "package other:thing; world thing { export greet: func() -> u32; }";
     let mut resolve = Resolve::default();
     let package = resolve.push_str("thing.wit", world).unwrap();
@@ -32,7 +34,7 @@ pub(crate) fn stranger() -> Vec<u8> {
 }
 
 /// A component whose judge has other parameters.
-pub(crate) fn misshapen() -> Vec<u8> {
+pub fn misshapen() -> Vec<u8> {
     let world = "package antumbra:plugin@0.1.0; interface judge { judge: func(a: u32) -> u32; } world w { export judge; }";
     let mut resolve = Resolve::default();
     let package = resolve.push_str("judge.wit", world).unwrap();
@@ -43,16 +45,16 @@ pub(crate) fn misshapen() -> Vec<u8> {
 
 fn component(world: &str, function: &str) -> Vec<u8> {
     let mut resolve = Resolve::default();
-    let wit = concat!(env!("CARGO_MANIFEST_DIR"), "/../wit/plugin.wit");
+    let wit = concat!(env!("CARGO_MANIFEST_DIR"), "/../../wit/plugin.wit");
     let package = resolve.push_str("plugin.wit", &std::fs::read_to_string(wit).unwrap()).unwrap();
     encoded(&resolve, package, world, function)
 }
 
 fn encoded(resolve: &Resolve, package: wit_parser::PackageId, world: &str, function: &str) -> Vec<u8> {
     let world = resolve.select_world(&[package], Some(world)).unwrap();
-    let mut module = wat::parse_str(format!("(module {MEMORY} {function})")).unwrap();
+    let mut module = crate::module(&format!("(module {MEMORY} {function})")).unwrap();
     embed_component_metadata(&mut module, resolve, world, StringEncoding::UTF8).unwrap();
-    ComponentEncoder::default().module(&module).unwrap().validate(true).encode().unwrap()
+    crate::component(&module).unwrap()
 }
 
 /// Memory, and the least allocator that there is.
@@ -66,15 +68,15 @@ const MEMORY: &str = "
         (local.get $at))";
 
 /// Leaves every answer as it is, or finds no difference: a result of zeros.
-pub(crate) const NOTHING: &str = "(i32.const 1024)";
+pub const NOTHING: &str = "(i32.const 1024)";
 /// Never ends.
-pub(crate) const LOOP: &str = "(loop $again (br $again)) unreachable";
+pub const LOOP: &str = "(loop $again (br $again)) unreachable";
 /// Takes memory until there is none.
-pub(crate) const HOG: &str = "(loop $again (drop (memory.grow (i32.const 16))) (br $again)) unreachable";
+pub const HOG: &str = "(loop $again (drop (memory.grow (i32.const 16))) (br $again)) unreachable";
 /// Breaks.
-pub(crate) const TRAP: &str = "unreachable";
+pub const TRAP: &str = "unreachable";
 /// A body of so many bytes of what lies in memory.
-pub(crate) fn bytes(count: u32) -> String {
+pub fn bytes(count: u32) -> String {
     format!(
         "(i32.store8 (i32.const 1028) (i32.const 1)) (i32.store (i32.const 1040) (i32.const 2048))
          (i32.store (i32.const 1044) (i32.const {count})) (i32.const 1024)"

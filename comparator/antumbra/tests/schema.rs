@@ -94,7 +94,7 @@ fn below(folder: &str) -> Vec<PathBuf> {
 
 /// The documents of the reader's own tests, by file name.
 fn documents() -> BTreeMap<String, Tree> {
-    let files = below("../filter/policy/tests/documents").into_iter();
+    let files = below("../../filter/policy/tests/documents").into_iter();
     files.map(|file| (file.file_stem().unwrap().to_str().unwrap().to_owned(), yaml(&read(&file)))).collect()
 }
 
@@ -105,7 +105,7 @@ fn valid_documents() -> BTreeMap<String, Tree> {
 /// Every portable case of the reader's conformance tests as a complete document; whether it is to be refused.
 fn conformance() -> Vec<(String, Tree, bool)> {
     let mut found = Vec::new();
-    for file in below("../filter/policy/tests/conformance") {
+    for file in below("../../filter/policy/tests/conformance") {
         if file.extension().is_none_or(|extension| extension != "json") {
             continue;
         }
@@ -162,7 +162,7 @@ fn what_is_valid_is_valid_under_the_schema() {
     let conforming = conformance().into_iter().filter(|(.., refused)| !refused);
     let all: Vec<(String, Tree)> = valid_documents()
         .into_iter()
-        .chain(examples("../envoy"))
+        .chain(examples("../../envoy"))
         .chain(conforming.map(|(id, tree, _)| (id, tree)))
         .chain(imported())
         .collect();

@@ -1,17 +1,14 @@
 //! The example plugin, built as its users build it, in a real comparator: what it takes out, what it judges, and what it leaves.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use antumbra_e2e::client::Client;
-use antumbra_e2e::comparator::Comparator;
-use antumbra_e2e::plugin;
-use antumbra_observation::{
-    Body, ExchangeId, Leg, Observation, Outcome, Request as Asked, Response, VERSION, encode,
-};
-use http::Request;
-use http_body_util::Full;
-use hyper::body::Bytes;
+use antumbra_comparator::Plugins;
+use antumbra_observation::{Body, ExchangeId, Leg, Observation, Outcome, Request, Response, VERSION};
+use antumbra_sandbox::Wasmtime;
 use serde_json::{Value, json};
+
+use crate::server::World;
 
 const POLICY: &str = "
 version: 1
@@ -22,8 +19,13 @@ rules: [{name: shadow, mirror: [{to: canary, percent: 5, control: {to: control, 
 compare: {plugins: [{at: 'GET /products/{id}', plugin: shop}]}
 ";
 
-async fn example() -> PathBuf {
-    tokio::task::spawn_blocking(|| plugin::component(Path::new("wit/examples/shop"))).await.unwrap().unwrap()
+/// What the command that the users are told prints, after it has built it.
+fn example() -> PathBuf {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.args(["demo", "toolchain", "plugin", "wit/examples/shop"]);
+    let built = cargo.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")).output().unwrap();
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    PathBuf::from(String::from_utf8(built.stdout).unwrap().trim_end())
 }
 
 fn leg(body: &Value, build: u64) -> Leg {
@@ -56,20 +58,17 @@ fn exchange(id: u64, path: &str, dearer: f64) -> Observation {
         rule: None,
         at_us: 1_700_000_000_000_000 + id * 10_000_000,
         client: None,
-        request: Asked { method: "GET".into(), path: path.into(), ..Asked::default() },
+        request: Request { method: "GET".into(), path: path.into(), ..Request::default() },
         primary: body(1, 10.0, ["a", "b"]),
         candidate: body(2, 10.0 + dearer, ["b", "a"]),
         control: Some(body(1, 10.0, ["a", "b"])),
     }
 }
 
-async fn told(comparator: &Comparator, exchanges: impl Iterator<Item = Observation>) -> Value {
-    let body: Vec<u8> = exchanges.flat_map(|exchange| encode(&exchange)).collect();
-    let url = format!("{}/v1/observations", comparator.url());
-    let request = Request::post(url).header("content-type", "application/cbor-seq");
-    let answer = Client::default().send(request.body(Full::new(Bytes::from(body))).unwrap()).await.unwrap();
+async fn told(world: &World, batch: u64, exchanges: impl Iterator<Item = Observation>) -> Value {
+    let answer = world.batch(batch, &exchanges.collect::<Vec<_>>()).await;
     assert_eq!(answer.status, 200, "{answer:?}");
-    comparator.report("shop").await.unwrap()
+    world.get("/v1/releases/shop/report").await.json()
 }
 
 fn regressions(report: &Value) -> Vec<String> {
@@ -83,16 +82,17 @@ fn regressions(report: &Value) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_example_takes_out_builds_and_judges_prices() {
-    let directory = tempfile::tempdir().unwrap();
-    let component = example().await;
-    let plugins = [("shop", component.as_path())];
-    let comparator = Comparator::start_with_plugins(directory.path(), POLICY, &plugins).await.unwrap();
-    let report = told(&comparator, (1..=100).map(|id| exchange(id, "/products/7", 0.01))).await;
+    let component = tokio::task::spawn_blocking(example).await.unwrap();
+    let mut world = World::new(None).await;
+    world.plugins = Plugins::default().with_file("shop", &component, &Wasmtime).unwrap();
+    world.restart(Vec::new()).await;
+    assert_eq!(world.put("shop", POLICY).await.status, 201);
+    let report = told(&world, 1, (1..=100).map(|id| exchange(id, "/products/7", 0.01))).await;
     assert_eq!(regressions(&report), [""; 0], "{report}");
     assert_eq!(report["plugins"], json!([{"plugin": "shop", "exchanges": 100, "failed": {}}]));
 
     // At another endpoint nobody takes anything out, and there is more than one thing to find.
-    let report = told(&comparator, (101..=200).map(|id| exchange(id, "/carts/7", 0.01))).await;
+    let report = told(&world, 2, (101..=200).map(|id| exchange(id, "/carts/7", 0.01))).await;
     let found = regressions(&report);
     for path in ["/buildId", "/price", "header:x-build-id"] {
         assert!(found.contains(&format!("GET /carts/{{id}} {path}")), "{path}: {found:?}");
@@ -101,7 +101,7 @@ async fn the_example_takes_out_builds_and_judges_prices() {
     assert_eq!(report["plugins"][0]["exchanges"], 100);
 
     // Ten cents are a difference, and the judge says where.
-    let report = told(&comparator, (201..=300).map(|id| exchange(id, "/products/7", 0.1))).await;
+    let report = told(&world, 3, (201..=300).map(|id| exchange(id, "/products/7", 0.1))).await;
     let found = regressions(&report);
     assert!(found.contains(&"GET /products/{id} /price".to_owned()), "{found:?}");
     assert!(!found.iter().any(|found| found.starts_with("GET /products/{id} /buildId")), "{found:?}");
@@ -113,7 +113,7 @@ async fn the_example_takes_out_builds_and_judges_prices() {
         candidate.body = Body::Whole("oops".into());
         exchange
     };
-    let report = told(&comparator, (301..=310).map(nonsense)).await;
+    let report = told(&world, 4, (301..=310).map(nonsense)).await;
     assert_eq!(report["plugins"][0]["failed"], json!({"refused": 10}));
     let note = "Plugin shop failed in 10 of 210 exchanges (refused 10): these were compared without it.";
     assert!(report["notes"].as_array().unwrap().contains(&note.into()), "{report}");
