@@ -1,6 +1,7 @@
 //! What filters send: bytes in, observations to the writer, an acknowledgement out once they are durable.
 
 mod batch;
+mod comparing;
 pub(crate) mod decode;
 mod handovers;
 mod heartbeats;
@@ -12,6 +13,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::routing::post;
 
+pub(crate) use comparing::Comparing;
 pub(crate) use intake::Intake;
 
 /// The routes that filters call.

@@ -9,6 +9,7 @@ mod clock;
 mod descriptors;
 mod http;
 mod ingest;
+mod judge;
 mod live;
 mod plugins;
 mod redaction;

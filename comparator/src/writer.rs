@@ -7,7 +7,8 @@
 mod control;
 mod gathered;
 mod handle;
+mod observing;
 mod thread;
 
-pub(crate) use handle::{ChangeError, Changed, Handle, Job, Standing, Stopped};
+pub(crate) use handle::{Batch, ChangeError, Changed, Handle, Job, Snapshot, Stopped, Under};
 pub(crate) use thread::Thread;

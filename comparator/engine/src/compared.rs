@@ -81,6 +81,18 @@ pub(crate) enum Differing {
     Both,
 }
 
+impl Compared {
+    /// The same without the name of the client: it counts whatever that client asked a moment before, for what was counted once counts
+    /// again when a journal is replayed.
+    #[must_use]
+    pub fn anonymous(mut self) -> Self {
+        if let Some(exchange) = &mut self.exchange {
+            exchange.client = None;
+        }
+        self
+    }
+}
+
 impl Exchange {
     /// Both shadow legs answered as the primary did, so their fields and latencies mean something.
     pub(crate) fn comparable(&self) -> bool {

@@ -126,6 +126,11 @@ impl Evidence {
         self.release.all.exchanges
     }
 
+    /// How many exchanges were taken in, whatever came of them: it changes whenever the evidence does.
+    pub fn taken(&self) -> u64 {
+        self.release.all.exchanges + self.release.elsewhere + self.release.repeated
+    }
+
     /// Returns how many exchanges there are of which a shadow was not sent, by the reason that the sender gave, if it gave one.
     pub fn not_sent(&self) -> &BTreeMap<Unsent, u64> {
         &self.release.not_sent_by

@@ -79,6 +79,7 @@ mod merge;
 mod number;
 mod observe;
 mod offline;
+mod outline;
 mod outside;
 mod pattern;
 mod recent;

@@ -10,16 +10,17 @@ use axum::http::HeaderValue;
 use crate::api::problem::Problem;
 use crate::http::guard::Guard;
 use crate::ingest::Intake;
+use crate::judge::{Judge, Standing};
 use crate::live::captures::Captures;
 use crate::live::ledger::Ledger;
 use crate::live::registry::Alive;
-use crate::writer::{Job, Standing};
 
 /// What every route may use.
 pub(crate) struct App {
     pub(crate) intake: Arc<Intake>,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) captures: Arc<Captures>,
+    pub(crate) judge: Judge,
     pub(crate) guard: Guard,
     pub(crate) run: Run,
 }
@@ -41,17 +42,15 @@ impl Run {
 
 impl App {
     /// The report of a release as of now.
-    pub(crate) async fn judge(&self, release: &str) -> Result<Report, Problem> {
-        let delivery = self.intake.registry.delivery(release);
-        let job = |reply| Job::Report(release.to_owned(), delivery, reply);
-        Ok(self.intake.writer.ask(job).await??)
+    pub(crate) async fn report(&self, release: &str) -> Result<Arc<Report>, Problem> {
+        let Intake { writer, registry, .. } = &*self.intake;
+        Ok(self.judge.report(writer, registry, release).await?)
     }
 
-    /// What the writer makes of a release, without its report.
+    /// How a release stands, without its report.
     pub(crate) async fn standing(&self, release: &str) -> Result<Standing, Problem> {
-        let delivery = self.intake.registry.delivery(release);
-        let job = |reply| Job::Standing(release.to_owned(), delivery, reply);
-        Ok(self.intake.writer.ask(job).await??)
+        let Intake { writer, registry, .. } = &*self.intake;
+        Ok(self.judge.standing(writer, registry, release).await?)
     }
 
     /// The filters of a release that are alive, and how many of them run the generation.

@@ -4,11 +4,22 @@ use antumbra_control::change::Refusal;
 use axum::http::StatusCode;
 
 use crate::api::problem::Problem;
+use crate::judge::Unjudged;
 use crate::writer::{ChangeError, Stopped};
 
 impl From<Stopped> for Problem {
     fn from(_: Stopped) -> Self {
         Self::unavailable("the comparator is about to end")
+    }
+}
+
+impl From<Unjudged> for Problem {
+    fn from(unjudged: Unjudged) -> Self {
+        match unjudged {
+            Unjudged::Stopped => Stopped.into(),
+            Unjudged::Refused(error) => error.into(),
+            Unjudged::Failed => Self::unjudged(unjudged.to_string()),
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use antumbra_engine::Report;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, Request, State};
 use axum::http::header::{ACCEPT, CONTENT_TYPE};
@@ -49,9 +50,15 @@ pub(super) async fn report(
             return Err(Problem::new(StatusCode::BAD_REQUEST, "query", detail));
         }
     };
-    let report = app.judge(&name).await?;
+    let report = app.report(&name).await?;
+    // A report of many places takes a while to write, too.
+    let writing = tokio::task::spawn_blocking(move || written(&report, &format));
+    writing.await.map_err(|error| Problem::unjudged(format!("writing the report failed: {error}")))
+}
+
+fn written(report: &Report, format: &Format) -> Response {
     let (page, media_type) = match format {
-        Format::Json => return Ok(json(StatusCode::OK, &report)),
+        Format::Json => return json(StatusCode::OK, report),
         Format::Text => (report.to_text(false), "text/plain; charset=utf-8"),
         Format::Markdown => (report.to_markdown(), "text/markdown; charset=utf-8"),
     };
@@ -59,7 +66,7 @@ pub(super) async fn report(
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
     headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
-    Ok(response)
+    response
 }
 
 /// `DELETE /v1/releases/{name}/evidence`: begins a new session.

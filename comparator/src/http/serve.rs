@@ -26,8 +26,10 @@ use crate::http::app::{App, Run};
 use crate::http::asking::Peer;
 use crate::http::guard::Guard;
 use crate::http::router::router;
-use crate::ingest::Intake;
+use crate::ingest::{Comparing, Intake};
+use crate::judge::Judge;
 use crate::live::captures::Captures;
+use crate::live::known::Known;
 use crate::live::ledger::Ledger;
 use crate::live::metrics::Metrics;
 use crate::live::policies::Policies;
@@ -94,6 +96,7 @@ pub struct Server {
     policies: Arc<Policies>,
     ledger: Arc<Ledger>,
     captures: Arc<Captures>,
+    known: Arc<Known>,
     targets: Targets,
     plugins: Plugins,
     registry: Arc<Registry>,
@@ -121,6 +124,7 @@ impl Server {
         let policies = Arc::new(Policies::reading(config.descriptors));
         let ledger = Arc::new(Ledger::new(store.accounts()?));
         let captures = Arc::new(Captures::default());
+        let known = Arc::<Known>::default();
         let (writer, inbox) = writer::Handle::new(Arc::clone(&ledger));
         let registry = Arc::<Registry>::default();
         let mut thread = writer::Thread::new(
@@ -128,6 +132,7 @@ impl Server {
             Arc::clone(&policies),
             Arc::clone(&ledger),
             Arc::clone(&captures),
+            Arc::clone(&known),
             config.plugins.clone(),
             Arc::clone(&registry),
             inbox,
@@ -150,6 +155,7 @@ impl Server {
             policies,
             ledger,
             captures,
+            known,
             targets: config.targets,
             plugins: config.plugins,
             registry,
@@ -163,6 +169,7 @@ impl Server {
     pub async fn run(self, listener: TcpListener, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
         let address = listener.local_addr()?;
         refuse_open(address, self.token.as_deref())?;
+        let comparing = Comparing::new(Arc::clone(&self.policies), self.known);
         let intake = Arc::new(Intake {
             writer: self.writer,
             room: Room::new(),
@@ -171,11 +178,13 @@ impl Server {
             metrics: Metrics::new(),
             targets: self.targets,
             plugins: self.plugins,
+            comparing,
         });
         let app = Arc::new(App {
             intake: Arc::clone(&intake),
             ledger: self.ledger,
             captures: self.captures,
+            judge: Judge::default(),
             guard: Guard::new(self.token.as_deref(), address.ip()),
             run: Run::new(),
         });

@@ -35,7 +35,7 @@ pub(super) async fn receive(
     }
     let observations = intake.targets.carry_out(batch.items).await;
     let settled = intake.submit(None, observations, batch.reserved).await;
-    let settled = settled.map_err(|_| unstored("the comparator is about to end"))?.map_err(unstored)?;
+    let settled = settled.map_err(|untaken| unstored(untaken.words()))?;
     Ok(json(StatusCode::OK, &Acknowledged::from(settled)))
 }
 

@@ -43,7 +43,6 @@ pub(super) async fn receive(
     let batch =
         batch::read(&intake, request, decode::observations, |observation| &observation.release).await?;
     let settled = intake.submit(batch.id, batch.items, batch.reserved).await?;
-    let settled = settled.map_err(Problem::unavailable)?;
     intake.metrics.acknowledged(began.elapsed());
     // The batch is stored: nothing about the heartbeat may make it look refused.
     let news = batch.heartbeat.and_then(|heartbeat| heartbeats::heard(&intake, heartbeat).ok().flatten());

@@ -32,6 +32,8 @@ pub(crate) enum Reason {
     Elsewhere,
     /// Its client had asked the same endpoint a moment before: a retry is not another exchange.
     Repeated,
+    /// Comparing it failed, which is a defect of the comparator.
+    Failed,
     /// Too much is in flight already.
     Overloaded,
     /// The store failed.
@@ -53,6 +55,7 @@ impl Reason {
             Self::Superseded => "superseded",
             Self::Elsewhere => "elsewhere",
             Self::Repeated => "repeated",
+            Self::Failed => "failed",
             Self::Overloaded => "overloaded",
             Self::Store => "store",
         }

@@ -107,7 +107,9 @@ impl Thread {
 
     /// What was gathered, delivered and lost before does not concern the new session.
     fn begin(&mut self, release: &str, session: Session) {
-        self.releases.insert(release.to_owned(), Gathered::new(session, Evidence::new()));
+        let nothing = Evidence::new();
+        self.known.replace(release, session, &nothing);
+        self.releases.insert(release.to_owned(), Gathered::new(session, nothing));
         self.registry.begin_session(release);
     }
 

@@ -1,11 +1,10 @@
 //! How the handlers speak to the writer: jobs and their answers, and the bound on what may wait.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use antumbra_engine::{Delivery, PluginReport, Report, Verdict};
-use antumbra_observation::{Instance, Observation, Unsent};
+use antumbra_engine::{Compared, Evidence};
+use antumbra_observation::{Instance, Observation};
 use antumbra_policy::document::Invalid;
 use tokio::sync::{mpsc, oneshot};
 
@@ -29,10 +28,8 @@ pub(crate) enum Job {
     Change(Box<Change>, Reply<Result<Changed, ChangeError>>),
     /// Begin a new session of evidence: release, author, reason.
     Reset(String, String, String, Reply<Result<Session, ChangeError>>),
-    /// Judge a release.
-    Report(String, Delivery, Reply<Result<Report, ChangeError>>),
-    /// Say how a release stands, without a report.
-    Standing(String, Delivery, Reply<Result<Standing, ChangeError>>),
+    /// The evidence of a release as of the last commit.
+    Snapshot(String, Reply<Result<Snapshot, ChangeError>>),
     /// The audit of a release.
     Audit(String, Reply<Result<Vec<Entry>, StoreError>>),
     /// Store what the filters of a release said they delivered.
@@ -45,7 +42,28 @@ pub(crate) enum Job {
     Stop,
 }
 
-/// Observations that were decoded.
+/// The evidence of a release at one moment.
+#[derive(Clone)]
+pub(crate) struct Snapshot {
+    /// The generation in force.
+    pub(crate) version: Arc<Version>,
+    /// The session of evidence.
+    pub(crate) session: Session,
+    /// What is known in it.
+    pub(crate) evidence: Evidence,
+}
+
+/// What comparing made of an observation, and by what.
+pub(crate) struct Under {
+    /// The generation by whose rules.
+    pub(crate) generation: u64,
+    /// The session of which something was known.
+    pub(crate) session: u64,
+    /// What is counted.
+    pub(crate) compared: Compared,
+}
+
+/// Observations that were compared.
 pub(crate) struct Batch {
     /// Who sent it, and its number; without them a repeat is not recognised.
     pub(crate) id: Option<(Instance, u64)>,
@@ -53,6 +71,8 @@ pub(crate) struct Batch {
     pub(crate) observations: Vec<Observation>,
     /// What plugins made of them.
     pub(crate) prepared: Preparations,
+    /// What comparing made of each, if it was compared.
+    pub(crate) compared: Vec<Option<Under>>,
     /// Its share of the bytes in flight.
     pub(crate) reserved: Reserved,
     /// The acknowledgement.
@@ -69,21 +89,6 @@ pub(crate) struct Changed {
     pub(crate) new_session: bool,
     /// One line per changed field.
     pub(crate) diff: Vec<String>,
-}
-
-/// How a release stands.
-#[derive(Debug, Clone)]
-pub(crate) struct Standing {
-    /// The session of evidence.
-    pub(crate) session: Session,
-    /// Exchanges in it.
-    pub(crate) exchanges: u64,
-    /// Those of which a shadow was not sent, by reason.
-    pub(crate) not_sent: BTreeMap<Unsent, u64>,
-    /// How the policy's plugins fared in it.
-    pub(crate) plugins: Vec<PluginReport>,
-    /// What they say, or said a moment ago.
-    pub(crate) verdict: Verdict,
 }
 
 /// Why a change did not happen.
@@ -133,15 +138,13 @@ impl Handle {
     /// Hands over a batch; the accounts have it in flight until the writer settles it.
     pub(crate) async fn submit(
         &self,
-        id: Option<(Instance, u64)>,
-        observations: Vec<Observation>,
-        prepared: Preparations,
-        reserved: Reserved,
+        batch: impl FnOnce(Reply<Result<Settled, String>>) -> Batch,
     ) -> Result<Result<Settled, String>, Stopped> {
-        let count = observations.len() as u64;
         let (reply, answer) = oneshot::channel();
+        let batch = batch(reply);
+        let count = batch.observations.len() as u64;
         self.ledger.receive(count);
-        if self.jobs.send(Job::Batch(Batch { id, observations, prepared, reserved, reply })).is_err() {
+        if self.jobs.send(Job::Batch(batch)).is_err() {
             self.ledger.settle(Settled { unstored: count, ..Settled::default() });
             return Err(Stopped);
         }

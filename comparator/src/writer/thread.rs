@@ -3,35 +3,36 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-
-use antumbra_engine::{Delivery, Evidence, Report, Taken};
-use antumbra_observation::Observation;
+use std::time::Instant;
 
 use super::control::version;
 use super::gathered::Gathered;
-use super::handle::{Batch, ChangeError, Inbox, Job, Standing};
-use crate::clock;
+use super::handle::{ChangeError, Inbox, Job, Snapshot};
 use crate::live::captures::Captures;
+use crate::live::known::Known;
 use crate::live::ledger::{Ledger, Settled};
 use crate::live::policies::Policies;
 use crate::live::registry::Registry;
-use crate::plugins::{Plugins, Prepared};
+use crate::plugins::Plugins;
+use antumbra_control::Session;
 use antumbra_control::change::Refusal;
-use antumbra_control::{Session, Version};
-use antumbra_store::{Store, StoreError, Writing};
+use antumbra_store::{Store, StoreError};
 
 /// The writer: owns what it changes.
 pub(crate) struct Thread {
     pub(super) store: Store,
     pub(super) releases: BTreeMap<String, Gathered>,
     /// False after a failed commit until the evidence was read back.
-    loaded: bool,
+    pub(super) loaded: bool,
     pub(super) policies: Arc<Policies>,
-    ledger: Arc<Ledger>,
-    captures: Arc<Captures>,
+    pub(super) ledger: Arc<Ledger>,
+    pub(super) captures: Arc<Captures>,
+    pub(super) known: Arc<Known>,
     pub(super) plugins: Plugins,
     pub(super) registry: Arc<Registry>,
-    inbox: Inbox,
+    pub(super) inbox: Inbox,
+    /// When evidence was last written whole.
+    pub(super) checkpointed: Instant,
 }
 
 impl Thread {
@@ -41,6 +42,7 @@ impl Thread {
         policies: Arc<Policies>,
         ledger: Arc<Ledger>,
         captures: Arc<Captures>,
+        known: Arc<Known>,
         plugins: Plugins,
         registry: Arc<Registry>,
         inbox: Inbox,
@@ -55,9 +57,11 @@ impl Thread {
             policies,
             ledger,
             captures,
+            known,
             plugins,
             registry,
             inbox,
+            checkpointed: Instant::now(),
         };
         thread.load()?;
         thread.take_over()?;
@@ -74,10 +78,7 @@ impl Thread {
                 Job::Reset(release, who, reason, reply) => {
                     drop(reply.send(self.reset(&release, who, reason)));
                 }
-                Job::Report(release, delivery, reply) => drop(reply.send(self.report(&release, &delivery))),
-                Job::Standing(release, delivery, reply) => {
-                    drop(reply.send(self.standing(&release, &delivery)));
-                }
+                Job::Snapshot(release, reply) => drop(reply.send(self.snapshot(&release))),
                 Job::Audit(release, reply) => drop(reply.send(self.store.audit(&release))),
                 Job::Delivered(release) => self.keep(&release),
                 Job::Flush => self.flush(),
@@ -85,72 +86,8 @@ impl Thread {
                 Job::Stop => break,
             }
         }
+        self.checkpoint();
         self.flush();
-    }
-
-    /// Takes all batches that wait, up to a bound, through one transaction. Answers a job of another kind that it met.
-    fn take_group(&mut self, first: Batch) -> Option<Job> {
-        let mut observations = first.observations.len();
-        let mut group = vec![first];
-        let mut met = None;
-        while observations < GROUP_OBSERVATIONS && group.len() < GROUP_BATCHES {
-            match self.inbox.jobs.try_recv() {
-                Ok(Job::Batch(batch)) => {
-                    observations += batch.observations.len();
-                    group.push(batch);
-                }
-                Ok(other) => {
-                    met = Some(other);
-                    break;
-                }
-                Err(_) => break,
-            }
-        }
-        let outcome = self.commit(&group);
-        self.acknowledge(group, outcome);
-        met
-    }
-
-    fn acknowledge(&mut self, group: Vec<Batch>, outcome: Result<Vec<Settled>, StoreError>) {
-        match outcome {
-            Ok(settled) => {
-                for (batch, settled) in group.into_iter().zip(settled) {
-                    self.ledger.settle(settled);
-                    drop(batch.reserved);
-                    let _ = batch.reply.send(Ok(settled));
-                    if settled.duplicates == 0 {
-                        self.captures.offer(batch.observations);
-                    }
-                }
-            }
-            Err(error) => {
-                tracing::error!(%error, "a commit failed; the evidence is read back from the store");
-                self.loaded = false;
-                for batch in group {
-                    let unstored = batch.observations.len() as u64;
-                    self.ledger.settle(Settled { unstored, ..Settled::default() });
-                    let _ = batch.reply.send(Err(error.to_string()));
-                }
-            }
-        }
-    }
-
-    /// What became of each batch, once all of it is durable.
-    fn commit(&mut self, group: &[Batch]) -> Result<Vec<Settled>, StoreError> {
-        self.load()?;
-        let Self { store, releases, policies, ledger, .. } = self;
-        store.transaction(|writing| {
-            let mut settled = Vec::with_capacity(group.len());
-            for batch in group {
-                settled.push(observe(writing, releases, policies, batch)?);
-            }
-            for (release, gathered) in releases.iter_mut() {
-                put_dirty(writing, release, gathered)?;
-            }
-            let all = settled.iter().copied().fold(Settled::default(), Settled::plus);
-            writing.put_accounts(&ledger.after(all))?;
-            Ok(settled)
-        })
     }
 
     /// If it fails, a later one has all of it. The text is made here, where sessions begin: one that was made before would belong to an
@@ -172,109 +109,14 @@ impl Thread {
         }
     }
 
-    fn report(&mut self, release: &str, delivery: &Delivery) -> Result<Report, ChangeError> {
-        let (version, gathered) = self.gathered(release)?;
-        Ok(gathered.report(release, &version, delivery))
-    }
-
-    fn standing(&mut self, release: &str, delivery: &Delivery) -> Result<Standing, ChangeError> {
-        let (version, gathered) = self.gathered(release)?;
-        let verdict = gathered.verdict(release, &version, delivery);
-        let Gathered { session, evidence, .. } = gathered;
-        let (not_sent, plugins) = (evidence.not_sent().clone(), evidence.plugins());
-        Ok(Standing { session: *session, exchanges: evidence.exchanges(), not_sent, plugins, verdict })
-    }
-
-    fn gathered(&mut self, release: &str) -> Result<(Arc<Version>, &mut Gathered), ChangeError> {
+    /// The evidence of a release, which shares with it all that does not change after.
+    fn snapshot(&mut self, release: &str) -> Result<Snapshot, ChangeError> {
         self.load()?;
-        match (self.policies.get(release), self.releases.get_mut(release)) {
-            (Some(version), Some(gathered)) => Ok((version, gathered)),
+        match (self.policies.get(release), self.releases.get(release)) {
+            (Some(version), Some(Gathered { session, evidence, .. })) => {
+                Ok(Snapshot { version, session: *session, evidence: evidence.clone() })
+            }
             _ => Err(Refusal::Unknown(release.to_owned()).into()),
         }
     }
-
-    /// Reads the evidence back from the store unless it is the store's already.
-    pub(super) fn load(&mut self) -> Result<(), StoreError> {
-        if self.loaded {
-            return Ok(());
-        }
-        let mut releases = BTreeMap::new();
-        for (name, _) in self.policies.all() {
-            let Some(session) = self.store.session(&name)? else { continue };
-            let rows = self.store.evidence(&name, session.number)?;
-            let evidence = Evidence::restore(rows).map_err(|error| StoreError::Damaged {
-                what: format!("evidence of {name:?}"),
-                message: error.to_string(),
-            })?;
-            releases.insert(name, Gathered::new(session, evidence));
-        }
-        self.releases = releases;
-        self.loaded = true;
-        Ok(())
-    }
 }
-
-fn observe(
-    writing: &Writing<'_>,
-    releases: &mut BTreeMap<String, Gathered>,
-    policies: &Policies,
-    batch: &Batch,
-) -> Result<Settled, StoreError> {
-    let mut settled = Settled::default();
-    if let Some((instance, sequence)) = batch.id
-        && !writing.note_batch(instance, sequence, clock::now_ms())?
-    {
-        settled.duplicates = batch.observations.len() as u64;
-        return Ok(settled);
-    }
-    for (index, observation) in batch.observations.iter().enumerate() {
-        let prepared = batch.prepared.get(&index);
-        match (releases.get_mut(&observation.release), policies.get(&observation.release)) {
-            (Some(gathered), Some(version))
-                if belongs(observation, gathered.session)
-                    && is_prepared(prepared, &version, gathered.session) =>
-            {
-                let rules = version.document.rules();
-                let taken = match prepared {
-                    None => gathered.evidence.observe(observation, rules),
-                    Some(Prepared { rewritten, outside, .. }) => gathered.evidence.observe_with(
-                        rewritten.as_ref().unwrap_or(observation),
-                        rules,
-                        outside,
-                    ),
-                };
-                match taken {
-                    Taken::Compared => settled.compared += 1,
-                    Taken::Elsewhere => settled.elsewhere += 1,
-                    Taken::Repeated => settled.repeated += 1,
-                }
-            }
-            _ => settled.superseded += 1,
-        }
-    }
-    Ok(settled)
-}
-
-/// A late observation of an earlier candidate would blame the new one. Generation 0 is an inline policy.
-fn belongs(observation: &Observation, session: Session) -> bool {
-    observation.generation == 0 || observation.generation >= session.since
-}
-
-/// Whether the policy's plugins had their turn, and under rules that still hold: a policy may have changed since the batch came.
-fn is_prepared(prepared: Option<&Prepared>, version: &Version, session: Session) -> bool {
-    match prepared {
-        None => version.document.plugins().is_empty(),
-        Some(prepared) => prepared.generation >= session.since,
-    }
-}
-
-fn put_dirty(writing: &Writing<'_>, release: &str, gathered: &mut Gathered) -> Result<(), StoreError> {
-    for row in gathered.evidence.take_dirty() {
-        writing.put_evidence(release, gathered.session.number, &row)?;
-    }
-    Ok(())
-}
-
-/// Most observations of one transaction, but for the last batch: bounds how long an acknowledgement waits.
-const GROUP_OBSERVATIONS: usize = 4_096;
-const GROUP_BATCHES: usize = 512;

@@ -25,6 +25,15 @@ pub struct Store {
     _lock: File,
 }
 
+/// What was counted in a session by one transaction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JournalEntry {
+    /// Exchanges that only were counted as repeated.
+    pub repeated: u64,
+    /// The others, compared, as the engine writes them.
+    pub compared: Vec<u8>,
+}
+
 impl Store {
     /// Opens or creates the file.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
@@ -42,6 +51,10 @@ impl Store {
         }
         // They came later than version 1 and are of no use to what came before: an earlier version may still read the file.
         connection.execute_batch(LATER)?;
+        if found < JOURNALLED {
+            // An earlier version would not see what stands in the journal alone: it must refuse the file.
+            connection.execute_batch(JOURNAL)?;
+        }
         connection.set_prepared_statement_cache_capacity(32);
         Ok(Self { connection, _lock: lock })
     }
@@ -107,6 +120,17 @@ impl Store {
         )?;
         let rows = statement
             .query_map(params![release, session], |row| Ok(Row { key: row.get(0)?, bytes: row.get(1)? }))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// What was counted in a session since its evidence was last written, oldest first.
+    pub fn journal(&self, release: &str, session: u64) -> Result<Vec<JournalEntry>, StoreError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT repeated, bytes FROM journal WHERE release = ?1 AND session = ?2 ORDER BY seq",
+        )?;
+        let rows = statement.query_map(params![release, session], |row| {
+            Ok(JournalEntry { repeated: row.get(0)?, compared: row.get(1)? })
+        })?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
@@ -177,6 +201,29 @@ impl Writing<'_> {
         Ok(())
     }
 
+    /// Appends what was counted in a session to its journal.
+    pub fn append_journal(
+        &self,
+        release: &str,
+        session: u64,
+        entry: &JournalEntry,
+    ) -> Result<(), StoreError> {
+        self.0
+            .prepare_cached(
+                "INSERT INTO journal (release, session, repeated, bytes) VALUES (?1, ?2, ?3, ?4)",
+            )?
+            .execute(params![release, session, entry.repeated, entry.compared])?;
+        Ok(())
+    }
+
+    /// Forgets the journal of a session, whose evidence is written in the same transaction.
+    pub fn clear_journal(&self, release: &str, session: u64) -> Result<(), StoreError> {
+        self.0
+            .prepare_cached("DELETE FROM journal WHERE release = ?1 AND session = ?2")?
+            .execute(params![release, session])?;
+        Ok(())
+    }
+
     /// Writes the accounts.
     pub fn put_accounts(&self, accounts: &Accounts) -> Result<(), StoreError> {
         let text = serde_json::to_string(accounts).unwrap_or_default();
@@ -220,9 +267,12 @@ impl Writing<'_> {
         self.0
             .prepare_cached("INSERT INTO sessions (release, session, since, at) VALUES (?1, ?2, ?3, ?4)")?
             .execute(params![release, number, since, now_ms])?;
-        self.0
-            .prepare_cached("DELETE FROM evidence WHERE release = ?1 AND session < ?2")?
-            .execute(params![release, number.saturating_sub(1)])?;
+        for ended in [
+            "DELETE FROM evidence WHERE release = ?1 AND session < ?2",
+            "DELETE FROM journal WHERE release = ?1 AND session < ?2",
+        ] {
+            self.0.prepare_cached(ended)?.execute(params![release, number.saturating_sub(1)])?;
+        }
         self.0
             .prepare_cached(
                 "INSERT INTO plugins (release, files) VALUES (?1, ?2)
@@ -330,7 +380,9 @@ const BATCHES_KEPT: u64 = 1_024;
 const PRUNE_EVERY: u64 = 256;
 /// An instance that was silent for a day repeats nothing.
 const INSTANCE_FORGOTTEN_MS: u64 = 86_400_000;
-const SCHEMA: i64 = 1;
+const SCHEMA: i64 = 2;
+/// The version that brought the journal.
+const JOURNALLED: i64 = 2;
 const TABLES: &str = "
 BEGIN;
 CREATE TABLE policies (name TEXT NOT NULL, generation INTEGER NOT NULL, at INTEGER NOT NULL, document TEXT NOT NULL,
@@ -348,6 +400,15 @@ CREATE TABLE batches (instance TEXT NOT NULL, sequence INTEGER NOT NULL, at INTE
 CREATE INDEX batches_at ON batches (at);
 CREATE TABLE accounts (id INTEGER PRIMARY KEY CHECK (id = 1), text TEXT NOT NULL) STRICT;
 PRAGMA user_version = 1;
+COMMIT;
+";
+
+const JOURNAL: &str = "
+BEGIN;
+CREATE TABLE journal (seq INTEGER PRIMARY KEY AUTOINCREMENT, release TEXT NOT NULL, session INTEGER NOT NULL,
+    repeated INTEGER NOT NULL, bytes BLOB NOT NULL) STRICT;
+CREATE INDEX journal_of ON journal (release, session);
+PRAGMA user_version = 2;
 COMMIT;
 ";
 
@@ -369,7 +430,7 @@ mod tests {
         store.connection.pragma_update(None, "user_version", 7).unwrap();
         drop(store);
         let error = Store::open(&path).err().unwrap().to_string();
-        assert!(error.contains("has schema version 7, must be within 0..=1"), "{error}");
+        assert!(error.contains("has schema version 7, must be within 0..=2"), "{error}");
     }
 
     #[test]

@@ -1,0 +1,123 @@
+//! What comparing needs to know of the evidence, without what only a report shows: which examples would still be kept, and how many
+//! differences of a place were seen.
+
+use std::sync::Arc;
+
+use crate::evidence::{Endpoint, Evidence, Group};
+use crate::hypothesis::{Example, Hypothesis};
+use crate::refusals::Refusals;
+
+impl Evidence {
+    /// The evidence as [`compare`](crate::compare) needs it: without latencies and without what examples show. It takes a small share of
+    /// the memory, and shares none of it, so that who keeps it makes nobody copy an endpoint.
+    #[must_use]
+    pub fn outline(&self) -> Self {
+        let endpoints = self.endpoints.iter();
+        let endpoints = endpoints.map(|(name, endpoint)| (Arc::clone(name), Arc::new(endpoint.outline())));
+        Self { endpoints: endpoints.collect(), ..Self::default() }
+    }
+
+    /// Counts exchanges that were compared when their clients had asked the same a moment before: what [`Evidence::take`] does with them,
+    /// for who replays a journal of what it said.
+    pub fn count_repeated(&mut self, exchanges: u64) {
+        self.release.repeated += exchanges;
+        self.dirty_release |= exchanges > 0;
+    }
+}
+
+impl Endpoint {
+    fn outline(&self) -> Self {
+        let hypotheses = self.hypotheses.iter();
+        Self {
+            all: Group::default(),
+            hypotheses: hypotheses.map(|(subject, counts)| (subject.clone(), counts.outline())).collect(),
+            refusals: Refusals::default(),
+            crowded: 0,
+        }
+    }
+}
+
+impl Hypothesis {
+    fn outline(&self) -> Self {
+        Self { examples: self.examples.iter().map(Example::outline).collect(), ..self.clone_counts() }
+    }
+
+    fn clone_counts(&self) -> Self {
+        Self {
+            candidate_only: self.candidate_only,
+            control_only: self.control_only,
+            both: self.both,
+            uncontrolled: self.uncontrolled,
+            ..Self::default()
+        }
+    }
+}
+
+impl Example {
+    /// Only its rank: which exchange it is, and whether it had a control.
+    fn outline(&self) -> Self {
+        Self {
+            exchange: self.exchange,
+            request: String::new(),
+            path: String::new(),
+            primary: String::new(),
+            candidate: String::new(),
+            control: self.control.as_ref().map(|_| String::new()),
+            without: Vec::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use antumbra_observation::{Body, ExchangeId, Leg, Observation, Outcome, Request, Response, VERSION};
+
+    use crate::{Evidence, Outside, Rules, compare};
+
+    fn observation(number: u128) -> Observation {
+        let leg = |variant: &str, body: String| Leg {
+            variant: variant.to_owned(),
+            outcome: Outcome::Response,
+            latency_us: Some(1_000),
+            response: Some(Response {
+                status: 200,
+                headers: vec![("content-type".into(), "application/json".into())],
+                body: Body::Whole(body.as_str().into()),
+                trailers: Vec::new(),
+            }),
+            reason: None,
+        };
+        Observation {
+            version: VERSION,
+            id: ExchangeId(number.wrapping_mul(0x9e37_79b9_7f4a_7c15)),
+            release: "shop".to_owned(),
+            generation: 1,
+            rule: None,
+            at_us: u64::try_from(number).unwrap() * 10_000_000,
+            client: None,
+            request: Request { method: "GET".into(), path: "/items".into(), ..Request::default() },
+            primary: leg("", format!("{{\"n\":{number},\"price\":1}}")),
+            candidate: leg("canary", format!("{{\"n\":{},\"price\":2}}", number + 1)),
+            control: Some(leg("control", format!("{{\"n\":{},\"price\":1}}", number + 2))),
+        }
+    }
+
+    #[test]
+    fn what_is_compared_by_an_outline_counts_as_by_the_evidence() {
+        let rules = Rules::default();
+        let (mut whole, mut outlined, mut outline) = (Evidence::new(), Evidence::new(), Evidence::new());
+        for number in 1..2_000 {
+            let observation = observation(number);
+            whole.observe(&observation, &rules);
+            outlined.take(&compare(&observation, &rules, &Outside::default(), &outline));
+            if number % 100 == 0 {
+                outline = outlined.outline();
+            }
+        }
+        let gates = crate::Gates::default();
+        let report = |evidence| crate::report("shop", evidence, &gates, &crate::Delivery::default());
+        let (whole, outlined) = (report(&whole), report(&outlined));
+        assert_eq!(whole.regressions, outlined.regressions);
+        assert!(!whole.regressions.is_empty());
+    }
+}

@@ -1,0 +1,231 @@
+//! Reports, judged from snapshots on threads of their own: neither the writer nor an acknowledgement waits for one.
+//!
+//! A snapshot is made at a commit's boundary when somebody asks. Of one release one report is judged at a time, and all who asked before
+//! its snapshot was made share it: however many look, the reports take one core at most.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use antumbra_control::Session;
+use antumbra_engine::{Delivery, PluginReport, Report, Verdict};
+use antumbra_observation::Unsent;
+
+use crate::live::registry::Registry;
+use crate::writer::{ChangeError, Handle, Job, Snapshot, Stopped};
+
+/// How a release stands.
+#[derive(Debug, Clone)]
+pub(crate) struct Standing {
+    /// The session of evidence.
+    pub(crate) session: Session,
+    /// Exchanges in it.
+    pub(crate) exchanges: u64,
+    /// Those of which a shadow was not sent, by reason.
+    pub(crate) not_sent: BTreeMap<Unsent, u64>,
+    /// How the policy's plugins fared in it.
+    pub(crate) plugins: Vec<PluginReport>,
+    /// What they say, or said a moment ago.
+    pub(crate) verdict: Verdict,
+}
+
+/// Why there is no report.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Unjudged {
+    /// The writer has ended.
+    #[error("the comparator is about to end")]
+    Stopped,
+    /// There is no such release, or the store fails.
+    #[error(transparent)]
+    Refused(#[from] ChangeError),
+    /// Judging ended by a panic, which is a defect of ours.
+    #[error("judging the release failed; the log of the comparator says more")]
+    Failed,
+}
+
+/// Judges releases.
+#[derive(Default)]
+pub(crate) struct Judge(Mutex<BTreeMap<String, Arc<Bench>>>);
+
+/// Where one release is judged.
+#[derive(Default)]
+struct Bench {
+    /// Whoever holds it judges.
+    turn: tokio::sync::Mutex<()>,
+    last: Mutex<Option<Judged>>,
+}
+
+/// The last report of a release.
+#[derive(Clone)]
+struct Judged {
+    report: Arc<Report>,
+    of: Of,
+    /// When its snapshot was asked for.
+    at: Instant,
+    took: Duration,
+}
+
+/// What a report is of. Every exchange that is taken in counts as one, whatever came of it.
+#[derive(Debug, Clone, PartialEq)]
+struct Of {
+    generation: u64,
+    session: u64,
+    delivery: Delivery,
+    taken: u64,
+}
+
+impl Judge {
+    /// The report of a release as it stands now.
+    pub(crate) async fn report(
+        &self,
+        writer: &Handle,
+        registry: &Registry,
+        release: &str,
+    ) -> Result<Arc<Report>, Unjudged> {
+        let asked = Instant::now();
+        let bench = self.bench(release);
+        let _turn = bench.turn.lock().await;
+        if let Some(judged) = bench.last().filter(|judged| judged.at >= asked) {
+            return Ok(judged.report);
+        }
+        let at = Instant::now();
+        let snapshot = snapshot(writer, release).await?;
+        bench.judge(at, snapshot, registry.delivery(release), release).await
+    }
+
+    /// How a release stands. The verdict is the last one if nothing changed since, or if judging anew could take more than a small
+    /// share of a core, or while somebody judges: whoever asks for how things stand asks often.
+    pub(crate) async fn standing(
+        &self,
+        writer: &Handle,
+        registry: &Registry,
+        release: &str,
+    ) -> Result<Standing, Unjudged> {
+        let bench = self.bench(release);
+        let at = Instant::now();
+        let snapshot = snapshot(writer, release).await?;
+        let Snapshot { session, evidence, .. } = &snapshot;
+        let (session, exchanges) = (*session, evidence.exchanges());
+        let (not_sent, plugins) = (evidence.not_sent().clone(), evidence.plugins());
+        let turn = bench.turn.try_lock().ok();
+        let last = bench.last().filter(|judged| judged.of.session == session.number);
+        let verdict = match last.filter(|judged| turn.is_none() || judged.is_fresh()) {
+            Some(judged) => judged.report.verdict,
+            None => {
+                let _turn = match turn {
+                    Some(turn) => turn,
+                    None => bench.turn.lock().await,
+                };
+                bench.judge(at, snapshot, registry.delivery(release), release).await?.verdict
+            }
+        };
+        Ok(Standing { session, exchanges, not_sent, plugins, verdict })
+    }
+
+    fn bench(&self, release: &str) -> Arc<Bench> {
+        let mut benches = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(benches.entry(release.to_owned()).or_default())
+    }
+}
+
+impl Bench {
+    /// The last report if it is of the same, else another one, which is kept. Whoever calls it holds the turn.
+    async fn judge(
+        &self,
+        at: Instant,
+        snapshot: Snapshot,
+        delivery: Delivery,
+        release: &str,
+    ) -> Result<Arc<Report>, Unjudged> {
+        let of = Of::new(&snapshot, delivery.clone());
+        if let Some(judged) = self.last().filter(|judged| judged.of == of) {
+            let report = Arc::clone(&judged.report);
+            self.keep(Judged { at, ..judged });
+            return Ok(report);
+        }
+        let name = release.to_owned();
+        let judging = tokio::task::spawn_blocking(move || {
+            let began = Instant::now();
+            let gates = snapshot.version.document.gates();
+            let report = antumbra_engine::report(&name, &snapshot.evidence, gates, &delivery);
+            (Arc::new(report), began.elapsed())
+        });
+        let (report, took) = judging.await.map_err(|error| {
+            tracing::error!(%error, release, "judging a release ended unexpectedly");
+            Unjudged::Failed
+        })?;
+        self.keep(Judged { report: Arc::clone(&report), of, at, took });
+        Ok(report)
+    }
+
+    fn last(&self) -> Option<Judged> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn keep(&self, judged: Judged) {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(judged);
+    }
+}
+
+impl Judged {
+    fn is_fresh(&self) -> bool {
+        self.at.elapsed() < self.took * PAUSE
+    }
+}
+
+impl Of {
+    fn new(snapshot: &Snapshot, delivery: Delivery) -> Self {
+        Self {
+            generation: snapshot.version.generation,
+            session: snapshot.session.number,
+            delivery,
+            taken: snapshot.evidence.taken(),
+        }
+    }
+}
+
+async fn snapshot(writer: &Handle, release: &str) -> Result<Snapshot, Unjudged> {
+    let asked = writer.ask(|reply| Job::Snapshot(release.to_owned(), reply)).await;
+    Ok(asked.map_err(|Stopped| Unjudged::Stopped)??)
+}
+
+/// Between two judgements asked for by the way passes so many times what the last one took: at most a twentieth of a core.
+const PAUSE: u32 = 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use antumbra_control::{Document, Version};
+    use antumbra_engine::Evidence;
+
+    fn snapshot(generation: u64) -> Snapshot {
+        let text = b"{version: 1, name: shop, variants: {stable: null, canary: null}, default: stable,
+            rules: [{name: shadow, mirror: [{to: canary, percent: 5}]}]}";
+        let version = Version::new(Document::from_yaml(text).unwrap(), generation, 0);
+        Snapshot {
+            version: Arc::new(version),
+            session: Session { number: 1, since: 1 },
+            evidence: Evidence::new(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_report_is_kept_until_something_changes() {
+        let bench = Bench::default();
+        let (nothing, some) = (Delivery::default(), Delivery { mirrored: 7, ..Delivery::default() });
+        let mut reports: Vec<Arc<Report>> = Vec::new();
+        for (generation, delivery, is_new) in [
+            (1, &nothing, true),
+            (1, &nothing, false),
+            (2, &nothing, true),
+            (2, &some, true),
+            (2, &some, false),
+        ] {
+            let judging = bench.judge(Instant::now(), snapshot(generation), delivery.clone(), "shop");
+            let report = judging.await.unwrap();
+            let known = reports.iter().any(|before| Arc::ptr_eq(before, &report));
+            assert_eq!(!known, is_new, "generation {generation}, {delivery:?}");
+            reports.push(report);
+        }
+    }
+}
