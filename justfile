@@ -61,7 +61,7 @@ bench-mirror *options:
 
 # Observations acknowledged in a second, beside one insert into SQLite for each; options are --seconds, --rounds and --only.
 bench-ingest *options:
-    cargo build --release --locked -p antumbra-comparator --example group_commit
+    cargo build --release --locked -p antumbra-store --example group_commit
     cargo run --release --locked --quiet -p antumbra-e2e --bin antumbra-demo -- bench-ingest {{options}}
 
 # Time until a batch is acknowledged while two viewers reload reports, beside none.
