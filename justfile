@@ -59,6 +59,15 @@ bench-chaos *options:
 bench-mirror *options:
     cargo demo bench-mirror {{options}}
 
+# Observations acknowledged in a second, beside one insert into SQLite for each; options are --seconds, --rounds and --only.
+bench-ingest *options:
+    cargo build --release --locked -p antumbra-store --example group_commit
+    cargo run --release --locked --quiet -p antumbra-e2e --bin antumbra-demo -- bench-ingest {{options}}
+
+# Time until a batch is acknowledged while two viewers reload reports, beside none.
+bench-viewers *options:
+    cargo run --release --locked --quiet -p antumbra-e2e --bin antumbra-demo -- bench-viewers {{options}}
+
 # Mixed traffic for a while, and whether memory grows; options are --minutes and --rate.
 soak *options:
     cargo demo soak {{options}}

@@ -3,11 +3,18 @@
 mod chaos;
 mod contender;
 mod cpu;
+mod delivery;
+mod exchanges;
 mod filter;
 mod floor;
+mod ingest;
 mod load;
 mod mirror;
+mod reference;
+mod viewers;
 
 pub use chaos::run as chaos;
 pub use filter::run as filter;
+pub use ingest::run as ingest;
 pub use mirror::run as mirror;
+pub use viewers::run as viewers;

@@ -43,13 +43,31 @@ impl Comparator {
         Self::start_as(directory, listen, policy, &options).await
     }
 
+    /// Starts one that runs on these cores alone, by their numbers; `taskset` (util-linux) sees to that.
+    pub async fn start_on(directory: &Path, policy: &str, cores: &str) -> Result<Self> {
+        let antumbra = antumbra()?;
+        let mut command = Command::new("taskset");
+        command.args(["--cpu-list", cores]).arg(antumbra.get_program()).args(antumbra.get_args());
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        Self::start_by(command, directory, any, Some(policy), &[]).await
+    }
+
     async fn start_as(
         directory: &Path,
         listen: SocketAddr,
         policy: Option<&str>,
         options: &[String],
     ) -> Result<Self> {
-        let mut command = antumbra()?;
+        Self::start_by(antumbra()?, directory, listen, policy, options).await
+    }
+
+    async fn start_by(
+        mut command: Command,
+        directory: &Path,
+        listen: SocketAddr,
+        policy: Option<&str>,
+        options: &[String],
+    ) -> Result<Self> {
         command
             .arg("serve")
             .args(["--listen", &listen.to_string()])

@@ -11,13 +11,13 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::net::TcpListener;
 
 use crate::service::{self, Defect, Shop};
+use crate::showing::Showing;
 use crate::world::{Versions, World};
-use crate::{cache, envoy_binary, toolchain};
+use crate::{cache, showing};
 use outcome::Outcome;
 
 /// Shows a release behind a real Envoy: traffic is mirrored, the answers are compared, and a verdict is given.
@@ -26,44 +26,19 @@ pub struct Options {
     /// Requests to send through Envoy.
     #[arg(long, default_value_t = 4000, value_parser = clap::value_parser!(u64).range(1..=1_000_000), value_name = "N")]
     requests: u64,
-    /// What to print on standard output.
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    output: Format,
     /// A candidate without defects.
     #[arg(long)]
     healthy: bool,
     /// Seeds traffic and services; the same seed sends the same requests.
     #[arg(long, default_value_t = 1, value_name = "N")]
     seed: u64,
-    /// Stay up after the report until interrupted, and print the addresses.
-    #[arg(long)]
-    keep: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// The report as the comparator's command line prints it.
-    Text,
-    /// `{verdict, seeded, found, false_alarms, report}`.
-    Json,
+    #[command(flatten)]
+    showing: Showing,
 }
 
 /// Runs the demo to its end, or until it is interrupted.
 pub fn run(options: &Options) -> Result<()> {
-    toolchain::filter_module()?;
-    let envoy = envoy_binary::find()?;
-    cache::say(&format!("Envoy {} at {}", envoy.version, envoy.path.display()));
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(async {
-        tokio::select! {
-            done = release(options) => done,
-            interrupted = tokio::signal::ctrl_c() => {
-                interrupted?;
-                cache::say("interrupted; everything that the demo started ends");
-                Ok(())
-            }
-        }
-    })
+    showing::run(release(options))
 }
 
 async fn release(options: &Options) -> Result<()> {
@@ -81,16 +56,7 @@ async fn release(options: &Options) -> Result<()> {
     send_traffic(&world, options).await?;
     world.settled(options.requests).await?;
 
-    let outcome = Outcome::new(&defects, world.comparator.report("shop").await?);
-    match options.output {
-        Format::Json => println!("{:#}", serde_json::to_value(&outcome)?),
-        Format::Text => println!("{}\n{outcome}", world.comparator.cli(&["report"]).await?),
-    }
-    if options.keep {
-        cache::say("staying up; press Ctrl-C to end everything");
-        std::future::pending::<()>().await;
-    }
-    Ok(())
+    options.showing.report(&world, "shop", |report| Outcome::new(&defects, report)).await
 }
 
 /// A version of the service on a free port, in a task of this process.

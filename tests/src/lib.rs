@@ -21,6 +21,8 @@ pub mod process;
 pub mod recorded_world;
 pub mod recorder;
 pub mod service;
+pub mod services;
+pub mod showing;
 pub mod soak;
 pub mod toolchain;
 pub mod upstream;

@@ -62,6 +62,34 @@ enum Tool {
         #[arg(long, default_value_t = 1000, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
         requests: u64,
     },
+    /// Observations that a comparator compares and acknowledges in a second, beside one insert into SQLite for each.
+    #[command(after_help = "Example: cargo demo bench-ingest --seconds 5 --rounds 1 --only \"3 noisy\"")]
+    BenchIngest {
+        /// Seconds that each measurement lasts; there are two for each row and round.
+        #[arg(long, default_value_t = 2, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=60))]
+        seconds: u64,
+        /// Rounds; in every other one the rows come in the opposite order.
+        #[arg(long, default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+        rounds: u32,
+        /// Only rows in whose name this is, as `40 differ` or `1 core`.
+        #[arg(long, value_name = "WORDS", default_value = "")]
+        only: String,
+    },
+    /// Time until a batch is acknowledged while two viewers reload reports, beside none.
+    BenchViewers {
+        /// Pairs of rounds, after one that warms up.
+        #[arg(long, default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+        pairs: u32,
+        /// Seconds that each round lasts.
+        #[arg(long, default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=60))]
+        seconds: u64,
+        /// Observations in a second.
+        #[arg(long, default_value_t = 2_000, value_name = "N", value_parser = clap::value_parser!(u64).range(32..))]
+        rate: u64,
+        /// Endpoints, each with 100 places that differ.
+        #[arg(long, default_value_t = 300, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1_000))]
+        endpoints: u16,
+    },
     /// Mixed traffic for a while: does memory grow, do the accounts add up? Exit code 1 if they do not, or if the filter ever failed.
     Soak {
         /// How long.
@@ -99,6 +127,12 @@ fn run(arguments: Arguments) -> Result<()> {
         Some(Tool::BenchFilter { rounds, requests }) => bench::filter(rounds, requests),
         Some(Tool::BenchChaos { pairs, requests, rate, only }) => bench::chaos(pairs, requests, rate, &only),
         Some(Tool::BenchMirror { rounds, requests }) => bench::mirror(rounds, requests),
+        Some(Tool::BenchIngest { seconds, rounds, only }) => {
+            bench::ingest(Duration::from_secs(seconds), rounds, &only)
+        }
+        Some(Tool::BenchViewers { pairs, seconds, rate, endpoints }) => {
+            bench::viewers(pairs, Duration::from_secs(seconds), rate, endpoints)
+        }
         Some(Tool::Soak { minutes, rate }) => soak::run(Duration::from_secs(minutes * 60), rate),
     }
 }

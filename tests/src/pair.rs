@@ -4,15 +4,15 @@
 //! the policy, the data and the requests, its page lists what differs, and the report is held against that list.
 
 mod datasette;
+mod folder;
 mod listed;
 mod outcome;
 mod traffic;
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result};
-use clap::ValueEnum;
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -21,8 +21,10 @@ pub use listed::Listed;
 
 use crate::comparator::Comparator;
 use crate::envoy_config::EnvoyConfig;
+use crate::showing::Showing;
 use crate::world::World;
-use crate::{cache, envoy_binary, toolchain};
+use crate::{cache, showing, toolchain};
+use folder::{FOLDER, file};
 use outcome::Outcome;
 
 /// Two published versions of Datasette side by side: what differs, and what their page lists.
@@ -31,36 +33,16 @@ pub struct Options {
     /// The stable version as the candidate, too: nothing is to be found.
     #[arg(long)]
     same: bool,
-    /// What to print on standard output.
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    output: Format,
     /// Seeds the order of the requests.
     #[arg(long, default_value_t = 1, value_name = "N")]
     seed: u64,
-    /// Stay up after the report until interrupted, and print the addresses.
-    #[arg(long)]
-    keep: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// The report as the comparator's command line prints it.
-    Text,
-    /// `{verdict, listed, not_found, not_listed, slower, report}`.
-    Json,
+    #[command(flatten)]
+    showing: Showing,
 }
 
 /// Runs the pair to the report, or until it is interrupted.
 pub fn run(options: &Options) -> Result<()> {
-    toolchain::filter_module()?;
-    envoy_binary::find()?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(async {
-        tokio::select! {
-            done = release(options) => done,
-            interrupted = tokio::signal::ctrl_c() => Ok(interrupted?),
-        }
-    })
+    showing::run(release(options))
 }
 
 async fn release(options: &Options) -> Result<()> {
@@ -77,16 +59,7 @@ async fn release(options: &Options) -> Result<()> {
     world.settled(count).await?;
 
     let listed = if options.same { Vec::new() } else { Listed::all()? };
-    let outcome = Outcome::new(&listed, world.comparator.report(RELEASE).await?);
-    match options.output {
-        Format::Json => println!("{:#}", serde_json::to_value(&outcome)?),
-        Format::Text => println!("{}\n{outcome}", world.comparator.cli(&["report"]).await?),
-    }
-    if options.keep {
-        cache::say("staying up; press Ctrl-C to end everything");
-        std::future::pending::<()>().await;
-    }
-    Ok(())
+    options.showing.report(&world, RELEASE, |report| Outcome::new(&listed, report)).await
 }
 
 /// The three instances.
@@ -136,12 +109,6 @@ fn say_where(pair: &Pair, world: &World) {
     }
 }
 
-/// A file of the example.
-fn file(name: &str) -> PathBuf {
-    cache::root().join(FOLDER).join(name)
-}
-
-const FOLDER: &str = "envoy/examples/real-pair";
 const RELEASE: &str = "datasette";
 /// Requests under way at a time. Clients wait for the primary alone: with more, the shadows fall behind on two cores, and are not sent.
 const ABREAST: usize = 1;

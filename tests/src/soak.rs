@@ -9,8 +9,9 @@ use http::Request;
 use http_body_util::{BodyExt as _, Full};
 
 use crate::clients::{self, Clients};
+use crate::services::Services;
 use crate::upstream::{Behaviour, Reply, Upstream};
-use crate::world::{Versions, World};
+use crate::world::World;
 
 /// Runs for so long with about `rate` requests in a second. An error if an answer was not the stable version's, the filter failed,
 /// or the accounts do not add up.
@@ -20,7 +21,7 @@ pub fn run(length: Duration, rate: u64) -> Result<()> {
 }
 
 struct Soak {
-    services: [Upstream; 3],
+    services: Services,
     world: World,
     sent: u64,
     memory: Vec<Memory>,
@@ -35,13 +36,8 @@ struct Memory {
 impl Soak {
     async fn start() -> Result<Self> {
         let made = Behaviour::Made(clients::stable);
-        let services = [
-            Upstream::start(made.clone()).await?,
-            Upstream::start(sometimes_misbehaving(&made)).await?,
-            Upstream::start(made).await?,
-        ];
-        let [stable, canary, control] = services.each_ref().map(Upstream::address);
-        let world = World::start(Versions { stable, canary, control }, POLICY).await?;
+        let services = Services::start([made.clone(), sometimes_misbehaving(&made), made]).await?;
+        let world = World::start(services.versions(), POLICY).await?;
         Ok(Self { services, world, sent: 0, memory: Vec::new() })
     }
 
@@ -85,7 +81,7 @@ impl Soak {
 
     fn report(&mut self, age: Duration) -> Result<()> {
         // What the services remember would otherwise grow for the whole run.
-        self.services.iter().for_each(Upstream::forget);
+        self.services.each().into_iter().for_each(Upstream::forget);
         let memory = Memory {
             envoy: resident(self.world.envoy.process().id())?,
             comparator: resident(self.world.comparator.process().id())?,

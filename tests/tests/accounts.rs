@@ -13,8 +13,9 @@ use antumbra_e2e::clients::{self, Clients};
 use antumbra_e2e::comparator::Comparator;
 use antumbra_e2e::envoy_config::EnvoyConfig;
 use antumbra_e2e::patience::until;
-use antumbra_e2e::upstream::{Behaviour, Reply, Upstream};
-use antumbra_e2e::world::{Accounts, Versions, World};
+use antumbra_e2e::services::Services;
+use antumbra_e2e::upstream::{Behaviour, Reply};
+use antumbra_e2e::world::{Accounts, World};
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -37,8 +38,7 @@ rules:
 /// A release whose candidate is never the same twice.
 struct Release {
     world: World,
-    stable: Upstream,
-    _shadows: [Upstream; 2],
+    services: Services,
     shipped: EnvoyConfig,
     watched: PathBuf,
     _directory: TempDir,
@@ -46,23 +46,20 @@ struct Release {
 
 impl Release {
     async fn start() -> Result<Self> {
-        let stable = Upstream::start(Behaviour::Made(clients::stable)).await?;
-        let control = Upstream::start(Behaviour::Made(clients::stable)).await?;
-        let candidate = Upstream::start(Behaviour::InTurn(vec![
-            Behaviour::Made(clients::stable),
+        let stable = Behaviour::Made(clients::stable);
+        let candidate = Behaviour::InTurn(vec![
+            stable.clone(),
             Behaviour::Answer(Reply::json(r#"{"another": "answer"}"#)),
             Behaviour::Reset,
             Behaviour::Slow(Duration::from_millis(100), Reply::json("{}")),
-            Behaviour::Made(clients::stable),
+            stable.clone(),
             Behaviour::Hang,
-        ]))
-        .await?;
-        let versions =
-            Versions { stable: stable.address(), canary: candidate.address(), control: control.address() };
+        ]);
+        let services = Services::start([stable.clone(), candidate, stable]).await?;
         let directory = tempfile::tempdir()?;
         let watched = directory.path().join("listeners.json");
         let mut shipped = None;
-        let world = World::start_with(versions, POLICY, |config| {
+        let world = World::start_with(services.versions(), POLICY, |config| {
             let config = config.listener(SocketAddr::from(([127, 0, 0, 1], 0)))?.plugin(&plugin(250))?;
             shipped = Some(config.clone());
             let (config, listeners) = config.watched(&watched)?;
@@ -71,8 +68,7 @@ impl Release {
         })
         .await?;
         let shipped = shipped.context("the configuration was changed on the way")?;
-        let _shadows = [candidate, control];
-        Ok(Self { world, stable, _shadows, shipped, watched, _directory: directory })
+        Ok(Self { world, services, shipped, watched, _directory: directory })
     }
 
     /// Kills the comparator, and starts it again when the filters had to give up some observations.
@@ -158,7 +154,7 @@ async fn the_proxy_still_counts_for_filters_that_ended_before_the_comparator_sta
 }
 
 async fn check_filters(release: &Release, accounts: &Accounts, sent: u64) -> Result<()> {
-    assert_eq!(release.stable.received().len() as u64, sent, "every request was served, and once");
+    assert_eq!(release.services.stable.received().len() as u64, sent, "every request was served, and once");
     assert_eq!(release.world.envoy.statistic("http.shop.downstream_rq_total").await?, sent);
     assert_eq!(accounts.requests, sent, "{accounts:?}");
     assert!(accounts.add_up(), "{accounts:?}");

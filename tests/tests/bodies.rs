@@ -5,8 +5,8 @@ use antumbra_e2e::client::Answer;
 use antumbra_e2e::envoy_config::{CONNECTION_MANAGER, EnvoyConfig};
 use antumbra_e2e::pieces::Pieces;
 use antumbra_e2e::recorded_world::RecordedWorld;
+use antumbra_e2e::services::Services;
 use antumbra_e2e::upstream::{Behaviour, Received, Reply, Upstream};
-use antumbra_e2e::world::Versions;
 use antumbra_observation::{Body, Leg, NotMirrored, Outcome, Response};
 use anyhow::{Context, Result};
 use http::{HeaderMap, Request};
@@ -44,9 +44,9 @@ async fn check_answers(cap: usize, sizes: &[usize]) -> Result<()> {
             *last ^= 1;
         }
         let reply = |body: Bytes| Behaviour::Stream(head(), pieces(body));
-        scene.stable.behave(reply(body.clone()));
-        scene.candidate.behave(reply(body.clone()));
-        scene.control.behave(reply(changed.clone().into()));
+        scene.services.stable.behave(reply(body.clone()));
+        scene.services.canary.behave(reply(body.clone()));
+        scene.services.control.behave(reply(changed.clone().into()));
 
         let request = Request::get(scene.world.url(&path)).header("te", "trailers");
         let answer = scene.world.client.send(request.body(Pieces::announced("").stream())?).await?;
@@ -81,13 +81,13 @@ async fn check_requests(cap: usize, sizes: &[usize]) -> Result<()> {
         let answer = scene.world.client.send(request.body(pieces(body.clone()).stream())?).await?;
         assert_eq!((answer.status.as_u16(), &answer.body[..]), (200, &b"{}"[..]), "{path}");
 
-        let received = only(&scene.stable);
+        let received = only(&scene.services.stable);
         assert_eq!((received.body.len(), xxh3_64(&received.body)), (size, xxh3_64(&body)), "{path}");
         assert_eq!(received.trailers, pieces(body.clone()).trailers(), "{path}");
         if size <= cap {
             let observed = scene.world.observation(&path).await?;
             assert_body(&observed.request.body, &body, cap, &path);
-            for shadow in [only(&scene.candidate), only(&scene.control)] {
+            for shadow in [only(&scene.services.canary), only(&scene.services.control)] {
                 assert_eq!((&*shadow.method, &*shadow.path), ("POST", &*path));
                 assert_eq!(xxh3_64(&shadow.body), xxh3_64(&body), "{path}");
                 assert!(
@@ -102,7 +102,7 @@ async fn check_requests(cap: usize, sizes: &[usize]) -> Result<()> {
     let accounts = scene.world.settled((sizes.len() * framings) as u64).await?;
     let large = sizes.iter().filter(|size| **size > cap).count() * framings;
     assert_eq!(accounts.not_mirrored, [(NotMirrored::RequestBodyTooLarge, large as u64)].into());
-    assert_eq!(scene.candidate.received(), [], "nothing too large reached the candidate");
+    assert_eq!(scene.services.canary.received(), [], "nothing too large reached the candidate");
     scene.world.envoy.assert_no_traps().await
 }
 
@@ -113,25 +113,20 @@ fn messages(sizes: &[usize]) -> impl Iterator<Item = (usize, fn(Bytes) -> Pieces
 }
 
 struct Scene {
-    stable: Upstream,
-    candidate: Upstream,
-    control: Upstream,
+    services: Services,
     world: RecordedWorld,
 }
 
 impl Scene {
     async fn start(cap: usize) -> Result<Self> {
-        let answering = || Upstream::start(Behaviour::Answer(Reply::json("{}")));
-        let (stable, candidate, control) = (answering().await?, answering().await?, answering().await?);
-        let versions =
-            Versions { stable: stable.address(), canary: candidate.address(), control: control.address() };
-        let world = RecordedWorld::start(versions, &policy(cap), small_buffers).await?;
-        Ok(Self { stable, candidate, control, world })
+        let services = Services::alike(Behaviour::Answer(Reply::json("{}"))).await?;
+        let world = RecordedWorld::start(services.versions(), &policy(cap), small_buffers).await?;
+        Ok(Self { services, world })
     }
 
     fn forget(&self) {
         self.world.recorder.forget();
-        [&self.stable, &self.candidate, &self.control].into_iter().for_each(Upstream::forget);
+        self.services.each().into_iter().for_each(Upstream::forget);
     }
 }
 

@@ -1,7 +1,8 @@
 //! Answers that are compressed all the way through the real proxy are compared by what they say.
 
-use antumbra_e2e::upstream::{Behaviour, Reply, Upstream};
-use antumbra_e2e::world::{Versions, World};
+use antumbra_e2e::services::Services;
+use antumbra_e2e::upstream::{Behaviour, Reply};
+use antumbra_e2e::world::World;
 use anyhow::Result;
 
 const POLICY: &str = "
@@ -15,11 +16,8 @@ rules:
 
 #[tokio::test]
 async fn a_zipped_answer_shows_the_field_that_differs() -> Result<()> {
-    let (stable, candidate, control) =
-        (zipped(PRICE_10).await?, zipped(PRICE_12).await?, zipped(SPACED_10).await?);
-    let versions =
-        Versions { stable: stable.address(), canary: candidate.address(), control: control.address() };
-    let world = World::start(versions, POLICY).await?;
+    let services = Services::start([PRICE_10, PRICE_12, SPACED_10].map(zipped)).await?;
+    let world = World::start(services.versions(), POLICY).await?;
     world.drive(60, 4, |_| "/price".to_owned(), || {}).await?;
     world.settled(60).await?;
 
@@ -33,10 +31,10 @@ async fn a_zipped_answer_shows_the_field_that_differs() -> Result<()> {
     world.assert_no_traps().await
 }
 
-async fn zipped(body: &[u8]) -> Result<Upstream> {
+fn zipped(body: &[u8]) -> Behaviour {
     let headers =
         vec![("content-type", b"application/json".to_vec()), ("content-encoding", b"gzip".to_vec())];
-    Upstream::start(Behaviour::Answer(Reply { status: 200, headers, body: body.to_vec() })).await
+    Behaviour::Answer(Reply { status: 200, headers, body: body.to_vec() })
 }
 
 /// `printf '{"price":10,"currency":"EUR"}' | gzip -n`

@@ -1,7 +1,8 @@
 //! The filter as any proxy-wasm host may have it: in Envoy this profile mirrors and splits as the other does, a tick later.
 
-use antumbra_e2e::upstream::{Behaviour, Reply, Upstream};
-use antumbra_e2e::world::{Versions, World};
+use antumbra_e2e::services::Services;
+use antumbra_e2e::upstream::{Behaviour, Reply};
+use antumbra_e2e::world::World;
 use anyhow::Result;
 use http::Request;
 use http_body_util::Full;
@@ -20,14 +21,12 @@ rules:
 
 #[tokio::test]
 async fn the_generic_profile_splits_and_mirrors_in_envoy() -> Result<()> {
-    let answering = |body: &str| Upstream::start(Behaviour::Answer(Reply::json(body)));
-    let (stable, canary, control) =
-        (answering("[1]").await?, answering("[2]").await?, answering("[1]").await?);
-    let versions =
-        Versions { stable: stable.address(), canary: canary.address(), control: control.address() };
+    let answering = |body| Behaviour::Answer(Reply::json(body));
+    let services = Services::start(["[1]", "[2]", "[1]"].map(answering)).await?;
+    let Services { stable, canary, control } = &services;
     let comparator = json!({"cluster": "antumbra", "poll": "250ms", "timeout": "10s"});
     let plugin = json!({"host": "generic", "release": "shop", "comparator": comparator});
-    let world = World::start_with(versions, POLICY, |config| config.plugin(&plugin)).await?;
+    let world = World::start_with(services.versions(), POLICY, |config| config.plugin(&plugin)).await?;
 
     world.drive(100, 4, |number| format!("/item/{number}"), || {}).await?;
     let chosen = Request::get(world.url("/")).header("cookie", "canary=1").body(Full::default())?;

@@ -2,8 +2,9 @@
 
 use antumbra_e2e::envoy_config::CONNECTION_MANAGER;
 use antumbra_e2e::pieces::Pieces;
-use antumbra_e2e::upstream::{Behaviour, Refusing, Reply, Upstream};
-use antumbra_e2e::world::{Versions, World};
+use antumbra_e2e::services::Services;
+use antumbra_e2e::upstream::{Behaviour, Refusing, Reply};
+use antumbra_e2e::world::World;
 use anyhow::Result;
 use http::{HeaderValue, Method, Request};
 use http_body_util::Full;
@@ -25,11 +26,9 @@ rules:
 ";
 
 /// In Envoy's own configuration nobody is where candidate and control should be: only the comparator knows them.
-async fn world(stable: &Upstream, candidate: &Upstream, control: &Upstream) -> Result<World> {
+async fn world(services: &Services) -> Result<World> {
     let nobody = Refusing::new()?.address();
-    let versions =
-        Versions { stable: stable.address(), canary: candidate.address(), control: control.address() };
-    World::start_with(versions, POLICY, |mut config| {
+    World::start_with(services.versions(), POLICY, |mut config| {
         let trailers = json!({"enable_trailers": true});
         config.at(CONNECTION_MANAGER)?["http_protocol_options"] = trailers.clone();
         let config = config.speaking("stable", &json!({"http_protocol_options": trailers}))?;
@@ -38,14 +37,14 @@ async fn world(stable: &Upstream, candidate: &Upstream, control: &Upstream) -> R
     .await
 }
 
-async fn answering(price: u32) -> Result<Upstream> {
-    Upstream::start(Behaviour::Answer(Reply::json(&format!(r#"{{"price": {price}}}"#)))).await
+fn answering(price: u32) -> Behaviour {
+    Behaviour::Answer(Reply::json(&format!(r#"{{"price": {price}}}"#)))
 }
 
 #[tokio::test]
 async fn a_defect_is_found_by_the_comparators_own_calls() -> Result<()> {
-    let (stable, candidate, control) = (answering(10).await?, answering(11).await?, answering(10).await?);
-    let world = world(&stable, &candidate, &control).await?;
+    let services = Services::start([10, 11, 10].map(answering)).await?;
+    let world = world(&services).await?;
     for _ in 0..60 {
         let request = Request::post(world.url("/cart?a=1")).header("authorization", "Bearer secret");
         let answer = world.client.send(request.body(Full::new(Bytes::from_static(b"payload")))?).await?;
@@ -53,7 +52,7 @@ async fn a_defect_is_found_by_the_comparators_own_calls() -> Result<()> {
     }
     let accounts = world.settled(60).await?;
     assert_eq!((accounts.mirrored, accounts.delivered), (60, 60));
-    for (service, variant) in [(&candidate, "candidate"), (&control, "control")] {
+    for (service, variant) in [(&services.canary, "candidate"), (&services.control, "control")] {
         let received = service.received();
         assert_eq!(received.len(), 60, "{variant}");
         for shadow in &received {
@@ -74,8 +73,8 @@ async fn a_defect_is_found_by_the_comparators_own_calls() -> Result<()> {
 /// Trailers go along as headers do: not those that the mirror removes.
 #[tokio::test]
 async fn the_trailers_of_a_request_are_repeated() -> Result<()> {
-    let (stable, candidate, control) = (answering(10).await?, answering(10).await?, answering(10).await?);
-    let world = world(&stable, &candidate, &control).await?;
+    let services = Services::alike(answering(10)).await?;
+    let world = world(&services).await?;
     for (method, path) in [(Method::POST, "/cart"), (Method::GET, "/search")] {
         let body = Pieces::chunked("payload").trailer("x-sum", "42").trailer("x-secret", "s");
         let request =
@@ -85,8 +84,8 @@ async fn the_trailers_of_a_request_are_repeated() -> Result<()> {
     }
     let accounts = world.settled(2).await?;
     assert_eq!((accounts.mirrored, accounts.delivered), (2, 2));
-    assert!(stable.received().iter().all(|received| received.trailers["x-secret"] == "s"));
-    for service in [&candidate, &control] {
+    assert!(services.stable.received().iter().all(|received| received.trailers["x-secret"] == "s"));
+    for service in [&services.canary, &services.control] {
         let received = service.received();
         assert_eq!(received.len(), 2);
         for shadow in &received {
@@ -101,9 +100,8 @@ async fn the_trailers_of_a_request_are_repeated() -> Result<()> {
 
 #[tokio::test]
 async fn a_candidate_that_hangs_is_the_comparators_trouble_alone() -> Result<()> {
-    let (stable, control) = (answering(10).await?, answering(10).await?);
-    let candidate = Upstream::start(Behaviour::Hang).await?;
-    let world = world(&stable, &candidate, &control).await?;
+    let services = Services::start([answering(10), Behaviour::Hang, answering(10)]).await?;
+    let world = world(&services).await?;
     world.drive(100, 8, |number| format!("/{number}"), || {}).await?;
     let accounts = world.settled(100).await?;
     assert_eq!((accounts.mirrored, accounts.delivered), (100, 100), "{accounts:?}");

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use antumbra_e2e::comparator::Comparator;
 use antumbra_e2e::patience::until;
-use antumbra_e2e::upstream::{Behaviour, Reply, Upstream};
-use antumbra_e2e::world::{Versions, World};
+use antumbra_e2e::services::Services;
+use antumbra_e2e::upstream::{Behaviour, Reply};
+use antumbra_e2e::world::World;
 use anyhow::Result;
 
 const POLICY: &str = "
@@ -20,11 +21,9 @@ rules:
 
 #[tokio::test]
 async fn without_a_comparator_traffic_goes_on_and_losses_are_counted() -> Result<()> {
-    let answering = || Upstream::start(Behaviour::Answer(Reply::json("{}")));
-    let (stable, canary, control) = (answering().await?, answering().await?, answering().await?);
-    let versions =
-        Versions { stable: stable.address(), canary: canary.address(), control: control.address() };
-    let mut world = World::start(versions, POLICY).await?;
+    let services = Services::alike(Behaviour::Answer(Reply::json("{}"))).await?;
+    let Services { stable, canary, .. } = &services;
+    let mut world = World::start(services.versions(), POLICY).await?;
     world.drive(200, 8, |_| "/".to_owned(), || {}).await?;
     world.settled(200).await?;
 

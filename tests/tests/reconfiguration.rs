@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use antumbra_e2e::envoy_config::EnvoyConfig;
 use antumbra_e2e::patience::until;
-use antumbra_e2e::upstream::{Behaviour, Reply, Upstream};
-use antumbra_e2e::world::{Versions, World};
+use antumbra_e2e::services::Services;
+use antumbra_e2e::upstream::{Behaviour, Reply};
+use antumbra_e2e::world::World;
 use anyhow::Result;
 use serde_json::{Value, json};
 
@@ -33,15 +34,12 @@ async fn a_new_configuration_under_load_harms_nobody_in_the_generic_profile() ->
 }
 
 async fn harms_nobody(host: &str) -> Result<()> {
-    let slow = || Upstream::start(Behaviour::Slow(Duration::from_millis(20), Reply::json("{}")));
-    let stable = Upstream::start(Behaviour::Answer(Reply::json("{}"))).await?;
-    let (canary, control) = (slow().await?, slow().await?);
-    let versions =
-        Versions { stable: stable.address(), canary: canary.address(), control: control.address() };
+    let slow = Behaviour::Slow(Duration::from_millis(20), Reply::json("{}"));
+    let services = Services::start([Behaviour::Answer(Reply::json("{}")), slow.clone(), slow]).await?;
     let directory = tempfile::tempdir()?;
     let watched = directory.path().join("listeners.json");
     let mut shipped = None;
-    let world = World::start_with(versions, POLICY, |config| {
+    let world = World::start_with(services.versions(), POLICY, |config| {
         let config = config.plugin(&plugin(host, 250))?.listener(SocketAddr::from(([127, 0, 0, 1], 0)))?;
         shipped = Some(config.clone());
         let (config, listeners) = config.watched(&watched)?;
@@ -68,7 +66,7 @@ async fn harms_nobody(host: &str) -> Result<()> {
     }
     let sent = sent.get();
     let accounts = world.settled(sent).await?;
-    assert_eq!(stable.received().len() as u64, sent, "every request was served");
+    assert_eq!(services.stable.received().len() as u64, sent, "every request was served");
     assert_eq!(accounts.requests, sent, "every request is accounted for");
     assert_eq!(accounts.requests, accounts.mirrored + accounts.not_mirrored);
     assert_eq!(accounts.mirrored, accounts.delivered, "{accounts:?}");

@@ -1,32 +1,17 @@
 //! Changes reach the running proxy: the mirrored share, the weights, and no bad policy.
 
 use antumbra_e2e::envoy_config::{CONNECTION_MANAGER, EnvoyConfig};
-use antumbra_e2e::upstream::{Behaviour, Reply, Upstream};
-use antumbra_e2e::world::{Versions, World};
+use antumbra_e2e::services::Services;
+use antumbra_e2e::upstream::{Behaviour, Reply};
+use antumbra_e2e::world::World;
 use anyhow::Result;
 use http::Request;
 use http_body_util::Full;
 use serde_json::{Value, json};
 
-struct Services {
-    stable: Upstream,
-    canary: Upstream,
-    control: Upstream,
-}
-
-impl Services {
-    async fn start() -> Result<Self> {
-        let answering = || Upstream::start(Behaviour::Answer(Reply::json(r#"{"ok":true}"#)));
-        Ok(Self { stable: answering().await?, canary: answering().await?, control: answering().await? })
-    }
-
-    fn versions(&self) -> Versions {
-        Versions {
-            stable: self.stable.address(),
-            canary: self.canary.address(),
-            control: self.control.address(),
-        }
-    }
+/// All of them answer.
+async fn services() -> Result<Services> {
+    Services::alike(Behaviour::Answer(Reply::json(r#"{"ok":true}"#))).await
 }
 
 /// Everything to stable, nothing mirrored yet.
@@ -48,7 +33,7 @@ rules:
 
 #[tokio::test]
 async fn the_mirrored_share_follows_the_command_line_while_traffic_flows() -> Result<()> {
-    let services = Services::start().await?;
+    let services = services().await?;
     let world = World::start(services.versions(), QUIET).await?;
     let mut sent = 0;
     // Requests, share, and six standard deviations of the binomial count around it.
@@ -91,7 +76,7 @@ async fn the_mirrored_share_follows_the_command_line_while_traffic_flows() -> Re
 
 #[tokio::test]
 async fn weights_move_users_and_keep_each_on_a_side() -> Result<()> {
-    let services = Services::start().await?;
+    let services = services().await?;
     // Without Envoy's own guard, so that it is the filter that keeps clients from choosing.
     let unguarded = |mut config: EnvoyConfig| {
         *config.at(&format!("{CONNECTION_MANAGER}/route_config/internal_only_headers"))? = json!([]);
@@ -129,7 +114,7 @@ async fn weights_move_users_and_keep_each_on_a_side() -> Result<()> {
 /// `default: null` leaves the route to the host, and still no client chooses.
 #[tokio::test]
 async fn without_a_default_the_host_routes() -> Result<()> {
-    let services = Services::start().await?;
+    let services = services().await?;
     let unguarded = |mut config: EnvoyConfig| {
         *config.at(&format!("{CONNECTION_MANAGER}/route_config/internal_only_headers"))? = json!([]);
         Ok(config)
@@ -148,7 +133,7 @@ async fn without_a_default_the_host_routes() -> Result<()> {
 
 #[tokio::test]
 async fn a_bad_policy_is_refused_whole_and_the_last_good_one_stays() -> Result<()> {
-    let services = Services::start().await?;
+    let services = services().await?;
     let world = World::start(services.versions(), QUIET).await?;
     let bad =
         QUIET.replace("percent: 0,", "percent: 101, pecent: 1,").replace("to: candidate", "to: candidat");

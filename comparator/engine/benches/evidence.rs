@@ -7,7 +7,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use antumbra_engine::{Evidence, Rules};
-use antumbra_observation::{Body, ExchangeId, Leg, Observation, Outcome, Request, Response, VERSION};
+use antumbra_observation::{Leg, Observation};
 
 fn main() {
     println!(
@@ -35,23 +35,12 @@ fn full(part: u128, value: &str) -> Evidence {
         let candidate = body(["a", "b", "c", "d"][turn], value);
         for endpoint in 0..1_000 {
             let number = (part << 64) + (turn as u128 * 1_000) + endpoint;
-            let observation = Observation {
-                version: VERSION,
-                id: ExchangeId(number),
-                release: "shop".to_owned(),
-                generation: 1,
-                rule: None,
-                at_us: 1_700_000_000_000_000,
-                client: None,
-                request: Request {
-                    method: "GET".into(),
-                    path: format!("/api/{}", name(endpoint as usize)).as_str().into(),
-                    ..Request::default()
-                },
-                primary: leg(&stable, 5_000),
-                candidate: leg(&candidate, 5_000 << turn),
-                control: Some(leg(&stable, 6_000)),
-            };
+            let observation = Observation::new("shop", "GET", &format!("/api/{}", name(endpoint as usize)))
+                .with_id(number)
+                .with_arrival_us(1_700_000_000_000_000)
+                .with_primary(leg(&stable, 5_000))
+                .with_candidate(leg(&candidate, 5_000 << turn))
+                .with_control(leg(&stable, 6_000));
             evidence.observe(&observation, &Rules::default());
         }
     }
@@ -65,15 +54,7 @@ fn body(first: &str, value: &str) -> String {
 }
 
 fn leg(body: &str, latency_us: u64) -> Leg {
-    let headers = vec![("content-type".into(), "application/json".into())];
-    let response = Response { status: 200, headers, body: Body::Whole(body.into()), trailers: vec![] };
-    Leg {
-        variant: "v".to_owned(),
-        outcome: Outcome::Response,
-        latency_us: Some(latency_us),
-        response: Some(response),
-        reason: None,
-    }
+    Leg::answer("v", 200).with_json(body).with_latency_us(latency_us)
 }
 
 /// Three letters.

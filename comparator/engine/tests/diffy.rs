@@ -10,7 +10,7 @@ mod elsewhere;
 use std::collections::BTreeMap;
 
 use antumbra_engine::{Delivery, Evidence, Gates, Kind, Media, Pattern, Rules, diff, report};
-use antumbra_observation::{Body, ExchangeId, Leg, Observation, Outcome, Request, Response, VERSION};
+use antumbra_observation::{Body, Leg, Observation};
 use elsewhere::{ON_PURPOSE, WEAKNESSES};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -134,31 +134,13 @@ fn answers(left: &str, right: &str) -> Vec<String> {
             value => vec![value],
         };
         let headers = answer.headers.into_iter().flat_map(|(name, value)| {
-            values(value).into_iter().map(move |value| (name.as_str().into(), value.as_str().unwrap().into()))
+            values(value).into_iter().map(move |value| (name.clone(), value.as_str().unwrap().to_owned()))
         });
-        let body = Body::Whole(answer.body.as_str().into());
-        let response = Response { status: answer.status, headers: headers.collect(), body, trailers: vec![] };
-        Leg {
-            variant: String::new(),
-            outcome: Outcome::Response,
-            latency_us: Some(1),
-            reason: None,
-            response: Some(response),
-        }
+        let leg = Leg::answer("", answer.status).with_kept(Body::Whole(answer.body.as_str().into()));
+        headers.fold(leg, |leg, (name, value)| leg.with_header(&name, value.as_str()))
     };
-    let observation = Observation {
-        version: VERSION,
-        id: ExchangeId(1),
-        release: "r".to_owned(),
-        generation: 1,
-        rule: None,
-        at_us: 1,
-        client: None,
-        request: Request { method: "GET".into(), path: "/".into(), ..Request::default() },
-        primary: leg(left),
-        candidate: leg(right),
-        control: None,
-    };
+    let observation =
+        Observation::new("r", "GET", "/").with_id(1).with_primary(leg(left)).with_candidate(leg(right));
     let mut evidence = Evidence::new();
     evidence.observe(&observation, &Rules::default());
     let report = report("r", &evidence, &Gates::default(), &Delivery::default());

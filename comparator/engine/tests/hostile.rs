@@ -8,7 +8,7 @@ use std::io::Write as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use antumbra_engine::{Delivery, Evidence, Gates, Rules, report};
-use antumbra_observation::{Body, ExchangeId, Leg, Observation, Outcome, Request, Response, VERSION};
+use antumbra_observation::{Body, Leg, Observation, Response};
 use flate2::Compression;
 use flate2::write::{GzEncoder, ZlibEncoder};
 
@@ -56,15 +56,7 @@ unsafe impl GlobalAlloc for Counting {
 static ALLOCATOR: Counting = Counting;
 
 fn answer(media: &str, encoding: &str, body: Vec<u8>) -> Leg {
-    let headers = vec![("content-type".into(), media.into()), ("content-encoding".into(), encoding.into())];
-    let response = Response { status: 200, headers, body: Body::Whole(body.into()), trailers: vec![] };
-    Leg {
-        variant: String::new(),
-        outcome: Outcome::Response,
-        latency_us: None,
-        reason: None,
-        response: Some(response),
-    }
+    Leg::answer("", 200).with_body(media, body).with_header("content-encoding", encoding)
 }
 
 /// Compares an answer with one whose body ends in another byte: the reasons for which it was not read, and the bytes of memory
@@ -76,19 +68,8 @@ fn compared(primary: Leg) -> (Vec<&'static str>, usize) {
         *other.last_mut().unwrap() ^= 1;
         *bytes = other.into();
     }
-    let observation = Observation {
-        version: VERSION,
-        id: ExchangeId(1),
-        release: "r".to_owned(),
-        generation: 1,
-        rule: None,
-        at_us: 1,
-        client: None,
-        request: Request { method: "GET".into(), path: "/a.B/C".into(), ..Request::default() },
-        primary,
-        candidate,
-        control: None,
-    };
+    let observation =
+        Observation::new("r", "GET", "/a.B/C").with_id(1).with_primary(primary).with_candidate(candidate);
     let mut evidence = Evidence::new();
     let before = NOW.load(Ordering::Relaxed);
     MOST.store(before, Ordering::Relaxed);

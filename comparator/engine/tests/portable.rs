@@ -2,36 +2,17 @@
 
 use antumbra_engine::stats::ln_evidence;
 use antumbra_engine::{Delivery, Evidence, Gates, Pattern, Rules, report, template};
-use antumbra_observation::{Body, ExchangeId, Leg, Observation, Outcome, Request, Response, VERSION};
+use antumbra_observation::{Leg, Observation};
 #[cfg(target_family = "wasm")]
 use wasm_bindgen_test::wasm_bindgen_test;
 
 fn leg(body: &str) -> Leg {
-    let headers = vec![("content-type".into(), "application/json".into())];
-    let response = Response { status: 200, headers, body: Body::Whole(body.into()), trailers: vec![] };
-    Leg {
-        variant: "v".to_owned(),
-        outcome: Outcome::Response,
-        latency_us: Some(2_000),
-        response: Some(response),
-        reason: None,
-    }
+    Leg::answer("v", 200).with_json(body).with_latency_us(2_000)
 }
 
 fn observation(number: u128, [primary, candidate]: [Leg; 2], control: Option<Leg>) -> Observation {
-    Observation {
-        version: VERSION,
-        id: ExchangeId(number),
-        release: "r".to_owned(),
-        generation: 1,
-        rule: None,
-        at_us: 1,
-        client: None,
-        request: Request { method: "GET".into(), path: "/".into(), ..Request::default() },
-        primary,
-        candidate,
-        control,
-    }
+    let observation = Observation::new("r", "GET", "/").with_id(number).with_primary(primary);
+    Observation { control, ..observation.with_candidate(candidate) }
 }
 
 /// Primary, candidate, control, what is ignored, and the findings after forty such exchanges.
@@ -86,10 +67,7 @@ const BODIES: [Bodies; 6] = [
 fn kinds_of_bodies() {
     for (media, encoding, left, right, expected) in BODIES {
         let leg = |body: &[u8]| {
-            let headers =
-                vec![("content-type".into(), media.into()), ("content-encoding".into(), encoding.into())];
-            let body = Body::Whole(body.into());
-            Leg { response: Some(Response { status: 200, headers, body, trailers: vec![] }), ..leg("") }
+            Leg::answer("v", 200).with_body(media, body).with_header("content-encoding", encoding)
         };
         let mut evidence = Evidence::new();
         evidence.observe(&observation(0, [leg(left), leg(right)], None), &Rules::default());

@@ -18,6 +18,7 @@
 )]
 
 mod breaker;
+mod building;
 mod bytes;
 mod codec;
 mod collected;

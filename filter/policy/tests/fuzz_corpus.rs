@@ -1,47 +1,34 @@
 //! The seeds of the fuzzers and the inputs of their findings, without a fuzzer: what `fuzz/` checks holds for each of them.
 #![cfg(not(target_family = "wasm"))]
 
-use std::fs;
-use std::path::Path;
-
 #[path = "../fuzz/src/lib.rs"]
 pub mod checks;
 
-/// Feeds a target's check with each of its files.
-#[expect(clippy::disallowed_methods, reason = "the seeds are files")]
-fn replay(target: &str, check: fn(&[u8])) {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds").join(target);
-    let mut files: Vec<_> = fs::read_dir(&directory).unwrap().map(|entry| entry.unwrap().path()).collect();
-    files.sort();
-    assert!(!files.is_empty(), "no seeds in {}", directory.display());
-    for file in files {
-        let bytes = fs::read(&file).unwrap();
-        let checked = std::panic::catch_unwind(|| check(&bytes));
-        assert!(checked.is_ok(), "{}", file.display());
-    }
-}
+use checks::replay::replay;
 
 #[test]
 fn documents() {
-    replay("policy", checks::policy::check);
+    replay(HERE, "policy", checks::policy::check);
 }
 
 #[test]
 fn cookies() {
-    replay("cookie", checks::cookie::check);
+    replay(HERE, "cookie", checks::cookie::check);
 }
 
 #[test]
 fn queries() {
-    replay("query", checks::query::check);
+    replay(HERE, "query", checks::query::check);
 }
 
 #[test]
 fn requests() {
-    replay("header", checks::header::check);
+    replay(HERE, "header", checks::header::check);
 }
 
 #[test]
 fn addresses() {
-    replay("address", checks::address::check);
+    replay(HERE, "address", checks::address::check);
 }
+
+const HERE: &str = env!("CARGO_MANIFEST_DIR");

@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::service::{Defect, Description};
+use crate::showing::{self, Finding, listed};
 
 /// The end of a demo.
 #[derive(Debug, Serialize)]
@@ -13,30 +14,22 @@ pub(super) struct Outcome {
     verdict: String,
     seeded: Vec<&'static str>,
     found: Vec<&'static str>,
-    false_alarms: Vec<Alarm>,
+    false_alarms: Vec<Finding>,
     report: Value,
-}
-
-/// A regression that the comparator reported.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-struct Alarm {
-    endpoint: String,
-    path: String,
-    kind: String,
 }
 
 impl Outcome {
     /// Matches the report's regressions with the defects.
     pub(super) fn new(defects: &[Defect], report: Value) -> Self {
         let seeded: Vec<Description> = defects.iter().map(|defect| defect.describe()).collect();
-        let alarms: Vec<Alarm> =
-            report["regressions"].as_array().into_iter().flatten().map(Alarm::read).collect();
-        let explained =
-            |alarm: &Alarm, defect: &Description| defect.explains(&alarm.endpoint, &alarm.path, &alarm.kind);
+        let alarms = Finding::all(&report);
+        let explained = |alarm: &Finding, defect: &Description| {
+            defect.explains(&alarm.endpoint, &alarm.path, &alarm.kind)
+        };
         let found = seeded.iter().filter(|defect| alarms.iter().any(|alarm| explained(alarm, defect)));
         let unexplained = alarms.iter().filter(|alarm| !seeded.iter().any(|defect| explained(alarm, defect)));
         Self {
-            verdict: report["verdict"].as_str().unwrap_or_default().to_owned(),
+            verdict: showing::verdict(&report),
             seeded: seeded.iter().map(|defect| defect.name).collect(),
             found: found.map(|defect| defect.name).collect(),
             false_alarms: unexplained.cloned().collect(),
@@ -45,30 +38,12 @@ impl Outcome {
     }
 }
 
-impl Alarm {
-    fn read(regression: &Value) -> Self {
-        let text = |name: &str| regression[name].as_str().unwrap_or_default().to_owned();
-        Self { endpoint: text("endpoint"), path: text("path"), kind: text("kind") }
-    }
-}
-
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "The demo seeded {} defects: {}", self.seeded.len(), listed(&self.seeded))?;
         writeln!(f, "The comparator found {}: {}", self.found.len(), listed(&self.found))?;
-        let alarms: Vec<String> = self.false_alarms.iter().map(Alarm::to_string).collect();
-        write!(f, "False alarms: {}", listed(&alarms.iter().map(String::as_str).collect::<Vec<_>>()))
+        write!(f, "False alarms: {}", listed(&self.false_alarms))
     }
-}
-
-impl fmt::Display for Alarm {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} {}", self.endpoint, self.path, self.kind)
-    }
-}
-
-fn listed(names: &[&str]) -> String {
-    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }
 
 #[cfg(test)]

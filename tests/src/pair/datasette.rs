@@ -9,7 +9,7 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use super::file;
+use super::folder::file;
 use crate::patience::until;
 use crate::process::Process;
 use crate::{cache, command};

@@ -7,7 +7,8 @@
 use anyhow::{Context, Result, ensure};
 use serde::Serialize;
 
-use super::file;
+use super::folder::file;
+use crate::showing::Finding;
 
 /// A row of the table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -22,14 +23,6 @@ pub struct Listed {
     pub candidate: Option<String>,
     /// The comparator need not find it.
     pub hidden: bool,
-}
-
-/// What the comparator found, in the words of its report.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(super) struct Finding {
-    pub(super) endpoint: String,
-    pub(super) path: String,
-    pub(super) kind: String,
 }
 
 impl Listed {

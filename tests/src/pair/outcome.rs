@@ -5,7 +5,8 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::listed::{Finding, Listed};
+use super::listed::Listed;
+use crate::showing::{self, Finding, listed};
 
 /// The end of a run.
 #[derive(Debug, Serialize)]
@@ -25,12 +26,12 @@ pub(super) struct Outcome {
 impl Outcome {
     /// Matches the report's regressions with the rows.
     pub(super) fn new(listed: &[Listed], report: Value) -> Self {
-        let found = report["regressions"].as_array().into_iter().flatten().map(Finding::read);
-        let (slower, found): (Vec<_>, Vec<_>) = found.partition(|finding| finding.kind == "latency");
+        let (slower, found): (Vec<_>, Vec<_>) =
+            Finding::all(&report).into_iter().partition(|finding| finding.kind == "latency");
         let missed = |row: &&Listed| !row.hidden && !found.iter().any(|finding| row.explains(finding));
         let unsaid = |finding: &&Finding| !listed.iter().any(|row| row.explains(finding));
         Self {
-            verdict: report["verdict"].as_str().unwrap_or_default().to_owned(),
+            verdict: showing::verdict(&report),
             listed: listed.len(),
             not_found: listed.iter().filter(missed).cloned().collect(),
             not_listed: found.iter().filter(unsaid).cloned().collect(),
@@ -40,29 +41,12 @@ impl Outcome {
     }
 }
 
-impl Finding {
-    fn read(regression: &Value) -> Self {
-        let text = |name: &str| regression[name].as_str().unwrap_or_default().to_owned();
-        Self { endpoint: text("endpoint"), path: text("path"), kind: text("kind") }
-    }
-}
-
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let missed: Vec<String> =
-            self.not_found.iter().map(|row| format!("{} {}", row.request, row.place)).collect();
-        let beyond: Vec<String> = self
-            .not_listed
-            .iter()
-            .map(|finding| format!("{} {} {}", finding.endpoint, finding.path, finding.kind))
-            .collect();
+        let missed = self.not_found.iter().map(|row| format!("{} {}", row.request, row.place));
         writeln!(f, "The page lists {} differences", self.listed)?;
-        writeln!(f, "Listed, but not found: {}", joined(&missed))?;
-        writeln!(f, "Found, but not listed: {}", joined(&beyond))?;
-        write!(f, "Slower on this machine: {}", joined(&self.slower))
+        writeln!(f, "Listed, but not found: {}", listed(missed))?;
+        writeln!(f, "Found, but not listed: {}", listed(&self.not_listed))?;
+        write!(f, "Slower on this machine: {}", listed(&self.slower))
     }
-}
-
-fn joined(names: &[String]) -> String {
-    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }

@@ -11,8 +11,9 @@ use std::time::Duration;
 use antumbra_e2e::client::Client;
 use antumbra_e2e::envoy_config::EnvoyConfig;
 use antumbra_e2e::patience::until;
+use antumbra_e2e::services::Services;
 use antumbra_e2e::upstream::{Behaviour, Reply, Upstream};
-use antumbra_e2e::world::{Versions, World};
+use antumbra_e2e::world::World;
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -80,10 +81,8 @@ fn every_rule(mut config: EnvoyConfig) -> Result<EnvoyConfig> {
 async fn made_up_traffic_harms_nobody() -> Result<()> {
     let requests = from_environment("ANTUMBRA_HOSTILE_REQUESTS", 5_000)?;
     let seed = from_environment("ANTUMBRA_HOSTILE_SEED", 1)?;
-    let answering = || Upstream::start(Behaviour::Answer(Reply::json("{}")));
-    let services = [answering().await?, answering().await?, answering().await?];
-    let [stable, canary, control] = services.each_ref().map(Upstream::address);
-    let world = World::start_with(Versions { stable, canary, control }, POLICY, every_rule).await?;
+    let services = Services::alike(Behaviour::Answer(Reply::json("{}"))).await?;
+    let world = World::start_with(services.versions(), POLICY, every_rule).await?;
     let mut outcomes = Outcomes::default();
     let mut sent = 0;
     while sent < requests {
@@ -93,7 +92,7 @@ async fn made_up_traffic_harms_nobody() -> Result<()> {
         let well_formed = Client::default().get(&world.url("/")).await?;
         assert_eq!((well_formed.status.as_u16(), &well_formed.body[..]), (200, &b"{}"[..]), "after {sent}");
         world.assert_no_traps().await.with_context(|| format!("seed {seed}, before request {sent}"))?;
-        services.iter().for_each(Upstream::forget);
+        services.each().into_iter().for_each(Upstream::forget);
     }
     println!("seed {seed}, {requests} requests: {outcomes:?}");
     // A request that its client broke off may end last of all.

@@ -6,8 +6,9 @@ mod made_up;
 use antumbra_e2e::client::Client;
 use antumbra_e2e::envoy::Envoy;
 use antumbra_e2e::envoy_config::{CONNECTION_MANAGER, EnvoyConfig};
+use antumbra_e2e::services::Services;
 use antumbra_e2e::upstream::{Behaviour, Reply, Upstream};
-use antumbra_e2e::world::{Versions, World};
+use antumbra_e2e::world::World;
 use anyhow::Result;
 use http::{HeaderName, HeaderValue, Request};
 use http_body_util::Full;
@@ -33,11 +34,9 @@ rules:
   split: {by: ["cookie:uid", "header:x-user", "ip"], weights: {canary: 1, stable: 1}}
 "#;
 
-async fn world() -> Result<(World, [Upstream; 3])> {
-    let answering = || Upstream::start(Behaviour::Answer(Reply::json("{}")));
-    let services = [answering().await?, answering().await?, answering().await?];
-    let [stable, canary, control] = services.each_ref().map(Upstream::address);
-    let world = World::start_with(Versions { stable, canary, control }, POLICY, many_headers).await?;
+async fn world() -> Result<(World, Services)> {
+    let services = Services::alike(Behaviour::Answer(Reply::json("{}"))).await?;
+    let world = World::start_with(services.versions(), POLICY, many_headers).await?;
     Ok((world, services))
 }
 
@@ -133,8 +132,8 @@ async fn ten_thousand_headers_are_answered_normally() -> Result<()> {
         request.headers_mut().insert(name, HeaderValue::from_static("v"));
     }
     assert_eq!(world.client.send(request).await?.status, 200);
-    let served: usize = services[..2]
-        .iter()
+    let served = [&services.stable, &services.canary]
+        .into_iter()
         .flat_map(Upstream::received)
         .map(|request| request.headers.len())
         .max()

@@ -5,9 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use antumbra_comparator::{Config, Descriptors, Document, MAX_CONNECTIONS, Plugins, Targets, serve};
-use antumbra_observation::{
-    Body, ExchangeId, Leg, Observation, Outcome, Request as Asked, Response as Answered, VERSION, encode,
-};
+use antumbra_observation::{Leg, Observation, encode};
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
@@ -232,19 +230,13 @@ pub(crate) async fn send_batch(
 
 /// One exchange in which the candidate says `price` and the others say 10.
 pub(crate) fn observation(id: u128, price: u32) -> Observation {
-    Observation {
-        version: VERSION,
-        id: ExchangeId(id),
-        release: "shop".to_owned(),
-        generation: 1,
-        rule: Some("shadow".to_owned()),
-        at_us: 1_700_000_000_000_000 + u64::try_from(id).unwrap(),
-        client: None,
-        request: Asked { method: "GET".into(), path: "/products/7".into(), ..Asked::default() },
-        primary: leg("stable", 10),
-        candidate: leg("canary", price),
-        control: Some(leg("control", 10)),
-    }
+    Observation::new("shop", "GET", "/products/7")
+        .with_id(id)
+        .with_rule("shadow")
+        .with_arrival_us(1_700_000_000_000_000 + u64::try_from(id).unwrap())
+        .with_primary(leg("stable", 10))
+        .with_candidate(leg("canary", price))
+        .with_control(leg("control", 10))
 }
 
 /// `count` exchanges whose candidate is right.
@@ -254,16 +246,5 @@ pub(crate) fn healthy(count: u128) -> Vec<Observation> {
 
 fn leg(variant: &str, price: u32) -> Leg {
     let body = format!(r#"{{"id":7,"price":{price}}}"#);
-    Leg {
-        variant: variant.to_owned(),
-        outcome: Outcome::Response,
-        latency_us: Some(2_000),
-        response: Some(Answered {
-            status: 200,
-            headers: vec![("content-type".into(), "application/json".into())],
-            body: Body::Whole(body.as_str().into()),
-            trailers: Vec::new(),
-        }),
-        reason: None,
-    }
+    Leg::answer(variant, 200).with_json(&body).with_latency_us(2_000)
 }

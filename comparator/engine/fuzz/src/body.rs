@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::sync::OnceLock;
 
 use antumbra_engine::{Diff, Rules, Schemas, diff_answers};
-use antumbra_observation::{Body, Leg, Outcome, Response};
+use antumbra_observation::{Body, Leg};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use prost_reflect::prost::Message as _;
@@ -64,15 +64,8 @@ fn compared(left: &Leg, right: &Leg) -> Diff {
 fn answer(media: &str, encoding: &str, body: Vec<u8>) -> Leg {
     let headers = [("content-type", media), ("content-encoding", encoding), ("grpc-encoding", encoding)];
     let headers = headers.into_iter().filter(|(_, value)| !value.is_empty());
-    let headers = headers.map(|(name, value)| (name.into(), value.into())).collect();
-    let response = Response { status: 200, headers, body: Body::Whole(body.into()), trailers: vec![] };
-    Leg {
-        variant: String::new(),
-        outcome: Outcome::Response,
-        latency_us: None,
-        reason: None,
-        response: Some(response),
-    }
+    let leg = Leg::answer("", 200).with_kept(Body::Whole(body.into()));
+    headers.fold(leg, |leg, (name, value)| leg.with_header(name, value))
 }
 
 /// `service a.B { rpc C(M) returns (M); }`, `message M { int64 i = 1; string s = 2; repeated M m = 3; bytes b = 4; float f = 5; }`.

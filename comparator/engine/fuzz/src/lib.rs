@@ -6,3 +6,5 @@ pub mod json_diff;
 pub mod made_up;
 pub mod merge;
 pub mod naive;
+#[path = "../../../../filter/policy/fuzz/src/replay.rs"]
+pub mod replay;

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use antumbra_engine::{Delivery, Evidence, Example, Gates, Report, Rules, Taken, report};
-use antumbra_observation::{Body, ExchangeId, Leg, Observation, Outcome, Request, Response, VERSION};
+use antumbra_observation::{Leg, Observation, Outcome};
 
 /// Five bytes are an exchange, [`MOST`] at most are taken.
 pub fn check(bytes: &[u8]) {
@@ -70,42 +70,26 @@ fn observation(number: u64, exchange: &[u8]) -> Observation {
     let &[kind, endpoint, candidate, control, pace] = exchange else { unreachable!("chunks of five") };
     let latency = 1_u64 << (pace % 24);
     let variant = if kind & 0x80 == 0 { "stable" } else { "canary" };
-    Observation {
-        version: VERSION,
-        id: ExchangeId(u128::from(number) << 8),
-        release: "shop".to_owned(),
-        generation: 1,
-        rule: None,
-        at_us: 1_700_000_000_000_000 + (number * 7_919 + u64::from(pace)) % 1_000,
-        client: None,
-        request: Request {
-            method: "GET".into(),
-            path: format!("/{}", char::from(b'a' + endpoint % 4)).as_str().into(),
-            ..Request::default()
-        },
-        primary: leg(variant, 0, 5_000),
-        candidate: leg("canary", candidate, latency),
-        control: (kind & 0x40 == 0).then(|| leg("control", control, 4_000)),
-    }
+    let path = format!("/{}", char::from(b'a' + endpoint % 4));
+    let observation = Observation::new("shop", "GET", &path)
+        .with_id(u128::from(number) << 8)
+        .with_arrival_us(1_700_000_000_000_000 + (number * 7_919 + u64::from(pace)) % 1_000)
+        .with_primary(leg(variant, 0, 5_000))
+        .with_candidate(leg("canary", candidate, latency));
+    if kind & 0x40 == 0 { observation.with_control(leg("control", control, 4_000)) } else { observation }
 }
 
 /// Two fields by the low bits; the high ones now and then end the call in another way.
 fn leg(variant: &str, answer: u8, latency_us: u64) -> Leg {
-    let response = |status| {
-        let headers = vec![("content-type".into(), "application/json".into())];
-        let body = format!("{{\"a\":{},\"b\":{}}}", answer & 3, answer >> 2 & 1);
-        let body = Body::Whole(body.into_bytes().into());
-        Some(Response { status, headers, body, trailers: Vec::new() })
-    };
-    let (outcome, response) = match answer >> 3 {
-        31 => (Outcome::Timeout, None),
-        30 => (Outcome::Reset, None),
-        29 => (Outcome::NotSent, None),
-        28 => (Outcome::Response, response(503)),
-        _ => (Outcome::Response, response(200)),
-    };
-    let latency_us = response.is_some().then_some(latency_us);
-    Leg { variant: variant.to_owned(), outcome, latency_us, response, reason: None }
+    let body = format!("{{\"a\":{},\"b\":{}}}", answer & 3, answer >> 2 & 1);
+    let answered = |status| Leg::answer(variant, status).with_json(&body).with_latency_us(latency_us);
+    match answer >> 3 {
+        31 => Leg::ended(variant, Outcome::Timeout),
+        30 => Leg::ended(variant, Outcome::Reset),
+        29 => Leg::not_sent(variant, None),
+        28 => answered(503),
+        _ => answered(200),
+    }
 }
 
 const MOST: usize = 64;

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 
 use antumbra_engine::{Evidence, Report, Rules};
-use antumbra_observation::{Body, Leg, Outcome, Response};
+use antumbra_observation::{Body, Leg};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
@@ -11,15 +11,8 @@ use crate::world::{exchange, read};
 
 /// An answer with these headers.
 fn answer(headers: &[(&str, &str)], body: &[u8]) -> Leg {
-    let headers = headers.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
-    let response = Response { status: 200, headers, body: Body::Whole(body.into()), trailers: vec![] };
-    Leg {
-        variant: String::new(),
-        outcome: Outcome::Response,
-        latency_us: None,
-        reason: None,
-        response: Some(response),
-    }
+    let leg = Leg::answer("", 200).with_kept(Body::Whole(body.into()));
+    headers.iter().fold(leg, |leg, (name, value)| leg.with_header(name, *value))
 }
 
 /// The report after one exchange without control.
@@ -104,10 +97,9 @@ fn parts_are_compared_as_what_they_are_and_boundaries_do_not_matter() {
     let expected = ["/meta/a value", "/text value"];
     assert_eq!(differences(body("x", "{\"a\":1}", "t"), body("x", "{\"a\":2}", "u")), expected);
     let other = |leg: Leg, from: &str, to: &str| {
-        let response = leg.response.unwrap();
-        let Body::Whole(bytes) = &response.body else { panic!("a whole body") };
+        let Body::Whole(bytes) = &leg.response.as_ref().unwrap().body else { panic!("a whole body") };
         let body = Body::Whole(String::from_utf8_lossy(bytes).replace(from, to).into_bytes().into());
-        Leg { response: Some(Response { body, ..response }), ..body_less() }
+        leg.with_kept(body)
     };
     let left = || body("x", "{\"a\":1}", "t");
     let expected = ["/text missing", "/title extra"];
@@ -140,10 +132,6 @@ fn the_parts_of_a_body_decode_to_no_more_than_the_body_may() {
         body("b", &[(outer, inner.as_slice()), (zipped, part.as_slice()), (zipped, part.as_slice())])
     };
     check(media, &nested(b"a"), &nested(b"b"), &["/* value", "/*/* value"], &["ratio"]);
-}
-
-fn body_less() -> Leg {
-    Leg { variant: String::new(), outcome: Outcome::Response, latency_us: None, reason: None, response: None }
 }
 
 #[test]

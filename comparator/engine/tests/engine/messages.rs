@@ -1,7 +1,7 @@
 //! gRPC with a descriptor set: messages are compared field by field, under their names.
 
 use antumbra_engine::{Evidence, Pattern, Rules, Schemas};
-use antumbra_observation::{Body, Leg, Outcome, Response};
+use antumbra_observation::Leg;
 use prost_reflect::prost::Message as _;
 use prost_reflect::prost_types::field_descriptor_proto::{Label, Type};
 use prost_reflect::prost_types::{
@@ -70,20 +70,10 @@ fn answer(messages: &[&[u8]], trailers: &[(&str, &str)]) -> Leg {
     let frame =
         |message: &&[u8]| [&[0][..], &u32::try_from(message.len()).unwrap().to_be_bytes(), message].concat();
     let body: Vec<u8> = messages.iter().flat_map(frame).collect();
-    let list = |pairs: &[(&str, &str)]| pairs.iter().map(|(n, v)| ((*n).into(), (*v).into())).collect();
-    let response = Response {
-        status: 200,
-        headers: list(&[("content-type", "application/grpc")]),
-        body: Body::Whole(body.into()),
-        trailers: list(trailers),
-    };
-    Leg {
-        variant: String::new(),
-        outcome: Outcome::Response,
-        latency_us: None,
-        reason: None,
-        response: Some(response),
-    }
+    let mut leg = Leg::answer("", 200).with_body("application/grpc", body);
+    let trailers = trailers.iter().map(|(name, value)| ((*name).into(), (*value).into()));
+    leg.response.as_mut().unwrap().trailers = trailers.collect();
+    leg
 }
 
 fn differences(left: Leg, right: Leg, rules: &Rules) -> Vec<String> {

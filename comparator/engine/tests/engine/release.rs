@@ -123,10 +123,7 @@ fn exchanges_that_another_variant_answered_are_counted_and_not_compared() {
     let mut evidence = Evidence::new();
     let rules = Rules::default().with_primary(vec!["v".to_owned()]);
     let leg = |value: u64| answer(200, format!("{{\"a\":{value}}}"), 5_000);
-    let by = |variant: &str, leg: antumbra_observation::Leg| antumbra_observation::Leg {
-        variant: variant.to_owned(),
-        ..leg
-    };
+    let by = |variant: &str, leg: Leg| Leg { variant: variant.to_owned(), ..leg };
     let observation = exchange(1, "/", by("canary", leg(2)), leg(2), Some(leg(1)));
     assert_eq!(evidence.observe(&observation, &rules), Taken::Elsewhere);
     let rows = evidence.take_dirty();

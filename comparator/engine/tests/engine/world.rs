@@ -1,7 +1,7 @@
 //! Two versions of a small service without a network: observations as a filter would send them, from a seed.
 
 use antumbra_engine::{Delivery, Evidence, Gates, Report, Rules, report};
-use antumbra_observation::{Body, ExchangeId, Leg, Observation, Outcome, Request, Response, VERSION};
+use antumbra_observation::{Leg, Observation};
 
 /// `SplitMix64` (Steele, Lea & Flood 2014).
 pub(crate) struct Dice(pub(crate) u64);
@@ -36,16 +36,7 @@ impl Dice {
 
 /// An answer with JSON body, as the service gives it.
 pub(crate) fn answer(status: u16, body: String, latency_us: u64) -> Leg {
-    let headers = vec![("content-type".into(), "application/json".into())];
-    let response =
-        Response { status, headers, body: Body::Whole(body.into_bytes().into()), trailers: vec![] };
-    Leg {
-        variant: "v".to_owned(),
-        outcome: Outcome::Response,
-        latency_us: Some(latency_us),
-        response: Some(response),
-        reason: None,
-    }
+    Leg::answer("v", status).with_body("application/json", body.into_bytes()).with_latency_us(latency_us)
 }
 
 /// An exchange; the `number` is its identifier and its second.
@@ -56,19 +47,11 @@ pub(crate) fn exchange(
     candidate: Leg,
     control: Option<Leg>,
 ) -> Observation {
-    Observation {
-        version: VERSION,
-        id: ExchangeId(number.into()),
-        release: "shop".to_owned(),
-        generation: 1,
-        rule: None,
-        at_us: 1_700_000_000_000_000 + number * 1_000_000,
-        client: None,
-        request: Request { method: "GET".into(), path: path.into(), ..Request::default() },
-        primary,
-        candidate,
-        control,
-    }
+    let observation = Observation::new("shop", "GET", path)
+        .with_id(number.into())
+        .with_arrival_us(1_700_000_000_000_000 + number * 1_000_000)
+        .with_primary(primary);
+    Observation { control, ..observation.with_candidate(candidate) }
 }
 
 /// What the candidate does wrong.

@@ -7,3 +7,4 @@ pub mod cookie;
 pub mod header;
 pub mod policy;
 pub mod query;
+pub mod replay;

@@ -1,12 +1,12 @@
-//! The rules that hold the house together: who may depend on whom, and which file may name what.
+//! Which crate may know which, and what no pure crate may reach.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use antumbra_e2e::{cache, command};
 use serde_json::Value;
+
+use crate::sources::read;
 
 /// Dependencies follow the data; nobody knows the filter except as a `.wasm` file.
 #[test]
@@ -106,77 +106,6 @@ fn the_filter_speaks_the_abi_itself() {
     assert!(!reached(&metadata(), "antumbra-filter").contains("proxy-wasm"));
 }
 
-/// One door to each outside world; to the filter's host one out and one in.
-#[test]
-fn each_outside_world_has_one_door() {
-    let doors = [
-        ("wasm_import_module", "filter/src/host.rs"),
-        ("no_mangle", "filter/src/exports.rs"),
-        ("rusqlite", "comparator/src/store.rs"),
-        ("wasmtime", "comparator/sandbox/src/lib.rs"),
-    ];
-    for (word, door) in doors {
-        let naming: Vec<String> = sources()
-            .into_iter()
-            .filter(|path| !is_test(path) && code_names(&read(path), word))
-            .map(|path| relative(&path))
-            .collect();
-        assert_eq!(naming, [door], "who names {word}");
-    }
-}
-
-/// A test may look behind a door, to see what was stored.
-fn is_test(path: &Path) -> bool {
-    path.ancestors()
-        .skip(1)
-        .take(2)
-        .any(|directory| directory.ends_with("tests") && !directory.join("src").is_dir())
-}
-
-#[test]
-fn every_file_says_what_it_decides() {
-    let silent: Vec<String> = sources()
-        .into_iter()
-        .filter(|path| !read(path).starts_with("//! "))
-        .map(|path| relative(&path))
-        .collect();
-    assert!(silent.is_empty(), "no //! in {silent:?}");
-}
-
-#[test]
-fn every_path_in_a_document_exists() {
-    let mut missing = Vec::new();
-    let examples = fs::read_dir(cache::root().join("envoy/examples")).unwrap();
-    let examples =
-        examples.map(|entry| format!("envoy/examples/{}/README.md", entry.unwrap().file_name().display()));
-    let documents = [
-        "README.md",
-        "ARCHITECTURE.md",
-        "envoy/README.md",
-        "envoy/POLICY.md",
-        "envoy/HOSTS.md",
-        "wit/README.md",
-    ];
-    let documents = documents.map(str::to_owned);
-    for document in documents.into_iter().chain(examples) {
-        let path = cache::root().join(&document);
-        let directory = path.parent().unwrap();
-        for named in named_paths(&read(&path)) {
-            if !directory.join(&named).exists() && !cache::root().join(&named).exists() {
-                missing.push(format!("{document}: {named}"));
-            }
-        }
-    }
-    assert!(missing.is_empty(), "named, but not there: {missing:#?}");
-}
-
-#[test]
-fn paths_are_found_in_a_document() {
-    let text = "See [the file](envoy/envoy.yaml#top), [us](https://example.org/x), [below](#below), `tests/src/lib.rs`, \
-                `application/json`, `GET /products/{id}`, `target/wasm`, `envoy/*`, `filter/no-such.rs`.";
-    assert_eq!(named_paths(text), ["envoy/envoy.yaml", "tests/src/lib.rs", "filter/no-such.rs"]);
-}
-
 const PURE: [(&str, &str); 5] = [
     ("antumbra-policy", "filter/policy"),
     ("antumbra-exchange", "filter/exchange"),
@@ -185,14 +114,14 @@ const PURE: [(&str, &str); 5] = [
     ("antumbra-plugin", "comparator/plugin"),
 ];
 
-fn metadata() -> Value {
+pub(crate) fn metadata() -> Value {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut metadata = Command::new(cargo);
     metadata.args(["metadata", "--locked", "--format-version", "1"]).current_dir(cache::root());
     serde_json::from_str(&command::run(&mut metadata).unwrap()).unwrap()
 }
 
-fn members(metadata: &Value) -> Vec<&Value> {
+pub(crate) fn members(metadata: &Value) -> Vec<&Value> {
     let members = metadata["workspace_members"].as_array().unwrap();
     metadata["packages"]
         .as_array()
@@ -232,54 +161,4 @@ fn reached(metadata: &Value, name: &str) -> BTreeSet<String> {
         }
     }
     seen.into_iter().map(|id| names[id].to_owned()).collect()
-}
-
-/// Is the word in the code, comments aside?
-fn code_names(source: &str, word: &str) -> bool {
-    source.lines().map(|line| line.split("//").next().unwrap_or_default()).any(|code| code.contains(word))
-}
-
-/// Relative links, and code spans that look like a path below one of our directories. What a build makes is not there
-/// before it.
-fn named_paths(document: &str) -> Vec<String> {
-    let links = document.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next());
-    let links = links.filter(|link| !link.is_empty() && !link.contains("://"));
-    let outside_fences = document.split("```").step_by(2);
-    let spans = outside_fences.flat_map(|text| text.split('`').skip(1).step_by(2));
-    links.chain(spans.filter(|span| looks_like_a_path(span))).map(str::to_owned).collect()
-}
-
-fn looks_like_a_path(span: &str) -> bool {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "./_-".contains(c);
-    let Some((first, _)) = span.split_once('/') else { return false };
-    !first.is_empty() && first != "target" && span.chars().all(plain) && cache::root().join(first).is_dir()
-}
-
-fn sources() -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for directory in ["filter", "comparator", "tests", "wit"] {
-        collect(&cache::root().join(directory), &mut found);
-    }
-    assert!(found.len() > 10, "found only {found:?}");
-    found
-}
-
-fn collect(directory: &Path, found: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(directory).unwrap() {
-        let path = entry.unwrap().path();
-        let hidden = path.file_name().unwrap().to_string_lossy().starts_with('.');
-        if path.is_dir() && !hidden && !path.ends_with("target") && !path.ends_with("node_modules") {
-            collect(&path, found);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            found.push(path);
-        }
-    }
-}
-
-fn relative(path: &Path) -> String {
-    path.strip_prefix(cache::root()).unwrap_or(path).display().to_string()
-}
-
-fn read(path: &Path) -> String {
-    fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }

@@ -1,0 +1,47 @@
+//! One door to each outside world, and a word at the top of every file.
+
+use std::path::Path;
+
+use crate::sources::{read, relative, sources};
+
+/// One door to each outside world; to the filter's host one out and one in.
+#[test]
+fn each_outside_world_has_one_door() {
+    let doors = [
+        ("wasm_import_module", "filter/src/host.rs"),
+        ("no_mangle", "filter/src/exports.rs"),
+        ("rusqlite", "comparator/src/store.rs"),
+        ("wasmtime", "comparator/sandbox/src/lib.rs"),
+    ];
+    for (word, door) in doors {
+        let naming: Vec<String> = sources()
+            .into_iter()
+            .filter(|path| !is_test(path) && code_names(&read(path), word))
+            .map(|path| relative(&path))
+            .collect();
+        assert_eq!(naming, [door], "who names {word}");
+    }
+}
+
+/// A test may look behind a door, to see what was stored.
+fn is_test(path: &Path) -> bool {
+    path.ancestors()
+        .skip(1)
+        .take(2)
+        .any(|directory| directory.ends_with("tests") && !directory.join("src").is_dir())
+}
+
+#[test]
+fn every_file_says_what_it_decides() {
+    let silent: Vec<String> = sources()
+        .into_iter()
+        .filter(|path| !read(path).starts_with("//! "))
+        .map(|path| relative(&path))
+        .collect();
+    assert!(silent.is_empty(), "no //! in {silent:?}");
+}
+
+/// Is the word in the code, comments aside?
+fn code_names(source: &str, word: &str) -> bool {
+    source.lines().map(|line| line.split("//").next().unwrap_or_default()).any(|code| code.contains(word))
+}
