@@ -4,10 +4,13 @@
 //! alike is skipped.
 
 mod ruled;
+mod subjects;
+
+pub(crate) use subjects::Subjects;
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::iter::Peekable;
 
 use serde::{Deserialize, Serialize};
@@ -45,7 +48,7 @@ impl Detail {
 
 /// All differences of an answer, declared ones left out.
 pub(crate) struct Differences<'w> {
-    pub(crate) found: BTreeMap<Subject, Found>,
+    pub(crate) found: Subjects,
     /// What is wanted of a difference besides its subject.
     wants: &'w dyn Fn(&Subject) -> Wanted,
     /// Each difference by itself instead, where that was asked for.
@@ -85,7 +88,7 @@ impl<'w> Differences<'w> {
     /// Finds out about each subject what `wants` says.
     pub(crate) fn wanting(wants: &'w dyn Fn(&Subject) -> Wanted) -> Self {
         Self {
-            found: BTreeMap::new(),
+            found: Subjects::default(),
             wants,
             list: None,
             refused: BTreeSet::new(),
@@ -136,13 +139,14 @@ impl<'w> Differences<'w> {
             let Wanted { detail: shown, weight } = (self.wants)(&self.probe);
             let detail = shown.then(|| detail().alike());
             let sampled = weight.map(|weight| Sampled { guesses: guesses(), weight });
-            self.found.insert(self.probe.clone(), Found { detail, sampled });
+            self.found.push(self.probe.clone(), Found { detail, sampled });
         }
     }
 
     /// Each subject with its first difference, where that was wanted.
     pub(crate) fn into_details(self) -> impl Iterator<Item = (Subject, Detail)> {
-        self.found.into_iter().filter_map(|(subject, found)| Some((subject, found.detail?)))
+        let sorted = self.found.into_sorted().into_iter();
+        sorted.filter_map(|(subject, found)| Some((subject, found.detail?)))
     }
 
     /// The list, and how many differences were seen.

@@ -21,8 +21,8 @@ use crate::stats::Paired;
 
 /// Everything counted about one release since its session of evidence began.
 ///
-/// A clone costs as much as there are endpoints, whatever is known of each: it shares them, and whoever goes on counting copies an
-/// endpoint when that changes.
+/// A clone costs as much as there are endpoints, whatever is known of each: it shares them, and the one that goes on counting copies an
+/// endpoint when that changes. So it may be read, and [compared by](crate::compare), on any thread.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Evidence {
     pub(crate) release: Release,

@@ -111,8 +111,12 @@ struct WrittenDifference<T>(u32, u8, Option<(T, T, T)>, Option<(Guesses, u64)>);
 struct Table<'c> {
     texts: Numbers<&'c str>,
     subjects: Numbers<(u32, Kind)>,
-    /// The subjects by their own texts: one look-up each.
+    /// The subjects by their own texts, so that one look-up is enough.
     known: BTreeMap<&'c Subject, u32>,
+    /// Each subject, and the number of the one that last stood behind it: exchanges of an endpoint tend to differ in the same places, and
+    /// then no look-up is needed.
+    in_turn: Vec<(&'c Subject, u32)>,
+    last: u32,
 }
 
 struct Numbers<K>(BTreeMap<K, u32>);
@@ -221,11 +225,25 @@ impl WrittenDifference<String> {
 
 impl<'c> Table<'c> {
     fn subject(&mut self, subject: &'c Subject) -> u32 {
+        let next = self.in_turn.get(at(self.last)).map_or(0, |(_, next)| *next);
+        let number = match self.in_turn.get(at(next)) {
+            Some((known, _)) if *known == subject => next,
+            _ => self.look_up(subject),
+        };
+        if let Some((_, next)) = self.in_turn.get_mut(at(self.last)) {
+            *next = number;
+        }
+        self.last = number;
+        number
+    }
+
+    fn look_up(&mut self, subject: &'c Subject) -> u32 {
         if let Some(number) = self.known.get(subject) {
             return *number;
         }
         let number = self.subjects.number((self.texts.number(&subject.0), subject.1));
         self.known.insert(subject, number);
+        self.in_turn.push((subject, 0));
         number
     }
 }
@@ -250,10 +268,13 @@ impl<K> Default for Numbers<K> {
     }
 }
 
+fn at(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
 /// What has this number in a table.
 fn of<T>(table: &[T], number: u32) -> Result<&T, BadBatch> {
-    let at = usize::try_from(number).unwrap_or(usize::MAX);
-    table.get(at).ok_or(BadBatch::Reference(number, table.len()))
+    table.get(at(number)).ok_or(BadBatch::Reference(number, table.len()))
 }
 
 /// Changed whenever what is written changes.

@@ -4,7 +4,6 @@
 //! still worth showing: an example is kept if its rank is low, and every rank that is kept makes the next one rarer.
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
 
 use antumbra_observation::{Leg, Observation, Outcome};
 
@@ -12,7 +11,7 @@ use crate::asked;
 use crate::body;
 use crate::compare::{Comparison, Primary};
 use crate::compared::{Answer, Compared, Difference, Differing, Exchange, Timing};
-use crate::diff::{Differences, Found, Scope, Wanted};
+use crate::diff::{Differences, Found, Scope, Subjects, Wanted};
 use crate::evidence::{Endpoint, Evidence, Taken};
 use crate::hypothesis::{self, Hypothesis, Rank};
 use crate::kind::{Kind, Subject};
@@ -122,8 +121,8 @@ impl<'k> Wishes<'k> {
         Wanted { detail: false, weight }
     }
 
-    fn of_candidate(&self, subject: &Subject, control: &BTreeMap<Subject, Found>) -> Wanted {
-        if !self.count(subject) || control.contains_key(subject) {
+    fn of_candidate(&self, subject: &Subject, control: &Subjects) -> Wanted {
+        if !self.count(subject) || control.has(subject) {
             return Wanted::default();
         }
         let detail = self.known.zip(self.place(subject));
@@ -140,13 +139,10 @@ impl<'k> Wishes<'k> {
     }
 
     /// What counts of the differences of both legs, by subject.
-    fn counted(
-        &self,
-        candidate: BTreeMap<Subject, Found>,
-        control: BTreeMap<Subject, Found>,
-    ) -> Vec<Difference> {
-        let mut candidates = candidate.into_iter().filter(|found| self.count(&found.0)).peekable();
-        let mut controls = control.into_iter().filter(|found| self.count(&found.0)).peekable();
+    fn counted(&self, candidate: Subjects, control: Subjects) -> Vec<Difference> {
+        let mut candidates =
+            candidate.into_sorted().into_iter().filter(|found| self.count(&found.0)).peekable();
+        let mut controls = control.into_sorted().into_iter().filter(|found| self.count(&found.0)).peekable();
         let both = std::iter::from_fn(|| {
             let order = match (candidates.peek(), controls.peek()) {
                 (Some((candidate, _)), Some((control, _))) => candidate.cmp(control),
@@ -199,3 +195,10 @@ fn unsent(observation: &Observation) -> impl Iterator<Item = &Leg> {
     let shadows = [Some(&observation.candidate), observation.control.as_ref()];
     shadows.into_iter().flatten().filter(|leg| leg.outcome == Outcome::NotSent)
 }
+
+/// Evidence is read on all threads while one goes on counting.
+const _: () = {
+    const fn is_shared<T: Send + Sync>() {}
+    is_shared::<Evidence>();
+    is_shared::<Compared>();
+};

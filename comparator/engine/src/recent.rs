@@ -7,14 +7,16 @@
 //! stored and not merged either: after a restart every client counts anew.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-/// Those that counted within the last window, in two halves by age: the older half goes when the younger is full.
+/// Those that counted within the last window, in two halves by age: the older half goes when the younger is full. Clones share both, and
+/// whoever goes on counting copies the younger.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Recent {
-    young: BTreeMap<u64, u64>,
-    old: BTreeMap<u64, u64>,
+    young: Arc<BTreeMap<u64, u64>>,
+    old: Arc<BTreeMap<u64, u64>>,
 }
 
 impl Recent {
@@ -31,7 +33,7 @@ impl Recent {
         if self.young.len() >= MAX_OF_A_HALF {
             self.old = std::mem::take(&mut self.young);
         }
-        self.young.insert(who, latest);
+        Arc::make_mut(&mut self.young).insert(who, latest);
         true
     }
 }
