@@ -90,7 +90,7 @@ fn write(connection: &Connection, batches: &Receiver<Batch>, body: &[u8]) -> rus
         }
         transaction.commit()?;
         // A client that is gone needs no word.
-        waiting.iter().for_each(|batch| drop(batch.durable.send(())));
+        waiting.iter().for_each(|batch| batch.durable.send(()).unwrap_or_default());
     }
     Ok(inserted)
 }

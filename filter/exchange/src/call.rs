@@ -4,41 +4,41 @@ use std::time::Duration;
 
 use crate::headers::Headers;
 
-/// A call that the host is to make.
+/// A call that the host is to make over HTTP, and to answer with [`Incident::Answered`](crate::Incident::Answered).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Call {
-    /// Comes back with the answer.
+    /// The name of the call, which comes back with the answer.
     pub id: CallId,
-    /// A cluster of the proxy.
+    /// The cluster of the proxy that the call goes to.
     pub cluster: String,
-    /// With `:method`, `:path` and `:authority`.
+    /// The headers of the request, `:method`, `:path` and `:authority` among them.
     pub headers: Headers,
-    /// May be empty.
+    /// The body of the request, which may be empty.
     pub body: Vec<u8>,
-    /// May be empty. Envoy makes its calls without.
+    /// The trailers of the request, which may be empty. Envoy makes its calls without.
     pub trailers: Headers,
-    /// After which the host answers in the service's stead.
+    /// The time after which the host answers in the service's stead.
     pub timeout: Duration,
 }
 
-/// Names a call.
+/// The name of a call, by which its answer is known again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum CallId {
-    /// To a candidate or a control.
+    /// A call to a candidate or a control, by the key of its exchange.
     Shadow(u64, LegName),
-    /// Observations to the comparator.
+    /// A batch of observations for the comparator, by its number.
     Batch(u64),
-    /// Exchanges to the comparator, which makes their shadow calls.
+    /// A batch of exchanges for the comparator, which makes their shadow calls, by its number.
     Handovers(u64),
-    /// A heartbeat, answered by a policy if there is a newer one.
+    /// A heartbeat for the comparator, which answers with a policy if there is a newer one.
     Poll,
 }
 
 /// Which of the two shadow calls of an exchange.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LegName {
-    /// The new version.
+    /// The call to the new version.
     Candidate,
-    /// The stable version, asked a second time.
+    /// The second call to the stable version.
     Control,
 }

@@ -7,7 +7,7 @@ use antumbra_policy::{Mirror, Policy};
 
 use crate::headers::Headers;
 
-/// A complete exchange whose shadows can leave.
+/// A complete exchange whose shadows can leave: the request, the primary's answer, and the mirrors that sampled it.
 #[derive(Debug, Clone)]
 pub struct Capture {
     pub(crate) id: ExchangeId,

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-/// The two clocks of an instant.
+/// An instant by both clocks of a host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Now {
-    /// Monotonic, from an origin of the host's choice: for durations.
+    /// The time since an origin of the host's choice, by a clock that never goes back: for durations.
     pub monotonic: Duration,
-    /// Microseconds since 1970: for what people read.
+    /// Microseconds since 1970, by the host's wall clock: for what people read.
     pub wall_us: u64,
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use antumbra_policy::{Decision, Policy, Reason};
 
-/// Counts by rule and variant since the instance began.
+/// Counts how many requests each rule sent to each variant since the instance began.
 #[derive(Debug, Default)]
 pub struct Decisions {
     /// As `<rule>.<variant>`, with the count.
@@ -19,7 +19,7 @@ pub struct Decisions {
 type Decided = (Result<usize, Reason>, Option<usize>);
 
 impl Decisions {
-    /// Counts a decision of this policy.
+    /// Counts a decision that this policy made.
     pub fn count(&mut self, policy: &Arc<Policy>, decision: &Decision<'_>) {
         if !self.policy.as_ref().is_some_and(|known| Arc::ptr_eq(known, policy)) {
             self.known.clear();

@@ -16,28 +16,28 @@ use crate::settings::Comparator;
 /// What a host has under a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Found {
-    /// A value, and the number by which a write can tell whether it is still that one; never 0.
+    /// There is a value, with the number by which a write can tell whether it is still that one; the number is never 0.
     Value(Vec<u8>, u32),
-    /// No value.
+    /// There is no value under the key.
     Nothing,
-    /// The host shares nothing.
+    /// The host shares nothing between its instances.
     Unavailable,
 }
 
 /// What an instance does after a look at the record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
-    /// Nothing.
+    /// The instance has nothing to do.
     Wait,
-    /// It reads the document, which is new to it.
+    /// The instance reads the document, which is new to it.
     Read,
-    /// It writes.
+    /// The instance writes the record, so that the others see that it polls.
     Write {
-        /// The document, before the record, over whatever is there.
+        /// The document, to be written before the record, over whatever is there; `None` if it stays as it is.
         document: Option<Vec<u8>>,
-        /// The record.
+        /// The record to be written.
         record: Vec<u8>,
-        /// Only over the value of this number; 0: over whatever is there.
+        /// Write the record only over the value of this number; 0 is over whatever is there.
         over: u32,
     },
 }

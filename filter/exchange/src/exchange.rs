@@ -16,50 +16,50 @@ use crate::clock::Now;
 use crate::headers::{Headers, first};
 use crate::shadow;
 
-/// What happens to one request.
+/// What the host shows of one request and its response, in order.
 pub enum Event<'a> {
     /// The request's headers arrived.
     RequestHeaders {
-        /// What the policy says, if there is a policy.
+        /// What the policy decided, if there is a policy.
         decision: Option<&'a Decision<'a>>,
-        /// That policy.
+        /// The policy that decided, if there is one.
         policy: Option<&'a Arc<Policy>>,
-        /// To ask for single headers; each question may cost a call to the host.
+        /// The request, to ask for single headers; each question may cost a call to the host.
         request: &'a dyn antumbra_policy::Request,
         /// The name of this exchange, in case it is mirrored.
         id: ExchangeId,
-        /// No body follows.
+        /// Whether no body follows.
         end: bool,
     },
     /// A piece of the request's body went by.
     RequestBody {
-        /// The bytes.
+        /// The bytes of the piece.
         chunk: &'a [u8],
-        /// It was the last.
+        /// Whether it was the last piece.
         end: bool,
     },
     /// The request ended with trailers.
     RequestTrailers {
-        /// In order.
+        /// The trailers in order, duplicates kept.
         trailers: Headers,
     },
     /// The response's headers arrived, `:status` among them.
     ResponseHeaders {
-        /// In order.
+        /// The headers in order, duplicates kept.
         headers: Headers,
-        /// No body follows.
+        /// Whether no body follows.
         end: bool,
     },
     /// A piece of the response's body went by.
     ResponseBody {
-        /// The bytes.
+        /// The bytes of the piece.
         chunk: &'a [u8],
-        /// It was the last.
+        /// Whether it was the last piece.
         end: bool,
     },
     /// The response ended with trailers.
     ResponseTrailers {
-        /// In order.
+        /// The trailers in order, duplicates kept.
         trailers: Headers,
     },
 }
@@ -67,13 +67,13 @@ pub enum Event<'a> {
 /// Who gave the answer that the client got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
-    /// The service.
+    /// A version of the service gave the answer.
     Service,
-    /// The proxy itself: no route, no healthy host, a filter's own answer.
+    /// The proxy gave the answer itself: no route, no healthy host, a filter's own answer.
     Proxy,
 }
 
-/// The life of one request.
+/// One request from its headers to its end, recorded if it is to be mirrored.
 #[derive(Default)]
 pub struct Exchange {
     state: State,
@@ -98,7 +98,7 @@ impl Exchange {
         matches!(self.state, State::Recording(_))
     }
 
-    /// Bytes that the recording may come to hold, if this is recorded: request and response up to the cap.
+    /// How many bytes the recording may come to hold, request and response up to the cap; `None` if nothing is recorded.
     pub fn reserved(&self) -> Option<usize> {
         match &self.state {
             State::Recording(recording) => Some(recording.reserved),
@@ -106,7 +106,7 @@ impl Exchange {
         }
     }
 
-    /// The request's headers. Whether it records is then [`Self::is_recording`].
+    /// Takes the request's headers and decides whether to record; [`Self::is_recording`] then says so.
     pub fn begin(&mut self, event: Event<'_>, now: Now) {
         let Event::RequestHeaders { decision, policy, request, id, end } = event else {
             return self.on(event, now);
@@ -123,7 +123,7 @@ impl Exchange {
         };
     }
 
-    /// Everything after the request's headers while [`Self::is_recording`]; it may end the recording.
+    /// Takes everything after the request's headers while [`Self::is_recording`]; it may end the recording.
     pub fn on(&mut self, event: Event<'_>, now: Now) {
         let State::Recording(recording) = &mut self.state else { return };
         let age = now.monotonic.saturating_sub(recording.arrived.monotonic);
@@ -161,7 +161,7 @@ impl Exchange {
         }
     }
 
-    /// The recording, if there is one, ends here, for this reason: there is no place for it, or time passed and nothing came.
+    /// Ends the recording, if there is one, for this reason: there is no place for it, or time passed and nothing came.
     pub fn give_up(&mut self, reason: NotMirrored) {
         if self.is_recording() {
             self.state = State::Passing { reason };
@@ -178,11 +178,11 @@ impl Exchange {
         }
     }
 
-    /// The stream is over, and `ending` says who answered; the host shows the request's headers as finally routed, or `None` if it
-    /// cannot. Yields the record to mirror.
+    /// Takes the end of the stream: the request's headers as finally routed, `None` if the host cannot show them, and who
+    /// answered. Answers the record to mirror.
     ///
     /// # Errors
-    /// Why there is none.
+    /// Why the exchange is not mirrored.
     pub fn end(&mut self, routed: Option<Headers>, ending: Ending) -> Result<Box<Capture>, NotMirrored> {
         match std::mem::replace(&mut self.state, State::Ended) {
             State::Fresh => Err(NotMirrored::NoRequest),

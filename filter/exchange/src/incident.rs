@@ -6,18 +6,18 @@ use crate::call::CallId;
 use crate::capture::Capture;
 use crate::shadow::Answer;
 
-/// Something that happens to the instance.
+/// What happens to a filter instance, from its streams, its calls and its clock.
 #[derive(Debug)]
 pub enum Incident {
-    /// A recording that was admitted with so many bytes is given up before the request's end.
+    /// A recording that was admitted with so many bytes was given up before the request's end.
     GivenUp(usize),
     /// A request ended and was not mirrored, for this reason.
     Passed(NotMirrored),
     /// A request ended and is to be mirrored.
     Captured(Box<Capture>),
-    /// A call is over.
+    /// A call was answered, or the host answered in the service's stead.
     Answered(CallId, Answer),
-    /// A call could not be sent, and why.
+    /// A call could not be sent, for this reason.
     NotSent(CallId, Unsent),
     /// Time passed.
     Tick,

@@ -28,7 +28,7 @@ use crate::trailers;
 use crate::turns::Turns;
 use crate::waiting::InFlight;
 
-/// The state of one filter instance (one root context).
+/// The state of one filter instance, which is one root context of the host.
 pub struct Mirroring {
     settings: Settings,
     instance: Instance,
@@ -55,8 +55,8 @@ enum Farewell {
 }
 
 impl Mirroring {
-    /// An instance that begins. `previous` is the policy that an earlier instance of the same release ran in this VM: a
-    /// change of the plugin configuration then does not interrupt the split.
+    /// Begins an instance. `previous` is the policy that an earlier instance of the same release ran in this VM: a change of the
+    /// plugin configuration then does not interrupt the split.
     pub fn new(mut settings: Settings, instance: Instance, previous: Option<Arc<Policy>>) -> Self {
         let inline = settings.inline.take().map(Arc::new);
         let from_comparator =
@@ -84,12 +84,12 @@ impl Mirroring {
         self.subscription.policy()
     }
 
-    /// The release's name.
+    /// The name of the release.
     pub fn release(&self) -> &str {
         &self.settings.release
     }
 
-    /// What the proxy is.
+    /// What the filter may ask of the proxy.
     pub fn host(&self) -> Host {
         self.settings.host
     }
@@ -99,44 +99,45 @@ impl Mirroring {
         self.settings.bodies && self.settings.enabled
     }
 
-    /// Policies that the comparator sent and that could not be taken; the last good one stayed.
+    /// How many policies the comparator sent that could not be taken; the last good one stayed each time.
     pub fn refusals(&self) -> u64 {
         self.subscription.refusals()
     }
 
-    /// Whether it does anything at all.
+    /// Whether the filter does anything at all.
     pub fn is_enabled(&self) -> bool {
         self.settings.enabled
     }
 
-    /// What happened so far.
+    /// What the instance counted since it began.
     pub fn accounts(&self) -> &Accounts {
         &self.accounts
     }
 
-    /// What was wrong with the last policy that the comparator sent, once: for the log.
+    /// Takes what was wrong with the last policy that the comparator sent, for the log. Each refusal is answered once.
     pub fn take_rejected(&mut self) -> Option<Invalid> {
         self.subscription.take_rejected()
     }
 
-    /// That the comparator cannot be reached, does not know the release, refuses the token, or answers again: when it
-    /// changes, for the log.
+    /// Takes what changed about the comparator, for the log: that it cannot be reached, does not know the release, refuses the
+    /// token, or answers again. Each change is answered once.
     pub fn take_notice(&mut self) -> Option<String> {
         self.subscription.take_notice()
     }
 
-    /// Whether there is anything that the instances of this release in this proxy share. Not on other hosts than Envoy: one of them
+    /// Whether the instances of this release in this proxy share anything. On other hosts than Envoy they do not: one of them
     /// traps where nobody gave it memory to share.
     pub fn confers(&self) -> bool {
         self.host() == Host::Envoy && self.settings.enabled && self.subscription.has_comparator()
     }
 
-    /// Looks at the record that they share; before each [`Incident::Tick`], and after [`Incident::Drain`].
+    /// Looks at the record that the instances share, before each [`Incident::Tick`] and after [`Incident::Drain`]; answers what
+    /// to do about it.
     pub fn look(&mut self, found: &Found, now: Now) -> Step {
         self.subscription.look(found, now.monotonic)
     }
 
-    /// Takes the document that they share, where [`Self::look`] asked for it.
+    /// Takes the document that the instances share, where [`Self::look`] asked for it.
     pub fn read(&mut self, found: &Found, now: Now) {
         self.subscription.read(found, now.monotonic);
     }

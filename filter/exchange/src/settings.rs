@@ -8,11 +8,11 @@ use antumbra_policy::{Policy, SHORTEST_SECRET, Secrets};
 /// What the proxy's operator configured for one instance of the filter.
 #[derive(Debug)]
 pub struct Settings {
-    /// The kill switch: false passes everything untouched.
+    /// Whether the filter does anything: `false` passes everything untouched.
     pub enabled: bool,
-    /// What the proxy is.
+    /// What the filter may ask of the proxy.
     pub host: Host,
-    /// The policy's name.
+    /// The name of the policy.
     pub release: String,
     /// The policy until the comparator answers, or for good if there is no comparator.
     pub inline: Option<Policy>,
@@ -29,7 +29,7 @@ pub struct Settings {
 /// What the filter may ask of the proxy that it runs in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Host {
-    /// All that Envoy does.
+    /// The proxy is Envoy, and does all that the filter may ask.
     #[default]
     Envoy,
     /// What every host of the proxy-wasm ABI 0.2.1 does: calls leave on the tick alone, there are no gauges, the tick is asked
@@ -40,26 +40,26 @@ pub enum Host {
 /// How the filter reaches the comparator.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Comparator {
-    /// A cluster of the proxy.
+    /// The cluster of the proxy through which the comparator is reached.
     pub cluster: String,
     /// The `:authority` of the calls.
     pub authority: String,
-    /// Sent as `authorization: Bearer …`.
+    /// The token that is sent as `authorization: Bearer …`, if there is one.
     pub token: Option<String>,
-    /// Between two polls, 100 ms to 60 s.
+    /// The time between two polls, 100 ms to 60 s.
     pub poll: Duration,
-    /// For one call, 100 ms to 60 s.
+    /// The time that one call may take, 100 ms to 60 s.
     pub timeout: Duration,
 }
 
-/// Bounds per proxy worker. What exceeds them is not mirrored, or not delivered, and counted by reason.
+/// What mirroring may use of one proxy worker. What exceeds a limit is not mirrored, or not delivered, and is counted by reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Exchanges being captured or waiting for shadow answers.
+    /// How many exchanges may be recorded or wait for shadow answers at a time.
     pub exchanges_in_flight: usize,
-    /// Bytes of captured bodies and unacknowledged observations.
+    /// How many bytes of recorded bodies and unacknowledged observations may be held.
     pub bytes_in_flight: usize,
-    /// Exchanges that begin to be mirrored in a second, at most 1,000,000; a tenth of them may come at once.
+    /// How many exchanges may begin to be mirrored in a second, at most 1,000,000; a tenth of them may come at once.
     pub mirrored_per_second: u32,
 }
 

@@ -12,16 +12,16 @@ use crate::headers::{Headers, first};
 /// What a host says when a call is over.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
-    /// Headers arrived, `:status` among them.
+    /// The answer is complete.
     Complete {
-        /// In order.
+        /// The headers in order, `:status` among them.
         headers: Headers,
-        /// All of it.
+        /// The whole body.
         body: Vec<u8>,
-        /// In order.
+        /// The trailers in order.
         trailers: Headers,
     },
-    /// Headers arrived, then the stream was reset or the body went over the host's limit. Envoy says so with 0 headers.
+    /// There is no complete answer: the stream was reset, or the body went over the host's limit. Envoy says so with 0 headers.
     Broken,
 }
 
@@ -116,7 +116,7 @@ pub(crate) fn leg(
     Leg { variant: variant.to_owned(), outcome, latency_us: Some(latency_us), response, reason: None }
 }
 
-/// What a host means that takes no call with so many headers, by the status that it answers.
+/// Why a host took no call with so many headers, by the status that it answered.
 pub fn refused(status: u32, headers: usize) -> Unsent {
     match status {
         BAD_ARGUMENT if headers > MAX_SENT => Unsent::TooManyHeaders,

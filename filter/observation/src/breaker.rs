@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::observation::Outcome;
 
-/// The breakers of the clusters that shadow calls go to; at most 64, a cluster beyond has none.
+/// The breakers of the clusters that shadow calls go to, at most 64; a cluster beyond has none, and every call to it may leave.
 #[derive(Debug, Default)]
 pub struct Breakers(Vec<(String, Breaker)>);
 
@@ -22,7 +22,7 @@ impl Breakers {
         }
     }
 
-    /// A call to this cluster is over. What was never sent says nothing of the service.
+    /// Takes how a call to this cluster ended. A call that was never sent says nothing of the service.
     pub fn record(&mut self, cluster: &str, outcome: Outcome, now: Duration) {
         match outcome {
             Outcome::NotSent => {}

@@ -18,22 +18,22 @@ pub enum Malformed {
     /// The bytes are not what the contract says.
     #[error("observation {index} does not decode: {message}")]
     Undecodable {
-        /// Which of the batch, from 0.
+        /// The place of the observation in the batch, from 0.
         index: usize,
-        /// The decoder's words.
+        /// What the decoder says.
         message: String,
     },
     /// The sender is newer than the reader.
     #[error("observation {index} has version {version}, must be within 1..={VERSION}")]
     FutureVersion {
-        /// Which of the batch, from 0.
+        /// The place of the observation in the batch, from 0.
         index: usize,
-        /// What it says.
+        /// The version that the sender names.
         version: u64,
     },
 }
 
-/// One observation as a CBOR item, to be appended to a sequence.
+/// Encodes one observation as a CBOR item, to be appended to a sequence.
 pub fn encode(observation: &Observation) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(observation.likely_size());
     // Writing into a vector cannot fail, and the contract has no type that CBOR lacks.
@@ -61,7 +61,7 @@ pub fn decode_sequence(bytes: &[u8]) -> Result<Vec<Observation>, Malformed> {
     Ok(observations)
 }
 
-/// One handover as a CBOR item, to be appended to a sequence.
+/// Encodes one handover as a CBOR item, to be appended to a sequence.
 pub fn encode_handover(handover: &Handover) -> Vec<u8> {
     minicbor_serde::to_vec(handover).unwrap_or_default()
 }
@@ -69,7 +69,8 @@ pub fn encode_handover(handover: &Handover) -> Vec<u8> {
 /// Reads a CBOR sequence of handovers.
 ///
 /// # Errors
-/// As [`decode_sequence`], by the observation in each; a timeout that is out of bounds.
+/// The first handover whose observation [`decode_sequence`] would refuse, or whose timeout is out of bounds; more than
+/// [`MAX_FIELDS`] header fields in all.
 pub fn decode_handovers(bytes: &[u8]) -> Result<Vec<Handover>, Malformed> {
     let mut handovers = Vec::new();
     let mut fields = 0_usize;
@@ -88,31 +89,31 @@ pub fn decode_handovers(bytes: &[u8]) -> Result<Vec<Handover>, Malformed> {
     Ok(handovers)
 }
 
-/// A heartbeat as one CBOR item.
+/// Encodes a heartbeat as one CBOR item.
 pub fn encode_heartbeat(heartbeat: &Heartbeat) -> Vec<u8> {
     minicbor_serde::to_vec(heartbeat).unwrap_or_default()
 }
 
-/// Reads one heartbeat.
+/// Reads one heartbeat from a CBOR item.
 ///
 /// # Errors
-/// It does not decode, or has a version of another contract.
+/// The bytes do not decode, or have a version of another contract.
 pub fn decode_heartbeat(bytes: &[u8]) -> Result<Heartbeat, Malformed> {
     let (heartbeat, _): (Heartbeat, _) = decode_item(bytes, 0)?;
     check_version(heartbeat.version, 0)?;
     Ok(heartbeat)
 }
 
-/// A heartbeat as the value of [`HEARTBEAT_HEADER`](crate::HEARTBEAT_HEADER): base64 (RFC 4648, section 5, no padding) of one CBOR
-/// item.
+/// Encodes a heartbeat as the value of [`HEARTBEAT_HEADER`](crate::HEARTBEAT_HEADER): base64 (RFC 4648, section 5, no padding)
+/// of one CBOR item.
 pub fn encode_heartbeat_header(heartbeat: &Heartbeat) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(encode_heartbeat(heartbeat))
 }
 
-/// Reads one heartbeat out of a header.
+/// Reads one heartbeat from the value of [`HEARTBEAT_HEADER`](crate::HEARTBEAT_HEADER).
 ///
 /// # Errors
-/// It is no base64, does not decode, or has a version of another contract.
+/// The value is no base64, does not decode, or has a version of another contract.
 pub fn decode_heartbeat_header(value: &[u8]) -> Result<Heartbeat, Malformed> {
     let bytes = BASE64_URL_SAFE_NO_PAD
         .decode(value)
@@ -120,7 +121,7 @@ pub fn decode_heartbeat_header(value: &[u8]) -> Result<Heartbeat, Malformed> {
     decode_heartbeat(&bytes)
 }
 
-/// Whether this reader knows `version`; `index` names the observation in the error.
+/// Checks that this reader knows `version`; `index` is the place of the observation that the error names.
 ///
 /// # Errors
 /// [`Malformed::FutureVersion`].
@@ -132,9 +133,9 @@ pub fn check_version(version: u32, index: usize) -> Result<(), Malformed> {
 }
 
 impl Observation {
-    /// What the types cannot say: the version, that a leg has an answer exactly if its outcome says so, and that the
-    /// primary is an answer with a body of its own. `index` is its place in the batch and `fields` the header fields
-    /// of those before it; answers the fields including its own.
+    /// Checks what the types cannot say: the version, that a leg has an answer exactly if its outcome says so, and that the
+    /// primary is an answer with a body of its own. `index` is the observation's place in the batch and `fields` the number of
+    /// header fields of those before it; answers the number including its own.
     ///
     /// # Errors
     /// [`Malformed`], naming the field that breaks the contract.
@@ -231,7 +232,8 @@ struct VersionOnly {
     version: u64,
 }
 
-/// Most header fields of all observations of a batch: in memory they take many times what they take on the wire.
+/// How many header fields all observations of a batch may have together: in memory they take many times what they take on the
+/// wire.
 pub const MAX_FIELDS: usize = 262_144;
 
 #[cfg(test)]

@@ -7,31 +7,31 @@ use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use crate::observation::{Body, Leg};
 
-/// What is kept of a body while it streams.
+/// What is kept of a body while it streams: all of it up to a cap, and beyond the cap its length and hash.
 pub enum Collected {
-    /// All of it, so far.
+    /// The whole body so far.
     Whole {
-        /// The bytes.
+        /// The bytes that went by.
         bytes: Vec<u8>,
-        /// The most of them.
+        /// How many bytes may be kept.
         cap: usize,
     },
-    /// More than the cap.
+    /// More bytes than the cap went by.
     Cut {
-        /// Bytes that went by.
+        /// How many bytes went by.
         length: u64,
-        /// Of all of them.
+        /// The hash of all bytes that went by.
         hash: Box<Xxh3>,
     },
 }
 
 impl Collected {
-    /// Nothing yet; at most `cap` bytes will be kept.
+    /// Begins with nothing; at most `cap` bytes will be kept.
     pub fn new(cap: u64) -> Self {
         Self::Whole { bytes: Vec::new(), cap: usize::try_from(cap).unwrap_or(usize::MAX) }
     }
 
-    /// A piece went by.
+    /// Takes the next piece of the body.
     pub fn push(&mut self, chunk: &[u8]) {
         match self {
             Self::Whole { bytes, cap } if bytes.len().saturating_add(chunk.len()) <= *cap => {
@@ -50,12 +50,12 @@ impl Collected {
         }
     }
 
-    /// Whether the cap was crossed.
+    /// Whether more bytes than the cap went by.
     pub fn is_cut(&self) -> bool {
         matches!(self, Self::Cut { .. })
     }
 
-    /// Bytes that went by.
+    /// How many bytes went by.
     pub fn length(&self) -> u64 {
         match self {
             Self::Whole { bytes, .. } => length(bytes),
@@ -63,7 +63,7 @@ impl Collected {
         }
     }
 
-    /// As it goes into an observation.
+    /// The body as it goes into an observation.
     pub fn finish(self) -> Body {
         match self {
             Self::Whole { bytes, .. } => Body::Whole(bytes.into()),
@@ -73,14 +73,14 @@ impl Collected {
 }
 
 impl Body {
-    /// Keeps only length and hash.
+    /// Drops the bytes and keeps their length and hash.
     pub fn cut(&mut self) {
         if let Self::Whole(bytes) = self {
             *self = Self::Cut { length: length(bytes), xxh3: xxh3_64(bytes) };
         }
     }
 
-    /// Bytes that it holds in memory.
+    /// How many bytes of the body are in memory.
     pub fn held(&self) -> usize {
         match self {
             Self::Whole(bytes) => bytes.len(),
@@ -88,7 +88,7 @@ impl Body {
         }
     }
 
-    /// Whether these were the same bytes. Where one of them was kept and the other cut, length and hash decide.
+    /// Whether both bodies were the same bytes. Where one of them was kept and the other cut, length and hash decide.
     pub fn equals(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Whole(bytes), Self::Cut { length: total, xxh3 })
@@ -101,7 +101,7 @@ impl Body {
 }
 
 impl Leg {
-    /// The leg, its body said to be the primary's if it is.
+    /// The leg beside this primary: its body is [`Body::Same`] if it is the primary's, byte for byte.
     #[must_use]
     pub fn beside(mut self, primary: &Self) -> Self {
         if let (Some(response), Some(primary)) = (&mut self.response, &primary.response)

@@ -11,16 +11,17 @@ use crate::observation::Observation;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Handover {
-    /// All but the legs: `candidate` is [`Outcome::NotSent`], there is no `control`.
+    /// The observation but for its legs: `candidate` is [`Outcome::NotSent`](crate::Outcome::NotSent), and there is no
+    /// `control`.
     pub observation: Observation,
-    /// To the new version.
+    /// The call to the new version.
     pub candidate: ShadowRequest,
-    /// To the stable version, at the same moment.
+    /// The call to the stable version, at the same moment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub control: Option<ShadowRequest>,
-    /// For each call, in milliseconds, 1 to 60,000.
+    /// How long each call may take, in milliseconds, 1 to 60,000.
     pub timeout_ms: u64,
-    /// Bytes of an answer that are kept; of a longer one its length and hash.
+    /// How many bytes of an answer are kept; of a longer one its length and hash are.
     pub kept: u64,
 }
 
@@ -32,10 +33,10 @@ pub struct ShadowRequest {
     pub variant: String,
     /// The variant's cluster; the comparator knows its address.
     pub target: String,
-    /// With `:method`, `:path` and `:authority`, in order, duplicates kept.
+    /// The headers of the request, `:method`, `:path` and `:authority` among them, in order, duplicates kept.
     #[serde(deserialize_with = "headers::bounded")]
     pub headers: Vec<(Bytes, Bytes)>,
-    /// After the body, without pseudo headers.
+    /// The trailers of the request, without pseudo headers.
     #[serde(default, deserialize_with = "headers::bounded", skip_serializing_if = "Vec::is_empty")]
     pub trailers: Vec<(Bytes, Bytes)>,
 }

@@ -9,7 +9,8 @@ use serde::de::{Deserializer, Error, SeqAccess, Visitor};
 
 use crate::bytes::Bytes;
 
-/// Most fields of one list of headers or trailers; more are refused as undecodable. Envoy takes 100 unless told otherwise.
+/// How many fields one list of headers or trailers may have; more are refused as undecodable. Envoy takes 100 unless told
+/// otherwise.
 pub const MAX_HEADERS: usize = 4_096;
 
 /// For `#[serde(deserialize_with)]`.

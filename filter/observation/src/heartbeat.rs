@@ -12,15 +12,15 @@ use crate::undelivered::Undelivered;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Heartbeat {
-    /// [`VERSION`](crate::VERSION) of the sender.
+    /// The [`VERSION`](crate::VERSION) of the sender.
     pub version: u32,
-    /// The policy's name.
+    /// The name of the policy.
     pub release: String,
-    /// Who speaks.
+    /// The filter instance that speaks.
     pub instance: Instance,
-    /// The generation it runs; `None` before the first policy and while it runs an inline one.
+    /// The generation that the instance runs; `None` before the first policy and while it runs an inline one.
     pub generation: Option<u64>,
-    /// Everything since the instance began.
+    /// What the instance counted since it began.
     pub accounts: Accounts,
 }
 

@@ -6,11 +6,11 @@ use std::str::FromStr;
 use serde::de::{Deserialize, Deserializer, Error};
 use serde::ser::{Serialize, Serializer};
 
-/// Names one exchange.
+/// The name of one exchange, in text 32 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ExchangeId(pub u128);
 
-/// Names one filter instance: a random nonce of one VM.
+/// The name of one filter instance, a random nonce of one VM; in text 32 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Instance(pub u128);
 
@@ -58,7 +58,7 @@ macro_rules! written_in_hex {
 written_in_hex!(ExchangeId);
 written_in_hex!(Instance);
 
-/// The text is not an identifier.
+/// A text is not a name of 32 hexadecimal digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must be 32 hexadecimal digits")]
 pub struct NotHex;

@@ -6,7 +6,7 @@
 
 use crate::contract::SHADOW_HEADER;
 
-/// Whether a header of this name, in whatever case, stays behind.
+/// Whether a header of this name, in whatever case, is not passed on to a shadow.
 pub fn stays_behind(name: &[u8]) -> bool {
     let begins =
         |prefix: &[u8]| name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix));

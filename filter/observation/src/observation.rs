@@ -11,30 +11,31 @@ use crate::unsent::Unsent;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Observation {
-    /// [`VERSION`] of the sender.
+    /// The [`VERSION`](crate::VERSION) of the sender.
     pub version: u32,
-    /// Also the value of the shadow requests' `x-antumbra-shadow`.
+    /// The name of the exchange, which is also the value of the shadow requests' `x-antumbra-shadow`.
     pub id: ExchangeId,
-    /// The policy's name.
+    /// The name of the policy.
     pub release: String,
     /// The generation of the policy that decided.
     pub generation: u64,
-    /// The rule whose `mirror` sampled the request.
+    /// The name of the rule whose `mirror` sampled the request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,
     /// When the request arrived, in microseconds since 1970, by the proxy's clock.
     pub at_us: u64,
-    /// Equal for requests of one client and, but for chance, for no others: a salted hash of what the policy knows clients by
-    /// (`idFrom`, else the keys of its first split). Absent if it knows them by nothing, or the request has none of it.
+    /// A number that is equal for requests of one client and, but for chance, for no others: a salted hash of what the policy
+    /// knows clients by (`idFrom`, else the keys of its first split). Absent if the policy knows clients by nothing, or the
+    /// request has none of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client: Option<u32>,
-    /// What the client asked for.
+    /// The request of the client.
     pub request: Request,
-    /// What the client got.
+    /// The answer that the client got.
     pub primary: Leg,
-    /// What the new version answered.
+    /// The answer of the new version.
     pub candidate: Leg,
-    /// What the stable version answered the second time.
+    /// The second answer of the stable version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub control: Option<Leg>,
 }
@@ -43,22 +44,22 @@ pub struct Observation {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Request {
-    /// `GET`, …
+    /// The method, such as `GET`.
     pub method: Bytes,
-    /// Path and query as the client sent them (`x-envoy-original-path` where the route rewrote the path).
+    /// The path and query as the client sent them (`x-envoy-original-path` where the route rewrote the path).
     pub path: Bytes,
-    /// `:authority`.
+    /// The `:authority`, which is the host that the client asked.
     #[serde(default)]
     pub authority: Bytes,
-    /// Without pseudo headers, in order, duplicates kept.
+    /// The headers without pseudo headers, in order, duplicates kept.
     #[serde(default, deserialize_with = "headers::bounded")]
     pub headers: Vec<(Bytes, Bytes)>,
-    /// The body, if any.
+    /// The body, if there is one.
     #[serde(default)]
     pub body: Body,
 }
 
-/// One answer, or why there is none.
+/// The answer to one call of an exchange, or why there is none.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Leg {
@@ -67,11 +68,11 @@ pub struct Leg {
     pub variant: String,
     /// How the call ended.
     pub outcome: Outcome,
-    /// Microseconds. Primary: request fully received → last byte of the response at the filter. Candidate and control:
-    /// call dispatched → answer complete.
+    /// How long the answer took, in microseconds. For the primary, from the request's last byte to the response's last byte at
+    /// the filter; for candidate and control, from the call's dispatch to the complete answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latency_us: Option<u64>,
-    /// The answer; present exactly if `outcome` is [`Outcome::Response`].
+    /// The answer, which is present exactly if `outcome` is [`Outcome::Response`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub response: Option<Response>,
     /// Why the call never left, if `outcome` is [`Outcome::NotSent`] and whoever was to make it says so.
@@ -80,7 +81,7 @@ pub struct Leg {
 }
 
 impl Leg {
-    /// A leg whose call never left.
+    /// A leg of this variant whose call never left, and why, if that is known.
     pub fn not_sent(variant: &str, reason: Option<Unsent>) -> Self {
         Self {
             variant: variant.to_owned(),
@@ -96,31 +97,31 @@ impl Leg {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Outcome {
-    /// With an answer of the service.
+    /// The service answered.
     Response,
-    /// No complete answer within the mirror's timeout.
+    /// The service did not answer completely within the mirror's timeout.
     Timeout,
-    /// Refused or reset before any header.
+    /// The call was refused, or reset before any header.
     Refused,
-    /// Reset in the body, or a body over the proxy's limit.
+    /// The answer was reset in its body, or its body was over the proxy's limit.
     Reset,
-    /// Never sent; [`Leg::reason`] says why.
+    /// The call was never sent; [`Leg::reason`] says why.
     NotSent,
 }
 
-/// An answer of a service.
+/// The complete answer of a service.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Response {
-    /// 100 to 999.
+    /// The status, 100 to 999.
     pub status: u16,
-    /// Without pseudo headers, in order, duplicates kept.
+    /// The headers without pseudo headers, in order, duplicates kept.
     #[serde(default, deserialize_with = "headers::bounded")]
     pub headers: Vec<(Bytes, Bytes)>,
     /// The body as sent, content encoding included.
     #[serde(default)]
     pub body: Body,
-    /// Trailers, if any.
+    /// The trailers, if there are any.
     #[serde(default, deserialize_with = "headers::bounded", skip_serializing_if = "Vec::is_empty")]
     pub trailers: Vec<(Bytes, Bytes)>,
 }
@@ -129,15 +130,15 @@ pub struct Response {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Body {
-    /// Byte for byte the primary's. Never in the primary itself.
+    /// The body is the primary's, byte for byte. The primary itself never has this.
     Same,
-    /// All of it.
+    /// The whole body.
     Whole(Bytes),
-    /// Longer than the capture's cap: its length in bytes and XXH3-64 (seed 0) of the whole.
+    /// The body is longer than what is kept, so that only its length and hash are known.
     Cut {
-        /// Bytes.
+        /// The length of the whole body, in bytes.
         length: u64,
-        /// XXH3-64, seed 0.
+        /// The XXH3-64 hash (seed 0) of the whole body.
         xxh3: u64,
     },
 }

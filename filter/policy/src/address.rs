@@ -51,7 +51,8 @@ impl AddressSet {
     }
 }
 
-/// An address as proxies write it: with or without port, IPv6 with or without brackets. Canonical: no IPv4 as IPv6.
+/// Reads an address as proxies write it: with or without a port, IPv6 with or without brackets. An IPv4 address in the form of
+/// IPv6 becomes IPv4. `None` if the text is no address.
 pub fn parse_address(text: &[u8]) -> Option<IpAddr> {
     let text = std::str::from_utf8(text).ok()?.trim();
     let bare = match text.strip_prefix('[') {

@@ -6,31 +6,32 @@ use crate::edits::Edit;
 use crate::mirror::Mirrored;
 use crate::variant::Variant;
 
-/// The decision about one request.
+/// What a policy decides about one request, to be carried out by the host.
 #[derive(Debug)]
 pub struct Decision<'p> {
-    /// Where it goes; `None` leaves the host's own routing alone.
+    /// The variant that the request goes to; `None` leaves the host's own routing alone.
     pub variant: Option<&'p Arc<Variant>>,
-    /// The rule that chose; `None` if none did.
+    /// The name of the rule that chose the variant; `None` if none did.
     pub rule: Option<&'p str>,
-    /// The place of that rule among the enabled ones, for counting.
+    /// The place of that rule among the enabled ones, from 0, by which decisions are counted.
     pub rule_index: Option<usize>,
-    /// How it was chosen.
+    /// How the variant was chosen.
     pub reason: Reason,
-    /// Where in the split it stands, 0 to 999 999; `None` if no position decided.
+    /// The request's position in the split that decided, 0 to 999,999; `None` if no position decided.
     pub position: Option<u32>,
-    /// At most 4, in the order of the document.
+    /// The shadows that the request gets: at most 4, in the order of the document.
     pub mirrors: Vec<Mirrored<'p>>,
     /// Why `mirrors` is empty; `None` exactly if it is not.
     pub skipped_mirror: Option<SkippedMirror>,
-    /// Of a mirrored request: what its client is known by, as a salted hash; the same keys as those of a mirror that samples
-    /// by key. `None` if it has none of them.
+    /// What the client of a mirrored request is known by, as a salted hash of the keys by which mirrors sample. `None` if the
+    /// request is not mirrored or has none of those keys.
     pub client: Option<u32>,
-    /// Whether the client may choose for itself and see why, where that was asked: it costs a look at its address.
+    /// Whether the client may choose its variant and see why it got it. Only looked at where the policy allows that to some
+    /// clients, since it costs a look at the address.
     pub trusted: bool,
-    /// What to change in the request before it is routed, in order.
+    /// The changes of the request's headers before it is routed, in the order in which they are made.
     pub request_edits: Vec<Edit<'p>>,
-    /// What to add to the response.
+    /// The changes of the response's headers.
     pub response_edits: Vec<Edit<'p>>,
     /// A rule asked for a body that is still to come, and this decision took it for missing: hold the request, and decide
     /// again with the same dice once the body is there.
@@ -40,21 +41,21 @@ pub struct Decision<'p> {
 /// How a variant was chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reason {
-    /// The client chose, and was allowed to.
+    /// The client chose the variant, and was allowed to.
     Override,
-    /// Its id is on the list of a yellow variant.
+    /// The client's id is on the list of a yellow variant.
     Ids,
-    /// A rule's `to`.
+    /// A rule names the variant with `to`.
     To,
-    /// Its position in a rule's `split`.
+    /// The request's position in a rule's `split` chose the variant.
     Split,
-    /// A sticky cookie that a split set before.
+    /// A cookie that a sticky split set before names the variant.
     Sticky,
-    /// It has none of the split's keys, and the default takes those.
+    /// The request has none of the split's keys, and the default takes those.
     MissingKey,
-    /// A rule's `select`.
+    /// A rule's `select` lists the variant for a value of the request.
     Select,
-    /// No rule chose: the policy's default.
+    /// No rule chose a variant, so the policy's default took the request.
     Default,
 }
 
@@ -74,16 +75,17 @@ impl Reason {
     }
 }
 
-/// Why a request is not mirrored. If several mirrors passed it over, the reason of the one that came nearest.
+/// Why no mirror of the policy took a request. If several mirrors passed it over, the reason is that of the one that came
+/// nearest to taking it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SkippedMirror {
-    /// No rule with a mirror for it was reached.
+    /// No rule with a mirror for the request was reached.
     NoRule,
     /// The mirror's variant is red.
     Red,
-    /// Its method may write, and the mirror does not allow that.
+    /// The request's method may write, and the mirror does not allow that.
     UnsafeMethod,
-    /// The mirror's share left it out.
+    /// The mirror's share left the request out.
     NotSampled,
 }
 

@@ -19,12 +19,12 @@ use std::time::Duration;
 /// Everything that is wrong with a document, in the order of reading.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct Invalid {
-    /// At least one.
+    /// The problems, at least one.
     pub problems: Vec<Problem>,
 }
 
 impl Invalid {
-    /// One problem, for what is found before reading field by field.
+    /// A document with one problem that is found before it is read field by field.
     pub fn single(path: &str, message: String) -> Self {
         Self { problems: vec![Problem { path: path.to_owned(), message }] }
     }
@@ -45,9 +45,9 @@ impl fmt::Display for Invalid {
 /// One problem: which field, and what is wrong with its value.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Problem {
-    /// The field, as `rules[2].mirror[0].percent`.
+    /// The path of the field, as `rules[2].mirror[0].percent`.
     pub path: String,
-    /// The value and the bound that it breaks, as `is 101, must be within 0..=100`.
+    /// What is wrong: the value and the bound that it breaks, as `is 101, must be within 0..=100`.
     pub message: String,
 }
 
@@ -62,12 +62,15 @@ impl fmt::Display for Problem {
 pub struct Problems(RefCell<Vec<Problem>>);
 
 impl Problems {
-    /// The whole document as a field to read.
+    /// The whole document as the field that reading begins with.
     pub fn root<'a>(&'a self, tree: &'a Tree) -> Field<'a> {
         Field { path: Rc::new(Path::Root), tree, problems: self }
     }
 
-    /// The compiled value if nothing was wrong, else everything that was.
+    /// Answers the compiled value if nothing was wrong.
+    ///
+    /// # Errors
+    /// Everything that was wrong.
     pub fn finish<T>(self, compiled: Option<T>) -> Result<T, Invalid> {
         let problems = self.0.into_inner();
         match compiled {
@@ -110,7 +113,7 @@ impl fmt::Display for Path<'_> {
 }
 
 impl<'a> Field<'a> {
-    /// The value as written.
+    /// The field's value as it was written.
     pub fn tree(&self) -> &'a Tree {
         self.tree
     }
@@ -120,7 +123,7 @@ impl<'a> Field<'a> {
         self.note(format!("is {}, {rule}", self.tree));
     }
 
-    /// Notes a problem in its own words after the path.
+    /// Notes a problem of the field in words of its own; its path is put before them.
     pub fn note(&self, message: String) {
         let path = match &*self.path {
             Path::Root => "document".to_owned(),
@@ -129,12 +132,12 @@ impl<'a> Field<'a> {
         self.problems.0.borrow_mut().push(Problem { path, message });
     }
 
-    /// Notes that a name is not among those known, with the nearest of them.
+    /// Notes that the field's value, a `name` of this `kind`, is not among those known, and which of them is nearest.
     pub fn unknown_name<'n>(&self, kind: &str, name: &str, known: impl IntoIterator<Item = &'n str>) {
         self.note(format!("is {name:?}, not a known {kind}{}", suggestion(name, known)));
     }
 
-    /// A mapping whose keys must be among `known`; each other or repeated key is noted.
+    /// Reads a mapping whose keys must be among `known`; each key beyond them, and each that is repeated, is noted.
     pub fn map(&self, known: &[&str]) -> Option<Map<'a>> {
         let entries = self.entries()?;
         for entry in entries.iter().filter(|(name, _)| !known.contains(name)) {
@@ -144,7 +147,7 @@ impl<'a> Field<'a> {
         Some(Map { field: self.clone(), entries })
     }
 
-    /// The entries of a mapping with keys of the writer's choice, in order; a repeated key is noted.
+    /// Reads a mapping with keys of the writer's choice, in order; a repeated key is noted.
     pub fn entries(&self) -> Option<Vec<(&'a str, Field<'a>)>> {
         let Tree::Map(entries) = self.tree else {
             self.problem("must be a mapping");
@@ -164,7 +167,7 @@ impl<'a> Field<'a> {
         Some(read)
     }
 
-    /// A list with a number of items within `bounds`.
+    /// Reads a list with a number of items within `bounds`.
     pub fn list(&self, bounds: RangeInclusive<usize>) -> Option<Vec<Field<'a>>> {
         let Tree::List(items) = self.tree else {
             self.problem("must be a list");
@@ -183,7 +186,7 @@ impl<'a> Field<'a> {
         )
     }
 
-    /// A list with a number of items within `bounds`, or one bare item in place of a list of one.
+    /// Reads a list with a number of items within `bounds`, or one bare item in place of a list of one.
     pub fn one_or_more(&self, bounds: RangeInclusive<usize>) -> Option<Vec<Field<'a>>> {
         match self.tree {
             Tree::List(_) => self.list(bounds),
@@ -191,7 +194,7 @@ impl<'a> Field<'a> {
         }
     }
 
-    /// What `read` makes of each item of a list; `None` if one cannot be read, after all were tried.
+    /// Reads each item of a list with `read`; `None` if one of them cannot be read, after all were tried.
     pub fn each<T>(
         &self,
         bounds: RangeInclusive<usize>,
@@ -200,7 +203,8 @@ impl<'a> Field<'a> {
         all(&self.list(bounds)?, read)
     }
 
-    /// The same where one bare item may stand in place of a list of one.
+    /// Reads each item of a list, or one bare item in place of a list of one, with `read`; `None` if one of them cannot be read,
+    /// after all were tried.
     pub fn each_or_one<T>(
         &self,
         bounds: RangeInclusive<usize>,
@@ -209,7 +213,7 @@ impl<'a> Field<'a> {
         all(&self.one_or_more(bounds)?, read)
     }
 
-    /// A list of exactly two items.
+    /// Reads a list of exactly two items.
     pub fn pair(&self) -> Option<(Field<'a>, Field<'a>)> {
         let Tree::List(items) = self.tree else { return self.refuse("must be a list of two") };
         let [first, second] = items.as_slice() else {
@@ -220,7 +224,7 @@ impl<'a> Field<'a> {
         Some((item(0, first), item(1, second)))
     }
 
-    /// `[first, last]`, as `read` reads each; the last must not be below the first.
+    /// Reads `[first, last]`, each with `read`; the last must not be below the first.
     pub fn interval<T: Copy + PartialOrd + fmt::Display>(
         &self,
         read: impl Fn(&Field<'a>) -> Option<T>,
@@ -234,7 +238,7 @@ impl<'a> Field<'a> {
         Some((start, end))
     }
 
-    /// A string.
+    /// Reads a string.
     pub fn text(&self) -> Option<&'a str> {
         match self.tree {
             Tree::Text(text) => Some(text),
@@ -242,7 +246,7 @@ impl<'a> Field<'a> {
         }
     }
 
-    /// A name: 1 to 63 characters of `A-Z a-z 0-9 . _ -`, the first a letter or a digit.
+    /// Reads a name: 1 to 63 characters of `A-Z a-z 0-9 . _ -`, the first a letter or a digit.
     pub fn name(&self) -> Option<&'a str> {
         let name = self.text()?;
         if is_name(name) {
@@ -251,7 +255,7 @@ impl<'a> Field<'a> {
         self.refuse("must be 1 to 63 letters, digits, '.', '_' or '-', beginning with a letter or a digit")
     }
 
-    /// `true` or `false`.
+    /// Reads `true` or `false`.
     pub fn boolean(&self) -> Option<bool> {
         match self.tree {
             Tree::Bool(value) => Some(*value),
@@ -259,7 +263,7 @@ impl<'a> Field<'a> {
         }
     }
 
-    /// A whole number within `bounds`.
+    /// Reads a whole number within `bounds`.
     pub fn integer(&self, bounds: RangeInclusive<u64>) -> Option<u64> {
         let value = match self.tree {
             Tree::Integer(value) => u64::try_from(*value).ok(),
@@ -277,7 +281,7 @@ impl<'a> Field<'a> {
         }
     }
 
-    /// A whole number of either sign.
+    /// Reads a whole number of either sign.
     pub fn signed(&self) -> Option<i64> {
         match self.tree {
             Tree::Integer(value) => Some(*value),
@@ -285,7 +289,7 @@ impl<'a> Field<'a> {
         }
     }
 
-    /// A number within `bounds`.
+    /// Reads a number within `bounds`.
     pub fn number(&self, bounds: RangeInclusive<f64>) -> Option<f64> {
         #[expect(clippy::cast_precision_loss, reason = "bounds are far below 2^53")]
         let value = match self.tree {
@@ -302,7 +306,7 @@ impl<'a> Field<'a> {
         self.refuse(format!("must be within {}..={}", decimal(*bounds.start()), decimal(*bounds.end())))
     }
 
-    /// A duration such as `250ms`, `2s`, `15m` or `24h`, within `bounds`.
+    /// Reads a duration such as `250ms`, `2s`, `15m` or `24h`, within `bounds`.
     pub fn duration(&self, bounds: RangeInclusive<Duration>) -> Option<Duration> {
         let Some(value) = self.text().map(parse_duration)? else {
             return self.refuse("must be a duration such as 250ms, 2s, 15m or 24h");
@@ -313,7 +317,7 @@ impl<'a> Field<'a> {
         self.refuse(format!("must be within {}..={}", span(*bounds.start()), span(*bounds.end())))
     }
 
-    /// One of the given words.
+    /// Reads one of the given words; answers what it stands for.
     pub fn one_of<T: Copy>(&self, words: &[(&str, T)]) -> Option<T> {
         let text = self.text()?;
         let found = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
@@ -335,7 +339,7 @@ impl<'a> Field<'a> {
     }
 }
 
-/// What `read` makes of each; `None` if one cannot be read, after all were tried.
+/// Reads each of the fields with `read`; `None` if one of them cannot be read, after all were tried.
 pub fn all<F, T>(fields: &[F], mut read: impl FnMut(&F) -> Option<T>) -> Option<Vec<T>> {
     let mut values = Vec::with_capacity(fields.len());
     for field in fields {
@@ -344,7 +348,8 @@ pub fn all<F, T>(fields: &[F], mut read: impl FnMut(&F) -> Option<T>) -> Option<
     (values.len() == fields.len()).then_some(values)
 }
 
-/// Absent stays absent; written wrongly (a problem is noted) makes the whole wrong.
+/// Tells a field that is absent, `Some(None)`, from one that was written wrongly, `None`: the former is no reason to refuse the
+/// whole, and the latter, whose problem is noted, is.
 pub fn optional<T>(written: Option<Option<T>>) -> Option<Option<T>> {
     match written {
         None => Some(None),
@@ -353,19 +358,19 @@ pub fn optional<T>(written: Option<Option<T>>) -> Option<Option<T>> {
     }
 }
 
-/// A mapping whose keys were checked.
+/// A mapping whose keys were checked by [`Field::map`].
 pub struct Map<'a> {
     field: Field<'a>,
     entries: Vec<(&'a str, Field<'a>)>,
 }
 
 impl<'a> Map<'a> {
-    /// The field `name` if it is written.
+    /// The field of this name, if it is written.
     pub fn get(&self, name: &str) -> Option<&Field<'a>> {
         self.entries.iter().find(|(entry, _)| *entry == name).map(|(_, field)| field)
     }
 
-    /// The field `name`; that it is absent is noted.
+    /// The field of this name; if it is absent, that is noted.
     pub fn required(&self, name: &str) -> Option<&Field<'a>> {
         let found = self.get(name);
         if found.is_none() {
@@ -374,20 +379,20 @@ impl<'a> Map<'a> {
         found
     }
 
-    /// The mapping itself, to note a problem between its fields.
+    /// The mapping as a field, to note a problem between its fields.
     pub fn field(&self) -> &Field<'a> {
         &self.field
     }
 }
 
-/// Whether `name` is a name as [`Field::name`] reads it.
+/// Whether a text is a name as [`Field::name`] reads it.
 pub fn is_name(name: &str) -> bool {
     name.len() <= 63
         && name.starts_with(|c: char| c.is_ascii_alphanumeric())
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
 }
 
-/// `250ms`, `2s`, `15m`, `24h`, `14d`; nothing else, and no overflow.
+/// Parses `250ms`, `2s`, `15m`, `24h` or `14d`; `None` for anything else, and for what is too long to count.
 pub fn parse_duration(text: &str) -> Option<Duration> {
     let digits = text.find(|c: char| !c.is_ascii_digit())?;
     let (number, unit) = text.split_at_checked(digits)?;

@@ -5,12 +5,12 @@
 use crate::document::Tree;
 use crate::rule::rule_name;
 
-/// Which mirrors to change; what is `None` selects all.
+/// Which mirrors of a document to change: by rule, by variant, by both, or all of them.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Selection<'a> {
-    /// Those of the rule with this name.
+    /// Only mirrors of the rule with this name; `None` selects those of every rule.
     pub rule: Option<&'a str>,
-    /// Those to the variant with this name.
+    /// Only mirrors to the variant with this name; `None` selects those to every variant.
     pub to: Option<&'a str>,
 }
 
@@ -42,6 +42,9 @@ pub enum EditError {
 }
 
 /// Sets the share of the selected mirrors, in percent; a `fraction` is replaced. Answers how many mirrors were set.
+///
+/// # Errors
+/// No mirror is selected.
 pub fn set_mirror(tree: &mut Tree, selection: Selection<'_>, percent: f64) -> Result<usize, EditError> {
     let mut known = Vec::new();
     let mut changed = 0;

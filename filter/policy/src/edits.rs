@@ -7,23 +7,23 @@ use crate::headers::HeaderChanges;
 /// One change of a header. Names are in lower case.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Edit<'p> {
-    /// Exactly this value, whatever was there.
+    /// The header gets exactly this value, whatever it had.
     Set(&'p str, Cow<'p, [u8]>),
-    /// This value besides others.
+    /// The header gets this value besides those that it has.
     Add(&'p str, Cow<'p, [u8]>),
-    /// No value at all.
+    /// The header loses all its values.
     Remove(&'p str),
 }
 
 impl Edit<'_> {
-    /// The header.
+    /// The name of the header that is changed.
     pub fn name(&self) -> &str {
         match self {
             Self::Set(name, _) | Self::Add(name, _) | Self::Remove(name) => name,
         }
     }
 
-    /// For a response that comes when the policy may be gone.
+    /// The same change without a borrow of the policy, for a response that may come when the policy is gone.
     pub fn into_owned(self) -> OwnedEdit {
         match self {
             Self::Set(name, value) => OwnedEdit::Set(name.to_owned(), value.into_owned()),
@@ -33,19 +33,19 @@ impl Edit<'_> {
     }
 }
 
-/// An [`Edit`] that stands by itself.
+/// One change of a header as [`Edit`] has it, without a borrow of the policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OwnedEdit {
-    /// Exactly this value.
+    /// The header gets exactly this value, whatever it had.
     Set(String, Vec<u8>),
-    /// This value besides others.
+    /// The header gets this value besides those that it has.
     Add(String, Vec<u8>),
-    /// No value at all.
+    /// The header loses all its values.
     Remove(String),
 }
 
 impl OwnedEdit {
-    /// As one to carry out.
+    /// The change as an [`Edit`], which hosts carry out.
     pub fn borrowed(&self) -> Edit<'_> {
         match self {
             Self::Set(name, value) => Edit::Set(name, Cow::Borrowed(value)),

@@ -3,14 +3,14 @@
 use crate::document::{Field, Tree, all};
 use crate::names::{HEADER_NAMES, header_name};
 
-/// `{set, add, remove}`, applied in this order: remove, set, add.
+/// What a policy changes in the headers of a request: first it removes, then it sets, then it adds.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct HeaderChanges {
-    /// Every value of these is dropped.
+    /// The headers that lose all their values.
     pub remove: Vec<String>,
-    /// These have exactly this value afterwards.
+    /// The headers that have exactly this value afterwards.
     pub set: Vec<(String, String)>,
-    /// These have this value besides others.
+    /// The headers that get this value besides those that they have.
     pub add: Vec<(String, String)>,
 }
 

@@ -15,8 +15,8 @@ use crate::variant::{State, Variant};
 
 pub use movement::{Movement, movements};
 
-/// Everything about a valid document that its writer may not have meant, in the order of the document. `now` tells which time
-/// windows are over.
+/// Everything about a valid document that is probably unintended, in the order of the document. `now` tells which time windows
+/// are over.
 pub fn warnings(tree: &Tree, policy: &Policy, now: Timestamp) -> Vec<Problem> {
     let mut warnings = Warnings { policy, found: Vec::new() };
     warnings.variants(tree);

@@ -10,57 +10,58 @@ use crate::matching::read_methods;
 use crate::share::Share;
 use crate::variant::{Variant, Variants, read_authority};
 
-/// One entry of a rule's `mirror`.
+/// One entry of a rule's `mirror`: which requests are also sent to which candidate, and how.
 #[derive(Debug)]
 pub struct Mirror {
-    /// The rule that it belongs to.
+    /// The name of the rule that the mirror belongs to.
     pub rule: String,
-    /// The candidate.
+    /// The candidate, whose answers are compared with the primary's.
     pub to: Arc<Variant>,
-    /// How many of the requests that it may mirror are mirrored.
+    /// The share of the requests that may be mirrored which is mirrored.
     pub share: Share,
-    /// Who answers a second time for the stable version, to tell noise from change.
+    /// Who answers a second time for the stable version, to tell noise from change; `None` if nobody does.
     pub control: Option<Control>,
     /// How long a shadow call may take, 1 ms to 60 s.
     pub timeout: Duration,
-    /// Bytes of a request body beyond which a request is not mirrored, at most 8 MiB.
+    /// How long a request's body may be for the request to be mirrored, in bytes, at most 8 MiB.
     pub max_body_bytes: u64,
-    /// Exchanges of this mirror that may wait for answers at a time, per worker.
+    /// How many exchanges of this mirror may wait for answers at a time, per worker; `None` is no bound but the worker's own.
     pub max_in_flight: Option<usize>,
     /// Who makes the shadow calls.
     pub via: Via,
-    /// Replaces the `:authority` of the shadow.
+    /// Replaces the `:authority` of the shadow request, if it is given.
     pub host: Option<String>,
-    /// Stands before the path of the shadow; begins with `/` and does not end with one.
+    /// Is put before the path of the shadow request, if it is given; it begins with `/` and does not end with one.
     pub path_prefix: Option<String>,
-    /// What is changed in the headers of the shadow.
+    /// What is changed in the headers of the shadow request.
     pub headers: HeaderChanges,
     methods: Methods,
     sample: Sample,
 }
 
-/// The second call to the stable version.
+/// The second call to the stable version, by which noise is told from change.
 #[derive(Debug)]
 pub struct Control {
-    /// A variant other than the mirror's own.
+    /// The variant that answers for the stable version: another one than the candidate.
     pub to: Arc<Variant>,
-    /// How many of the mirrored requests go there too.
+    /// The share of the mirrored requests that is also sent to the control.
     pub share: Share,
 }
 
 /// Who makes the shadow calls of a mirror.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Via {
-    /// The proxy, through its own clusters.
+    /// The proxy makes the calls, through its own clusters.
     Host,
-    /// The comparator, which then needs an address for each cluster: a service that misbehaves does not meet the proxy at all.
+    /// The comparator makes the calls, and needs an address for each cluster. A service that misbehaves does not meet the proxy
+    /// at all.
     Comparator,
 }
 
-/// One shadow that a request gets.
+/// One shadow that a request gets: the mirror that sampled it, and whether the control is asked too.
 #[derive(Debug, Clone, Copy)]
 pub struct Mirrored<'p> {
-    /// What to send where.
+    /// The mirror, which says what to send where.
     pub mirror: &'p Arc<Mirror>,
     /// Whether the control answers this request too.
     pub control: bool,
@@ -133,7 +134,7 @@ impl Mirror {
         })
     }
 
-    /// Whether it may send a method that writes.
+    /// Whether the mirror may send a request whose method may write.
     pub fn allows_writes(&self) -> bool {
         self.methods.unsafe_allowed
     }

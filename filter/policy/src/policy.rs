@@ -27,7 +27,7 @@ use crate::signature::Secrets;
 use crate::split::{Choice, Split};
 use crate::variant::{State, Variant, Variants};
 
-/// A release's policy, ready to decide.
+/// The policy of a release, compiled and ready to decide requests.
 #[derive(Debug)]
 pub struct Policy {
     name: String,
@@ -50,7 +50,10 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// Compiles a document, or says everything that is wrong with it.
+    /// Compiles a document.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the document.
     pub fn from_tree(tree: &Tree) -> Result<Self, Invalid> {
         let problems = Problems::default();
         let read = Self::read(&problems.root(tree));
@@ -143,12 +146,12 @@ impl Policy {
         if problems.is_empty() { Ok(self) } else { Err(Invalid { problems }) }
     }
 
-    /// The release's name.
+    /// The name of the policy, which is that of the release.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Which change of the document this is, counted by the comparator; `None` in a document that was not served by it.
+    /// Which change of the document this is, counted by the comparator; `None` in a document that the comparator did not serve.
     pub fn generation(&self) -> Option<u64> {
         self.generation
     }
@@ -158,7 +161,8 @@ impl Policy {
         &self.variant_header
     }
 
-    /// The request header by which holders of a signature choose, in lower case.
+    /// The request header by which holders of a signature choose their variant, in lower case; `None` if the policy has no such
+    /// override.
     pub fn signed_override_header(&self) -> Option<&str> {
         let signed = self.overriding.as_ref().filter(|overriding| overriding.is_signed());
         signed.map(|overriding| overriding.header.as_str())
@@ -174,7 +178,7 @@ impl Policy {
         self.lease
     }
 
-    /// Bytes of a request body beyond which no rule looks into it.
+    /// How long a request's body may be for a rule to look into it, in bytes.
     pub fn largest_body(&self) -> usize {
         self.largest_body
     }

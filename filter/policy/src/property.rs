@@ -13,7 +13,7 @@ pub struct PropertyPath {
 }
 
 impl PropertyPath {
-    /// Reads a name; any text but the empty one is one.
+    /// Reads a name; any text but the empty one is a name.
     pub fn new(name: &str) -> Self {
         let (start, rest): (&[&str], &str) = match name.strip_prefix("jwt.") {
             Some(claim) => {
@@ -26,7 +26,7 @@ impl PropertyPath {
         Self { name: name.to_owned(), steps }
     }
 
-    /// As the policy has it.
+    /// The name as the policy has it.
     pub fn name(&self) -> &str {
         &self.name
     }

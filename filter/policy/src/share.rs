@@ -10,12 +10,12 @@ use crate::document::Field;
 pub struct Share(u32);
 
 impl Share {
-    /// No request.
+    /// The share of no request.
     pub const NONE: Self = Self(0);
-    /// Every request.
+    /// The share of every request.
     pub const ALL: Self = Self(WHOLE);
 
-    /// Whether a request with this random word belongs to the share: a fraction of all words equal to it.
+    /// Whether a request with this random word belongs to the share: so many of all words do.
     pub fn draws(self, word: u64) -> bool {
         (u128::from(word) * u128::from(WHOLE)) >> 64 < u128::from(self.0)
     }

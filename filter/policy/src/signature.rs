@@ -8,10 +8,10 @@ use sha2::Sha256;
 
 use crate::document::Field;
 
-/// Keys by name.
+/// Keys for signatures, each with the name that policies use for it.
 pub type Secrets = Vec<(String, Vec<u8>)>;
 
-/// Bytes of a key that can be taken for one.
+/// How long a key has to be, in bytes.
 pub const SHORTEST_SECRET: usize = 16;
 
 /// A key that a policy names; until it is bound nothing verifies and nothing is signed.

@@ -1,28 +1,29 @@
 //! Instants as people write them in a policy: RFC 3339, always with an offset, so that no host's time zone matters.
 
+use datealgo::{date_to_rd, days_in_month};
+
 use crate::document::Field;
 
-/// Microseconds since 1970-01-01T00:00:00Z.
+/// An instant, in microseconds since 1970-01-01T00:00:00Z.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Timestamp(pub i64);
 
 impl Timestamp {
-    /// Reads `2026-02-04T20:00:00+08:00` (RFC 3339, section 5.6); fractions beyond a microsecond are cut off.
+    /// Reads `2026-02-04T20:00:00+08:00` (RFC 3339, section 5.6); fractions of a second beyond microseconds are cut off. `None`
+    /// if the text is no time, or has no offset.
     pub fn parse(text: &str) -> Option<Self> {
         let bytes = text.as_bytes();
         let (date, rest) = bytes.split_at_checked(10)?;
         let (clock, rest) = rest.split_at_checked(9)?;
         let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = *date else { return None };
         let [b'T' | b't' | b' ', h1, h2, b':', n1, n2, b':', s1, s2] = *clock else { return None };
-        let year = digits(&[y1, y2, y3, y4])?;
-        let month = digits(&[m1, m2]).filter(|month| (1..=12).contains(month))?;
-        let day = digits(&[d1, d2]).filter(|day| (1..=days_in(year, month)).contains(day))?;
+        let days = days(digits(&[y1, y2, y3, y4])?, digits(&[m1, m2])?, digits(&[d1, d2])?)?;
         let hour = digits(&[h1, h2]).filter(|hour| *hour < 24)?;
         let minute = digits(&[n1, n2]).filter(|minute| *minute < 60)?;
         // A leap second is the next minute's first.
         let second = digits(&[s1, s2]).filter(|second| *second <= 60)?;
         let (micros, zone) = fraction(rest)?;
-        let local = ((days(year, month, day) * 24 + hour) * 60 + minute) * 60 + second;
+        let local = ((days * 24 + hour) * 60 + minute) * 60 + second;
         Some(Self((local - offset(zone)?) * 1_000_000 + micros))
     }
 
@@ -63,23 +64,11 @@ impl Window {
     }
 }
 
-/// Days since 1970-01-01 in the proleptic Gregorian calendar (Hinnant, "chrono-Compatible Low-Level Date Algorithms").
-fn days(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let of_era = year.rem_euclid(400);
-    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
-}
-
-fn days_in(year: i64, month: i64) -> i64 {
-    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    match month {
-        2 if leap => 29,
-        2 => 28,
-        4 | 6 | 9 | 11 => 30,
-        _ => 31,
-    }
+/// Days since 1970-01-01 in the proleptic Gregorian calendar, if that day exists.
+fn days(year: i64, month: i64, day: i64) -> Option<i64> {
+    let (year, month, day) = (i32::try_from(year).ok()?, u8::try_from(month).ok()?, u8::try_from(day).ok()?);
+    let exists = (1..=12).contains(&month) && (1..=days_in_month(year, month)).contains(&day);
+    exists.then(|| date_to_rd((year, month, day)).into())
 }
 
 /// `.5` as microseconds, and what follows.

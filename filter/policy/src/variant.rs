@@ -13,35 +13,35 @@ use crate::number::whole;
 use crate::order;
 use crate::request::Request;
 
-/// A named destination.
+/// A named destination of requests: a version of the service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Variant {
-    /// As the policy calls it, and as the variant header carries it.
+    /// The name that the policy uses, and that the variant header carries.
     pub name: String,
-    /// Its place in the document.
+    /// The variant's place in the document, from 0.
     pub index: usize,
-    /// The host's cluster; the variant's own name unless the policy gives one.
+    /// The host's cluster that shadow requests go to; the variant's own name unless the policy gives one.
     pub cluster: String,
-    /// Whether it takes requests.
+    /// Whether the variant takes requests, and whose.
     pub state: State,
-    /// Whether it shares no state with production, so that even a write may be sent to it twice.
+    /// Whether the variant shares no state with production, so that even a write may be sent to it twice.
     pub isolated: bool,
-    /// Replaces the `:authority` of a client's request that goes there.
+    /// Replaces the `:authority` of a client's request that goes to this variant, if it is given.
     pub host: Option<String>,
-    /// What is changed in the headers of a request that goes there.
+    /// What is changed in the headers of a client's request that goes to this variant.
     pub headers: HeaderChanges,
     pub(crate) ids: Option<Ids>,
 }
 
-/// Whether a variant takes requests.
+/// Whether a variant takes requests, and whose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum State {
-    /// Those that the rules send.
+    /// The variant takes the requests that rules send to it.
     #[default]
     Green,
-    /// Those of its listed ids too, before any rule is asked.
+    /// The variant takes the requests of its listed ids before any rule is asked, and those that rules send to it.
     Yellow,
-    /// None at all.
+    /// The variant takes no request at all.
     Red,
 }
 
@@ -71,7 +71,7 @@ impl Variant {
         }
     }
 
-    /// Whether it is never chosen.
+    /// Whether the variant takes no request at all.
     pub fn is_red(&self) -> bool {
         self.state == State::Red
     }

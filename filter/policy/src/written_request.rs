@@ -9,8 +9,8 @@ use crate::property::PropertyPath;
 use crate::request::{Body, BodyKind, Request};
 use crate::timestamp::Timestamp;
 
-/// A request in writing: `{"method", "path", "host", "headers", "cookies", "ip", "metadata", "json", "form", "time"}`, each of
-/// which may be absent.
+/// A request in writing, to ask a policy about: `{"method", "path", "host", "headers", "cookies", "ip", "metadata", "json",
+/// "form", "time"}`, each of which may be absent.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WrittenRequest {
     /// In the order of writing, names in lower case, pseudo headers among them.
@@ -26,19 +26,19 @@ impl WrittenRequest {
     /// Reads a request; `now` is its time if it does not say one.
     ///
     /// # Errors
-    /// Everything that is wrong with it.
+    /// Everything that is wrong with the document.
     pub fn from_tree(tree: &Tree, now: Timestamp) -> Result<Self, Invalid> {
         let problems = Problems::default();
         let read = Self::read(&problems.root(tree), now);
         problems.finish(read)
     }
 
-    /// Each header in order, pseudo headers among them.
+    /// The headers with their values, in order, pseudo headers among them.
     pub fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
         self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// The body that it has.
+    /// The bytes of the body, if the request has one.
     pub fn written_body(&self) -> Option<&[u8]> {
         self.json.as_deref().or(self.form.as_deref())
     }

@@ -44,9 +44,7 @@ impl Date {
             year => year,
         };
         let date = days(year, month, self.day?)?;
-        let (next_year, next_month) = if month == 12 { (year + 1, 1) } else { (year, month + 1) };
-        let exists = date < days(next_year, next_month, 1)?;
-        if !exists || year < OLDEST || hour > 23 || minute > 59 || second > 59 {
+        if year < OLDEST || hour > 23 || minute > 59 || second > 59 {
             return None;
         }
         let of_day = i32::try_from((hour * 60 + minute) * 60 + second).ok()?;

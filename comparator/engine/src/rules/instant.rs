@@ -3,6 +3,8 @@
 //! Two are only compared if they are spelled in the same way: `1700000000` and `1700000000000` differ in their unit, which is
 //! a difference, and a time without an offset may be in any zone.
 
+use datealgo::{date_to_rd, days_in_month};
+
 use super::decimal::Decimal;
 
 /// A time, or none that can be told.
@@ -122,16 +124,11 @@ fn seconds(whole: i64, fraction: &[u8]) -> Option<Decimal> {
     Decimal::parse(&[whole.to_string().as_bytes(), fraction].concat())
 }
 
-/// Days since 1970-01-01 in the proleptic Gregorian calendar (Hinnant, "chrono-Compatible Low-Level Date Algorithms").
+/// Days since 1970-01-01 in the proleptic Gregorian calendar, if that day exists.
 pub(crate) fn days(year: i64, month: i64, day: i64) -> Option<i64> {
-    if !(1..=12).contains(&month) || !(1..=31).contains(&day) {
-        return None;
-    }
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let of_era = year.rem_euclid(400);
-    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    Some(era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468)
+    let (year, month, day) = (i32::try_from(year).ok()?, u8::try_from(month).ok()?, u8::try_from(day).ok()?);
+    let exists = (1..=12).contains(&month) && (1..=days_in_month(year, month)).contains(&day);
+    exists.then(|| date_to_rd((year, month, day)).into())
 }
 
 fn digits(bytes: &[u8]) -> Option<i64> {
@@ -181,6 +178,7 @@ mod tests {
             "-1700000000",
             "2026-02-04",
             "2026-13-04T00:00:00Z",
+            "2026-02-29T00:00:00Z",
             "2026-02-04T24:00:00Z",
             "2026-02-04T00:00:00.Z",
             "2026-02-04T00:00:00+08",

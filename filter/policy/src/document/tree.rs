@@ -7,16 +7,16 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::Invalid;
 
-/// A document as written: order and repeated keys are kept.
+/// A value of a document as it was written: order and repeated keys are kept.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Tree {
-    /// `null`.
+    /// The value `null`.
     Null,
-    /// `true` or `false`.
+    /// The value `true` or `false`.
     Bool(bool),
     /// A whole number.
     Integer(i64),
-    /// Any other number.
+    /// A number that is not whole, or does not fit an [`i64`].
     Float(f64),
     /// A string.
     Text(String),
@@ -27,13 +27,16 @@ pub enum Tree {
 }
 
 impl Tree {
-    /// Parses JSON text. A syntax error is the one problem of the result.
+    /// Parses JSON text.
+    ///
+    /// # Errors
+    /// A syntax error, as the one problem.
     pub fn from_json(text: &[u8]) -> Result<Self, Invalid> {
         serde_json::from_slice(text)
             .map_err(|error| Invalid::single("document", format!("is not JSON: {error}")))
     }
 
-    /// The value under `key` if this is a mapping that has it.
+    /// The value under `key`, if this is a mapping that has it.
     pub fn get(&self, key: &str) -> Option<&Self> {
         match self {
             Self::Map(entries) => entries.iter().find(|(name, _)| name == key).map(|(_, value)| value),
@@ -41,7 +44,7 @@ impl Tree {
         }
     }
 
-    /// The value under `key` to change in place.
+    /// The value under `key` to change in place, if this is a mapping that has it.
     pub fn get_mut(&mut self, key: &str) -> Option<&mut Self> {
         match self {
             Self::Map(entries) => entries.iter_mut().find(|(name, _)| name == key).map(|(_, value)| value),
@@ -49,7 +52,7 @@ impl Tree {
         }
     }
 
-    /// Sets `key` in a mapping: in place if it is there, else appended. Anything but a mapping stays as it is.
+    /// Sets `key` in a mapping: in place if the mapping has it, else as its last entry. Anything but a mapping stays as it is.
     pub fn set(&mut self, key: &str, value: Self) {
         let Self::Map(entries) = self else { return };
         match entries.iter_mut().find(|(name, _)| name == key) {

@@ -10,13 +10,13 @@ use crate::split::Split;
 /// Users of a split who get another variant than before.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Movement {
-    /// The rule that splits, before and after.
+    /// The name of the rule whose split it is, before and after.
     pub rule: String,
-    /// What they had; `None` is the host's own routing.
+    /// The variant that the users had; `None` is the host's own routing.
     pub from: Option<String>,
-    /// What they get.
+    /// The variant that the users get; `None` is the host's own routing.
     pub to: Option<String>,
-    /// Of all users of this split, 0 to 1.
+    /// The share of all users of this split that move, 0 to 1.
     pub share: f64,
 }
 
