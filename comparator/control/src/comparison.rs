@@ -73,7 +73,22 @@ pub fn gates(field: &Field<'_>) -> Option<Gates> {
         margin: margin?,
         endpoint_margin: endpoint_margin?,
         calibration: false,
+        unreadable: false,
     })
+}
+
+/// The names under which an observation's primary counts, as [`rules`] has them, of a policy in which they can be read.
+pub(crate) fn primary(policy: &Tree) -> Vec<String> {
+    match policy.get("compare").and_then(|compare| compare.get("primary")) {
+        Some(Tree::List(names)) => names
+            .iter()
+            .filter_map(|name| match name {
+                Tree::Text(name) => Some(name.clone()),
+                _ => None,
+            })
+            .collect(),
+        _ => default_variant(policy),
+    }
 }
 
 fn default_variant(policy: &Tree) -> Vec<String> {

@@ -1,25 +1,33 @@
-//! What the comparator makes of a policy document, and the generations that are in force.
+//! What the comparator makes of a policy document.
 //!
-//! Reading is the filter's own reading plus [`comparison`](crate::comparison), into one list of problems. Whether a
+//! Reading is the filter's own reading plus that of the comparator's own fields, into one list of problems. Whether a
 //! change ends a session of evidence is decided here: it does if what is compared with what, or how, became different.
 
-use std::collections::BTreeSet;
-use std::fmt::Write as _;
+mod restored;
 
 use antumbra_engine::{Gates, Rules, Schemas};
 use antumbra_policy::Policy;
-use antumbra_policy::document::{Field, Invalid, Problem, Problems, Tree};
+use antumbra_policy::document::{Field, Invalid, Problem, Problems, Tree, optional};
 
+use crate::comparands::{Comparands, strangers};
 use crate::comparison;
 use crate::comparison::assigned::Assigned;
+use crate::rollout::Rollout;
 
-/// A document that was found right.
+/// A document that was found right; one that was stored was right once.
 pub struct Document {
+    name: String,
     tree: Tree,
-    policy: Policy,
     rules: Rules,
     gates: Gates,
     plugins: Assigned,
+    rollout: Option<Rollout>,
+    /// None if the filter's part of a stored document could not be read: then nobody knows what was compared.
+    comparands: Option<Comparands>,
+    /// What today's rules have against a stored document; nothing about any other.
+    problems: Vec<Problem>,
+    /// Whether `rules` and `plugins` are what a stored document says.
+    compares_as_written: bool,
 }
 
 impl Document {
@@ -28,17 +36,26 @@ impl Document {
     /// # Errors
     /// Everything that is wrong with it.
     pub fn from_tree(mut tree: Tree) -> Result<Self, Invalid> {
-        if let Tree::Map(entries) = &mut tree {
-            entries.retain(|(name, _)| name != "generation");
-        }
+        drop_generation(&mut tree);
         let own = own_part(&tree);
         let problems = Problems::default();
         let policy = Policy::read(&problems.root(&tree));
-        let own = read_own(&problems.root(&own), &tree);
+        let own = Own::read(&problems.root(&own), &tree);
         let read = problems.finish(policy.zip(own));
-        let (policy, (rules, gates, plugins)) = and_no(strangers(&tree), read)?;
-        let gates = Gates { calibration: is_calibration(&tree), ..gates };
-        Ok(Self { tree, policy, rules, gates, plugins })
+        let (policy, own) = and_no(strangers(&tree), read)?;
+        let comparands = Comparands::of(&policy, &comparison::primary(&tree));
+        let gates = Gates { calibration: comparands.is_calibration(), ..own.gates };
+        Ok(Self {
+            name: policy.name().to_owned(),
+            tree,
+            rules: own.rules,
+            gates,
+            plugins: own.plugins,
+            rollout: own.rollout,
+            comparands: Some(comparands),
+            problems: Vec::new(),
+            compares_as_written: true,
+        })
     }
 
     /// Reads and validates YAML, of which JSON is a part.
@@ -51,17 +68,15 @@ impl Document {
 
     /// The policy's name.
     pub fn name(&self) -> &str {
-        self.policy.name()
+        &self.name
     }
 
-    /// What it decides by.
-    pub fn policy(&self) -> &Policy {
-        &self.policy
-    }
-
-    /// What it decides by, for whoever has the keys that it names.
-    pub fn into_policy(self) -> Policy {
-        self.policy
+    /// What a filter makes of it, compiled anew: the comparator itself only needs what the other methods answer.
+    ///
+    /// # Errors
+    /// Only of a stored document: everything that is wrong with the filter's part.
+    pub fn policy(&self) -> Result<Policy, Invalid> {
+        Policy::from_tree(&self.tree)
     }
 
     /// The document as it was written, without its generation.
@@ -84,6 +99,26 @@ impl Document {
         &self.plugins
     }
 
+    /// The steps of the release, if the document has any. Nothing acts on them yet.
+    pub fn rollout(&self) -> Option<&Rollout> {
+        self.rollout.as_ref()
+    }
+
+    /// What today's rules have against a stored document: it runs on and cannot be changed but by replacing it. Empty for any other.
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+
+    /// Whether exchanges are compared as the document says; false if its `compare` can no longer be read and the usual rules hold.
+    pub fn compares_as_written(&self) -> bool {
+        self.compares_as_written
+    }
+
+    /// Whether nothing is left of a stored document that a filter could be given.
+    pub fn is_lost(&self) -> bool {
+        self.tree == Tree::Map(Vec::new())
+    }
+
     /// The same, with the messages of gRPC read by these descriptors, which are no part of a document.
     #[must_use]
     pub fn with_schemas(self, schemas: Schemas) -> Self {
@@ -95,12 +130,33 @@ impl Document {
         serde_json::to_string(&self.tree).unwrap_or_default()
     }
 
-    /// Whether evidence gathered under the one also speaks about the other: same candidates, same controls, same
-    /// rules of comparison (the default variant is one: its answers are the primary). Shares, weights and gates do not matter.
-    pub fn shares_evidence_with(&self, other: &Self) -> bool {
-        comparands(&self.tree) == comparands(&other.tree)
-            && self.tree.get("compare") == other.tree.get("compare")
-            && self.tree.get("default") == other.tree.get("default")
+    /// Whether evidence gathered under this document also speaks about `next`, which follows it: same candidates, same controls, same
+    /// rules of comparison. Shares, weights, gates and methods do not matter.
+    pub fn shares_evidence_with(&self, next: &Self) -> bool {
+        let same = match (&self.comparands, &next.comparands) {
+            (Some(own), Some(others)) => own.share_evidence_with(others),
+            _ => false,
+        };
+        same && self.tree.get("compare") == next.tree.get("compare")
+    }
+}
+
+/// The comparator's own fields.
+struct Own {
+    rules: Rules,
+    plugins: Assigned,
+    gates: Gates,
+    rollout: Option<Rollout>,
+}
+
+impl Own {
+    fn read(root: &Field<'_>, policy: &Tree) -> Option<Self> {
+        let map = root.map(&OWN)?;
+        let rules = comparison::rules(map.get("compare"), policy);
+        let plugins = comparison::plugins(map.get("compare"));
+        let gates = map.get("gates").map_or_else(|| Some(Gates::default()), comparison::gates);
+        let rollout = optional(map.get("rollout").map(|field| Rollout::read(field, policy)));
+        Some(Self { rules: rules?, plugins: plugins?, gates: gates?, rollout: rollout? })
     }
 }
 
@@ -114,19 +170,16 @@ pub fn tree_from_yaml(text: &[u8]) -> Result<Tree, Invalid> {
         .map_err(|error| Invalid::single("document", format!("is not YAML: {error}")))
 }
 
-/// The comparator's fields alone, so that the paths of their problems are those of the whole document.
-fn own_part(tree: &Tree) -> Tree {
-    let own =
-        ["compare", "gates"].iter().filter_map(|name| Some(((*name).to_owned(), tree.get(name)?.clone())));
-    Tree::Map(own.collect())
+fn drop_generation(tree: &mut Tree) {
+    if let Tree::Map(entries) = tree {
+        entries.retain(|(name, _)| name != "generation");
+    }
 }
 
-fn read_own(root: &Field<'_>, policy: &Tree) -> Option<(Rules, Gates, Assigned)> {
-    let map = root.map(&["compare", "gates"])?;
-    let rules = comparison::rules(map.get("compare"), policy);
-    let plugins = comparison::plugins(map.get("compare"));
-    let gates = map.get("gates").map_or_else(|| Some(Gates::default()), comparison::gates);
-    Some((rules?, gates?, plugins?))
+/// The comparator's fields alone, so that the paths of their problems are those of the whole document.
+fn own_part(tree: &Tree) -> Tree {
+    let own = OWN.iter().filter_map(|name| Some(((*name).to_owned(), tree.get(name)?.clone())));
+    Tree::Map(own.collect())
 }
 
 fn and_no<T>(further: Vec<Problem>, read: Result<T, Invalid>) -> Result<T, Invalid> {
@@ -137,91 +190,7 @@ fn and_no<T>(further: Vec<Problem>, read: Result<T, Invalid>) -> Result<T, Inval
     }
 }
 
-/// Mirrors whose candidate or control is another one than the first's: their evidence is one and could not be told apart.
-/// Rules that are off do not matter; what is wrong with the fields themselves is noted where they are read.
-fn strangers(tree: &Tree) -> Vec<Problem> {
-    let (mut candidate, mut control, mut problems) = (None, None, Vec::new());
-    let rules = items(tree.get("rules")).iter().enumerate();
-    for (r, rule) in rules.filter(|(_, rule)| rule.get("enabled") != Some(&Tree::Bool(false))) {
-        for (m, mirror) in items(rule.get("mirror")).iter().enumerate() {
-            let path = format!("rules[{r}].mirror[{m}]");
-            problems.extend(stranger(&mut candidate, mirror, format!("{path}.to"), "candidate"));
-            let drawn = mirror.get("control").unwrap_or(&Tree::Null);
-            problems.extend(stranger(&mut control, drawn, format!("{path}.control.to"), "control"));
-        }
-    }
-    problems
-}
-
-fn stranger<'t>(first: &mut Option<&'t str>, leg: &'t Tree, path: String, role: &str) -> Option<Problem> {
-    let Some(Tree::Text(to)) = leg.get("to") else { return None };
-    let first = *first.get_or_insert(to);
-    let message = format!("is {to:?}, must be {first:?}: one release has one {role}");
-    (first != to).then_some(Problem { path, message })
-}
-
-/// Whether the candidate is the stable version itself: it goes where the control goes, or the default, and is asked as that is.
-fn is_calibration(tree: &Tree) -> bool {
-    let rules = items(tree.get("rules")).iter();
-    let mut mirrors = rules
-        .filter(|rule| rule.get("enabled") != Some(&Tree::Bool(false)))
-        .flat_map(|rule| items(rule.get("mirror")));
-    mirrors.any(|mirror| {
-        let stable = [mirror.get("control").and_then(|control| control.get("to")), tree.get("default")];
-        let candidate = way(tree, mirror.get("to"));
-        candidate.is_some() && stable.iter().any(|to| way(tree, *to) == candidate)
-    })
-}
-
-/// Where a variant's requests go, and how they are changed.
-fn way<'t>(tree: &'t Tree, to: Option<&'t Tree>) -> Option<(&'t str, Vec<&'t (String, Tree)>)> {
-    let Some(Tree::Text(name)) = to else { return None };
-    let variant = tree.get("variants").and_then(|variants| variants.get(name));
-    let cluster = match variant.and_then(|variant| variant.get("cluster")) {
-        Some(Tree::Text(cluster)) => cluster,
-        _ => name,
-    };
-    let changes = match variant {
-        Some(Tree::Map(entries)) => {
-            entries.iter().filter(|(name, _)| ["host", "headers"].contains(&name.as_str())).collect()
-        }
-        _ => Vec::new(),
-    };
-    Some((cluster, changes))
-}
-
-/// Which destinations answer as candidate and as control anywhere in the document.
-fn comparands(tree: &Tree) -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
-    for mirror in items(tree.get("rules")).iter().flat_map(|rule| items(rule.get("mirror"))) {
-        found.extend(destination(tree, "candidate", mirror.get("to")));
-        found.extend(destination(
-            tree,
-            "control",
-            mirror.get("control").and_then(|control| control.get("to")),
-        ));
-    }
-    found
-}
-
-fn destination(tree: &Tree, leg: &str, to: Option<&Tree>) -> Option<String> {
-    let Some(Tree::Text(name)) = to else { return None };
-    let variant = tree.get("variants").and_then(|variants| variants.get(name));
-    let cluster = match variant.and_then(|variant| variant.get("cluster")) {
-        Some(Tree::Text(cluster)) => cluster,
-        _ => name,
-    };
-    let mut text = String::new();
-    let _ = write!(text, "{leg} {name} {cluster}");
-    Some(text)
-}
-
-fn items(tree: Option<&Tree>) -> &[Tree] {
-    match tree {
-        Some(Tree::List(items)) => items,
-        _ => &[],
-    }
-}
+const OWN: [&str; 3] = ["compare", "gates", "rollout"];
 
 #[cfg(test)]
 mod tests {
@@ -345,11 +314,19 @@ gates: {margin: 0.25}
             ("{stable: {cluster: canary}, canary: null, control: {cluster: control}}", true),
             ("{stable: {cluster: a}, canary: {cluster: a, host: beta.test}, control: {cluster: b}}", false),
             ("{stable: {cluster: a}, canary: {cluster: a, state: yellow}, control: {cluster: b}}", true),
+            (
+                "{stable: {cluster: a, headers: {set: {x: 1}}}, canary: {cluster: a}, control: {cluster: b}}",
+                false,
+            ),
         ] {
             let line = "{stable: {cluster: stable}, canary: {cluster: canary}, control: {cluster: control}}";
             let text = SHOP.replace(line, variants);
             assert_eq!(document(&text).gates().calibration, calibrates, "{variants}");
         }
+        let prefixed = SHOP
+            .replace("cluster: canary", "cluster: stable")
+            .replace("{to: canary,", "{to: canary, pathPrefix: /v2,");
+        assert!(!document(&prefixed).gates().calibration, "the default is not asked under /v2");
         let calibrating = document(&SHOP.replace("cluster: canary", "cluster: control"));
         assert!(!calibrating.shares_evidence_with(&document(SHOP)), "its evidence is not the release's");
     }
@@ -379,6 +356,61 @@ gates: {margin: 0.25}
             let changed = SHOP.replace(from, to);
             assert_ne!(changed, SHOP, "{from}");
             assert_eq!(document(&changed).shares_evidence_with(&shop), shared, "{from} → {to}");
+            assert_eq!(shop.shares_evidence_with(&document(&changed)), shared, "{to} → {from}");
         }
+    }
+
+    #[test]
+    fn the_way_to_a_leg_ends_the_evidence_and_its_name_does_not() {
+        let shop = document(SHOP);
+        let off = "rules:\n  - {name: off, enabled: false, mirror: [{to: stable, control: {to: canary}}]}";
+        for (from, to, shared) in [
+            ("canary: {cluster: canary}", "canary: {cluster: canary, host: beta.test}", false),
+            ("canary: {cluster: canary}", "canary: {cluster: canary, headers: {set: {x-ui: new}}}", false),
+            ("control: {cluster: control}}", "control: {cluster: control, host: stable.test}}", false),
+            ("mirror: [{to: canary,", "mirror: [{to: canary, host: beta.test,", false),
+            ("mirror: [{to: canary,", "mirror: [{to: canary, pathPrefix: /beta,", false),
+            ("mirror: [{to: canary,", "mirror: [{to: canary, headers: {remove: [cookie]},", false),
+            ("canary: {cluster: canary}", "canary: null", true),
+            ("canary: {cluster: canary}", "canary: {cluster: canary, state: yellow}", true),
+            ("stable: {cluster: stable}", "stable: {cluster: stable, host: shop.test}", true),
+            ("default: stable", "default: control", false),
+            (
+                "mirror: [{to: canary,",
+                "mirror: [{to: canary, timeout: 9s, maxInFlight: 3, sample: key,",
+                true,
+            ),
+            ("rules:", off, true),
+            (
+                "  - name: shadow",
+                "  - {name: x, mirror: [{to: canary, host: beta.test}]}\n  - name: shadow",
+                false,
+            ),
+            (
+                "  - name: shadow",
+                "  - {name: x, mirror: [{to: canary, control: {to: control}}]}\n  - name: shadow",
+                true,
+            ),
+        ] {
+            let changed = SHOP.replace(from, to);
+            assert_ne!(changed, SHOP, "{from}");
+            assert_eq!(shop.shares_evidence_with(&document(&changed)), shared, "{from} → {to}");
+            assert_eq!(document(&changed).shares_evidence_with(&shop), shared, "{to} → {from}");
+        }
+        let renamed = SHOP.replace("canary: {cluster", "next: {cluster").replace("to: canary", "to: next");
+        assert!(shop.shares_evidence_with(&document(&renamed)), "the same way under another name");
+        let edited =
+            |text: &str| document(&SHOP.replace("rules:", &off.replace("control: {to: canary}", text)));
+        assert!(edited("percent: 1").shares_evidence_with(&edited("percent: 1, host: a.test")));
+    }
+
+    #[test]
+    fn a_pause_keeps_the_evidence_and_what_is_mirrored_after_it_begins_anew() {
+        let (shop, paused) =
+            (document(SHOP), document(&SHOP.replace("- name: shadow", "- name: shadow\n    enabled: false")));
+        assert!(shop.shares_evidence_with(&paused));
+        assert!(!paused.shares_evidence_with(&shop));
+        let calibrating = document(&SHOP.replace("cluster: canary", "cluster: control"));
+        assert!(!calibrating.shares_evidence_with(&paused), "no verdict on what a calibration gathered");
     }
 }

@@ -4,14 +4,18 @@
 
 pub mod audit;
 pub mod change;
+pub mod comparands;
 pub mod comparison;
 pub mod document;
 pub mod fingerprint;
 pub mod records;
+pub mod rollout;
 pub mod timestamp;
 pub mod version;
 
+pub use comparands::Comparands;
 pub use comparison::assigned::Assigned;
 pub use document::Document;
 pub use records::{Session, StoredPolicy};
+pub use rollout::Rollout;
 pub use version::Version;

@@ -61,6 +61,9 @@ pub struct Gates {
     /// The candidate is the stable version itself: nothing is promoted or rolled back, the report says what was seen.
     #[serde(default)]
     pub calibration: bool,
+    /// The stored policy can be read in part only: nothing is promoted or rolled back by what is left of it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unreadable: bool,
 }
 
 impl Default for Gates {
@@ -71,6 +74,7 @@ impl Default for Gates {
             margin: 0.005,
             endpoint_margin: 0.02,
             calibration: false,
+            unreadable: false,
         }
     }
 }
@@ -106,6 +110,9 @@ impl<'e> Judgement<'e> {
 /// Judges the evidence as it stands.
 pub(crate) fn judge<'e>(evidence: &'e Evidence, gates: &Gates, delivery: &Delivery) -> Judgement<'e> {
     let tested = family::test(evidence, gates);
+    if gates.unreadable {
+        return Judgement::new(Verdict::Wait, vec![reason::unreadable()], None, tested);
+    }
     if tested.iter().any(|tested| tested.rejected) && !gates.calibration {
         return Judgement::new(Verdict::RollBack, findings(&tested), None, tested);
     }

@@ -46,10 +46,15 @@ pub(super) fn check(options: &Options) -> Result<ExitCode, Failure> {
 }
 
 fn warnings(document: &Document, before: Option<&Document>) -> Vec<Problem> {
-    let mut warnings = lint::warnings(document.tree(), document.policy(), clock::now());
-    warnings.extend(
-        before.into_iter().flat_map(|before| lint::change_warnings(before.policy(), document.policy())),
-    );
+    // A document that was just read compiles.
+    let Ok(policy) = document.policy() else { return Vec::new() };
+    let mut warnings = lint::warnings(document.tree(), &policy, clock::now());
+    let before = before.and_then(|before| before.policy().ok());
+    warnings.extend(before.into_iter().flat_map(|before| lint::change_warnings(&before, &policy)));
+    if document.rollout().is_some() {
+        let message = "is read and checked, and nothing acts on it yet: set shares and weights yourself";
+        warnings.push(Problem { path: "rollout".to_owned(), message: message.to_owned() });
+    }
     warnings
 }
 

@@ -17,15 +17,24 @@ pub(super) fn read(file: &Path) -> Result<Result<Document, Invalid>, Failure> {
 
 /// A valid policy file; everything that is wrong with another.
 pub(super) fn document(file: &Path) -> Result<Document, Failure> {
-    read(file)?.map_err(|invalid| {
-        let lines = invalid.problems.iter().map(|problem| format!("{}: {problem}", file.display()));
-        Failure::Usage(lines.collect::<Vec<_>>().join("\n"))
-    })
+    read(file)?.map_err(|invalid| not_valid(file, &invalid))
+}
+
+/// A valid policy file, and what a filter makes of it.
+pub(super) fn compiled(file: &Path) -> Result<(Document, Policy), Failure> {
+    let document = document(file)?;
+    let policy = document.policy().map_err(|invalid| not_valid(file, &invalid))?;
+    Ok((document, policy))
+}
+
+fn not_valid(file: &Path, invalid: &Invalid) -> Failure {
+    let lines = invalid.problems.iter().map(|problem| format!("{}: {problem}", file.display()));
+    Failure::Usage(lines.collect::<Vec<_>>().join("\n"))
 }
 
 /// The policy of a document with its keys. Without any, nothing that is signed verifies.
 pub(super) fn policy(file: &Path, secrets: &[values::Secret]) -> Result<Policy, Failure> {
-    let policy = document(file)?.into_policy();
+    let (_, policy) = compiled(file)?;
     if secrets.is_empty() {
         return Ok(policy);
     }

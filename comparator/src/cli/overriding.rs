@@ -27,7 +27,7 @@ pub(super) struct Options {
 
 /// Prints the header as `name: value`, ready for curl's `-H`.
 pub(super) fn sign(options: &Options) -> Result<ExitCode, Failure> {
-    let policy = local::document(&options.file)?.into_policy();
+    let (_, policy) = local::compiled(&options.file)?;
     let Some(header) = policy.signed_override_header() else {
         return Err(Failure::Usage(format!(
             "{} has no override that is signedWith a key",

@@ -70,9 +70,8 @@ pub(super) fn simulate(options: &Options) -> Result<ExitCode, Failure> {
 }
 
 fn read(file: &std::path::Path) -> Result<(Policy, Tree), Failure> {
-    let document = local::document(file)?;
-    let tree = document.tree().clone();
-    Ok((document.into_policy(), tree))
+    let (document, policy) = local::compiled(file)?;
+    Ok((policy, document.tree().clone()))
 }
 
 /// Everything that a policy knows users by: `by` of splits, and `idFrom`.

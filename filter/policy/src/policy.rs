@@ -16,7 +16,7 @@ use crate::edits::{self, Edit};
 use crate::facts::{Facts, HeaderSlot, Questions};
 use crate::headers::own_name;
 use crate::key::{self, Keys, Salt};
-use crate::mirror::Drawn;
+use crate::mirror::{Drawn, Mirror};
 use crate::observe::{self, Observe};
 use crate::order;
 use crate::overriding::Override;
@@ -216,6 +216,11 @@ impl Policy {
     /// All variants in the order of the document.
     pub fn variants(&self) -> impl Iterator<Item = &Arc<Variant>> {
         self.variants.iter()
+    }
+
+    /// The mirrors of the enabled rules, in the order of the document.
+    pub fn mirrors(&self) -> impl Iterator<Item = &Mirror> {
+        self.rules.iter().flat_map(|rule| rule.mirrors.iter().map(|mirror| &**mirror))
     }
 
     /// The enabled rules in order.

@@ -25,15 +25,28 @@ impl Share {
         f64::from(self.0) / MILLION
     }
 
-    /// A percentage of at most 6 decimals.
-    pub(crate) fn read_percent(field: &Field<'_>) -> Option<Self> {
-        let millionths = field.number(0.0..=100.0)? * MILLION;
-        if (millionths - millionths.round()).abs() > ROUNDING {
-            field.problem("must have at most 6 decimals");
+    /// The share in millionths of a percent, 0 to 100 000 000.
+    pub fn millionths(self) -> u32 {
+        self.0
+    }
+
+    /// So many percent, 0 to 100 with at most 6 decimals.
+    pub fn from_percent(percent: f64) -> Option<Self> {
+        let millionths = percent * MILLION;
+        if !(0.0..=100.0).contains(&percent) || (millionths - millionths.round()).abs() > ROUNDING {
             return None;
         }
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "within 0..=100 000 000")]
         Some(Self(millionths.round() as u32))
+    }
+
+    /// A percentage of at most 6 decimals.
+    pub(crate) fn read_percent(field: &Field<'_>) -> Option<Self> {
+        let share = Self::from_percent(field.number(0.0..=100.0)?);
+        if share.is_none() {
+            field.problem("must have at most 6 decimals");
+        }
+        share
     }
 
     /// `{numerator, denominator}`, the denominator 100 unless given; rounded to the nearest share.

@@ -61,6 +61,8 @@ pub enum Code {
     NotSent,
     /// Wait: candidate and stable version are the same; `value` exchanges were compared.
     Calibration,
+    /// Wait: the stored policy is refused by today's rules. It takes a corrected one; waiting does not help.
+    PolicyUnreadable,
     /// Calibration: a difference was found where there can be none; `value` is log10 of the evidence.
     FalseAlarm,
 }
@@ -73,4 +75,11 @@ impl Reason {
     pub(crate) fn of(code: Code, value: f64, bound: f64) -> Self {
         Self { value: Some(value), bound: Some(bound), ..Self::new(code) }
     }
+}
+
+/// Why nothing is decided under a policy that can be read in part only.
+pub(super) fn unreadable() -> (Reason, String) {
+    let why = "the stored policy was valid once and is refused by today's rules: nothing is promoted or rolled back until it is \
+               replaced by a corrected one";
+    (Reason::new(Code::PolicyUnreadable), why.to_owned())
 }

@@ -1,0 +1,114 @@
+//! What is compared with what: the one definition that sessions of evidence and calibrations go by.
+//!
+//! It is read from the compiled policy, so what is written differently and means the same is the same. Only mirrors of enabled rules
+//! count. A leg is where its requests go and how they are changed on the way: the name of a variant says neither.
+
+use antumbra_policy::document::{Problem, Tree};
+use antumbra_policy::{HeaderChanges, Mirror, Policy, Variant};
+
+/// Whose answers a policy compares.
+#[derive(Debug, Clone)]
+pub struct Comparands {
+    candidates: Vec<Way>,
+    controls: Vec<Way>,
+    /// Whose answers count as the primary's: names, for that is what an observation carries. An empty one is the host's own routing.
+    primary: Vec<String>,
+    calibrating: bool,
+}
+
+/// Where the requests of a leg go, and how they are changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Way {
+    cluster: String,
+    host: Option<String>,
+    path_prefix: Option<String>,
+    /// In the order in which they are made; none is empty.
+    headers: Vec<HeaderChanges>,
+}
+
+impl Comparands {
+    /// Those of a policy whose `compare` takes the answers of `primary` for the primary's.
+    pub(crate) fn of(policy: &Policy, primary: &[String]) -> Self {
+        let stable = policy.default_variant().map(|variant| Way::of(variant, None));
+        let (mut candidates, mut controls, mut calibrating) = (Vec::new(), Vec::new(), false);
+        for mirror in policy.mirrors() {
+            let candidate = Way::of(&mirror.to, Some(mirror));
+            let control = mirror.control.as_ref().map(|control| Way::of(&control.to, Some(mirror)));
+            calibrating |= control.as_ref() == Some(&candidate) || stable.as_ref() == Some(&candidate);
+            add(&mut candidates, candidate);
+            control.into_iter().for_each(|control| add(&mut controls, control));
+        }
+        let mut primary = primary.to_vec();
+        primary.sort_unstable();
+        primary.dedup();
+        Self { candidates, controls, primary, calibrating }
+    }
+
+    /// Whether the candidate is the stable version itself: it goes where the control goes, or the default, and is asked as that is.
+    pub fn is_calibration(&self) -> bool {
+        self.calibrating
+    }
+
+    /// Whether evidence gathered under these also speaks about `next`, which follows. Where nothing is mirrored nothing is added to
+    /// the evidence, which can then still be read.
+    pub fn share_evidence_with(&self, next: &Self) -> bool {
+        let paused = next.candidates.is_empty();
+        self.primary == next.primary
+            && self.calibrating == next.calibrating
+            && (paused || same(&self.candidates, &next.candidates) && same(&self.controls, &next.controls))
+    }
+}
+
+impl Way {
+    /// Of the shadows of `mirror`, which changes them after the variant did; without one, of a client's own requests.
+    fn of(variant: &Variant, mirror: Option<&Mirror>) -> Self {
+        let changes = [Some(&variant.headers), mirror.map(|mirror| &mirror.headers)].into_iter().flatten();
+        Self {
+            cluster: variant.cluster.clone(),
+            host: mirror.and_then(|mirror| mirror.host.clone()).or_else(|| variant.host.clone()),
+            path_prefix: mirror.and_then(|mirror| mirror.path_prefix.clone()),
+            headers: changes.filter(|changes| **changes != HeaderChanges::default()).cloned().collect(),
+        }
+    }
+}
+
+fn add(ways: &mut Vec<Way>, way: Way) {
+    if !ways.contains(&way) {
+        ways.push(way);
+    }
+}
+
+/// Whether both hold the same, in whatever order.
+fn same(some: &[Way], others: &[Way]) -> bool {
+    some.len() == others.len() && some.iter().all(|way| others.contains(way))
+}
+
+/// Mirrors whose candidate or control is another one than the first's: their evidence is one and could not be told apart.
+/// Rules that are off do not matter; what is wrong with the fields themselves is noted where they are read.
+pub(crate) fn strangers(tree: &Tree) -> Vec<Problem> {
+    let (mut candidate, mut control, mut problems) = (None, None, Vec::new());
+    let rules = items(tree.get("rules")).iter().enumerate();
+    for (r, rule) in rules.filter(|(_, rule)| rule.get("enabled") != Some(&Tree::Bool(false))) {
+        for (m, mirror) in items(rule.get("mirror")).iter().enumerate() {
+            let path = format!("rules[{r}].mirror[{m}]");
+            problems.extend(stranger(&mut candidate, mirror, format!("{path}.to"), "candidate"));
+            let drawn = mirror.get("control").unwrap_or(&Tree::Null);
+            problems.extend(stranger(&mut control, drawn, format!("{path}.control.to"), "control"));
+        }
+    }
+    problems
+}
+
+fn stranger<'t>(first: &mut Option<&'t str>, leg: &'t Tree, path: String, role: &str) -> Option<Problem> {
+    let Some(Tree::Text(to)) = leg.get("to") else { return None };
+    let first = *first.get_or_insert(to);
+    let message = format!("is {to:?}, must be {first:?}: one release has one {role}");
+    (first != to).then_some(Problem { path, message })
+}
+
+fn items(tree: Option<&Tree>) -> &[Tree] {
+    match tree {
+        Some(Tree::List(items)) => items,
+        _ => &[],
+    }
+}
