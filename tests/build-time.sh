@@ -37,12 +37,13 @@ build() {
 # crates NAME PATTERN: the crates of a build whose message has the pattern, one a line: package, kind and name. A crate compiled as its
 # own test is another thing than the crate.
 crates() {
-  sed -n "/\"reason\":\"compiler-artifact\"/{/\"test\":true/d;/$2/p;}" "$messages/$1" |
+  sed -n "/\"reason\":\"compiler-artifact\"/{/\"test\":true},\"features\"/d;/$2/p;}" "$messages/$1" |
     sed 's/.*"package_id":"\([^"]*\)".*"kind":\["\([^"]*\)".*"name":"\([^"]*\)".*/\1 \2 \3/' | sort -u
 }
 
 demo=$(build demo build -p antumbra-e2e --bin antumbra-demo)
 crates demo . >"$messages/demo.crates"
+[ -s "$messages/demo.crates" ] || fail "cargo named no crate: its messages have another form"
 printf '%5d s of CPU for the demo: %d crates compiled, of %d\n' "$demo" "$(crates demo '"fresh":false' | wc -l)" \
   "$(wc -l <"$messages/demo.crates")"
 
