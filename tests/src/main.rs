@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use antumbra_e2e::comparator::AS_ANTUMBRA;
 use antumbra_e2e::toolchain::Question;
-use antumbra_e2e::{bench, demo, pair, soak};
+use antumbra_e2e::{bench, demo, pair, plugin, soak};
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
@@ -120,7 +120,7 @@ fn run(arguments: Arguments) -> Result<()> {
     match arguments.tool {
         None => demo::run(&arguments.demo),
         Some(Tool::Toolchain { question }) => {
-            print!("{}", question.answer()?);
+            print!("{}", question.answer(plugin::component)?);
             Ok(())
         }
         Some(Tool::Pair(options)) => pair::run(&options),

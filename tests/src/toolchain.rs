@@ -12,7 +12,7 @@ use std::process::Command;
 
 use anyhow::{Result, bail, ensure};
 
-use crate::{cache, command, plugin};
+use crate::{cache, command};
 
 /// The target of the filter module.
 pub const WASIP1: &str = "wasm32-wasip1";
@@ -152,12 +152,12 @@ pub enum Question {
 }
 
 impl Question {
-    /// The answer, lines that end in a newline.
-    pub fn answer(&self) -> Result<String> {
+    /// The answer, lines that end in a newline; `component` builds a plugin out of its crate.
+    pub fn answer(&self, component: fn(&Path) -> Result<PathBuf>) -> Result<String> {
         match self {
             Self::Module => Ok(format!("{}\n", filter_module()?.display())),
             Self::Available => Ok(available()),
-            Self::Plugin { directory } => Ok(format!("{}\n", plugin::component(directory)?.display())),
+            Self::Plugin { directory } => Ok(format!("{}\n", component(directory)?.display())),
             Self::Env { target } => Ok(ensure_target(target)?.exports()),
         }
     }

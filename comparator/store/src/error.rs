@@ -28,9 +28,9 @@ pub enum StoreError {
         /// The system's words.
         source: std::io::Error,
     },
-    /// The database failed.
+    /// The database failed, in its own words: which database that is concerns the file that speaks to it.
     #[error("the database failed: {0}")]
-    Database(#[from] rusqlite::Error),
+    Database(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// What is stored cannot be read back.
     #[error("the stored {what} cannot be read: {message}")]
     Damaged {

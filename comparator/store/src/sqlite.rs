@@ -18,6 +18,12 @@ use antumbra_control::timestamp;
 use crate::accounts::Accounts;
 use crate::error::StoreError;
 
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Database(Box::new(error))
+    }
+}
+
 /// The open store.
 pub struct Store {
     connection: Connection,

@@ -3,7 +3,10 @@
 //! What is not said has the value of a sender that does not know it, so a caller names what matters to it and nothing else. Every
 //! leg comes from a constructor that fits its outcome, because a leg has a response exactly if it ended with one.
 
-use crate::{Body, Bytes, ExchangeId, Leg, Observation, Outcome, Request, Response, VERSION};
+use crate::bytes::Bytes;
+use crate::contract::VERSION;
+use crate::hex::ExchangeId;
+use crate::observation::{Body, Leg, Observation, Outcome, Request, Response};
 
 impl Observation {
     /// One exchange of a release, whose request had this method and this path, query included.

@@ -52,9 +52,9 @@ fn component(world: &str, function: &str) -> Vec<u8> {
 
 fn encoded(resolve: &Resolve, package: wit_parser::PackageId, world: &str, function: &str) -> Vec<u8> {
     let world = resolve.select_world(&[package], Some(world)).unwrap();
-    let mut module = crate::module(&format!("(module {MEMORY} {function})")).unwrap();
+    let mut module = crate::assembled::module(&format!("(module {MEMORY} {function})")).unwrap();
     embed_component_metadata(&mut module, resolve, world, StringEncoding::UTF8).unwrap();
-    crate::component(&module).unwrap()
+    crate::assembled::component(&module).unwrap()
 }
 
 /// Memory, and the least allocator that there is.

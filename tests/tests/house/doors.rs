@@ -1,5 +1,6 @@
 //! One door to each outside world, and a word at the top of every file.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::sources::{read, relative, sources};
@@ -8,18 +9,20 @@ use crate::sources::{read, relative, sources};
 #[test]
 fn each_outside_world_has_one_door() {
     let doors = [
-        ("wasm_import_module", "filter/src/host.rs"),
-        ("no_mangle", "filter/src/exports.rs"),
-        ("rusqlite", "comparator/src/store.rs"),
-        ("wasmtime", "comparator/sandbox/src/lib.rs"),
+        ("wasm_import_module", &["filter/src/host.rs"][..]),
+        ("no_mangle", &["filter/src/exports.rs"]),
+        // The example is what a benchmark measures the store against.
+        ("rusqlite", &["comparator/store/examples/group_commit.rs", "comparator/store/src/sqlite.rs"]),
+        ("wasmtime", &["comparator/sandbox/src/lib.rs"]),
     ];
-    for (word, door) in doors {
-        let naming: Vec<String> = sources()
+    for (word, doors) in doors {
+        let naming: BTreeSet<String> = sources()
             .into_iter()
             .filter(|path| !is_test(path) && code_names(&read(path), word))
             .map(|path| relative(&path))
             .collect();
-        assert_eq!(naming, [door], "who names {word}");
+        let doors: BTreeSet<String> = doors.iter().map(|door| (*door).to_owned()).collect();
+        assert_eq!(naming, doors, "who names {word}");
     }
 }
 
