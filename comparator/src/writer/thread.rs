@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use antumbra_engine::{Delivery, Evidence, Report, Taken};
 use antumbra_observation::Observation;
 
-use super::control::version;
+use super::control::restore;
 use super::gathered::Gathered;
 use super::handle::{Batch, ChangeError, Inbox, Job, Standing};
 use crate::clock;
@@ -17,7 +17,7 @@ use crate::live::policies::Policies;
 use crate::live::registry::Registry;
 use crate::plugins::{Plugins, Prepared};
 use antumbra_control::change::Refusal;
-use antumbra_control::{Session, Version};
+use antumbra_control::{Files, Session, Version};
 use antumbra_store::{Store, StoreError, Writing};
 
 /// The writer: owns what it changes.
@@ -29,7 +29,7 @@ pub(crate) struct Thread {
     pub(super) policies: Arc<Policies>,
     ledger: Arc<Ledger>,
     captures: Arc<Captures>,
-    pub(super) plugins: Plugins,
+    pub(super) at_hand: Files,
     pub(super) registry: Arc<Registry>,
     inbox: Inbox,
 }
@@ -41,13 +41,12 @@ impl Thread {
         policies: Arc<Policies>,
         ledger: Arc<Ledger>,
         captures: Arc<Captures>,
-        plugins: Plugins,
+        plugins: &Plugins,
         registry: Arc<Registry>,
         inbox: Inbox,
     ) -> Result<Self, StoreError> {
-        for stored in store.policies()? {
-            policies.put(version(&stored)?);
-        }
+        restore(&policies, &store.policies()?);
+        let at_hand = Files { plugins: plugins.digests(), descriptors: policies.fingerprint() };
         let mut thread = Self {
             store,
             releases: BTreeMap::new(),
@@ -55,7 +54,7 @@ impl Thread {
             policies,
             ledger,
             captures,
-            plugins,
+            at_hand,
             registry,
             inbox,
         };
@@ -70,10 +69,7 @@ impl Thread {
         while let Some(job) = carried.take().or_else(|| self.inbox.jobs.blocking_recv()) {
             match job {
                 Job::Batch(first) => carried = self.take_group(first),
-                Job::Change(change, reply) => drop(reply.send(self.change(&change))),
-                Job::Reset(release, who, reason, reply) => {
-                    drop(reply.send(self.reset(&release, who, reason)));
-                }
+                Job::Command(command, reply) => drop(reply.send(self.command(&command))),
                 Job::Report(release, delivery, reply) => drop(reply.send(self.report(&release, &delivery))),
                 Job::Standing(release, delivery, reply) => {
                     drop(reply.send(self.standing(&release, &delivery)));
