@@ -41,8 +41,10 @@ impl Thread {
             at_hand: &self.at_hand,
         };
         let effects = decide(command, state, clock::now_ms())?;
-        self.load()?;
-        self.store.transaction(|writing| write(writing, release, &effects.writes))?;
+        if !effects.writes.is_empty() {
+            self.load()?;
+            self.store.transaction(|writing| write(writing, release, &effects.writes))?;
+        }
         let begun = effects.begun();
         if let Some(session) = begun {
             self.begin(release, session);

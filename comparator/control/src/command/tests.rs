@@ -76,7 +76,7 @@ fn shown(effects: &Effects) -> Vec<String> {
                 draft.who,
                 draft.action,
                 draft.reason,
-                draft.diff.join(", ")
+                paths(&draft.diff)
             )
         }
         Effect::BeginSession { session, files, at_ms } => {
@@ -85,6 +85,11 @@ fn shown(effects: &Effects) -> Vec<String> {
     };
     let in_force = effects.version.iter().map(|version| format!("in force {}", version.generation));
     effects.writes.iter().map(line).chain(in_force).collect()
+}
+
+/// The fields that differ.
+fn paths(diff: &[String]) -> String {
+    diff.iter().filter_map(|line| line.split(':').next()).collect::<Vec<_>>().join(", ")
 }
 
 /// Which document it is, by the share that it mirrors.
@@ -134,24 +139,20 @@ fn a_change_makes_a_generation_and_a_session_only_if_what_is_compared_changes() 
         &put(SHOP),
         &[
             "generation 1 at 7000 of 5",
-            "audit 1 ana put \"more\" version: 1, name: \"shop\", variants: a mapping, default: \"stable\", rules: a list of 1",
+            "audit 1 ana put \"more\" version, name, variants, default, rules",
             "session 1 since 1 at 7000 []",
             "in force 1",
         ],
     );
     Met::stored(SHOP).check(
         &put(&six),
-        &[
-            "generation 4 at 7000 of 6",
-            "audit 4 ana put \"more\" rules[0].mirror[0].percent: 5 → 6",
-            "in force 4",
-        ],
+        &["generation 4 at 7000 of 6", "audit 4 ana put \"more\" rules[0].mirror[0].percent", "in force 4"],
     );
     Met::stored(SHOP).check(
         &mirror(7.0),
         &[
             "generation 4 at 7000 of 7",
-            "audit 4 ana mirror \"more\" rules[0].mirror[0].percent: 5 → 7",
+            "audit 4 ana mirror \"more\" rules[0].mirror[0].percent",
             "in force 4",
         ],
     );
@@ -159,7 +160,7 @@ fn a_change_makes_a_generation_and_a_session_only_if_what_is_compared_changes() 
         &put(&SHOP.replace("canary: null", "canary: {host: beta.test}")),
         &[
             "generation 4 at 7000 of 5",
-            "audit 4 ana put \"more\" variants.canary: null → a mapping",
+            "audit 4 ana put \"more\" variants.canary",
             "session 3 since 4 at 7000 []",
             "in force 4",
         ],
@@ -187,17 +188,14 @@ fn what_does_not_fit_is_refused() {
 #[test]
 fn a_plugin_must_be_here_unless_the_policy_names_it_already() {
     let six = with("prices").replace("percent: 5", "percent: 6");
-    let kept = [
-        "generation 4 at 7000 of 6",
-        "audit 4 ana put \"more\" rules[0].mirror[0].percent: 5 → 6",
-        "in force 4",
-    ];
+    let kept =
+        ["generation 4 at 7000 of 6", "audit 4 ana put \"more\" rules[0].mirror[0].percent", "in force 4"];
     Met::stored(&with("prices")).gathered_with("prices=absent").check(&put(&six), &kept);
     Met::stored(SHOP).with_plugin("prices", "1f").check(
         &put(&with("prices")),
         &[
             "generation 4 at 7000 of 5",
-            "audit 4 ana put \"more\" rules: a list of 1 → absent, compare: a mapping, rules: a list of 1",
+            "audit 4 ana put \"more\" compare",
             "session 3 since 4 at 7000 [prices=1f]",
             "in force 4",
         ],
@@ -214,7 +212,7 @@ fn a_file_is_adopted_once_and_noted_even_if_it_changes_nothing() {
         &[
             "file of 6",
             "generation 4 at 7000 of 6",
-            "audit 4 antumbra serve file \"policy file at the start\" rules[0].mirror[0].percent: 5 → 6",
+            "audit 4 antumbra serve file \"policy file at the start\" rules[0].mirror[0].percent",
             "in force 4",
         ],
     );
@@ -257,16 +255,14 @@ fn what_todays_rules_refuse_can_only_be_replaced() {
     Met::stored(&broken).check(&mirror(7.0), &[refused]);
     Met::stored(&broken).check(&reset(), &[refused]);
     Met::stored(&broken).check(&note_files(), &[]);
-    Met::stored(&broken).check(
-        &put(SHOP),
-        &["generation 4 at 7000 of 5", "audit 4 ana put \"more\" gates: a mapping → absent", "in force 4"],
-    );
+    Met::stored(&broken)
+        .check(&put(SHOP), &["generation 4 at 7000 of 5", "audit 4 ana put \"more\" gates", "in force 4"]);
     Met::stored(&broken).check(
         &adopt(SHOP),
         &[
             "file of 5",
             "generation 4 at 7000 of 5",
-            "audit 4 antumbra serve file \"policy file at the start\" gates: a mapping → absent",
+            "audit 4 antumbra serve file \"policy file at the start\" gates",
             "in force 4",
         ],
     );
@@ -282,7 +278,7 @@ fn what_is_gathered_by_the_usual_rules_is_a_session_of_its_own() {
         &put(SHOP),
         &[
             "generation 4 at 7000 of 5",
-            "audit 4 ana put \"more\" version: 1, name: \"shop\", variants: a mapping, default: \"stable\", rules: a list of 1",
+            "audit 4 ana put \"more\" version, name, variants, default, rules",
             "session 3 since 4 at 7000 []",
             "in force 4",
         ],
