@@ -74,19 +74,14 @@ impl Plugins {
         Ok(Self { each: Arc::new(each), places: Some(Arc::new(Semaphore::new(processors))) })
     }
 
-    /// The names of those that a policy wants and that are not here.
+    /// The places and names of those that a policy wants and that are not here.
     pub(crate) fn absent<'a>(&self, assigned: &'a Assigned) -> Vec<(usize, &'a str)> {
-        let names = assigned.names().enumerate();
-        names.filter(|(_, name)| !self.each.contains_key(*name)).collect()
+        assigned.absent(|name| self.each.contains_key(name))
     }
 
-    /// Which files a policy's plugins are: evidence of other ones says something else. Empty without any.
-    pub(crate) fn fingerprint(&self, assigned: &Assigned) -> String {
-        let mut names: Vec<&str> = assigned.names().collect();
-        names.sort_unstable();
-        names.dedup();
-        let hash = |name: &str| self.each.get(name).map_or("absent", |plugin| &plugin.sha256);
-        names.iter().map(|name| format!("{name}={}", hash(name))).collect::<Vec<_>>().join(" ")
+    /// The SHA-256 of each, by name.
+    pub(crate) fn digests(&self) -> BTreeMap<String, String> {
+        self.each.iter().map(|(name, plugin)| (name.clone(), plugin.sha256.clone())).collect()
     }
 
     /// Has a batch's plugins run, on a thread on which they may take their time. What they make has a part in the batch's share of the

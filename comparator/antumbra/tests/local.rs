@@ -122,7 +122,17 @@ fn simulate_shows_shares_and_who_moves() {
 fn check_warns_and_can_be_strict() {
     let less = SHOP.replace("canary: 20, stable: 80", "canary: 5, stable: 95");
     let wrong = SHOP.replace("percent: 10", "percent: 101");
-    let directory = directory(&[("shop.yaml", SHOP), ("less.yaml", &less), ("wrong.yaml", &wrong)]);
+    let steps = format!(
+        "{SHOP}rollout: {{steps: [{{mirror: 10%}}, {{weights: {{canary: 5}}, atLeast: 10m}}, {{weights: {{canary: 100}}}}], giveUpAfter: 1d}}\n"
+    );
+    let garbage = format!("{SHOP}rollout: {{stps: [garbage]}}\n");
+    let directory = directory(&[
+        ("shop.yaml", SHOP),
+        ("less.yaml", &less),
+        ("wrong.yaml", &wrong),
+        ("steps.yaml", &steps),
+        ("garbage.yaml", &garbage),
+    ]);
     let evicts = "less.yaml: warning: rule \"split\" evicts 15 % of users: 15 % from canary to stable\n";
     for (line, code, out) in [
         ("check shop.yaml --deny-warnings", 0, "shop.yaml: policy \"shop\" is valid\n".to_owned()),
@@ -136,6 +146,20 @@ fn check_warns_and_can_be_strict() {
             "check wrong.yaml",
             2,
             "wrong.yaml: rules[0].mirror[0].percent is 101, must be within 0..=100\n".to_owned(),
+        ),
+        (
+            "check steps.yaml",
+            0,
+            "steps.yaml: warning: rollout is read and checked, and nothing acts on it yet: set shares and weights yourself\n\
+             steps.yaml: policy \"shop\" is valid\n"
+                .to_owned(),
+        ),
+        (
+            "check garbage.yaml",
+            2,
+            "garbage.yaml: rollout.stps is not a known field; did you mean \"steps\"?\n\
+             garbage.yaml: rollout has no field \"steps\", which is required\n"
+                .to_owned(),
         ),
     ] {
         let ran = antumbra(directory.path(), line, "");

@@ -40,7 +40,7 @@ pub struct Entry {
 }
 
 /// A change before it has its place in the chain.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Draft {
     /// The policy's name.
     pub release: String,

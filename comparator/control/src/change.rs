@@ -56,6 +56,11 @@ impl Edit {
             Self::Weights { .. } => "weights",
         }
     }
+
+    /// Whether a policy file says so.
+    pub fn is_file(&self) -> bool {
+        matches!(self, Self::File(_))
+    }
 }
 
 /// The state of a policy that a change is meant for (RFC 9110, section 13).
@@ -83,6 +88,17 @@ pub enum Refusal {
     /// The document, or what the change would make of it, breaks its rules.
     #[error(transparent)]
     Invalid(#[from] Invalid),
+    /// The stored document breaks today's rules, so nothing can be made of it.
+    #[error(
+        "generation {generation} of the policy was valid once and is refused by today's rules; it can only be replaced by a \
+         corrected document (PUT): {invalid}"
+    )]
+    ReadOnly {
+        /// The generation in force.
+        generation: u64,
+        /// What is wrong with it.
+        invalid: Invalid,
+    },
 }
 
 /// The document after the change; `None` if it says the same as the one in force.
@@ -92,6 +108,7 @@ pub fn amended(current: Option<&Version>, change: &Change) -> Result<Option<Docu
         Edit::Put(tree) | Edit::File(tree) => named(Document::from_tree(tree.clone())?, &change.name)?,
         other => {
             let current = current.ok_or_else(|| Refusal::Unknown(change.name.clone()))?;
+            current.refuse_read_only()?;
             Document::from_tree(edited(current.document.tree().clone(), other)?)?
         }
     };

@@ -4,18 +4,22 @@
 
 pub mod audit;
 pub mod change;
+pub mod command;
 pub mod comparands;
 pub mod comparison;
 pub mod document;
+pub mod files;
 pub mod fingerprint;
 pub mod records;
 pub mod rollout;
 pub mod timestamp;
 pub mod version;
 
+pub use command::{Command, Effect, Effects, Reset, State, decide};
 pub use comparands::Comparands;
 pub use comparison::assigned::Assigned;
 pub use document::Document;
+pub use files::Files;
 pub use records::{Session, StoredPolicy};
 pub use rollout::Rollout;
 pub use version::Version;

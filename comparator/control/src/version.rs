@@ -1,8 +1,11 @@
 //! A generation of a policy: the document, its number, and what filters are given of it.
 
+use antumbra_policy::document::Invalid;
 use antumbra_policy::edit;
 
+use crate::change::Refusal;
 use crate::document::Document;
+use crate::records::StoredPolicy;
 
 /// One generation of a policy.
 pub struct Version {
@@ -22,6 +25,22 @@ impl Version {
         let part = edit::filter_part(document.tree(), generation);
         let filter_part = serde_json::to_string(&part).unwrap_or_default();
         Self { generation, at_ms, document, filter_part }
+    }
+
+    /// A generation as it was stored for the policy `name`, whatever today's rules say of it.
+    pub fn restore(name: &str, stored: &StoredPolicy) -> Self {
+        Self::new(Document::restore(name, &stored.text), stored.generation, stored.at_ms)
+    }
+
+    /// A document that today's rules refuse cannot be edited into one that they take.
+    pub(crate) fn refuse_read_only(&self) -> Result<(), Refusal> {
+        match self.document.problems() {
+            [] => Ok(()),
+            problems => {
+                let invalid = Invalid { problems: problems.to_vec() };
+                Err(Refusal::ReadOnly { generation: self.generation, invalid })
+            }
+        }
     }
 
     /// The entity tag.

@@ -23,6 +23,9 @@ pub(crate) struct ReleaseStatus {
     pub(crate) name: String,
     /// The generation in force.
     pub(crate) generation: u64,
+    /// What today's rules have against the stored policy, which runs on and can only be replaced; usually nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) problems: Vec<String>,
     /// Whether there are filters and all that are alive run it.
     pub(crate) converged: bool,
     /// Filter instances that spoke within the last minute, at most 100 of them.

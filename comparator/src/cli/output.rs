@@ -82,6 +82,9 @@ fn write_release(text: &mut String, release: &ReleaseStatus) {
         count(release.session),
         count(release.exchanges),
     );
+    for problem in &release.problems {
+        let _ = writeln!(text, "  the stored policy can only be replaced: {problem}");
+    }
     if release.filters.is_empty() {
         text.push_str("  no filter was seen within the last minute\n\n");
         return;
@@ -170,6 +173,7 @@ mod tests {
         let release = |filters| ReleaseStatus {
             name: "shop".to_owned(),
             generation: 4,
+            problems: Vec::new(),
             converged: true,
             filters,
             more_filters: 3,

@@ -17,11 +17,11 @@ use crate::api::body;
 use crate::api::policies::{Audit, Listed, Outcome};
 use crate::api::problem::Problem;
 use crate::writer::{Changed, Job};
-use antumbra_control::Version;
 use antumbra_control::audit::broken_at;
 use antumbra_control::change::{Change, Edit, Expected};
 use antumbra_control::document::tree_from_yaml;
 use antumbra_control::timestamp;
+use antumbra_control::{Command, Version};
 
 /// `GET /v1/policies`.
 pub(super) async fn list(State(app): State<Arc<App>>) -> Response {
@@ -40,6 +40,9 @@ pub(super) async fn show(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let version = app.intake.policies.get(&name).ok_or_else(|| Problem::unknown_release(&name))?;
+    if version.document.is_lost() {
+        return Err(Problem::damaged(&name, version.document.problems()));
+    }
     let tags = tags(&headers, IF_NONE_MATCH);
     if tags.iter().any(|tag| tag == "*" || *tag == version.etag()) {
         return Ok(tagged(StatusCode::NOT_MODIFIED.into_response(), &version));
@@ -109,8 +112,10 @@ async fn change(
     let expected = expected(&parts.headers);
     let reason = one_line(&reason, MAX_REASON);
     let change = Change { name: name.clone(), edit, expected, author, reason };
-    let Changed { version, changed, new_session, diff } =
-        app.intake.writer.ask(|reply| Job::Change(Box::new(change), reply)).await??;
+    let command = Box::new(Command::Change(change));
+    let Changed { version, changed, begun, diff } =
+        app.intake.writer.ask(|reply| Job::Command(command, reply)).await??;
+    let new_session = begun.is_some();
     let status = if changed && version.generation == 1 { StatusCode::CREATED } else { StatusCode::OK };
     let outcome = Outcome { name, generation: version.generation, changed, new_session, diff };
     Ok(tagged(json(status, &outcome), &version))

@@ -31,6 +31,9 @@ impl From<ChangeError> for Problem {
                 Self::new(StatusCode::PRECONDITION_FAILED, "precondition-failed", error.to_string())
             }
             ChangeError::Refused(Refusal::Invalid(invalid)) => Self::invalid(invalid),
+            ChangeError::Refused(Refusal::ReadOnly { generation, invalid }) => {
+                Self::read_only(generation, &invalid.problems)
+            }
             ChangeError::Store(error) => Self::unavailable(error.to_string()),
         }
     }

@@ -16,7 +16,7 @@ use crate::api::answer::json;
 use crate::api::problem::Problem;
 use crate::api::releases::Begun;
 use crate::writer::Job;
-use antumbra_control::Session;
+use antumbra_control::{Command, Reset, Session};
 
 /// How to write a report.
 #[derive(Debug, Default, Deserialize)]
@@ -75,11 +75,13 @@ pub(super) async fn reset(
     Named(name): Named,
     request: Request,
 ) -> Result<Response, Problem> {
-    let who = author(request.headers(), request.extensions().get::<Peer>());
+    let author = author(request.headers(), request.extensions().get::<Peer>());
     let reason = reason(request.headers());
-    let release = name.clone();
-    let session = app.intake.writer.ask(|reply| Job::Reset(release, who, reason, reply)).await??;
-    let Session { number: session, since: generation } = session;
+    let command = Command::Reset(Reset { release: name.clone(), author, reason });
+    let done = app.intake.writer.ask(|reply| Job::Command(Box::new(command), reply)).await??;
+    let Some(Session { number: session, since: generation }) = done.begun else {
+        return Err(Problem::unavailable("no session began"));
+    };
     Ok(json(StatusCode::OK, &Begun { release: name, session, generation }))
 }
 

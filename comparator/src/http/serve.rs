@@ -133,12 +133,12 @@ impl Server {
             Arc::clone(&ledger),
             Arc::clone(&captures),
             Arc::clone(&known),
-            config.plugins.clone(),
+            &config.plugins,
             Arc::clone(&registry),
             inbox,
         )?;
         for document in config.policies {
-            put(&mut thread, &document)?;
+            put(&mut thread, document)?;
         }
         thread.note_files()?;
         let (alive, ended) = oneshot::channel();
@@ -211,18 +211,14 @@ pub(crate) fn refuse_open(address: SocketAddr, token: Option<&str>) -> Result<()
     if address.ip().is_loopback() || token.is_some() { Ok(()) } else { Err(Error::Open(address)) }
 }
 
-fn put(thread: &mut writer::Thread, document: &Document) -> Result<(), Error> {
+fn put(thread: &mut writer::Thread, document: Document) -> Result<(), Error> {
+    let name = document.name().to_owned();
     match thread.adopt(document) {
         Ok(()) => Ok(()),
         Err(ChangeError::Store(error)) => Err(error.into()),
-        Err(ChangeError::Refused(Refusal::Invalid(invalid))) => {
-            Err(Error::Policy { name: document.name().to_owned(), invalid })
-        }
-        Err(error @ ChangeError::Refused(Refusal::Unknown(_) | Refusal::Precondition(_))) => {
-            Err(Error::Policy {
-                name: document.name().to_owned(),
-                invalid: Invalid::single("document", error.to_string()),
-            })
+        Err(ChangeError::Refused(Refusal::Invalid(invalid))) => Err(Error::Policy { name, invalid }),
+        Err(error @ ChangeError::Refused(_)) => {
+            Err(Error::Policy { name, invalid: Invalid::single("document", error.to_string()) })
         }
     }
 }

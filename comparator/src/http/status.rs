@@ -24,6 +24,7 @@ pub(super) async fn show(State(app): State<Arc<App>>) -> Response {
         releases.push(ReleaseStatus {
             converged: count > 0 && converged == count,
             generation: version.generation,
+            problems: version.document.problems().iter().map(ToString::to_string).collect(),
             session: standing.as_ref().map(|standing| standing.session.number),
             exchanges: standing.as_ref().map(|standing| standing.exchanges),
             verdict: standing.as_ref().map(|standing| standing.verdict),

@@ -46,7 +46,8 @@ pub(super) fn heard(intake: &Intake, heartbeat: Heartbeat) -> Result<Option<Arc<
     if intake.registry.is_due(&release, now) {
         intake.writer.keep(release);
     }
-    Ok((!same).then_some(version))
+    // Of a stored policy that is damaged nothing is left to answer: the filter goes on with what it has.
+    Ok((!same && !version.document.is_lost()).then_some(version))
 }
 
 /// The part of a policy that filters need.

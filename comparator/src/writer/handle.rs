@@ -11,10 +11,9 @@ use tokio::sync::{mpsc, oneshot};
 use crate::live::ledger::{Ledger, Reason, Settled};
 use crate::live::room::Reserved;
 use crate::plugins::Preparations;
-use antumbra_control::Session;
-use antumbra_control::Version;
 use antumbra_control::audit::Entry;
-use antumbra_control::change::{Change, Refusal};
+use antumbra_control::change::Refusal;
+use antumbra_control::{Command, Session, Version};
 use antumbra_store::StoreError;
 
 /// Where an answer goes; it may have nobody to hear it.
@@ -24,10 +23,8 @@ pub(crate) type Reply<T> = oneshot::Sender<T>;
 pub(crate) enum Job {
     /// Take observations into the evidence.
     Batch(Batch),
-    /// Change a policy.
-    Change(Box<Change>, Reply<Result<Changed, ChangeError>>),
-    /// Begin a new session of evidence: release, author, reason.
-    Reset(String, String, String, Reply<Result<Session, ChangeError>>),
+    /// Do what somebody wants done with a release.
+    Command(Box<Command>, Reply<Result<Changed, ChangeError>>),
     /// The evidence of a release as of the last commit.
     Snapshot(String, Reply<Result<Snapshot, ChangeError>>),
     /// The audit of a release.
@@ -79,14 +76,14 @@ pub(crate) struct Batch {
     pub(crate) reply: Reply<Result<Settled, String>>,
 }
 
-/// What a change did.
+/// What a command did.
 pub(crate) struct Changed {
     /// The generation in force now.
     pub(crate) version: Arc<Version>,
-    /// Whether the change made it.
+    /// Whether the command made it.
     pub(crate) changed: bool,
-    /// Whether it ended the session of evidence.
-    pub(crate) new_session: bool,
+    /// The session of evidence that it began.
+    pub(crate) begun: Option<Session>,
     /// One line per changed field.
     pub(crate) diff: Vec<String>,
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use super::control::version;
+use super::control::restore;
 use super::gathered::Gathered;
 use super::handle::{ChangeError, Inbox, Job, Snapshot};
 use crate::live::captures::Captures;
@@ -14,8 +14,8 @@ use crate::live::ledger::{Ledger, Settled};
 use crate::live::policies::Policies;
 use crate::live::registry::Registry;
 use crate::plugins::Plugins;
-use antumbra_control::Session;
 use antumbra_control::change::Refusal;
+use antumbra_control::{Files, Session};
 use antumbra_store::{Store, StoreError};
 
 /// The writer: owns what it changes.
@@ -28,7 +28,7 @@ pub(crate) struct Thread {
     pub(super) ledger: Arc<Ledger>,
     pub(super) captures: Arc<Captures>,
     pub(super) known: Arc<Known>,
-    pub(super) plugins: Plugins,
+    pub(super) at_hand: Files,
     pub(super) registry: Arc<Registry>,
     pub(super) inbox: Inbox,
     /// When evidence was last written whole.
@@ -43,13 +43,12 @@ impl Thread {
         ledger: Arc<Ledger>,
         captures: Arc<Captures>,
         known: Arc<Known>,
-        plugins: Plugins,
+        plugins: &Plugins,
         registry: Arc<Registry>,
         inbox: Inbox,
     ) -> Result<Self, StoreError> {
-        for stored in store.policies()? {
-            policies.put(version(&stored)?);
-        }
+        restore(&policies, &store.policies()?);
+        let at_hand = Files { plugins: plugins.digests(), descriptors: policies.fingerprint() };
         let mut thread = Self {
             store,
             releases: BTreeMap::new(),
@@ -58,7 +57,7 @@ impl Thread {
             ledger,
             captures,
             known,
-            plugins,
+            at_hand,
             registry,
             inbox,
             checkpointed: Instant::now(),
@@ -74,10 +73,7 @@ impl Thread {
         while let Some(job) = carried.take().or_else(|| self.inbox.jobs.blocking_recv()) {
             match job {
                 Job::Batch(first) => carried = self.take_group(first),
-                Job::Change(change, reply) => drop(reply.send(self.change(&change))),
-                Job::Reset(release, who, reason, reply) => {
-                    drop(reply.send(self.reset(&release, who, reason)));
-                }
+                Job::Command(command, reply) => drop(reply.send(self.command(&command))),
                 Job::Snapshot(release, reply) => drop(reply.send(self.snapshot(&release))),
                 Job::Audit(release, reply) => drop(reply.send(self.store.audit(&release))),
                 Job::Delivered(release) => self.keep(&release),

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use antumbra_engine::Row;
 use antumbra_observation::Instance;
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
 use antumbra_control::audit::{Draft, Entry};
@@ -82,23 +83,23 @@ impl Store {
         self.transaction(|_| Ok(()))
     }
 
-    /// The generation in force of every policy.
-    pub fn policies(&self) -> Result<Vec<StoredPolicy>, StoreError> {
+    /// The generation in force of every policy, by name. A document that is damaged is text that cannot be read.
+    pub fn policies(&self) -> Result<Vec<(String, StoredPolicy)>, StoreError> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT generation, at, document FROM policies AS p
+            "SELECT generation, at, document, name FROM policies AS p
              WHERE generation = (SELECT max(generation) FROM policies WHERE name = p.name) ORDER BY name",
         )?;
         let rows = statement.query_map([], |row| {
-            Ok(StoredPolicy { generation: row.get(0)?, at_ms: row.get(1)?, text: row.get(2)? })
+            let text = document(row.get_ref(2)?);
+            Ok((row.get(3)?, StoredPolicy { generation: row.get(0)?, at_ms: row.get(1)?, text }))
         })?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// Whether the last file of a policy said the same, so that it has nothing new to say.
-    pub fn is_known_file(&self, name: &str, document: &str) -> Result<bool, StoreError> {
-        let mut statement =
-            self.connection.prepare_cached("SELECT 1 FROM files WHERE name = ?1 AND document = ?2")?;
-        Ok(statement.exists(params![name, document])?)
+    /// What the last file of a policy said; none if there never was one.
+    pub fn file(&self, name: &str) -> Result<Option<String>, StoreError> {
+        let mut statement = self.connection.prepare_cached("SELECT document FROM files WHERE name = ?1")?;
+        Ok(statement.query_row([name], |row| row.get(0)).optional()?)
     }
 
     /// What the filters of a release said they delivered, as text, and during which session they did; none before they did.
@@ -260,16 +261,16 @@ impl Writing<'_> {
         Ok(())
     }
 
-    /// Begins the next session of a release. The evidence of the one before is kept, older evidence is not.
+    /// Begins a session of a release. The evidence of the one before is kept, older evidence is not.
     /// `files` says by which files answers are read, rewritten and judged in it.
     pub fn begin_session(
         &self,
         release: &str,
-        since: u64,
+        session: Session,
         files: &str,
         now_ms: u64,
-    ) -> Result<Session, StoreError> {
-        let number = session(&self.0, release)?.map_or(1, |session| session.number + 1);
+    ) -> Result<(), StoreError> {
+        let Session { number, since } = session;
         self.0
             .prepare_cached("INSERT INTO sessions (release, session, since, at) VALUES (?1, ?2, ?3, ?4)")?
             .execute(params![release, number, since, now_ms])?;
@@ -285,7 +286,7 @@ impl Writing<'_> {
                  ON CONFLICT (release) DO UPDATE SET files = excluded.files",
             )?
             .execute(params![release, files])?;
-        Ok(Session { number, since })
+        Ok(())
     }
 
     /// Keeps what the filters of a release said they delivered.
@@ -327,6 +328,13 @@ impl Writing<'_> {
             ])?;
         Ok(())
     }
+}
+
+/// What is no UTF-8 is marked by a first character that begins no document, so that it cannot be taken for what was written.
+fn document(stored: ValueRef<'_>) -> String {
+    let (ValueRef::Text(bytes) | ValueRef::Blob(bytes)) = stored else { return String::new() };
+    std::str::from_utf8(bytes)
+        .map_or_else(|_| format!("\u{fffd}{}", String::from_utf8_lossy(bytes)), str::to_owned)
 }
 
 fn session(connection: &Connection, release: &str) -> Result<Option<Session>, StoreError> {
@@ -463,7 +471,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut store = Store::open(&dir.path().join("a.db")).unwrap();
         let failed = store.transaction(|writing| {
-            writing.begin_session("shop", 1, "", 0)?;
+            writing.begin_session("shop", Session { number: 1, since: 1 }, "", 0)?;
             Err::<(), _>(StoreError::Damaged { what: "test".to_owned(), message: String::new() })
         });
         assert!(failed.is_err());

@@ -17,3 +17,4 @@ mod policies;
 mod replay;
 mod server;
 mod service;
+mod stored;

@@ -103,6 +103,25 @@ async fn shares_and_weights_change_one_field_and_leave_an_audit() {
 }
 
 #[tokio::test]
+async fn a_session_ends_with_what_is_compared_and_not_with_what_is_off() {
+    let world = World::with_shop().await;
+    let off = "rules:\n  - {name: off, enabled: false, mirror: [{to: canary, percent: 1}]}";
+    for (from, to, new_session) in [
+        ("canary: {cluster: canary}", "canary: {cluster: canary, host: beta.test}", true),
+        ("rules:", off, true),
+        ("rules:", &off.replace("percent: 1", "percent: 2, host: beta.test"), false),
+        ("gates:", "gates:", false),
+    ] {
+        let changed = world.put("shop", &SHOP.replace(from, to)).await.json();
+        assert_eq!(
+            (&changed["changed"], &changed["newSession"]),
+            (&true.into(), &new_session.into()),
+            "{to}: {changed}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn an_altered_audit_is_shown() {
     let mut world = World::with_shop().await;
     world.patch("/v1/policies/shop/mirror", r#"{"percent": 50}"#).await;

@@ -37,6 +37,11 @@ impl Assigned {
         self.0.iter().map(|assignment| assignment.plugin.as_str())
     }
 
+    /// The places and names of those that are not here.
+    pub fn absent(&self, is_here: impl Fn(&str) -> bool) -> Vec<(usize, &str)> {
+        self.names().enumerate().filter(|(_, name)| !is_here(name)).collect()
+    }
+
     /// The plugins of an endpoint.
     pub fn at(&self, endpoint: &str) -> impl Iterator<Item = &str> {
         let here = move |assignment: &&Assignment| {

@@ -1,0 +1,222 @@
+//! What a command does: a command, the state it meets and the time make effects, or a refusal.
+//!
+//! Effects are data. Whoever carries them out commits all of their writes at once, then puts the new generation in force, and needs to
+//! know nothing of policies.
+
+use antumbra_policy::document::Tree;
+
+use crate::audit::{self, Draft};
+use crate::change::{Change, Edit, Expected, Refusal, amended};
+use crate::document::Document;
+use crate::files::Files;
+use crate::records::{Session, StoredPolicy};
+use crate::version::Version;
+
+/// What somebody wants done with a release.
+pub enum Command {
+    /// Change its policy.
+    Change(Change),
+    /// Put a policy file's document in force, unless it is the one that a file brought before: what was changed at run time since
+    /// then outlives a restart.
+    Adopt(Box<Document>),
+    /// Begin a new session of evidence.
+    Reset(Reset),
+    /// Begin a new session where the evidence was gathered with other files than those that are here: they may see differences
+    /// elsewhere.
+    NoteFiles {
+        /// The policy's name.
+        release: String,
+    },
+}
+
+/// A new beginning that somebody asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reset {
+    /// The policy's name.
+    pub release: String,
+    /// Who asks.
+    pub author: String,
+    /// Why; may be empty.
+    pub reason: String,
+}
+
+/// What a command meets.
+#[derive(Clone, Copy)]
+pub struct State<'a> {
+    /// The generation in force; none before the first.
+    pub current: Option<&'a Version>,
+    /// The session of evidence that goes on.
+    pub session: Option<Session>,
+    /// Which files that session is gathered with, as [`Files::of`] writes them.
+    pub gathered_with: &'a str,
+    /// What the last policy file of this name said.
+    pub known_file: Option<&'a str>,
+    /// The files that are here.
+    pub at_hand: &'a Files,
+}
+
+/// Something to write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// Note what the policy file said.
+    PutFile(String),
+    /// A generation.
+    PutPolicy(StoredPolicy),
+    /// Who did what.
+    Audit(Draft),
+    /// The next session; what was gathered, delivered and lost before does not concern it.
+    BeginSession {
+        /// Its number and the generation that begins it.
+        session: Session,
+        /// Which files it is gathered with.
+        files: String,
+        /// When, in milliseconds since 1970.
+        at_ms: u64,
+    },
+}
+
+/// What a command does.
+#[derive(Default)]
+pub struct Effects {
+    /// What is to be written, in this order and in one transaction.
+    pub writes: Vec<Effect>,
+    /// What is in force once that is durable; none if the generation stays.
+    pub version: Option<Version>,
+    /// One line per changed field.
+    pub diff: Vec<String>,
+}
+
+impl Command {
+    /// The policy's name.
+    pub fn release(&self) -> &str {
+        match self {
+            Self::Change(change) => &change.name,
+            Self::Adopt(document) => document.name(),
+            Self::Reset(reset) => &reset.release,
+            Self::NoteFiles { release } => release,
+        }
+    }
+}
+
+impl Effects {
+    /// The session that begins, if one does.
+    pub fn begun(&self) -> Option<Session> {
+        self.writes.iter().find_map(|effect| match effect {
+            Effect::BeginSession { session, .. } => Some(*session),
+            Effect::PutFile(_) | Effect::PutPolicy(_) | Effect::Audit(_) => None,
+        })
+    }
+}
+
+/// What a command does to a release in this state, at `now_ms` since 1970.
+///
+/// # Errors
+/// The reason why nothing is done.
+pub fn decide(command: &Command, state: State<'_>, now_ms: u64) -> Result<Effects, Refusal> {
+    match command {
+        Command::Change(wanted) => change(wanted, state, now_ms),
+        Command::Adopt(document) => adopt(document, state, now_ms),
+        Command::Reset(wanted) => reset(wanted, state, now_ms),
+        Command::NoteFiles { release } => note_files(release, state, now_ms),
+    }
+}
+
+fn change(change: &Change, state: State<'_>, now_ms: u64) -> Result<Effects, Refusal> {
+    let current = state.current;
+    let Some(document) = amended(current, change)? else {
+        let text = current.map(|current| current.document.text());
+        let writes = text.filter(|_| change.edit.is_file()).map(Effect::PutFile);
+        return Ok(Effects { writes: writes.into_iter().collect(), ..Effects::default() });
+    };
+    state.at_hand.refuse_absent(&document, current.map(|current| &current.document))?;
+    let is_new = current.is_none_or(|current| !current.document.shares_evidence_with(&document));
+    let before = current.map_or(&NOTHING, |current| current.document.tree());
+    let diff = audit::diff(before, document.tree());
+    let generation = current.map_or(1, |current| current.generation + 1);
+    let stored = StoredPolicy { generation, at_ms: now_ms, text: document.text() };
+    let draft = Draft {
+        release: change.name.clone(),
+        generation,
+        at_ms: now_ms,
+        who: change.author.clone(),
+        action: change.edit.action().to_owned(),
+        reason: change.reason.clone(),
+        diff: diff.clone(),
+    };
+    // A file is noted even if it changed nothing: what is changed at run time afterwards is newer than it.
+    let file = change.edit.is_file().then(|| Effect::PutFile(stored.text.clone()));
+    let session = is_new.then(|| state.next_session(&document, generation, now_ms));
+    let writes = file.into_iter().chain([Effect::PutPolicy(stored), Effect::Audit(draft)]).chain(session);
+    let writes = writes.collect();
+    Ok(Effects { writes, version: Some(Version::new(document, generation, now_ms)), diff })
+}
+
+fn adopt(document: &Document, state: State<'_>, now_ms: u64) -> Result<Effects, Refusal> {
+    if state.known_file.is_some_and(|known| known == document.text()) {
+        return Ok(Effects::default());
+    }
+    let wanted = Change {
+        name: document.name().to_owned(),
+        edit: Edit::File(document.tree().clone()),
+        expected: Expected::Any,
+        author: OURSELVES.to_owned(),
+        reason: "policy file at the start".to_owned(),
+    };
+    change(&wanted, state, now_ms)
+}
+
+/// A new session under a new generation of the same document: only by its generation can an observation tell whether it was decided
+/// before or after.
+fn reset(reset: &Reset, state: State<'_>, now_ms: u64) -> Result<Effects, Refusal> {
+    let current = state.current.ok_or_else(|| Refusal::Unknown(reset.release.clone()))?;
+    current.refuse_read_only()?;
+    let generation = current.generation + 1;
+    let document = Document::from_tree(current.document.tree().clone())?;
+    let stored = StoredPolicy { generation, at_ms: now_ms, text: document.text() };
+    let draft = Draft {
+        release: reset.release.clone(),
+        generation,
+        at_ms: now_ms,
+        who: reset.author.clone(),
+        action: "reset".to_owned(),
+        reason: reset.reason.clone(),
+        diff: Vec::new(),
+    };
+    let session = state.next_session(&document, generation, now_ms);
+    let writes = vec![Effect::PutPolicy(stored), Effect::Audit(draft), session];
+    Ok(Effects { writes, version: Some(Version::new(document, generation, now_ms)), diff: Vec::new() })
+}
+
+fn note_files(release: &str, state: State<'_>, now_ms: u64) -> Result<Effects, Refusal> {
+    let current = state.current.ok_or_else(|| Refusal::Unknown(release.to_owned()))?;
+    let files = state.at_hand.of(&current.document);
+    if files == state.gathered_with {
+        return Ok(Effects::default());
+    }
+    if !current.document.problems().is_empty() {
+        // It can have no further generation. A late observation of before counts under the same document at least.
+        let writes = vec![state.next_session(&current.document, current.generation, now_ms)];
+        return Ok(Effects { writes, ..Effects::default() });
+    }
+    let wanted = Reset {
+        release: release.to_owned(),
+        author: OURSELVES.to_owned(),
+        reason: format!("plugins or descriptors are other files: {files}"),
+    };
+    reset(&wanted, state, now_ms)
+}
+
+impl State<'_> {
+    fn next_session(&self, document: &Document, since: u64, at_ms: u64) -> Effect {
+        let number = self.session.map_or(1, |session| session.number + 1);
+        Effect::BeginSession { session: Session { number, since }, files: self.at_hand.of(document), at_ms }
+    }
+}
+
+/// What a policy is before its first generation.
+static NOTHING: Tree = Tree::Map(Vec::new());
+/// The author of what nobody asked for.
+const OURSELVES: &str = "antumbra serve";
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,286 @@
+use super::*;
+use crate::document::tree_from_yaml;
+
+const SHOP: &str = "{version: 1, name: shop, variants: {stable: null, canary: null}, default: stable,
+    rules: [{name: shadow, mirror: [{to: canary, percent: 5}]}]}";
+
+/// What a case meets: the stored text of generation 3, session 2, and files.
+struct Met {
+    stored: Option<String>,
+    gathered_with: &'static str,
+    known_file: Option<String>,
+    at_hand: Files,
+}
+
+impl Met {
+    fn nothing() -> Self {
+        Self { stored: None, gathered_with: "", known_file: None, at_hand: Files::default() }
+    }
+
+    /// A policy that says this, or what else is stored of it.
+    fn stored(text: &str) -> Self {
+        let json = tree_from_yaml(text.as_bytes()).map(|tree| serde_json::to_string(&tree).unwrap());
+        Self { stored: Some(json.unwrap_or_else(|_| text.to_owned())), ..Self::nothing() }
+    }
+
+    fn with_plugin(mut self, name: &str, digest: &str) -> Self {
+        self.at_hand.plugins.insert(name.to_owned(), digest.to_owned());
+        self
+    }
+
+    fn gathered_with(self, gathered_with: &'static str) -> Self {
+        Self { gathered_with, ..self }
+    }
+
+    fn knowing(self, file: &str) -> Self {
+        Self { known_file: Some(document(file).text()), ..self }
+    }
+
+    fn check(&self, command: &Command, expected: &[&str]) {
+        let current =
+            self.stored.as_deref().map(|text| Version::new(Document::restore("shop", text), 3, 1_000));
+        let state = State {
+            current: current.as_ref(),
+            session: current.as_ref().map(|_| Session { number: 2, since: 2 }),
+            gathered_with: self.gathered_with,
+            known_file: self.known_file.as_deref(),
+            at_hand: &self.at_hand,
+        };
+        let found = match decide(command, state, 7_000) {
+            Ok(effects) => shown(&effects),
+            Err(refusal) => vec![format!("refused: {refusal}")],
+        };
+        assert_eq!(found, expected, "{}", action(command));
+    }
+}
+
+fn action(command: &Command) -> &'static str {
+    match command {
+        Command::Change(change) => change.edit.action(),
+        Command::Adopt(_) => "adopt",
+        Command::Reset(_) => "reset",
+        Command::NoteFiles { .. } => "note files",
+    }
+}
+
+fn shown(effects: &Effects) -> Vec<String> {
+    let line = |effect: &Effect| match effect {
+        Effect::PutFile(text) => format!("file of {}", percent(text)),
+        Effect::PutPolicy(stored) => {
+            format!("generation {} at {} of {}", stored.generation, stored.at_ms, percent(&stored.text))
+        }
+        Effect::Audit(draft) => {
+            format!(
+                "audit {} {} {} {:?} {}",
+                draft.generation,
+                draft.who,
+                draft.action,
+                draft.reason,
+                paths(&draft.diff)
+            )
+        }
+        Effect::BeginSession { session, files, at_ms } => {
+            format!("session {} since {} at {at_ms} [{files}]", session.number, session.since)
+        }
+    };
+    let in_force = effects.version.iter().map(|version| format!("in force {}", version.generation));
+    effects.writes.iter().map(line).chain(in_force).collect()
+}
+
+/// The fields that differ.
+fn paths(diff: &[String]) -> String {
+    diff.iter().filter_map(|line| line.split(':').next()).collect::<Vec<_>>().join(", ")
+}
+
+/// Which document it is, by the share that it mirrors.
+fn percent(text: &str) -> String {
+    let at = text.split_once("\"percent\":").map_or("nothing", |(_, rest)| rest);
+    at.chars().take_while(char::is_ascii_digit).collect()
+}
+
+fn document(text: &str) -> Document {
+    Document::from_yaml(text.as_bytes()).unwrap_or_else(|invalid| panic!("{invalid}"))
+}
+
+fn changed(edit: Edit, expected: Expected) -> Command {
+    let (author, reason) = ("ana".to_owned(), "more".to_owned());
+    Command::Change(Change { name: "shop".to_owned(), edit, expected, author, reason })
+}
+
+fn put(text: &str) -> Command {
+    changed(Edit::Put(tree_from_yaml(text.as_bytes()).unwrap()), Expected::Any)
+}
+
+fn mirror(percent: f64) -> Command {
+    changed(Edit::Mirror { percent, rule: None, to: None }, Expected::Any)
+}
+
+fn adopt(text: &str) -> Command {
+    Command::Adopt(Box::new(document(text)))
+}
+
+fn reset() -> Command {
+    let (author, reason) = ("cy".to_owned(), "build 2".to_owned());
+    Command::Reset(Reset { release: "shop".to_owned(), author, reason })
+}
+
+fn note_files() -> Command {
+    Command::NoteFiles { release: "shop".to_owned() }
+}
+
+fn with(plugin: &str) -> String {
+    SHOP.replace("rules:", &format!("compare: {{plugins: [{{plugin: {plugin}}}]}}, rules:"))
+}
+
+#[test]
+fn a_change_makes_a_generation_and_a_session_only_if_what_is_compared_changes() {
+    let six = SHOP.replace("percent: 5", "percent: 6");
+    Met::nothing().check(
+        &put(SHOP),
+        &[
+            "generation 1 at 7000 of 5",
+            "audit 1 ana put \"more\" version, name, variants, default, rules",
+            "session 1 since 1 at 7000 []",
+            "in force 1",
+        ],
+    );
+    Met::stored(SHOP).check(
+        &put(&six),
+        &["generation 4 at 7000 of 6", "audit 4 ana put \"more\" rules[0].mirror[0].percent", "in force 4"],
+    );
+    Met::stored(SHOP).check(
+        &mirror(7.0),
+        &[
+            "generation 4 at 7000 of 7",
+            "audit 4 ana mirror \"more\" rules[0].mirror[0].percent",
+            "in force 4",
+        ],
+    );
+    Met::stored(SHOP).check(
+        &put(&SHOP.replace("canary: null", "canary: {host: beta.test}")),
+        &[
+            "generation 4 at 7000 of 5",
+            "audit 4 ana put \"more\" variants.canary",
+            "session 3 since 4 at 7000 []",
+            "in force 4",
+        ],
+    );
+    Met::stored(SHOP).check(&put(SHOP), &[]);
+    Met::stored(SHOP).check(&mirror(5.0), &[]);
+}
+
+#[test]
+fn what_does_not_fit_is_refused() {
+    let absent = Expected::Absent;
+    Met::nothing().check(&mirror(5.0), &["refused: there is no policy \"shop\""]);
+    Met::nothing().check(&reset(), &["refused: there is no policy \"shop\""]);
+    Met::nothing().check(&note_files(), &["refused: there is no policy \"shop\""]);
+    Met::stored(SHOP).check(
+        &changed(Edit::Put(tree_from_yaml(SHOP.as_bytes()).unwrap()), absent),
+        &["refused: the policy is at generation 3, which the precondition excludes"],
+    );
+    Met::stored(SHOP).check(
+        &put(&with("prices")),
+        &["refused: compare.plugins[0].plugin is \"prices\", must be one that is here: start with --plugin prices=FILE"],
+    );
+}
+
+#[test]
+fn a_plugin_must_be_here_unless_the_policy_names_it_already() {
+    let six = with("prices").replace("percent: 5", "percent: 6");
+    let kept =
+        ["generation 4 at 7000 of 6", "audit 4 ana put \"more\" rules[0].mirror[0].percent", "in force 4"];
+    Met::stored(&with("prices")).gathered_with("prices=absent").check(&put(&six), &kept);
+    Met::stored(SHOP).with_plugin("prices", "1f").check(
+        &put(&with("prices")),
+        &[
+            "generation 4 at 7000 of 5",
+            "audit 4 ana put \"more\" compare",
+            "session 3 since 4 at 7000 [prices=1f]",
+            "in force 4",
+        ],
+    );
+}
+
+#[test]
+fn a_file_is_adopted_once_and_noted_even_if_it_changes_nothing() {
+    let six = SHOP.replace("percent: 5", "percent: 6");
+    Met::stored(&six).knowing(SHOP).check(&adopt(SHOP), &[]);
+    Met::stored(SHOP).knowing(&six).check(&adopt(SHOP), &["file of 5"]);
+    Met::stored(SHOP).knowing(SHOP).check(
+        &adopt(&six),
+        &[
+            "file of 6",
+            "generation 4 at 7000 of 6",
+            "audit 4 antumbra serve file \"policy file at the start\" rules[0].mirror[0].percent",
+            "in force 4",
+        ],
+    );
+}
+
+#[test]
+fn a_reset_makes_a_generation_of_the_same_document_and_a_session() {
+    Met::stored(SHOP).check(
+        &reset(),
+        &[
+            "generation 4 at 7000 of 5",
+            "audit 4 cy reset \"build 2\" ",
+            "session 3 since 4 at 7000 []",
+            "in force 4",
+        ],
+    );
+}
+
+#[test]
+fn other_files_begin_a_session() {
+    let named = with("prices");
+    Met::stored(&named).with_plugin("prices", "1f").gathered_with("prices=1f").check(&note_files(), &[]);
+    Met::stored(SHOP).with_plugin("prices", "1f").check(&note_files(), &[]);
+    Met::stored(&named).with_plugin("prices", "2e").gathered_with("prices=1f").check(
+        &note_files(),
+        &[
+            "generation 4 at 7000 of 5",
+            "audit 4 antumbra serve reset \"plugins or descriptors are other files: prices=2e\" ",
+            "session 3 since 4 at 7000 [prices=2e]",
+            "in force 4",
+        ],
+    );
+}
+
+#[test]
+fn what_todays_rules_refuse_can_only_be_replaced() {
+    let broken = SHOP.replace("rules:", "gates: {margn: 1}, rules:");
+    let refused = "refused: generation 3 of the policy was valid once and is refused by today's rules; it can only be replaced by a \
+                   corrected document (PUT): gates.margn is not a known field; did you mean \"margin\"?";
+    Met::stored(&broken).check(&mirror(7.0), &[refused]);
+    Met::stored(&broken).check(&reset(), &[refused]);
+    Met::stored(&broken).check(&note_files(), &[]);
+    Met::stored(&broken)
+        .check(&put(SHOP), &["generation 4 at 7000 of 5", "audit 4 ana put \"more\" gates", "in force 4"]);
+    Met::stored(&broken).check(
+        &adopt(SHOP),
+        &[
+            "file of 5",
+            "generation 4 at 7000 of 5",
+            "audit 4 antumbra serve file \"policy file at the start\" gates",
+            "in force 4",
+        ],
+    );
+}
+
+#[test]
+fn what_is_gathered_by_the_usual_rules_is_a_session_of_its_own() {
+    let broken = SHOP.replace("rules:", "compare: {unorderd: [/a]}, rules:");
+    Met::stored(&broken).check(&note_files(), &["session 3 since 3 at 7000 [compare=unread]"]);
+    Met::stored(&broken).gathered_with("compare=unread").check(&note_files(), &[]);
+    Met::stored("{").check(&note_files(), &["session 3 since 3 at 7000 [compare=unread]"]);
+    Met::stored("{").gathered_with("compare=unread").check(
+        &put(SHOP),
+        &[
+            "generation 4 at 7000 of 5",
+            "audit 4 ana put \"more\" version, name, variants, default, rules",
+            "session 3 since 4 at 7000 []",
+            "in force 4",
+        ],
+    );
+}
