@@ -287,3 +287,63 @@ const GROUP_BATCHES: usize = 512;
 /// What a start after a crash may have to read again.
 const BETWEEN_CHECKPOINTS: Duration = Duration::from_secs(5);
 const MAX_JOURNALLED: u64 = 200_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use antumbra_control::Document;
+    use antumbra_observation::Leg;
+
+    const SHOP: &str =
+        "{version: 1, name: shop, variants: {stable: null, canary: null, control: null}, default: stable,
+        rules: [{name: shadow, mirror: [{to: canary, percent: 5, control: {to: control, percent: 100}}]}],
+        compare: {ignore: [/price]}}";
+
+    fn exchange() -> Observation {
+        let leg =
+            |variant, price: u32| Leg::answer(variant, 200).with_json(&format!("{{\"price\":{price}}}"));
+        Observation::new("shop", "GET", "/items/7")
+            .with_id(1)
+            .with_generation(5)
+            .with_primary(leg("stable", 1))
+            .with_candidate(leg("canary", 2))
+            .with_control(leg("control", 1))
+    }
+
+    /// What was compared by other rules, or by what another session knew, is compared anew.
+    #[test]
+    fn what_was_overtaken_while_it_was_compared_is_compared_anew() {
+        let session = Session { number: 3, since: 4 };
+        for (generation, number, holds) in [(5, 3, true), (4, 3, true), (3, 3, false), (5, 2, false)] {
+            let policies = Policies::default();
+            policies.put(Version::new(Document::from_yaml(SHOP.as_bytes()).unwrap(), 5, 0));
+            let mut releases = BTreeMap::from([("shop".to_owned(), Gathered::new(session, Evidence::new()))]);
+            let mut counting =
+                Counting { releases: &mut releases, policies: &policies, counted: BTreeMap::new() };
+            // By rules that do not ignore the price.
+            let by = antumbra_engine::Rules::default();
+            let compared = compare(&exchange(), &by, &Outside::default(), &Evidence::new());
+            let under = Under { generation, session: number, compared };
+            assert_eq!(counting.one(&exchange(), None, Some(under)), Some(Taken::Compared));
+            let evidence = &releases["shop"].evidence;
+            let gates = antumbra_engine::Gates::default();
+            let delivery = antumbra_engine::Delivery::default();
+            let report = antumbra_engine::report("shop", evidence, &gates, &delivery);
+            let differs = report.to_text(true).contains("/price");
+            assert_eq!(differs, holds, "generation {generation}, session {number}");
+        }
+    }
+
+    #[test]
+    fn what_was_decided_before_the_session_is_no_part_of_it() {
+        let session = Session { number: 3, since: 6 };
+        let policies = Policies::default();
+        policies.put(Version::new(Document::from_yaml(SHOP.as_bytes()).unwrap(), 6, 0));
+        let mut releases = BTreeMap::from([("shop".to_owned(), Gathered::new(session, Evidence::new()))]);
+        let mut counting =
+            Counting { releases: &mut releases, policies: &policies, counted: BTreeMap::new() };
+        assert_eq!(counting.one(&exchange(), None, None), None);
+        let inline = exchange().with_generation(0);
+        assert_eq!(counting.one(&inline, None, None), Some(Taken::Compared));
+    }
+}

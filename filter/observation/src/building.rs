@@ -42,7 +42,7 @@ impl Observation {
         }
     }
 
-    /// Names the exchange. One that comes twice is counted once.
+    /// Names the exchange.
     pub fn with_id(self, id: u128) -> Self {
         Self { id: ExchangeId(id), ..self }
     }

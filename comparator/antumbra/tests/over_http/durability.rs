@@ -6,9 +6,9 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use crate::policies::said;
-use crate::server::{SHOP, World, healthy};
+use crate::server::{SHOP, World, healthy, observation};
 use antumbra_comparator::Document;
-use antumbra_observation::{Accounts, Instance, Undelivered};
+use antumbra_observation::{Accounts, Body, Instance, Observation, Request, Undelivered};
 use http::Method;
 
 #[tokio::test]
@@ -149,6 +149,48 @@ async fn kill_9_loses_nothing_of_what_filters_lost() {
     says(address, 2, 0).await;
     let delivery = get(address, "/v1/releases/shop/report").await["delivery"].clone();
     assert_eq!((&delivery["mirrored"], &delivery["undelivered"]), (&9.into(), &1.into()), "{delivery}");
+}
+
+/// Between two times that the evidence is written whole, a journal says what was counted: once, in the same order, and no more than a
+/// report shows.
+#[tokio::test]
+async fn kill_9_leaves_the_report_as_it_was_and_no_raw_answer() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("shop.yaml"), SHOP).unwrap();
+    let (mut process, address) = Process::start(dir.path());
+    let marked = "a-word-of-an-answer-that-no-report-shows";
+    for batch in 1..=20 {
+        let of_batch = |place: u64| {
+            let id = u128::from(batch * 100 + place);
+            let observation = observation(id, if place < 3 { 12 } else { 10 });
+            let request = Request {
+                headers: vec![("x-marked".into(), marked.into())],
+                body: Body::Whole(marked.into()),
+                ..observation.request.clone()
+            };
+            // Two of five ask again within a moment, also across batches.
+            let client = u32::try_from(if place < 2 { 7 } else { id }).unwrap();
+            Observation { request, client: Some(client), ..observation }
+        };
+        let observations: Vec<Observation> = (0..5).map(of_batch).collect();
+        assert_eq!(crate::server::send_batch(address, batch, &observations).await.unwrap().status, 200);
+    }
+    let report = get(address, "/v1/releases/shop/report").await;
+    let accounts = get(address, "/v1/status").await["accounts"].clone();
+    process.kill();
+    for entry in std::fs::read_dir(dir.path()).unwrap() {
+        let bytes = std::fs::read(entry.unwrap().path()).unwrap();
+        let holds = bytes.windows(marked.len()).any(|window| window == marked.as_bytes());
+        assert!(!holds, "an answer is stored as it came");
+    }
+    let (_process, address) = Process::start(dir.path());
+    assert_eq!(get(address, "/v1/releases/shop/report").await, report);
+    assert_eq!(get(address, "/v1/status").await["accounts"], accounts);
+    assert_eq!(
+        (&report["exchanges"], &accounts["refused"]["repeated"]),
+        (&61.into(), &39.into()),
+        "{accounts}"
+    );
 }
 
 /// Sends batches, kills the process in the middle of it, and counts the observations that were acknowledged.
