@@ -194,9 +194,7 @@ fn note_files(release: &str, state: State<'_>, now_ms: u64) -> Result<Effects, R
         return Ok(Effects::default());
     }
     if !current.document.problems().is_empty() {
-        // It can have no further generation. A late observation of before counts under the same document at least.
-        let writes = vec![state.next_session(&current.document, current.generation, now_ms)];
-        return Ok(Effects { writes, ..Effects::default() });
+        return Ok(begin_again(release, current, state, &files, now_ms));
     }
     let wanted = Reset {
         release: release.to_owned(),
@@ -204,6 +202,22 @@ fn note_files(release: &str, state: State<'_>, now_ms: u64) -> Result<Effects, R
         reason: format!("plugins or descriptors are other files: {files}"),
     };
     reset(&wanted, state, now_ms)
+}
+
+/// A new session of a generation that can have no successor. A late observation of before counts in it, but it was decided under the
+/// same document.
+fn begin_again(release: &str, current: &Version, state: State<'_>, files: &str, now_ms: u64) -> Effects {
+    let draft = Draft {
+        release: release.to_owned(),
+        generation: current.generation,
+        at_ms: now_ms,
+        who: OURSELVES.to_owned(),
+        action: "reset".to_owned(),
+        reason: format!("the stored policy is compared by other rules or files: {files}"),
+        diff: Vec::new(),
+    };
+    let session = state.next_session(&current.document, current.generation, now_ms);
+    Effects { writes: vec![Effect::Audit(draft), session], ..Effects::default() }
 }
 
 impl State<'_> {

@@ -29,11 +29,12 @@ struct Way {
 impl Comparands {
     /// Those of a policy whose `compare` takes the answers of `primary` for the primary's.
     pub(crate) fn of(policy: &Policy, primary: &[String]) -> Self {
-        let stable = policy.default_variant().map(|variant| Way::of(variant, None));
         let (mut candidates, mut controls, mut calibrating) = (Vec::new(), Vec::new(), false);
         for mirror in policy.mirrors() {
-            let candidate = Way::of(&mirror.to, Some(mirror));
-            let control = mirror.control.as_ref().map(|control| Way::of(&control.to, Some(mirror)));
+            let candidate = Way::of(&mirror.to, mirror);
+            let control = mirror.control.as_ref().map(|control| Way::of(&control.to, mirror));
+            // What the mirror changes, it changes for both legs: a mark on shadows is no difference between versions.
+            let stable = policy.default_variant().map(|variant| Way::of(variant, mirror));
             calibrating |= control.as_ref() == Some(&candidate) || stable.as_ref() == Some(&candidate);
             add(&mut candidates, candidate);
             control.into_iter().for_each(|control| add(&mut controls, control));
@@ -44,7 +45,8 @@ impl Comparands {
         Self { candidates, controls, primary, calibrating }
     }
 
-    /// Whether the candidate is the stable version itself: it goes where the control goes, or the default, and is asked as that is.
+    /// Whether the candidate is the stable version itself: it goes where the control goes, or the default, and is asked as that
+    /// would be.
     pub fn is_calibration(&self) -> bool {
         self.calibrating
     }
@@ -60,13 +62,13 @@ impl Comparands {
 }
 
 impl Way {
-    /// Of the shadows of `mirror`, which changes them after the variant did; without one, of a client's own requests.
-    fn of(variant: &Variant, mirror: Option<&Mirror>) -> Self {
-        let changes = [Some(&variant.headers), mirror.map(|mirror| &mirror.headers)].into_iter().flatten();
+    /// Of the shadows of `mirror`, which changes them after the variant did.
+    fn of(variant: &Variant, mirror: &Mirror) -> Self {
+        let changes = [&variant.headers, &mirror.headers].into_iter();
         Self {
             cluster: variant.cluster.clone(),
-            host: mirror.and_then(|mirror| mirror.host.clone()).or_else(|| variant.host.clone()),
-            path_prefix: mirror.and_then(|mirror| mirror.path_prefix.clone()),
+            host: mirror.host.clone().or_else(|| variant.host.clone()),
+            path_prefix: mirror.path_prefix.clone(),
             headers: changes.filter(|changes| **changes != HeaderChanges::default()).cloned().collect(),
         }
     }

@@ -16,9 +16,8 @@ impl Thread {
     /// Puts a policy file's document in force, unless it is the one that a file brought before.
     pub(crate) fn adopt(&mut self, document: Document) -> Result<(), ChangeError> {
         let name = document.name().to_owned();
-        let known = self.store.file(&name)?.is_some_and(|known| known == document.text());
-        let Changed { version, .. } = self.command(&Command::Adopt(Box::new(document)))?;
-        if known {
+        let Changed { version, changed, .. } = self.command(&Command::Adopt(Box::new(document)))?;
+        if !changed {
             tracing::info!(
                 policy = name,
                 generation = version.generation,

@@ -270,10 +270,14 @@ fn what_todays_rules_refuse_can_only_be_replaced() {
 
 #[test]
 fn what_is_gathered_by_the_usual_rules_is_a_session_of_its_own() {
+    let again = [
+        "audit 3 antumbra serve reset \"the stored policy is compared by other rules or files: compare=unread\" ",
+        "session 3 since 3 at 7000 [compare=unread]",
+    ];
     let broken = SHOP.replace("rules:", "compare: {unorderd: [/a]}, rules:");
-    Met::stored(&broken).check(&note_files(), &["session 3 since 3 at 7000 [compare=unread]"]);
+    Met::stored(&broken).check(&note_files(), &again);
     Met::stored(&broken).gathered_with("compare=unread").check(&note_files(), &[]);
-    Met::stored("{").check(&note_files(), &["session 3 since 3 at 7000 [compare=unread]"]);
+    Met::stored("{").check(&note_files(), &again);
     Met::stored("{").gathered_with("compare=unread").check(
         &put(SHOP),
         &[
