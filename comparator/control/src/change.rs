@@ -4,6 +4,7 @@ use antumbra_policy::document::{Invalid, Tree};
 use antumbra_policy::edit::{self, EditError, Selection};
 
 use crate::document::Document;
+use crate::refusal::Refusal;
 use crate::version::Version;
 
 /// A change that somebody asks for.
@@ -74,31 +75,6 @@ pub enum Expected {
     OneOf(Vec<String>),
     /// `If-None-Match: *`: it does not exist.
     Absent,
-}
-
-/// Why a change is refused.
-#[derive(Debug, thiserror::Error)]
-pub enum Refusal {
-    /// The policy is not there.
-    #[error("there is no policy {0:?}")]
-    Unknown(String),
-    /// It is not in the state that the change is meant for.
-    #[error("the policy is at generation {0}, which the precondition excludes")]
-    Precondition(u64),
-    /// The document, or what the change would make of it, breaks its rules.
-    #[error(transparent)]
-    Invalid(#[from] Invalid),
-    /// The stored document breaks today's rules, so nothing can be made of it.
-    #[error(
-        "generation {generation} of the policy was valid once and is refused by today's rules; it can only be replaced by a \
-         corrected document (PUT): {invalid}"
-    )]
-    ReadOnly {
-        /// The generation in force.
-        generation: u64,
-        /// What is wrong with it.
-        invalid: Invalid,
-    },
 }
 
 /// The document after the change; `None` if it says the same as the one in force.

@@ -6,10 +6,11 @@
 use antumbra_policy::document::Tree;
 
 use crate::audit::{self, Draft};
-use crate::change::{Change, Edit, Expected, Refusal, amended};
+use crate::change::{Change, Edit, Expected, amended};
 use crate::document::Document;
 use crate::files::Files;
 use crate::records::{Session, StoredPolicy};
+use crate::refusal::Refusal;
 use crate::version::Version;
 
 /// What somebody wants done with a release.

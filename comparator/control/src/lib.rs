@@ -11,6 +11,7 @@ pub mod document;
 pub mod files;
 pub mod fingerprint;
 pub mod records;
+pub mod refusal;
 pub mod rollout;
 pub mod timestamp;
 pub mod version;

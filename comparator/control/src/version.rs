@@ -3,9 +3,9 @@
 use antumbra_policy::document::Invalid;
 use antumbra_policy::edit;
 
-use crate::change::Refusal;
 use crate::document::Document;
 use crate::records::StoredPolicy;
+use crate::refusal::Refusal;
 
 /// One generation of a policy.
 pub struct Version {

@@ -1,6 +1,6 @@
 //! What a refusal of the control plane, or the end of the writer, is over HTTP.
 
-use antumbra_control::change::Refusal;
+use antumbra_control::refusal::Refusal;
 use axum::http::StatusCode;
 
 use crate::api::problem::Problem;

@@ -39,7 +39,7 @@ use crate::plugins::Plugins;
 use crate::shadows::targets::Targets;
 use crate::writer::{self, ChangeError};
 use antumbra_control::Document;
-use antumbra_control::change::Refusal;
+use antumbra_control::refusal::Refusal;
 use antumbra_store::{Store, StoreError};
 
 /// What a server needs to know.

@@ -10,7 +10,7 @@ use super::handle::{ChangeError, Changed};
 use super::thread::Thread;
 use crate::clock;
 use crate::live::policies::Policies;
-use antumbra_control::change::Refusal;
+use antumbra_control::refusal::Refusal;
 
 impl Thread {
     /// Puts a policy file's document in force, unless it is the one that a file brought before.

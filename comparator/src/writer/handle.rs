@@ -12,7 +12,7 @@ use crate::live::ledger::{Ledger, Reason, Settled};
 use crate::live::room::Reserved;
 use crate::plugins::Preparations;
 use antumbra_control::audit::Entry;
-use antumbra_control::change::Refusal;
+use antumbra_control::refusal::Refusal;
 use antumbra_control::{Command, Session, Version};
 use antumbra_store::StoreError;
 

@@ -14,7 +14,7 @@ use crate::live::ledger::{Ledger, Settled};
 use crate::live::policies::Policies;
 use crate::live::registry::Registry;
 use crate::plugins::Plugins;
-use antumbra_control::change::Refusal;
+use antumbra_control::refusal::Refusal;
 use antumbra_control::{Files, Session};
 use antumbra_store::{Store, StoreError};
 

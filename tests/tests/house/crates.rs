@@ -18,7 +18,7 @@ fn dependencies_follow_the_data() {
         ("antumbra-filter", &["antumbra-exchange", "antumbra-observation", "antumbra-policy"]),
         ("antumbra-engine", &["antumbra-observation"]),
         ("antumbra-plugin", &["antumbra-engine", "antumbra-observation"]),
-        ("antumbra-control", &["antumbra-engine", "antumbra-policy"]),
+        ("antumbra-control", &["antumbra-engine", "antumbra-observation", "antumbra-policy"]),
         ("antumbra-import", &["antumbra-control", "antumbra-policy"]),
         ("antumbra-store", &["antumbra-control", "antumbra-engine", "antumbra-observation"]),
         (

@@ -107,7 +107,13 @@ pub(crate) const PLANS: &[Plan] = &[
     Plan {
         name: "antumbra-control",
         sources: "comparator/control/src",
-        rooms: &["comparison fingerprint records timestamp", "audit document", "version", "change"],
+        rooms: &[
+            "comparands comparison fingerprint records refusal rollout timestamp",
+            "audit document",
+            "files version",
+            "change",
+            "command",
+        ],
         knotted: &["comparison"],
         never: &[],
     },

@@ -1,3 +1,5 @@
+//! Tests: what each command does to each state, as data.
+
 use super::*;
 use crate::document::tree_from_yaml;
 

@@ -1,3 +1,5 @@
+//! Tests of the document: what is read, what is refused, and what ends a session of evidence.
+
 use super::*;
 
 const SHOP: &str = "

@@ -1,3 +1,5 @@
+//! Tests of the rollout: what is read, and every way in which it is refused.
+
 use super::*;
 use crate::document::{Document, tree_from_yaml};
 use antumbra_policy::document::Problems;

@@ -1,0 +1,28 @@
+//! Why something that somebody wants done with a release is not done.
+
+use antumbra_policy::document::Invalid;
+
+/// Why a change is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// The policy is not there.
+    #[error("there is no policy {0:?}")]
+    Unknown(String),
+    /// It is not in the state that the change is meant for.
+    #[error("the policy is at generation {0}, which the precondition excludes")]
+    Precondition(u64),
+    /// The document, or what the change would make of it, breaks its rules.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+    /// The stored document breaks today's rules, so nothing can be made of it.
+    #[error(
+        "generation {generation} of the policy was valid once and is refused by today's rules; it can only be replaced by a \
+         corrected document (PUT): {invalid}"
+    )]
+    ReadOnly {
+        /// The generation in force.
+        generation: u64,
+        /// What is wrong with it.
+        invalid: Invalid,
+    },
+}
