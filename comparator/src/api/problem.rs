@@ -50,11 +50,11 @@ impl Problem {
     pub(crate) fn invalid(invalid: Invalid) -> Self {
         let count = invalid.problems.len();
         let detail = format!("the document has {count} problem{}", if count == 1 { "" } else { "s" });
-        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-document", detail).with(&invalid.problems)
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-document", detail).with(invalid.problems)
     }
 
     /// A change of a stored document that today's rules refuse, with every problem of it.
-    pub(crate) fn read_only(generation: u64, problems: &[document::Problem]) -> Self {
+    pub(crate) fn read_only(generation: u64, problems: Vec<document::Problem>) -> Self {
         let detail = format!(
             "generation {generation} was valid once and is refused by today's rules: PUT a corrected document, until then it can \
              be neither edited nor reset"
@@ -63,17 +63,14 @@ impl Problem {
     }
 
     /// A stored policy of which nothing can be read.
-    pub(crate) fn damaged(name: &str, problems: &[document::Problem]) -> Self {
+    pub(crate) fn damaged(name: &str, problems: Vec<document::Problem>) -> Self {
         let detail = format!("the stored policy {name:?} cannot be read: PUT it again");
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "damaged-policy", detail).with(problems)
     }
 
-    fn with(self, problems: &[document::Problem]) -> Self {
-        let error = |problem: &document::Problem| Error {
-            path: problem.path.clone(),
-            message: problem.message.clone(),
-        };
-        Self { errors: problems.iter().map(error).collect(), ..self }
+    fn with(self, problems: Vec<document::Problem>) -> Self {
+        let error = |problem: document::Problem| Error { path: problem.path, message: problem.message };
+        Self { errors: problems.into_iter().map(error).collect(), ..self }
     }
 
     /// No policy has the name.

@@ -41,7 +41,7 @@ pub(super) async fn show(
 ) -> Result<Response, Problem> {
     let version = app.intake.policies.get(&name).ok_or_else(|| Problem::unknown_release(&name))?;
     if version.document.is_lost() {
-        return Err(Problem::damaged(&name, version.document.problems()));
+        return Err(Problem::damaged(&name, version.document.problems().to_vec()));
     }
     let tags = tags(&headers, IF_NONE_MATCH);
     if tags.iter().any(|tag| tag == "*" || *tag == version.etag()) {

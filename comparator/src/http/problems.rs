@@ -32,7 +32,7 @@ impl From<ChangeError> for Problem {
             }
             ChangeError::Refused(Refusal::Invalid(invalid)) => Self::invalid(invalid),
             ChangeError::Refused(Refusal::ReadOnly { generation, invalid }) => {
-                Self::read_only(generation, &invalid.problems)
+                Self::read_only(generation, invalid.problems)
             }
             ChangeError::Store(error) => Self::unavailable(error.to_string()),
         }

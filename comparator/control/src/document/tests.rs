@@ -9,7 +9,7 @@ variants: {stable: {cluster: stable}, canary: {cluster: canary}, control: {clust
 default: stable
 rules:
   - name: shadow
-mirror: [{to: canary, percent: 5, control: {to: control, percent: 100}}]
+    mirror: [{to: canary, percent: 5, control: {to: control, percent: 100}}]
 compare: {ignore: [header:x-request-trace], unordered: [/tags]}
 gates: {margin: 0.25}
 ";
