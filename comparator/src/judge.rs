@@ -137,7 +137,7 @@ impl Bench {
         delivery: Delivery,
         release: &str,
     ) -> Result<Arc<Report>, Unjudged> {
-        let of = Of::new(&snapshot, delivery.clone());
+        let of = Of::new(&snapshot, delivery);
         if let Some(judged) = self.last().filter(|judged| judged.of == of) {
             let report = Arc::clone(&judged.report);
             self.keep(Judged { at, ..judged });
@@ -221,7 +221,7 @@ mod tests {
             (2, &some, true),
             (2, &some, false),
         ] {
-            let judging = bench.judge(Instant::now(), snapshot(generation), delivery.clone(), "shop");
+            let judging = bench.judge(Instant::now(), snapshot(generation), *delivery, "shop");
             let report = judging.await.unwrap();
             let known = reports.iter().any(|before| Arc::ptr_eq(before, &report));
             assert_eq!(!known, is_new, "generation {generation}, {delivery:?}");

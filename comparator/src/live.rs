@@ -7,3 +7,38 @@ pub(crate) mod metrics;
 pub(crate) mod policies;
 pub(crate) mod registry;
 pub(crate) mod room;
+
+use std::sync::Arc;
+
+use antumbra_store::Accounts;
+
+use captures::Captures;
+use known::Known;
+use ledger::Ledger;
+use policies::Policies;
+use registry::Registry;
+
+use crate::descriptors::Descriptors;
+
+/// What the writer's thread changes and all others read.
+#[derive(Clone)]
+pub(crate) struct Live {
+    pub(crate) policies: Arc<Policies>,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) captures: Arc<Captures>,
+    pub(crate) known: Arc<Known>,
+}
+
+impl Live {
+    /// Nothing in force yet; the accounts go on from what was stored.
+    pub(crate) fn new(descriptors: Descriptors, stored: Accounts) -> Self {
+        Self {
+            policies: Arc::new(Policies::reading(descriptors)),
+            registry: Arc::default(),
+            ledger: Arc::new(Ledger::new(stored)),
+            captures: Arc::default(),
+            known: Arc::default(),
+        }
+    }
+}

@@ -71,7 +71,7 @@ fn row(noise: Noise, endpoints: u64) {
         });
         drop(known);
         let (take_us, ()) = timed(|| {
-            compared.iter().for_each(|one| assert!(evidence.take(black_box(one)) == Taken::Compared))
+            compared.iter().for_each(|one| assert!(evidence.take(black_box(one)) == Taken::Compared));
         });
         let (encode_us, encoded) = timed(|| encode_compared(&compared));
         let (parse_us, ()) = timed(|| batch.iter().for_each(parse));

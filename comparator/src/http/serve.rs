@@ -28,12 +28,8 @@ use crate::http::guard::Guard;
 use crate::http::router::router;
 use crate::ingest::{Comparing, Intake};
 use crate::judge::Judge;
-use crate::live::captures::Captures;
-use crate::live::known::Known;
-use crate::live::ledger::Ledger;
+use crate::live::Live;
 use crate::live::metrics::Metrics;
-use crate::live::policies::Policies;
-use crate::live::registry::Registry;
 use crate::live::room::Room;
 use crate::plugins::Plugins;
 use crate::shadows::targets::Targets;
@@ -93,13 +89,9 @@ pub struct Server {
     thread: JoinHandle<()>,
     /// Ready when the thread ended, however it did.
     ended: oneshot::Receiver<()>,
-    policies: Arc<Policies>,
-    ledger: Arc<Ledger>,
-    captures: Arc<Captures>,
-    known: Arc<Known>,
+    live: Live,
     targets: Targets,
     plugins: Plugins,
-    registry: Arc<Registry>,
 }
 
 /// Opens the store and serves until `shutdown` is ready and the last commit is done.
@@ -121,22 +113,9 @@ impl Server {
     /// See [`Error`].
     pub fn open(config: Config) -> Result<Self, Error> {
         let store = Store::open(&config.data)?;
-        let policies = Arc::new(Policies::reading(config.descriptors));
-        let ledger = Arc::new(Ledger::new(store.accounts()?));
-        let captures = Arc::new(Captures::default());
-        let known = Arc::<Known>::default();
-        let (writer, inbox) = writer::Handle::new(Arc::clone(&ledger));
-        let registry = Arc::<Registry>::default();
-        let mut thread = writer::Thread::new(
-            store,
-            Arc::clone(&policies),
-            Arc::clone(&ledger),
-            Arc::clone(&captures),
-            Arc::clone(&known),
-            &config.plugins,
-            Arc::clone(&registry),
-            inbox,
-        )?;
+        let live = Live::new(config.descriptors, store.accounts()?);
+        let (writer, inbox) = writer::Handle::new(Arc::clone(&live.ledger));
+        let mut thread = writer::Thread::new(store, live.clone(), &config.plugins, inbox)?;
         for document in config.policies {
             put(&mut thread, document)?;
         }
@@ -152,13 +131,9 @@ impl Server {
             writer,
             thread,
             ended,
-            policies,
-            ledger,
-            captures,
-            known,
+            live,
             targets: config.targets,
             plugins: config.plugins,
-            registry,
         })
     }
 
@@ -169,12 +144,13 @@ impl Server {
     pub async fn run(self, listener: TcpListener, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
         let address = listener.local_addr()?;
         refuse_open(address, self.token.as_deref())?;
-        let comparing = Comparing::new(Arc::clone(&self.policies), self.known);
+        let Live { policies, registry, ledger, captures, known } = self.live;
+        let comparing = Comparing::new(Arc::clone(&policies), known);
         let intake = Arc::new(Intake {
             writer: self.writer,
             room: Room::new(),
-            policies: self.policies,
-            registry: self.registry,
+            policies,
+            registry,
             metrics: Metrics::new(),
             targets: self.targets,
             plugins: self.plugins,
@@ -182,8 +158,8 @@ impl Server {
         });
         let app = Arc::new(App {
             intake: Arc::clone(&intake),
-            ledger: self.ledger,
-            captures: self.captures,
+            ledger,
+            captures,
             judge: Judge::default(),
             guard: Guard::new(self.token.as_deref(), address.ip()),
             run: Run::new(),

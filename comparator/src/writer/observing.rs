@@ -103,6 +103,10 @@ impl Thread {
 
     /// Writes the evidence whole, so that the next start has no journal to read. Without it that start only takes longer.
     pub(super) fn checkpoint(&mut self) {
+        // What was counted by a failed commit is not the store's.
+        if !self.loaded {
+            return;
+        }
         let Self { store, releases, .. } = self;
         if let Err(error) = store.transaction(|writing| put_whole(writing, releases)) {
             tracing::warn!(%error, "the evidence was not written whole; its journal is");

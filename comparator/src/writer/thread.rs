@@ -8,6 +8,7 @@ use std::time::Instant;
 use super::control::restore;
 use super::gathered::Gathered;
 use super::handle::{ChangeError, Inbox, Job, Snapshot};
+use crate::live::Live;
 use crate::live::captures::Captures;
 use crate::live::known::Known;
 use crate::live::ledger::{Ledger, Settled};
@@ -37,16 +38,8 @@ pub(crate) struct Thread {
 
 impl Thread {
     /// Puts the stored policies in force and reads the evidence.
-    pub(crate) fn new(
-        store: Store,
-        policies: Arc<Policies>,
-        ledger: Arc<Ledger>,
-        captures: Arc<Captures>,
-        known: Arc<Known>,
-        plugins: &Plugins,
-        registry: Arc<Registry>,
-        inbox: Inbox,
-    ) -> Result<Self, StoreError> {
+    pub(crate) fn new(store: Store, live: Live, plugins: &Plugins, inbox: Inbox) -> Result<Self, StoreError> {
+        let Live { policies, registry, ledger, captures, known } = live;
         restore(&policies, &store.policies()?);
         let at_hand = Files { plugins: plugins.digests(), descriptors: policies.fingerprint() };
         let mut thread = Self {

@@ -1,14 +1,14 @@
 //! What a configuration defines for all its servers: variables and upstreams.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use super::syntax::Directive;
 use crate::draft::Destination;
 
 /// Definitions by name.
 pub(super) struct Config<'d> {
-    variables: HashMap<&'d str, &'d Directive>,
-    upstreams: HashMap<&'d str, Vec<String>>,
+    variables: BTreeMap<&'d str, &'d Directive>,
+    upstreams: BTreeMap<&'d str, Vec<String>>,
     /// The variables in the order of the file.
     pub(super) order: Vec<&'d str>,
 }
@@ -16,7 +16,7 @@ pub(super) struct Config<'d> {
 impl<'d> Config<'d> {
     /// All that the directives and those within them define.
     pub(super) fn of(directives: &'d [Directive]) -> Self {
-        let mut config = Self { variables: HashMap::new(), upstreams: HashMap::new(), order: Vec::new() };
+        let mut config = Self { variables: BTreeMap::new(), upstreams: BTreeMap::new(), order: Vec::new() };
         config.add(directives);
         config
     }
