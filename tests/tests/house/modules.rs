@@ -33,11 +33,11 @@ impl Tree {
         let mut tree = Self { modules: Vec::new() };
         let directory = root.rsplit_once('/').map_or("", |(directory, _)| directory);
         let reading = read(&source(root).unwrap_or_else(|| panic!("no {root}")));
-        tree.add(At { path: Vec::new(), file: root, directory, parent: 0 }, reading, source);
+        tree.add(&At { path: Vec::new(), file: root, directory, parent: 0 }, reading, source);
         tree
     }
 
-    fn add(&mut self, at: At<'_>, reading: Reading, source: &dyn Fn(&str) -> Option<String>) -> Id {
+    fn add(&mut self, at: &At<'_>, reading: Reading, source: &dyn Fn(&str) -> Option<String>) -> Id {
         let id = self.modules.len();
         let mut imports = BTreeMap::<String, Vec<Path>>::new();
         let mut written = reading.paths;
@@ -56,7 +56,7 @@ impl Tree {
         });
         for declared in reading.modules {
             let name = declared.name.clone();
-            let child = self.child(id, &at, declared, source);
+            let child = self.child(id, at, declared, source);
             self.modules[id].children.entry(name).or_insert(child);
         }
         id
@@ -72,7 +72,7 @@ impl Tree {
         let path = [&at.path[..], std::slice::from_ref(&declared.name)].concat();
         let below = format!("{}/{}", at.directory, declared.name);
         if let Some(inline) = declared.inline {
-            return self.add(At { path, file: at.file, directory: &below, parent }, inline, source);
+            return self.add(&At { path, file: at.file, directory: &below, parent }, inline, source);
         }
         let beside = at.file.rsplit_once('/').map_or("", |(directory, _)| directory);
         let files = match declared.path {
@@ -83,7 +83,7 @@ impl Tree {
             .iter()
             .find_map(|file| source(file).map(|text| (file, text)))
             .unwrap_or_else(|| panic!("{} declares {}, but there is no {files:?}", at.file, declared.name));
-        self.add(At { path, file, directory: &below, parent }, read(&text), source)
+        self.add(&At { path, file, directory: &below, parent }, read(&text), source)
     }
 
     /// The modules that a path in a module leads to: none if it leads out of the crate, two if a module and a function are

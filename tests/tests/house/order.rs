@@ -54,7 +54,7 @@ fn circles(house: &House, plan: &Plan) -> Vec<String> {
         match (plan.knotted.contains(&room.as_str()), knots.is_empty()) {
             (false, _) => found.extend(knots),
             (true, true) => {
-                found.push(format!("{}: {room} has no circle any more: its plan may say so", house.name))
+                found.push(format!("{}: {room} has no circle any more: its plan may say so", house.name));
             }
             (true, false) => {}
         }
