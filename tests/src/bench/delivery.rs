@@ -38,8 +38,10 @@ impl Delivered {
     }
 }
 
-/// Sends batches for so long; `pace`: observations in a second, or as many as are acknowledged. A batch that had to wait for a
-/// connection has waited since it was due. An answer other than 200, or an observation that was not compared, is an error.
+/// Sends batches for so long, and one from each connection in any case. `pace` is in observations a second; without it the next batch
+/// leaves when the last was acknowledged. A batch that had to wait for a connection has waited since it was due. What was not sent by the
+/// end is not sent: a comparator that cannot keep up shows a lower rate. An answer other than 200, or an observation that was not
+/// compared, is an error.
 pub(super) async fn deliver(
     address: SocketAddr,
     batches: &Arc<Batches>,
@@ -52,10 +54,12 @@ pub(super) async fn deliver(
     for _ in 0..CONNECTIONS {
         let (batches, turns) = (Arc::clone(batches), Arc::clone(&turns));
         let due = move || {
-            let turn = turns.fetch_add(1, Ordering::Relaxed);
-            let due =
-                pace.map(|pace| start + Duration::from_secs_f64((turn * BATCH as u64) as f64 / pace as f64));
-            due.map_or_else(|| Some(Instant::now()), Some).filter(|due| *due < start + length)
+            let (turn, now) = (turns.fetch_add(1, Ordering::Relaxed), Instant::now());
+            let due = pace.map_or(now, |pace| {
+                start + Duration::from_secs_f64((turn * BATCH as u64) as f64 / pace as f64)
+            });
+            // A machine that is busy otherwise may not even begin in time.
+            (turn < CONNECTIONS as u64 || due.max(now) < start + length).then_some(due)
         };
         filters.spawn(async move { Filter::connect(address).await?.deliver(&batches, due).await });
     }

@@ -14,6 +14,7 @@ use super::exchanges::{BATCH, Batches, RELEASE, Shape};
 use super::ingest::POLICY;
 use crate::client::Client;
 use crate::comparator::Comparator;
+use crate::patience::until;
 
 /// Runs pairs of rounds of `length` at `rate` observations a second over so many endpoints, and prints the ratio of the medians.
 pub fn run(pairs: u32, length: Duration, rate: u64, endpoints: u16) -> Result<()> {
@@ -72,14 +73,18 @@ impl Scene {
             viewers.spawn(view(self.comparator.url(), Arc::clone(&reports)));
         }
         let delivered = self.deliver(Some(rate), length).await?;
-        // A viewer goes on until it is told to stop: one that is over by now has failed.
-        if let Some(ended) = viewers.try_join_next() {
-            ended??;
-        }
+        let read = until("a viewer has read a report", || {
+            // A viewer goes on until it is told to stop: one that is over by now has failed.
+            let failed = viewers.try_join_next();
+            let read = reports.load(Ordering::Relaxed);
+            async move {
+                failed.transpose()?.transpose()?;
+                Ok((read > 0 || !viewed).then_some(read))
+            }
+        })
+        .await?;
         viewers.shutdown().await;
-        let reports = reports.load(Ordering::Relaxed);
-        ensure!(reports > 0 || !viewed, "no report was read in {length:?}");
-        self.reports += reports;
+        self.reports += read;
         Ok(delivered)
     }
 
