@@ -43,14 +43,22 @@ impl Run {
 impl App {
     /// The report of a release as of now.
     pub(crate) async fn report(&self, release: &str) -> Result<Arc<Report>, Problem> {
-        let Intake { writer, registry, .. } = &*self.intake;
+        let Intake { writer, registry, .. } = self.knowing(release)?;
         Ok(self.judge.report(writer, registry, release).await?)
     }
 
     /// How a release stands, without its report.
     pub(crate) async fn standing(&self, release: &str) -> Result<Standing, Problem> {
-        let Intake { writer, registry, .. } = &*self.intake;
+        let Intake { writer, registry, .. } = self.knowing(release)?;
         Ok(self.judge.standing(writer, registry, release).await?)
+    }
+
+    /// The judge keeps a place for whatever it is asked about, so it is asked about releases alone.
+    fn knowing(&self, release: &str) -> Result<&Intake, Problem> {
+        match self.intake.policies.get(release) {
+            Some(_) => Ok(&self.intake),
+            None => Err(Problem::unknown_release(release)),
+        }
     }
 
     /// The filters of a release that are alive, and how many of them run the generation.

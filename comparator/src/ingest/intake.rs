@@ -38,8 +38,20 @@ pub(crate) enum Untaken {
 }
 
 impl Intake {
-    /// Has the plugins run over observations, compares them, and hands them to the writer; answers once they are durable.
+    /// Has the plugins run over observations, compares them, and hands them to the writer; answers once they are durable. It goes on
+    /// to its end if the sender leaves meanwhile, or what had arrived would be neither counted nor refused.
     pub(crate) async fn submit(
+        self: &Arc<Self>,
+        id: Option<(Instance, u64)>,
+        observations: Vec<Observation>,
+        reserved: Reserved,
+    ) -> Result<Settled, Untaken> {
+        let intake = Arc::clone(self);
+        let taking = tokio::spawn(async move { intake.take(id, observations, reserved).await });
+        taking.await.unwrap_or(Err(Untaken::Stopped))
+    }
+
+    async fn take(
         &self,
         id: Option<(Instance, u64)>,
         observations: Vec<Observation>,
@@ -77,5 +89,43 @@ impl From<Untaken> for Problem {
             Untaken::Failed => Self::unjudged(untaken.words()),
             _ => Self::unavailable(untaken.words()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::live::Live;
+
+    /// Whoever sent it may be gone before it is compared.
+    #[tokio::test]
+    async fn what_arrived_is_counted_although_nobody_waits_for_the_answer() {
+        let live = Live::new(crate::Descriptors::default(), antumbra_store::Accounts::default());
+        let (writer, _inbox) = Handle::new(Arc::clone(&live.ledger));
+        let intake = Arc::new(Intake {
+            writer,
+            room: Room::new(),
+            policies: Arc::clone(&live.policies),
+            registry: live.registry,
+            metrics: Metrics::new(),
+            targets: Targets::default(),
+            plugins: Plugins::default(),
+            comparing: Comparing::new(live.policies, live.known),
+        });
+        let batch = vec![Observation::new("shop", "GET", "/"); 3];
+        tokio::select! {
+            biased;
+            _ = intake.submit(None, batch, intake.room.reserve()) => panic!("nobody settles it"),
+            () = std::future::ready(()) => {}
+        }
+        for _ in 0..1_000 {
+            if live.ledger.now().received == 3 {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        panic!("{:?}", live.ledger.now());
     }
 }
