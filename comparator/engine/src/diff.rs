@@ -145,8 +145,10 @@ impl<'w> Differences<'w> {
 
     /// Each subject with its first difference, where that was wanted.
     pub(crate) fn into_details(self) -> impl Iterator<Item = (Subject, Detail)> {
-        let sorted = self.found.into_sorted().into_iter();
-        sorted.filter_map(|(subject, found)| Some((subject, found.detail?)))
+        let details = self.found.into_found().filter_map(|(subject, found)| Some((subject, found.detail?)));
+        let mut details: Vec<(Subject, Detail)> = details.collect();
+        details.sort_unstable_by(|one, other| one.0.cmp(&other.0));
+        details.into_iter()
     }
 
     /// The list, and how many differences were seen.

@@ -3,8 +3,6 @@
 //! Comparing takes nearly all of the time and needs no order, so it stands apart from counting. What is known already says what is
 //! still worth showing: an example is kept if its rank is low, and every rank that is kept makes the next one rarer.
 
-use std::cmp::Ordering;
-
 use antumbra_observation::{Leg, Observation, Outcome};
 
 use crate::asked;
@@ -139,31 +137,24 @@ impl<'k> Wishes<'k> {
     }
 
     /// What counts of the differences of both legs, by subject.
-    fn counted(&self, candidate: Subjects, control: Subjects) -> Vec<Difference> {
-        let mut candidates =
-            candidate.into_sorted().into_iter().filter(|found| self.count(&found.0)).peekable();
-        let mut controls = control.into_sorted().into_iter().filter(|found| self.count(&found.0)).peekable();
-        let both = std::iter::from_fn(|| {
-            let order = match (candidates.peek(), controls.peek()) {
-                (Some((candidate, _)), Some((control, _))) => candidate.cmp(control),
-                (Some(_), None) => Ordering::Less,
-                (None, _) => Ordering::Greater,
-            };
-            let candidate = candidates.next_if(|_| order.is_le());
-            difference(candidate, controls.next_if(|_| order.is_ge()))
+    fn counted(&self, candidate: Subjects, mut control: Subjects) -> Vec<Difference> {
+        let candidates = candidate.into_found().map(|(subject, found)| {
+            let beside = control.take(&subject);
+            let of = if beside.is_some() { Differing::Both } else { Differing::Candidate };
+            let Found { detail, sampled } = beside.unwrap_or(found);
+            Difference { subject, of, detail, sampled }
         });
-        both.collect()
+        let mut all: Vec<Difference> = candidates.collect();
+        all.extend(control.into_found().map(|(subject, Found { detail, sampled })| Difference {
+            subject,
+            of: Differing::Control,
+            detail,
+            sampled,
+        }));
+        all.retain(|difference| self.count(&difference.subject));
+        all.sort_unstable_by(|one, other| one.subject.cmp(&other.subject));
+        all
     }
-}
-
-/// One subject, of which at least one leg's answer differs.
-fn difference(candidate: Option<(Subject, Found)>, control: Option<(Subject, Found)>) -> Option<Difference> {
-    let (of, (subject, Found { detail, sampled })) = match (candidate, control) {
-        (Some(_), Some(control)) => (Differing::Both, control),
-        (Some(candidate), None) => (Differing::Candidate, candidate),
-        (None, control) => (Differing::Control, control?),
-    };
-    Some(Difference { subject, of, detail, sampled })
 }
 
 impl Exchange {

@@ -14,8 +14,8 @@ use crate::kind::{Kind, Subject};
 
 /// A rule that a person may declare.
 ///
-/// The first 256 exchanges that differ at a place are counted each, later ones by a sample: beyond that the counts are estimates, without
-/// bias and with a standard error of at most 5 %. `explains` and `of` are of the same sample, as are `hides` and `hides_of`.
+/// The first 512 exchanges that differ at a place are counted each, later ones by a sample: beyond that the counts are estimates, without
+/// bias and with a standard error of at most 4 %. `explains` and `of` are of the same sample, as are `hides` and `hides_of`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Suggestion {

@@ -13,7 +13,8 @@ use crate::kind::Subject;
 /// What was found of each subject.
 #[derive(Debug, Default)]
 pub(crate) struct Subjects {
-    found: Vec<(Subject, Found)>,
+    /// In the order in which they were found; `None` where they were taken out.
+    found: Vec<(Subject, Option<Found>)>,
     /// The position of the first subject of each hash.
     by_hash: BTreeMap<u64, usize>,
 }
@@ -29,19 +30,24 @@ impl Subjects {
 
     pub(super) fn get_mut(&mut self, subject: &Subject) -> Option<&mut Found> {
         let at = self.position(subject)?;
-        self.found.get_mut(at).map(|(_, found)| found)
+        self.found.get_mut(at)?.1.as_mut()
     }
 
     /// Adds a subject that is not there yet.
     pub(super) fn push(&mut self, subject: Subject, found: Found) {
         self.by_hash.entry(hash(&subject)).or_insert(self.found.len());
-        self.found.push((subject, found));
+        self.found.push((subject, Some(found)));
     }
 
-    /// By subject.
-    pub(crate) fn into_sorted(mut self) -> Vec<(Subject, Found)> {
-        self.found.sort_unstable_by(|one, other| one.0.cmp(&other.0));
-        self.found
+    /// Takes out what was found of a subject.
+    pub(crate) fn take(&mut self, subject: &Subject) -> Option<Found> {
+        let at = self.position(subject)?;
+        self.found.get_mut(at)?.1.take()
+    }
+
+    /// What was found and not taken out, in the order in which it was found.
+    pub(crate) fn into_found(self) -> impl Iterator<Item = (Subject, Found)> {
+        self.found.into_iter().filter_map(|(subject, found)| Some((subject, found?)))
     }
 
     fn position(&self, subject: &Subject) -> Option<usize> {
@@ -72,7 +78,11 @@ mod tests {
         subjects.by_hash.insert(hash(&subject("/c")), 0);
         assert!(["/a", "/b", "/c"].iter().all(|path| subjects.has(&subject(path))));
         assert!(!subjects.has(&Subject("/a".to_owned(), Kind::Type)));
-        let sorted: Vec<String> = subjects.into_sorted().into_iter().map(|(subject, _)| subject.0).collect();
-        assert_eq!(sorted, ["/a", "/b", "/c"]);
+        assert_eq!(
+            [subjects.take(&subject("/a")), subjects.take(&subject("/a"))],
+            [Some(Found::default()), None]
+        );
+        let rest: Vec<String> = subjects.into_found().map(|(subject, _)| subject.0).collect();
+        assert_eq!(rest, ["/b", "/c"]);
     }
 }

@@ -74,7 +74,7 @@ impl Tally {
 /// The first N = [`SAMPLED_WHOLE`] are all in the sample. Of later ones an exchange is with the probability 2^-k, where
 /// k = ⌊log₂(seen/N)⌋ + 1, and counts 2^k times: the estimate of Horvitz & Thompson (1952), unbiased for any k that was fixed without a
 /// look at the exchange's own hash, so also for one by an older count. Of n exchanges about N·(1 + ½·log₂(n/N)) are in the sample, and
-/// the standard error of a sum is below √(2/(3N)) of n, 5 %. The lowest bits of the hash decide, examples are ranked by the highest; so
+/// the standard error of a sum is below √(2/(3N)) of n, 4 %. The lowest bits of the hash decide, examples are ranked by the highest; so
 /// an exchange is in the samples of all its places or of few, and being shown does not depend on it.
 pub(crate) fn weight(seen: u64, hash: u64) -> Option<u64> {
     let doublings = (seen / SAMPLED_WHOLE).checked_ilog2().map_or(0, |log| log + 1);
@@ -83,7 +83,7 @@ pub(crate) fn weight(seen: u64, hash: u64) -> Option<u64> {
 }
 
 /// Exchanges at a place that are all in the sample.
-pub(super) const SAMPLED_WHOLE: u64 = 256;
+pub(super) const SAMPLED_WHOLE: u64 = 512;
 /// Enough for as many exchanges as anybody will see, and sums of such weights stay far below 2^64.
 const MAX_DOUBLINGS: u32 = 32;
 /// How many percent of the control's differences a rule has to explain.
