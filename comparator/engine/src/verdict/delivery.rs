@@ -60,7 +60,7 @@ impl Delivery {
         named(self.thinned_by(), self.not_sent)
     }
 
-    /// ` (too_long 300)`, with how many sampled exchanges a bound of the policy kept out, and of how many; `None` if those are few.
+    /// How many sampled exchanges a bound of the policy kept out, of how many, and why: ` (too_long 300)`. `None` if they are few.
     pub(crate) fn excluded(&self) -> Option<(u64, u64, String)> {
         let excluded = self.not_mirrored_by.that_mean(Meaning::Excluded);
         let sampled = self.mirrored.saturating_add(self.not_sent).saturating_add(excluded);
@@ -123,7 +123,7 @@ impl Delivery {
             *by.entry(why.as_str()).or_default() += n;
         }
         let why = format!(
-            "{} of {} sampled exchanges were not mirrored{}: at most {} may be missing, or the rest may not be typical",
+            "{} of {} sampled exchanges were not mirrored{}: the rest may not be typical, at most {} may be missing",
             count(thinned),
             count(sampled),
             named(by, thinned),

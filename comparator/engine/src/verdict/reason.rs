@@ -55,9 +55,9 @@ pub enum Code {
     Latency,
     /// Wait: the filters have reported on the share `value` of the exchanges, on none if it is absent; `bound` is needed.
     Unreported,
-    /// Wait: the share `value` of the observations did not arrive, at most `bound` may be missing.
+    /// Wait: the share `value` of the mirrored exchanges is lost, at most `bound` may be missing.
     Undelivered,
-    /// Wait: the share `value` of the shadows was not sent, at most `bound` may be missing.
+    /// Wait: the share `value` of the sampled exchanges was not mirrored in full, at most `bound` may be missing.
     NotSent,
     /// Wait: candidate and stable version are the same; `value` exchanges were compared.
     Calibration,
