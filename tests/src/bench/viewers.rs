@@ -78,7 +78,9 @@ impl Scene {
             let failed = viewers.try_join_next();
             let read = reports.load(Ordering::Relaxed);
             async move {
-                failed.transpose()?.transpose()?;
+                if let Some(ended) = failed {
+                    ended??;
+                }
                 Ok((read > 0 || !viewed).then_some(read))
             }
         })

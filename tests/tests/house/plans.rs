@@ -144,12 +144,20 @@ pub(crate) const PLANS: &[Plan] = &[
             "cli",
         ],
         knotted: &["cli", "plugins", "redaction", "replay", "writer"],
-        never: &[Never {
-            from: "cli",
-            except: &["cli::serving"],
-            to: "http",
-            because: "the command line speaks to a server and is none; `serve` alone starts one",
-        }],
+        never: &[
+            Never {
+                from: "cli",
+                except: &["cli::serving"],
+                to: "http",
+                because: "the command line speaks to a server and is none; `serve` alone starts one",
+            },
+            Never {
+                from: "judge",
+                except: &[],
+                to: "writer::thread",
+                because: "a report is judged off the thread that acknowledges",
+            },
+        ],
     },
     Plan {
         name: "antumbra-e2e",
