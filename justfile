@@ -80,6 +80,10 @@ bench-policy *options:
 bench-compare *options:
     cargo bench -p antumbra-engine --bench compare -- {{options}}
 
+# Exchanges per second that are compared, counted and written to the journal, beside serde_json parsing their bodies.
+bench-take *options:
+    cargo bench -p antumbra-engine --bench take -- {{options}}
+
 # Bytes that evidence holds when every cap is reached.
 bench-evidence:
     cargo bench -p antumbra-engine --bench evidence
