@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use crate::render::{MAX_SHOWN, cut, duration, suspect, what};
 use crate::report::{EndpointReport, LegLatencies, Noise, Quantiles, Regression, Report};
 use crate::verdict::Verdict;
-use crate::wording::{percent, place};
+use crate::wording::{count, percent, place};
 
 impl Report {
     /// Writes the report as GitHub-flavoured Markdown.
@@ -51,14 +51,14 @@ impl Page {
         let delivery = report.delivery;
         self.line(&format!(
             "\n{} exchanges, {} with control, {} effective; at most {} worse. {} mirrored, {} not delivered{}, {} shadows not sent{}.",
-            report.exchanges,
-            report.controlled,
-            report.effective,
+            count(report.exchanges),
+            count(report.controlled),
+            count(report.effective),
             percent(report.excess_at_most),
-            delivery.mirrored,
-            delivery.undelivered,
+            count(delivery.mirrored),
+            count(delivery.undelivered),
             text(&delivery.why_undelivered()),
-            delivery.not_sent,
+            count(delivery.not_sent),
             text(&delivery.why_not_sent()),
         ));
     }

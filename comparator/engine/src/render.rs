@@ -6,7 +6,7 @@ use crate::kind::Kind;
 use crate::report::{EndpointReport, Interval, LegLatencies, Noise, Quantiles, Regression, Report};
 use crate::stats;
 use crate::verdict::Verdict;
-use crate::wording::{joined, percent, place};
+use crate::wording::{count, joined, percent, place};
 
 impl Report {
     /// Writes the report as plain text, or with the colours of a terminal.
@@ -59,11 +59,11 @@ impl Page {
         self.line(&format!("  {counts}; at most {} worse", percent(report.excess_at_most)));
         let delivery = report.delivery;
         if delivery.undelivered + delivery.not_sent > 0 {
-            let (lost, unsent) = (delivery.undelivered, delivery.not_sent);
+            let (lost, unsent) = (count(delivery.undelivered), count(delivery.not_sent));
             let (why_lost, why_unsent) = (delivery.why_undelivered(), delivery.why_not_sent());
             let counts = format!(
                 "{} mirrored, {lost} not delivered{why_lost}, {unsent} shadows not sent{why_unsent}",
-                delivery.mirrored
+                count(delivery.mirrored)
             );
             self.wrapped("", &counts);
         }

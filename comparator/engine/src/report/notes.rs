@@ -36,7 +36,7 @@ pub(super) fn notes(
     if dropped.not_sent > 0 {
         notes.push(format!(
             "{} exchanges are not compared: a shadow was not sent{}.",
-            dropped.not_sent,
+            count(dropped.not_sent),
             by_reason(&evidence.release.not_sent_by.iter().map(|(why, n)| (why.as_str(), *n)).collect())
         ));
     }

@@ -111,7 +111,8 @@ fn a_shadow_that_was_not_sent_is_no_difference_and_limits_promotion() {
         assert_eq!((report.verdict, report.noise.len()), (expected, 0), "{:?}", report.reasons);
         assert_eq!((report.exchanges, report.dropped.not_sent), (3_000, 3_000 / every));
         assert_eq!(report.controlled, report.effective);
-        let note = format!("a shadow was not sent (proxy_refused {}).", 3_000 / every);
+        let shown = if every == 1 { "3,000".to_owned() } else { (3_000 / every).to_string() };
+        let note = format!("a shadow was not sent (proxy_refused {shown}).");
         assert!(report.notes[0].ends_with(&note), "{:?}", report.notes);
         assert_eq!(report.not_sent, [(Unsent::ProxyRefused, 3_000 / every)].into());
     };
