@@ -5,13 +5,14 @@ mod endpoints;
 mod notes;
 mod refused;
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use antumbra_observation::Unsent;
 use serde::{Deserialize, Serialize};
 
 use crate::evidence::Evidence;
-use crate::hypothesis::Example;
+use crate::hypothesis::{Example, Hypothesis};
 use crate::kind::Kind;
 use crate::outside::PluginReport;
 use crate::suggestion::{self, Suggestion};
@@ -247,6 +248,13 @@ pub fn report(release: &str, evidence: &Evidence, gates: &Gates, delivery: &Deli
         not_sent: all.not_sent,
         lines: more_noise + more_uncontrolled + more_refused,
     };
+    // Places that differ as often cost as much, and there may be a hundred thousand: finding it out takes longer than all else.
+    let known = RefCell::new(BTreeMap::new());
+    let costs = |counts: &Hypothesis| {
+        let mut known = known.borrow_mut();
+        let alike = known.entry((counts.candidate_only, counts.control_only));
+        *alike.or_insert_with(|| differences::costs(all, counts, gates))
+    };
     Report {
         release: release.to_owned(),
         verdict,
@@ -262,7 +270,7 @@ pub fn report(release: &str, evidence: &Evidence, gates: &Gates, delivery: &Deli
         latency: endpoints::latencies(&all.legs, gates.promote_alpha),
         endpoints: endpoints::endpoints(evidence, &regressions, gates),
         notes: notes::notes(evidence, gates, delivery, &dropped),
-        suggestions: suggestion::suggestions(evidence, |counts| differences::costs(all, counts, gates)),
+        suggestions: suggestion::suggestions(evidence, costs),
         regressions,
         noise,
         uncontrolled,
