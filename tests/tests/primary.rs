@@ -11,19 +11,29 @@ use http::{HeaderValue, Method, Request};
 use http_body_util::Full;
 use hyper::body::Bytes;
 
-/// Everything is mirrored, writes included, and a shadow may take 300 ms.
-const MIRROR_ALL: &str = "
+/// Everything is mirrored, writes included, and a shadow may take `timeout`, as a policy writes it.
+fn mirror_all(timeout: &str) -> String {
+    format!(
+        "
 version: 1
 name: shop
 variants:
-  stable: {cluster: stable}
-  candidate: {cluster: canary-shadow}
-  control: {cluster: control, isolated: true}
+  stable: {{cluster: stable}}
+  candidate: {{cluster: canary-shadow}}
+  control: {{cluster: control, isolated: true}}
 default: stable
 rules:
 - mirror:
-  - {to: candidate, percent: 100, unsafeMethods: allow, methods: [GET, HEAD, POST], timeout: 300ms, control: {to: control, percent: 100}}
-";
+  - {{to: candidate, percent: 100, unsafeMethods: allow, methods: [GET, HEAD, POST], timeout: {timeout}, control: {{to: control, percent: 100}}}}
+"
+    )
+}
+
+/// What a shadow may take where the candidate never answers: short, for the report knows only once it is over.
+const BRIEF: &str = "300ms";
+
+/// What a shadow may take where the candidate answers, if slowly: longer than any machine that is busy with other work delays it.
+const AMPLE: &str = "30s";
 
 fn replies() -> Vec<Reply> {
     let reply =
@@ -38,13 +48,13 @@ fn replies() -> Vec<Reply> {
 }
 
 /// Sends each kind of request for each reply of the stable version, and holds the answer against that reply. `outcome`: whether the
-/// comparator is to find that the candidate gives no answers. Answers how many shadows left the proxy: the filter's breaker keeps most
+/// comparator is to find that the candidate gives no answers; `timeout`: what a shadow may take. Answers how many shadows left the proxy: the filter's breaker keeps most
 /// of them back from a candidate that does not answer.
-async fn check(candidate: SocketAddr, outcome: bool) -> Result<u64> {
+async fn check(candidate: SocketAddr, timeout: &str, outcome: bool) -> Result<u64> {
     let stable = Upstream::start(Behaviour::Hang).await?;
     let control = Upstream::start(Behaviour::Answer(Reply::json("{}"))).await?;
     let versions = Versions { stable: stable.address(), canary: candidate, control: control.address() };
-    let world = World::start(versions, MIRROR_ALL).await?;
+    let world = World::start(versions, &mirror_all(timeout)).await?;
     let mut sent = 0;
     for reply in replies() {
         stable.behave(Behaviour::Answer(reply.clone()));
@@ -112,14 +122,14 @@ fn silent(report: &serde_json::Value) -> u64 {
 
 #[tokio::test]
 async fn the_candidate_refuses() -> Result<()> {
-    check(Refusing::new()?.address(), true).await?;
+    check(Refusing::new()?.address(), BRIEF, true).await?;
     Ok(())
 }
 
 #[tokio::test]
 async fn the_candidate_hangs() -> Result<()> {
     let candidate = Upstream::start(Behaviour::Hang).await?;
-    let left = check(candidate.address(), true).await?;
+    let left = check(candidate.address(), BRIEF, true).await?;
     assert_eq!(candidate.received().len() as u64, left, "every shadow that was sent arrived");
     Ok(())
 }
@@ -127,7 +137,7 @@ async fn the_candidate_hangs() -> Result<()> {
 #[tokio::test]
 async fn the_candidate_resets() -> Result<()> {
     let candidate = Upstream::start(Behaviour::Reset).await?;
-    let left = check(candidate.address(), true).await?;
+    let left = check(candidate.address(), BRIEF, true).await?;
     assert_eq!(candidate.received().len() as u64, left, "every shadow that was sent arrived");
     Ok(())
 }
@@ -135,7 +145,7 @@ async fn the_candidate_resets() -> Result<()> {
 #[tokio::test]
 async fn the_candidate_is_slow() -> Result<()> {
     let candidate = Upstream::start(Behaviour::Slow(Duration::from_millis(200), Reply::json("{}"))).await?;
-    let left = check(candidate.address(), false).await?;
+    let left = check(candidate.address(), AMPLE, false).await?;
     assert_eq!(candidate.received().len() as u64, left, "every shadow that was sent arrived");
     Ok(())
 }
