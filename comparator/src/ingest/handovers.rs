@@ -33,8 +33,7 @@ pub(super) async fn receive(
         intake.writer.refuse(Reason::Overloaded, count);
         return Err(Problem::unavailable("too many answers are being waited for"));
     }
-    let observations = intake.targets.carry_out(batch.items).await;
-    let settled = intake.submit(None, observations, batch.reserved).await;
+    let settled = intake.carry_out(batch.items, batch.reserved).await;
     let settled = settled.map_err(|untaken| unstored(untaken.words()))?;
     Ok(json(StatusCode::OK, &Acknowledged::from(settled)))
 }

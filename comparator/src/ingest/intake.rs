@@ -1,8 +1,9 @@
 //! The way of observations to the writer, whoever made the shadow calls.
 
+use std::future::Future;
 use std::sync::Arc;
 
-use antumbra_observation::{Instance, Observation};
+use antumbra_observation::{Handover, Instance, Observation};
 
 use crate::api::problem::Problem;
 use crate::ingest::comparing::{Compared, Comparing, Failed};
@@ -47,8 +48,21 @@ impl Intake {
         reserved: Reserved,
     ) -> Result<Settled, Untaken> {
         let intake = Arc::clone(self);
-        let taking = tokio::spawn(async move { intake.take(id, observations, reserved).await });
-        taking.await.unwrap_or(Err(Untaken::Stopped))
+        to_its_end(async move { intake.take(id, observations, reserved).await }).await
+    }
+
+    /// The same for exchanges whose shadow calls are made first: once they are asked for, their observations are counted.
+    pub(crate) async fn carry_out(
+        self: &Arc<Self>,
+        handovers: Vec<Handover>,
+        reserved: Reserved,
+    ) -> Result<Settled, Untaken> {
+        let intake = Arc::clone(self);
+        let carrying = async move {
+            let observations = intake.targets.carry_out(handovers).await;
+            intake.take(None, observations, reserved).await
+        };
+        to_its_end(carrying).await
     }
 
     async fn take(
@@ -69,6 +83,13 @@ impl Intake {
             self.writer.submit(|reply| Batch { id, observations, prepared, compared, reserved, reply });
         submitted.await.map_err(|_| Untaken::Stopped)?.map_err(Untaken::Unstored)
     }
+}
+
+/// A handler ends with its connection, this does not.
+async fn to_its_end(
+    taking: impl Future<Output = Result<Settled, Untaken>> + Send + 'static,
+) -> Result<Settled, Untaken> {
+    tokio::spawn(taking).await.unwrap_or(Err(Untaken::Failed))
 }
 
 impl Untaken {
@@ -96,6 +117,8 @@ impl From<Untaken> for Problem {
 mod tests {
     use std::time::Duration;
 
+    use antumbra_observation::ShadowRequest;
+
     use super::*;
     use crate::live::Live;
 
@@ -114,14 +137,27 @@ mod tests {
             plugins: Plugins::default(),
             comparing: Comparing::new(live.policies, live.known),
         });
-        let batch = vec![Observation::new("shop", "GET", "/"); 3];
+        let observation = Observation::new("shop", "GET", "/");
+        let candidate = ShadowRequest {
+            variant: "canary".to_owned(),
+            target: "canary".to_owned(),
+            headers: Vec::new(),
+            trailers: Vec::new(),
+        };
+        let handover =
+            Handover { observation: observation.clone(), candidate, control: None, timeout_ms: 1, kept: 1 };
         tokio::select! {
             biased;
-            _ = intake.submit(None, batch, intake.room.reserve()) => panic!("nobody settles it"),
+            _ = intake.submit(None, vec![observation; 3], intake.room.reserve()) => panic!("nobody settles it"),
+            () = std::future::ready(()) => {}
+        }
+        tokio::select! {
+            biased;
+            _ = intake.carry_out(vec![handover; 2], intake.room.reserve()) => panic!("nobody settles it"),
             () = std::future::ready(()) => {}
         }
         for _ in 0..1_000 {
-            if live.ledger.now().received == 3 {
+            if live.ledger.now().received == 5 {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
