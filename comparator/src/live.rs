@@ -11,7 +11,6 @@ pub(crate) mod room;
 use std::sync::Arc;
 
 use antumbra_store::Accounts;
-
 use captures::Captures;
 use known::Known;
 use ledger::Ledger;

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use antumbra_control::{Assigned, fingerprint};
-use antumbra_engine::{Outside, Rules};
+use antumbra_engine::{Compared, Evidence, Outside, Rules, compare};
 use antumbra_observation::Observation;
 use antumbra_plugin::{BadPlugin, Component, Failure, Limits, Runtime};
 use tokio::sync::Semaphore;
@@ -41,6 +41,23 @@ pub(crate) struct Prepared {
     pub(crate) rewritten: Option<Observation>,
     /// What else the engine is to know.
     pub(crate) outside: Outside,
+}
+
+impl Prepared {
+    /// Compares an exchange as plugins left it, or as it came where none has to do with it.
+    pub(crate) fn compare(
+        prepared: Option<&Self>,
+        observation: &Observation,
+        rules: &Rules,
+        known: &Evidence,
+    ) -> Compared {
+        match prepared {
+            None => compare(observation, rules, &Outside::default(), known),
+            Some(Self { rewritten, outside, .. }) => {
+                compare(rewritten.as_ref().unwrap_or(observation), rules, outside, known)
+            }
+        }
+    }
 }
 
 /// What became of a batch's observations, by their places in it. Those of releases without plugins are not there.

@@ -5,7 +5,6 @@
 
 use std::sync::Arc;
 
-use antumbra_engine::{Outside, compare};
 use antumbra_observation::Observation;
 use tokio::sync::Semaphore;
 
@@ -72,9 +71,6 @@ fn under(
 ) -> Option<Under> {
     let known = known.get(&observation.release);
     let version = policies.get(&observation.release)?;
-    let none = Outside::default();
-    let outside = prepared.map_or(&none, |prepared| &prepared.outside);
-    let observation = prepared.and_then(|prepared| prepared.rewritten.as_ref()).unwrap_or(observation);
-    let compared = compare(observation, version.document.rules(), outside, &known.evidence);
+    let compared = Prepared::compare(prepared, observation, version.document.rules(), &known.evidence);
     Some(Under { generation: version.generation, session: known.session, compared })
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use antumbra_control::Version;
+use antumbra_control::{StoredPolicy, Version};
 
 use crate::descriptors::Descriptors;
 
@@ -34,6 +34,23 @@ impl Policies {
     pub(crate) fn all(&self) -> Vec<(String, Arc<Version>)> {
         let map = self.versions.read().unwrap_or_else(PoisonError::into_inner);
         map.iter().map(|(name, version)| (name.clone(), Arc::clone(version))).collect()
+    }
+
+    /// Puts what was stored in force. What today's rules refuse is named and runs on; it keeps no other from running.
+    pub(crate) fn restore(&self, stored: &[(String, StoredPolicy)]) {
+        for (name, stored) in stored {
+            let version = Version::restore(name, stored);
+            for problem in version.document.problems() {
+                tracing::warn!(
+                    policy = name,
+                    generation = stored.generation,
+                    %problem,
+                    "the stored policy is refused by today's rules: it runs on, is never promoted or rolled back, and can only be \
+                     replaced by a corrected document"
+                );
+            }
+            self.put(version);
+        }
     }
 
     /// Puts a generation in force.

@@ -1,10 +1,9 @@
 //! Tests: what is made of an exchange, with plugins that are made up here, so that none needs a WebAssembly runtime.
 
-use antumbra_engine::{Evidence, Finding};
-use antumbra_observation::{Body, Bytes, ExchangeId, Leg, Observation, Outcome, Request, Response, VERSION};
-use antumbra_plugin::{Answer, BadPlugin, Component, Failure, Limits, Rewritten, Runtime};
-
 use antumbra_control::{Assigned, Document, Version};
+use antumbra_engine::{Evidence, Finding};
+use antumbra_observation::{Body, Leg, Observation};
+use antumbra_plugin::{Answer, BadPlugin, Component, Failure, Limits, Rewritten, Runtime};
 
 use super::{Plugins, Prepared};
 use crate::live::policies::Policies;
@@ -71,26 +70,15 @@ fn with(plugin: MadeUp) -> Plugins {
 }
 
 fn leg(status: u16, body: Body) -> Leg {
-    let headers = vec![(Bytes::from("content-type"), Bytes::from("application/json"))];
-    let response = Some(Response { status, headers, body, trailers: Vec::new() });
-    Leg { variant: String::new(), outcome: Outcome::Response, latency_us: None, response, reason: None }
+    Leg::answer("", status).with_header("content-type", "application/json").with_kept(body)
 }
 
 fn observation(candidate: Leg) -> Observation {
-    let whole = |text: &str| Body::Whole(text.into());
-    Observation {
-        version: VERSION,
-        id: ExchangeId(1),
-        release: "shop".to_owned(),
-        generation: 1,
-        rule: None,
-        at_us: 1,
-        client: None,
-        request: Request { method: "GET".into(), path: "/items/7".into(), ..Request::default() },
-        primary: leg(200, whole("{\"a\":1}")),
-        candidate,
-        control: Some(leg(200, Body::Same)),
-    }
+    Observation::new("shop", "GET", "/items/7")
+        .with_id(1)
+        .with_primary(leg(200, Body::Whole("{\"a\":1}".into())))
+        .with_candidate(candidate)
+        .with_control(leg(200, Body::Same))
 }
 
 fn prepared(plugin: MadeUp, observation: &Observation) -> Prepared {

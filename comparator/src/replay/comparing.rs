@@ -1,10 +1,10 @@
 //! Taking exchanges in where no server is: rules, and the plugins that come before them.
 
+use antumbra_control::Assigned;
 use antumbra_engine::{Evidence, Rules};
 use antumbra_observation::Observation;
 
 use crate::plugins::{Plugins, Prepared};
-use antumbra_control::Assigned;
 
 /// How answers are compared.
 #[derive(Clone, Default)]
@@ -30,7 +30,7 @@ impl Comparing {
 
     /// Takes an exchange in as the plugins left it.
     pub(crate) fn observe(&self, evidence: &mut Evidence, observation: &Observation, prepared: &Prepared) {
-        let compared = prepared.rewritten.as_ref().unwrap_or(observation);
-        evidence.observe_with(compared, &self.rules, &prepared.outside);
+        let compared = Prepared::compare(Some(prepared), observation, &self.rules, evidence);
+        evidence.take(&compared);
     }
 }

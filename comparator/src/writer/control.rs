@@ -1,7 +1,8 @@
 //! Commands at the writer: it finds the state that they meet, commits their effects at once, and puts what they made in force. What
 //! they do is decided in the control crate.
 
-use antumbra_control::{Command, Document, Effect, Effects, Session, State, StoredPolicy, Version, decide};
+use antumbra_control::refusal::Refusal;
+use antumbra_control::{Command, Document, Effect, Effects, Session, State, decide};
 use antumbra_engine::Evidence;
 use antumbra_store::{StoreError, Writing};
 
@@ -9,8 +10,6 @@ use super::gathered::Gathered;
 use super::handle::{ChangeError, Changed};
 use super::thread::Thread;
 use crate::clock;
-use crate::live::policies::Policies;
-use antumbra_control::refusal::Refusal;
 
 impl Thread {
     /// Puts a policy file's document in force, unless it is the one that a file brought before.
@@ -97,23 +96,6 @@ impl Thread {
             }
         }
         Ok(())
-    }
-}
-
-/// Puts what was stored in force. One that today's rules refuse is named and runs on; it keeps no other from running.
-pub(super) fn restore(policies: &Policies, stored: &[(String, StoredPolicy)]) {
-    for (name, stored) in stored {
-        let version = Version::restore(name, stored);
-        for problem in version.document.problems() {
-            tracing::warn!(
-                policy = name,
-                generation = stored.generation,
-                %problem,
-                "the stored policy is refused by today's rules: it runs on, is never promoted or rolled back, and can only be \
-                 replaced by a corrected document"
-            );
-        }
-        policies.put(version);
     }
 }
 

@@ -1,7 +1,8 @@
 //! The evidence of one release in its current session, as the writer counts it.
 
 use antumbra_control::Session;
-use antumbra_engine::Evidence;
+use antumbra_engine::{Compared, Evidence, Taken, encode_compared};
+use antumbra_store::JournalEntry;
 
 /// The evidence of a release in its current session.
 pub(crate) struct Gathered {
@@ -11,11 +12,32 @@ pub(crate) struct Gathered {
     pub(crate) evidence: Evidence,
     /// Exchanges in the journal of the session: what the stored evidence lacks.
     pub(super) journalled: u64,
+    /// What was counted since the last commit.
+    compared: Vec<Compared>,
+    repeated: u64,
 }
 
 impl Gathered {
     /// Evidence that is stored as it is.
     pub(crate) fn new(session: Session, evidence: Evidence) -> Self {
-        Self { session, evidence, journalled: 0 }
+        Self { session, evidence, journalled: 0, compared: Vec::new(), repeated: 0 }
+    }
+
+    /// Counts an exchange.
+    pub(super) fn take(&mut self, compared: Compared) -> Taken {
+        let taken = self.evidence.take(&compared);
+        match taken {
+            Taken::Repeated => self.repeated += 1,
+            Taken::Compared | Taken::Elsewhere => self.compared.push(compared.anonymous()),
+        }
+        taken
+    }
+
+    /// What was counted since this was asked last, for the journal; none if nothing was.
+    pub(super) fn take_counted(&mut self) -> Option<JournalEntry> {
+        let (compared, repeated) = (std::mem::take(&mut self.compared), std::mem::take(&mut self.repeated));
+        self.journalled += compared.len() as u64;
+        let any = !compared.is_empty() || repeated > 0;
+        any.then(|| JournalEntry { repeated, compared: encode_compared(&compared) })
     }
 }

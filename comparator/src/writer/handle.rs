@@ -3,18 +3,18 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use antumbra_control::audit::Entry;
+use antumbra_control::refusal::Refusal;
+use antumbra_control::{Command, Session, Version};
 use antumbra_engine::{Compared, Evidence};
 use antumbra_observation::{Instance, Observation};
 use antumbra_policy::document::Invalid;
+use antumbra_store::StoreError;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::live::ledger::{Ledger, Reason, Settled};
 use crate::live::room::Reserved;
 use crate::plugins::Preparations;
-use antumbra_control::audit::Entry;
-use antumbra_control::refusal::Refusal;
-use antumbra_control::{Command, Session, Version};
-use antumbra_store::StoreError;
 
 /// Where an answer goes; it may have nobody to hear it.
 pub(crate) type Reply<T> = oneshot::Sender<T>;

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use antumbra_control::{Session, Version};
-use antumbra_engine::{Compared, Evidence, Outside, Taken, compare, decode_compared, encode_compared};
+use antumbra_engine::{Evidence, Taken, decode_compared};
 use antumbra_observation::Observation;
 use antumbra_store::{JournalEntry, Store, StoreError, Writing};
 
@@ -74,14 +74,13 @@ impl Thread {
         let whole = self.is_checkpoint_due();
         let Self { store, releases, policies, ledger, .. } = self;
         let settled = store.transaction(|writing| {
-            let mut counting = Counting { releases, policies, counted: BTreeMap::new() };
+            let mut counting = Counting { releases, policies };
             let settled = group.iter_mut().map(|batch| counting.batch(writing, batch));
             let settled = settled.collect::<Result<Vec<_>, _>>()?;
-            let Counting { releases, counted, .. } = counting;
             if whole {
                 put_whole(writing, releases)?;
             } else {
-                append(writing, releases, counted)?;
+                append(writing, releases)?;
             }
             let all = settled.iter().copied().fold(Settled::default(), Settled::plus);
             writing.put_accounts(&ledger.after(all))?;
@@ -136,15 +135,6 @@ impl Thread {
 struct Counting<'t> {
     releases: &'t mut BTreeMap<String, Gathered>,
     policies: &'t Policies,
-    /// By release.
-    counted: BTreeMap<String, Counted>,
-}
-
-/// What was counted of a release, for its journal.
-#[derive(Default)]
-struct Counted {
-    compared: Vec<Compared>,
-    repeated: u64,
 }
 
 impl Counting<'_> {
@@ -183,25 +173,10 @@ impl Counting<'_> {
         }
         let compared = match under.filter(|under| under.holds(session)) {
             Some(under) => under.compared,
-            None => anew(observation, prepared, &version, &gathered.evidence),
+            // Another session began since it was compared.
+            None => Prepared::compare(prepared, observation, version.document.rules(), &gathered.evidence),
         };
-        let taken = gathered.evidence.take(&compared);
-        if !self.counted.contains_key(release) {
-            self.counted.insert(release.clone(), Counted::default());
-        }
-        if let Some(counted) = self.counted.get_mut(release) {
-            counted.note(compared, taken);
-        }
-        Some(taken)
-    }
-}
-
-impl Counted {
-    fn note(&mut self, compared: Compared, taken: Taken) {
-        match taken {
-            Taken::Repeated => self.repeated += 1,
-            Taken::Compared | Taken::Elsewhere => self.compared.push(compared.anonymous()),
-        }
+        Some(gathered.take(compared))
     }
 }
 
@@ -210,19 +185,6 @@ impl Under {
     fn holds(&self, session: Session) -> bool {
         self.generation >= session.since && self.session == session.number
     }
-}
-
-/// Another session began since it was compared.
-fn anew(
-    observation: &Observation,
-    prepared: Option<&Prepared>,
-    version: &Version,
-    known: &Evidence,
-) -> Compared {
-    let none = Outside::default();
-    let outside = prepared.map_or(&none, |prepared| &prepared.outside);
-    let observation = prepared.and_then(|prepared| prepared.rewritten.as_ref()).unwrap_or(observation);
-    compare(observation, version.document.rules(), outside, known)
 }
 
 /// A late observation of an earlier candidate would blame the new one. Generation 0 is an inline policy.
@@ -249,21 +211,17 @@ fn put_whole(writing: &Writing<'_>, releases: &mut BTreeMap<String, Gathered>) -
             writing.put_evidence(release, gathered.session.number, &row)?;
         }
         writing.clear_journal(release, gathered.session.number)?;
+        gathered.take_counted();
         gathered.journalled = 0;
     }
     Ok(())
 }
 
-fn append(
-    writing: &Writing<'_>,
-    releases: &mut BTreeMap<String, Gathered>,
-    counted: BTreeMap<String, Counted>,
-) -> Result<(), StoreError> {
-    for (release, Counted { compared, repeated }) in counted {
-        let Some(gathered) = releases.get_mut(&release) else { continue };
-        let entry = JournalEntry { repeated, compared: encode_compared(&compared) };
-        writing.append_journal(&release, gathered.session.number, &entry)?;
-        gathered.journalled += compared.len() as u64;
+/// Appends what was counted to the journals.
+fn append(writing: &Writing<'_>, releases: &mut BTreeMap<String, Gathered>) -> Result<(), StoreError> {
+    for (release, gathered) in releases {
+        let Some(entry) = gathered.take_counted() else { continue };
+        writing.append_journal(release, gathered.session.number, &entry)?;
     }
     Ok(())
 }
@@ -282,7 +240,9 @@ fn restored(store: &Store, release: &str, session: Session) -> Result<Gathered, 
         }
         evidence.count_repeated(repeated);
     }
-    Ok(Gathered { journalled, ..Gathered::new(session, evidence) })
+    let mut gathered = Gathered::new(session, evidence);
+    gathered.journalled = journalled;
+    Ok(gathered)
 }
 
 /// Most observations of one transaction, but for the last batch: bounds how long an acknowledgement waits.
@@ -296,6 +256,7 @@ const MAX_JOURNALLED: u64 = 200_000;
 mod tests {
     use super::*;
     use antumbra_control::Document;
+    use antumbra_engine::{Outside, compare};
     use antumbra_observation::Leg;
 
     const SHOP: &str =
@@ -322,8 +283,7 @@ mod tests {
             let policies = Policies::default();
             policies.put(Version::new(Document::from_yaml(SHOP.as_bytes()).unwrap(), 5, 0));
             let mut releases = BTreeMap::from([("shop".to_owned(), Gathered::new(session, Evidence::new()))]);
-            let mut counting =
-                Counting { releases: &mut releases, policies: &policies, counted: BTreeMap::new() };
+            let mut counting = Counting { releases: &mut releases, policies: &policies };
             // By rules that do not ignore the price.
             let by = antumbra_engine::Rules::default();
             let compared = compare(&exchange(), &by, &Outside::default(), &Evidence::new());
@@ -344,8 +304,7 @@ mod tests {
         let policies = Policies::default();
         policies.put(Version::new(Document::from_yaml(SHOP.as_bytes()).unwrap(), 6, 0));
         let mut releases = BTreeMap::from([("shop".to_owned(), Gathered::new(session, Evidence::new()))]);
-        let mut counting =
-            Counting { releases: &mut releases, policies: &policies, counted: BTreeMap::new() };
+        let mut counting = Counting { releases: &mut releases, policies: &policies };
         assert_eq!(counting.one(&exchange(), None, None), None);
         let inline = exchange().with_generation(0);
         assert_eq!(counting.one(&inline, None, None), Some(Taken::Compared));

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use super::control::restore;
+use antumbra_control::refusal::Refusal;
+use antumbra_control::{Files, Session};
+use antumbra_store::{Store, StoreError};
+
 use super::gathered::Gathered;
 use super::handle::{ChangeError, Inbox, Job, Snapshot};
 use crate::live::Live;
@@ -15,9 +18,6 @@ use crate::live::ledger::{Ledger, Settled};
 use crate::live::policies::Policies;
 use crate::live::registry::Registry;
 use crate::plugins::Plugins;
-use antumbra_control::refusal::Refusal;
-use antumbra_control::{Files, Session};
-use antumbra_store::{Store, StoreError};
 
 /// The writer: owns what it changes.
 pub(crate) struct Thread {
@@ -40,7 +40,7 @@ impl Thread {
     /// Puts the stored policies in force and reads the evidence.
     pub(crate) fn new(store: Store, live: Live, plugins: &Plugins, inbox: Inbox) -> Result<Self, StoreError> {
         let Live { policies, registry, ledger, captures, known } = live;
-        restore(&policies, &store.policies()?);
+        policies.restore(&store.policies()?);
         let at_hand = Files { plugins: plugins.digests(), descriptors: policies.fingerprint() };
         let mut thread = Self {
             store,

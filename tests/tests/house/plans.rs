@@ -143,7 +143,7 @@ pub(crate) const PLANS: &[Plan] = &[
             "replay http",
             "cli",
         ],
-        knotted: &["cli", "plugins", "redaction", "replay", "writer"],
+        knotted: &["cli", "plugins", "redaction", "replay"],
         never: &[
             Never {
                 from: "cli",
