@@ -134,22 +134,13 @@ fn change(change: &Change, state: State<'_>, now_ms: u64) -> Result<Effects, Ref
     let before = current.map_or(&NOTHING, |current| current.document.tree());
     let diff = audit::diff(before, document.tree());
     let generation = current.map_or(1, |current| current.generation + 1);
-    let stored = StoredPolicy { generation, at_ms: now_ms, text: document.text() };
-    let draft = Draft {
-        release: change.name.clone(),
-        generation,
-        at_ms: now_ms,
-        who: change.author.clone(),
-        action: change.edit.action().to_owned(),
-        reason: change.reason.clone(),
-        diff: diff.clone(),
-    };
     // A file is noted even if it changed nothing: what is changed at run time afterwards is newer than it.
-    let file = change.edit.is_file().then(|| Effect::PutFile(stored.text.clone()));
+    let file = change.edit.is_file().then(|| Effect::PutFile(document.text()));
     let session = is_new.then(|| state.next_session(&document, generation, now_ms));
-    let writes = file.into_iter().chain([Effect::PutPolicy(stored), Effect::Audit(draft)]).chain(session);
-    let writes = writes.collect();
-    Ok(Effects { writes, version: Some(Version::new(document, generation, now_ms)), diff })
+    let by = By { author: &change.author, action: change.edit.action(), reason: &change.reason };
+    let version = Version::new(document, generation, now_ms);
+    let writes = file.into_iter().chain(put(&version, by, &diff)).chain(session).collect();
+    Ok(Effects { writes, version: Some(version), diff })
 }
 
 fn adopt(document: &Document, state: State<'_>, now_ms: u64) -> Result<Effects, Refusal> {
@@ -173,19 +164,11 @@ fn reset(reset: &Reset, state: State<'_>, now_ms: u64) -> Result<Effects, Refusa
     current.refuse_read_only()?;
     let generation = current.generation + 1;
     let document = Document::from_tree(current.document.tree().clone())?;
-    let stored = StoredPolicy { generation, at_ms: now_ms, text: document.text() };
-    let draft = Draft {
-        release: reset.release.clone(),
-        generation,
-        at_ms: now_ms,
-        who: reset.author.clone(),
-        action: "reset".to_owned(),
-        reason: reset.reason.clone(),
-        diff: Vec::new(),
-    };
     let session = state.next_session(&document, generation, now_ms);
-    let writes = vec![Effect::PutPolicy(stored), Effect::Audit(draft), session];
-    Ok(Effects { writes, version: Some(Version::new(document, generation, now_ms)), diff: Vec::new() })
+    let by = By { author: &reset.author, action: RESET, reason: &reset.reason };
+    let version = Version::new(document, generation, now_ms);
+    let writes = put(&version, by, &[]).into_iter().chain([session]).collect();
+    Ok(Effects { writes, version: Some(version), diff: Vec::new() })
 }
 
 fn note_files(release: &str, state: State<'_>, now_ms: u64) -> Result<Effects, Refusal> {
@@ -208,17 +191,40 @@ fn note_files(release: &str, state: State<'_>, now_ms: u64) -> Result<Effects, R
 /// A new session of a generation that can have no successor. A late observation of before counts in it, but it was decided under the
 /// same document.
 fn begin_again(release: &str, current: &Version, state: State<'_>, files: &str, now_ms: u64) -> Effects {
-    let draft = Draft {
-        release: release.to_owned(),
-        generation: current.generation,
-        at_ms: now_ms,
-        who: OURSELVES.to_owned(),
-        action: "reset".to_owned(),
-        reason: format!("the stored policy is compared by other rules or files: {files}"),
-        diff: Vec::new(),
-    };
+    let reason = format!("the stored policy is compared by other rules or files: {files}");
+    let by = By { author: OURSELVES, action: RESET, reason: &reason };
+    let audit = Effect::Audit(by.draft(release, current.generation, now_ms, &[]));
     let session = state.next_session(&current.document, current.generation, now_ms);
-    Effects { writes: vec![Effect::Audit(draft), session], ..Effects::default() }
+    Effects { writes: vec![audit, session], ..Effects::default() }
+}
+
+/// What the audit says of whoever does something.
+#[derive(Clone, Copy)]
+struct By<'a> {
+    author: &'a str,
+    action: &'a str,
+    reason: &'a str,
+}
+
+impl By<'_> {
+    fn draft(self, release: &str, generation: u64, at_ms: u64, diff: &[String]) -> Draft {
+        Draft {
+            release: release.to_owned(),
+            generation,
+            at_ms,
+            who: self.author.to_owned(),
+            action: self.action.to_owned(),
+            reason: self.reason.to_owned(),
+            diff: diff.to_vec(),
+        }
+    }
+}
+
+/// Puts a generation in force, and says in the audit who did and why.
+fn put(version: &Version, by: By<'_>, diff: &[String]) -> [Effect; 2] {
+    let Version { generation, at_ms, document, .. } = version;
+    let stored = StoredPolicy { generation: *generation, at_ms: *at_ms, text: document.text() };
+    [Effect::PutPolicy(stored), Effect::Audit(by.draft(document.name(), *generation, *at_ms, diff))]
 }
 
 impl State<'_> {
@@ -230,6 +236,8 @@ impl State<'_> {
 
 /// What a policy is before its first generation.
 static NOTHING: Tree = Tree::Map(Vec::new());
+/// The action of a new session in the audit.
+const RESET: &str = "reset";
 /// The author of what nobody asked for.
 const OURSELVES: &str = "antumbra serve";
 

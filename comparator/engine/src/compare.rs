@@ -152,15 +152,7 @@ mod tests {
     use crate::Rules;
 
     fn leg(status: u16, media: &str, body: Body) -> Leg {
-        let headers = vec![("Content-Type".into(), media.into())];
-        let response = Some(Response { status, headers, body, trailers: vec![] });
-        Leg {
-            variant: "v".to_owned(),
-            outcome: Outcome::Response,
-            latency_us: Some(1),
-            response,
-            reason: None,
-        }
+        Leg::answer("v", status).with_header("Content-Type", media).with_kept(body).with_latency_us(1)
     }
 
     fn json(text: &str) -> Leg {

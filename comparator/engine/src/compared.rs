@@ -4,7 +4,6 @@
 //! it can be written down, before one thread counts it.
 
 use antumbra_observation::{ExchangeId, Unsent};
-use serde::{Deserialize, Serialize};
 
 use crate::diff::Detail;
 use crate::guess::Sampled;
@@ -16,14 +15,14 @@ use crate::refusal::Refusal;
 /// [`compare`](crate::compare) makes it on any thread, and [`Evidence::take`](crate::Evidence::take) counts it. It holds the
 /// latencies and how the calls ended, the places that differ, and, only where the evidence may keep the exchange as an example, what
 /// the answers have there, shortened and without what looks like a secret.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Compared {
     /// `None`: another variant than those of the rules answered the client, so it is only counted.
     pub(crate) exchange: Option<Exchange>,
 }
 
 /// An exchange whose answers were compared.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Exchange {
     pub(crate) id: ExchangeId,
     pub(crate) at_us: u64,
@@ -45,7 +44,7 @@ pub(crate) struct Exchange {
 }
 
 /// How long a call took.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Timing {
     pub(crate) latency_us: Option<u64>,
     /// There is an answer.
@@ -53,7 +52,7 @@ pub(crate) struct Timing {
 }
 
 /// The answer to a shadow call.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Answer {
     pub(crate) timing: Timing,
     /// It has the primary's outcome and status.
@@ -63,7 +62,7 @@ pub(crate) struct Answer {
 }
 
 /// A subject in which an answer, or both, differ from the primary's, as far as that counts.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Difference {
     pub(crate) subject: Subject,
     pub(crate) of: Differing,
@@ -74,7 +73,7 @@ pub(crate) struct Difference {
 }
 
 /// Whose answer differs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Differing {
     Candidate,
     Control,
@@ -82,8 +81,8 @@ pub(crate) enum Differing {
 }
 
 impl Compared {
-    /// The same without the name of the client: it counts whatever that client asked a moment before, for what was counted once counts
-    /// again when a journal is replayed.
+    /// Returns the exchange without its client, so that it counts whatever the client asked a moment before. A journal holds exchanges
+    /// that were counted once, and replaying it must count each of them again.
     #[must_use]
     pub fn anonymous(mut self) -> Self {
         if let Some(exchange) = &mut self.exchange {

@@ -13,8 +13,6 @@ use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::iter::Peekable;
 
-use serde::{Deserialize, Serialize};
-
 use crate::arrays::{self, Elements};
 use crate::endpoint::{is_identifier, is_token};
 use crate::excerpt;
@@ -26,7 +24,7 @@ use crate::refusal::Refusal;
 use crate::rules::Rules;
 
 /// The first of the differences of a subject in one answer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Detail {
     pub(crate) exact: String,
     pub(crate) primary: String,

@@ -80,7 +80,7 @@ const LADDERS: [&[Guess]; 3] = [
 pub(crate) struct Guesses(u32);
 
 /// The guesses of one exchange, and the number of exchanges for which it stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Sampled {
     pub(crate) guesses: Guesses,
     pub(crate) weight: u64,

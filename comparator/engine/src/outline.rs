@@ -8,8 +8,8 @@ use crate::hypothesis::{Example, Hypothesis};
 use crate::refusals::Refusals;
 
 impl Evidence {
-    /// The evidence as [`compare`](crate::compare) needs it: without latencies and without what examples show. It takes a small share of
-    /// the memory, and shares none of it, so that who keeps it makes nobody copy an endpoint.
+    /// Returns the evidence as [`compare`](crate::compare) needs it: without latencies and without what examples show. It takes a small
+    /// share of the memory and shares none of it, so keeping an outline makes nobody copy an endpoint.
     #[must_use]
     pub fn outline(&self) -> Self {
         let endpoints = self.endpoints.iter();
@@ -17,8 +17,8 @@ impl Evidence {
         Self { endpoints: endpoints.collect(), ..Self::default() }
     }
 
-    /// Counts exchanges that were compared when their clients had asked the same a moment before: what [`Evidence::take`] does with them,
-    /// for who replays a journal of what it said.
+    /// Counts exchanges for which [`Evidence::take`] answered [`Taken::Repeated`](crate::Taken::Repeated). A journal has only their
+    /// number, so replaying it ends here.
     pub fn count_repeated(&mut self, exchanges: u64) {
         self.release.repeated += exchanges;
         self.dirty_release |= exchanges > 0;
@@ -39,11 +39,8 @@ impl Endpoint {
 
 impl Hypothesis {
     fn outline(&self) -> Self {
-        Self { examples: self.examples.iter().map(Example::outline).collect(), ..self.clone_counts() }
-    }
-
-    fn clone_counts(&self) -> Self {
         Self {
+            examples: self.examples.iter().map(Example::outline).collect(),
             candidate_only: self.candidate_only,
             control_only: self.control_only,
             both: self.both,
@@ -70,36 +67,20 @@ impl Example {
 
 #[cfg(test)]
 mod tests {
-    use antumbra_observation::{Body, ExchangeId, Leg, Observation, Outcome, Request, Response, VERSION};
+    use antumbra_observation::{Leg, Observation};
 
     use crate::{Evidence, Outside, Rules, compare};
 
-    fn observation(number: u128) -> Observation {
-        let leg = |variant: &str, body: String| Leg {
-            variant: variant.to_owned(),
-            outcome: Outcome::Response,
-            latency_us: Some(1_000),
-            response: Some(Response {
-                status: 200,
-                headers: vec![("content-type".into(), "application/json".into())],
-                body: Body::Whole(body.as_str().into()),
-                trailers: Vec::new(),
-            }),
-            reason: None,
+    fn observation(number: u64) -> Observation {
+        let leg = |variant, n: u64, price: u32| {
+            Leg::answer(variant, 200).with_json(&format!("{{\"n\":{n},\"price\":{price}}}"))
         };
-        Observation {
-            version: VERSION,
-            id: ExchangeId(number.wrapping_mul(0x9e37_79b9_7f4a_7c15)),
-            release: "shop".to_owned(),
-            generation: 1,
-            rule: None,
-            at_us: u64::try_from(number).unwrap() * 10_000_000,
-            client: None,
-            request: Request { method: "GET".into(), path: "/items".into(), ..Request::default() },
-            primary: leg("", format!("{{\"n\":{number},\"price\":1}}")),
-            candidate: leg("canary", format!("{{\"n\":{},\"price\":2}}", number + 1)),
-            control: Some(leg("control", format!("{{\"n\":{},\"price\":1}}", number + 2))),
-        }
+        Observation::new("shop", "GET", "/items")
+            .with_id(u128::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15))
+            .with_arrival_us(number * 10_000_000)
+            .with_primary(leg("", number, 1).with_latency_us(1_000))
+            .with_candidate(leg("canary", number + 1, 2).with_latency_us(1_000))
+            .with_control(leg("control", number + 2, 1).with_latency_us(1_000))
     }
 
     #[test]

@@ -4,7 +4,6 @@
 //! could not be read is seen in its place: under a negation it must not be dropped, as one alternative of several it may.
 
 use antumbra_policy::document::Tree;
-
 use block::Block;
 pub(super) use predicate::{Predicate, whole};
 

@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::{Format, LARGEST_INPUT, import};
 use antumbra_control::Document;
+
+use super::{Format, LARGEST_INPUT, import};
 
 /// The policy as YAML and the notes below it; fails if the policy is none.
 pub(super) fn shown(format: Format, text: &str) -> String {

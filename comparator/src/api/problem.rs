@@ -1,12 +1,11 @@
 //! Every answer that is not a success: problem details (RFC 9457), with what a client needs to mend its request.
 
+use antumbra_observation::Malformed;
+use antumbra_policy::document::{self, Invalid};
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
-
-use antumbra_observation::Malformed;
-use antumbra_policy::document::{self, Invalid};
 
 /// A refusal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use antumbra_control::Document;
 use antumbra_policy::document::{Invalid, Problem};
 use antumbra_policy::lint;
 use serde::Serialize;
@@ -10,7 +11,6 @@ use serde::Serialize;
 use super::output::{print, print_json};
 use super::{Failure, Output, USAGE, local};
 use crate::clock;
-use antumbra_control::Document;
 
 /// What to check.
 #[derive(clap::Args)]

@@ -8,14 +8,14 @@ use std::io::{Read, stdin};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use antumbra_control::comparison;
+use antumbra_control::document::tree_from_yaml;
 use antumbra_engine::{Diff, Difference, Kind, Media, Rules, diff as compare};
 use antumbra_policy::document::Problems;
 use clap::ValueEnum;
 
 use super::output::{self, print, print_json};
 use super::{Failure, Output};
-use antumbra_control::comparison;
-use antumbra_control::document::tree_from_yaml;
 
 /// What to compare, and how.
 #[derive(clap::Args)]

@@ -5,9 +5,10 @@ use std::io::{Read, stdin};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use antumbra_import::{Format, Imported, LARGEST_INPUT, import as read_as};
+
 use super::output::{print, print_json};
 use super::{Failure, Output};
-use antumbra_import::{Format, Imported, LARGEST_INPUT, import as read_as};
 
 /// What to read.
 #[derive(clap::Args)]

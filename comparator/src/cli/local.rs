@@ -3,11 +3,11 @@
 use std::io::Read as _;
 use std::path::Path;
 
+use antumbra_control::Document;
 use antumbra_policy::document::{Invalid, Tree};
 use antumbra_policy::{Policy, Secrets, Timestamp, WrittenRequest};
 
 use super::{Failure, values};
-use antumbra_control::Document;
 
 /// Reads and validates a file.
 pub(super) fn read(file: &Path) -> Result<Result<Document, Invalid>, Failure> {

@@ -4,13 +4,13 @@ use std::fmt::Write as _;
 use std::io::{ErrorKind, IsTerminal, Write as _};
 use std::sync::OnceLock;
 
+use antumbra_control::audit::Entry;
+use antumbra_store::Accounts;
 use serde::Serialize;
 
 use crate::api::policies::{Audit, Outcome};
 use crate::api::status::Filter;
 use crate::api::status::{ReleaseStatus, Status};
-use antumbra_control::audit::Entry;
-use antumbra_store::Accounts;
 
 /// Writes text; a reader that closed the pipe has read enough. What else goes wrong is said at the end: see [`unwritten`].
 pub(super) fn print(text: &str) {

@@ -5,6 +5,7 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use antumbra_control::Document;
 use antumbra_plugin::Runtime;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -17,7 +18,6 @@ use super::values::NamedTarget;
 use super::{Failure, ServeOptions, local, terms};
 use crate::http::serve::{Config, Error, MAX_CONNECTIONS, Server, refuse_open};
 use crate::shadows::targets::Targets;
-use antumbra_control::Document;
 
 /// Serves until SIGINT or SIGTERM.
 pub(super) fn serve(options: ServeOptions, sandbox: &dyn Runtime) -> Result<ExitCode, Failure> {

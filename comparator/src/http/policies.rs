@@ -2,6 +2,11 @@
 
 use std::sync::Arc;
 
+use antumbra_control::audit::broken_at;
+use antumbra_control::change::{Change, Edit, Expected};
+use antumbra_control::document::tree_from_yaml;
+use antumbra_control::timestamp;
+use antumbra_control::{Command, Version};
 use antumbra_policy::document::{Field, Invalid, Problems, Tree};
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -17,11 +22,6 @@ use crate::api::body;
 use crate::api::policies::{Audit, Listed, Outcome};
 use crate::api::problem::Problem;
 use crate::writer::{Changed, Job};
-use antumbra_control::audit::broken_at;
-use antumbra_control::change::{Change, Edit, Expected};
-use antumbra_control::document::tree_from_yaml;
-use antumbra_control::timestamp;
-use antumbra_control::{Command, Version};
 
 /// `GET /v1/policies`.
 pub(super) async fn list(State(app): State<Arc<App>>) -> Response {

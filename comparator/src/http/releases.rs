@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use antumbra_control::{Command, Reset, Session};
 use antumbra_engine::Report;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, Request, State};
@@ -16,7 +17,6 @@ use crate::api::answer::json;
 use crate::api::problem::Problem;
 use crate::api::releases::Begun;
 use crate::writer::Job;
-use antumbra_control::{Command, Reset, Session};
 
 /// How to write a report.
 #[derive(Debug, Default, Deserialize)]

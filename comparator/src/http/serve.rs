@@ -11,7 +11,10 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use antumbra_control::Document;
+use antumbra_control::refusal::Refusal;
 use antumbra_policy::document::Invalid;
+use antumbra_store::{Store, StoreError};
 use axum::Router;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -34,9 +37,6 @@ use crate::live::room::Room;
 use crate::plugins::Plugins;
 use crate::shadows::targets::Targets;
 use crate::writer::{self, ChangeError};
-use antumbra_control::Document;
-use antumbra_control::refusal::Refusal;
-use antumbra_store::{Store, StoreError};
 
 /// What a server needs to know.
 pub struct Config {

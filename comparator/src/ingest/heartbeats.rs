@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use antumbra_control::Version;
 use antumbra_observation::Heartbeat;
 use axum::extract::{Request, State};
 use axum::http::header::{CONTENT_TYPE, ETAG};
@@ -14,7 +15,6 @@ use crate::api::answer::json_text;
 use crate::api::body;
 use crate::api::problem::Problem;
 use crate::ingest::decode::{self, Format};
-use antumbra_control::Version;
 
 /// 200 with the filter's part of the policy, or 204 if it runs that already.
 pub(super) async fn receive(

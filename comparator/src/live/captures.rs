@@ -166,24 +166,15 @@ const KIB_QUEUED: usize = 32 * 1024;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use antumbra_observation::{ExchangeId, Leg, Outcome, Request};
+    use antumbra_observation::{Leg, Outcome, Request};
     use http_body_util::BodyExt;
 
     fn observation(release: &str, body: usize) -> Observation {
-        let leg = Leg { outcome: Outcome::Refused, ..Leg::not_sent("", None) };
-        Observation {
-            version: 1,
-            id: ExchangeId(7),
-            release: release.to_owned(),
-            generation: 1,
-            rule: None,
-            at_us: 1,
-            client: None,
-            request: Request { body: Body::Whole(vec![b'x'; body].into()), ..Request::default() },
-            primary: leg.clone(),
-            candidate: leg,
-            control: None,
-        }
+        let refused = || Leg::ended("", Outcome::Refused);
+        let asked =
+            Observation::new(release, "", "").with_id(7).with_primary(refused()).with_candidate(refused());
+        let request = Request { body: Body::Whole(vec![b'x'; body].into()), ..Request::default() };
+        Observation { request, ..asked }
     }
 
     async fn texts(lines: Lines) -> Vec<String> {

@@ -5,14 +5,13 @@ use std::time::Duration;
 
 use antumbra_engine::{PluginReport, Verdict};
 use antumbra_observation::Unsent;
+use antumbra_store::Accounts;
 use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
-
-use antumbra_store::Accounts;
 
 /// What is measured as it happens; the rest is read when asked.
 pub(crate) struct Metrics {

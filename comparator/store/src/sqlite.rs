@@ -7,14 +7,13 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use antumbra_control::audit::{Draft, Entry};
+use antumbra_control::records::{Session, StoredPolicy};
+use antumbra_control::timestamp;
 use antumbra_engine::Row;
 use antumbra_observation::Instance;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
-
-use antumbra_control::audit::{Draft, Entry};
-use antumbra_control::records::{Session, StoredPolicy};
-use antumbra_control::timestamp;
 
 use crate::accounts::Accounts;
 use crate::error::StoreError;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use antumbra_comparator::Plugins;
-use antumbra_observation::{Body, ExchangeId, Leg, Observation, Outcome, Request, Response, VERSION};
+use antumbra_observation::{Body, Leg, Observation};
 use antumbra_sandbox::Wasmtime;
 use serde_json::{Value, json};
 
@@ -29,20 +29,10 @@ fn example() -> PathBuf {
 }
 
 fn leg(body: &Value, build: u64) -> Leg {
-    let headers = [("content-type", "application/json".to_owned()), ("x-build-id", build.to_string())];
-    let response = Response {
-        status: 200,
-        headers: headers.iter().map(|(name, value)| ((*name).into(), value.as_str().into())).collect(),
-        body: Body::Whole(body.to_string().as_str().into()),
-        trailers: Vec::new(),
-    };
-    Leg {
-        variant: String::new(),
-        outcome: Outcome::Response,
-        latency_us: Some(1_000),
-        response: Some(response),
-        reason: None,
-    }
+    Leg::answer("", 200)
+        .with_json(&body.to_string())
+        .with_header("x-build-id", build.to_string().as_str())
+        .with_latency_us(1_000)
 }
 
 /// An exchange whose candidate answers with another build, other prices by this much, and the same tags in another order.
@@ -50,19 +40,12 @@ fn exchange(id: u64, path: &str, dearer: f64) -> Observation {
     let body = |build: u64, price: f64, tags: [&str; 2]| {
         leg(&json!({"id": 7, "price": price, "buildId": build, "tags": tags}), build)
     };
-    Observation {
-        version: VERSION,
-        id: ExchangeId(id.into()),
-        release: "shop".to_owned(),
-        generation: 1,
-        rule: None,
-        at_us: 1_700_000_000_000_000 + id * 10_000_000,
-        client: None,
-        request: Request { method: "GET".into(), path: path.into(), ..Request::default() },
-        primary: body(1, 10.0, ["a", "b"]),
-        candidate: body(2, 10.0 + dearer, ["b", "a"]),
-        control: Some(body(1, 10.0, ["a", "b"])),
-    }
+    Observation::new("shop", "GET", path)
+        .with_id(id.into())
+        .with_arrival_us(1_700_000_000_000_000 + id * 10_000_000)
+        .with_primary(body(1, 10.0, ["a", "b"]))
+        .with_candidate(body(2, 10.0 + dearer, ["b", "a"]))
+        .with_control(body(1, 10.0, ["a", "b"]))
 }
 
 async fn told(world: &World, batch: u64, exchanges: impl Iterator<Item = Observation>) -> Value {

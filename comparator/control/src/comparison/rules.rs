@@ -152,7 +152,7 @@ const LONGEST_KEY: usize = 255;
 #[cfg(test)]
 mod tests {
     use antumbra_engine::{Delivery, Evidence, Gates, Media, Report, diff, report};
-    use antumbra_observation::{Body, ExchangeId, Leg, Observation, Outcome, Request, Response};
+    use antumbra_observation::{Leg, Observation};
     use antumbra_policy::document::Problems;
 
     use super::super::bare_rules;
@@ -312,37 +312,17 @@ mod tests {
             );
             let body = body
                 .replace(&format!("\"uuid\":\"{secret:016x}-"), &format!("\"uuid\":\"{:08x}-", secret >> 32));
-            let headers = vec![
-                ("content-type".into(), "application/json".into()),
-                ("last-modified".into(), format!("Wed, 21 Oct 2026 07:28:{n:02} GMT").into_bytes().into()),
-                ("set-cookie".into(), format!("trace={secret:016x}").into_bytes().into()),
-            ];
-            let response = Response {
-                status: 200,
-                headers,
-                body: Body::Whole(body.into_bytes().into()),
-                trailers: vec![],
-            };
-            Leg {
-                variant: "v".to_owned(),
-                outcome: Outcome::Response,
-                latency_us: Some(1),
-                response: Some(response),
-                reason: None,
-            }
+            Leg::answer("v", 200)
+                .with_body("application/json", body.into_bytes())
+                .with_header("last-modified", format!("Wed, 21 Oct 2026 07:28:{n:02} GMT").into_bytes())
+                .with_header("set-cookie", format!("trace={secret:016x}").into_bytes())
+                .with_latency_us(1)
         };
-        Observation {
-            version: 1,
-            id: ExchangeId(u128::from(number)),
-            release: "shop".to_owned(),
-            generation: 1,
-            rule: None,
-            at_us: number,
-            client: None,
-            request: Request { method: "GET".into(), path: "/orders/7".into(), ..Request::default() },
-            primary: leg(0),
-            candidate: leg(1),
-            control: Some(leg(2)),
-        }
+        Observation::new("shop", "GET", "/orders/7")
+            .with_id(u128::from(number))
+            .with_arrival_us(number)
+            .with_primary(leg(0))
+            .with_candidate(leg(1))
+            .with_control(leg(2))
     }
 }

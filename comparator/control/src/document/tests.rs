@@ -1,5 +1,7 @@
 //! Tests of the document: what is read, what is refused, and what ends a session of evidence.
 
+use antumbra_observation::{Leg, Observation};
+
 use super::*;
 
 const SHOP: &str = "
@@ -82,26 +84,8 @@ fn without_a_default_only_what_the_host_routed_counts() {
         (named, "control", true),
     ] {
         let mut evidence = antumbra_engine::Evidence::new();
-        let leg = || antumbra_observation::Leg {
-            variant: variant.to_owned(),
-            outcome: antumbra_observation::Outcome::Response,
-            latency_us: None,
-            response: Some(antumbra_observation::Response::default()),
-            reason: None,
-        };
-        let observation = antumbra_observation::Observation {
-            version: 1,
-            id: antumbra_observation::ExchangeId(1),
-            release: "shop".to_owned(),
-            generation: 1,
-            rule: None,
-            at_us: 1,
-            client: None,
-            request: antumbra_observation::Request::default(),
-            primary: leg(),
-            candidate: leg(),
-            control: None,
-        };
+        let leg = || Leg::answer(variant, 200);
+        let observation = Observation::new("shop", "GET", "/").with_primary(leg()).with_candidate(leg());
         evidence.observe(&observation, document.rules());
         assert_eq!(evidence.exchanges() == 1, counts, "{variant:?}");
     }

@@ -1,8 +1,9 @@
 //! Tests of the rollout: what is read, and every way in which it is refused.
 
+use antumbra_policy::document::Problems;
+
 use super::*;
 use crate::document::{Document, tree_from_yaml};
-use antumbra_policy::document::Problems;
 
 fn read(rollout: &str) -> Result<Rollout, String> {
     let policy = tree_from_yaml(b"{variants: {stable: null, canary: null}, default: stable}").unwrap();

@@ -1,6 +1,6 @@
 //! Two engines that saw parts know what one knows that saw all.
 
-use antumbra_observation::{Body, ExchangeId, Leg, Observation, Outcome, Request, Response, VERSION};
+use antumbra_observation::{Body, Leg, Observation, Outcome};
 use proptest::prelude::*;
 
 use super::*;
@@ -49,46 +49,30 @@ fn exchanges() -> impl Strategy<Value = Vec<Seen>> {
 }
 
 fn leg(answer: Answer) -> Leg {
-    let response = |status, body: String| {
-        let headers = vec![("content-type".into(), "application/json".into())];
-        Some(Response { status, headers, body: Body::Whole(body.as_str().into()), trailers: vec![] })
-    };
-    let (outcome, latency_us, response) = match answer {
+    match answer {
         Answer::Json { a, b, latency_us } => {
             // So many places that some runs cross the number up to which three examples are kept.
             let many: Vec<String> = (0..12 * u16::from(b)).map(|at| format!("\"n{at}\":{b}")).collect();
             let body = format!("{{\"a\":{a},\"many\":{{{}}}}}", many.join(","));
-            (Outcome::Response, Some(latency_us), response(200, body))
+            Leg::answer("stable", 200).with_json(&body).with_latency_us(latency_us)
         }
-        Answer::Status(status) => (Outcome::Response, Some(1_000), response(status, "{}".to_owned())),
-        Answer::Timeout => (Outcome::Timeout, None, None),
-        Answer::NotSent => (Outcome::NotSent, None, None),
-    };
-    Leg { variant: "stable".to_owned(), outcome, latency_us, response, reason: None }
+        Answer::Status(status) => Leg::answer("stable", status).with_json("{}").with_latency_us(1_000),
+        Answer::Timeout => Leg::ended("stable", Outcome::Timeout),
+        Answer::NotSent => Leg::not_sent("stable", None),
+    }
 }
 
 fn observation(number: usize, seen: &Seen) -> Observation {
     let number = number as u64;
     let primary = leg(Answer::Json { a: 0, b: 1, latency_us: 5_000 });
     let variant = if seen.elsewhere { "canary" } else { "stable" };
-    Observation {
-        version: VERSION,
-        id: ExchangeId(u128::from(number) << 64),
-        release: "shop".to_owned(),
-        generation: 1,
-        rule: None,
+    let asked = Observation::new("shop", "GET", &format!("/{}", char::from(b'a' + seen.endpoint)))
+        .with_id(u128::from(number) << 64)
         // Neither in order nor apart.
-        at_us: 1_700_000_000_000_000 + number * 7_919 % 100,
-        client: None,
-        request: Request {
-            method: "GET".into(),
-            path: format!("/{}", char::from(b'a' + seen.endpoint)).as_str().into(),
-            ..Request::default()
-        },
-        primary: Leg { variant: variant.to_owned(), ..primary },
-        candidate: leg(seen.candidate),
-        control: seen.control.map(leg),
-    }
+        .with_arrival_us(1_700_000_000_000_000 + number * 7_919 % 100)
+        .with_primary(Leg { variant: variant.to_owned(), ..primary })
+        .with_candidate(leg(seen.candidate));
+    Observation { control: seen.control.map(leg), ..asked }
 }
 
 /// What three engines know: one that saw the left part, one the right, and one that saw all.
