@@ -11,6 +11,7 @@ use antumbra_control::Session;
 use antumbra_engine::{Delivery, PluginReport, Report, Verdict};
 use antumbra_observation::Unsent;
 
+use crate::aside::Aside;
 use crate::live::registry::Registry;
 use crate::writer::{ChangeError, Handle, Job, Snapshot, Stopped};
 
@@ -44,8 +45,10 @@ pub(crate) enum Unjudged {
 }
 
 /// Judges releases.
-#[derive(Default)]
-pub(crate) struct Judge(Mutex<BTreeMap<String, Arc<Bench>>>);
+pub(crate) struct Judge {
+    benches: Mutex<BTreeMap<String, Arc<Bench>>>,
+    aside: Arc<Aside>,
+}
 
 /// Where one release is judged.
 #[derive(Default)]
@@ -75,6 +78,11 @@ struct Of {
 }
 
 impl Judge {
+    /// Judges on these threads.
+    pub(crate) fn new(aside: Arc<Aside>) -> Self {
+        Self { benches: Mutex::default(), aside }
+    }
+
     /// The report of a release as it stands now.
     pub(crate) async fn report(
         &self,
@@ -90,7 +98,7 @@ impl Judge {
         }
         let at = Instant::now();
         let snapshot = snapshot(writer, release).await?;
-        bench.judge(at, snapshot, registry.delivery(release), release).await
+        bench.judge(&self.aside, at, snapshot, registry.delivery(release), release).await
     }
 
     /// How a release stands. The verdict is the last one if nothing changed since, or if judging anew could take more than a small
@@ -116,14 +124,14 @@ impl Judge {
                     Some(turn) => turn,
                     None => bench.turn.lock().await,
                 };
-                bench.judge(at, snapshot, registry.delivery(release), release).await?.verdict
+                bench.judge(&self.aside, at, snapshot, registry.delivery(release), release).await?.verdict
             }
         };
         Ok(Standing { session, exchanges, not_sent, plugins, verdict })
     }
 
     fn bench(&self, release: &str) -> Arc<Bench> {
-        let mut benches = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut benches = self.benches.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(benches.entry(release.to_owned()).or_default())
     }
 }
@@ -132,6 +140,7 @@ impl Bench {
     /// The last report if it is of the same, else another one, which is kept. Whoever calls it holds the turn.
     async fn judge(
         &self,
+        aside: &Aside,
         at: Instant,
         snapshot: Snapshot,
         delivery: Delivery,
@@ -144,7 +153,7 @@ impl Bench {
             return Ok(report);
         }
         let name = release.to_owned();
-        let judging = tokio::task::spawn_blocking(move || {
+        let judging = aside.run(move || {
             let began = Instant::now();
             let gates = snapshot.version.document.gates();
             let report = antumbra_engine::report(&name, &snapshot.evidence, gates, &delivery);
@@ -211,7 +220,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_report_is_kept_until_something_changes() {
-        let bench = Bench::default();
+        let (bench, aside) = (Bench::default(), Aside::new().unwrap());
         let (nothing, some) = (Delivery::default(), Delivery { mirrored: 7, ..Delivery::default() });
         let mut reports: Vec<Arc<Report>> = Vec::new();
         for (generation, delivery, is_new) in [
@@ -221,7 +230,7 @@ mod tests {
             (2, &some, true),
             (2, &some, false),
         ] {
-            let judging = bench.judge(Instant::now(), snapshot(generation), *delivery, "shop");
+            let judging = bench.judge(&aside, Instant::now(), snapshot(generation), *delivery, "shop");
             let report = judging.await.unwrap();
             let known = reports.iter().any(|before| Arc::ptr_eq(before, &report));
             assert_eq!(!known, is_new, "generation {generation}, {delivery:?}");

@@ -4,6 +4,7 @@
 //! in memory and what is on disk are changed in one order. Everything else is either pure or a door to that thread.
 
 mod api;
+mod aside;
 mod cli;
 mod clock;
 mod descriptors;

@@ -8,6 +8,7 @@ use antumbra_engine::Report;
 use axum::http::HeaderValue;
 
 use crate::api::problem::Problem;
+use crate::aside::Aside;
 use crate::http::guard::Guard;
 use crate::ingest::Intake;
 use crate::judge::{Judge, Standing};
@@ -21,6 +22,7 @@ pub(crate) struct App {
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) captures: Arc<Captures>,
     pub(crate) judge: Judge,
+    pub(crate) aside: Arc<Aside>,
     pub(crate) guard: Guard,
     pub(crate) run: Run,
 }

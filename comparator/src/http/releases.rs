@@ -52,7 +52,7 @@ pub(super) async fn report(
     };
     let report = app.report(&name).await?;
     // A report of many places takes a while to write, too.
-    let writing = tokio::task::spawn_blocking(move || written(&report, &format));
+    let writing = app.aside.run(move || written(&report, &format));
     writing.await.map_err(|error| Problem::unjudged(format!("writing the report failed: {error}")))
 }
 

@@ -24,6 +24,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
 use tower::ServiceExt;
 
+use crate::aside::Aside;
 use crate::descriptors::Descriptors;
 use crate::http::app::{App, Run};
 use crate::http::asking::Peer;
@@ -156,11 +157,13 @@ impl Server {
             plugins: self.plugins,
             comparing,
         });
+        let aside = Arc::new(Aside::new()?);
         let app = Arc::new(App {
             intake: Arc::clone(&intake),
             ledger,
             captures,
-            judge: Judge::default(),
+            judge: Judge::new(Arc::clone(&aside)),
+            aside,
             guard: Guard::new(self.token.as_deref(), address.ip()),
             run: Run::new(),
         });

@@ -1,0 +1,78 @@
+//! Work that may wait: on threads of a lower priority, so that where processors are few, whoever delivers observations goes first.
+
+use std::io;
+
+use tokio::runtime::{Builder, Runtime};
+use tokio::task::JoinError;
+
+/// Threads of a lower priority than all others of the process; on Linux alone, elsewhere of the same.
+pub(crate) struct Aside(Option<Runtime>);
+
+impl Aside {
+    /// As many threads as there are processors, each started once it is needed. An error is the system's, which has no means left.
+    pub(crate) fn new() -> io::Result<Self> {
+        let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let runtime = Builder::new_current_thread()
+            .thread_name("aside")
+            .max_blocking_threads(processors)
+            .on_thread_start(give_way)
+            .build()?;
+        Ok(Self(Some(runtime)))
+    }
+
+    /// Does the work, after what was asked for before it. An error says that the work panicked, or that the process is about to end.
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, JoinError> {
+        match &self.0 {
+            Some(runtime) => runtime.spawn_blocking(work).await,
+            // Only a value that is being dropped has none.
+            None => tokio::task::spawn_blocking(work).await,
+        }
+    }
+}
+
+impl Drop for Aside {
+    /// Does not wait for work that has begun: nobody waits for what it answers any more.
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// Lowers the priority of the calling thread. That of a process is that of each thread by itself on Linux:
+/// <https://man7.org/linux/man-pages/man2/setpriority.2.html>, "C library/kernel differences".
+fn give_way() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::setpriority_process(None, NICE) {
+        tracing::debug!(%error, "reports are judged with the priority of all other work");
+    }
+}
+
+/// A tenth of the processor time that a thread of priority 0 gets beside it.
+#[cfg(target_os = "linux")]
+const NICE: i32 = 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_panics_harms_nothing_else() {
+        let aside = Aside::new().unwrap();
+        assert!(aside.run(|| panic!("made up")).await.is_err());
+        assert_eq!(aside.run(|| 7).await.unwrap(), 7);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn only_work_aside_gives_way() {
+        let priority = || rustix::process::getpriority_process(None).unwrap();
+        let before = priority();
+        assert_eq!(Aside::new().unwrap().run(priority).await.unwrap(), NICE.max(before));
+        assert_eq!(priority(), before);
+        assert_eq!(tokio::task::spawn_blocking(priority).await.unwrap(), before);
+    }
+}
