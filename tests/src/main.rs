@@ -9,6 +9,10 @@ use antumbra_e2e::{bench, demo, pair, plugin, soak};
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
+/// That of the binary `antumbra`, which this one is at times.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[derive(Parser)]
 #[command(name = "cargo demo", bin_name = "cargo demo", version, about = ABOUT, after_help = demo::EXAMPLES)]
 #[command(args_conflicts_with_subcommands = true, disable_help_subcommand = true)]

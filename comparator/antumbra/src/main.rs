@@ -2,6 +2,10 @@
 
 use std::process::ExitCode;
 
+/// What some threads decode and compare, another one counts and frees: where that is slow, it is much of what an observation costs.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     #[cfg(feature = "plugins")]
     let runtime = antumbra_sandbox::Wasmtime;
