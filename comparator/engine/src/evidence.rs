@@ -232,7 +232,7 @@ impl Endpoint {
     /// Differences by the subject under which they are counted, in its order: each at most once an exchange.
     fn by_slot<'e>(&mut self, differences: &'e [Difference]) -> Vec<(Cow<'e, Subject>, Seen<'e>)> {
         let whole = |one: &'e Difference| (Cow::Borrowed(&one.subject), Seen::of(one));
-        if differences.iter().all(|one| self.hypotheses.contains_key(&one.subject)) {
+        if self.knows_all(differences) {
             return differences.iter().map(whole).collect();
         }
         self.make_room(differences);
@@ -245,6 +245,16 @@ impl Endpoint {
             first.of = first.of.or(seen.of);
         }
         slots.into_iter().collect()
+    }
+
+    /// Whether there is a slot for each subject. Both are in one order, so going through all that are known is quicker than looking
+    /// each up, unless there are few to look up.
+    fn knows_all(&self, differences: &[Difference]) -> bool {
+        if differences.len() < self.hypotheses.len() / 8 {
+            return differences.iter().all(|one| self.hypotheses.contains_key(&one.subject));
+        }
+        let mut known = self.hypotheses.keys();
+        differences.iter().all(|one| known.any(|known| *known == one.subject))
     }
 
     /// Makes slots for new subjects: first for those of the candidate, then for those of the control.

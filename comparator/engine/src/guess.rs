@@ -75,6 +75,10 @@ const LADDERS: [&[Guess]; 3] = [
     &[Guess::Hundredth, Guess::Tenth, Guess::One, Guess::Ten],
 ];
 
+/// Guesses that are on no ladder, and hold for values.
+const SINGLE: [Guess; 6] =
+    [Guess::NullIsAbsent, Guess::IgnoreCase, Guess::Uuid, Guess::Time, Guess::Id, Guess::Number];
+
 /// Which guesses would allow a difference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(crate) struct Guesses(u32);
@@ -93,10 +97,10 @@ impl Guesses {
             (Kind::Order, ..) => Self::default().with(Guess::Unordered),
             (Kind::Value, Some(left), Some(right)) if !is_comparable(left, right) => Self::default(),
             (Kind::Value | Kind::Missing | Kind::Extra, ..) => {
-                let allowing = rules().iter().filter(|(guess, allow)| {
-                    guess.is_likely(left, right) && allow.excuses(kind, left, right)
-                });
-                allowing.fold(Self::default(), |all, (guess, _)| all.with(*guess))
+                let allows = |guess: &Guess| guess.allows(kind, left, right);
+                let single = SINGLE.iter().filter(|guess| allows(guess));
+                let ladders = LADDERS.iter().flat_map(|ladder| upper_part(ladder, allows));
+                single.chain(ladders).fold(Self::default(), |all, guess| all.with(*guess))
             }
             _ => Self::default(),
         }
@@ -112,10 +116,10 @@ impl Guesses {
 
     /// Each, but of a ladder only the lowest step.
     fn lowest(self) -> impl Iterator<Item = Guess> {
-        PREFERRED.into_iter().filter(move |guess| {
+        PREFERRED.into_iter().filter(move |guess| self.has(*guess)).filter(move |guess| {
             let ladder = LADDERS.iter().find(|ladder| ladder.contains(guess)).copied().unwrap_or_default();
             let lower = ladder.iter().take_while(|step| *step != guess);
-            self.has(*guess) && !lower.copied().any(|step| self.has(step))
+            !lower.copied().any(|step| self.has(step))
         })
     }
 
@@ -206,6 +210,12 @@ impl Guess {
         }
     }
 
+    /// Whether the rule allows a difference of these values, and a person would think of it.
+    fn allows(self, kind: Kind, left: Option<&Value<'_>>, right: Option<&Value<'_>>) -> bool {
+        let rule = || rules().get(usize::from(self.code())).and_then(Option::as_ref);
+        self.is_likely(left, right) && rule().is_some_and(|rule| rule.excuses(kind, left, right))
+    }
+
     /// Whether it is what a person would think of for these values: not every number is a time or an identifier.
     fn is_likely(self, left: Option<&Value<'_>>, right: Option<&Value<'_>>) -> bool {
         let all = |holds: &dyn Fn(&Value<'_>) -> bool| left.is_none_or(holds) && right.is_none_or(holds);
@@ -224,9 +234,24 @@ fn is_comparable(left: &Value<'_>, right: &Value<'_>) -> bool {
     left.shape() == right.shape() && matches!(left.shape(), Shape::Text | Shape::Number)
 }
 
-fn rules() -> &'static [(Guess, Allow)] {
-    static RULES: OnceLock<Vec<(Guess, Allow)>> = OnceLock::new();
-    RULES.get_or_init(|| PREFERRED.iter().filter_map(|guess| Some((*guess, guess.allow()?))).collect())
+/// The steps of a ladder that allow a difference: from the lowest that does. The highest is asked first, for mostly none does.
+fn upper_part(ladder: &'static [Guess], allows: impl Fn(&Guess) -> bool) -> &'static [Guess] {
+    let lowest = ladder.last().filter(|highest| allows(highest)).and_then(|_| ladder.iter().position(allows));
+    lowest.and_then(|lowest| ladder.get(lowest..)).unwrap_or_default()
+}
+
+/// The rule of each guess, by its code.
+fn rules() -> &'static [Option<Allow>] {
+    static RULES: OnceLock<Vec<Option<Allow>>> = OnceLock::new();
+    RULES.get_or_init(|| {
+        let mut rules = vec![None; PREFERRED.len() + 1];
+        for guess in PREFERRED {
+            if let Some(slot) = rules.get_mut(usize::from(guess.code())) {
+                *slot = guess.allow();
+            }
+        }
+        rules
+    })
 }
 
 /// Digits of a number that is taken for an identifier rather than for a count.

@@ -115,7 +115,7 @@ impl<'k> Wishes<'k> {
     }
 
     fn of_control(&self, subject: &Subject) -> Wanted {
-        let weight = self.count(subject).then(|| self.weight(subject)).flatten();
+        let weight = self.count(subject).then(|| self.weight(self.place(subject))).flatten();
         Wanted { detail: false, weight }
     }
 
@@ -123,17 +123,18 @@ impl<'k> Wishes<'k> {
         if !self.count(subject) || control.has(subject) {
             return Wanted::default();
         }
-        let detail = self.known.zip(self.place(subject));
-        let detail = detail.is_none_or(|(endpoint, place)| place.keeps(self.rank, endpoint.most_examples()));
-        Wanted { detail, weight: self.controlled.then(|| self.weight(subject)).flatten() }
+        let place = self.place(subject);
+        let known = self.known.zip(place);
+        let detail = known.is_none_or(|(endpoint, place)| place.keeps(self.rank, endpoint.most_examples()));
+        Wanted { detail, weight: self.controlled.then(|| self.weight(place)).flatten() }
     }
 
     fn place(&self, subject: &Subject) -> Option<&'k Hypothesis> {
         self.known?.settled(subject)
     }
 
-    fn weight(&self, subject: &Subject) -> Option<u64> {
-        self.place(subject).map_or(Some(1), |place| place.weight(self.hash))
+    fn weight(&self, place: Option<&Hypothesis>) -> Option<u64> {
+        place.map_or(Some(1), |place| place.weight(self.hash))
     }
 
     /// What counts of the differences of both legs, by subject.

@@ -1,10 +1,12 @@
 //! The subjects in which one answer differs, each once.
 //!
 //! Most answers differ in none or a few, some in hundreds, and the same subject may be found a thousand times over. So it is found again
-//! by a hash of its place, not by comparing places, which have long beginnings in common.
+//! by a hash of its place, not by comparing places, which have long beginnings in common. Two answers that differ in the same places
+//! do so in the same order: then not even a hash is needed.
 
-use std::collections::BTreeMap;
+use std::cell::Cell;
 
+use hashbrown::HashTable;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::Found;
@@ -15,8 +17,10 @@ use crate::kind::Subject;
 pub(crate) struct Subjects {
     /// In the order in which they were found; `None` where they were taken out.
     found: Vec<(Subject, Option<Found>)>,
-    /// The position of the first subject of each hash.
-    by_hash: BTreeMap<u64, usize>,
+    /// The position of each.
+    by_hash: HashTable<usize>,
+    /// The position behind the one that was looked up last.
+    next: Cell<usize>,
 }
 
 impl Subjects {
@@ -35,8 +39,10 @@ impl Subjects {
 
     /// Adds a subject that is not there yet.
     pub(super) fn push(&mut self, subject: Subject, found: Found) {
-        self.by_hash.entry(hash(&subject)).or_insert(self.found.len());
-        self.found.push((subject, Some(found)));
+        let Self { found: all, by_hash, .. } = self;
+        let hash_of = |at: &usize| all.get(*at).map_or(0, |(subject, _)| hash(subject));
+        by_hash.insert_unique(hash(&subject), all.len(), hash_of);
+        all.push((subject, Some(found)));
     }
 
     /// Takes out what was found of a subject.
@@ -51,10 +57,11 @@ impl Subjects {
     }
 
     fn position(&self, subject: &Subject) -> Option<usize> {
-        let first = *self.by_hash.get(&hash(subject))?;
-        // Another subject may have the same hash, made to or by chance.
-        let mut rest = self.found.iter().skip(first);
-        rest.position(|(found, _)| found == subject).map(|behind| first + behind)
+        let next = self.next.get();
+        let is_at = |at: usize| self.found.get(at).is_some_and(|(found, _)| found == subject);
+        let at = if is_at(next) { next } else { *self.by_hash.find(hash(subject), |at| is_at(*at))? };
+        self.next.set(at + 1);
+        Some(at)
     }
 }
 
@@ -68,15 +75,16 @@ mod tests {
     use crate::kind::Kind;
 
     #[test]
-    fn each_subject_is_found_again_also_behind_one_of_the_same_hash() {
+    fn each_subject_is_found_again_in_any_order() {
         let subject = |path: &str| Subject(path.to_owned(), Kind::Value);
         let mut subjects = Subjects::default();
         for path in ["/b", "/a", "/c"] {
             assert!(!subjects.has(&subject(path)));
             subjects.push(subject(path), Found::default());
         }
-        subjects.by_hash.insert(hash(&subject("/c")), 0);
-        assert!(["/a", "/b", "/c"].iter().all(|path| subjects.has(&subject(path))));
+        for path in ["/a", "/c", "/b", "/b", "/a", "/a", "/c"] {
+            assert!(subjects.has(&subject(path)), "{path}");
+        }
         assert!(!subjects.has(&Subject("/a".to_owned(), Kind::Type)));
         assert_eq!(
             [subjects.take(&subject("/a")), subjects.take(&subject("/a"))],

@@ -29,9 +29,11 @@ impl Tally {
     /// Counts one exchange of the sample: what would allow the control's difference, or the candidate's if only that has one.
     pub(crate) fn count(&mut self, of_control: bool, Sampled { guesses, weight }: Sampled) {
         let (control, candidate_only) = if of_control { (weight, 0) } else { (0, weight) };
-        let one = Allowed { control, candidate_only };
-        let by = guesses.lowest().map(|guess| (guess.code(), one)).collect();
-        self.merge(&Self { control, candidate_only, by });
+        self.control += control;
+        self.candidate_only += candidate_only;
+        for guess in guesses.lowest() {
+            self.by.entry(guess.code()).or_default().add(Allowed { control, candidate_only });
+        }
     }
 
     /// The counts of two parts of the same evidence.
@@ -39,9 +41,7 @@ impl Tally {
         self.control += other.control;
         self.candidate_only += other.candidate_only;
         for (code, allowed) in &other.by {
-            let sum = self.by.entry(*code).or_default();
-            sum.control += allowed.control;
-            sum.candidate_only += allowed.candidate_only;
+            self.by.entry(*code).or_default().add(*allowed);
         }
     }
 
@@ -49,13 +49,9 @@ impl Tally {
     pub(crate) fn allowed(&self, guess: Guess) -> Allowed {
         let ladder = LADDERS.iter().find(|ladder| ladder.contains(&guess)).copied().unwrap_or_default();
         let lower = ladder.iter().take_while(|step| **step != guess);
-        lower.chain([&guess]).filter_map(|step| self.by.get(&step.code())).fold(
-            Allowed::default(),
-            |sum, step| Allowed {
-                control: sum.control + step.control,
-                candidate_only: sum.candidate_only + step.candidate_only,
-            },
-        )
+        let mut sum = Allowed::default();
+        lower.chain([&guess]).filter_map(|step| self.by.get(&step.code())).for_each(|step| sum.add(*step));
+        sum
     }
 
     /// The guess that explains nearly all of the control's differences: that which hides least of the candidate's, of such
@@ -65,6 +61,13 @@ impl Tally {
         let explaining =
             explaining.filter(|(_, allowed)| allowed.control * 100 >= self.control * MIN_PERCENT);
         explaining.min_by_key(|(_, allowed)| (allowed.candidate_only, allowed.control < self.control))
+    }
+}
+
+impl Allowed {
+    fn add(&mut self, other: Self) {
+        self.control += other.control;
+        self.candidate_only += other.candidate_only;
     }
 }
 

@@ -43,6 +43,25 @@ fn what_would_allow_a_difference() {
     assert_eq!(guesses(Shape::Bool, "true", "false"), []);
 }
 
+#[test]
+fn each_step_of_a_ladder_allows_what_those_before_it_do() {
+    let texts = ["3", "3.0", "3.004", "3.04", "3.3", "3.9", "12", "900", "1e400", "0", "1700000000"];
+    let times = ["1700000001", "1700000030", "1700003000", "2026-02-04T12:00:00Z", "2026-02-04T12:00:03Z"];
+    let others = ["2026-02-05T11:00:00Z", "Open", "OPEN", "9f86d081884c7d65", ""];
+    let all: Vec<&str> = texts.into_iter().chain(times).chain(others).collect();
+    for shape in [Shape::Number, Shape::Text] {
+        let value = |text: &str| Value::new(shape, text.as_bytes().to_vec().into());
+        for (left, right) in all.iter().flat_map(|left| all.iter().map(move |right| (left, right))) {
+            let (l, r) = (value(left), value(right));
+            let found = Guesses::of(Kind::Value, Some(&l), Some(&r));
+            for guess in PREFERRED {
+                let allows = guess.allows(Kind::Value, Some(&l), Some(&r));
+                assert_eq!(found.has(guess), allows, "{left} {right} {guess:?}");
+            }
+        }
+    }
+}
+
 /// A stored number that changed its meaning would make old evidence suggest the wrong rule.
 #[test]
 fn each_guess_has_a_number_of_its_own() {
