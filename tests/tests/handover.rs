@@ -11,6 +11,7 @@ use http_body_util::Full;
 use hyper::body::Bytes;
 use serde_json::json;
 
+/// A shadow that is answered has so long that no other work on the machine makes it late.
 const POLICY: &str = "
 version: 1
 name: shop
@@ -21,14 +22,14 @@ variants:
 default: stable
 rules:
 - mirror:
-  - {to: candidate, percent: 100, via: comparator, timeout: 300ms, unsafeMethods: allow, pathPrefix: /v2,
+  - {to: candidate, percent: 100, via: comparator, timeout: 30s, unsafeMethods: allow, pathPrefix: /v2,
      headers: {remove: [authorization, x-secret]}, control: {to: control, percent: 100}}
 ";
 
 /// In Envoy's own configuration nobody is where candidate and control should be: only the comparator knows them.
-async fn world(services: &Services) -> Result<World> {
+async fn world(services: &Services, policy: &str) -> Result<World> {
     let nobody = Refusing::new()?.address();
-    World::start_with(services.versions(), POLICY, |mut config| {
+    World::start_with(services.versions(), policy, |mut config| {
         let trailers = json!({"enable_trailers": true});
         config.at(CONNECTION_MANAGER)?["http_protocol_options"] = trailers.clone();
         let config = config.speaking("stable", &json!({"http_protocol_options": trailers}))?;
@@ -44,7 +45,7 @@ fn answering(price: u32) -> Behaviour {
 #[tokio::test]
 async fn a_defect_is_found_by_the_comparators_own_calls() -> Result<()> {
     let services = Services::start([10, 11, 10].map(answering)).await?;
-    let world = world(&services).await?;
+    let world = world(&services, POLICY).await?;
     for _ in 0..60 {
         let request = Request::post(world.url("/cart?a=1")).header("authorization", "Bearer secret");
         let answer = world.client.send(request.body(Full::new(Bytes::from_static(b"payload")))?).await?;
@@ -74,7 +75,7 @@ async fn a_defect_is_found_by_the_comparators_own_calls() -> Result<()> {
 #[tokio::test]
 async fn the_trailers_of_a_request_are_repeated() -> Result<()> {
     let services = Services::alike(answering(10)).await?;
-    let world = world(&services).await?;
+    let world = world(&services, POLICY).await?;
     for (method, path) in [(Method::POST, "/cart"), (Method::GET, "/search")] {
         let body = Pieces::chunked("payload").trailer("x-sum", "42").trailer("x-secret", "s");
         let request =
@@ -101,7 +102,7 @@ async fn the_trailers_of_a_request_are_repeated() -> Result<()> {
 #[tokio::test]
 async fn a_candidate_that_hangs_is_the_comparators_trouble_alone() -> Result<()> {
     let services = Services::start([answering(10), Behaviour::Hang, answering(10)]).await?;
-    let world = world(&services).await?;
+    let world = world(&services, &POLICY.replace("30s", "300ms")).await?;
     world.drive(100, 8, |number| format!("/{number}"), || {}).await?;
     let accounts = world.settled(100).await?;
     assert_eq!((accounts.mirrored, accounts.delivered), (100, 100), "{accounts:?}");
