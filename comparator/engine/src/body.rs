@@ -29,7 +29,7 @@ use grpc::Call;
 use media::{Media, header};
 
 pub(crate) use grpc::{is_grpc, is_status, trailers_of};
-pub(crate) use multipart::without_boundary;
+pub(crate) use media::media_type;
 
 /// Where the primary's body lies once it is read. It outlives the comparisons with candidate and control.
 pub(crate) type Kept<'a> = OnceCell<Plain<'a>>;

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use antumbra_observation::{Bytes, Response};
 
-use crate::body::{is_grpc, is_status, trailers_of, without_boundary};
+use crate::body::{is_grpc, is_status, media_type, trailers_of};
 use crate::diff::{ABSENT, Detail, Differences, Scope};
 use crate::excerpt;
 use crate::guess::Guesses;
@@ -59,15 +59,15 @@ fn sets_cookies(headers: &Headers) -> bool {
     headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(SET_COOKIE.as_bytes()))
 }
 
-/// The headers that are compared as such, of those that may be unlike: not the status of a gRPC call, which counts as a trailer, and no
-/// boundary, which is another for every body.
+/// The headers that are compared as such, of those that may be unlike: not the status of a gRPC call, which counts as a trailer. Media types
+/// that mean the same are alike.
 fn told(response: &Response, unlike: &[&[u8]]) -> Vec<(Bytes, Bytes)> {
     let wanted = |name: &Bytes| unlike.iter().any(|unlike| unlike.eq_ignore_ascii_case(name));
     let told = response.headers.iter().filter(|(name, _)| wanted(name));
     let told = told.filter(|(name, _)| !(is_status(name) && is_grpc(response)));
     let plain = |(name, value): &(Bytes, Bytes)| {
         let bounded = name.eq_ignore_ascii_case(b"content-type") && value.len() <= MAX_TYPE;
-        let kept = std::str::from_utf8(value).ok().filter(|_| bounded).map(without_boundary);
+        let kept = std::str::from_utf8(value).ok().filter(|_| bounded).map(media_type);
         (name.clone(), kept.map_or_else(|| value.clone(), |kept| kept.into_bytes().into()))
     };
     told.map(plain).collect()
@@ -245,6 +245,10 @@ mod tests {
     fn headers() {
         check(&[("X-A", "1")], &[("x-a", "1")], &[]);
         check(&[("x-a", "1")], &[("x-a", "2")], &["header:x-a value: 1 -> 2"]);
+        let media = |value: &'static str| [("content-type", value)];
+        check(&media("text/html;charset=utf-8"), &media("Text/HTML; Charset=\"UTF-8\""), &[]);
+        let changed = "header:content-type value: text/html; charset=utf-8 -> text/html; charset=latin1";
+        check(&media("text/html;charset=utf-8"), &media("text/html;charset=latin1"), &[changed]);
         check(&[("x-a", "1")], &[], &["header:x-a missing: 1 -> (absent)"]);
         check(&[], &[("x-a", "1")], &["header:x-a extra: (absent) -> 1"]);
         check(&[("x-a", "1"), ("x-a", "2")], &[("x-a", "1, 2")], &[]);

@@ -114,6 +114,73 @@ pub(crate) fn parameter<'v>(value: &'v str, wanted: &str) -> Option<Cow<'v, str>
     }
 }
 
+/// A `content-type` as it is compared: what means the same is alike, and no boundary is in it.
+pub(crate) fn media_type(value: &str) -> String {
+    canonical(value).unwrap_or_else(|| without_boundary(value))
+}
+
+/// What is no media type, but as far as it names one of many parts.
+fn without_boundary(value: &str) -> String {
+    if !matches!(Media::named(value), Media::Multipart(_)) {
+        return value.to_owned();
+    }
+    let kept = value.split(';').map(str::trim);
+    let kept = kept.filter(|part| !part.to_ascii_lowercase().starts_with("boundary"));
+    kept.collect::<Vec<_>>().join("; ")
+}
+
+/// A media type as all that mean the same are written (RFC 9110, 8.3.1): type, subtype, names of parameters and `charset` in lower case,
+/// parameters by name, quotes only where they are needed. The boundary of a multipart type is left out, as it is chosen anew for every body.
+/// `None`: it is no media type.
+fn canonical(value: &str) -> Option<String> {
+    let (media, rest) = value.split_once(';').unwrap_or((value, ""));
+    let media = media.trim_matches(BLANKS).to_ascii_lowercase();
+    let (main, sub) = media.split_once('/')?;
+    let mut parameters = parameters(rest).filter(|_| is_token(main) && is_token(sub))?;
+    parameters.retain(|(name, _)| !(main == "multipart" && name == "boundary"));
+    parameters.sort();
+    let mut text = media.clone();
+    for (name, value) in &parameters {
+        let value = if name == "charset" { value.to_ascii_lowercase() } else { value.to_string() };
+        let quoted = || format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""));
+        let value = if is_token(&value) { value } else { quoted() };
+        text.extend(["; ", name, "=", &value]);
+    }
+    Some(text)
+}
+
+/// Each parameter with its name in lower case; `None` if they are not written as RFC 9110, 5.6.6 says.
+fn parameters(mut rest: &str) -> Option<Vec<(String, Cow<'_, str>)>> {
+    let mut all = Vec::new();
+    loop {
+        rest = rest.trim_start_matches([' ', '\t', ';']);
+        if rest.is_empty() {
+            return Some(all);
+        }
+        let (name, after) = rest.split_once('=').filter(|(name, _)| is_token(name))?;
+        let (value, next) = match after.strip_prefix('"') {
+            Some(quoted) => quoted_string(quoted),
+            None => {
+                let end = after.find([';', ' ', '\t']).unwrap_or(after.len());
+                let (token, next) = after.split_at(end);
+                (Cow::Borrowed(token), next)
+            }
+        };
+        let next = next.trim_start_matches(BLANKS);
+        if !(next.is_empty() || next.starts_with(';')) || !after.starts_with('"') && !is_token(&value) {
+            return None;
+        }
+        all.push((name.to_ascii_lowercase(), value));
+        rest = next;
+    }
+}
+
+/// Whether it is a token (RFC 9110, 5.6.2).
+fn is_token(text: &str) -> bool {
+    let of_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    !text.is_empty() && text.bytes().all(of_token)
+}
+
 /// What stands before the closing quote, and what follows it.
 fn quoted_string(quoted: &str) -> (Cow<'_, str>, &str) {
     let mut text = String::new();
@@ -140,6 +207,7 @@ fn is_text(media: &str) -> bool {
 }
 
 const MAX_VALUE: usize = 1_024;
+const BLANKS: [char; 2] = [' ', '\t'];
 
 #[cfg(test)]
 mod tests {
@@ -164,6 +232,44 @@ mod tests {
         for odd in ["multipart/x;", "multipart/x;=", "multipart/x; boundary=\"", "multipart/x;\"=\"=\""] {
             let _ = Media::named(odd);
         }
+    }
+
+    #[test]
+    fn what_means_the_same_is_written_alike() {
+        let check =
+            |value: &str, expected: &str| assert_eq!(canonical(value).as_deref(), Some(expected), "{value}");
+        for same in [
+            "text/html;charset=utf-8",
+            "Text/HTML;Charset=\"utf-8\"",
+            "text/html; charset=\"utf-8\"",
+            "text/html;charset=UTF-8",
+            "text/html ;\t charset=utf-8 ;",
+        ] {
+            check(same, "text/html; charset=utf-8");
+        }
+        check("Application/JSON", "application/json");
+        check("a/b; q=\"X y\"; P=Q", "a/b; p=Q; q=\"X y\"");
+        check("a/b; q=\"\\\"\\\\\"", "a/b; q=\"\\\"\\\\\"");
+        check("a/b; q=\"\"", "a/b; q=\"\"");
+        check("multipart/mixed; Boundary=\"a;b\"; charset=Latin1", "multipart/mixed; charset=latin1");
+        check("text/plain; boundary=x", "text/plain; boundary=x");
+        for odd in [
+            "",
+            ";",
+            "text",
+            "text/",
+            "/html",
+            "a/b; c",
+            "a/b; =c",
+            "a/b; c=",
+            "a/b; c=\"d\" e",
+            "a/b, c/d",
+            "a/b; c=d e",
+            "a/b; c=é",
+        ] {
+            assert_eq!((canonical(odd), media_type(odd)), (None, odd.to_owned()), "{odd}");
+        }
+        assert_eq!(media_type("multipart/mixed; boundary=x; odd"), "multipart/mixed; odd");
     }
 
     #[test]
