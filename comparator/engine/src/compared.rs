@@ -28,7 +28,7 @@ pub(crate) struct Exchange {
     pub(crate) at_us: u64,
     pub(crate) client: Option<u32>,
     pub(crate) endpoint: String,
-    pub(crate) primary: Timing,
+    pub(crate) primary: Call,
     pub(crate) candidate: Answer,
     pub(crate) control: Option<Answer>,
     /// A shadow was kept back: no healthy host, a circuit breaker, no place. Nothing of the exchange but that is counted.
@@ -43,18 +43,18 @@ pub(crate) struct Exchange {
     pub(crate) plugins: Vec<(String, Option<String>)>,
 }
 
-/// How long a call took.
+/// How a call ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Timing {
+pub(crate) struct Call {
     pub(crate) latency_us: Option<u64>,
-    /// There is an answer.
-    pub(crate) answered: bool,
+    /// That of the answer, if there is one.
+    pub(crate) status: Option<u16>,
 }
 
 /// The answer to a shadow call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Answer {
-    pub(crate) timing: Timing,
+    pub(crate) call: Call,
     /// It has the primary's outcome and status.
     pub(crate) comparable: bool,
     /// Why bodies were compared as bytes, each reason once.

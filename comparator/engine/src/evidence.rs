@@ -18,6 +18,7 @@ use crate::outside::{PluginReport, Plugins};
 use crate::recent::Recent;
 use crate::refusals::Refusals;
 use crate::stats::Paired;
+use crate::statuses::Statuses;
 
 /// Everything counted about one release since its session of evidence began.
 ///
@@ -67,6 +68,9 @@ pub(crate) struct Release {
     /// Of the exchanges of which a shadow was not sent, those of which the sender said why, by reason.
     #[serde(default)]
     pub(crate) not_sent_by: BTreeMap<Unsent, u64>,
+    /// What the legs answered with.
+    #[serde(default)]
+    pub(crate) statuses: Statuses,
 }
 
 /// One endpoint.
@@ -159,6 +163,7 @@ impl Evidence {
         if let Some(reason) = exchange.reason {
             *self.release.not_sent_by.entry(reason).or_default() += 1;
         }
+        self.release.statuses.count(exchange);
         let slot = self.slot(&exchange.endpoint);
         self.release.all.take(exchange, &mut self.release.discovered);
         let endpoint = Arc::make_mut(self.endpoints.entry(slot.clone()).or_default());
@@ -293,7 +298,7 @@ impl Group {
         self.effective += u64::from(control.comparable);
         self.tally(exchange);
         if let (true, Some(candidate), Some(control)) =
-            (exchange.comparable(), exchange.candidate.timing.latency_us, control.timing.latency_us)
+            (exchange.comparable(), exchange.candidate.call.latency_us, control.call.latency_us)
         {
             self.ladder.observe(candidate, control, discovered);
         }

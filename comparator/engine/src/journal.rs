@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use antumbra_observation::{ExchangeId, Unsent};
 use serde::{Deserialize, Serialize};
 
-use crate::compared::{Answer, Compared, Difference, Differing, Exchange, Timing};
+use crate::compared::{Answer, Call, Compared, Difference, Differing, Exchange};
 use crate::diff::Detail;
 use crate::guess::{Guesses, Sampled};
 use crate::kind::{Kind, Subject};
@@ -86,12 +86,12 @@ struct Written<T>(
     Option<u32>,
     /// Endpoint.
     u32,
-    /// The primary's latency, and whether it answered.
-    (Option<u64>, bool),
+    /// The primary's latency and status.
+    WrittenCall,
     /// The candidate's, whether it is comparable, and what was refused.
-    (Option<u64>, bool, bool, Vec<Refusal>),
+    (WrittenCall, bool, Vec<Refusal>),
     /// The control's.
-    Option<(Option<u64>, bool, bool, Vec<Refusal>)>,
+    Option<(WrittenCall, bool, Vec<Refusal>)>,
     /// A shadow was not sent, and why.
     (bool, Option<Unsent>),
     /// Differences.
@@ -101,6 +101,9 @@ struct Written<T>(
     /// Plugins.
     Vec<(u32, Option<u32>)>,
 );
+
+/// A [`Call`].
+type WrittenCall = (Option<u64>, Option<u16>);
 
 /// A [`Difference`]: subject, whose, detail, guesses and their weight.
 #[derive(Serialize, Deserialize)]
@@ -124,10 +127,8 @@ struct Numbers<K>(BTreeMap<K, u32>);
 impl<'c> Written<&'c str> {
     fn of(exchange: &'c Exchange, table: &mut Table<'c>) -> Self {
         let id = exchange.id.0;
-        let answer = |answer: &Answer| {
-            let Timing { latency_us, answered } = answer.timing;
-            (latency_us, answered, answer.comparable, answer.refused.clone())
-        };
+        let call = |Call { latency_us, status }| (latency_us, status);
+        let answer = |answer: &Answer| (call(answer.call), answer.comparable, answer.refused.clone());
         let plugins = exchange.plugins.iter().map(|(name, failed)| {
             (table.texts.number(name), failed.as_ref().map(|reason| table.texts.number(reason)))
         });
@@ -137,7 +138,7 @@ impl<'c> Written<&'c str> {
             exchange.at_us,
             exchange.client,
             table.texts.number(&exchange.endpoint),
-            (exchange.primary.latency_us, exchange.primary.answered),
+            call(exchange.primary),
             answer(&exchange.candidate),
             exchange.control.as_ref().map(answer),
             (exchange.not_sent, exchange.reason),
@@ -163,11 +164,8 @@ impl Written<String> {
             request,
             plugins,
         ) = self;
-        let answer = |(latency_us, answered, comparable, refused)| Answer {
-            timing: Timing { latency_us, answered },
-            comparable,
-            refused,
-        };
+        let call = |(latency_us, status): WrittenCall| Call { latency_us, status };
+        let answer = |(ended, comparable, refused)| Answer { call: call(ended), comparable, refused };
         let plugin = |(name, failed): (u32, Option<u32>)| {
             Ok((of(texts, name)?.clone(), failed.map(|reason| of(texts, reason).cloned()).transpose()?))
         };
@@ -176,7 +174,7 @@ impl Written<String> {
             at_us,
             client,
             endpoint: of(texts, endpoint)?.clone(),
-            primary: Timing { latency_us: primary.0, answered: primary.1 },
+            primary: call(primary),
             candidate: answer(candidate),
             control: control.map(answer),
             not_sent: unsent.0,

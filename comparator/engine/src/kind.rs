@@ -29,6 +29,8 @@ pub enum Kind {
     Outcome,
     /// It took longer. That is never a difference of one answer, but of many.
     Latency,
+    /// It differs in anything at all. That, too, is said of many answers together.
+    Any,
 }
 
 impl fmt::Display for Kind {
@@ -43,6 +45,7 @@ impl fmt::Display for Kind {
             Self::Status => "status",
             Self::Outcome => "outcome",
             Self::Latency => "latency",
+            Self::Any => "any",
         })
     }
 }

@@ -6,7 +6,7 @@
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::compared::{Exchange, Timing};
+use crate::compared::{Call, Exchange};
 use crate::stats::{self, Paired};
 
 /// The ladder: how many times slower (plus [`GRACE_US`]), and the excess of exchanges that is tolerated there. An excess
@@ -41,16 +41,16 @@ pub(crate) struct Ladder {
 impl Legs {
     pub(crate) fn record(&mut self, exchange: &Exchange) {
         self.primary.record(exchange.primary);
-        self.candidate.record(exchange.candidate.timing);
+        self.candidate.record(exchange.candidate.call);
         if let Some(control) = &exchange.control {
-            self.control.record(control.timing);
+            self.control.record(control.call);
         }
     }
 }
 
 impl Latencies {
-    fn record(&mut self, Timing { latency_us, answered }: Timing) {
-        if let (Some(latency), true) = (latency_us, answered) {
+    fn record(&mut self, Call { latency_us, status }: Call) {
+        if let (Some(latency), Some(_)) = (latency_us, status) {
             self.add(latency, 1);
         }
     }

@@ -91,6 +91,7 @@ mod rows;
 mod rules;
 mod schemas;
 pub mod stats;
+mod statuses;
 mod suggestion;
 mod verdict;
 mod wording;
@@ -117,5 +118,6 @@ pub use rules::{Allow, Arrays, Class, Decimal, Expression, Rule, Rules};
 #[cfg(feature = "grpc-messages")]
 pub use schemas::BadSchemas;
 pub use schemas::Schemas;
+pub use statuses::StatusCount;
 pub use suggestion::Suggestion;
 pub use verdict::{Code, Delivery, Gates, Reason, Verdict};

@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 
 use crate::render::{MAX_SHOWN, cut, duration, suspect, what};
 use crate::report::{EndpointReport, LegLatencies, Noise, Quantiles, Regression, Report};
+use crate::statuses;
 use crate::verdict::Verdict;
 use crate::wording::{count, percent, place};
 
@@ -61,6 +62,9 @@ impl Page {
             count(delivery.not_sent),
             text(&delivery.why_not_sent()),
         ));
+        if report.statuses.len() > 1 {
+            self.line(&format!("\n{}.", text(&statuses::worded(&report.statuses))));
+        }
     }
 
     fn regressions(&mut self, all: &[Regression]) {

@@ -95,7 +95,7 @@ impl Release {
     }
 
     fn merge(&mut self, other: &Self) {
-        let Self { all, discovered, crowded, elsewhere, repeated, not_sent_by, plugins } = other;
+        let Self { all, discovered, crowded, elsewhere, repeated, not_sent_by, plugins, statuses } = other;
         self.all.merge(all);
         self.discovered = self.discovered.max(*discovered);
         self.crowded += crowded;
@@ -105,6 +105,7 @@ impl Release {
             *self.not_sent_by.entry(*reason).or_default() += count;
         }
         self.plugins.merge(plugins);
+        self.statuses.merge(statuses);
     }
 }
 

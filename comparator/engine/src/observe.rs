@@ -8,7 +8,7 @@ use antumbra_observation::{Leg, Observation, Outcome};
 use crate::asked;
 use crate::body;
 use crate::compare::{Comparison, Primary};
-use crate::compared::{Answer, Compared, Difference, Differing, Exchange, Timing};
+use crate::compared::{Answer, Call, Compared, Difference, Differing, Exchange};
 use crate::diff::{Differences, Found, Scope, Subjects, Wanted};
 use crate::evidence::{Endpoint, Evidence, Taken};
 use crate::hypothesis::{self, Hypothesis, Rank};
@@ -47,7 +47,7 @@ pub fn compare(observation: &Observation, rules: &Rules, outside: &Outside, know
         id: observation.id,
         at_us: observation.at_us,
         client: observation.client,
-        primary: timing(&observation.primary),
+        primary: call(&observation.primary),
         candidate,
         control,
         not_sent: unsent(observation).next().is_some(),
@@ -168,13 +168,13 @@ impl Exchange {
     }
 }
 
-fn timing(leg: &Leg) -> Timing {
-    Timing { latency_us: leg.latency_us, answered: leg.response.is_some() }
+fn call(leg: &Leg) -> Call {
+    Call { latency_us: leg.latency_us, status: leg.response.as_ref().map(|response| response.status) }
 }
 
 fn answer(leg: &Leg, found: &Comparison<'_>) -> Answer {
     let refused = found.differences.refused.iter().copied().collect();
-    Answer { timing: timing(leg), comparable: found.comparable, refused }
+    Answer { call: call(leg), comparable: found.comparable, refused }
 }
 
 fn plugins(outside: &Outside) -> Vec<(String, Option<String>)> {

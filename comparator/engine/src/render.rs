@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use crate::kind::Kind;
 use crate::report::{EndpointReport, Interval, LegLatencies, Noise, Quantiles, Regression, Report};
 use crate::stats;
+use crate::statuses;
 use crate::verdict::Verdict;
 use crate::wording::{count, joined, percent, place};
 
@@ -57,6 +58,9 @@ impl Page {
             report.exchanges, report.controlled, report.effective
         );
         self.line(&format!("  {counts}; at most {} worse", percent(report.excess_at_most)));
+        if report.statuses.len() > 1 {
+            self.wrapped("", &statuses::worded(&report.statuses));
+        }
         let delivery = report.delivery;
         if delivery.undelivered + delivery.not_sent > 0 {
             let (lost, unsent) = (count(delivery.undelivered), count(delivery.not_sent));

@@ -15,6 +15,7 @@ use crate::evidence::Evidence;
 use crate::hypothesis::{Example, Hypothesis};
 use crate::kind::Kind;
 use crate::outside::PluginReport;
+use crate::statuses::StatusCount;
 use crate::suggestion::{self, Suggestion};
 use crate::verdict::{self, Delivery, Gates, Judgement, Reason, Verdict};
 
@@ -75,6 +76,9 @@ pub struct Report {
     /// Exchanges of which a shadow was not sent, by reason, as far as the sender said one.
     #[serde(default)]
     pub not_sent: BTreeMap<Unsent, u64>,
+    /// What the legs answered with, by status; of exchanges that were compared.
+    #[serde(default)]
+    pub statuses: Vec<StatusCount>,
 }
 
 /// A hypothesis that was rejected: the candidate differs where the control does not.
@@ -278,5 +282,6 @@ pub fn report(release: &str, evidence: &Evidence, gates: &Gates, delivery: &Deli
         dropped,
         plugins: evidence.release.plugins.report(),
         not_sent: evidence.release.not_sent_by.clone(),
+        statuses: evidence.release.statuses.report(),
     }
 }

@@ -122,12 +122,17 @@ pub fn quantile_ranks(n: u64, quantile: f64, alpha: f64) -> (u64, u64) {
     (search(0, centre, inside), n - search(0, n - centre, |above| inside(n - above)))
 }
 
-/// Returns which hypotheses, each with its number of discovery from 1 and its `ln_evidence`, are rejected at `alpha`: e-BH with weights
-/// 1/(i(i+1)) (Wang & Ramdas 2022). No two may have the same number; then the weights sum to at most one however many
-/// hypotheses will still appear.
-pub fn reject(numbered: &[(u64, f64)], alpha: f64) -> Vec<bool> {
-    let cost = |number: u64| real(number).ln() + real(number.saturating_add(1)).ln();
-    let weighted: Vec<f64> = numbered.iter().map(|(number, e)| e - cost(*number)).collect();
+/// Returns ln of 1/(i(i+1)), the weight of the i-th hypothesis that is discovered, from 1. However many will still appear, their weights
+/// sum to at most one.
+pub fn ln_weight(number: u64) -> f64 {
+    -real(number).ln() - real(number.saturating_add(1)).ln()
+}
+
+/// Returns which hypotheses are rejected at `alpha`, each given as the logarithms of its weight and of its evidence: e-BH with weights
+/// (Wang & Ramdas 2022). A weight is fixed before there is evidence, and all of them sum to at most one.
+pub fn reject(hypotheses: &[(f64, f64)], alpha: f64) -> Vec<bool> {
+    let weighted: Vec<f64> =
+        hypotheses.iter().map(|(ln_weight, ln_evidence)| ln_weight + ln_evidence).collect();
     let mut sorted = weighted.clone();
     sorted.sort_by(|x, y| y.total_cmp(x));
     let threshold = |k: u64| -(real(k) * alpha).ln();
@@ -334,8 +339,8 @@ mod tests {
     #[test]
     fn rejection_weighs_by_discovery() {
         let check = |evidence: &[f64], expected: &[bool]| {
-            let numbered: Vec<(u64, f64)> = (1..).zip(evidence.iter().copied()).collect();
-            assert_eq!(reject(&numbered, 0.01), expected, "{evidence:?}");
+            let weighted: Vec<(f64, f64)> = (1..).map(ln_weight).zip(evidence.iter().copied()).collect();
+            assert_eq!(reject(&weighted, 0.01), expected, "{evidence:?}");
         };
         let sure = 20.0_f64;
         check(&[sure, 0.0, sure], &[true, false, true]);
@@ -345,6 +350,10 @@ mod tests {
         let barely = 200.5_f64.ln();
         check(&[barely, 0.0], &[true, false]);
         check(&[0.0, barely], &[false, false]);
-        assert_eq!(reject(&[(2, barely)], 0.01), [false], "a number stays one whoever else is there");
+        assert_eq!(
+            reject(&[(ln_weight(2), barely)], 0.01),
+            [false],
+            "a weight stays one whoever else is there"
+        );
     }
 }

@@ -17,9 +17,9 @@ pub(crate) fn percent_beside(share: f64, limit: f64) -> String {
     candidates.find(|shown| *shown != limit).unwrap_or(limit)
 }
 
-/// A place as people read it: that of a whole body is `(body)`; status, outcome and latency have none.
+/// A place as people read it: that of a whole body is `(body)`; status, outcome, latency and anything at all have none.
 pub(crate) fn place(path: &str, kind: Kind) -> &str {
-    let placeless = matches!(kind, Kind::Status | Kind::Outcome | Kind::Latency);
+    let placeless = matches!(kind, Kind::Status | Kind::Outcome | Kind::Latency | Kind::Any);
     if path.is_empty() && !placeless { "(body)" } else { path }
 }
 

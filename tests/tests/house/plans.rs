@@ -75,7 +75,7 @@ pub(crate) const PLANS: &[Plan] = &[
             "guess",
             "diff",
             "body compared",
-            "headers hypothesis journal latency refusals",
+            "headers hypothesis journal latency refusals statuses",
             "compare",
             "offline outside",
             "evidence",

@@ -37,6 +37,21 @@ fn regression(evidence: &Evidence, tested: &Tested<'_>) -> Regression {
             let (step, candidate_only, control_only) = ladder.loudest();
             Regression { candidate_only, control_only, exchanges: ladder.n, step: Some(step), ..blank }
         }
+        What::Exchanges(all) => {
+            Regression { kind: Kind::Any, candidate_only: all.worse, control_only: all.better, ..blank }
+        }
+        What::Pooled(Subject(path, kind), pooled) => Regression {
+            path: path.clone(),
+            kind: *kind,
+            candidate_only: pooled.candidate_only,
+            control_only: pooled.control_only,
+            both: pooled.both,
+            first_us: pooled.first_us,
+            last_us: pooled.last_us,
+            example: pooled.loudest.examples.first().cloned(),
+            more_examples: pooled.loudest.examples.iter().skip(1).cloned().collect(),
+            ..blank
+        },
         What::Difference(Subject(path, kind), counts) => Regression {
             path: path.clone(),
             kind: *kind,
@@ -54,10 +69,11 @@ fn regression(evidence: &Evidence, tested: &Tested<'_>) -> Regression {
 
 pub(super) fn noise(evidence: &Evidence, tested: &[Tested<'_>], gates: &Gates) -> (Vec<Noise>, u64) {
     let rejected = |endpoint: &str, subject: &Subject| {
-        let same = |t: &&Tested<'_>| {
-            t.endpoint == endpoint && matches!(t.what, What::Difference(s, _) if s == subject)
-        };
-        tested.iter().find(same).is_some_and(|tested| tested.rejected)
+        tested.iter().filter(|tested| tested.rejected).any(|tested| match tested.what {
+            What::Difference(found, _) => tested.endpoint == endpoint && found == subject,
+            What::Pooled(found, _) => found == subject,
+            What::Exchanges(_) | What::Latency(_) => false,
+        })
     };
     let mut found: Vec<(&str, &Subject, &Hypothesis)> = differences(evidence)
         .filter(|(_, _, counts)| counts.candidate_only + counts.control_only + counts.both > 0)

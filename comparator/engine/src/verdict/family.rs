@@ -1,10 +1,11 @@
 //! All hypotheses of a release, tested as one family: which of them are regressions.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::Gates;
 use super::reason::{Code, Reason};
-use crate::evidence::Evidence;
+use crate::evidence::{Evidence, Group};
 use crate::hypothesis::Hypothesis;
 use crate::kind::{Kind, Subject};
 use crate::latency::Ladder;
@@ -18,60 +19,143 @@ pub(crate) struct Tested<'e> {
     pub(crate) what: What<'e>,
     pub(crate) ln_evidence: f64,
     pub(crate) rejected: bool,
-    number: u64,
+    ln_weight: f64,
 }
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum What<'e> {
+    /// A place and kind at one endpoint.
     Difference(&'e Subject, &'e Hypothesis),
+    /// The same at all endpoints where it is found, at least two.
+    Pooled(&'e Subject, Pooled<'e>),
+    /// All exchanges, by whether the candidate alone differs in anything.
+    Exchanges(&'e Group),
     Latency(&'e Ladder),
+}
+
+/// What is counted of a place and kind, summed over endpoints. An exchange is of one endpoint, so the sums are those of one hypothesis.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pooled<'e> {
+    pub(crate) candidate_only: u64,
+    pub(crate) control_only: u64,
+    pub(crate) both: u64,
+    pub(crate) first_us: u64,
+    pub(crate) last_us: u64,
+    /// That of the endpoint where the candidate alone differs most often.
+    pub(crate) loudest: &'e Hypothesis,
+    endpoints: u64,
+    /// The highest of its hypotheses: no other pool has it, and it can only grow, as a number must that is found while there is evidence.
+    number: u64,
 }
 
 /// All discordant hypotheses. The evidence against latency is the lesser of two: that the candidate
 /// is slower, and that it is so beyond a margin, for a difference that is certain may still be too small to matter. The
 /// lesser of two e-values is one, so the family's correction covers both claims.
+///
+/// A defect that is spread thin is proven at no endpoint. So each place and kind is also one hypothesis over all endpoints, and that the
+/// share of worse exchanges lies above its margin is one, too. Each kind of hypothesis has a part of the weights, which sum to one.
 pub(super) fn test<'e>(evidence: &'e Evidence, gates: &Gates) -> Vec<Tested<'e>> {
+    let all = &evidence.release.all;
     let mut family = Vec::new();
-    let mut add = |endpoint, discovered: Option<u64>, what: What<'e>| {
-        let ln_evidence = match what {
-            What::Difference(_, counts) => stats::ln_evidence(counts.candidate_only, counts.control_only),
-            What::Latency(ladder) => ladder.ln_evidence().min(ladder.ln_beyond_margins()),
-        };
-        family.extend(discovered.map(|number| Tested {
-            endpoint,
-            what,
-            ln_evidence,
-            rejected: false,
-            number,
-        }));
-    };
-    let ladder = &evidence.release.all.ladder;
-    add(ALL_ENDPOINTS, ladder.discovered, What::Latency(ladder));
+    let mut pools: BTreeMap<&Subject, Pooled<'e>> = BTreeMap::new();
+    family.extend(latency(ALL_ENDPOINTS, &all.ladder));
     for (name, endpoint) in &evidence.endpoints {
-        add(name, endpoint.all.ladder.discovered, What::Latency(&endpoint.all.ladder));
+        family.extend(latency(name, &endpoint.all.ladder));
         for (subject, counts) in &endpoint.hypotheses {
-            add(name, counts.discovered, What::Difference(subject, counts));
+            let Some(number) = counts.discovered else { continue };
+            let ln_evidence = stats::ln_evidence(counts.candidate_only, counts.control_only);
+            let ln_weight = OWN.ln() + stats::ln_weight(number);
+            family.push(Tested::new(name, What::Difference(subject, counts), ln_evidence, ln_weight));
+            let pooled = Pooled::of(counts, number);
+            pools.entry(subject).and_modify(|pool| *pool = pool.and(pooled)).or_insert(pooled);
         }
     }
-    let numbered: Vec<(u64, f64)> = family.iter().map(|tested| (tested.number, tested.ln_evidence)).collect();
-    for (tested, rejected) in family.iter_mut().zip(stats::reject(&numbered, gates.roll_back_alpha)) {
+    for (subject, pooled) in pools.into_iter().filter(|(_, pooled)| pooled.endpoints > 1) {
+        let ln_evidence = stats::ln_evidence(pooled.candidate_only, pooled.control_only);
+        let ln_weight = POOLED.ln() + stats::ln_weight(pooled.number);
+        family.push(Tested::new(ALL_ENDPOINTS, What::Pooled(subject, pooled), ln_evidence, ln_weight));
+    }
+    if all.worse > 0 {
+        let ln_evidence = all.paired().ln_above(gates.margin);
+        family.push(Tested::new(ALL_ENDPOINTS, What::Exchanges(all), ln_evidence, EXCHANGES.ln()));
+    }
+    let weighted: Vec<(f64, f64)> =
+        family.iter().map(|tested| (tested.ln_weight, tested.ln_evidence)).collect();
+    for (tested, rejected) in family.iter_mut().zip(stats::reject(&weighted, gates.roll_back_alpha)) {
         tested.rejected = rejected;
     }
-    let explained = family
-        .iter()
-        .any(|t| t.rejected && t.endpoint != ALL_ENDPOINTS && matches!(t.what, What::Latency(_)));
-    for tested in family.iter_mut().filter(|tested| explained && tested.endpoint == ALL_ENDPOINTS) {
-        // The whole is slower because a part is: said once, where it can be acted upon.
-        tested.rejected = false;
-    }
+    say_once(&mut family);
     family
 }
 
+fn latency<'e>(endpoint: &'e str, ladder: &'e Ladder) -> Option<Tested<'e>> {
+    let ln_weight = OWN.ln() + stats::ln_weight(ladder.discovered?);
+    let ln_evidence = ladder.ln_evidence().min(ladder.ln_beyond_margins());
+    Some(Tested::new(endpoint, What::Latency(ladder), ln_evidence, ln_weight))
+}
+
+/// The whole is worse because a part is: that is said once, of the part, where it can be acted upon.
+fn say_once(family: &mut [Tested<'_>]) {
+    let found = family.iter().filter(|tested| tested.rejected);
+    let slower = found.clone().any(|t| t.endpoint != ALL_ENDPOINTS && matches!(t.what, What::Latency(_)));
+    let places: BTreeSet<Subject> = found
+        .clone()
+        .filter_map(|tested| match tested.what {
+            What::Difference(subject, _) => Some(subject.clone()),
+            _ => None,
+        })
+        .collect();
+    let any = found.clone().any(|tested| matches!(tested.what, What::Difference(..) | What::Pooled(..)));
+    for tested in family.iter_mut().filter(|tested| tested.endpoint == ALL_ENDPOINTS) {
+        let said = match tested.what {
+            What::Difference(..) => false,
+            What::Pooled(subject, _) => places.contains(subject),
+            What::Exchanges(_) => any,
+            What::Latency(_) => slower,
+        };
+        tested.rejected &= !said;
+    }
+}
+
+impl<'e> Pooled<'e> {
+    fn of(counts: &'e Hypothesis, number: u64) -> Self {
+        Self {
+            candidate_only: counts.candidate_only,
+            control_only: counts.control_only,
+            both: counts.both,
+            first_us: counts.first_us,
+            last_us: counts.last_us,
+            loudest: counts,
+            endpoints: 1,
+            number,
+        }
+    }
+
+    fn and(self, other: Self) -> Self {
+        let louder = other.loudest.candidate_only > self.loudest.candidate_only;
+        Self {
+            candidate_only: self.candidate_only + other.candidate_only,
+            control_only: self.control_only + other.control_only,
+            both: self.both + other.both,
+            first_us: self.first_us.min(other.first_us),
+            last_us: self.last_us.max(other.last_us),
+            loudest: if louder { other.loudest } else { self.loudest },
+            endpoints: self.endpoints + other.endpoints,
+            number: self.number.max(other.number),
+        }
+    }
+}
+
 impl<'e> Tested<'e> {
+    fn new(endpoint: &'e str, what: What<'e>, ln_evidence: f64, ln_weight: f64) -> Self {
+        Self { endpoint, what, ln_evidence, rejected: false, ln_weight }
+    }
+
     /// Where in the answers of its endpoint, and how.
     pub(super) fn place(&self) -> (&'e str, Kind) {
         match self.what {
-            What::Difference(Subject(path, kind), _) => (path, *kind),
+            What::Difference(Subject(path, kind), _) | What::Pooled(Subject(path, kind), _) => (path, *kind),
+            What::Exchanges(_) => ("", Kind::Any),
             What::Latency(_) => ("", Kind::Latency),
         }
     }
@@ -80,7 +164,7 @@ impl<'e> Tested<'e> {
     pub(super) fn reason(&self) -> Reason {
         let (path, kind) = self.place();
         let code = match self.what {
-            What::Difference(..) => Code::Regression,
+            What::Difference(..) | What::Pooled(..) | What::Exchanges(_) => Code::Regression,
             What::Latency(_) => Code::Slower,
         };
         Reason {
@@ -95,28 +179,41 @@ impl<'e> Tested<'e> {
 
 impl fmt::Display for Tested<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let evidence = self.ln_evidence / std::f64::consts::LN_10;
+        let (path, kind) = self.place();
+        let what = joined(&[self.endpoint, place(path, kind), &kind.to_string()]);
         match self.what {
-            What::Difference(Subject(path, kind), counts) => {
-                let what = joined(&[self.endpoint, place(path, *kind), &kind.to_string()]);
+            What::Difference(_, counts) => {
                 let (a, b) = (counts.candidate_only, counts.control_only);
                 write!(f, "{what}: only the candidate differs {a}×, only the control {b}×")?;
             }
-            What::Latency(ladder) => {
-                let (step, a, b) = ladder.loudest();
+            What::Pooled(_, Pooled { candidate_only: a, control_only: b, endpoints, .. }) => {
+                let only = format!("only the candidate differs {a}×, only the control {b}×");
+                write!(f, "{what}: {only} at {endpoints} endpoints together")?;
+            }
+            What::Exchanges(all) => {
+                let (a, b, n) = (all.worse, all.better, all.controlled);
                 write!(
                     f,
-                    "{} latency: candidate {step}× slower in {a}, control in {b} of {}",
-                    self.endpoint, ladder.n
+                    "{what} difference: only the candidate has one in {a}, only the control in {b} of {n}"
                 )?;
             }
+            What::Latency(ladder) => {
+                let (step, a, b) = ladder.loudest();
+                write!(f, "{what}: candidate {step}× slower in {a}, control in {b} of {}", ladder.n)?;
+            }
         }
-        write!(f, " (evidence 10^{evidence:.1})")
+        write!(f, " (evidence 10^{:.1})", self.ln_evidence / std::f64::consts::LN_10)
     }
 }
 
-/// All endpoints together, as a hypothesis of its own: a tail that is spread thin shows only there.
+/// All endpoints together, as a hypothesis of its own: what is spread thin shows only there.
 pub(crate) const ALL_ENDPOINTS: &str = "*";
+/// The part of the weights that belongs to differences and latencies of single endpoints, …
+const OWN: f64 = 0.9;
+/// … to those of places over all endpoints, …
+const POOLED: f64 = 0.08;
+/// … and to the share of worse exchanges.
+const EXCHANGES: f64 = 0.02;
 
 #[cfg(test)]
 mod tests {
@@ -141,7 +238,7 @@ mod tests {
             }
             test(&evidence, &Gates::default()).iter().any(|tested| tested.rejected)
         };
-        assert!(slow(enough_alone).ln_evidence() > (11.0 * 12.0 / alpha).ln());
+        assert!(slow(enough_alone).ln_evidence() > (11.0 * 12.0 / OWN / alpha).ln());
         assert!(!rejected(enough_alone));
         assert!(rejected(3 * enough_alone));
     }

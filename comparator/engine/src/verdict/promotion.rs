@@ -1,8 +1,9 @@
 //! What `promote` needs, and what is missing of it: each with the exchanges that it takes.
 
 use super::reason::{Code, Reason};
-use super::{Delivery, Gates, ratio};
+use super::{Delivery, Gates, MAX_NAMED, ratio, real};
 use crate::evidence::{Endpoint, Evidence, Group};
+use crate::kind::Kind;
 use crate::latency::STEPS;
 use crate::stats;
 use crate::wording::{percent, percent_beside};
@@ -26,12 +27,57 @@ pub(super) fn missing(evidence: &Evidence, gates: &Gates, delivery: &Delivery) -
         let why = "no exchange has a control leg: noise cannot be told from regressions, all differences are advisory";
         return vec![Missing { why: why.to_owned(), reason: Reason::new(Code::NoControl) }];
     }
-    let mut missing = Vec::new();
+    let mut missing = always_failing(evidence);
+    missing.extend(population_missing(evidence));
     missing.extend(margin_missing(all, gates));
     missing.extend(coverage_missing(evidence, gates));
     missing.extend(latency_missing(all, gates));
     missing.extend(delivery.missing(evidence));
     missing
+}
+
+/// Endpoints at which each answer of the candidate has another status than the primary's, or there is none, and no answer of the control.
+/// However rare they are: a few such exchanges prove nothing yet, and nobody would call that chance.
+fn always_failing(evidence: &Evidence) -> Vec<Missing> {
+    let failing = evidence.endpoints.iter().filter(|(_, endpoint)| always_fails(endpoint));
+    let mut failing: Vec<(&str, u64)> =
+        failing.map(|(name, found)| (&**name, found.all.controlled)).collect();
+    failing.sort_by_key(|(_, exchanges)| std::cmp::Reverse(*exchanges));
+    let more = failing.len().saturating_sub(MAX_NAMED);
+    let each = failing.into_iter().take(MAX_NAMED).enumerate().map(|(at, (name, exchanges))| {
+        let last = at + 1 == MAX_NAMED && more > 0;
+        let others = if last { format!("; {more} more endpoints are like that") } else { String::new() };
+        let why = format!(
+            "{name}: in all {exchanges} exchanges the candidate fails or answers with another status, and the control never does{others}"
+        );
+        let reason = Reason { endpoint: Some(name.to_owned()), ..Reason::new(Code::AlwaysFails) };
+        Missing { why, reason: Reason { value: Some(real(exchanges)), ..reason } }
+    });
+    each.collect()
+}
+
+fn always_fails(endpoint: &Endpoint) -> bool {
+    let calls =
+        endpoint.hypotheses.iter().filter(|(subject, _)| matches!(subject.1, Kind::Status | Kind::Outcome));
+    let (candidate, control) = calls.fold((0, 0), |(candidate, control), (_, counts)| {
+        (candidate + counts.candidate_only, control + counts.control_only + counts.both)
+    });
+    endpoint.all.controlled >= MIN_CERTAIN && control == 0 && candidate >= endpoint.all.controlled
+}
+
+/// Most of what was compared is one failure, such as 401 for requests whose credentials are missing: what users ask was not looked at.
+fn population_missing(evidence: &Evidence) -> Option<Missing> {
+    let (status, failed, exchanges) = evidence.release.statuses.failure()?;
+    let share = ratio(failed, exchanges);
+    if share <= MAX_FAILURE {
+        return None;
+    }
+    let why = format!(
+        "the primary answers {} of the exchanges with {status}, at most {} may be one failure: requests that succeed are not covered",
+        percent_beside(share, MAX_FAILURE),
+        percent(MAX_FAILURE)
+    );
+    Some(Missing { why, reason: Reason::of(Code::Population, share, MAX_FAILURE) })
 }
 
 fn margin_missing(all: &Group, gates: &Gates) -> Option<Missing> {
@@ -156,6 +202,10 @@ pub(super) fn shown(evidence: &Evidence, gates: &Gates) -> (Reason, String) {
     (Reason::of(Code::Equivalent, bound, gates.margin), text)
 }
 
+/// The share of the exchanges that the primary may answer with one and the same failure.
+const MAX_FAILURE: f64 = 0.5;
+/// Exchanges from which on it is no chance that all of the candidate fail and none of the control.
+const MIN_CERTAIN: u64 = 3;
 /// The share of an endpoint's controlled exchanges that must be effective.
 pub(crate) const MIN_EFFECTIVE: f64 = 0.95;
 /// The share of the traffic that must be covered.

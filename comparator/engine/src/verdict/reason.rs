@@ -47,6 +47,11 @@ pub enum Code {
     NothingCompared,
     /// Wait: no exchange has a control leg.
     NoControl,
+    /// Wait: at the endpoint the candidate fails in all of `value` exchanges and the control in none. More of them prove a regression, and
+    /// nothing else but a new candidate lets it pass.
+    AlwaysFails,
+    /// Wait: the primary answers the share `value` of the exchanges with one and the same failure, at most `bound` may be.
+    Population,
     /// Wait: a share of worse exchanges of at most `value` is shown, it must be below `bound`.
     Margin,
     /// Wait: the share `value` of the traffic is at endpoints within their margin, `bound` is needed.

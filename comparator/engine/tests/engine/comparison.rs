@@ -83,7 +83,9 @@ fn of_looking() -> String {
                 at_hundred += u64::from(shown && number == 100);
                 diffy_alarm |= shown;
                 let evidence = antumbra_engine::stats::ln_evidence(a, b);
-                our_alarm |= antumbra_engine::stats::reject(&[(1, evidence)], 0.01)[0];
+                our_alarm |=
+                    antumbra_engine::stats::reject(&[(antumbra_engine::stats::ln_weight(1), evidence)], 0.01)
+                        [0];
             }
             ever += u64::from(diffy_alarm);
             ours += u64::from(our_alarm);

@@ -6,6 +6,7 @@ mod messages;
 mod release;
 mod simulations;
 mod suggestions;
+mod thin;
 mod trials;
 mod verdicts;
 mod world;

@@ -2,7 +2,7 @@
 //! how soon a defect is found.
 
 use crate::world::Dice;
-use antumbra_engine::stats::{Paired, ln_evidence, ln_mean, reject};
+use antumbra_engine::stats::{Paired, ln_evidence, ln_mean, ln_weight, reject};
 
 /// Number of exchanges until `found` says so, if within `limit`.
 fn until(limit: u64, mut found: impl FnMut() -> bool) -> Option<u64> {
@@ -21,8 +21,8 @@ fn allowed(runs: u64, alpha: f64) -> usize {
 }
 
 /// Discovered one after another.
-fn numbered(evidence: &[f64]) -> Vec<(u64, f64)> {
-    (1..).zip(evidence.iter().copied()).collect()
+fn weighted(evidence: &[f64]) -> Vec<(f64, f64)> {
+    (1..).map(ln_weight).zip(evidence.iter().copied()).collect()
 }
 
 #[test]
@@ -35,7 +35,7 @@ fn clean_paths_are_not_flagged_however_often_one_looks() {
                 let (candidate, control) = (dice.chance(noise), dice.chance(noise));
                 a += u64::from(candidate && !control);
                 b += u64::from(control && !candidate);
-                candidate != control && reject(&[(1, ln_evidence(a, b))], alpha)[0]
+                candidate != control && reject(&[(ln_weight(1), ln_evidence(a, b))], alpha)[0]
             });
             alarm.is_some()
         });
@@ -64,7 +64,7 @@ fn endpoints_that_appear_one_by_one_are_not_flagged_either() {
             counts[at].0 += u64::from(candidate);
             counts[at].1 += u64::from(control);
             evidence[at] = ln_evidence(counts[at].0, counts[at].1);
-            reject(&numbered(&evidence), alpha).contains(&true)
+            reject(&weighted(&evidence), alpha).contains(&true)
         })
         .is_some()
     });
@@ -102,7 +102,7 @@ fn one_of_forty_is_found_and_the_others_are_not() {
                 *b += u64::from(control && !candidate);
             }
         }
-        let rejected = reject(&numbered(&counts.map(|(a, b)| ln_evidence(a, b))), 0.01);
+        let rejected = reject(&weighted(&counts.map(|(a, b)| ln_evidence(a, b))), 0.01);
         found += usize::from(rejected[25]);
         false_ones += usize::from(rejected.iter().enumerate().any(|(at, rejected)| *rejected && at != 25));
     }
