@@ -119,7 +119,7 @@ pub(crate) fn media_type(value: &str) -> String {
     canonical(value).unwrap_or_else(|| without_boundary(value))
 }
 
-/// What is no media type, but as far as it names one of many parts.
+/// For what is written against the rules: as it is, but without the boundary of a multipart type.
 fn without_boundary(value: &str) -> String {
     if !matches!(Media::named(value), Media::Multipart(_)) {
         return value.to_owned();
