@@ -50,7 +50,7 @@ async fn release(options: &Options) -> Result<()> {
     };
     let policy =
         std::fs::read_to_string(cache::root().join("envoy/policy.yaml")).context("envoy/policy.yaml")?;
-    let world = World::start(versions, &policy).await?;
+    let world = World::start(versions, &(policy + include_str!("demo/gates.yaml"))).await?;
     say_where(&world, versions);
 
     send_traffic(&world, options).await?;

@@ -1,5 +1,7 @@
 //! Shadow calls that the comparator makes: the same observation and report, and the proxy meets neither candidate nor control.
 
+use std::time::Duration;
+
 use antumbra_e2e::envoy_config::CONNECTION_MANAGER;
 use antumbra_e2e::pieces::Pieces;
 use antumbra_e2e::services::Services;
@@ -24,6 +26,7 @@ rules:
 - mirror:
   - {to: candidate, percent: 100, via: comparator, timeout: 30s, unsafeMethods: allow, pathPrefix: /v2,
      headers: {remove: [authorization, x-secret]}, control: {to: control, percent: 100}}
+gates: {block: 100ms, warmUp: 0s, atLeast: 0s}
 ";
 
 /// In Envoy's own configuration nobody is where candidate and control should be: only the comparator knows them.
@@ -50,6 +53,8 @@ async fn a_defect_is_found_by_the_comparators_own_calls() -> Result<()> {
         let request = Request::post(world.url("/cart?a=1")).header("authorization", "Bearer secret");
         let answer = world.client.send(request.body(Full::new(Bytes::from_static(b"payload")))?).await?;
         assert_eq!((answer.status.as_u16(), answer.text()), (200, r#"{"price": 10}"#.to_owned()));
+        // They fill more than the eight blocks that a roll back takes.
+        tokio::time::sleep(Duration::from_millis(25)).await;
     }
     let accounts = world.settled(60).await?;
     assert_eq!((accounts.mirrored, accounts.delivered), (60, 60));

@@ -6,6 +6,7 @@ mod headers;
 mod rules;
 
 use std::ops::RangeInclusive;
+use std::time::Duration;
 
 use antumbra_engine::{EndpointPattern, Gates, Pattern, Rules};
 use antumbra_policy::document::{Field, Map, Tree};
@@ -58,20 +59,26 @@ pub fn plugins(field: Option<&Field<'_>>) -> Option<Assigned> {
     Assigned::read(entries.iter().find(|(name, _)| *name == "plugins").map(|(_, field)| field))
 }
 
-/// Reads `gates: {rollBackAlpha, promoteAlpha, margin, endpointMargin}`: error probabilities, and margins in percent
-/// of the exchanges.
+/// Reads `gates: {rollBackAlpha, promoteAlpha, margin, endpointMargin, block, warmUp, atLeast}`: error probabilities, margins in percent
+/// of the exchanges, and spans of time.
 pub fn gates(field: &Field<'_>) -> Option<Gates> {
-    let map = field.map(&["rollBackAlpha", "promoteAlpha", "margin", "endpointMargin"])?;
+    let map = field.map(&GATES)?;
     let usual = Gates::default();
     let roll_back_alpha = number(&map, "rollBackAlpha", ALPHA, 1.0, usual.roll_back_alpha);
     let promote_alpha = number(&map, "promoteAlpha", ALPHA, 1.0, usual.promote_alpha);
     let margin = number(&map, "margin", MARGIN_PERCENT, 100.0, usual.margin);
     let endpoint_margin = number(&map, "endpointMargin", MARGIN_PERCENT, 100.0, usual.endpoint_margin);
+    let block_ms = span(&map, "block", BLOCK, usual.block_ms);
+    let warm_up_ms = span(&map, "warmUp", WARM_UP, usual.warm_up_ms);
+    let at_least_ms = span(&map, "atLeast", AT_LEAST, usual.at_least_ms);
     Some(Gates {
         roll_back_alpha: roll_back_alpha?,
         promote_alpha: promote_alpha?,
         margin: margin?,
         endpoint_margin: endpoint_margin?,
+        block_ms: block_ms?,
+        warm_up_ms: warm_up_ms?,
+        at_least_ms: at_least_ms?,
         calibration: false,
         unreadable: false,
     })
@@ -150,6 +157,20 @@ fn number(map: &Map<'_>, name: &str, bounds: RangeInclusive<f64>, unit: f64, usu
     }
 }
 
+/// Milliseconds.
+fn span(map: &Map<'_>, name: &str, bounds: RangeInclusive<Duration>, usual: u64) -> Option<u64> {
+    match map.get(name) {
+        Some(field) => field.duration(bounds).map(|span| u64::try_from(span.as_millis()).unwrap_or(u64::MAX)),
+        None => Some(usual),
+    }
+}
+
+const GATES: [&str; 7] =
+    ["rollBackAlpha", "promoteAlpha", "margin", "endpointMargin", "block", "warmUp", "atLeast"];
+/// A block below 100 ms holds few exchanges, one above ten minutes makes a roll back take more than an hour.
+const BLOCK: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(600);
+const WARM_UP: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(3_600);
+const AT_LEAST: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(2_592_000);
 /// An error probability: below a millionth no evidence suffices, above a half none is needed.
 const ALPHA: RangeInclusive<f64> = 0.000_001..=0.5;
 /// A margin below 0.001 % would need millions of exchanges.

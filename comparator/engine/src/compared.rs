@@ -5,6 +5,7 @@
 
 use antumbra_observation::{ExchangeId, Unsent};
 
+use crate::coins::{Bucket, Sign, bucket};
 use crate::diff::Detail;
 use crate::guess::Sampled;
 use crate::kind::Subject;
@@ -27,6 +28,8 @@ pub(crate) struct Exchange {
     pub(crate) id: ExchangeId,
     pub(crate) at_us: u64,
     pub(crate) client: Option<u32>,
+    /// The bucket of the client, where the client itself is forgotten.
+    pub(crate) bucket: Option<Bucket>,
     pub(crate) endpoint: String,
     pub(crate) primary: Call,
     pub(crate) candidate: Answer,
@@ -86,6 +89,7 @@ impl Compared {
     #[must_use]
     pub fn anonymous(mut self) -> Self {
         if let Some(exchange) = &mut self.exchange {
+            exchange.bucket = exchange.client.map(bucket).or(exchange.bucket);
             exchange.client = None;
         }
         self
@@ -112,6 +116,15 @@ impl Differing {
 
     pub(crate) fn has_control(self) -> bool {
         self != Self::Candidate
+    }
+
+    /// Whose fault it is, if it is that of one: +1 the candidate's, −1 the control's.
+    pub(crate) fn sign(self) -> Option<Sign> {
+        match self {
+            Self::Candidate => Some(1),
+            Self::Control => Some(-1),
+            Self::Both => None,
+        }
     }
 
     /// Of two subjects that are counted as one.

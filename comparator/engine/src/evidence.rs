@@ -10,11 +10,13 @@ use std::sync::Arc;
 use antumbra_observation::Unsent;
 use serde::{Deserialize, Serialize};
 
+use crate::coins::{Coins, Known, Lead};
 use crate::compared::{Compared, Difference, Differing, Exchange};
-use crate::hypothesis::{Hypothesis, Seen};
+use crate::hypothesis::{Counting, Hypothesis, Seen};
 use crate::kind::Subject;
 use crate::latency::{Ladder, Legs};
 use crate::outside::{PluginReport, Plugins};
+use crate::pace::{Pace, Warming};
 use crate::recent::Recent;
 use crate::refusals::Refusals;
 use crate::stats::Paired;
@@ -34,6 +36,8 @@ pub struct Evidence {
     pub(crate) dirty_release: bool,
     /// Which clients asked what a moment ago: neither stored nor merged.
     pub(crate) recent: Recent,
+    /// The policy's; not stored.
+    pub(crate) pace: Pace,
 }
 
 /// What became of an exchange that [`Evidence::take`] was given.
@@ -46,6 +50,8 @@ pub enum Taken {
     /// It is only counted, because its client had asked the same endpoint within two seconds. Retries and hot keys are not independent
     /// exchanges, and the tests behind a verdict take exchanges to be.
     Repeated,
+    /// It is only counted, because a leg has just begun to answer: what has just started is slower than it will be.
+    WarmingUp,
 }
 
 /// What belongs to no single endpoint.
@@ -71,6 +77,15 @@ pub(crate) struct Release {
     /// What the legs answered with.
     #[serde(default)]
     pub(crate) statuses: Statuses,
+    /// Whether the legs have just begun to answer.
+    #[serde(default)]
+    pub(crate) warming: Warming,
+    /// Exchanges that were only counted because of that.
+    #[serde(default)]
+    pub(crate) warm_up: u64,
+    /// The length of the blocks by which the coins were counted, in microseconds; 0 before the first.
+    #[serde(default)]
+    pub(crate) block_us: u64,
 }
 
 /// One endpoint.
@@ -104,6 +119,12 @@ pub(crate) struct Group {
     pub(crate) last_us: u64,
     pub(crate) legs: Legs,
     pub(crate) ladder: Ladder,
+    /// Which clients asked.
+    #[serde(default)]
+    pub(crate) known: Known,
+    /// In which blocks of time, and for which clients, one leg alone differs in anything.
+    #[serde(default)]
+    pub(crate) coins: Coins,
 }
 
 /// Where endpoints beyond [`MAX_ENDPOINTS`] are counted.
@@ -132,7 +153,32 @@ impl Evidence {
 
     /// How many exchanges were taken in, whatever came of them: it changes whenever the evidence does.
     pub fn taken(&self) -> u64 {
-        self.release.all.exchanges + self.release.elsewhere + self.release.repeated
+        let Release { all, elsewhere, repeated, warm_up, .. } = &self.release;
+        all.exchanges + elsewhere + repeated + warm_up
+    }
+
+    /// Sets the spans of time by which exchanges are counted from now on. Blocks of another length say nothing of these, so they are
+    /// forgotten: what looks like a regression has to show again in several of the new ones.
+    pub fn set_pace(&mut self, pace: Pace) {
+        self.pace = pace;
+        if self.release.block_us == pace.block_us {
+            return;
+        }
+        if self.release.block_us != 0 {
+            self.forget_blocks();
+        }
+        self.release.block_us = pace.block_us;
+    }
+
+    fn forget_blocks(&mut self) {
+        self.dirty_release = true;
+        self.dirty = self.endpoints.keys().cloned().collect();
+        self.release.all.forget_blocks();
+        for endpoint in self.endpoints.values_mut() {
+            let endpoint = Arc::make_mut(endpoint);
+            endpoint.all.forget_blocks();
+            endpoint.hypotheses.values_mut().for_each(|counts| counts.coins.forget_blocks());
+        }
     }
 
     /// Returns how many exchanges there are of which a shadow was not sent, by the reason that the sender gave, if it gave one.
@@ -159,15 +205,22 @@ impl Evidence {
             self.release.repeated += 1;
             return Taken::Repeated;
         }
+        if !exchange.not_sent && self.release.warming.excuses(exchange, self.pace) {
+            self.release.warm_up += 1;
+            return Taken::WarmingUp;
+        }
+        self.release.block_us = self.pace.block_us;
         self.release.plugins.count(&exchange.plugins);
         if let Some(reason) = exchange.reason {
             *self.release.not_sent_by.entry(reason).or_default() += 1;
         }
         self.release.statuses.count(exchange);
         let slot = self.slot(&exchange.endpoint);
-        self.release.all.take(exchange, &mut self.release.discovered);
+        let Release { all, discovered, .. } = &mut self.release;
+        let mut counting = Counting { moment: self.pace.moment(exchange), discovered };
+        all.take(exchange, &mut counting);
         let endpoint = Arc::make_mut(self.endpoints.entry(slot.clone()).or_default());
-        endpoint.take(exchange, &mut self.release.discovered);
+        endpoint.take(exchange, &mut counting);
         self.dirty.insert(slot);
         Taken::Compared
     }
@@ -193,8 +246,8 @@ impl Evidence {
 }
 
 impl Endpoint {
-    fn take(&mut self, exchange: &Exchange, discovered: &mut u64) {
-        self.all.take(exchange, discovered);
+    fn take(&mut self, exchange: &Exchange, counting: &mut Counting<'_>) {
+        self.all.take(exchange, counting);
         self.refusals.count(&exchange.candidate, exchange.control.as_ref());
         if exchange.not_sent {
             return;
@@ -210,7 +263,7 @@ impl Endpoint {
         let most = self.most_examples();
         for (subject, seen) in slots {
             if let Some(hypothesis) = self.hypotheses.get_mut(&*subject) {
-                hypothesis.paired(exchange, &seen, most, discovered);
+                hypothesis.paired(exchange, &seen, most, counting);
             }
         }
     }
@@ -284,7 +337,7 @@ impl Endpoint {
 }
 
 impl Group {
-    fn take(&mut self, exchange: &Exchange, discovered: &mut u64) {
+    fn take(&mut self, exchange: &Exchange, counting: &mut Counting<'_>) {
         self.exchanges += 1;
         self.first_us = if self.first_us == 0 { exchange.at_us } else { self.first_us.min(exchange.at_us) };
         self.last_us = self.last_us.max(exchange.at_us);
@@ -295,12 +348,14 @@ impl Group {
         }
         let Some(control) = &exchange.control else { return };
         self.controlled += 1;
+        counting.moment.nth = self.controlled;
         self.effective += u64::from(control.comparable);
-        self.tally(exchange);
+        self.known.count(counting.moment.bucket);
+        self.tally(exchange, counting);
         if let (true, Some(candidate), Some(control)) =
             (exchange.comparable(), exchange.candidate.call.latency_us, control.call.latency_us)
         {
-            self.ladder.observe(candidate, control, discovered);
+            self.ladder.observe(candidate, control, counting);
         }
     }
 
@@ -310,11 +365,21 @@ impl Group {
     /// random error of the candidate would count as worse, the same error of the control would drop the exchange, and no
     /// service with errors of its own could ever be promoted. Fields count where both answered as the primary did, which
     /// is as symmetric.
-    fn tally(&mut self, exchange: &Exchange) {
+    fn tally(&mut self, exchange: &Exchange, counting: &Counting<'_>) {
         let alone = |leg| exchange.differences.iter().any(|difference| difference.of == leg);
-        let (candidate_alone, control_alone) = (alone(Differing::Candidate), alone(Differing::Control));
-        self.worse += u64::from(candidate_alone && !control_alone);
-        self.better += u64::from(control_alone && !candidate_alone);
+        let sign = match (alone(Differing::Candidate), alone(Differing::Control)) {
+            (true, false) => 1,
+            (false, true) => -1,
+            _ => return,
+        };
+        self.worse += u64::from(sign > 0);
+        self.better += u64::from(sign < 0);
+        self.coins.count(counting.moment, sign, Lead { candidate: self.worse, control: self.better });
+    }
+
+    fn forget_blocks(&mut self) {
+        self.coins.forget_blocks();
+        self.ladder.coins.iter_mut().for_each(Coins::forget_blocks);
     }
 
     /// X of the controlled exchanges.

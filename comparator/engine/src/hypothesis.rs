@@ -4,6 +4,7 @@ use antumbra_observation::ExchangeId;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::coins::{Coins, Lead, Moment};
 use crate::compared::{Difference, Differing, Exchange};
 use crate::diff::Detail;
 use crate::guess::{self, Guesses, Sampled, Tally};
@@ -25,6 +26,9 @@ pub(crate) struct Hypothesis {
     /// Which rules would allow the control's differences.
     #[serde(default)]
     pub(crate) tally: Tally,
+    /// In which blocks of time, and for which clients, one leg alone differs.
+    #[serde(default)]
+    pub(crate) coins: Coins,
 }
 
 /// One exchange that shows a difference. Each text has at most 120 characters, and what looks like a secret is not shown.
@@ -49,6 +53,24 @@ pub struct Example {
     pub without: Vec<String>,
 }
 
+/// What of one exchange is the same for all that counts it.
+#[derive(Debug)]
+pub(crate) struct Counting<'d> {
+    pub(crate) moment: Moment,
+    /// Numbers the hypotheses of the release.
+    pub(crate) discovered: &'d mut u64,
+}
+
+impl Counting<'_> {
+    /// Gives a hypothesis its number, unless it has one.
+    pub(crate) fn discover(&mut self, number: &mut Option<u64>) {
+        if number.is_none() {
+            *self.discovered += 1;
+            *number = Some(*self.discovered);
+        }
+    }
+}
+
 /// What is seen of one exchange at the place where it is counted.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Seen<'e> {
@@ -71,9 +93,14 @@ impl<'e> Seen<'e> {
 }
 
 impl Hypothesis {
-    /// Counts one exchange in which one leg or both differ here; `discovered` numbers the hypotheses of the release. Keeps
-    /// `most` examples.
-    pub(crate) fn paired(&mut self, exchange: &Exchange, seen: &Seen<'_>, most: usize, discovered: &mut u64) {
+    /// Counts one exchange in which one leg or both differ here. Keeps `most` examples.
+    pub(crate) fn paired(
+        &mut self,
+        exchange: &Exchange,
+        seen: &Seen<'_>,
+        most: usize,
+        counting: &mut Counting<'_>,
+    ) {
         self.seen(exchange.at_us);
         match seen.of {
             Differing::Candidate => {
@@ -84,13 +111,17 @@ impl Hypothesis {
             Differing::Control => self.control_only += 1,
             Differing::Both => self.both += 1,
         }
-        if self.discovered.is_none() && seen.of != Differing::Both {
-            *discovered += 1;
-            self.discovered = Some(*discovered);
+        if let Some(sign) = seen.of.sign() {
+            counting.discover(&mut self.discovered);
+            self.coins.count(counting.moment, sign, self.lead());
         }
         if let Some(sampled) = seen.sampled {
             self.tally.count(seen.of.has_control(), sampled);
         }
+    }
+
+    fn lead(&self) -> Lead {
+        Lead { candidate: self.candidate_only, control: self.control_only }
     }
 
     /// Counts a difference of the candidate in an exchange without control.

@@ -82,8 +82,8 @@ struct Written<T>(
     (u64, u64),
     /// When.
     u64,
-    /// Client.
-    Option<u32>,
+    /// Client, and the bucket of one that is forgotten.
+    (Option<u32>, Option<u8>),
     /// Endpoint.
     u32,
     /// The primary's latency and status.
@@ -136,7 +136,7 @@ impl<'c> Written<&'c str> {
         Self(
             ((id >> 64) as u64, id as u64),
             exchange.at_us,
-            exchange.client,
+            (exchange.client, exchange.bucket),
             table.texts.number(&exchange.endpoint),
             call(exchange.primary),
             answer(&exchange.candidate),
@@ -154,7 +154,7 @@ impl Written<String> {
         let Self(
             id,
             at_us,
-            client,
+            (client, bucket),
             endpoint,
             primary,
             candidate,
@@ -173,6 +173,7 @@ impl Written<String> {
             id: ExchangeId(u128::from(id.0) << 64 | u128::from(id.1)),
             at_us,
             client,
+            bucket,
             endpoint: of(texts, endpoint)?.clone(),
             primary: call(primary),
             candidate: answer(candidate),

@@ -6,7 +6,9 @@
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::coins::{Coins, Lead};
 use crate::compared::{Call, Exchange};
+use crate::hypothesis::Counting;
 use crate::stats::{self, Paired};
 
 /// The ladder: how many times slower (plus [`GRACE_US`]), and the excess of exchanges that is tolerated there. An excess
@@ -36,6 +38,9 @@ pub(crate) struct Ladder {
     pub(crate) n: u64,
     /// Candidate slower, control slower, per step.
     pub(crate) steps: [(u64, u64); STEPS.len()],
+    /// In which blocks of time, and for which clients, one leg was slower, per step.
+    #[serde(default)]
+    pub(crate) coins: [Coins; STEPS.len()],
 }
 
 impl Legs {
@@ -101,21 +106,24 @@ impl Latencies {
 }
 
 impl Ladder {
-    /// Compares the legs of one exchange; `discovered` numbers the hypotheses of the release.
-    pub(crate) fn observe(&mut self, candidate_us: u64, control_us: u64, discovered: &mut u64) {
+    /// Compares the legs of one exchange.
+    pub(crate) fn observe(&mut self, candidate_us: u64, control_us: u64, counting: &mut Counting<'_>) {
         self.n += 1;
         let (candidate, control) = (bounded(candidate_us), bounded(control_us));
         let mut discordant = false;
-        for ((ratio, _), (a, b)) in STEPS.iter().zip(&mut self.steps) {
+        for (((ratio, _), (a, b)), coins) in STEPS.iter().zip(&mut self.steps).zip(&mut self.coins) {
             let (slower, faster) =
                 (candidate > ratio * control + GRACE_US, control > ratio * candidate + GRACE_US);
             *a += u64::from(slower);
             *b += u64::from(faster);
-            discordant |= slower || faster;
+            if slower || faster {
+                discordant = true;
+                let lead = Lead { candidate: *a, control: *b };
+                coins.count(counting.moment, if slower { 1 } else { -1 }, lead);
+            }
         }
-        if discordant && self.discovered.is_none() {
-            *discovered += 1;
-            self.discovered = Some(*discovered);
+        if discordant {
+            counting.discover(&mut self.discovered);
         }
     }
 
@@ -180,12 +188,17 @@ const DIGITS: u8 = 2;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::coins::Moment;
+
+    fn counting(discovered: &mut u64) -> Counting<'_> {
+        Counting { moment: Moment { block: 0, bucket: None, nth: 1 }, discovered }
+    }
 
     #[test]
     fn ladder_counts_by_ratio_beyond_the_grace() {
         let check = |candidate, control, slower: [u64; 5]| {
             let (mut ladder, mut discovered) = (Ladder::default(), 0);
-            ladder.observe(candidate, control, &mut discovered);
+            ladder.observe(candidate, control, &mut counting(&mut discovered));
             assert_eq!(ladder.steps.map(|step| step.0), slower, "{candidate} {control}");
             assert_eq!(discovered, u64::from(slower[0] > 0));
         };
@@ -194,7 +207,7 @@ mod tests {
         check(10_000, 4_000, [1, 1, 1, 0, 0]);
         check(u64::MAX, 1, [1; 5]);
         let (mut ladder, mut discovered) = (Ladder::default(), 7);
-        ladder.observe(1, 9_000, &mut discovered);
+        ladder.observe(1, 9_000, &mut counting(&mut discovered));
         assert_eq!((ladder.steps[0], ladder.discovered), ((0, 1), Some(8)));
     }
 

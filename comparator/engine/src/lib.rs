@@ -36,7 +36,7 @@
 //!         release: "shop".into(),
 //!         generation: 1,
 //!         rule: None,
-//!         at_us: 1_700_000_000_000_000 + number,
+//!         at_us: 1_700_000_000_000_000 + number * 10_000_000,
 //!         client: None,
 //!         request: Request { method: "GET".into(), path: "/items/7?page=2".into(), ..Request::default() },
 //!         primary: body(0, r#","price":10"#),
@@ -61,6 +61,7 @@
 mod arrays;
 mod asked;
 mod body;
+mod coins;
 mod compare;
 mod compared;
 mod diff;
@@ -81,6 +82,7 @@ mod observe;
 mod offline;
 mod outline;
 mod outside;
+mod pace;
 mod pattern;
 mod recent;
 mod refusal;
@@ -107,6 +109,7 @@ pub use kind::Kind;
 pub use observe::compare;
 pub use offline::{Diff, Difference, Media, diff, diff_answers};
 pub use outside::{Finding, Outside, PluginReport};
+pub use pace::Pace;
 pub use pattern::{BadPattern, Pattern};
 pub use refusal::Refusal;
 pub use report::{

@@ -16,7 +16,8 @@ impl Report {
     pub fn to_markdown(&self) -> String {
         let mut page = Page::default();
         page.top(self);
-        page.regressions(&self.regressions);
+        page.regressions("Regressions", &self.regressions);
+        page.regressions("Suspected: maybe a burst", &self.suspected);
         page.endpoints(self);
         let (suspects, noise): (Vec<&Noise>, Vec<&Noise>) =
             self.noise.iter().partition(|noise| suspect(noise));
@@ -67,11 +68,11 @@ impl Page {
         }
     }
 
-    fn regressions(&mut self, all: &[Regression]) {
+    fn regressions(&mut self, title: &str, all: &[Regression]) {
         if all.is_empty() {
             return;
         }
-        self.line(&format!("\n#### Regressions ({})", all.len()));
+        self.line(&format!("\n#### {title} ({})", all.len()));
         self.head(
             "| endpoint | place | kind | only candidate | only control | of | evidence |",
             "|---|---|---|--:|--:|--:|--:|",

@@ -9,6 +9,8 @@
 //! - *Places beyond the cap.* Those of the right that find no room are counted as `crowded` and not tested. Adding them to
 //!   `(other paths)` would count an exchange that differs in two of them twice, which no test allows for. The exchanges
 //!   themselves stay in the sums, so what was crowded out still keeps a release from being promoted.
+//! - *Blocks of time and groups of clients* that count once: those of one time, or of one group, add. When a count was begun anew, and how long its
+//!   blocks are by then, depends on the order of what an engine saw; the guard that they are is as safe.
 //! - *Clients seen a moment ago* ([`Recent`]) are an engine's own: where a client's exchanges reach two engines, each of these
 //!   counts one.
 
@@ -24,8 +26,12 @@ impl Evidence {
     /// Takes in what another engine gathered from other exchanges under the same rules. Counts, histograms, times and examples
     /// are then those of one engine that saw all of them; where they cannot be (caps, the order of discovery), the verdict is
     /// as safe and may come a little later.
-    pub fn merge(&mut self, other: Self) {
-        let Self { mut release, endpoints, dirty: _, dirty_release: _, recent: _ } = other;
+    pub fn merge(&mut self, mut other: Self) {
+        // Blocks of two lengths are none together.
+        if other.release.block_us != 0 {
+            other.set_pace(self.pace);
+        }
+        let Self { mut release, endpoints, dirty: _, dirty_release: _, recent: _, pace: _ } = other;
         self.release.renumber(Side::Left);
         release.renumber(Side::Right);
         self.release.merge(&release);
@@ -95,7 +101,20 @@ impl Release {
     }
 
     fn merge(&mut self, other: &Self) {
-        let Self { all, discovered, crowded, elsewhere, repeated, not_sent_by, plugins, statuses } = other;
+        let Self {
+            all,
+            discovered,
+            crowded,
+            elsewhere,
+            repeated,
+            not_sent_by,
+            plugins,
+            statuses,
+            warming,
+            warm_up,
+            block_us,
+        } = other;
+        self.block_us = self.block_us.max(*block_us);
         self.all.merge(all);
         self.discovered = self.discovered.max(*discovered);
         self.crowded += crowded;
@@ -106,6 +125,8 @@ impl Release {
         }
         self.plugins.merge(plugins);
         self.statuses.merge(statuses);
+        self.warming.merge(warming);
+        self.warm_up += warm_up;
     }
 }
 
@@ -158,6 +179,8 @@ impl Group {
             last_us,
             legs,
             ladder,
+            known,
+            coins,
         } = other;
         self.exchanges += exchanges;
         self.not_sent += not_sent;
@@ -169,6 +192,8 @@ impl Group {
         self.last_us = self.last_us.max(*last_us);
         self.legs.merge(legs);
         self.ladder.merge(ladder);
+        self.known.merge(known);
+        self.coins.merge(coins);
     }
 }
 
@@ -187,12 +212,15 @@ impl Ladder {
     }
 
     fn merge(&mut self, other: &Self) {
-        let Self { discovered, n, steps } = other;
+        let Self { discovered, n, steps, coins } = other;
         self.discovered = self.discovered.max(*discovered);
         self.n += n;
         for ((a, b), (more_a, more_b)) in self.steps.iter_mut().zip(steps) {
             *a += more_a;
             *b += more_b;
+        }
+        for (own, more) in self.coins.iter_mut().zip(coins) {
+            own.merge(more);
         }
     }
 }
@@ -209,6 +237,7 @@ impl Hypothesis {
             last_us,
             examples,
             tally,
+            coins,
         } = other;
         self.discovered = self.discovered.max(discovered);
         self.candidate_only += candidate_only;
@@ -218,6 +247,7 @@ impl Hypothesis {
         self.first_us = earlier(self.first_us, first_us);
         self.last_us = self.last_us.max(last_us);
         self.tally.merge(&tally);
+        self.coins.merge(&coins);
         self.sample(usize::MAX, examples);
     }
 

@@ -47,6 +47,7 @@ pub fn compare(observation: &Observation, rules: &Rules, outside: &Outside, know
         id: observation.id,
         at_us: observation.at_us,
         client: observation.client,
+        bucket: None,
         primary: call(&observation.primary),
         candidate,
         control,

@@ -14,7 +14,9 @@ impl Report {
     pub fn to_text(&self, colour: bool) -> String {
         let mut page = Page { out: String::new(), colour };
         page.top(self);
-        page.regressions(self);
+        let title = if self.gates.calibration { "False alarms" } else { "Regressions" };
+        page.regressions(title, &self.regressions);
+        page.regressions("Suspected: maybe a burst", &self.suspected);
         page.endpoints(self);
         let (suspects, noise): (Vec<&Noise>, Vec<&Noise>) =
             self.noise.iter().partition(|noise| suspect(noise));
@@ -73,16 +75,15 @@ impl Page {
         }
     }
 
-    fn regressions(&mut self, report: &Report) {
-        if report.regressions.is_empty() {
+    fn regressions(&mut self, title: &str, all: &[Regression]) {
+        if all.is_empty() {
             return;
         }
-        let title = if report.gates.calibration { "False alarms" } else { "Regressions" };
-        self.title(&format!("{title} ({})", report.regressions.len()));
-        for regression in report.regressions.iter().take(MAX_SHOWN) {
+        self.title(&format!("{title} ({})", all.len()));
+        for regression in all.iter().take(MAX_SHOWN) {
             self.regression(regression);
         }
-        self.more(report.regressions.len());
+        self.more(all.len());
     }
 
     fn regression(&mut self, regression: &Regression) {

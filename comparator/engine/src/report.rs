@@ -51,6 +51,10 @@ pub struct Report {
     pub delivery: Delivery,
     /// Proven regressions, strongest evidence first.
     pub regressions: Vec<Regression>,
+    /// What looks like a regression and may be a burst: it has to show in more separate blocks of time, or for more clients. Strongest
+    /// evidence first.
+    #[serde(default)]
+    pub suspected: Vec<Regression>,
     /// Latency over all endpoints.
     pub latency: LegLatencies,
     /// By exchanges, most first.
@@ -229,6 +233,9 @@ pub struct Dropped {
     /// Exchanges that were not compared, because their client had asked the same endpoint within two seconds.
     #[serde(default)]
     pub repeated: u64,
+    /// Exchanges that were only counted, because a leg had just begun to answer.
+    #[serde(default)]
+    pub warm_up: u64,
     /// Exchanges that were not compared, because a shadow was not sent; [`Report::not_sent`] has the reasons.
     #[serde(default)]
     pub not_sent: u64,
@@ -240,7 +247,8 @@ pub struct Dropped {
 pub fn report(release: &str, evidence: &Evidence, gates: &Gates, delivery: &Delivery) -> Report {
     let Judgement { verdict, reasons, details, needed, tested } = verdict::judge(evidence, gates, delivery);
     let all = &evidence.release.all;
-    let regressions = differences::regressions(evidence, &tested);
+    let regressions = differences::regressions(evidence, &tested, |tested| tested.is_found());
+    let suspected = differences::regressions(evidence, &tested, |tested| tested.is_suspected());
     let (noise, more_noise) = differences::noise(evidence, &tested, gates);
     let (uncontrolled, more_uncontrolled) = differences::uncontrolled(evidence);
     let (refused, more_refused) = refused::refused(evidence);
@@ -249,6 +257,7 @@ pub fn report(release: &str, evidence: &Evidence, gates: &Gates, delivery: &Deli
         paths: evidence.endpoints.values().map(|endpoint| endpoint.crowded).sum(),
         elsewhere: evidence.release.elsewhere,
         repeated: evidence.release.repeated,
+        warm_up: evidence.release.warm_up,
         not_sent: all.not_sent,
         lines: more_noise + more_uncontrolled + more_refused,
     };
@@ -276,6 +285,7 @@ pub fn report(release: &str, evidence: &Evidence, gates: &Gates, delivery: &Deli
         notes: notes::notes(evidence, gates, delivery, &dropped),
         suggestions: suggestion::suggestions(evidence, costs),
         regressions,
+        suspected,
         noise,
         uncontrolled,
         refused,

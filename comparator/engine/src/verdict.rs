@@ -21,6 +21,7 @@ use self::promotion::{Missing, takes};
 pub use self::reason::{Code, Reason};
 use crate::evidence::Evidence;
 use crate::kind::Kind;
+use crate::pace::Pace;
 
 /// What to do with the release now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,7 +47,7 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// What a verdict needs. All are fractions between 0 and 1.
+/// What a verdict needs. All but spans of time are fractions between 0 and 1.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Gates {
@@ -58,6 +59,16 @@ pub struct Gates {
     pub margin: f64,
     /// Share of exchanges that may be worse at one endpoint.
     pub endpoint_margin: f64,
+    /// The shortest block of time that counts once, in milliseconds: bursts that are shorter than eight of them never roll back by
+    /// themselves.
+    #[serde(default = "block_ms")]
+    pub block_ms: u64,
+    /// For how long exchanges are only counted after a leg began to answer, in milliseconds.
+    #[serde(default)]
+    pub warm_up_ms: u64,
+    /// The span of time that the exchanges of a promotion have at least, in milliseconds.
+    #[serde(default)]
+    pub at_least_ms: u64,
     /// The candidate is the stable version itself: nothing is promoted or rolled back, the report says what was seen.
     #[serde(default)]
     pub calibration: bool,
@@ -73,10 +84,28 @@ impl Default for Gates {
             promote_alpha: 0.05,
             margin: 0.005,
             endpoint_margin: 0.02,
+            block_ms: block_ms(),
+            warm_up_ms: 60_000,
+            at_least_ms: 300_000,
             calibration: false,
             unreadable: false,
         }
     }
+}
+
+impl Gates {
+    /// The spans of time by which evidence is counted for these gates.
+    pub fn pace(&self) -> Pace {
+        Pace {
+            block_us: self.block_ms.saturating_mul(1_000),
+            warm_up_us: self.warm_up_ms.saturating_mul(1_000),
+        }
+    }
+}
+
+/// 10 s.
+fn block_ms() -> u64 {
+    10_000
 }
 
 /// The verdict and why.
@@ -113,8 +142,13 @@ pub(crate) fn judge<'e>(evidence: &'e Evidence, gates: &Gates, delivery: &Delive
     if gates.unreadable {
         return Judgement::new(Verdict::Wait, vec![reason::unreadable()], None, tested);
     }
-    if tested.iter().any(|tested| tested.rejected) && !gates.calibration {
-        return Judgement::new(Verdict::RollBack, findings(&tested), None, tested);
+    if tested.iter().any(|tested| tested.is_found()) && !gates.calibration {
+        return Judgement::new(
+            Verdict::RollBack,
+            findings(&tested, |tested| tested.is_found()),
+            None,
+            tested,
+        );
     }
     let missing = promotion::missing(evidence, gates, delivery);
     let needed = most(&missing);
@@ -126,6 +160,11 @@ pub(crate) fn judge<'e>(evidence: &'e Evidence, gates: &Gates, delivery: &Delive
     if gates.calibration {
         return calibration::judge(evidence, tested, missing);
     }
+    let mut suspected = findings(&tested, |tested| tested.is_suspected());
+    if !suspected.is_empty() {
+        suspected.extend(missing.into_iter().map(|missing| (missing.reason, missing.why)));
+        return Judgement::new(Verdict::Wait, suspected, None, tested);
+    }
     if missing.is_empty() {
         return Judgement::new(Verdict::Promote, vec![promotion::shown(evidence, gates)], None, tested);
     }
@@ -135,8 +174,8 @@ pub(crate) fn judge<'e>(evidence: &'e Evidence, gates: &Gates, delivery: &Delive
 
 /// The strongest of what is found, as reasons. What differs in one place at many endpoints likely has one cause, and must
 /// not keep others from being named: it is one reason.
-fn findings(tested: &[Tested<'_>]) -> Vec<(Reason, String)> {
-    let mut found: Vec<&Tested<'_>> = tested.iter().filter(|tested| tested.rejected).collect();
+fn findings(tested: &[Tested<'_>], of: fn(&Tested<'_>) -> bool) -> Vec<(Reason, String)> {
+    let mut found: Vec<&Tested<'_>> = tested.iter().filter(|tested| of(tested)).collect();
     found.sort_by(|x, y| y.ln_evidence.total_cmp(&x.ln_evidence));
     let mut endpoints: BTreeMap<(&str, Kind), usize> = BTreeMap::new();
     found.iter().for_each(|tested| *endpoints.entry(tested.place()).or_default() += 1);

@@ -29,6 +29,12 @@ pub(crate) fn joined(parts: &[&str]) -> String {
     parts.join(" ")
 }
 
+/// `90 s` or `0.25 s`: milliseconds as people read them.
+pub(crate) fn seconds(ms: u64) -> String {
+    let (whole, rest) = (ms / 1_000, ms % 1_000);
+    if rest == 0 || whole >= 10 { format!("{} s", count(whole)) } else { format!("{whole}.{rest:03} s") }
+}
+
 /// `1,234,567`.
 pub(crate) fn count(number: u64) -> String {
     let digits = number.to_string();

@@ -12,6 +12,7 @@ fn leg(body: &str) -> Leg {
 
 fn observation(number: u128, [primary, candidate]: [Leg; 2], control: Option<Leg>) -> Observation {
     let observation = Observation::new("r", "GET", "/").with_id(number).with_primary(primary);
+    let observation = observation.with_arrival_us(number as u64 * 10_000_000);
     Observation { control, ..observation.with_candidate(candidate) }
 }
 

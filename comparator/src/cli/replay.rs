@@ -2,6 +2,7 @@
 //!
 //! The file is read on a thread of its own: a pipe may be slow, and the pace of the requests must not be that of the file.
 
+use std::fmt::Display;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, IsTerminal, Read};
 use std::path::{Path, PathBuf};
@@ -85,6 +86,7 @@ enum UnsafeMethods {
 /// Replays a file and prints what came of it.
 pub(super) fn replay(options: &Options, sandbox: &dyn Runtime) -> Result<ExitCode, Failure> {
     let terms = Terms::read(options.policy.as_deref(), &options.plugin, &options.descriptors, sandbox)?;
+    let terms = terms.shortened(planned(options)?);
     let (file, bar) = open(&options.file)?;
     let recording = Recording::open(file)
         .map_err(|error| Failure::Usage(format!("{}: {error}", options.file.display())))?;
@@ -198,6 +200,28 @@ fn entries(
         }
     });
     (receiver, failure)
+}
+
+/// How long the replay is to last, if that can be told before: a pipe is read only once.
+fn planned(options: &Options) -> Result<Option<Duration>, Failure> {
+    let failed = |error: &dyn Display| Failure::Usage(format!("{}: {error}", options.file.display()));
+    let limit = options.limit.unwrap_or(u64::MAX);
+    let is_file = std::fs::metadata(&options.file).is_ok_and(|about| about.is_file());
+    let requests = if is_file {
+        let file = File::open(&options.file).map_err(|error| failed(&error))?;
+        let mut recording = Recording::open(BufReader::new(file)).map_err(|error| failed(&error))?;
+        let mut requests = 0;
+        while requests < limit && matches!(recording.next(), Ok(Some(_))) {
+            requests += 1;
+        }
+        requests
+    } else if limit < u64::MAX {
+        limit
+    } else {
+        return Ok(None);
+    };
+    // Both are bounded, the rate from below as well.
+    Ok(Duration::try_from_secs_f64(requests as f64 / options.rate.0).ok())
 }
 
 async fn plan(options: &Options) -> Result<Plan, Failure> {

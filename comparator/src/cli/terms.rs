@@ -3,6 +3,7 @@
 use std::path::Path;
 #[cfg(feature = "grpc-messages")]
 use std::path::PathBuf;
+use std::time::Duration;
 
 use antumbra_engine::{Gates, Rules};
 use antumbra_plugin::Runtime;
@@ -70,9 +71,13 @@ impl Terms {
         let plugins = plugins(files, sandbox)?;
         let Descriptors { schemas, .. } = descriptors.read()?;
         let Some(file) = policy else {
-            let comparing =
-                Comparing { rules: Rules::default().with_schemas(schemas), ..Comparing::default() };
-            return Ok(Self { name: None, comparing, gates: Gates::default() });
+            let rules = Rules::default().with_schemas(schemas);
+            return Ok(Self {
+                name: None,
+                comparing: Comparing { rules, ..Comparing::default() },
+                gates: Gates::default(),
+            }
+            .paced());
         };
         let document = local::document(file)?;
         if let Some((index, name)) = plugins.absent(document.plugins()).first() {
@@ -84,7 +89,26 @@ impl Terms {
         let rules = document.rules().clone().with_schemas(schemas);
         let assigned = document.plugins().clone();
         let (name, gates) = (Some(document.name().to_owned()), *document.gates());
-        Ok(Self { name, comparing: Comparing { rules, assigned, plugins }, gates })
+        Ok(Self { name, comparing: Comparing { rules, assigned, plugins, ..Comparing::default() }, gates }
+            .paced())
+    }
+
+    /// Counts exchanges by the gates' spans of time.
+    fn paced(self) -> Self {
+        Self { comparing: Comparing { pace: self.gates.pace(), ..self.comparing }, ..self }
+    }
+
+    /// With the spans of time of a replay that is to last so long, if that is known: nobody waits for hours there. The shortest block is a
+    /// hundredth of it, at least 100 ms, the time to warm up a twentieth, and a promotion takes no time of its own.
+    pub(super) fn shortened(self, planned: Option<Duration>) -> Self {
+        let planned_ms = planned.map_or(0, |planned| u64::try_from(planned.as_millis()).unwrap_or(u64::MAX));
+        let gates = Gates {
+            block_ms: (planned_ms / 100).clamp(100, self.gates.block_ms),
+            warm_up_ms: (planned_ms / 20).min(self.gates.warm_up_ms),
+            at_least_ms: 0,
+            ..self.gates
+        };
+        Self { gates, ..self }.paced()
     }
 }
 

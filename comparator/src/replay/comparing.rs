@@ -1,7 +1,7 @@
 //! Taking exchanges in where no server is: rules, and the plugins that come before them.
 
 use antumbra_control::Assigned;
-use antumbra_engine::{Evidence, Rules};
+use antumbra_engine::{Evidence, Pace, Rules};
 use antumbra_observation::Observation;
 
 use crate::plugins::{Plugins, Prepared};
@@ -11,6 +11,8 @@ use crate::plugins::{Plugins, Prepared};
 pub(crate) struct Comparing {
     /// What may differ.
     pub(crate) rules: Rules,
+    /// The spans of time by which exchanges are counted.
+    pub(crate) pace: Pace,
     /// Which plugins have to do with which endpoint.
     pub(crate) assigned: Assigned,
     /// The plugins.
@@ -30,6 +32,7 @@ impl Comparing {
 
     /// Takes an exchange in as the plugins left it.
     pub(crate) fn observe(&self, evidence: &mut Evidence, observation: &Observation, prepared: &Prepared) {
+        evidence.set_pace(self.pace);
         let compared = Prepared::compare(Some(prepared), observation, &self.rules, evidence);
         evidence.take(&compared);
     }

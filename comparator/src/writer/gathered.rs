@@ -28,7 +28,7 @@ impl Gathered {
         let taken = self.evidence.take(&compared);
         match taken {
             Taken::Repeated => self.repeated += 1,
-            Taken::Compared | Taken::Elsewhere => self.compared.push(compared.anonymous()),
+            Taken::Compared | Taken::WarmingUp | Taken::Elsewhere => self.compared.push(compared.anonymous()),
         }
         taken
     }

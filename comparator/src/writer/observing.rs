@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use antumbra_control::{Session, Version};
-use antumbra_engine::{Evidence, Taken, decode_compared};
+use antumbra_engine::{Evidence, Pace, Taken, decode_compared};
 use antumbra_observation::Observation;
 use antumbra_store::{JournalEntry, Store, StoreError, Writing};
 
@@ -119,9 +119,10 @@ impl Thread {
             return Ok(());
         }
         let mut releases = BTreeMap::new();
-        for (name, _) in self.policies.all() {
+        for (name, version) in self.policies.all() {
             let Some(session) = self.store.session(&name)? else { continue };
-            let gathered = restored(&self.store, &name, session)?;
+            let pace = version.document.gates().pace();
+            let gathered = restored(&self.store, &name, session, pace)?;
             self.known.replace(&name, session, &gathered.evidence);
             releases.insert(name, gathered);
         }
@@ -150,7 +151,7 @@ impl Counting<'_> {
         for (at, observation) in batch.observations.iter().enumerate() {
             match self.one(observation, batch.prepared.get(&at), compared.next().flatten()) {
                 None => settled.superseded += 1,
-                Some(Taken::Compared) => settled.compared += 1,
+                Some(Taken::Compared | Taken::WarmingUp) => settled.compared += 1,
                 Some(Taken::Elsewhere) => settled.elsewhere += 1,
                 Some(Taken::Repeated) => settled.repeated += 1,
             }
@@ -168,6 +169,7 @@ impl Counting<'_> {
         let release = &observation.release;
         let (gathered, version) = (self.releases.get_mut(release)?, self.policies.get(release)?);
         let session = gathered.session;
+        gathered.evidence.set_pace(version.document.gates().pace());
         if !belongs(observation, session) || !is_prepared(prepared, &version, session) {
             return None;
         }
@@ -227,10 +229,11 @@ fn append(writing: &Writing<'_>, releases: &mut BTreeMap<String, Gathered>) -> R
 }
 
 /// The evidence of a session: as it was last written, and what was counted since then.
-fn restored(store: &Store, release: &str, session: Session) -> Result<Gathered, StoreError> {
+fn restored(store: &Store, release: &str, session: Session, pace: Pace) -> Result<Gathered, StoreError> {
     let damaged = |message: String| StoreError::Damaged { what: format!("evidence of {release:?}"), message };
     let rows = store.evidence(release, session.number)?;
     let mut evidence = Evidence::restore(rows).map_err(|error| damaged(error.to_string()))?;
+    evidence.set_pace(pace);
     let mut journalled = 0;
     for JournalEntry { repeated, compared } in store.journal(release, session.number)? {
         let compared = decode_compared(&compared).map_err(|error| damaged(error.to_string()))?;

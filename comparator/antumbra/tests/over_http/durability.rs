@@ -170,7 +170,9 @@ async fn kill_9_leaves_the_report_as_it_was_and_no_raw_answer() {
             };
             // Two of five ask again within a moment, also across batches.
             let client = u32::try_from(if place < 2 { 7 } else { id }).unwrap();
-            Observation { request, client: Some(client), ..observation }
+            // All within a moment.
+            let at_us = 1_700_000_000_000_000 + batch * 100 + place;
+            Observation { request, client: Some(client), at_us, ..observation }
         };
         let observations: Vec<Observation> = (0..5).map(of_batch).collect();
         assert_eq!(crate::server::send_batch(address, batch, &observations).await.unwrap().status, 200);

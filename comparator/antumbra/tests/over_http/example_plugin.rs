@@ -17,6 +17,7 @@ variants: {stable: null, canary: null, control: null}
 default: stable
 rules: [{name: shadow, mirror: [{to: canary, percent: 5, control: {to: control, percent: 100}}]}]
 compare: {plugins: [{at: 'GET /products/{id}', plugin: shop}]}
+gates: {warmUp: 0s}
 ";
 
 /// What the command that the users are told prints, after it has built it.

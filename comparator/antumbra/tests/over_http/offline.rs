@@ -12,7 +12,7 @@ use http::Method;
 use serde_json::Value;
 
 /// Gates that few exchanges satisfy.
-const EASY: &str = "gates: {margin: 50, endpointMargin: 50, promoteAlpha: 0.5}";
+const EASY: &str = "gates: {margin: 50, endpointMargin: 50, promoteAlpha: 0.5, warmUp: 0s, atLeast: 0s}";
 
 impl World {
     fn file(&self, name: &str) -> PathBuf {
@@ -97,7 +97,7 @@ async fn bad_lines_are_named_and_counted() {
 #[tokio::test]
 async fn what_the_candidate_answered_itself_is_not_held_against_it() {
     let world = World::new(None).await;
-    world.write("easy.yaml", SHOP.replace("gates: {margin: 0.5}", EASY));
+    world.write("easy.yaml", SHOP.replace("gates: {margin: 0.5, warmUp: 0s, atLeast: 0s}", EASY));
     let half = (1..=800).map(|id| {
         let mut one = observation(id, 11);
         if id % 2 == 0 {
@@ -117,7 +117,7 @@ async fn what_the_candidate_answered_itself_is_not_held_against_it() {
 #[tokio::test]
 async fn a_verdict_of_a_file_is_an_exit_code() {
     let world = World::new(None).await;
-    let easy = SHOP.replace("gates: {margin: 0.5}", EASY);
+    let easy = SHOP.replace("gates: {margin: 0.5, warmUp: 0s, atLeast: 0s}", EASY);
     world.write("easy.yaml", &easy);
     world.write("bad.yaml", SHOP.replace("percent: 5,", "percent: 101,"));
     world.write("healthy.ndjson", ndjson(healthy(400)));

@@ -17,7 +17,7 @@ fn recording(world: &World, requests: usize) {
 }
 
 async fn replay(world: &World, line: &str) -> Line {
-    antumbra(world, &format!("replay r.gor --rate 2000 --timeout 20s {line}")).await
+    antumbra(world, &format!("replay r.gor --rate 200 --timeout 20s {line}")).await
 }
 
 fn json(line: &Line) -> Value {
@@ -62,9 +62,10 @@ async fn a_version_that_differs_is_rolled_back_and_one_that_agrees_is_not() {
 async fn a_good_version_is_promoted() {
     let world = World::new(None).await;
     recording(&world, 1_500);
-    let policy = crate::server::SHOP
-        .replace("[header:x-request-trace]", "[/number]")
-        .replace("{margin: 0.5}", "{margin: 2, endpointMargin: 5, promoteAlpha: 0.5}");
+    let policy = crate::server::SHOP.replace("[header:x-request-trace]", "[/number]").replace(
+        "{margin: 0.5, warmUp: 0s, atLeast: 0s}",
+        "{margin: 2, endpointMargin: 5, promoteAlpha: 0.5}",
+    );
     std::fs::write(world.data().with_file_name("shop.yaml"), policy).unwrap();
     let (stable, control) =
         (Service::start(Version::Slowly(10)).await, Service::start(Version::Slowly(10)).await);
@@ -124,7 +125,7 @@ async fn a_candidate_that_is_not_there_differs_in_its_outcome() {
     for (candidate, outcome) in [(refused, "refused"), (hanging.url(), "timeout")] {
         let legs = format!("--primary {0} --control {0} --candidate {candidate}", stable.url());
         let line =
-            antumbra(&world, &format!("replay r.gor --concurrency 100 --rate 500 --timeout 1s {legs}")).await;
+            antumbra(&world, &format!("replay r.gor --concurrency 100 --rate 50 --timeout 1s {legs}")).await;
         assert_eq!(line.code, 1, "{}{}", line.out, line.err);
         assert!(line.out.contains("outcome") && line.out.contains(outcome), "{}", line.out);
     }

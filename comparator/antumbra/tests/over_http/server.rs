@@ -33,7 +33,7 @@ rules:
   - name: share
     split: {by: cookie:uid, weights: {canary: 5, stable: 95}}
 compare: {ignore: [header:x-request-trace]}
-gates: {margin: 0.5}
+gates: {margin: 0.5, warmUp: 0s, atLeast: 0s}
 ";
 
 /// The database of one test and what runs over it.
@@ -233,7 +233,7 @@ pub(crate) fn observation(id: u128, price: u32) -> Observation {
     Observation::new("shop", "GET", "/products/7")
         .with_id(id)
         .with_rule("shadow")
-        .with_arrival_us(1_700_000_000_000_000 + u64::try_from(id).unwrap())
+        .with_arrival_us(1_700_000_000_000_000 + u64::try_from(id).unwrap() * 10_000_000)
         .with_primary(leg("stable", 10))
         .with_candidate(leg("canary", price))
         .with_control(leg("control", 10))

@@ -45,7 +45,8 @@ type Found = (u64, u64, u64, Vec<Example>);
 /// All of a report that does not depend on numbers of discovery.
 fn counts(report: &Report) -> (Report, BTreeMap<String, Found>) {
     let mut places = BTreeMap::new();
-    for found in report.regressions.iter().filter(|found| found.step.is_none()) {
+    let found = report.regressions.iter().chain(&report.suspected);
+    for found in found.filter(|found| found.step.is_none()) {
         let key = format!("{} {} {}", found.endpoint, found.path, found.kind);
         places.insert(key, (found.candidate_only, found.control_only, found.both, Vec::new()));
     }
@@ -60,7 +61,8 @@ fn counts(report: &Report) -> (Report, BTreeMap<String, Found>) {
     let mut rest = report.clone();
     rest.verdict = antumbra_engine::Verdict::Wait;
     (rest.needed, rest.reasons, rest.reason_details) = (None, Vec::new(), Vec::new());
-    (rest.regressions, rest.noise, rest.uncontrolled) = (Vec::new(), Vec::new(), Vec::new());
+    (rest.regressions, rest.suspected) = (Vec::new(), Vec::new());
+    (rest.noise, rest.uncontrolled) = (Vec::new(), Vec::new());
     rest.endpoints.iter_mut().for_each(|endpoint| endpoint.regressions = 0);
     (rest, places)
 }

@@ -4,6 +4,8 @@ use antumbra_observation::{Body, Leg, Observation, Outcome};
 use proptest::prelude::*;
 
 use super::*;
+use crate::coins::Coins;
+use crate::pace::Warming;
 use crate::rules::Rules;
 use crate::verdict::{self, Delivery, Gates};
 
@@ -68,8 +70,8 @@ fn observation(number: usize, seen: &Seen) -> Observation {
     let variant = if seen.elsewhere { "canary" } else { "stable" };
     let asked = Observation::new("shop", "GET", &format!("/{}", char::from(b'a' + seen.endpoint)))
         .with_id(u128::from(number) << 64)
-        // Neither in order nor apart.
-        .with_arrival_us(1_700_000_000_000_000 + number * 7_919 % 100)
+        // Not in order, and most in blocks of their own.
+        .with_arrival_us(1_700_000_000_000_000 + number * 7_919 % 100 * 10_000_000)
         .with_primary(Leg { variant: variant.to_owned(), ..primary })
         .with_candidate(leg(seen.candidate));
     Observation { control: seen.control.map(leg), ..asked }
@@ -96,8 +98,22 @@ fn without_numbers(mut evidence: Evidence) -> Evidence {
         blank(&mut endpoint.all.ladder.discovered);
         endpoint.hypotheses.values_mut().for_each(|counts| blank(&mut counts.discovered));
     }
+    // In which blocks a count began anew depends on what one engine saw before.
+    evidence.release.all.forget_coins();
+    evidence.release.warming = Warming::default();
+    for endpoint in evidence.endpoints.values_mut().map(Arc::make_mut) {
+        endpoint.all.forget_coins();
+        endpoint.hypotheses.values_mut().for_each(|counts| counts.coins = Coins::default());
+    }
     let _ = evidence.take_dirty();
     evidence
+}
+
+impl Group {
+    fn forget_coins(&mut self) {
+        self.coins = Coins::default();
+        self.ladder.coins = Default::default();
+    }
 }
 
 fn numbers(evidence: &Evidence) -> Vec<u64> {
@@ -162,7 +178,7 @@ fn what_each_half_shows_too_weakly_is_found_in_both() {
     let [mut left, right, _] = engines(&both);
     let rejected = |evidence: &Evidence| {
         let judged = verdict::judge(evidence, &Gates::default(), &Delivery::default());
-        judged.tested.iter().any(|tested| tested.rejected)
+        judged.tested.iter().any(|tested| tested.is_found())
     };
     assert!(!rejected(&left) && !rejected(&right));
     left.merge(right);

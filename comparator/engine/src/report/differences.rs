@@ -7,9 +7,14 @@ use crate::kind::{Kind, Subject};
 use crate::stats;
 use crate::verdict::{Gates, Tested, What};
 
-pub(super) fn regressions(evidence: &Evidence, tested: &[Tested<'_>]) -> Vec<Regression> {
+/// Those of which this holds, strongest evidence first.
+pub(super) fn regressions(
+    evidence: &Evidence,
+    tested: &[Tested<'_>],
+    of: impl Fn(&Tested<'_>) -> bool,
+) -> Vec<Regression> {
     let mut found: Vec<Regression> =
-        tested.iter().filter(|tested| tested.rejected).map(|tested| regression(evidence, tested)).collect();
+        tested.iter().filter(|tested| of(tested)).map(|tested| regression(evidence, tested)).collect();
     found.sort_by(|x, y| y.evidence_log10.total_cmp(&x.evidence_log10));
     found
 }
@@ -68,8 +73,9 @@ fn regression(evidence: &Evidence, tested: &Tested<'_>) -> Regression {
 }
 
 pub(super) fn noise(evidence: &Evidence, tested: &[Tested<'_>], gates: &Gates) -> (Vec<Noise>, u64) {
-    let rejected = |endpoint: &str, subject: &Subject| {
-        tested.iter().filter(|tested| tested.rejected).any(|tested| match tested.what {
+    let told = |endpoint: &str, subject: &Subject| {
+        let mut those = tested.iter().filter(|tested| tested.is_found() || tested.is_suspected());
+        those.any(|tested| match tested.what {
             What::Difference(found, _) => tested.endpoint == endpoint && found == subject,
             What::Pooled(found, _) => found == subject,
             What::Exchanges(_) | What::Latency(_) => false,
@@ -84,7 +90,7 @@ pub(super) fn noise(evidence: &Evidence, tested: &[Tested<'_>], gates: &Gates) -
     let mut quiet = found.into_iter();
     let mut listed = Vec::new();
     for (endpoint, subject, counts) in quiet.by_ref() {
-        if rejected(endpoint, subject) {
+        if told(endpoint, subject) {
             continue;
         }
         listed.push(Noise {

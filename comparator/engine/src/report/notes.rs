@@ -3,7 +3,7 @@
 use super::Dropped;
 use crate::evidence::Evidence;
 use crate::verdict::{self, Delivery, Gates};
-use crate::wording::{by_reason, count, percent_beside};
+use crate::wording::{by_reason, count, percent_beside, seconds};
 
 pub(super) fn notes(
     evidence: &Evidence,
@@ -57,6 +57,13 @@ pub(super) fn notes(
         notes.push(format!(
             "{} exchanges are not compared: their client had asked the same endpoint within two seconds.",
             dropped.repeated
+        ));
+    }
+    if dropped.warm_up > 0 {
+        notes.push(format!(
+            "{} exchanges are not judged: a leg had begun to answer less than {} before. Start the control with the candidate.",
+            count(dropped.warm_up),
+            seconds(gates.warm_up_ms)
         ));
     }
     if dropped.endpoints > 0 {

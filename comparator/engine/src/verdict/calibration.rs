@@ -12,7 +12,7 @@ pub(super) fn judge<'e>(
     tested: Vec<Tested<'e>>,
     missing: Vec<Missing>,
 ) -> Judgement<'e> {
-    let alarms: Vec<&Tested<'_>> = tested.iter().filter(|tested| tested.rejected).collect();
+    let alarms: Vec<&Tested<'_>> = tested.iter().filter(|tested| tested.is_found()).collect();
     let exchanges = evidence.exchanges();
     let mut reasons = vec![(
         Reason { value: Some(super::real(exchanges)), ..Reason::new(Code::Calibration) },

@@ -70,8 +70,7 @@ impl Delivery {
 
     /// What keeps a promotion from resting on this evidence.
     pub(super) fn missing(&self, evidence: &Evidence) -> Vec<Missing> {
-        let received =
-            evidence.release.all.exchanges + evidence.release.elsewhere + evidence.release.repeated;
+        let received = evidence.taken();
         if let Some(missing) = self.unreported(received) {
             return vec![missing];
         }

@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use super::Gates;
 use super::reason::{Code, Reason};
+use super::{Gates, real};
+use crate::coins::{Coins, Confirmation};
 use crate::evidence::{Evidence, Group};
 use crate::hypothesis::Hypothesis;
 use crate::kind::{Kind, Subject};
-use crate::latency::Ladder;
+use crate::latency::{Ladder, STEPS};
 use crate::stats;
 use crate::wording::{joined, place};
 
@@ -18,8 +19,21 @@ pub(crate) struct Tested<'e> {
     pub(crate) endpoint: &'e str,
     pub(crate) what: What<'e>,
     pub(crate) ln_evidence: f64,
-    pub(crate) rejected: bool,
+    pub(crate) standing: Standing,
     ln_weight: f64,
+}
+
+/// What the tests say of a hypothesis.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// It may be chance.
+    Open,
+    /// No chance, but maybe one burst: it does not show in enough blocks of time, or for enough clients.
+    Suspected(Confirmation),
+    /// It is a regression.
+    Rejected,
+    /// It is one, and said of a part of it already.
+    Said,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -82,9 +96,15 @@ pub(super) fn test<'e>(evidence: &'e Evidence, gates: &Gates) -> Vec<Tested<'e>>
     let weighted: Vec<(f64, f64)> =
         family.iter().map(|tested| (tested.ln_weight, tested.ln_evidence)).collect();
     for (tested, rejected) in family.iter_mut().zip(stats::reject(&weighted, gates.roll_back_alpha)) {
-        tested.rejected = rejected;
+        if rejected {
+            tested.standing = match tested.confirm(evidence, gates.roll_back_alpha) {
+                Confirmation::Confirmed => Standing::Rejected,
+                lacking => Standing::Suspected(lacking),
+            };
+        }
     }
-    say_once(&mut family);
+    say_once(&mut family, |tested| tested.is_found());
+    say_once(&mut family, |tested| tested.is_suspected());
     family
 }
 
@@ -95,8 +115,8 @@ fn latency<'e>(endpoint: &'e str, ladder: &'e Ladder) -> Option<Tested<'e>> {
 }
 
 /// The whole is worse because a part is: that is said once, of the part, where it can be acted upon.
-fn say_once(family: &mut [Tested<'_>]) {
-    let found = family.iter().filter(|tested| tested.rejected);
+fn say_once(family: &mut [Tested<'_>], of: fn(&Tested<'_>) -> bool) {
+    let found = family.iter().filter(|tested| of(tested));
     let slower = found.clone().any(|t| t.endpoint != ALL_ENDPOINTS && matches!(t.what, What::Latency(_)));
     let places: BTreeSet<Subject> = found
         .clone()
@@ -106,14 +126,16 @@ fn say_once(family: &mut [Tested<'_>]) {
         })
         .collect();
     let any = found.clone().any(|tested| matches!(tested.what, What::Difference(..) | What::Pooled(..)));
-    for tested in family.iter_mut().filter(|tested| tested.endpoint == ALL_ENDPOINTS) {
+    for tested in family.iter_mut().filter(|tested| of(tested) && tested.endpoint == ALL_ENDPOINTS) {
         let said = match tested.what {
             What::Difference(..) => false,
             What::Pooled(subject, _) => places.contains(subject),
             What::Exchanges(_) => any,
             What::Latency(_) => slower,
         };
-        tested.rejected &= !said;
+        if said {
+            tested.standing = Standing::Said;
+        }
     }
 }
 
@@ -148,7 +170,48 @@ impl<'e> Pooled<'e> {
 
 impl<'e> Tested<'e> {
     fn new(endpoint: &'e str, what: What<'e>, ln_evidence: f64, ln_weight: f64) -> Self {
-        Self { endpoint, what, ln_evidence, rejected: false, ln_weight }
+        Self { endpoint, what, ln_evidence, standing: Standing::Open, ln_weight }
+    }
+
+    /// It is a regression, and to be said.
+    pub(crate) fn is_found(&self) -> bool {
+        self.standing == Standing::Rejected
+    }
+
+    /// It looks like one, and may be a burst.
+    pub(crate) fn is_suspected(&self) -> bool {
+        matches!(self.standing, Standing::Suspected(_))
+    }
+
+    /// Whether it shows in several blocks of time, and for several clients.
+    fn confirm(&self, evidence: &Evidence, alpha: f64) -> Confirmation {
+        let all = &evidence.release.all;
+        let group = evidence.endpoints.get(self.endpoint).map_or(all, |endpoint| &endpoint.all);
+        let now = evidence.pace.block(all.last_us);
+        let confirm = |coins: &Coins, alpha| coins.confirm(now, group.controlled, &group.known, alpha);
+        match self.what {
+            What::Difference(_, counts) => confirm(&counts.coins, alpha),
+            What::Pooled(subject, _) => {
+                let parts =
+                    evidence.endpoints.values().filter_map(|endpoint| endpoint.hypotheses.get(subject));
+                let mut together = Coins::default();
+                parts.for_each(|counts| together.merge(&counts.coins));
+                confirm(&together, alpha)
+            }
+            What::Exchanges(all) => confirm(&all.coins, alpha),
+            // Any step may show it. The mean of their e-values is one, and is at least a fifth of each.
+            What::Latency(ladder) => {
+                let each = ladder.coins.iter().zip(ladder.steps);
+                let mut each: Vec<_> = each
+                    .map(|(coins, (a, b))| {
+                        (stats::ln_evidence(a, b), confirm(coins, alpha / real(STEPS.len() as u64)))
+                    })
+                    .collect();
+                each.sort_by(|one, other| other.0.total_cmp(&one.0));
+                let confirmed = each.iter().find(|(_, found)| *found == Confirmation::Confirmed);
+                confirmed.or(each.first()).map_or(Confirmation::Confirmed, |(_, found)| *found)
+            }
+        }
     }
 
     /// Where in the answers of its endpoint, and how.
@@ -164,6 +227,7 @@ impl<'e> Tested<'e> {
     pub(super) fn reason(&self) -> Reason {
         let (path, kind) = self.place();
         let code = match self.what {
+            _ if self.is_suspected() => Code::Suspected,
             What::Difference(..) | What::Pooled(..) | What::Exchanges(_) => Code::Regression,
             What::Latency(_) => Code::Slower,
         };
@@ -202,7 +266,11 @@ impl fmt::Display for Tested<'_> {
                 write!(f, "{what}: candidate {step}× slower in {a}, control in {b} of {}", ladder.n)?;
             }
         }
-        write!(f, " (evidence 10^{:.1})", self.ln_evidence / std::f64::consts::LN_10)
+        write!(f, " (evidence 10^{:.1})", self.ln_evidence / std::f64::consts::LN_10)?;
+        match self.standing {
+            Standing::Suspected(lacking) => write!(f, "; suspected: {lacking}"),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -218,14 +286,18 @@ const EXCHANGES: f64 = 0.02;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::latency::STEPS;
 
     /// Slower beyond doubt, but beyond the margin only as far as one test in a hundred is by chance: too little for the
     /// eleventh hypothesis of a family.
     #[test]
     fn the_margin_of_latency_is_corrected_for_many_hypotheses_too() {
         let alpha = Gates::default().roll_back_alpha;
-        let slow = |slower| Ladder { discovered: Some(11), n: 1_000, steps: [(slower, 0); STEPS.len()] };
+        let slow = |slower| Ladder {
+            discovered: Some(11),
+            n: 1_000,
+            steps: [(slower, 0); STEPS.len()],
+            ..Ladder::default()
+        };
         let beyond = |slower: &u64| slow(*slower).ln_beyond_margins() >= -alpha.ln();
         let enough_alone = (0..1_000).find(beyond).unwrap();
         let rejected = |slower| {
@@ -236,7 +308,7 @@ mod tests {
                 let counts = Hypothesis { discovered: Some(number), ..Hypothesis::default() };
                 endpoint.hypotheses.insert(Subject(format!("/{number}"), Kind::Value), counts);
             }
-            test(&evidence, &Gates::default()).iter().any(|tested| tested.rejected)
+            test(&evidence, &Gates::default()).iter().any(|tested| tested.standing != Standing::Open)
         };
         assert!(slow(enough_alone).ln_evidence() > (11.0 * 12.0 / OWN / alpha).ln());
         assert!(!rejected(enough_alone));

@@ -6,7 +6,7 @@ use crate::evidence::{Endpoint, Evidence, Group};
 use crate::kind::Kind;
 use crate::latency::STEPS;
 use crate::stats;
-use crate::wording::{percent, percent_beside};
+use crate::wording::{percent, percent_beside, seconds};
 
 /// A condition of `promote` that does not hold.
 pub(super) struct Missing {
@@ -32,6 +32,7 @@ pub(super) fn missing(evidence: &Evidence, gates: &Gates, delivery: &Delivery) -
     missing.extend(margin_missing(all, gates));
     missing.extend(coverage_missing(evidence, gates));
     missing.extend(latency_missing(all, gates));
+    missing.extend(span_missing(all, gates));
     missing.extend(delivery.missing(evidence));
     missing
 }
@@ -78,6 +79,24 @@ fn population_missing(evidence: &Evidence) -> Option<Missing> {
         percent(MAX_FAILURE)
     );
     Some(Missing { why, reason: Reason::of(Code::Population, share, MAX_FAILURE) })
+}
+
+/// A few seconds of traffic say nothing about minutes.
+fn span_missing(all: &Group, gates: &Gates) -> Option<Missing> {
+    let span_ms = all.last_us.saturating_sub(all.first_us) / 1_000;
+    if span_ms >= gates.at_least_ms {
+        return None;
+    }
+    let left = u128::from(gates.at_least_ms - span_ms) * u128::from(all.exchanges.saturating_sub(1));
+    // The rate is not known before the second exchange.
+    let needed = u64::try_from(left.div_ceil(u128::from(span_ms.max(1)))).unwrap_or(u64::MAX).max(1);
+    let (span, bound) = (real(span_ms) / 1e3, real(gates.at_least_ms) / 1e3);
+    let why = format!(
+        "the exchanges span {}, at least {} are needed",
+        seconds(span_ms),
+        seconds(gates.at_least_ms)
+    );
+    Some(Missing::new(why, Reason { needed: Some(needed), ..Reason::of(Code::TooShort, span, bound) }))
 }
 
 fn margin_missing(all: &Group, gates: &Gates) -> Option<Missing> {

@@ -39,10 +39,15 @@ pub enum Code {
     Regression,
     /// Roll back: the candidate is slower; `value` is log10 of the evidence.
     Slower,
+    /// Wait: it looks like a regression and may be a burst; `value` is log10 of the evidence. It has to show in more separate blocks of time,
+    /// or for more clients, until it is rolled back. Hold until then.
+    Suspected,
     /// Roll back: `value` further findings.
     More,
     /// Promote: the share of exchanges that are worse is at most `value`, below `bound`.
     Equivalent,
+    /// Wait: the exchanges span `value` seconds, at least `bound` are needed.
+    TooShort,
     /// Wait: no exchange has been compared.
     NothingCompared,
     /// Wait: no exchange has a control leg.

@@ -148,10 +148,11 @@ fn one_of_forty_fields_is_found_and_no_other() {
 }
 
 /// Three requests in a hundred take fifty times as long. That a tail is longer shows after the numbers that `simulations` holds; that it
-/// is longer by more than the margin, without which nobody is rolled back, takes about twice as many exchanges.
+/// is longer by more than the margin and in several blocks of time, without which nobody is rolled back, takes two or three times as many
+/// exchanges.
 #[test]
 fn a_slow_tail_is_rolled_back_under_any_spread() {
-    for (sigma, bound) in [(0.1, 600), (0.3, 650), (0.6, 950), (1.0, 3_400)] {
+    for (sigma, bound) in [(0.1, 600), (0.3, 650), (0.6, 950), (1.0, 4_000)] {
         let runs = (0..9).map(|seed| {
             let mut trial = Trial::new(seed, at_five_percent());
             trial.until(Verdict::RollBack, 8_000, 50, |trial| {

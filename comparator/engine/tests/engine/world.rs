@@ -39,7 +39,7 @@ pub(crate) fn answer(status: u16, body: String, latency_us: u64) -> Leg {
     Leg::answer("v", status).with_body("application/json", body.into_bytes()).with_latency_us(latency_us)
 }
 
-/// An exchange; the `number` is its identifier and its second.
+/// An exchange; the `number` is its identifier and its block of 10 s.
 pub(crate) fn exchange(
     number: u64,
     path: &str,
@@ -49,7 +49,7 @@ pub(crate) fn exchange(
 ) -> Observation {
     let observation = Observation::new("shop", "GET", path)
         .with_id(number.into())
-        .with_arrival_us(1_700_000_000_000_000 + number * 1_000_000)
+        .with_arrival_us(1_700_000_000_000_000 + number * 10_000_000)
         .with_primary(primary);
     Observation { control, ..observation.with_candidate(candidate) }
 }
