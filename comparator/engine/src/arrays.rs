@@ -104,19 +104,20 @@ impl<'t> Match<'t> {
         (Self { left, right, rest_left, rest_right }, pairs)
     }
 
-    /// Nothing can be found elsewhere: one element each, or the first member of each object identifies it where it stands.
+    /// Nothing can be found elsewhere: one element each, or the first scalar of each object identifies it where it stands.
     fn stays_in_place(&self) -> bool {
         if self.rest_left.len().max(self.rest_right.len()) < 2 {
             return true;
         }
-        let Some(name) = self.names().next().filter(|_| self.rest_left == self.rest_right) else {
+        if self.rest_left != self.rest_right {
             return false;
-        };
+        }
+        let Some(way) = self.ways().into_iter().next() else { return false };
         let stays = |&at: &usize| {
-            let own = self.left.member(at, &name);
-            own.is_some() && own == self.right.member(at, &name)
+            let own = self.left.member(at, &way);
+            own.is_some() && own == self.right.member(at, &way)
         };
-        self.rest_left.iter().all(stays) && self.left.members(&self.rest_left, &name).is_some()
+        self.rest_left.iter().all(stays) && self.left.members(&self.rest_left, &way).is_some()
     }
 
     fn by_text(&self) -> Vec<(usize, usize)> {
@@ -137,14 +138,14 @@ impl<'t> Match<'t> {
         hashes(self.left, &self.rest_left).join(&hashes(self.right, &self.rest_right))
     }
 
-    /// Pairs objects by the scalar member whose values are unique on both sides and meet most often; the first such member
-    /// of the first object wins a tie. Objects that mean the same have the same values there, so none of them is missed.
+    /// Pairs objects by the scalar, a member of theirs or of objects within, whose values are unique on both sides and meet most often; the first
+    /// such scalar of the first object wins a tie. Objects that mean the same have the same values there, so none of them is missed.
     fn by_identity(&self) -> Vec<(usize, usize)> {
         let most = self.rest_left.len().min(self.rest_right.len());
         let mut best = Vec::new();
-        for name in self.names() {
-            let lefts = self.left.members(&self.rest_left, &name);
-            let rights = lefts.as_ref().and_then(|_| self.right.members(&self.rest_right, &name));
+        for way in self.ways() {
+            let lefts = self.left.members(&self.rest_left, &way);
+            let rights = lefts.as_ref().and_then(|_| self.right.members(&self.rest_right, &way));
             let (Some(lefts), Some(rights)) = (lefts, rights) else { continue };
             let pairs = lefts.join(&rights);
             if pairs.len() > best.len() {
@@ -157,13 +158,27 @@ impl<'t> Match<'t> {
         best
     }
 
-    /// Names of the scalar members of the first object that is left.
-    fn names(&self) -> impl Iterator<Item = Cow<'t, [u8]>> + use<'t> {
-        let (tree, first) = (self.left.tree, self.rest_left.first().and_then(|&at| self.left.nodes.get(at)));
-        let object = first.copied().filter(|node| node.shape == Shape::Object);
-        let scalar = |node: &&Node| matches!(node.shape, Shape::Text | Shape::Number);
-        let members = object.into_iter().flat_map(|object| tree.children(object));
-        members.filter(scalar).take(MAX_IDENTITIES).map(|member| tree.key(member))
+    /// Ways to the scalars of the first object that is left: its own first, then those of the objects in it, level by level.
+    fn ways(&self) -> Vec<Way<'t>> {
+        let tree = self.left.tree;
+        let first = self.rest_left.first().and_then(|&at| self.left.nodes.get(at));
+        let mut found = Vec::new();
+        let mut level: Vec<(Way<'t>, &'t Node)> = first.map(|node| (Vec::new(), *node)).into_iter().collect();
+        for _ in 0..MAX_LEVELS {
+            let mut below = Vec::new();
+            for (way, object) in level.drain(..).filter(|(_, node)| node.shape == Shape::Object) {
+                for member in tree.children(object).take(MAX_MEMBERS) {
+                    let way = || way.iter().cloned().chain([tree.key(member)]).collect();
+                    match member.shape {
+                        Shape::Text | Shape::Number if found.len() < MAX_IDENTITIES => found.push(way()),
+                        Shape::Object if below.len() < MAX_IDENTITIES => below.push((way(), member)),
+                        _ => {}
+                    }
+                }
+            }
+            level = below;
+        }
+        found
     }
 
     /// What nothing else tells of. Where the lengths differ, an element that came or went explains a scalar without a partner;
@@ -196,20 +211,28 @@ impl<'t> Elements<'t> {
         self.tree.same(left, other.tree, right)
     }
 
-    /// Hash of the member `name` of each object in `rest`, unless two have the same.
-    fn members(self, rest: &[usize], name: &[u8]) -> Option<Hashed> {
-        let members = rest.iter().filter_map(|&at| Some((self.member(at, name)?, at)));
+    /// Hash of what each object in `rest` has there, unless two have the same.
+    fn members(self, rest: &[usize], way: &Way<'_>) -> Option<Hashed> {
+        let members = rest.iter().filter_map(|&at| Some((self.member(at, way)?, at)));
         Some(Hashed::new(members)).filter(Hashed::is_unique)
     }
 
-    /// Hash of the member `name` of an object.
-    fn member(self, at: usize, name: &[u8]) -> Option<u64> {
-        let element = self.nodes.get(at).filter(|node| node.shape == Shape::Object)?;
-        let mut members = self.tree.children(element).take(MAX_MEMBERS);
-        members.find(|member| self.tree.is_named(member, name)).map(|member| self.tree.hash(member))
+    /// Hash of what an object has there.
+    fn member(self, at: usize, way: &Way<'_>) -> Option<u64> {
+        let down = |element: &'t Node, name: &Cow<'_, [u8]>| {
+            let mut members = self.tree.children(element).take(MAX_MEMBERS);
+            members.find(|member| element.shape == Shape::Object && self.tree.is_named(member, name))
+        };
+        let element = way.iter().try_fold(*self.nodes.get(at)?, down)?;
+        Some(self.tree.hash(element))
     }
 }
 
+/// Names of members, each of an object within the one before.
+type Way<'t> = Vec<Cow<'t, [u8]>>;
+
+/// How deep an identity may lie in an element.
+const MAX_LEVELS: usize = 4;
 /// How many members are tried as the identity of an element.
 const MAX_IDENTITIES: usize = 8;
 /// How far an identity is looked for in an element.
@@ -256,6 +279,12 @@ mod tests {
         check(
             r#"[{"k":1,"name":"x"},{"k":2,"name":"y"}]"#,
             r#"[{"k":8,"name":"y"},{"k":9,"name":"x"}]"#,
+            &[(0, 1), (1, 0)],
+            true,
+        );
+        check(
+            r#"[{"node":{"at":1,"key":{"id":7}}},{"node":{"at":2,"key":{"id":8}}}]"#,
+            r#"[{"node":{"at":8,"key":{"id":8}}},{"node":{"at":9,"key":{"id":7}}}]"#,
             &[(0, 1), (1, 0)],
             true,
         );

@@ -3,6 +3,7 @@
 //! Byte-equal bodies never come here. What cannot be read within its limits is compared by length and hash of what was sent,
 //! and the reason is kept: it differs, and the reader learns that nobody looked into it.
 
+mod element;
 mod encoding;
 mod events;
 mod form;
@@ -20,6 +21,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::diff::{self, Differences, Scope};
 use crate::excerpt;
+use crate::farther::Cause;
 use crate::json::Tree;
 use crate::kind::Kind;
 use crate::pattern::{Place, Segment};
@@ -184,7 +186,7 @@ impl<'p> Content<'p> {
             Some(Media::Binary | Media::Text | Media::Html) if excused() => {}
             None => differ(Kind::Type, left, right, at, scope, into),
             Some(Media::Binary) => {
-                diff::at(at, Kind::Value, scope, into, || (print(left), print(right)));
+                diff::at(at, Kind::Value, scope, into, Cause::Binary, || (print(left), print(right)));
             }
             Some(media @ (Media::Text | Media::Html)) => {
                 lines::compare(left, right, media == Media::Html, at, scope, into);
@@ -237,7 +239,7 @@ impl<'p> Content<'p> {
         }
     }
 
-    /// What is not what it says is compared as bytes.
+    /// What is not what it says is compared as a text, or as bytes if it is none.
     fn malformed(
         &self,
         other: &Content<'_>,
@@ -248,7 +250,12 @@ impl<'p> Content<'p> {
     ) {
         into.refuse(Refusal::Malformed);
         let (left, right) = (self.plain.read_as().1, other.plain.read_as().1);
-        if kind == Kind::Type || !scope.rules.excuse(scope.endpoint, Place::Body(at), left, right) {
+        if kind == Kind::Value && is_text(left) && is_text(right) {
+            // What is not quite JSON, or a document of several, can still be told apart by its tokens.
+            if !scope.rules.excuse(scope.endpoint, Place::Body(at), left, right) {
+                lines::compare(left, right, false, at, scope, into);
+            }
+        } else if kind == Kind::Type || !scope.rules.excuse(scope.endpoint, Place::Body(at), left, right) {
             differ(kind, left, right, at, scope, into);
         }
     }
@@ -266,7 +273,7 @@ impl<'p> Content<'p> {
         if left != right {
             into.refuse(refusal);
             let shown = |sent: &[u8]| format!("{} (not read: {refusal})", print(sent));
-            diff::at(at, Kind::Value, scope, into, || (shown(left), shown(right)));
+            diff::at(at, Kind::Value, scope, into, Cause::Unread, || (shown(left), shown(right)));
         }
     }
 
@@ -299,6 +306,10 @@ impl<'p> Content<'p> {
     }
 }
 
+fn is_text(bytes: &[u8]) -> bool {
+    !bytes.contains(&0) && std::str::from_utf8(bytes).is_ok()
+}
+
 /// Bodies of two kinds, or of none: where their bytes part.
 fn differ(
     kind: Kind,
@@ -309,7 +320,9 @@ fn differ(
     into: &mut Differences<'_>,
 ) {
     let from = left.iter().zip(right).take_while(|(l, r)| l == r).count();
-    diff::at(at, kind, scope, into, || (excerpt::body(left, from), excerpt::body(right, from)));
+    diff::at(at, kind, scope, into, Cause::Unread, || {
+        (excerpt::body(left, from), excerpt::body(right, from))
+    });
 }
 
 /// The rules allow two texts that are compared as a whole to differ.

@@ -9,6 +9,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::body::{self, Content, Plain};
 use crate::diff::{self, ABSENT, Detail, Differences, Scope};
+use crate::farther::Cause;
 use crate::guess::Guesses;
 use crate::headers;
 use crate::kind::Kind;
@@ -117,7 +118,7 @@ fn cut_bodies(primary: &Body, other: &Body, scope: Scope<'_>, into: &mut Differe
     let (Some(left), Some(right)) = (print(primary), print(other)) else { return };
     if left != right {
         let shown = |(length, hash): (u64, u64)| body::summary(length, hash);
-        diff::at(&[], Kind::Value, scope, into, || (shown(left), shown(right)));
+        diff::at(&[], Kind::Value, scope, into, Cause::Cut, || (shown(left), shown(right)));
     }
 }
 
@@ -133,7 +134,7 @@ fn whole(response: &Response) -> Option<&[u8]> {
 }
 
 fn plain(primary: String, other: String) -> Detail {
-    Detail { exact: String::new(), primary, other }
+    Detail { exact: String::new(), primary, other, control: None }
 }
 
 fn outcome(outcome: Outcome) -> &'static str {
@@ -183,7 +184,12 @@ mod tests {
         check(&json("{\"a\":1}"), &json("{\"a\":2}"), true, &["/a value: 1 -> 2"]);
         check(&json("1"), &leg(200, "application/problem+json; charset=utf-8", Body::Same), true, &[]);
         check(&json("1"), &json("oops"), true, &[" type: \"1\" (1 bytes) -> \"oops\" (4 bytes)"]);
-        check(&json("{"), &json("["), true, &[" value: \"{\" (1 bytes) -> \"[\" (1 bytes)"]);
+        check(
+            &json("{"),
+            &json("["),
+            true,
+            &[" value: line 1: \"{\" (-1 of 1 lines) -> line 1: \"[\" (+1 of 1 lines)"],
+        );
         check(
             &text("<p>a"),
             &text("<p>b"),

@@ -7,6 +7,7 @@ use antumbra_observation::{ExchangeId, Unsent};
 
 use crate::coins::{Bucket, Sign, bucket};
 use crate::diff::Detail;
+use crate::farther::Cause;
 use crate::guess::Sampled;
 use crate::kind::Subject;
 use crate::refusal::Refusal;
@@ -65,7 +66,7 @@ pub(crate) struct Answer {
 }
 
 /// A subject in which an answer, or both, differ from the primary's, as far as that counts.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Difference {
     pub(crate) subject: Subject,
     pub(crate) of: Differing,
@@ -73,6 +74,10 @@ pub(crate) struct Difference {
     pub(crate) detail: Option<Detail>,
     /// Which rules would allow it, where that is counted: the control's difference, if it has one.
     pub(crate) sampled: Option<Sampled>,
+    /// Why nobody can tell which answer is farther from the primary's, where both differ.
+    pub(crate) unseen: Option<Cause>,
+    /// The numbers of primary, candidate and control, where they alone say which is farther.
+    pub(crate) numbers: Option<[f64; 3]>,
 }
 
 /// Whose answer differs.
@@ -93,6 +98,12 @@ impl Compared {
             exchange.client = None;
         }
         self
+    }
+}
+
+impl Difference {
+    pub(crate) fn new(subject: Subject, of: Differing) -> Self {
+        Self { subject, of, detail: None, sampled: None, unseen: None, numbers: None }
     }
 }
 

@@ -16,12 +16,14 @@ use std::iter::Peekable;
 use crate::arrays::{self, Elements};
 use crate::endpoint::{is_identifier, is_token};
 use crate::excerpt;
+use crate::farther::{Cause, Measure};
 use crate::guess::{Guesses, Sampled};
 use crate::json::{Node, Shape, Tree};
 use crate::kind::{Kind, Subject};
 use crate::pattern::{Place, Segment};
 use crate::refusal::Refusal;
 use crate::rules::Rules;
+use crate::tokens::Changed;
 
 /// The first of the differences of a subject in one answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,9 +31,16 @@ pub(crate) struct Detail {
     pub(crate) exact: String,
     pub(crate) primary: String,
     pub(crate) other: String,
+    /// What the control has there, if that is known to be neither.
+    pub(crate) control: Option<String>,
 }
 
 impl Detail {
+    /// Of a leg whose difference the other has not.
+    pub(crate) fn alone(self) -> Self {
+        Self { control: None, ..self }
+    }
+
     /// Where one side is a secret, the other is likely one that does not look like it.
     fn alike(mut self) -> Self {
         let is_hidden = |shown: &str| shown.starts_with(excerpt::REDACTED);
@@ -48,7 +57,7 @@ impl Detail {
 pub(crate) struct Differences<'w> {
     pub(crate) found: Subjects,
     /// What is wanted of a difference besides its subject.
-    wants: &'w dyn Fn(&Subject) -> Wanted,
+    wants: &'w dyn Fn(&Subject) -> Wanted<'w>,
     /// Each difference by itself instead, where that was asked for.
     list: Option<Vec<(Kind, Detail)>>,
     /// Why bodies, or parts of them, were compared as bytes.
@@ -59,18 +68,23 @@ pub(crate) struct Differences<'w> {
 }
 
 /// What is known of the differences of one subject in one answer: what was [`Wanted`].
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Found {
     /// The first of them.
     pub(crate) detail: Option<Detail>,
     /// Which rules would allow all of them.
     pub(crate) sampled: Option<Sampled>,
+    /// How the answer lies to the primary's there.
+    pub(crate) measure: Measure,
 }
 
 /// What to find out about a difference. Most are only counted, and what nobody reads costs as much as finding them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Wanted {
+pub(crate) struct Wanted<'b> {
     pub(crate) detail: bool,
+    pub(crate) measure: bool,
+    /// What the control's answer changes of a text, if that is what differs.
+    pub(crate) beside: Option<&'b Changed>,
     /// The number of exchanges for which this one stands where guesses are counted; `None` if its guesses are not.
     pub(crate) weight: Option<u64>,
 }
@@ -84,7 +98,7 @@ pub(crate) struct Scope<'a> {
 
 impl<'w> Differences<'w> {
     /// Finds out about each subject what `wants` says.
-    pub(crate) fn wanting(wants: &'w dyn Fn(&Subject) -> Wanted) -> Self {
+    pub(crate) fn wanting(wants: &'w dyn Fn(&Subject) -> Wanted<'w>) -> Self {
         Self {
             found: Subjects::default(),
             wants,
@@ -97,7 +111,7 @@ impl<'w> Differences<'w> {
 
     /// Keeps the first difference of each subject.
     pub(crate) fn detailed() -> Self {
-        Self::wanting(&|_| Wanted { detail: true, weight: None })
+        Self::wanting(&|_| Wanted { detail: true, ..Wanted::default() })
     }
 
     /// Keeps only the subjects.
@@ -118,13 +132,25 @@ impl<'w> Differences<'w> {
         detail: impl FnOnce() -> Detail,
         guesses: impl FnOnce() -> Guesses,
     ) {
+        self.add_measured(path, kind, |_, _| detail(), guesses, || Measure::None);
+    }
+
+    /// The same of what can be measured. The detail is given the measure, if that is wanted, and what the control changes of a text.
+    pub(crate) fn add_measured(
+        &mut self,
+        path: impl FnOnce(&mut String),
+        kind: Kind,
+        detail: impl FnOnce(&Measure, Option<&Changed>) -> Detail,
+        guesses: impl FnOnce() -> Guesses,
+        measure: impl FnOnce() -> Measure,
+    ) {
         self.seen += 1;
         if self.full() {
             self.refuse(Refusal::Differences);
         }
         if let Some(list) = &mut self.list {
             if list.len() < MAX_SUBJECTS {
-                list.push((kind, detail().alike()));
+                list.push((kind, detail(&Measure::None, None).alike()));
             }
             return;
         }
@@ -133,11 +159,13 @@ impl<'w> Differences<'w> {
         self.probe.1 = kind;
         if let Some(before) = self.found.get_mut(&self.probe) {
             before.narrow(guesses);
+            before.measure.add(measure);
         } else if self.found.len() < MAX_SUBJECTS {
-            let Wanted { detail: shown, weight } = (self.wants)(&self.probe);
-            let detail = shown.then(|| detail().alike());
-            let sampled = weight.map(|weight| Sampled { guesses: guesses(), weight });
-            self.found.push(self.probe.clone(), Found { detail, sampled });
+            let wanted = (self.wants)(&self.probe);
+            let measure = if wanted.measure { measure() } else { Measure::None };
+            let detail = wanted.detail.then(|| detail(&measure, wanted.beside).alike());
+            let sampled = wanted.weight.map(|weight| Sampled { guesses: guesses(), weight });
+            self.found.push(self.probe.clone(), Found { detail, sampled, measure });
         }
     }
 
@@ -186,28 +214,42 @@ pub(crate) fn compare<'t>(
     Walk { primary, other, scope, path, into, spelled, trial: false }.values(left, right);
 }
 
-/// One difference of whatever stands at `path` as a whole, unless it is declared.
+/// One difference of whatever stands at `path` as a whole, unless it is declared; nobody can look into it.
 pub(crate) fn at(
     path: &[Segment<'_>],
     kind: Kind,
     scope: Scope<'_>,
     into: &mut Differences<'_>,
+    cause: Cause,
     shown: impl FnOnce() -> (String, String),
+) {
+    let shown = |_: &Measure, _: Option<&Changed>| (exact(path), shown());
+    let measure = || if kind == Kind::Value { Measure::Unseen(cause) } else { Measure::None };
+    at_measured(path, kind, scope, into, shown, measure);
+}
+
+/// The same of what can be measured. What is shown begins with its exact place.
+pub(crate) fn at_measured(
+    path: &[Segment<'_>],
+    kind: Kind,
+    scope: Scope<'_>,
+    into: &mut Differences<'_>,
+    shown: impl FnOnce(&Measure, Option<&Changed>) -> (String, (String, String)),
+    measure: impl FnOnce() -> Measure,
 ) {
     if scope.rules.ignores(scope.endpoint, Place::Body(path)) {
         return;
     }
-    let detail = || {
+    let detail = |measure: &Measure, beside: Option<&Changed>| {
         let hidden = |shown: String| if shown == ABSENT { shown } else { excerpt::REDACTED.to_owned() };
-        let (primary, other) = shown();
-        let exact = exact(path);
+        let (exact, (primary, other)) = shown(measure, beside);
         if is_secret(path) {
-            Detail { exact, primary: hidden(primary), other: hidden(other) }
+            Detail { exact, primary: hidden(primary), other: hidden(other), control: None }
         } else {
-            Detail { exact, primary, other }
+            Detail { exact, primary, other, control: None }
         }
     };
-    into.add(|place| aggregated(path, place), kind, detail, Guesses::default);
+    into.add_measured(|place| aggregated(path, place), kind, detail, Guesses::default, measure);
 }
 
 struct Walk<'w, 'd, 't> {
@@ -328,10 +370,16 @@ impl<'t> Walk<'_, '_, 't> {
                 Some(_) if secret => excerpt::REDACTED.to_owned(),
                 Some(node) => excerpt::node(tree, node),
             };
-            Detail { primary: shown(primary, left), other: shown(other, right), exact: exact(path) }
+            Detail {
+                primary: shown(primary, left),
+                other: shown(other, right),
+                exact: exact(path),
+                control: None,
+            }
         };
         let guesses = || ruled::guesses(kind, (primary, left), (other, right));
-        self.into.add(|place| aggregated(path, place), kind, detail, guesses);
+        let measure = || ruled::measure((primary, left), (other, right));
+        self.into.add_measured(|place| aggregated(path, place), kind, |_, _| detail(), guesses, measure);
     }
 }
 
@@ -360,7 +408,7 @@ fn aggregated(path: &[Segment<'_>], out: &mut String) {
     });
 }
 
-fn exact(path: &[Segment<'_>]) -> String {
+pub(crate) fn exact(path: &[Segment<'_>]) -> String {
     let mut out = String::new();
     render(path, &mut out, |segment, out| match segment {
         Segment::Element(at) => out.push_str(&at.to_string()),

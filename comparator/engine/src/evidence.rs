@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::coins::{Coins, Known, Lead};
 use crate::compared::{Compared, Difference, Differing, Exchange};
 use crate::hypothesis::{Counting, Hypothesis, Seen};
-use crate::kind::Subject;
+use crate::kind::{Kind, Subject};
 use crate::latency::{Ladder, Legs};
 use crate::outside::{PluginReport, Plugins};
 use crate::pace::{Pace, Warming};
@@ -366,7 +366,9 @@ impl Group {
     /// service with errors of its own could ever be promoted. Fields count where both answered as the primary did, which
     /// is as symmetric.
     fn tally(&mut self, exchange: &Exchange, counting: &Counting<'_>) {
-        let alone = |leg| exchange.differences.iter().any(|difference| difference.of == leg);
+        let of_itself = |difference: &&Difference| difference.subject.1 != Kind::Farther;
+        let alone =
+            |leg| exchange.differences.iter().filter(of_itself).any(|difference| difference.of == leg);
         let sign = match (alone(Differing::Candidate), alone(Differing::Control)) {
             (true, false) => 1,
             (false, true) => -1,

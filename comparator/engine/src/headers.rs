@@ -12,6 +12,7 @@ use antumbra_observation::{Bytes, Response};
 use crate::body::{is_grpc, is_status, media_type, trailers_of};
 use crate::diff::{ABSENT, Detail, Differences, Scope};
 use crate::excerpt;
+use crate::farther::Measure;
 use crate::guess::Guesses;
 use crate::kind::Kind;
 use crate::pattern::Place;
@@ -133,7 +134,14 @@ fn judge(
     let [was, is] = values.each_ref().map(Option::as_ref);
     if !scope.rules.at(scope.endpoint, place).excuses(kind, was, is) {
         let detail = || detail(path.to_owned(), left, right);
-        into.add(|place| place.push_str(path), kind, detail, || Guesses::of(kind, was, is));
+        let guesses = || Guesses::of(kind, was, is);
+        into.add_measured(
+            |place| place.push_str(path),
+            kind,
+            |_, _| detail(),
+            guesses,
+            || Measure::of(was, is),
+        );
     }
 }
 
@@ -182,7 +190,7 @@ fn detail(exact: String, left: Option<&Vec<u8>>, right: Option<&Vec<u8>>) -> Det
         let secret = named || excerpt::is_credential(value);
         if secret { excerpt::REDACTED.to_owned() } else { text }
     };
-    Detail { primary: shown(left), other: shown(right), exact }
+    Detail { primary: shown(left), other: shown(right), exact, control: None }
 }
 
 fn is_transport(name: &str) -> bool {

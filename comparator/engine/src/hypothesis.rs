@@ -7,6 +7,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::coins::{Coins, Lead, Moment};
 use crate::compared::{Difference, Differing, Exchange};
 use crate::diff::Detail;
+use crate::farther::{Course, Series};
 use crate::guess::{self, Guesses, Sampled, Tally};
 
 /// The counts of one place and kind at one endpoint.
@@ -26,6 +27,9 @@ pub(crate) struct Hypothesis {
     /// Which rules would allow the control's differences.
     #[serde(default)]
     pub(crate) tally: Tally,
+    /// What numbers the legs have here, if these say which is farther.
+    #[serde(default)]
+    pub(crate) series: Option<Box<Series>>,
     /// In which blocks of time, and for which clients, one leg alone differs.
     #[serde(default)]
     pub(crate) coins: Coins,
@@ -75,14 +79,15 @@ impl Counting<'_> {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Seen<'e> {
     pub(crate) of: Differing,
+    pub(crate) numbers: Option<[f64; 3]>,
     pub(crate) detail: Option<&'e Detail>,
     pub(crate) sampled: Option<Sampled>,
 }
 
 impl<'e> Seen<'e> {
     pub(crate) fn of(difference: &'e Difference) -> Self {
-        let Difference { subject: _, of, detail, sampled } = difference;
-        Self { of: *of, detail: detail.as_ref(), sampled: *sampled }
+        let Difference { subject: _, of, detail, sampled, unseen: _, numbers } = difference;
+        Self { of: *of, numbers: *numbers, detail: detail.as_ref(), sampled: *sampled }
     }
 
     /// As one of many places that are counted as one: what these have in common suggests no rule.
@@ -102,22 +107,38 @@ impl Hypothesis {
         counting: &mut Counting<'_>,
     ) {
         self.seen(exchange.at_us);
-        match seen.of {
+        let of = self.unless_counter(seen);
+        match of {
             Differing::Candidate => {
                 self.candidate_only += 1;
-                // The control does not differ from the primary here.
-                self.keep(exchange, most, seen.detail, |detail| Some(detail.primary.clone()));
+                // If the control had anything of its own here, it would be said.
+                let control = |detail: &Detail| detail.control.as_ref().unwrap_or(&detail.primary).clone();
+                self.keep(exchange, most, seen.detail, |detail| Some(control(detail)));
             }
             Differing::Control => self.control_only += 1,
             Differing::Both => self.both += 1,
         }
-        if let Some(sign) = seen.of.sign() {
+        if let Some(sign) = of.sign() {
             counting.discover(&mut self.discovered);
             self.coins.count(counting.moment, sign, self.lead());
         }
         if let Some(sampled) = seen.sampled {
-            self.tally.count(seen.of.has_control(), sampled);
+            self.tally.count(of.has_control(), sampled);
         }
+    }
+
+    /// Whose difference it is; neither's where only numbers say so that may count something.
+    fn unless_counter(&mut self, seen: &Seen<'_>) -> Differing {
+        let Some(numbers) = seen.numbers else { return seen.of };
+        let series = self.series.get_or_insert_default();
+        let course = series.course();
+        series.take(numbers);
+        if course == Course::Free { seen.of } else { Differing::Both }
+    }
+
+    /// Whether the place counts something, so that its numbers say nothing of an answer.
+    pub(crate) fn is_counter(&self) -> bool {
+        self.series.as_ref().is_some_and(|series| series.course() == Course::Counter)
     }
 
     fn lead(&self) -> Lead {

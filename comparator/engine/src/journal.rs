@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::compared::{Answer, Call, Compared, Difference, Differing, Exchange};
 use crate::diff::Detail;
+use crate::farther::Cause;
 use crate::guess::{Guesses, Sampled};
 use crate::kind::{Kind, Subject};
 use crate::refusal::Refusal;
@@ -105,9 +106,15 @@ struct Written<T>(
 /// A [`Call`].
 type WrittenCall = (Option<u64>, Option<u16>);
 
-/// A [`Difference`]: subject, whose, detail, guesses and their weight.
+/// A [`Difference`]: subject, whose, detail, guesses and their weight, and what is known where both differ.
 #[derive(Serialize, Deserialize)]
-struct WrittenDifference<T>(u32, u8, Option<(T, T, T)>, Option<(Guesses, u64)>);
+struct WrittenDifference<T>(
+    u32,
+    u8,
+    Option<(T, T, T, Option<T>)>,
+    Option<(Guesses, u64)>,
+    Option<(Option<Cause>, Option<[f64; 3]>)>,
+);
 
 /// What recurs in a batch, by number.
 #[derive(Default)]
@@ -192,20 +199,24 @@ impl Written<String> {
 
 impl<'c> WrittenDifference<&'c str> {
     fn of(difference: &'c Difference, table: &mut Table<'c>) -> Self {
-        let Difference { subject, of, detail, sampled } = difference;
+        let Difference { subject, of, detail, sampled, unseen, numbers } = difference;
         let detail = detail.as_ref();
         Self(
             table.subject(subject),
             *of as u8,
-            detail.map(|Detail { exact, primary, other }| (exact.as_str(), primary.as_str(), other.as_str())),
+            detail.map(|Detail { exact, primary, other, control }| {
+                (exact.as_str(), primary.as_str(), other.as_str(), control.as_deref())
+            }),
             sampled.map(|Sampled { guesses, weight }| (guesses, weight)),
+            (unseen.is_some() || numbers.is_some()).then_some((*unseen, *numbers)),
         )
     }
 }
 
 impl WrittenDifference<String> {
     fn read(self, texts: &[String], subjects: &[(u32, Kind)]) -> Result<Difference, BadBatch> {
-        let Self(subject, differing, detail, sampled) = self;
+        let Self(subject, differing, detail, sampled, both) = self;
+        let (unseen, numbers) = both.unwrap_or_default();
         let (path, kind) = of(subjects, subject)?;
         let differing = match differing {
             0 => Differing::Candidate,
@@ -216,8 +227,10 @@ impl WrittenDifference<String> {
         Ok(Difference {
             subject: Subject(of(texts, *path)?.clone(), *kind),
             of: differing,
-            detail: detail.map(|(exact, primary, other)| Detail { exact, primary, other }),
+            detail: detail.map(|(exact, primary, other, control)| Detail { exact, primary, other, control }),
             sampled: sampled.map(|(guesses, weight)| Sampled { guesses, weight }),
+            unseen,
+            numbers,
         })
     }
 }

@@ -31,6 +31,8 @@ pub enum Kind {
     Latency,
     /// It differs in anything at all. That, too, is said of many answers together.
     Any,
+    /// Both answers have another value than the primary's, and this one's is farther from it.
+    Farther,
 }
 
 impl fmt::Display for Kind {
@@ -46,6 +48,7 @@ impl fmt::Display for Kind {
             Self::Outcome => "outcome",
             Self::Latency => "latency",
             Self::Any => "any",
+            Self::Farther => "farther",
         })
     }
 }

@@ -238,6 +238,7 @@ impl Hypothesis {
             examples,
             tally,
             coins,
+            series,
         } = other;
         self.discovered = self.discovered.max(discovered);
         self.candidate_only += candidate_only;
@@ -248,6 +249,9 @@ impl Hypothesis {
         self.last_us = self.last_us.max(last_us);
         self.tally.merge(&tally);
         self.coins.merge(&coins);
+        if let Some(series) = series {
+            self.series.get_or_insert_default().merge(&series);
+        }
         self.sample(usize::MAX, examples);
     }
 

@@ -3,14 +3,17 @@
 //! Comparing takes nearly all of the time and needs no order, so it stands apart from counting. What is known already says what is
 //! still worth showing: an example is kept if its rank is low, and every rank that is kept makes the next one rarer.
 
+use std::time::Duration;
+
 use antumbra_observation::{Leg, Observation, Outcome};
 
 use crate::asked;
 use crate::body;
 use crate::compare::{Comparison, Primary};
 use crate::compared::{Answer, Call, Compared, Difference, Differing, Exchange};
-use crate::diff::{Differences, Found, Scope, Subjects, Wanted};
+use crate::diff::{Detail, Differences, Found, Scope, Subjects, Wanted};
 use crate::evidence::{Endpoint, Evidence, Taken};
+use crate::farther::{Lag, Measure, Side, Told};
 use crate::hypothesis::{self, Hypothesis, Rank};
 use crate::kind::{Kind, Subject};
 use crate::outside::{Finding, Outside};
@@ -32,17 +35,14 @@ pub fn compare(observation: &Observation, rules: &Rules, outside: &Outside, know
     let primary = Primary::new(&observation.primary, &observation.request.path, &place);
     let primary = primary.taken_at(observation.at_us).decoded(outside.decoded);
     let wishes = Wishes::of(observation, &primary, known.settled(&endpoint));
-    let compare = |leg: &Leg, judged: &Option<Vec<Finding>>, wants: &dyn Fn(&Subject) -> Wanted| {
-        let into = Differences::wanting(wants);
-        let found = Outside::comparison(judged.as_deref(), &primary, leg, scope, into);
-        (answer(leg, &found), found.differences.found)
-    };
-    // The control comes first: where it differs too, the candidate makes no example, and its guesses do not count.
-    let of_control = |leg| compare(leg, &outside.control, &|subject| wishes.of_control(subject));
+    // The control comes first: what it differs in, too, says what is to be found out about the candidate.
+    let wants = |subject: &Subject| wishes.of_control(subject);
+    let of_control = |leg| differences(&primary, leg, outside.control.as_deref(), scope, &wants);
     let (control, beside) = observation.control.as_ref().map(of_control).unzip();
     let beside = beside.unwrap_or_default();
-    let of_candidate = |subject: &Subject| wishes.of_candidate(subject, &beside);
-    let (candidate, found) = compare(&observation.candidate, &outside.candidate, &of_candidate);
+    let wants = |subject: &Subject| wishes.of_candidate(subject, &beside);
+    let (candidate, found) =
+        differences(&primary, &observation.candidate, outside.candidate.as_deref(), scope, &wants);
     let exchange = Exchange {
         id: observation.id,
         at_us: observation.at_us,
@@ -53,12 +53,32 @@ pub fn compare(observation: &Observation, rules: &Rules, outside: &Outside, know
         control,
         not_sent: unsent(observation).next().is_some(),
         reason: unsent(observation).find_map(|leg| leg.reason),
-        differences: wishes.counted(found, beside),
+        differences: wishes.counted(found, beside, Lag::of(observation)),
         request: String::new(),
         plugins: plugins(outside),
         endpoint,
     };
     Compared { exchange: Some(exchange.asked(observation)) }
+}
+
+fn differences<'w>(
+    primary: &Primary<'_>,
+    leg: &Leg,
+    judged: Option<&[Finding]>,
+    scope: Scope<'_>,
+    wants: &'w dyn Fn(&Subject) -> Wanted<'w>,
+) -> (Answer, Subjects) {
+    let found = Outside::comparison(judged, primary, leg, scope, Differences::wanting(wants));
+    (answer(leg, &found), found.differences.found)
+}
+
+impl Lag {
+    fn of(observation: &Observation) -> Self {
+        let latency = |leg: &Leg| leg.latency_us.unwrap_or_default();
+        let control = observation.control.as_ref().map_or(0, latency);
+        // An hour is more than any call may take.
+        Self(Duration::from_micros(control.max(latency(&observation.candidate))).as_secs_f64() * 1e6)
+    }
 }
 
 impl Evidence {
@@ -115,19 +135,38 @@ impl<'k> Wishes<'k> {
         }
     }
 
-    fn of_control(&self, subject: &Subject) -> Wanted {
-        let weight = self.count(subject).then(|| self.weight(self.place(subject))).flatten();
-        Wanted { detail: false, weight }
+    fn of_control(&self, subject: &Subject) -> Wanted<'static> {
+        let count = self.count(subject);
+        let weight = count.then(|| self.weight(self.place(subject))).flatten();
+        Wanted { detail: count && self.shows_farther(subject), weight, measure: count, beside: None }
     }
 
-    fn of_candidate(&self, subject: &Subject, control: &Subjects) -> Wanted {
-        if !self.count(subject) || control.has(subject) {
+    fn of_candidate<'b>(&self, subject: &Subject, control: &'b Subjects) -> Wanted<'b> {
+        if !self.count(subject) {
             return Wanted::default();
         }
         let place = self.place(subject);
-        let known = self.known.zip(place);
-        let detail = known.is_none_or(|(endpoint, place)| place.keeps(self.rank, endpoint.most_examples()));
-        Wanted { detail, weight: self.controlled.then(|| self.weight(place)).flatten() }
+        let shows = || place.is_none_or(|place| self.keeps(place));
+        if let Some(control) = control.get(subject) {
+            let beside = match &control.measure {
+                Measure::Text(changed) => Some(changed),
+                _ => None,
+            };
+            let detail = self.shows_farther(subject) || beside.is_some() && shows();
+            return Wanted { detail, weight: None, measure: true, beside };
+        }
+        let weight = self.controlled.then(|| self.weight(place)).flatten();
+        Wanted { detail: shows(), weight, measure: false, beside: None }
+    }
+
+    /// Whether an exchange in which one leg is farther would be shown.
+    fn shows_farther(&self, Subject(path, _): &Subject) -> bool {
+        let place = self.place(&Subject(path.clone(), Kind::Farther));
+        place.is_none_or(|place| self.keeps(place))
+    }
+
+    fn keeps(&self, place: &Hypothesis) -> bool {
+        self.known.is_none_or(|endpoint| place.keeps(self.rank, endpoint.most_examples()))
     }
 
     fn place(&self, subject: &Subject) -> Option<&'k Hypothesis> {
@@ -139,24 +178,48 @@ impl<'k> Wishes<'k> {
     }
 
     /// What counts of the differences of both legs, by subject.
-    fn counted(&self, candidate: Subjects, mut control: Subjects) -> Vec<Difference> {
-        let candidates = candidate.into_found().map(|(subject, found)| {
-            let beside = control.take(&subject);
-            let of = if beside.is_some() { Differing::Both } else { Differing::Candidate };
-            let Found { detail, sampled } = beside.unwrap_or(found);
-            Difference { subject, of, detail, sampled }
-        });
-        let mut all: Vec<Difference> = candidates.collect();
-        all.extend(control.into_found().map(|(subject, Found { detail, sampled })| Difference {
-            subject,
-            of: Differing::Control,
-            detail,
-            sampled,
-        }));
+    fn counted(&self, candidate: Subjects, mut control: Subjects, lag: Lag) -> Vec<Difference> {
+        let mut all = Vec::new();
+        for (subject, found) in candidate.into_found() {
+            match control.take(&subject) {
+                Some(beside) => all.extend(at_both(subject, found, beside, lag)),
+                None => all.push(alone(subject, Differing::Candidate, found)),
+            }
+        }
+        all.extend(control.into_found().map(|(subject, found)| alone(subject, Differing::Control, found)));
         all.retain(|difference| self.count(&difference.subject));
         all.sort_unstable_by(|one, other| one.subject.cmp(&other.subject));
         all
     }
+}
+
+fn alone(subject: Subject, of: Differing, Found { detail, sampled, .. }: Found) -> Difference {
+    Difference { detail: detail.map(Detail::alone), sampled, ..Difference::new(subject, of) }
+}
+
+/// What a difference of both legs at one subject counts as: maybe one leg changes more than the other, or is farther.
+fn at_both(subject: Subject, candidate: Found, control: Found, lag: Lag) -> impl Iterator<Item = Difference> {
+    let Told { of, farther, unseen } = Measure::tell(&candidate.measure, &control.measure, lag);
+    let detail = |shown: Option<Detail>, control: Option<Detail>| {
+        let (shown, control) = (shown?, control.map(|control| control.other));
+        Some(Detail { control, ..shown })
+    };
+    let is_farther = farther.is_some_and(|farther| farther.by == Some(Side::Candidate));
+    let (own, of_farther) = match (of, is_farther) {
+        (Differing::Candidate, _) => (candidate.detail.map(Detail::alone), None),
+        (_, true) => (None, detail(candidate.detail, control.detail)),
+        _ => (None, None),
+    };
+    let farther = farther.map(|farther| Difference {
+        detail: of_farther,
+        numbers: farther.numbers,
+        ..Difference::new(
+            Subject(subject.0.clone(), Kind::Farther),
+            farther.by.map_or(Differing::Both, Side::differs),
+        )
+    });
+    let whole = Difference { detail: own, sampled: control.sampled, unseen, ..Difference::new(subject, of) };
+    [Some(whole), farther].into_iter().flatten()
 }
 
 impl Exchange {

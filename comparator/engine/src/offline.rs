@@ -107,6 +107,7 @@ fn as_bytes(left: &[u8], right: &[u8], kind: Kind, scope: Scope<'_>, into: &mut 
             exact: String::new(),
             primary: excerpt::body(left, at),
             other: excerpt::body(right, at),
+            control: None,
         };
         into.add(|_| {}, kind, detail, Guesses::default);
     }

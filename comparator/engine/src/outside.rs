@@ -104,8 +104,12 @@ impl Finding {
                 excerpt::line(text.as_bytes(), excerpt::MAX_CHARS)
             }
         };
-        let detail =
-            || Detail { exact: self.path.clone(), primary: shown(&self.primary), other: shown(&self.other) };
+        let detail = || Detail {
+            exact: self.path.clone(),
+            primary: shown(&self.primary),
+            other: shown(&self.other),
+            control: None,
+        };
         differences.add(|place| place.push_str(&self.path), self.kind, detail, Guesses::default);
     }
 }

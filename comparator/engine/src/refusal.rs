@@ -30,6 +30,8 @@ pub enum Refusal {
     Encoding,
     /// Its encodings do not decode: cut off, a wrong checksum, bytes behind the end.
     Corrupt,
+    /// It is a text of more than 262,144 tokens: what follows them is compared as one.
+    Tokens,
     /// It has 8,192 differences: what lies behind them was not looked at.
     Differences,
 }
@@ -46,6 +48,7 @@ impl Refusal {
             Self::Ratio => "ratio",
             Self::Encoding => "encoding",
             Self::Corrupt => "corrupt",
+            Self::Tokens => "tokens",
             Self::Differences => "differences",
         }
     }
@@ -61,6 +64,7 @@ impl Refusal {
             Self::Ratio => "decodes to over a hundred times",
             Self::Encoding => "unknown or too many encodings",
             Self::Corrupt => "does not decode",
+            Self::Tokens => "more than 262,144 words and signs",
             Self::Differences => "8,192 differences, not all seen",
         }
     }

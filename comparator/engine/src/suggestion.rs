@@ -108,6 +108,7 @@ fn hidden(endpoint: &Endpoint, path: &str, guess: Guess) -> (u64, u64) {
         !matches!(kind, Kind::Status | Kind::Outcome | Kind::Latency) && reaches(path, other, guess)
     });
     reached.fold((0, 0), |(hides, of), (_, counts)| match guess {
+        // Where both differ, too, the candidate may be farther off: those are counted as differences of a kind of their own.
         Guess::Anything => (hides + counts.candidate_only, of + counts.candidate_only),
         _ => (hides + counts.tally.allowed(guess).candidate_only, of + counts.tally.candidate_only),
     })

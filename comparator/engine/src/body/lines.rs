@@ -1,15 +1,21 @@
-//! Text and HTML by line: one difference, which shows where the texts part.
+//! Text and HTML: one difference, which shows where the texts part, by line, and which of the primary's tokens an answer changes.
 //!
 //! Whether two texts are equal is decided over all of them. Which lines were added and removed only serves the reader, so it
 //! is worked out for up to 2,000 lines on either side of what is left between an equal beginning and end: there is no
 //! clock here that could stop a longer search.
 
+use std::cell::{Cell, OnceCell};
+
 use similar::{Algorithm, DiffOp};
 
+use super::element;
 use crate::diff::{self, ABSENT, Differences, Scope};
 use crate::excerpt;
+use crate::farther::Measure;
 use crate::kind::Kind;
 use crate::pattern::Segment;
+use crate::refusal::Refusal;
+use crate::tokens::{Changed, Tokens};
 
 /// Compares two texts line by line. Of HTML, indentation and empty lines do not count, unless a `<pre>` or `<textarea>`
 /// gives them a meaning.
@@ -23,8 +29,29 @@ pub(crate) fn compare(
 ) {
     let folded = html && !keeps_blanks(left) && !keeps_blanks(right);
     let between = Between::of(Text { bytes: left, folded }, Text { bytes: right, folded });
-    if between.left.count + between.right.count > 0 {
-        diff::at(at, Kind::Value, scope, into, || between.shown());
+    if between.left.count + between.right.count == 0 {
+        return;
+    }
+    let tokens = OnceCell::new();
+    let tokens = || tokens.get_or_init(|| [left, right].map(|text| Tokens::of(text, folded)));
+    let bounded = Cell::new(false);
+    let measure = || {
+        let [own, other] = tokens();
+        bounded.set(own.bounded || other.bounded);
+        Measure::Text(own.changed_in(other))
+    };
+    let shown = |measure: &Measure, beside: Option<&Changed>| match (measure, beside) {
+        (Measure::Text(changed), Some(beside)) => {
+            let [own, other] = tokens();
+            let (at_left, at_right) = own.first(changed, Some(beside), other);
+            let place = if html { element::path(left, at_left) } else { diff::exact(at) };
+            (place, (excerpt::body(left, at_left), excerpt::body(right, at_right)))
+        }
+        _ => (diff::exact(at), between.shown()),
+    };
+    diff::at_measured(at, Kind::Value, scope, into, shown, measure);
+    if bounded.get() {
+        into.refuse(Refusal::Tokens);
     }
 }
 

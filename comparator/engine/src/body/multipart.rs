@@ -10,6 +10,7 @@ use antumbra_observation::Bytes;
 use super::media::{header, media_type, parameter};
 use crate::diff::{self, ABSENT, Differences, Scope};
 use crate::excerpt;
+use crate::farther::Cause;
 use crate::kind::Kind;
 use crate::pattern::Segment;
 use crate::refusal::Refusal;
@@ -64,11 +65,13 @@ pub(crate) fn compare<'b>(
                 each(left, right, &path, into);
             }
             (Some(left), None) => {
-                diff::at(&path, Kind::Missing, scope, into, || (length(left), ABSENT.to_owned()));
+                diff::at(&path, Kind::Missing, scope, into, Cause::Unread, || {
+                    (length(left), ABSENT.to_owned())
+                });
             }
             (_, right) => {
                 let shown = right.map(length).unwrap_or_default();
-                diff::at(&path, Kind::Extra, scope, into, || (ABSENT.to_owned(), shown));
+                diff::at(&path, Kind::Extra, scope, into, Cause::Unread, || (ABSENT.to_owned(), shown));
             }
         }
     }
@@ -102,7 +105,7 @@ fn headers(
             Some(value) if secret || excerpt::is_credential(value.as_bytes()) => excerpt::REDACTED.to_owned(),
             Some(value) => excerpt::line(value.as_bytes(), excerpt::MAX_CHARS),
         };
-        diff::at(&path, kind, scope, into, || (shown(left), shown(right)));
+        diff::at(&path, kind, scope, into, Cause::Unread, || (shown(left), shown(right)));
     }
 }
 

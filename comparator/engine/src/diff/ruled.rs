@@ -11,6 +11,7 @@ use super::{ABSENT, Detail, Walk, aggregated, exact, is_secret};
 use crate::arrays::{self, Elements, Hashed, introduce, remove};
 use crate::diff::Differences;
 use crate::excerpt;
+use crate::farther::Measure;
 use crate::guess::Guesses;
 use crate::json::{Node, Shape, Tree, unescape};
 use crate::kind::Kind;
@@ -163,7 +164,7 @@ impl<'t> Walk<'_, '_, 't> {
                     if is_secret(path) { excerpt::REDACTED.to_owned() } else { named(tree, node, keys) };
                 let absent = ABSENT.to_owned();
                 let (primary, other) = if kind == Kind::Missing { (there, absent) } else { (absent, there) };
-                Detail { primary, other, exact: exact(path) }
+                Detail { primary, other, exact: exact(path), control: None }
             };
             let guesses = || guesses(kind, (self.primary, left), (self.other, right));
             self.into.add(|place| aggregated(path, place), kind, detail, guesses);
@@ -324,6 +325,15 @@ pub(super) fn guesses(
 ) -> Guesses {
     let (left, right) = (left.map(|node| value(primary, node)), right.map(|node| value(other, node)));
     Guesses::of(kind, left.as_ref(), right.as_ref())
+}
+
+/// How a value lies to the primary's.
+pub(super) fn measure(
+    (primary, left): (&Tree<'_>, Option<&Node>),
+    (other, right): (&Tree<'_>, Option<&Node>),
+) -> Measure {
+    let (left, right) = (left.map(|node| value(primary, node)), right.map(|node| value(other, node)));
+    Measure::of(left.as_ref(), right.as_ref())
 }
 
 /// The value of a node, for the rules.

@@ -28,8 +28,8 @@ impl Subjects {
         self.found.len()
     }
 
-    pub(crate) fn has(&self, subject: &Subject) -> bool {
-        self.position(subject).is_some()
+    pub(crate) fn get(&self, subject: &Subject) -> Option<&Found> {
+        self.found.get(self.position(subject)?)?.1.as_ref()
     }
 
     pub(super) fn get_mut(&mut self, subject: &Subject) -> Option<&mut Found> {
@@ -79,13 +79,13 @@ mod tests {
         let subject = |path: &str| Subject(path.to_owned(), Kind::Value);
         let mut subjects = Subjects::default();
         for path in ["/b", "/a", "/c"] {
-            assert!(!subjects.has(&subject(path)));
+            assert!(subjects.get(&subject(path)).is_none());
             subjects.push(subject(path), Found::default());
         }
         for path in ["/a", "/c", "/b", "/b", "/a", "/a", "/c"] {
-            assert!(subjects.has(&subject(path)), "{path}");
+            assert!(subjects.get(&subject(path)).is_some(), "{path}");
         }
-        assert!(!subjects.has(&Subject("/a".to_owned(), Kind::Type)));
+        assert!(subjects.get(&Subject("/a".to_owned(), Kind::Type)).is_none());
         assert_eq!(
             [subjects.take(&subject("/a")), subjects.take(&subject("/a"))],
             [Some(Found::default()), None]

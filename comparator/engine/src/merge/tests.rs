@@ -5,6 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::coins::Coins;
+use crate::kind::Kind;
 use crate::pace::Warming;
 use crate::rules::Rules;
 use crate::verdict::{self, Delivery, Gates};
@@ -104,6 +105,8 @@ fn without_numbers(mut evidence: Evidence) -> Evidence {
     for endpoint in evidence.endpoints.values_mut().map(Arc::make_mut) {
         endpoint.all.forget_coins();
         endpoint.hypotheses.values_mut().for_each(|counts| counts.coins = Coins::default());
+        // Whether a number counts something is told by those before it.
+        endpoint.hypotheses.retain(|subject, _| subject.1 != Kind::Farther);
     }
     let _ = evidence.take_dirty();
     evidence

@@ -82,6 +82,7 @@ pub(super) fn noise(evidence: &Evidence, tested: &[Tested<'_>], gates: &Gates) -
         })
     };
     let mut found: Vec<(&str, &Subject, &Hypothesis)> = differences(evidence)
+        .filter(|(_, subject, _)| subject.1 != Kind::Farther)
         .filter(|(_, _, counts)| counts.candidate_only + counts.control_only + counts.both > 0)
         .collect();
     found.sort_by_key(|(_, _, counts)| {

@@ -247,12 +247,10 @@ impl fmt::Display for Tested<'_> {
         let what = joined(&[self.endpoint, place(path, kind), &kind.to_string()]);
         match self.what {
             What::Difference(_, counts) => {
-                let (a, b) = (counts.candidate_only, counts.control_only);
-                write!(f, "{what}: only the candidate differs {a}×, only the control {b}×")?;
+                write!(f, "{what}: {}", times(kind, counts.candidate_only, counts.control_only))?;
             }
             What::Pooled(_, Pooled { candidate_only: a, control_only: b, endpoints, .. }) => {
-                let only = format!("only the candidate differs {a}×, only the control {b}×");
-                write!(f, "{what}: {only} at {endpoints} endpoints together")?;
+                write!(f, "{what}: {} at {endpoints} endpoints together", times(kind, a, b))?;
             }
             What::Exchanges(all) => {
                 let (a, b, n) = (all.worse, all.better, all.controlled);
@@ -271,6 +269,17 @@ impl fmt::Display for Tested<'_> {
             Standing::Suspected(lacking) => write!(f, "; suspected: {lacking}"),
             _ => Ok(()),
         }
+    }
+}
+
+fn times(kind: Kind, candidate: u64, control: u64) -> String {
+    match kind {
+        Kind::Farther => {
+            format!(
+                "of two that differ the candidate is farther from the primary {candidate}×, the control {control}×"
+            )
+        }
+        _ => format!("only the candidate differs {candidate}×, only the control {control}×"),
     }
 }
 
