@@ -59,7 +59,7 @@ pub fn plugins(field: Option<&Field<'_>>) -> Option<Assigned> {
     Assigned::read(entries.iter().find(|(name, _)| *name == "plugins").map(|(_, field)| field))
 }
 
-/// Reads `gates: {rollBackAlpha, promoteAlpha, margin, endpointMargin, block, warmUp, atLeast}`: error probabilities, margins in percent
+/// Reads `gates: {rollBackAlpha, promoteAlpha, margin, endpointMargin, noisyMargin, block, warmUp, atLeast}`: error probabilities, margins in percent
 /// of the exchanges, and spans of time.
 pub fn gates(field: &Field<'_>) -> Option<Gates> {
     let map = field.map(&GATES)?;
@@ -68,6 +68,7 @@ pub fn gates(field: &Field<'_>) -> Option<Gates> {
     let promote_alpha = number(&map, "promoteAlpha", ALPHA, 1.0, usual.promote_alpha);
     let margin = number(&map, "margin", MARGIN_PERCENT, 100.0, usual.margin);
     let endpoint_margin = number(&map, "endpointMargin", MARGIN_PERCENT, 100.0, usual.endpoint_margin);
+    let noisy_margin = number(&map, "noisyMargin", NOISY_PERCENT, 100.0, usual.noisy_margin);
     let block_ms = span(&map, "block", BLOCK, usual.block_ms);
     let warm_up_ms = span(&map, "warmUp", WARM_UP, usual.warm_up_ms);
     let at_least_ms = span(&map, "atLeast", AT_LEAST, usual.at_least_ms);
@@ -76,6 +77,7 @@ pub fn gates(field: &Field<'_>) -> Option<Gates> {
         promote_alpha: promote_alpha?,
         margin: margin?,
         endpoint_margin: endpoint_margin?,
+        noisy_margin: noisy_margin?,
         block_ms: block_ms?,
         warm_up_ms: warm_up_ms?,
         at_least_ms: at_least_ms?,
@@ -165,8 +167,18 @@ fn span(map: &Map<'_>, name: &str, bounds: RangeInclusive<Duration>, usual: u64)
     }
 }
 
-const GATES: [&str; 7] =
-    ["rollBackAlpha", "promoteAlpha", "margin", "endpointMargin", "block", "warmUp", "atLeast"];
+const GATES: [&str; 8] = [
+    "rollBackAlpha",
+    "promoteAlpha",
+    "margin",
+    "endpointMargin",
+    "noisyMargin",
+    "block",
+    "warmUp",
+    "atLeast",
+];
+/// Below 0.5 % a noisy place would be held to more than a quiet one.
+const NOISY_PERCENT: RangeInclusive<f64> = 0.5..=50.0;
 /// A block below 100 ms holds few exchanges, one above ten minutes makes a roll back take more than an hour.
 const BLOCK: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(600);
 const WARM_UP: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(3_600);

@@ -7,16 +7,14 @@
 
 mod blocks;
 mod clients;
-
-use std::fmt;
+mod confirmation;
 
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::blocks::Blocks;
 pub(crate) use self::clients::{Bucket, Clients, Known, bucket};
-
-/// Whose fault a discordant exchange is: +1 the candidate's, −1 the control's. Of a ladder's step: who was slower.
-pub(crate) type Sign = i16;
+pub(crate) use self::confirmation::Confirmation;
+use crate::kind::Sign;
 
 /// The coins of one hypothesis.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -35,38 +33,6 @@ pub(crate) struct Moment {
     pub(crate) bucket: Option<Bucket>,
     /// Which of the exchanges with a control it is, of those that are counted together.
     pub(crate) nth: u64,
-}
-
-/// How far a suspicion is from being confirmed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Confirmation {
-    Confirmed,
-    /// So many of the blocks that it takes show it, which last so many of the shortest blocks each.
-    Blocks {
-        show: u64,
-        of: u64,
-        length: u32,
-    },
-    /// So many of the groups of clients that it takes show it.
-    Clients {
-        show: u64,
-        of: u64,
-    },
-}
-
-impl fmt::Display for Confirmation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self {
-            Self::Confirmed => f.write_str("confirmed"),
-            Self::Blocks { show, of, length: 1 } => {
-                write!(f, "it shows in {show} blocks of time of about {of}")
-            }
-            Self::Blocks { show, of, length } => {
-                write!(f, "it shows in {show} spans of {length} blocks of about {of}")
-            }
-            Self::Clients { show, of } => write!(f, "it shows for {show} groups of clients of about {of}"),
-        }
-    }
 }
 
 impl Coins {

@@ -5,11 +5,11 @@
 
 use antumbra_observation::{ExchangeId, Unsent};
 
-use crate::coins::{Bucket, Sign, bucket};
+use crate::coins::{Bucket, bucket};
 use crate::diff::Detail;
 use crate::farther::Cause;
 use crate::guess::Sampled;
-use crate::kind::Subject;
+use crate::kind::{Differing, Subject};
 use crate::refusal::Refusal;
 
 /// One exchange as it is counted: compared, redacted, never the raw observation.
@@ -80,14 +80,6 @@ pub(crate) struct Difference {
     pub(crate) numbers: Option<[f64; 3]>,
 }
 
-/// Whose answer differs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Differing {
-    Candidate,
-    Control,
-    Both,
-}
-
 impl Compared {
     /// Returns the exchange without its client, so that it counts whatever the client asked a moment before. A journal holds exchanges
     /// that were counted once, and replaying it must count each of them again.
@@ -113,33 +105,15 @@ impl Exchange {
         self.candidate.comparable && self.control.as_ref().is_some_and(|control| control.comparable)
     }
 
+    /// The latencies of candidate and control, if they mean something.
+    pub(crate) fn latencies(&self) -> Option<(u64, u64)> {
+        let control = self.control.as_ref().filter(|_| !self.not_sent && self.comparable())?;
+        Some((self.candidate.call.latency_us?, control.call.latency_us?))
+    }
+
     /// The plugins without which the exchange was compared.
     pub(crate) fn without(&self) -> Vec<String> {
         let failed = self.plugins.iter().filter(|(_, failed)| failed.is_some());
         failed.map(|(name, _)| name.clone()).collect()
-    }
-}
-
-impl Differing {
-    pub(crate) fn has_candidate(self) -> bool {
-        self != Self::Control
-    }
-
-    pub(crate) fn has_control(self) -> bool {
-        self != Self::Candidate
-    }
-
-    /// Whose fault it is, if it is that of one: +1 the candidate's, −1 the control's.
-    pub(crate) fn sign(self) -> Option<Sign> {
-        match self {
-            Self::Candidate => Some(1),
-            Self::Control => Some(-1),
-            Self::Both => None,
-        }
-    }
-
-    /// Of two subjects that are counted as one.
-    pub(crate) fn or(self, other: Self) -> Self {
-        if self == other { self } else { Self::Both }
     }
 }

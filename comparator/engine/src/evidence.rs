@@ -11,16 +11,20 @@ use antumbra_observation::Unsent;
 use serde::{Deserialize, Serialize};
 
 use crate::coins::{Coins, Known, Lead};
-use crate::compared::{Compared, Difference, Differing, Exchange};
+use crate::compared::{Compared, Difference, Exchange};
+use crate::farther::Cause;
 use crate::hypothesis::{Counting, Hypothesis, Seen};
-use crate::kind::{Kind, Subject};
-use crate::latency::{Ladder, Legs};
+use crate::kind::{Differing, Kind, Sign, Subject};
+use crate::latency::{Ladder, Legs, Shifts, bounded};
 use crate::outside::{PluginReport, Plugins};
 use crate::pace::{Pace, Warming};
+use crate::places::Places;
+use crate::quiet::Quiet;
 use crate::recent::Recent;
 use crate::refusals::Refusals;
 use crate::stats::Paired;
 use crate::statuses::Statuses;
+use crate::unseen::Unseen;
 
 /// Everything counted about one release since its session of evidence began.
 ///
@@ -74,6 +78,12 @@ pub(crate) struct Release {
     /// Of the exchanges of which a shadow was not sent, those of which the sender said why, by reason.
     #[serde(default)]
     pub(crate) not_sent_by: BTreeMap<Unsent, u64>,
+    /// How the latencies of the legs lie to each other.
+    #[serde(default)]
+    pub(crate) shifts: Shifts,
+    /// Where the control, too, keeps differing.
+    #[serde(default)]
+    pub(crate) places: Places,
     /// What the legs answered with.
     #[serde(default)]
     pub(crate) statuses: Statuses,
@@ -95,6 +105,8 @@ pub(crate) struct Endpoint {
     pub(crate) hypotheses: BTreeMap<Subject, Hypothesis>,
     /// Bodies that could not be read.
     pub(crate) refusals: Refusals,
+    /// What differs at both legs and could not be looked into.
+    pub(crate) unseen: Unseen,
     /// Differences counted under [`OTHER_PATHS`].
     pub(crate) crowded: u64,
 }
@@ -119,6 +131,9 @@ pub(crate) struct Group {
     pub(crate) last_us: u64,
     pub(crate) legs: Legs,
     pub(crate) ladder: Ladder,
+    /// In how many only the candidate differs at a quiet place, or only the control.
+    #[serde(default)]
+    pub(crate) quiet: Quiet,
     /// Which clients asked.
     #[serde(default)]
     pub(crate) known: Known,
@@ -216,11 +231,22 @@ impl Evidence {
         }
         self.release.statuses.count(exchange);
         let slot = self.slot(&exchange.endpoint);
-        let Release { all, discovered, .. } = &mut self.release;
-        let mut counting = Counting { moment: self.pace.moment(exchange), discovered };
+        let Release { all, discovered, places, shifts, .. } = &mut self.release;
+        if let Some((candidate_us, control_us)) = exchange.latencies() {
+            shifts.observe(bounded(candidate_us), bounded(control_us));
+        }
+        let moment = self.pace.moment(exchange);
+        let noisy_margin = self.pace.noisy_margin;
+        let mut counting = Counting { moment, places, nth: 0, noisy_margin, discovered };
         all.take(exchange, &mut counting);
+        counting.nth = all.controlled;
+        counting.places.sweep(all.controlled);
+        let turns = counting.places.turns();
         let endpoint = Arc::make_mut(self.endpoints.entry(slot.clone()).or_default());
-        endpoint.take(exchange, &mut counting);
+        if let Some(sign) = endpoint.take(exchange, &mut counting) {
+            all.quiet.count(sign, turns);
+            endpoint.all.quiet.count(sign, turns);
+        }
         self.dirty.insert(slot);
         Taken::Compared
     }
@@ -246,26 +272,40 @@ impl Evidence {
 }
 
 impl Endpoint {
-    fn take(&mut self, exchange: &Exchange, counting: &mut Counting<'_>) {
+    /// Answers X of a controlled exchange over quiet places: +1 if only the candidate differs at one, −1 if only the control does.
+    fn take(&mut self, exchange: &Exchange, counting: &mut Counting<'_>) -> Option<Option<Sign>> {
         self.all.take(exchange, counting);
         self.refusals.count(&exchange.candidate, exchange.control.as_ref());
         if exchange.not_sent {
-            return;
+            return None;
         }
         if exchange.control.is_none() {
             for Difference { subject, detail, .. } in &exchange.differences {
                 let most = self.most_examples();
                 self.hypothesis(subject).uncontrolled(exchange, detail.as_ref(), most);
             }
-            return;
+            return None;
         }
         let slots = self.by_slot(&exchange.differences);
         let most = self.most_examples();
-        for (subject, seen) in slots {
-            if let Some(hypothesis) = self.hypotheses.get_mut(&*subject) {
-                hypothesis.paired(exchange, &seen, most, counting);
+        let exchanges = self.all.controlled;
+        let (mut candidate_alone, mut control_alone) = (false, false);
+        let mut unseen: Vec<(&Subject, Cause)> = Vec::new();
+        for (subject, seen) in &slots {
+            let Some(hypothesis) = self.hypotheses.get_mut(&**subject) else { continue };
+            if hypothesis.placed(subject, exchange, seen, most, exchanges, counting) {
+                candidate_alone |= seen.of == Differing::Candidate;
+                control_alone |= seen.of == Differing::Control;
             }
+            let counts = seen.numbers.is_some() && hypothesis.is_counter();
+            unseen.extend(seen.unseen.or(counts.then_some(Cause::Counter)).map(|cause| (&**subject, cause)));
         }
+        self.unseen.count(&unseen);
+        Some(match (candidate_alone, control_alone) {
+            (true, false) => Some(1),
+            (false, true) => Some(-1),
+            _ => None,
+        })
     }
 
     /// What is known where differences of a subject are counted from now on, if that is settled.
@@ -352,10 +392,8 @@ impl Group {
         self.effective += u64::from(control.comparable);
         self.known.count(counting.moment.bucket);
         self.tally(exchange, counting);
-        if let (true, Some(candidate), Some(control)) =
-            (exchange.comparable(), exchange.candidate.call.latency_us, control.call.latency_us)
-        {
-            self.ladder.observe(candidate, control, counting);
+        if let Some((candidate_us, control_us)) = exchange.latencies() {
+            self.ladder.observe(candidate_us, control_us, counting);
         }
     }
 

@@ -13,8 +13,8 @@ use std::cmp::Ordering;
 
 use serde::{Deserialize, Serialize};
 
-use crate::compared::Differing;
 use crate::json::Shape;
+use crate::kind::Differing;
 use crate::rules::{Instant, Value};
 use crate::tokens::Changed;
 
@@ -99,6 +99,12 @@ impl Measure {
             }
             _ => Self::None,
         }
+    }
+
+    /// Whether it is of times that lie no farther apart than the calls of an exchange may.
+    pub(crate) fn is_within(&self, Lag(lag): Lag) -> bool {
+        let Self::Scalars(distance) = self else { return false };
+        distance.exact_us.is_some_and(|exact_us| distance.far <= lag + exact_us)
     }
 
     /// With another difference of the same subject.
@@ -324,7 +330,7 @@ fn pieces(text: &[u8]) -> Vec<&[u8]> {
 
 /// Whether numbers at one place tell of the answers, or of the age of the instances that give them.
 ///
-/// A number that hardly ever falls over the exchanges of a leg is a counter, a sequence or a time since something: the candidate's may be far from
+/// A number that keeps rising and hardly ever falls over the exchanges of a leg is a counter, a sequence or a time since something: the candidate's may be far from
 /// the primary's because it has just started. A fall is one below the middle of what was seen before, so that exchanges which
 /// arrive out of order are none. What is decided of an exchange is decided by those before it.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
@@ -335,6 +341,8 @@ struct Leg {
     lowest: f64,
     highest: f64,
     seen: u32,
+    /// How often it was higher than ever before.
+    heights: u32,
     falls: u32,
 }
 
@@ -375,6 +383,7 @@ impl Series {
                 lowest: if first { other.lowest } else { own.lowest.min(other.lowest) },
                 highest: if first { other.highest } else { own.highest.max(other.highest) },
                 seen: own.seen.saturating_add(other.seen),
+                heights: own.heights.saturating_add(other.heights),
                 falls: own.falls.saturating_add(other.falls),
             };
         }
@@ -387,6 +396,7 @@ impl Leg {
             (self.lowest, self.highest) = (number, number);
         }
         self.falls = self.falls.saturating_add((number < f64::midpoint(self.lowest, self.highest)).into());
+        self.heights = self.heights.saturating_add((number > self.highest).into());
         self.lowest = self.lowest.min(number);
         self.highest = self.highest.max(number);
         self.seen = self.seen.saturating_add(1);
@@ -398,7 +408,8 @@ impl Leg {
         match self.seen {
             seen if seen >= FEWEST_ALIKE && is_constant || falls_often => Course::Free,
             0..FEWEST_SEEN => Course::Unknown,
-            _ => Course::Counter,
+            seen if self.heights.saturating_mul(4) >= seen => Course::Counter,
+            _ => Course::Free,
         }
     }
 }

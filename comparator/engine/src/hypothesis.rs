@@ -5,10 +5,13 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::coins::{Coins, Lead, Moment};
-use crate::compared::{Difference, Differing, Exchange};
+use crate::compared::{Difference, Exchange};
 use crate::diff::Detail;
-use crate::farther::{Course, Series};
+use crate::farther::{Cause, Course, Series};
 use crate::guess::{self, Guesses, Sampled, Tally};
+use crate::kind::{Differing, Kind, Subject};
+use crate::places::{Noisy, Places};
+use crate::stats::ratio;
 
 /// The counts of one place and kind at one endpoint.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -30,6 +33,12 @@ pub(crate) struct Hypothesis {
     /// What numbers the legs have here, if these say which is farther.
     #[serde(default)]
     pub(crate) series: Option<Box<Series>>,
+    /// Its number among the places of the release.
+    #[serde(default)]
+    pub(crate) place: Option<u32>,
+    /// The counts as they were after the first difference since the place is noisy.
+    #[serde(default)]
+    pub(crate) noisy_from: Option<NoisyFrom>,
     /// In which blocks of time, and for which clients, one leg alone differs.
     #[serde(default)]
     pub(crate) coins: Coins,
@@ -57,10 +66,33 @@ pub struct Example {
     pub without: Vec<String>,
 }
 
+/// From where the share of a noisy place is counted, at one endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct NoisyFrom {
+    turn: u32,
+    exchanges: u64,
+    candidate_only: u64,
+    control_only: u64,
+}
+
+impl NoisyFrom {
+    /// Adds what another engine counted by then.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.exchanges += other.exchanges;
+        self.candidate_only += other.candidate_only;
+        self.control_only += other.control_only;
+    }
+}
+
 /// What of one exchange is the same for all that counts it.
 #[derive(Debug)]
 pub(crate) struct Counting<'d> {
     pub(crate) moment: Moment,
+    pub(crate) places: &'d mut Places,
+    /// Which of the release's exchanges with a control it is.
+    pub(crate) nth: u64,
+    /// The most that the margin of a noisy place may be.
+    pub(crate) noisy_margin: f64,
     /// Numbers the hypotheses of the release.
     pub(crate) discovered: &'d mut u64,
 }
@@ -80,14 +112,15 @@ impl Counting<'_> {
 pub(crate) struct Seen<'e> {
     pub(crate) of: Differing,
     pub(crate) numbers: Option<[f64; 3]>,
+    pub(crate) unseen: Option<Cause>,
     pub(crate) detail: Option<&'e Detail>,
     pub(crate) sampled: Option<Sampled>,
 }
 
 impl<'e> Seen<'e> {
     pub(crate) fn of(difference: &'e Difference) -> Self {
-        let Difference { subject: _, of, detail, sampled, unseen: _, numbers } = difference;
-        Self { of: *of, numbers: *numbers, detail: detail.as_ref(), sampled: *sampled }
+        let Difference { subject: _, of, detail, sampled, unseen, numbers } = difference;
+        Self { of: *of, numbers: *numbers, unseen: *unseen, detail: detail.as_ref(), sampled: *sampled }
     }
 
     /// As one of many places that are counted as one: what these have in common suggests no rule.
@@ -139,6 +172,70 @@ impl Hypothesis {
     /// Whether the place counts something, so that its numbers say nothing of an answer.
     pub(crate) fn is_counter(&self) -> bool {
         self.series.as_ref().is_some_and(|series| series.course() == Course::Counter)
+    }
+
+    /// Counts one exchange as [`paired`](Self::paired) does, of a place that may be noisy, the last of so many exchanges of its endpoint. Answers whether the
+    /// place was quiet.
+    pub(crate) fn placed(
+        &mut self,
+        subject: &Subject,
+        exchange: &Exchange,
+        seen: &Seen<'_>,
+        most: usize,
+        exchanges: u64,
+        counting: &mut Counting<'_>,
+    ) -> bool {
+        self.paired(exchange, seen, most, counting);
+        if subject.1 == Kind::Farther {
+            return false;
+        }
+        let place = self.place.or_else(|| counting.places.number(subject));
+        self.place = place;
+        let noisy = counting.places.noisy(place);
+        if let Some(Noisy { turn, .. }) = noisy
+            && self.noisy_from.is_none_or(|from| from.turn != turn)
+        {
+            let Self { candidate_only, control_only, .. } = *self;
+            self.noisy_from = Some(NoisyFrom { turn, exchanges, candidate_only, control_only });
+        }
+        if seen.of.has_control() {
+            let rate = ratio(self.control_only + self.both, exchanges);
+            counting.places.note(place, counting.moment.block, counting.nth, rate, counting.noisy_margin);
+        }
+        noisy.is_none()
+    }
+
+    /// Counts from where it did, if that is the turn `before`, else from now on, after so many exchanges; by the turn of a merge.
+    pub(crate) fn settle_noise(&mut self, before: Option<u32>, turn: Option<u32>, exchanges: u64) {
+        self.place = None;
+        let Self { candidate_only, control_only, .. } = *self;
+        let since = self.noisy_from.filter(|from| before == Some(from.turn));
+        self.noisy_from = turn.map(|turn| match since {
+            Some(from) => NoisyFrom { turn, ..from },
+            None => NoisyFrom { turn, exchanges, candidate_only, control_only },
+        });
+    }
+
+    /// So many exchanges of another engine are not counted, for nothing was noticed there.
+    pub(crate) fn add_noiseless(&mut self, exchanges: u64) {
+        if let Some(from) = &mut self.noisy_from {
+            from.exchanges += exchanges;
+        }
+    }
+
+    /// Whether it was noisy at its last difference.
+    pub(crate) fn is_noisy(&self) -> bool {
+        self.noisy_from.is_some()
+    }
+
+    /// The counts since the place is noisy, by that turn: exchanges of so many, candidate only, control only.
+    pub(crate) fn since_noisy(&self, turn: u32, exchanges: u64) -> Option<(u64, u64, u64)> {
+        let from = self.noisy_from.filter(|from| from.turn == turn)?;
+        Some((
+            exchanges.saturating_sub(from.exchanges),
+            self.candidate_only - from.candidate_only,
+            self.control_only - from.control_only,
+        ))
     }
 
     fn lead(&self) -> Lead {

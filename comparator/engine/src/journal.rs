@@ -8,11 +8,11 @@ use std::collections::BTreeMap;
 use antumbra_observation::{ExchangeId, Unsent};
 use serde::{Deserialize, Serialize};
 
-use crate::compared::{Answer, Call, Compared, Difference, Differing, Exchange};
+use crate::compared::{Answer, Call, Compared, Difference, Exchange};
 use crate::diff::Detail;
 use crate::farther::Cause;
 use crate::guess::{Guesses, Sampled};
-use crate::kind::{Kind, Subject};
+use crate::kind::{Differing, Kind, Subject};
 use crate::refusal::Refusal;
 
 /// Why bytes are no batch of compared exchanges.

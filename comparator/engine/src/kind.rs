@@ -56,3 +56,38 @@ impl fmt::Display for Kind {
 /// What is counted: a place, with `*` for elements, and a kind.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct Subject(pub(crate) String, pub(crate) Kind);
+
+/// Whose answer differs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Differing {
+    Candidate,
+    Control,
+    Both,
+}
+
+/// Whose fault a discordant exchange is: +1 the candidate's, −1 the control's. Of a ladder's step: who was slower.
+pub(crate) type Sign = i16;
+
+impl Differing {
+    pub(crate) fn has_candidate(self) -> bool {
+        self != Self::Control
+    }
+
+    pub(crate) fn has_control(self) -> bool {
+        self != Self::Candidate
+    }
+
+    /// Whose fault it is, if it is that of one: +1 the candidate's, −1 the control's.
+    pub(crate) fn sign(self) -> Option<Sign> {
+        match self {
+            Self::Candidate => Some(1),
+            Self::Control => Some(-1),
+            Self::Both => None,
+        }
+    }
+
+    /// Of two subjects that are counted as one.
+    pub(crate) fn or(self, other: Self) -> Self {
+        if self == other { self } else { Self::Both }
+    }
+}

@@ -3,19 +3,26 @@
 //! Only candidate and control are tested against each other: they are sent together and measured alike. A ladder of
 //! ratios finds a shifted median and a rare tail with the same five counters.
 
+mod shifts;
+
+use std::fmt;
+
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use self::shifts::GRACE_US;
+pub(crate) use self::shifts::{QUANTILES, Shifts};
 use crate::coins::{Coins, Lead};
 use crate::compared::{Call, Exchange};
 use crate::hypothesis::Counting;
 use crate::stats::{self, Paired};
+use crate::wording;
 
 /// The ladder: how many times slower (plus [`GRACE_US`]), and the excess of exchanges that is tolerated there. An excess
 /// at a small ratio harms little, hence the falling margins.
 pub(crate) const STEPS: [(f64, f64); 5] = [(1.1, 0.05), (1.5, 0.02), (2.0, 0.01), (5.0, 0.01), (20.0, 0.01)];
-/// Microseconds that never count as slower.
-pub(crate) const GRACE_US: f64 = 1_000.0;
+/// The excess of exchanges in which the candidate is slower at the first of the steps that a promotion bears.
+pub(crate) const PAIRS_MARGIN: f64 = 0.10;
 
 /// Histograms of the three legs.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -53,7 +60,55 @@ impl Legs {
     }
 }
 
+/// The quantile at which the candidate is most times as slow as the control.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Effect {
+    quantile: f64,
+    candidate_us: u64,
+    control_us: u64,
+}
+
+impl fmt::Display for Effect {
+    /// `p99 7.1ms → 192ms (27×)`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { quantile, candidate_us, control_us } = *self;
+        let times = self.times();
+        let digits = usize::from(times < 10.0);
+        write!(
+            f,
+            "p{:.0} {} → {} ({times:.digits$}×)",
+            quantile * 100.0,
+            wording::duration(control_us),
+            wording::duration(candidate_us)
+        )
+    }
+}
+
+impl Effect {
+    fn times(&self) -> f64 {
+        bounded(self.candidate_us) / bounded(self.control_us)
+    }
+}
+
+impl Legs {
+    /// Where the candidate is slower most, of the quantiles that enough answers tell.
+    pub(crate) fn effect(&self) -> Option<Effect> {
+        let (candidate, control) = (&self.candidate, &self.control);
+        let count = candidate.count().min(control.count());
+        let told = QUANTILES.into_iter().filter(|(quantile, _)| count as f64 * (1.0 - quantile) >= 1.0);
+        let effects = told.filter_map(|(quantile, _)| {
+            let (candidate_us, control_us) = (candidate.quantile(quantile)?, control.quantile(quantile)?);
+            Some(Effect { quantile, candidate_us, control_us })
+        });
+        effects.max_by(|one, other| one.times().total_cmp(&other.times()))
+    }
+}
+
 impl Latencies {
+    fn quantile(&self, quantile: f64) -> Option<u64> {
+        self.at_rank((self.count() as f64 * quantile).ceil() as u64).map(|(_, highest)| highest)
+    }
+
     fn record(&mut self, Call { latency_us, status }: Call) {
         if let (Some(latency), Some(_)) = (latency_us, status) {
             self.add(latency, 1);
@@ -132,6 +187,12 @@ impl Ladder {
         stats::ln_mean(&self.steps.map(|(a, b)| stats::ln_evidence(a, b)))
     }
 
+    /// The exchanges by who was slower at the first step.
+    pub(crate) fn pairs(&self) -> Paired {
+        let (a, b) = self.steps.first().copied().unwrap_or_default();
+        Paired::new(self.n, a, b)
+    }
+
     /// ln of the evidence that the excess of some step exceeds its margin. A mean of e-values, so that five steps do not
     /// alarm five times as often.
     pub(crate) fn ln_beyond_margins(&self) -> f64 {
@@ -177,7 +238,7 @@ fn bucket(value: &hdrhistogram::iterators::IterationValue<u32>) -> (u64, u32) {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "clamped to an hour in microseconds")]
-fn bounded(latency_us: u64) -> f64 {
+pub(crate) fn bounded(latency_us: u64) -> f64 {
     latency_us.clamp(1, HIGHEST_US) as f64
 }
 
@@ -189,16 +250,20 @@ const DIGITS: u8 = 2;
 mod tests {
     use super::*;
     use crate::coins::Moment;
+    use crate::places::Places;
 
-    fn counting(discovered: &mut u64) -> Counting<'_> {
-        Counting { moment: Moment { block: 0, bucket: None, nth: 1 }, discovered }
+    fn observe(ladder: &mut Ladder, candidate_us: u64, control_us: u64, discovered: &mut u64) {
+        let moment = Moment { block: 0, bucket: None, nth: 1 };
+        let places = &mut Places::default();
+        let mut counting = Counting { moment, places, nth: 1, noisy_margin: 0.05, discovered };
+        ladder.observe(candidate_us, control_us, &mut counting);
     }
 
     #[test]
     fn ladder_counts_by_ratio_beyond_the_grace() {
         let check = |candidate, control, slower: [u64; 5]| {
             let (mut ladder, mut discovered) = (Ladder::default(), 0);
-            ladder.observe(candidate, control, &mut counting(&mut discovered));
+            observe(&mut ladder, candidate, control, &mut discovered);
             assert_eq!(ladder.steps.map(|step| step.0), slower, "{candidate} {control}");
             assert_eq!(discovered, u64::from(slower[0] > 0));
         };
@@ -207,7 +272,7 @@ mod tests {
         check(10_000, 4_000, [1, 1, 1, 0, 0]);
         check(u64::MAX, 1, [1; 5]);
         let (mut ladder, mut discovered) = (Ladder::default(), 7);
-        ladder.observe(1, 9_000, &mut counting(&mut discovered));
+        observe(&mut ladder, 1, 9_000, &mut discovered);
         assert_eq!((ladder.steps[0], ladder.discovered), ((0, 1), Some(8)));
     }
 

@@ -21,6 +21,7 @@ use crate::evidence::{Endpoint, Evidence, Group, MAX_ENDPOINTS, MAX_PATHS, OTHER
 use crate::hypothesis::Hypothesis;
 use crate::kind::Subject;
 use crate::latency::{Ladder, Legs};
+use crate::places::{Places, Turns};
 
 impl Evidence {
     /// Takes in what another engine gathered from other exchanges under the same rules. Counts, histograms, times and examples
@@ -34,21 +35,25 @@ impl Evidence {
         let Self { mut release, endpoints, dirty: _, dirty_release: _, recent: _, pace: _ } = other;
         self.release.renumber(Side::Left);
         release.renumber(Side::Right);
-        self.release.merge(&release);
+        let mut merged = self.release.places.clone();
+        merged.merge(&release.places);
+        let places = Moved { own: self.release.places.clone(), theirs: release.places.clone(), merged };
+        self.release.merge(&release, &places);
         for endpoint in self.endpoints.values_mut() {
             Arc::make_mut(endpoint).renumber(Side::Left);
         }
         for (name, endpoint) in endpoints {
             let mut endpoint = Arc::unwrap_or_clone(endpoint);
             endpoint.renumber(Side::Right);
-            self.take_in(name, endpoint);
+            self.take_in(name, endpoint, &places);
         }
+        self.release.places = places.merged;
         // Every number changed.
         self.dirty = self.endpoints.keys().cloned().collect();
         self.dirty_release = true;
     }
 
-    fn take_in(&mut self, name: Arc<str>, endpoint: Endpoint) {
+    fn take_in(&mut self, name: Arc<str>, endpoint: Endpoint, places: &Moved) {
         let known = *name == *OTHER_ENDPOINTS || self.endpoints.contains_key(&name);
         let slot = if known || self.named_endpoints() < MAX_ENDPOINTS {
             name
@@ -56,7 +61,7 @@ impl Evidence {
             self.release.crowded += endpoint.all.exchanges;
             OTHER_ENDPOINTS.into()
         };
-        Arc::make_mut(self.endpoints.entry(slot).or_default()).merge(endpoint);
+        Arc::make_mut(self.endpoints.entry(slot).or_default()).merge(endpoint, places);
     }
 
     fn named_endpoints(&self) -> usize {
@@ -94,13 +99,26 @@ impl Side {
     }
 }
 
+/// Where the noise of either engine is, and of both.
+struct Moved {
+    own: Places,
+    theirs: Places,
+    merged: Places,
+}
+
+impl Moved {
+    fn turns(&self) -> (Turns, Turns) {
+        (self.own.turns(), self.theirs.turns())
+    }
+}
+
 impl Release {
     fn renumber(&mut self, side: Side) {
         self.discovered = side.number(self.discovered);
         self.all.ladder.renumber(side);
     }
 
-    fn merge(&mut self, other: &Self) {
+    fn merge(&mut self, other: &Self, places: &Moved) {
         let Self {
             all,
             discovered,
@@ -113,9 +131,12 @@ impl Release {
             warming,
             warm_up,
             block_us,
+            places: _,
+            shifts,
         } = other;
+        self.shifts.merge(shifts);
         self.block_us = self.block_us.max(*block_us);
-        self.all.merge(all);
+        self.all.merge(all, places);
         self.discovered = self.discovered.max(*discovered);
         self.crowded += crowded;
         self.elsewhere += elsewhere;
@@ -138,9 +159,11 @@ impl Endpoint {
         }
     }
 
-    fn merge(&mut self, other: Self) {
-        let Self { all, hypotheses, refusals, crowded } = other;
-        self.all.merge(&all);
+    fn merge(&mut self, mut other: Self, places: &Moved) {
+        self.settle_noise(&mut other, places);
+        let Self { all, hypotheses, refusals, unseen, crowded } = other;
+        self.all.merge(&all, places);
+        self.unseen.merge(&unseen);
         self.refusals.merge(&refusals);
         self.crowded += crowded;
         for (subject, counts) in by_discovery(hypotheses) {
@@ -152,6 +175,27 @@ impl Endpoint {
             }
         }
         self.shorten_examples();
+    }
+
+    /// From where each noisy place counts, at both: from where it did at each, and from now on at the one where it was quiet.
+    fn settle_noise(&mut self, other: &mut Self, places: &Moved) {
+        let (own, theirs) = (self.all.controlled, other.all.controlled);
+        for (subject, counts) in &mut other.hypotheses {
+            let turn = places.merged.noisy_at(subject).map(|noisy| noisy.turn);
+            let before = places.theirs.noisy_at(subject).map(|noisy| noisy.turn);
+            counts.settle_noise(before, turn, theirs);
+            if !self.hypotheses.contains_key(subject) {
+                counts.add_noiseless(own);
+            }
+        }
+        for (subject, counts) in &mut self.hypotheses {
+            let turn = places.merged.noisy_at(subject).map(|noisy| noisy.turn);
+            let before = places.own.noisy_at(subject).map(|noisy| noisy.turn);
+            counts.settle_noise(before, turn, own);
+            if !other.hypotheses.contains_key(subject) {
+                counts.add_noiseless(theirs);
+            }
+        }
     }
 
     fn named_places(&self) -> usize {
@@ -167,7 +211,7 @@ fn by_discovery(hypotheses: BTreeMap<Subject, Hypothesis>) -> Vec<(Subject, Hypo
 }
 
 impl Group {
-    fn merge(&mut self, other: &Self) {
+    fn merge(&mut self, other: &Self, places: &Moved) {
         let Self {
             exchanges,
             not_sent,
@@ -179,10 +223,12 @@ impl Group {
             last_us,
             legs,
             ladder,
+            quiet,
             known,
             coins,
         } = other;
         self.exchanges += exchanges;
+        self.quiet.merge(quiet, places.turns());
         self.not_sent += not_sent;
         self.controlled += controlled;
         self.effective += effective;
@@ -239,7 +285,12 @@ impl Hypothesis {
             tally,
             coins,
             series,
+            place: _,
+            noisy_from,
         } = other;
+        if let (Some(own), Some(other)) = (&mut self.noisy_from, noisy_from) {
+            own.add(other);
+        }
         self.discovered = self.discovered.max(discovered);
         self.candidate_only += candidate_only;
         self.control_only += control_only;

@@ -10,12 +10,12 @@ use antumbra_observation::{Leg, Observation, Outcome};
 use crate::asked;
 use crate::body;
 use crate::compare::{Comparison, Primary};
-use crate::compared::{Answer, Call, Compared, Difference, Differing, Exchange};
+use crate::compared::{Answer, Call, Compared, Difference, Exchange};
 use crate::diff::{Detail, Differences, Found, Scope, Subjects, Wanted};
 use crate::evidence::{Endpoint, Evidence, Taken};
 use crate::farther::{Lag, Measure, Side, Told};
 use crate::hypothesis::{self, Hypothesis, Rank};
-use crate::kind::{Kind, Subject};
+use crate::kind::{Differing, Kind, Subject};
 use crate::outside::{Finding, Outside};
 use crate::rules::Rules;
 
@@ -156,7 +156,7 @@ impl<'k> Wishes<'k> {
             return Wanted { detail, weight: None, measure: true, beside };
         }
         let weight = self.controlled.then(|| self.weight(place)).flatten();
-        Wanted { detail: shows(), weight, measure: false, beside: None }
+        Wanted { detail: shows(), weight, measure: self.controlled, beside: None }
     }
 
     /// Whether an exchange in which one leg is farther would be shown.
@@ -183,17 +183,22 @@ impl<'k> Wishes<'k> {
         for (subject, found) in candidate.into_found() {
             match control.take(&subject) {
                 Some(beside) => all.extend(at_both(subject, found, beside, lag)),
-                None => all.push(alone(subject, Differing::Candidate, found)),
+                None => all.push(alone(subject, Differing::Candidate, found, lag)),
             }
         }
-        all.extend(control.into_found().map(|(subject, found)| alone(subject, Differing::Control, found)));
+        all.extend(
+            control.into_found().map(|(subject, found)| alone(subject, Differing::Control, found, lag)),
+        );
         all.retain(|difference| self.count(&difference.subject));
         all.sort_unstable_by(|one, other| one.subject.cmp(&other.subject));
         all
     }
 }
 
-fn alone(subject: Subject, of: Differing, Found { detail, sampled, .. }: Found) -> Difference {
+/// A difference of one leg. A time that is no farther from the other leg's, which is the primary's, than the calls may be apart says nothing.
+fn alone(subject: Subject, of: Differing, found: Found, lag: Lag) -> Difference {
+    let Found { detail, sampled, measure } = found;
+    let of = if measure.is_within(lag) { Differing::Both } else { of };
     Difference { detail: detail.map(Detail::alone), sampled, ..Difference::new(subject, of) }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::evidence::{Endpoint, Evidence, Group};
 use crate::hypothesis::{Example, Hypothesis};
 use crate::refusals::Refusals;
+use crate::unseen::Unseen;
 
 impl Evidence {
     /// Returns the evidence as [`compare`](crate::compare) needs it: without latencies and without what examples show. It takes a small
@@ -32,6 +33,7 @@ impl Endpoint {
             all: Group::default(),
             hypotheses: hypotheses.map(|(subject, counts)| (subject.clone(), counts.outline())).collect(),
             refusals: Refusals::default(),
+            unseen: Unseen::default(),
             crowded: 0,
         }
     }

@@ -1,23 +1,25 @@
-//! What the evidence of a release takes from the clock of its observations: blocks that count once, and a time to warm up.
+//! What counting takes from a policy: how long a block is that counts once, how long legs warm up, how noisy a noisy place may be.
 
 use serde::{Deserialize, Serialize};
 
 use crate::coins::{Moment, bucket};
 use crate::compared::{Answer, Exchange};
 
-/// The spans of time by which exchanges are counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// By what exchanges are counted.
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Pace {
     /// The shortest block of time that counts once, in microseconds; at least 1.
     pub block_us: u64,
     /// For how long after a leg's first answer, and after a silence of that leg, exchanges are only counted, in microseconds.
     pub warm_up_us: u64,
+    /// The most that the margin of a place becomes when it turns noisy, 0 to 1.
+    pub noisy_margin: f64,
 }
 
 impl Default for Pace {
-    /// Blocks of 10 s, and no time to warm up.
+    /// Blocks of 10 s, no time to warm up, and margins of at most 5 %.
     fn default() -> Self {
-        Self { block_us: 10_000_000, warm_up_us: 0 }
+        Self { block_us: 10_000_000, warm_up_us: 0, noisy_margin: 0.05 }
     }
 }
 

@@ -7,7 +7,7 @@ use crate::report::{EndpointReport, Interval, LegLatencies, Noise, Quantiles, Re
 use crate::stats;
 use crate::statuses;
 use crate::verdict::Verdict;
-use crate::wording::{count, joined, percent, place};
+use crate::wording::{self, count, joined, percent, place};
 
 impl Report {
     /// Writes the report as plain text, or with the colours of a terminal.
@@ -298,17 +298,7 @@ fn columns(quantiles: &Quantiles) -> String {
 /// The quantile of the sample; where that sets no upper end, `≥` and the lower one.
 pub(crate) fn duration(quantile: Interval) -> String {
     let (open, shown) = if quantile.upper.is_none() { ("≥", quantile.lower) } else { ("", quantile.value) };
-    let (value, unit) = match shown {
-        us @ 0..1_000 => return format!("{open}{us}µs"),
-        us @ 1_000..1_000_000 => (us, "ms"),
-        us => (us / 1_000, "s"),
-    };
-    let (whole, thousandth) = (value / 1_000, value % 1_000);
-    if whole < 10 {
-        format!("{open}{whole}.{}{unit}", thousandth / 100)
-    } else {
-        format!("{open}{whole}{unit}")
-    }
+    format!("{open}{}", wording::duration(shown))
 }
 
 /// At most `width` characters.

@@ -247,8 +247,8 @@ pub struct Dropped {
 pub fn report(release: &str, evidence: &Evidence, gates: &Gates, delivery: &Delivery) -> Report {
     let Judgement { verdict, reasons, details, needed, tested } = verdict::judge(evidence, gates, delivery);
     let all = &evidence.release.all;
-    let regressions = differences::regressions(evidence, &tested, |tested| tested.is_found());
-    let suspected = differences::regressions(evidence, &tested, |tested| tested.is_suspected());
+    let regressions = differences::regressions(evidence, &tested, verdict::is_found);
+    let suspected = differences::regressions(evidence, &tested, verdict::is_suspected);
     let (noise, more_noise) = differences::noise(evidence, &tested, gates);
     let (uncontrolled, more_uncontrolled) = differences::uncontrolled(evidence);
     let (refused, more_refused) = refused::refused(evidence);
@@ -265,7 +265,7 @@ pub fn report(release: &str, evidence: &Evidence, gates: &Gates, delivery: &Deli
     let known = RefCell::new(BTreeMap::new());
     let costs = |counts: &Hypothesis| {
         let mut known = known.borrow_mut();
-        let alike = known.entry((counts.candidate_only, counts.control_only));
+        let alike = known.entry((counts.candidate_only, counts.control_only, counts.is_noisy()));
         *alike.or_insert_with(|| differences::costs(all, counts, gates))
     };
     Report {
@@ -277,7 +277,7 @@ pub fn report(release: &str, evidence: &Evidence, gates: &Gates, delivery: &Deli
         exchanges: all.exchanges,
         controlled: all.controlled,
         effective: all.effective,
-        excess_at_most: all.paired().upper_bound(gates.promote_alpha),
+        excess_at_most: verdict::excess_at_most(evidence, all, gates),
         gates: *gates,
         delivery: *delivery,
         latency: endpoints::latencies(&all.legs, gates.promote_alpha),

@@ -11,6 +11,7 @@ use crate::evidence::{Endpoint, Evidence, Group, MAX_ENDPOINTS};
 use crate::hypothesis::Hypothesis;
 use crate::kind::Subject;
 use crate::refusals::Refusals;
+use crate::unseen::Unseen;
 
 /// A stored part of the evidence.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,6 +89,8 @@ struct Stored {
     crowded: u64,
     #[serde(default)]
     refusals: Refusals,
+    #[serde(default)]
+    unseen: Unseen,
 }
 
 impl From<&Endpoint> for Stored {
@@ -99,6 +102,7 @@ impl From<&Endpoint> for Stored {
             hypotheses: hypotheses.collect(),
             crowded: endpoint.crowded,
             refusals: endpoint.refusals.clone(),
+            unseen: endpoint.unseen.clone(),
         }
     }
 }
@@ -110,6 +114,7 @@ impl From<Stored> for Endpoint {
             hypotheses: stored.hypotheses.into_iter().collect(),
             crowded: stored.crowded,
             refusals: stored.refusals,
+            unseen: stored.unseen,
         }
     }
 }

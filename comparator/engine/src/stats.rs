@@ -44,6 +44,12 @@ impl Paired {
         Self { n: real(n), a: real(a), b: real(b) }
     }
 
+    /// Returns the outcomes of both.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self { n: self.n + other.n, a: self.a + other.a, b: self.b + other.b }
+    }
+
     /// Returns ln M, the evidence that the mean lies below `margin` (0 to 1): a bet against the opposite
     /// (Waudby-Smith & Ramdas 2024). Grows with `margin`.
     pub fn ln_below(self, margin: f64) -> f64 {
@@ -150,6 +156,21 @@ fn mixture(ln_wealth: impl Fn(f64) -> f64) -> f64 {
     }))
 }
 
+/// The share of a part; of nothing it is none.
+pub(crate) fn ratio(part: u64, whole: u64) -> f64 {
+    if whole == 0 { 0.0 } else { real(part) / real(whole) }
+}
+
+/// Returns ln of the sum of what is given as logarithms.
+pub(crate) fn ln_sum(logs: impl Iterator<Item = f64> + Clone) -> f64 {
+    ln_sum_exp(logs)
+}
+
+/// The smallest margin in 0..=1 that holds, if what holds once holds to the right.
+pub(crate) fn smallest(holds: impl Fn(f64) -> bool) -> f64 {
+    bisect(0.0, 1.0, holds)
+}
+
 fn ln_sum_exp(logs: impl Iterator<Item = f64> + Clone) -> f64 {
     let top = logs.clone().fold(f64::NEG_INFINITY, f64::max);
     if top.is_finite() { top + logs.map(|log| (log - top).exp()).sum::<f64>().ln() } else { top }
@@ -204,10 +225,13 @@ fn continued_fraction(x: f64, p: f64, q: f64) -> f64 {
     product
 }
 
+/// Enough for a margin, a rate and a number of exchanges below 10^9.
+const HALVINGS: u32 = 40;
+
 /// The smallest point of `low..=high` that holds, if what holds once holds to the right; `high` if none does.
 fn bisect(low: f64, high: f64, holds: impl Fn(f64) -> bool) -> f64 {
     let (mut low, mut high) = (low, high);
-    for _ in 0..60 {
+    for _ in 0..HALVINGS {
         let middle = f64::midpoint(low, high);
         if holds(middle) {
             high = middle;

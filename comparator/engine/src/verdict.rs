@@ -15,13 +15,14 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 pub use self::delivery::Delivery;
-pub(crate) use self::family::{Tested, What};
-pub(crate) use self::promotion::{MIN_EFFECTIVE, comparable, endpoint_needed};
+pub(crate) use self::family::{Tested, What, is_found, is_suspected};
+pub(crate) use self::promotion::{MIN_EFFECTIVE, comparable, endpoint_needed, excess_at_most};
 use self::promotion::{Missing, takes};
 pub use self::reason::{Code, Reason};
 use crate::evidence::Evidence;
 use crate::kind::Kind;
 use crate::pace::Pace;
+pub(crate) use crate::stats::ratio;
 
 /// What to do with the release now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,6 +60,10 @@ pub struct Gates {
     pub margin: f64,
     /// Share of exchanges that may be worse at one endpoint.
     pub endpoint_margin: f64,
+    /// Share of exchanges that may be worse at a place where the stable version's own answers differ, at most; the farther of two
+    /// answers that differ may be the candidate's in twice this share more than the control's.
+    #[serde(default = "noisy_margin")]
+    pub noisy_margin: f64,
     /// The shortest block of time that counts once, in milliseconds: bursts that are shorter than eight of them never roll back by
     /// themselves.
     #[serde(default = "block_ms")]
@@ -84,6 +89,7 @@ impl Default for Gates {
             promote_alpha: 0.05,
             margin: 0.005,
             endpoint_margin: 0.02,
+            noisy_margin: noisy_margin(),
             block_ms: block_ms(),
             warm_up_ms: 60_000,
             at_least_ms: 300_000,
@@ -94,13 +100,18 @@ impl Default for Gates {
 }
 
 impl Gates {
-    /// The spans of time by which evidence is counted for these gates.
+    /// By what evidence is counted for these gates.
     pub fn pace(&self) -> Pace {
         Pace {
             block_us: self.block_ms.saturating_mul(1_000),
             warm_up_us: self.warm_up_ms.saturating_mul(1_000),
+            noisy_margin: self.noisy_margin,
         }
     }
+}
+
+fn noisy_margin() -> f64 {
+    0.05
 }
 
 /// 10 s.
@@ -142,13 +153,8 @@ pub(crate) fn judge<'e>(evidence: &'e Evidence, gates: &Gates, delivery: &Delive
     if gates.unreadable {
         return Judgement::new(Verdict::Wait, vec![reason::unreadable()], None, tested);
     }
-    if tested.iter().any(|tested| tested.is_found()) && !gates.calibration {
-        return Judgement::new(
-            Verdict::RollBack,
-            findings(&tested, |tested| tested.is_found()),
-            None,
-            tested,
-        );
+    if tested.iter().any(is_found) && !gates.calibration {
+        return Judgement::new(Verdict::RollBack, findings(&tested, is_found), None, tested);
     }
     let missing = promotion::missing(evidence, gates, delivery);
     let needed = most(&missing);
@@ -160,7 +166,7 @@ pub(crate) fn judge<'e>(evidence: &'e Evidence, gates: &Gates, delivery: &Delive
     if gates.calibration {
         return calibration::judge(evidence, tested, missing);
     }
-    let mut suspected = findings(&tested, |tested| tested.is_suspected());
+    let mut suspected = findings(&tested, is_suspected);
     if !suspected.is_empty() {
         suspected.extend(missing.into_iter().map(|missing| (missing.reason, missing.why)));
         return Judgement::new(Verdict::Wait, suspected, None, tested);
@@ -205,10 +211,6 @@ fn most(missing: &[Missing]) -> Option<u64> {
     let mut needs = missing.iter().map(|missing| missing.reason.needed);
     let most = needs.try_fold(0, |most, needed| Some(needed?.max(most)));
     most.filter(|_| !missing.is_empty())
-}
-
-pub(crate) fn ratio(part: u64, whole: u64) -> f64 {
-    real(part) / real(whole)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]

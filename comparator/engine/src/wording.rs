@@ -35,6 +35,17 @@ pub(crate) fn seconds(ms: u64) -> String {
     if rest == 0 || whole >= 10 { format!("{} s", count(whole)) } else { format!("{whole}.{rest:03} s") }
 }
 
+/// `7.1ms`: microseconds as people read them.
+pub(crate) fn duration(us: u64) -> String {
+    let (value, unit) = match us {
+        0..1_000 => return format!("{us}µs"),
+        1_000..1_000_000 => (us, "ms"),
+        _ => (us / 1_000, "s"),
+    };
+    let (whole, thousandth) = (value / 1_000, value % 1_000);
+    if whole < 10 { format!("{whole}.{}{unit}", thousandth / 100) } else { format!("{whole}{unit}") }
+}
+
 /// `1,234,567`.
 pub(crate) fn count(number: u64) -> String {
     let digits = number.to_string();

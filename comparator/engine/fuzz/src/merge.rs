@@ -63,7 +63,13 @@ fn counts(report: &Report) -> (Report, BTreeMap<String, Found>) {
     (rest.needed, rest.reasons, rest.reason_details) = (None, Vec::new(), Vec::new());
     (rest.regressions, rest.suspected) = (Vec::new(), Vec::new());
     (rest.noise, rest.uncontrolled) = (Vec::new(), Vec::new());
-    rest.endpoints.iter_mut().for_each(|endpoint| endpoint.regressions = 0);
+    // Which places are noisy, and so what is shown by now, depends on the order of what an engine saw.
+    rest.excess_at_most = 0.0;
+    for endpoint in &mut rest.endpoints {
+        (endpoint.regressions, endpoint.covered, endpoint.excess_at_most) = (0, false, 0.0);
+    }
+    places.retain(|name, _| !name.ends_with(" farther"));
+    rest.suggestions.iter_mut().for_each(|suggestion| suggestion.costs = None);
     (rest, places)
 }
 

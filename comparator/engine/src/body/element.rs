@@ -63,7 +63,7 @@ mod tests {
         check("<a href=\"@\">", "a");
         check("@", "");
         check("<UL><li>1</LI><li>@", "UL > li");
-        check(&("<d>".repeat(100) + "@"), &vec!["d"; MAX_SHOWN].join(" > "));
+        check(&("<d>".repeat(100) + "@"), &["d"; MAX_SHOWN].join(" > "));
         check("<<<>>></p></><@", "");
     }
 }

@@ -10,7 +10,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Confirmation, Sign};
+use super::confirmation::Confirmation;
+use crate::kind::Sign;
 use crate::stats;
 
 /// The blocks since the count began in which a hypothesis was discordant, ascending: number, and how often more the candidate than the

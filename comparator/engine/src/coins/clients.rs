@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::blocks::enough;
-use super::{Confirmation, Sign};
+use super::confirmation::Confirmation;
+use crate::kind::Sign;
 use crate::stats;
 
 /// One of [`BUCKETS`] groups of clients, by hash.

@@ -7,6 +7,7 @@ use super::*;
 use crate::coins::Coins;
 use crate::kind::Kind;
 use crate::pace::Warming;
+use crate::quiet::Quiet;
 use crate::rules::Rules;
 use crate::verdict::{self, Delivery, Gates};
 
@@ -102,11 +103,13 @@ fn without_numbers(mut evidence: Evidence) -> Evidence {
     // In which blocks a count began anew depends on what one engine saw before.
     evidence.release.all.forget_coins();
     evidence.release.warming = Warming::default();
+    evidence.release.places = Places::default();
     for endpoint in evidence.endpoints.values_mut().map(Arc::make_mut) {
         endpoint.all.forget_coins();
         endpoint.hypotheses.values_mut().for_each(|counts| counts.coins = Coins::default());
         // Whether a number counts something is told by those before it.
         endpoint.hypotheses.retain(|subject, _| subject.1 != Kind::Farther);
+        endpoint.hypotheses.values_mut().for_each(|counts| (counts.place, counts.noisy_from) = (None, None));
     }
     let _ = evidence.take_dirty();
     evidence
@@ -115,6 +118,7 @@ fn without_numbers(mut evidence: Evidence) -> Evidence {
 impl Group {
     fn forget_coins(&mut self) {
         self.coins = Coins::default();
+        self.quiet = Quiet::default();
         self.ladder.coins = Default::default();
     }
 }
@@ -181,7 +185,7 @@ fn what_each_half_shows_too_weakly_is_found_in_both() {
     let [mut left, right, _] = engines(&both);
     let rejected = |evidence: &Evidence| {
         let judged = verdict::judge(evidence, &Gates::default(), &Delivery::default());
-        judged.tested.iter().any(|tested| tested.is_found())
+        judged.tested.iter().any(verdict::is_found)
     };
     assert!(!rejected(&left) && !rejected(&right));
     left.merge(right);

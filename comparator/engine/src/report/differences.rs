@@ -5,7 +5,7 @@ use crate::evidence::{Evidence, Group};
 use crate::hypothesis::Hypothesis;
 use crate::kind::{Kind, Subject};
 use crate::stats;
-use crate::verdict::{Gates, Tested, What};
+use crate::verdict::{Gates, Tested, What, is_found, is_suspected};
 
 /// Those of which this holds, strongest evidence first.
 pub(super) fn regressions(
@@ -38,7 +38,7 @@ fn regression(evidence: &Evidence, tested: &Tested<'_>) -> Regression {
         more_examples: Vec::new(),
     };
     match tested.what {
-        What::Latency(ladder) => {
+        What::Latency(Group { ladder, .. }) => {
             let (step, candidate_only, control_only) = ladder.loudest();
             Regression { candidate_only, control_only, exchanges: ladder.n, step: Some(step), ..blank }
         }
@@ -74,7 +74,7 @@ fn regression(evidence: &Evidence, tested: &Tested<'_>) -> Regression {
 
 pub(super) fn noise(evidence: &Evidence, tested: &[Tested<'_>], gates: &Gates) -> (Vec<Noise>, u64) {
     let told = |endpoint: &str, subject: &Subject| {
-        let mut those = tested.iter().filter(|tested| tested.is_found() || tested.is_suspected());
+        let mut those = tested.iter().filter(|tested| is_found(tested) || is_suspected(tested));
         those.any(|tested| match tested.what {
             What::Difference(found, _) => tested.endpoint == endpoint && found == subject,
             What::Pooled(found, _) => found == subject,
@@ -112,12 +112,12 @@ pub(super) fn noise(evidence: &Evidence, tested: &[Tested<'_>], gates: &Gates) -
 
 /// What promotion takes with this place's discordant exchanges, less what it would take without them.
 pub(super) fn costs(all: &Group, counts: &Hypothesis, gates: &Gates) -> Option<u64> {
-    let with = all.paired();
-    let without = stats::Paired::new(
-        all.controlled,
-        all.worse.saturating_sub(counts.candidate_only),
-        all.better.saturating_sub(counts.control_only),
-    );
+    // What a noisy place does is told of it alone.
+    if counts.is_noisy() {
+        return Some(0);
+    }
+    let (with, without) =
+        (all.quiet.without(0, 0), all.quiet.without(counts.candidate_only, counts.control_only));
     let needed = |paired: stats::Paired| paired.needed(gates.margin, gates.promote_alpha);
     Some(needed(with)?.saturating_sub(needed(without)?))
 }

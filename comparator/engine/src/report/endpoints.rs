@@ -11,7 +11,6 @@ pub(super) fn endpoints(
     regressions: &[Regression],
     gates: &Gates,
 ) -> Vec<EndpointReport> {
-    let total = evidence.release.all.exchanges;
     let mut endpoints: Vec<EndpointReport> = evidence
         .endpoints
         .iter()
@@ -21,8 +20,8 @@ pub(super) fn endpoints(
             controlled: endpoint.all.controlled,
             effective: endpoint.all.effective,
             comparable: verdict::comparable(&endpoint.all),
-            covered: verdict::endpoint_needed(endpoint, total, gates) == Some(0),
-            excess_at_most: endpoint.all.paired().upper_bound(gates.promote_alpha),
+            covered: verdict::endpoint_needed(evidence, endpoint, gates) == Some(0),
+            excess_at_most: verdict::excess_at_most(evidence, &endpoint.all, gates),
             regressions: regressions.iter().filter(|regression| *regression.endpoint == **name).count()
                 as u64,
             latency: latencies(&endpoint.all.legs, gates.promote_alpha),

@@ -3,7 +3,7 @@
 
 use super::promotion::Missing;
 use super::reason::{Code, Reason};
-use super::{Judgement, Tested, Verdict};
+use super::{Judgement, Tested, Verdict, is_found};
 use crate::evidence::Evidence;
 
 /// Never `promote`, for there is nothing to promote, and never `roll back`: the stable version is what one rolls back to.
@@ -12,7 +12,7 @@ pub(super) fn judge<'e>(
     tested: Vec<Tested<'e>>,
     missing: Vec<Missing>,
 ) -> Judgement<'e> {
-    let alarms: Vec<&Tested<'_>> = tested.iter().filter(|tested| tested.is_found()).collect();
+    let alarms: Vec<&Tested<'_>> = tested.iter().filter(|tested| is_found(tested)).collect();
     let exchanges = evidence.exchanges();
     let mut reasons = vec![(
         Reason { value: Some(super::real(exchanges)), ..Reason::new(Code::Calibration) },

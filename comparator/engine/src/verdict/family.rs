@@ -9,7 +9,7 @@ use crate::coins::{Coins, Confirmation};
 use crate::evidence::{Evidence, Group};
 use crate::hypothesis::Hypothesis;
 use crate::kind::{Kind, Subject};
-use crate::latency::{Ladder, STEPS};
+use crate::latency::STEPS;
 use crate::stats;
 use crate::wording::{joined, place};
 
@@ -44,7 +44,8 @@ pub(crate) enum What<'e> {
     Pooled(&'e Subject, Pooled<'e>),
     /// All exchanges, by whether the candidate alone differs in anything.
     Exchanges(&'e Group),
-    Latency(&'e Ladder),
+    /// Of the group's ladder.
+    Latency(&'e Group),
 }
 
 /// What is counted of a place and kind, summed over endpoints. An exchange is of one endpoint, so the sums are those of one hypothesis.
@@ -72,9 +73,9 @@ pub(super) fn test<'e>(evidence: &'e Evidence, gates: &Gates) -> Vec<Tested<'e>>
     let all = &evidence.release.all;
     let mut family = Vec::new();
     let mut pools: BTreeMap<&Subject, Pooled<'e>> = BTreeMap::new();
-    family.extend(latency(ALL_ENDPOINTS, &all.ladder));
+    family.extend(latency(ALL_ENDPOINTS, all));
     for (name, endpoint) in &evidence.endpoints {
-        family.extend(latency(name, &endpoint.all.ladder));
+        family.extend(latency(name, &endpoint.all));
         for (subject, counts) in &endpoint.hypotheses {
             let Some(number) = counts.discovered else { continue };
             let ln_evidence = stats::ln_evidence(counts.candidate_only, counts.control_only);
@@ -103,15 +104,16 @@ pub(super) fn test<'e>(evidence: &'e Evidence, gates: &Gates) -> Vec<Tested<'e>>
             };
         }
     }
-    say_once(&mut family, |tested| tested.is_found());
-    say_once(&mut family, |tested| tested.is_suspected());
+    say_once(&mut family, is_found);
+    say_once(&mut family, is_suspected);
     family
 }
 
-fn latency<'e>(endpoint: &'e str, ladder: &'e Ladder) -> Option<Tested<'e>> {
+fn latency<'e>(endpoint: &'e str, group: &'e Group) -> Option<Tested<'e>> {
+    let ladder = &group.ladder;
     let ln_weight = OWN.ln() + stats::ln_weight(ladder.discovered?);
     let ln_evidence = ladder.ln_evidence().min(ladder.ln_beyond_margins());
-    Some(Tested::new(endpoint, What::Latency(ladder), ln_evidence, ln_weight))
+    Some(Tested::new(endpoint, What::Latency(group), ln_evidence, ln_weight))
 }
 
 /// The whole is worse because a part is: that is said once, of the part, where it can be acted upon.
@@ -173,16 +175,6 @@ impl<'e> Tested<'e> {
         Self { endpoint, what, ln_evidence, standing: Standing::Open, ln_weight }
     }
 
-    /// It is a regression, and to be said.
-    pub(crate) fn is_found(&self) -> bool {
-        self.standing == Standing::Rejected
-    }
-
-    /// It looks like one, and may be a burst.
-    pub(crate) fn is_suspected(&self) -> bool {
-        matches!(self.standing, Standing::Suspected(_))
-    }
-
     /// Whether it shows in several blocks of time, and for several clients.
     fn confirm(&self, evidence: &Evidence, alpha: f64) -> Confirmation {
         let all = &evidence.release.all;
@@ -200,7 +192,7 @@ impl<'e> Tested<'e> {
             }
             What::Exchanges(all) => confirm(&all.coins, alpha),
             // Any step may show it. The mean of their e-values is one, and is at least a fifth of each.
-            What::Latency(ladder) => {
+            What::Latency(Group { ladder, .. }) => {
                 let each = ladder.coins.iter().zip(ladder.steps);
                 let mut each: Vec<_> = each
                     .map(|(coins, (a, b))| {
@@ -227,7 +219,7 @@ impl<'e> Tested<'e> {
     pub(super) fn reason(&self) -> Reason {
         let (path, kind) = self.place();
         let code = match self.what {
-            _ if self.is_suspected() => Code::Suspected,
+            _ if is_suspected(self) => Code::Suspected,
             What::Difference(..) | What::Pooled(..) | What::Exchanges(_) => Code::Regression,
             What::Latency(_) => Code::Slower,
         };
@@ -259,9 +251,10 @@ impl fmt::Display for Tested<'_> {
                     "{what} difference: only the candidate has one in {a}, only the control in {b} of {n}"
                 )?;
             }
-            What::Latency(ladder) => {
+            What::Latency(Group { ladder, legs, .. }) => {
                 let (step, a, b) = ladder.loudest();
-                write!(f, "{what}: candidate {step}× slower in {a}, control in {b} of {}", ladder.n)?;
+                let effect = legs.effect().map_or_else(String::new, |effect| format!("{effect}; "));
+                write!(f, "{what}: {effect}candidate {step}× slower in {a}, control in {b} of {}", ladder.n)?;
             }
         }
         write!(f, " (evidence 10^{:.1})", self.ln_evidence / std::f64::consts::LN_10)?;
@@ -270,6 +263,16 @@ impl fmt::Display for Tested<'_> {
             _ => Ok(()),
         }
     }
+}
+
+/// It is a regression, and to be said.
+pub(crate) fn is_found(tested: &Tested<'_>) -> bool {
+    tested.standing == Standing::Rejected
+}
+
+/// It looks like one, and may be a burst.
+pub(crate) fn is_suspected(tested: &Tested<'_>) -> bool {
+    matches!(tested.standing, Standing::Suspected(_))
 }
 
 fn times(kind: Kind, candidate: u64, control: u64) -> String {
@@ -295,6 +298,7 @@ const EXCHANGES: f64 = 0.02;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::latency::Ladder;
 
     /// Slower beyond doubt, but beyond the margin only as far as one test in a hundred is by chance: too little for the
     /// eleventh hypothesis of a family.

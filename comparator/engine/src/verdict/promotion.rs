@@ -1,12 +1,15 @@
 //! What `promote` needs, and what is missing of it: each with the exchanges that it takes.
 
+use std::collections::BTreeMap;
+
 use super::reason::{Code, Reason};
 use super::{Delivery, Gates, MAX_NAMED, ratio, real};
 use crate::evidence::{Endpoint, Evidence, Group};
-use crate::kind::Kind;
-use crate::latency::STEPS;
+use crate::kind::{Kind, Subject};
+use crate::latency::{PAIRS_MARGIN, STEPS};
+use crate::quiet::Quiet;
 use crate::stats;
-use crate::wording::{percent, percent_beside, seconds};
+use crate::wording::{self, joined, percent, percent_beside, seconds};
 
 /// A condition of `promote` that does not hold.
 pub(super) struct Missing {
@@ -29,9 +32,11 @@ pub(super) fn missing(evidence: &Evidence, gates: &Gates, delivery: &Delivery) -
     }
     let mut missing = always_failing(evidence);
     missing.extend(population_missing(evidence));
-    missing.extend(margin_missing(all, gates));
+    missing.extend(unseen_missing(evidence, gates));
+    missing.extend(margin_missing(evidence, gates));
+    missing.extend(noise_missing(evidence, gates));
     missing.extend(coverage_missing(evidence, gates));
-    missing.extend(latency_missing(all, gates));
+    missing.extend(latency_missing(evidence, gates));
     missing.extend(span_missing(all, gates));
     missing.extend(delivery.missing(evidence));
     missing
@@ -99,14 +104,19 @@ fn span_missing(all: &Group, gates: &Gates) -> Option<Missing> {
     Some(Missing::new(why, Reason { needed: Some(needed), ..Reason::of(Code::TooShort, span, bound) }))
 }
 
-fn margin_missing(all: &Group, gates: &Gates) -> Option<Missing> {
-    let paired = all.paired();
-    let bound = paired.upper_bound(gates.promote_alpha);
-    if paired.ln_below(gates.margin) >= -gates.promote_alpha.ln() {
+/// Quiet places: of the noisy ones each has a share of its own.
+fn margin_missing(evidence: &Evidence, gates: &Gates) -> Option<Missing> {
+    let all = &evidence.release.all;
+    let quiet = all.quiet.as_of(evidence.release.places.turns());
+    if quiet.is_some_and(|quiet| quiet.ln_below(gates.margin) >= -gates.promote_alpha.ln()) {
         return None;
     }
-    let needed =
-        further(all, paired.needed(gates.margin, gates.promote_alpha), all.controlled, all.exchanges);
+    let bound = excess_at_most(evidence, all, gates);
+    let wanted = match quiet {
+        Some(quiet) => quiet.further(gates.margin, gates.promote_alpha),
+        None => Quiet::default().further(gates.margin, gates.promote_alpha),
+    };
+    let needed = further(all, wanted, all.controlled, all.exchanges);
     let why = format!(
         "at most {} of exchanges worse is shown, must be below {}",
         percent_beside(bound, gates.margin),
@@ -115,12 +125,123 @@ fn margin_missing(all: &Group, gates: &Gates) -> Option<Missing> {
     Some(Missing::new(why, Reason { needed, ..Reason::of(Code::Margin, bound, gates.margin) }))
 }
 
+/// The share of exchanges that are worse at quiet places, at most.
+pub(crate) fn excess_at_most(evidence: &Evidence, group: &Group, gates: &Gates) -> f64 {
+    let quiet = group.quiet.as_of(evidence.release.places.turns());
+    quiet.map_or(1.0, |quiet| quiet.upper_bound(gates.promote_alpha))
+}
+
+/// What a noisy place has to show, over all endpoints that have it.
+struct NoisyPlace<'e> {
+    subject: &'e Subject,
+    paired: stats::Paired,
+    margin: f64,
+    /// Exchanges of the endpoints that have it.
+    exchanges: u64,
+}
+
+/// Noisy places that are not shown to be about as noisy at the candidate, and places where of two answers that differ the candidate's may
+/// be the farther one too often.
+fn noise_missing(evidence: &Evidence, gates: &Gates) -> Vec<Missing> {
+    let all = &evidence.release.all;
+    // What happens in fewer exchanges than the margin allows to be worse need not be shown.
+    let open = |place: &NoisyPlace<'_>| {
+        ratio(place.exchanges, all.exchanges) > gates.margin
+            && place.paired.ln_below(place.margin) < -gates.promote_alpha.ln()
+    };
+    let mut open: Vec<(Option<u64>, NoisyPlace<'_>)> = noisy_places(evidence, gates)
+        .into_iter()
+        .filter(open)
+        .map(|place| {
+            let needed = place.paired.needed(place.margin, gates.promote_alpha);
+            let more = needed.map(|needed| needed.saturating_sub(place.paired.n as u64));
+            let scaled = more.map(|more| real(more) * real(all.exchanges) / place.paired.n.max(1.0));
+            (scaled.map(|scaled| scaled.ceil() as u64), place)
+        })
+        .collect();
+    open.sort_by_key(|(needed, _)| std::cmp::Reverse(needed.unwrap_or(u64::MAX)));
+    let more = open.len().saturating_sub(MAX_NAMED);
+    let each = open.into_iter().take(MAX_NAMED).enumerate().map(|(at, (needed, place))| {
+        let NoisyPlace { subject: Subject(path, kind), paired, margin, .. } = place;
+        let bound = paired.upper_bound(gates.promote_alpha);
+        let what = match kind {
+            Kind::Farther => "farther off",
+            _ => "worse",
+        };
+        let others = if at + 1 == MAX_NAMED && more > 0 { format!("; {more} more places are like that") } else { String::new() };
+        let (shown, margin_shown) = (percent_beside(bound, margin), percent(margin));
+        let name = joined(&[wording::place(path, *kind), &kind.to_string()]);
+        let why = format!("{name}: shown to be {what} than the control in at most {shown} of exchanges, must be below {margin_shown}{others}");
+        let reason = Reason { path: Some(path.clone()), kind: Some(*kind), ..Reason::of(Code::Noisy, bound, margin) };
+        Missing::new(why, Reason { needed, ..reason })
+    });
+    each.collect()
+}
+
+fn noisy_places<'e>(evidence: &'e Evidence, gates: &Gates) -> Vec<NoisyPlace<'e>> {
+    let mut places: BTreeMap<&'e Subject, NoisyPlace<'e>> = BTreeMap::new();
+    for endpoint in evidence.endpoints.values() {
+        for (subject, counts) in &endpoint.hypotheses {
+            let (counted, margin) = if subject.1 == Kind::Farther {
+                let farther = (endpoint.all.controlled, counts.candidate_only, counts.control_only);
+                (counts.discovered.map(|_| farther), gates.noisy_margin * FARTHER)
+            } else if let Some(noisy) = evidence.release.places.noisy_at(subject) {
+                // Exchanges of an endpoint at which it has not differed since say nothing yet.
+                let since = counts.since_noisy(noisy.turn, endpoint.all.controlled);
+                (Some(since.unwrap_or_default()), noisy.margin)
+            } else {
+                continue;
+            };
+            let Some((n, a, b)) = counted else { continue };
+            let more = stats::Paired::new(n, a, b);
+            let place = places.entry(subject);
+            place
+                .and_modify(|place| {
+                    place.paired = place.paired.and(more);
+                    place.exchanges += endpoint.all.exchanges;
+                })
+                .or_insert(NoisyPlace { subject, paired: more, margin, exchanges: endpoint.all.exchanges });
+        }
+    }
+    places.into_values().collect()
+}
+
+/// Endpoints where too much could not be looked into: root cause first, each with what mends it.
+fn unseen_missing(evidence: &Evidence, gates: &Gates) -> Vec<Missing> {
+    let mut found: Vec<(&str, &Endpoint)> = evidence
+        .endpoints
+        .iter()
+        .filter(|(_, endpoint)| is_unseen(endpoint, gates))
+        .map(|(name, endpoint)| (&**name, endpoint.as_ref()))
+        .collect();
+    found.sort_by_key(|(_, endpoint)| std::cmp::Reverse(endpoint.unseen.exchanges));
+    let each = found.into_iter().take(MAX_NAMED).filter_map(|(name, endpoint)| {
+        let (path, cause) = endpoint.unseen.worst()?;
+        let share = ratio(endpoint.unseen.exchanges, endpoint.all.controlled);
+        let place = joined(&[name, wording::place(path, cause.kind())]);
+        let why = format!(
+            "{place}: in {} of the exchanges both answers differ from the primary's and nobody can tell how: {}",
+            percent_beside(share, gates.endpoint_margin),
+            cause.explained()
+        );
+        let reason = Reason { endpoint: Some(name.to_owned()), path: Some(path.to_owned()), ..Reason::new(Code::Unseen) };
+        Some(Missing { why, reason: Reason { value: Some(share), bound: Some(gates.endpoint_margin), ..reason } })
+    });
+    each.collect()
+}
+
+fn is_unseen(endpoint: &Endpoint, gates: &Gates) -> bool {
+    ratio(endpoint.unseen.exchanges, endpoint.all.controlled) > gates.endpoint_margin
+}
+
 fn coverage_missing(evidence: &Evidence, gates: &Gates) -> Option<Missing> {
     let total = evidence.release.all.exchanges;
     let mut ways: Vec<(u64, u64)> = evidence
         .endpoints
         .values()
-        .map(|endpoint| (endpoint_needed(endpoint, total, gates).unwrap_or(u64::MAX), endpoint.all.exchanges))
+        .map(|endpoint| {
+            (endpoint_needed(evidence, endpoint, gates).unwrap_or(u64::MAX), endpoint.all.exchanges)
+        })
         .collect();
     ways.sort_unstable();
     let covered: u64 = ways.iter().filter(|way| way.0 == 0).map(|way| way.1).sum();
@@ -148,17 +269,20 @@ fn coverage_missing(evidence: &Evidence, gates: &Gates) -> Option<Missing> {
 }
 
 /// Further exchanges of the release until the endpoint is covered: 0 if it is.
-pub(crate) fn endpoint_needed(endpoint: &Endpoint, total: u64, gates: &Gates) -> Option<u64> {
-    let all = &endpoint.all;
-    if !comparable(all) {
+pub(crate) fn endpoint_needed(evidence: &Evidence, endpoint: &Endpoint, gates: &Gates) -> Option<u64> {
+    let (all, total) = (&endpoint.all, evidence.release.all.exchanges);
+    if !comparable(all) || is_unseen(endpoint, gates) {
         return None;
     }
-    let paired = all.paired();
-    if all.controlled > 0 && paired.ln_below(gates.endpoint_margin) >= -gates.promote_alpha.ln() {
+    let quiet = all.quiet.as_of(evidence.release.places.turns());
+    if quiet.is_some_and(|quiet| quiet.ln_below(gates.endpoint_margin) >= -gates.promote_alpha.ln()) {
         return Some(0);
     }
-    further(all, paired.needed(gates.endpoint_margin, gates.promote_alpha), all.controlled, total)
-        .map(|needed| needed.max(1))
+    let wanted = match quiet {
+        Some(quiet) => quiet.further(gates.endpoint_margin, gates.promote_alpha),
+        None => Quiet::default().further(gates.endpoint_margin, gates.promote_alpha),
+    };
+    further(all, wanted, all.controlled, total).map(|needed| needed.max(1))
 }
 
 /// Whether enough of the controls answered as the primary did for the rest to mean anything.
@@ -166,34 +290,43 @@ pub(crate) fn comparable(all: &Group) -> bool {
     all.controlled == 0 || ratio(all.effective, all.controlled) >= MIN_EFFECTIVE
 }
 
-fn latency_missing(all: &Group, gates: &Gates) -> Option<Missing> {
-    let open = |(paired, margin): &(stats::Paired, f64)| paired.ln_below(*margin) < -gates.promote_alpha.ln();
-    let steps = all.ladder.each();
-    let needs = steps
-        .iter()
-        .filter(|step| open(step))
-        .map(|(paired, margin)| paired.needed(*margin, gates.promote_alpha));
-    let most = needs.clone().try_fold(0, |most, needed| Some(needed?.max(most)));
-    let names: Vec<String> = steps
-        .iter()
-        .zip(STEPS)
-        .filter(|(step, _)| open(step))
-        .map(|(_, (step, _))| format!("{step}×"))
-        .collect();
-    if names.is_empty() {
+/// Latency: seldom slower than the control in the same exchange, and no quantile higher than a margin above the control's.
+fn latency_missing(evidence: &Evidence, gates: &Gates) -> Option<Missing> {
+    let all = &evidence.release.all;
+    let pairs = all.ladder.pairs();
+    let pairs_open = pairs.ln_below(PAIRS_MARGIN) < -gates.promote_alpha.ln();
+    let of_pairs = pairs_open.then(|| pairs.needed(PAIRS_MARGIN, gates.promote_alpha));
+    let open = evidence.release.shifts.open(gates.promote_alpha);
+    let mut needs = of_pairs.into_iter().chain(open.iter().map(|(.., needed)| *needed));
+    let most = needs.try_fold(0, |most, needed| Some(needed?.max(most)));
+    let slower = pairs_open.then(|| {
+        format!(
+            "slower by {} in less than {} of exchanges more",
+            percent(STEPS[0].0 - 1.0),
+            percent(PAIRS_MARGIN)
+        )
+    });
+    let higher = open.iter().map(|(quantile, margin, _)| {
+        format!("at most {} higher at p{:.0}", percent(*margin), quantile * 100.0)
+    });
+    let open_claims: Vec<String> = slower.into_iter().chain(higher).collect();
+    if open_claims.is_empty() {
         return None;
     }
-    let needed = further(all, most, all.ladder.n, all.exchanges);
-    let why =
-        format!("the candidate is not yet shown to be no slower than the control at {}", names.join(", "));
-    let smallest = steps.iter().zip(STEPS).find(|(step, _)| open(step)).map(|(_, (step, _))| step);
-    Some(Missing::new(why, Reason { needed, value: smallest, ..Reason::new(Code::Latency) }))
+    let more = most.map(|most| most.saturating_sub(all.ladder.n));
+    let needed = further(all, more, all.ladder.n, all.exchanges);
+    let why = format!(
+        "latency: the candidate is not yet shown, beside the control, to be {}",
+        open_claims.join(", ")
+    );
+    let value = open.first().map(|(quantile, ..)| *quantile);
+    Some(Missing::new(why, Reason { needed, value, ..Reason::new(Code::Latency) }))
 }
 
 /// From exchanges of the kind that counts to exchanges of the release. `in_all` is the number of which `counted` count
 /// at present; both 0 means that all will.
-fn further(group: &Group, wanted: Option<u64>, counted: u64, in_all: u64) -> Option<u64> {
-    let more = wanted?.saturating_sub(counted);
+fn further(group: &Group, more: Option<u64>, counted: u64, in_all: u64) -> Option<u64> {
+    let more = more?;
     if group.exchanges == 0 {
         return Some(more);
     }
@@ -212,7 +345,7 @@ pub(super) fn takes(needed: Option<u64>) -> String {
 }
 
 pub(super) fn shown(evidence: &Evidence, gates: &Gates) -> (Reason, String) {
-    let bound = evidence.release.all.paired().upper_bound(gates.promote_alpha);
+    let bound = excess_at_most(evidence, &evidence.release.all, gates);
     let controlled = evidence.release.all.controlled;
     let text = format!(
         "no regression; at most {} of exchanges are worse, shown on {controlled} with control",
@@ -221,6 +354,8 @@ pub(super) fn shown(evidence: &Evidence, gates: &Gates) -> (Reason, String) {
     (Reason::of(Code::Equivalent, bound, gates.margin), text)
 }
 
+/// The margin of the farther of two, as a multiple of the noisy margin.
+const FARTHER: f64 = 2.0;
 /// The share of the exchanges that the primary may answer with one and the same failure.
 const MAX_FAILURE: f64 = 0.5;
 /// Exchanges from which on it is no chance that all of the candidate fail and none of the control.

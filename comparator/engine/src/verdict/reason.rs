@@ -46,6 +46,12 @@ pub enum Code {
     More,
     /// Promote: the share of exchanges that are worse is at most `value`, below `bound`.
     Equivalent,
+    /// Wait: at a place where the control differs as well, a share of at most `value` is shown to be worse, or farther from the primary, and
+    /// must be below `bound`.
+    Noisy,
+    /// Wait: at the endpoint something differs at both legs that nobody can look into, in the share `value` of the exchanges; at most `bound`
+    /// may be.
+    Unseen,
     /// Wait: the exchanges span `value` seconds, at least `bound` are needed.
     TooShort,
     /// Wait: no exchange has been compared.
@@ -61,7 +67,8 @@ pub enum Code {
     Margin,
     /// Wait: the share `value` of the traffic is at endpoints within their margin, `bound` is needed.
     Coverage,
-    /// Wait: the candidate is not shown to be as fast at the ratio `value`, the smallest of those that are open.
+    /// Wait: the candidate is not shown to be about as fast; `value` is the lowest quantile that is open, 0.5, 0.9 or 0.99, absent if none is
+    /// but the pairs are.
     Latency,
     /// Wait: the filters have reported on the share `value` of the exchanges, on none if it is absent; `bound` is needed.
     Unreported,

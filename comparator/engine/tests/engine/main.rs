@@ -3,6 +3,7 @@
 mod bodies;
 #[cfg(feature = "grpc-messages")]
 mod messages;
+mod real_traffic;
 mod release;
 mod simulations;
 mod suggestions;

@@ -115,7 +115,7 @@ fn what_a_suggestion_would_hide_is_said() {
     assert!(
         report
             .to_text(false)
-            .contains("explains 25/25 of the control, hides 75/75 of the candidate alone; costs ?"),
+            .contains("explains 25/25 of the control, hides 75/75 of the candidate alone; costs 0"),
         "{}",
         report.to_text(false)
     );

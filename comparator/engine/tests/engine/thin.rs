@@ -88,7 +88,7 @@ fn what_is_found_at_an_endpoint_is_said_of_that() {
 fn an_endpoint_that_always_fails_holds_a_promotion_up_however_rare_it_is() {
     let verdict = |failing: u64, healthy: u64, control: u16| {
         let mut evidence = Evidence::new();
-        for number in 0..3_000 {
+        for number in 0..5_000 {
             let leg = answer(200, "{}".to_owned(), 20_000);
             evidence.observe(&exchange(number, "/", leg.clone(), leg.clone(), Some(leg)), &Rules::default());
         }

@@ -183,32 +183,38 @@ fn latency_at_the_margin_is_seldom_rolled_back() {
     assert!(alarms <= allowed(60, 0.05), "{alarms} alarms");
 }
 
-/// Fields, of which the excess is exactly the margin, and endpoints' margins out of the way.
+/// Fields, of which the excess is exactly the margin, and endpoints' margins out of the way: at a quiet place, and at one where the control
+/// differs in two of a hundred, which may be worse in five.
 #[test]
 fn an_excess_at_the_margin_is_seldom_promoted() {
     let gates = Gates { margin: 0.01, endpoint_margin: 0.1, ..Gates::default() };
-    let promoted = (0..60).filter(|&seed| {
-        let mut trial = Trial::new(900 + seed, gates);
-        let promoted = trial.until(Verdict::Promote, 2_000, 40, |trial| {
-            let (candidate, control) = (trial.noisy(0.02), trial.noisy(0.01));
-            trial.observe("/", json(1), candidate, control);
+    for (of_candidate, of_control) in [(0.01, 0.0), (0.07, 0.02)] {
+        let promoted = (0..60).filter(|&seed| {
+            let mut trial = Trial::new(900 + seed, gates);
+            let promoted = trial.until(Verdict::Promote, 2_000, 40, |trial| {
+                let (candidate, control) = (trial.noisy(of_candidate), trial.noisy(of_control));
+                trial.observe("/", json(1), candidate, control);
+            });
+            promoted.is_some()
         });
-        promoted.is_some()
-    });
-    let promoted = promoted.count();
-    assert!(promoted <= allowed(60, 0.05), "{promoted} promoted");
+        let promoted = promoted.count();
+        assert!(promoted <= allowed(60, 0.05), "{of_candidate}, {of_control}: {promoted} promoted");
+    }
 }
 
-/// Without noise the number of exchanges is no matter of chance.
+/// Without noise the number of exchanges is no matter of chance. Half of the stake is kept for later, should a place turn noisy.
 #[test]
 fn a_clean_release_is_promoted_after_what_its_margin_takes() {
-    for (margin, expected) in [(0.005, 730), (0.001, 3_642)] {
+    for (margin, expected) in [(0.005, 860..=910), (0.001, 4_300..=4_400)] {
         let gates = Gates { margin, ..Gates::default() };
         let mut trial = Trial::new(1, gates);
         let promoted = trial.until(Verdict::Promote, 5_000, 2, |trial| {
             trial.observe("/", json(1), json(1), json(1));
         });
-        assert_eq!(promoted, Some(expected), "margin {margin}");
+        assert!(
+            promoted.is_some_and(|promoted| expected.contains(&promoted)),
+            "margin {margin}: {promoted:?}"
+        );
     }
 }
 

@@ -1,0 +1,226 @@
+//! Whether the candidate's quantiles are shown to be no higher than the control's, but for a margin.
+//!
+//! Counting who was slower in an exchange takes long where a service's own latency is wide: both legs are slower than each other all the time.
+//! Quantiles settle sooner. For each bucket t of 2 % let `H_t` say: `t` is the control's quantile, and the candidate's is at least (1+r)·t + 1 ms. Only one of
+//! them can be true, so none has to pay for the others: the claim holds once each is rejected, by the mean of four e-values. Two are of the
+//! control alone, that its quantile lies below the bucket or above it; one of the candidate alone; and one of pairs, which knows that the legs were asked
+//! together: a slow moment of both says nothing (Howard & Ramdas 2022 for the rates).
+
+use serde::{Deserialize, Serialize};
+
+use crate::stats;
+
+/// Microseconds that never count as slower.
+pub(crate) const GRACE_US: f64 = 1_000.0;
+
+/// The quantiles of which a promotion is told, and by how much the candidate's may be higher.
+pub(crate) const QUANTILES: [(f64, f64); 3] = [(0.5, 0.10), (0.9, 0.15), (0.99, 0.25)];
+
+/// Exchanges by the buckets of both latencies; empty before the first.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(crate) struct Shifts {
+    n: u64,
+    /// Exchanges by the bucket of the control.
+    control: Vec<u64>,
+    /// By quantile.
+    margins: [Margin; QUANTILES.len()],
+}
+
+/// What one margin makes of the exchanges.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+struct Margin {
+    /// Exchanges by the first bucket above which, with the margin, the candidate does not lie.
+    candidate: Vec<u64>,
+    /// In how many more exchanges than for the bucket before the candidate lies above with the margin, and the control does not lie above.
+    worse: Vec<i64>,
+    /// The reverse.
+    better: Vec<i64>,
+}
+
+impl Shifts {
+    pub(crate) fn observe(&mut self, candidate_us: f64, control_us: f64) {
+        self.n += 1;
+        let control = bucket(control_us);
+        add(&mut self.control, control, 1);
+        for (margin, (_, ratio)) in self.margins.iter_mut().zip(QUANTILES) {
+            // Within a bucket any t may be the quantile: with the smallest the candidate is held to most.
+            let candidate = bucket((candidate_us - GRACE_US) * WIDTH / (1.0 + ratio));
+            add(&mut margin.candidate, candidate, 1);
+            let (from, to) = (control.min(candidate), control.max(candidate));
+            let range = if control < candidate { &mut margin.worse } else { &mut margin.better };
+            if from < to {
+                add(range, from, 1);
+                add(range, to, -1);
+            }
+        }
+    }
+
+    /// Adds what another engine counted.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        self.n += other.n;
+        add_all(&mut self.control, &other.control);
+        for (own, other) in self.margins.iter_mut().zip(&other.margins) {
+            add_all(&mut own.candidate, &other.candidate);
+            add_all(&mut own.worse, &other.worse);
+            add_all(&mut own.better, &other.better);
+        }
+    }
+
+    /// The quantiles at which the candidate is not shown yet to be within its margin, each with the exchanges that show it if all goes on as
+    /// before.
+    pub(crate) fn open(&self, alpha: f64) -> Vec<(f64, f64, Option<u64>)> {
+        let each = QUANTILES.iter().zip(&self.margins);
+        let open = each.filter(|((quantile, _), margin)| !self.shows(margin, *quantile, alpha, 1.0));
+        open.map(|((quantile, ratio), margin)| (*quantile, *ratio, self.needed(margin, *quantile, alpha)))
+            .collect()
+    }
+
+    fn needed(&self, margin: &Margin, quantile: f64, alpha: f64) -> Option<u64> {
+        if self.n == 0 {
+            return Some(ALIKE_NEED);
+        }
+        let shows = |times: f64| self.shows(margin, quantile, alpha, times);
+        let mut high = 2.0;
+        while !shows(high) {
+            high *= 2.0;
+            if high * self.n as f64 > MOST_NEEDED {
+                return None;
+            }
+        }
+        let mut low = high / 2.0;
+        for _ in 0..HALVINGS {
+            let middle = f64::midpoint(low, high);
+            if shows(middle) {
+                high = middle;
+            } else {
+                low = middle;
+            }
+        }
+        Some((high * self.n as f64).ceil() as u64)
+    }
+
+    /// Whether each `H_t` is rejected, if there were so many times the exchanges.
+    fn shows(&self, margin: &Margin, quantile: f64, alpha: f64, times: f64) -> bool {
+        let scaled = |count: u64| (count as f64 * times).round() as u64;
+        let n = scaled(self.n);
+        let enough = 4.0 / alpha;
+        let (mut below, mut at_most, mut not_above) = (0, 0, 0);
+        let (mut worse, mut better) = (0_i64, 0_i64);
+        (0..BUCKETS).all(|t| {
+            let of = |counts: &[u64]| counts.get(t).copied().unwrap_or_default();
+            let change = |counts: &[i64]| counts.get(t).copied().unwrap_or_default();
+            below = at_most;
+            at_most += of(&self.control);
+            not_above += of(&margin.candidate);
+            worse += change(&margin.worse);
+            better += change(&margin.better);
+            let above = self.n - not_above;
+            let count = |sum: i64| scaled(u64::try_from(sum).unwrap_or_default());
+            let mut sum = less(scaled(at_most), n, quantile) + more(scaled(below), n, quantile);
+            if sum < enough {
+                sum += less(scaled(above), n, 1.0 - quantile);
+            }
+            if sum < enough {
+                sum += stats::ln_evidence(count(better), count(worse)).exp();
+            }
+            sum >= enough
+        })
+    }
+}
+
+/// Evidence that a rate is below `rate`. Half of the two-sided mixture is at most that of the rates below, as long as the share lies below.
+fn less(hits: u64, n: u64, rate: f64) -> f64 {
+    let (share, spare) = ((hits + 1) as f64, n as f64 * rate);
+    if share < spare { 0.5 * stats::ln_against_rate(hits, n, rate).exp() } else { 0.0 }
+}
+
+/// Evidence that a rate is above `rate`.
+fn more(hits: u64, n: u64, rate: f64) -> f64 {
+    less(n.saturating_sub(hits), n, 1.0 - rate)
+}
+
+/// The bucket whose upper end is the first that is not below: 0 for a microsecond and less.
+fn bucket(us: f64) -> usize {
+    let at = (us.max(1.0).ln() / WIDTH.ln()).ceil();
+    (at as usize).min(BUCKETS - 1)
+}
+
+fn add<T: Copy + Default + std::ops::AddAssign>(counts: &mut Vec<T>, at: usize, more: T) {
+    if counts.len() <= at {
+        counts.resize(at + 1, T::default());
+    }
+    if let Some(count) = counts.get_mut(at) {
+        *count += more;
+    }
+}
+
+fn add_all<T: Copy + Default + std::ops::AddAssign>(counts: &mut Vec<T>, more: &[T]) {
+    for (at, more) in more.iter().enumerate() {
+        add(counts, at, *more);
+    }
+}
+
+/// The upper end of a bucket as a multiple of the lower one.
+const WIDTH: f64 = 1.02;
+/// Up to an hour, and one beyond.
+const BUCKETS: usize = 1_113;
+/// About how many exchanges it takes of legs that are alike and hardly vary.
+const ALIKE_NEED: u64 = 730;
+/// More than anybody waits for.
+const MOST_NEEDED: f64 = 1e9;
+/// A forecast is no more exact than a percent.
+const HALVINGS: u32 = 7;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(exchanges: u64, legs: impl Fn(u64) -> (f64, f64)) -> Shifts {
+        let mut shifts = Shifts::default();
+        (0..exchanges).for_each(|number| {
+            let (candidate, control) = legs(number);
+            shifts.observe(candidate, control);
+        });
+        shifts
+    }
+
+    fn open(shifts: &Shifts) -> Vec<f64> {
+        shifts.open(0.05).into_iter().map(|(quantile, ..)| quantile).collect()
+    }
+
+    #[test]
+    fn legs_that_are_alike_are_shown_to_be_at_every_quantile() {
+        let alike = |number: u64| {
+            let us =
+                |salt: u64| 20_000.0 + ((number + salt).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 50) as f64;
+            (us(1), us(7))
+        };
+        assert_eq!(open(&of(50, alike)), [0.5, 0.9, 0.99]);
+        assert_eq!(open(&of(3_000, alike)), [0.0; 0]);
+        let needed =
+            of(200, alike).open(0.05).into_iter().map(|(_, _, needed)| needed.unwrap()).max().unwrap();
+        assert!((201..3_000).contains(&needed), "{needed}");
+    }
+
+    #[test]
+    fn a_higher_quantile_stays_open_however_long() {
+        let slower =
+            |number: u64| if number.is_multiple_of(20) { (80_000.0, 20_000.0) } else { (20_000.0, 20_000.0) };
+        let found = of(20_000, slower).open(0.05);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_eq!((found[0].0, found[0].2), (0.99, None));
+        assert_eq!(
+            open(&of(20_000, |_| (23_500.0, 20_000.0))),
+            [0.5],
+            "17 % are more than 10 and 15, less than 25"
+        );
+    }
+
+    #[test]
+    fn two_engines_are_one() {
+        let legs = |number: u64| ((number % 97) as f64 * 1e3, (number % 89) as f64 * 1e3);
+        let mut left = of(300, legs);
+        left.merge(&of(200, |number| legs(number + 300)));
+        assert_eq!(left, of(500, legs));
+    }
+}
