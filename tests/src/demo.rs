@@ -116,7 +116,7 @@ const ABREAST: usize = 8;
 /// Examples for the command line's help.
 pub const EXAMPLES: &str = "\
 Examples:
-  cargo demo                                   4000 requests, a candidate with five seeded defects
+  cargo demo                                   4000 requests, a candidate with six seeded defects
   cargo demo --healthy                         a candidate without defects
   cargo demo --requests 20000 --output json    machine-readable
   cargo demo --keep                            stay up, to look around and to tune by hand";

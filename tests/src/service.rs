@@ -104,7 +104,10 @@ impl Instance {
             ["orders", id] => catalogue::order(id, dice),
             ["recommendations"] => catalogue::recommendations(query, dice),
             ["version"] => return answer(StatusCode::OK, PLAIN, format!("{}\n", self.shop.version), dice),
-            [""] => return answer(StatusCode::OK, HTML, catalogue::front_page(dice), dice),
+            [""] => {
+                let cents = if self.shop.defects.contains(&Defect::FreeOffer) { 0 } else { OFFER_CENTS };
+                return answer(StatusCode::OK, HTML, catalogue::front_page(cents, dice), dice);
+            }
             _ => return json(StatusCode::NOT_FOUND, &catalogue::not_found(), dice),
         };
         self.spoil(page, segments[0], dice)
@@ -144,6 +147,8 @@ fn answer(status: StatusCode, kind: &'static str, body: String, dice: &mut Dice)
 
 const PLAIN: &str = "text/plain";
 const HTML: &str = "text/html; charset=utf-8";
+/// The price of the offer on the front page.
+const OFFER_CENTS: u64 = 1_250;
 const MEDIAN_MS: f64 = 2.0;
 const SIGMA: f64 = 0.3;
 
@@ -208,7 +213,8 @@ mod tests {
     #[tokio::test]
     async fn each_defect_shows_at_its_endpoint_and_nowhere_else() {
         let stable = instance(1, &[]);
-        for defect in Defect::ALL.into_iter().filter(|defect| defect.describe().kind != "latency") {
+        let of_fields = |defect: &Defect| !matches!(defect, Defect::SlowTail | Defect::FreeOffer);
+        for defect in Defect::ALL.into_iter().filter(of_fields) {
             let broken = instance(1, &[defect]);
             let mut spoilt = std::collections::BTreeMap::<&str, u32>::new();
             for number in 0..200 {
@@ -232,6 +238,19 @@ mod tests {
                 assert!(!here || count >= 30, "{} is too rare: {count} of 200", description.name);
             }
         }
+    }
+
+    #[tokio::test]
+    async fn the_offer_is_free_on_the_front_page_alone() {
+        let page = async |defects: &[Defect], seed| {
+            let answer = instance(seed, defects).page("/", "", &mut Dice::new(seed));
+            let body = answer.into_body().collect().await.unwrap().to_bytes();
+            String::from_utf8(body.to_vec()).unwrap()
+        };
+        let (good, other, bad) =
+            (page(&[], 1).await, page(&[], 2).await, page(&[Defect::FreeOffer], 1).await);
+        assert!(good.contains("<b>12.5</b>") && bad.contains("<b>0.0</b>"), "{good}{bad}");
+        assert_ne!(good, other, "the nonce is another one");
     }
 
     #[test]

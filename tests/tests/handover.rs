@@ -112,6 +112,8 @@ async fn a_candidate_that_hangs_is_the_comparators_trouble_alone() -> Result<()>
     let accounts = world.settled(100).await?;
     assert_eq!((accounts.mirrored, accounts.delivered), (100, 100), "{accounts:?}");
     let report = world.comparator.report("shop").await?;
-    assert_eq!(report["regressions"][0]["kind"], "outcome", "{report}");
+    // So short a time may be a burst.
+    let found = report["regressions"].get(0).or(report["suspected"].get(0));
+    assert_eq!(found.map(|found| &found["kind"]), Some(&"outcome".into()), "{report}");
     world.assert_no_traps().await
 }

@@ -265,7 +265,7 @@ mod tests {
     const SHOP: &str =
         "{version: 1, name: shop, variants: {stable: null, canary: null, control: null}, default: stable,
         rules: [{name: shadow, mirror: [{to: canary, percent: 5, control: {to: control, percent: 100}}]}],
-        compare: {ignore: [/price]}}";
+        compare: {ignore: [/price]}, gates: {warmUp: 0s}}";
 
     fn exchange() -> Observation {
         let leg =

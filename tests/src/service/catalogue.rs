@@ -70,9 +70,11 @@ pub(super) fn recommendations(query: &str, dice: &mut Dice) -> Value {
     noisy(json!({"user": user, "items": items}), dice)
 }
 
-pub(super) fn front_page(dice: &mut Dice) -> String {
+pub(super) fn front_page(offer_cents: u64, dice: &mut Dice) -> String {
     let rendered = format!("<!-- rendered {} by {} -->", now(), dice.hex());
-    format!("<!doctype html>\n<title>Shop</title>\n<h1>Shop</h1>\n<p>Open.</p>\n{rendered}\n")
+    let script = format!("<script nonce=\"{}\">open()</script>", dice.hex());
+    let offer = format!("<p>Lamp <b>{:?}</b></p>", price(offer_cents));
+    format!("<!doctype html>\n<title>Shop</title>\n{script}\n<h1>Shop</h1>\n{offer}\n{rendered}\n")
 }
 
 pub(super) fn not_found() -> Value {

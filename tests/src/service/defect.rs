@@ -15,6 +15,8 @@ pub enum Defect {
     OrderTotal,
     /// A quarter of the recommendations answer 500.
     Recommendations,
+    /// The offer on the front page is free, beside a nonce that is another one in every answer.
+    FreeOffer,
     /// Three requests in a hundred take fifty times as long, whatever the endpoint.
     SlowTail,
 }
@@ -35,8 +37,14 @@ pub struct Description {
 
 impl Defect {
     /// One of each.
-    pub const ALL: [Self; 5] =
-        [Self::PriceRounding, Self::CartStock, Self::OrderTotal, Self::Recommendations, Self::SlowTail];
+    pub const ALL: [Self; 6] = [
+        Self::PriceRounding,
+        Self::CartStock,
+        Self::OrderTotal,
+        Self::Recommendations,
+        Self::FreeOffer,
+        Self::SlowTail,
+    ];
 
     /// Where it shows.
     pub fn describe(self) -> Description {
@@ -45,6 +53,7 @@ impl Defect {
             Self::CartStock => ("cart-stock", "GET /cart/{id}", "/items/*/stock", "missing"),
             Self::OrderTotal => ("order-total", "GET /orders/{id}", "/total", "type"),
             Self::Recommendations => ("recommendations-500", "GET /recommendations", "", "status"),
+            Self::FreeOffer => ("free-offer", "GET /", "", "value"),
             Self::SlowTail => ("slow-tail", "*", "", "latency"),
         };
         Description { name, endpoint, path, kind }

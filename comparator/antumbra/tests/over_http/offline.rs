@@ -120,10 +120,10 @@ async fn a_verdict_of_a_file_is_an_exit_code() {
     let easy = SHOP.replace("gates: {margin: 0.5, warmUp: 0s, atLeast: 0s}", EASY);
     world.write("easy.yaml", &easy);
     world.write("bad.yaml", SHOP.replace("percent: 5,", "percent: 101,"));
-    world.write("healthy.ndjson", ndjson(healthy(400)));
+    world.write("healthy.ndjson", ndjson(healthy(900)));
     world.write("broken.ndjson", ndjson((1..=400).map(|id| observation(id, 11))));
     world.write("few.ndjson", ndjson(healthy(2)));
-    world.write("gaps.ndjson", ndjson(healthy(400)) + &"nonsense\n".repeat(40));
+    world.write("gaps.ndjson", ndjson(healthy(900)) + &"nonsense\n".repeat(40));
     world.write("none.ndjson", "nonsense\n");
     world.write("empty.ndjson", "");
     for (line, code, shown) in [

@@ -320,7 +320,7 @@ mod tests {
         };
         Observation::new("shop", "GET", "/orders/7")
             .with_id(u128::from(number))
-            .with_arrival_us(number)
+            .with_arrival_us(number * 10_000_000)
             .with_primary(leg(0))
             .with_candidate(leg(1))
             .with_control(leg(2))

@@ -105,16 +105,16 @@ fn a_report_that_waits() {
     insta::assert_snapshot!(read(&drive(2, 300, Defects::None)).to_text(false), @r#"
     shop  WAIT
       - at most 2.5 % of exchanges worse is shown, must be below 0.5 % (about 1150 more exchanges)
-      - /tags extra: shown to be worse than the control in at most 39 % of exchanges, must be below 5 % (not reached
-        at the present rates)
+      - /tags extra: shown to be worse than the control in at most 39 % of exchanges, must be below 5 % (not
+        reached at the present rates)
       - /trace farther: shown to be farther off than the control in at most 52 % of exchanges, must be below 10 %
         (not reached at the present rates)
       - /at farther: shown to be farther off than the control in at most 42 % of exchanges, must be below 10 %
         (about 17134 more exchanges)
       - /quotes order: shown to be worse than the control in at most 16 % of exchanges, must be below 5 % (about
         5553 more exchanges)
-      - /items/*/seen farther: shown to be farther off than the control in at most 31 % of exchanges, must be below
-        10 %; 5 more places are like that (about 1326 more exchanges)
+      - /items/*/seen farther: shown to be farther off than the control in at most 31 % of exchanges, must be
+        below 10 %; 5 more places are like that (about 1326 more exchanges)
       - only 0 % of the traffic is at endpoints shown to be at most 2 % worse; 95 % is needed (about 1727 more
         exchanges)
       - latency: the candidate is not yet shown, beside the control, to be at most 25 % higher at p99 (about 600
