@@ -113,9 +113,10 @@ async fn until_found(world: &World) -> Result<u64> {
     Ok(sent)
 }
 
-/// Exchanges of the report in which the candidate alone gave no answer.
+/// Exchanges of the report in which the candidate alone gave no answer. So short a time may be a burst.
 fn silent(report: &serde_json::Value) -> u64 {
-    let regressions = report["regressions"].as_array().into_iter().flatten();
+    let of = |part: &str| report[part].as_array().into_iter().flatten();
+    let regressions = of("regressions").chain(of("suspected"));
     let outcomes = regressions.filter(|regression| regression["kind"] == "outcome");
     outcomes.filter_map(|regression| regression["candidateOnly"].as_u64()).sum()
 }

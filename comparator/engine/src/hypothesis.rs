@@ -233,8 +233,8 @@ impl Hypothesis {
         let from = self.noisy_from.filter(|from| from.turn == turn)?;
         Some((
             exchanges.saturating_sub(from.exchanges),
-            self.candidate_only - from.candidate_only,
-            self.control_only - from.control_only,
+            self.candidate_only.saturating_sub(from.candidate_only),
+            self.control_only.saturating_sub(from.control_only),
         ))
     }
 

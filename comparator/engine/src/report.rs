@@ -37,9 +37,9 @@ pub struct Report {
     /// For `wait`: about how many further exchanges `promote` takes if the rates stay; 0 if only reports of the
     /// filters are missing; `None` if waiting does not help.
     pub needed: Option<u64>,
-    /// Exchanges observed.
+    /// Exchanges observed, those of a warm-up included.
     pub exchanges: u64,
-    /// Those with a control leg, all shadows sent.
+    /// Those with a control leg, all shadows sent, that are judged.
     pub controlled: u64,
     /// Those whose control answered with the primary's outcome and status.
     pub effective: u64,
@@ -274,7 +274,7 @@ pub fn report(release: &str, evidence: &Evidence, gates: &Gates, delivery: &Deli
         reasons,
         reason_details: details,
         needed,
-        exchanges: all.exchanges,
+        exchanges: all.exchanges + evidence.release.warm_up,
         controlled: all.controlled,
         effective: all.effective,
         excess_at_most: verdict::excess_at_most(evidence, all, gates),
