@@ -56,11 +56,13 @@ impl Warming {
         let begins = self.candidate.begins(&exchange.candidate, at_us, pace);
         let control = exchange.control.as_ref();
         let control_begins = control.is_some_and(|control| self.control.begins(control, at_us, pace));
-        if pace.warm_up_us > 0 && (begins || control_begins) {
-            self.until_us = self.until_us.max(at_us.saturating_add(pace.warm_up_us));
+        if begins || control_begins {
+            self.until_us = at_us.saturating_add(pace.warm_up_us);
         }
         let answered = exchange.candidate.answered() && control.is_none_or(Answer::answered);
-        answered && at_us < self.until_us
+        // A clock that is far ahead excuses what it stamps itself, and nothing else.
+        let warms = self.until_us.saturating_sub(pace.warm_up_us)..self.until_us;
+        answered && warms.contains(&at_us)
     }
 
     pub(crate) fn merge(&mut self, other: &Self) {
@@ -87,5 +89,52 @@ impl Awake {
 impl Answer {
     fn answered(&self) -> bool {
         self.call.status.is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use antumbra_observation::{Leg, Observation, Outcome};
+
+    use super::*;
+    use crate::{Evidence, Rules, Taken};
+
+    const SECOND: u64 = 1_000_000;
+
+    /// What comes of exchanges at these seconds, in which the candidate answers or not.
+    fn taken(exchanges: &[(u64, bool)]) -> String {
+        let mut evidence = Evidence::new();
+        evidence.set_pace(Pace { warm_up_us: 60 * SECOND, ..Pace::default() });
+        let taken = exchanges.iter().zip(1_u64..).map(|((at, answers), number)| {
+            let leg = |variant| Leg::answer(variant, 200).with_json("{}").with_latency_us(1_000);
+            let candidate = if *answers { leg("canary") } else { Leg::ended("canary", Outcome::Refused) };
+            let observation = Observation::new("shop", "GET", "/")
+                .with_id(number.into())
+                .with_arrival_us(at * SECOND)
+                .with_primary(leg(""))
+                .with_candidate(candidate)
+                .with_control(leg("control"));
+            match evidence.observe(&observation, &Rules::default()) {
+                Taken::WarmingUp => 'w',
+                Taken::Compared => 'c',
+                _ => '?',
+            }
+        });
+        taken.collect()
+    }
+
+    #[test]
+    fn what_has_just_begun_to_answer_is_only_counted() {
+        assert_eq!(taken(&[(1_000, true), (1_059, true), (1_060, true), (1_200, true)]), "wwcc");
+        let silent =
+            [(1_000, true), (1_100, false), (1_105, true), (1_200, false), (1_210, true), (1_270, true)];
+        assert_eq!(taken(&silent), "wcccwc", "five seconds are no silence, ten are");
+        assert_eq!(taken(&[(1_000, false), (1_100, false), (1_110, true)]), "ccw", "before the first answer");
+        assert_eq!(
+            taken(&[(1_000, true), (1_010, false), (1_020, true)]),
+            "wcw",
+            "no answer is never excused"
+        );
+        assert_eq!(taken(&[(9_000_000, true), (1_000, true), (1_001, true)]), "wcc", "a clock that is ahead");
     }
 }

@@ -20,7 +20,11 @@ pub(super) fn path(document: &[u8], at: usize) -> String {
             if let Some(opened) = open.iter().rposition(|open| open.eq_ignore_ascii_case(name)) {
                 open.truncate(opened);
             }
-        } else if !name.is_empty() && !empty && !VOID.iter().any(|void| void.eq_ignore_ascii_case(name)) {
+        } else if open.len() < MAX_DEPTH
+            && !name.is_empty()
+            && !empty
+            && !VOID.iter().any(|void| void.eq_ignore_ascii_case(name))
+        {
             open.push(name);
         }
         rest = end.and_then(|end| rest.get(end + 1..)).unwrap_or_default();
@@ -44,6 +48,8 @@ const VOID: [&[u8]; 13] = [
     b"area", b"base", b"br", b"col", b"embed", b"hr", b"img", b"input", b"link", b"meta", b"source",
     b"track", b"wbr",
 ];
+/// Elements that are opened deeper are not looked at: each that is closed is looked for among those that are open.
+const MAX_DEPTH: usize = 64;
 const MAX_SHOWN: usize = 8;
 const MAX_NAME: usize = 24;
 
@@ -65,5 +71,7 @@ mod tests {
         check("<UL><li>1</LI><li>@", "UL > li");
         check(&("<d>".repeat(100) + "@"), &["d"; MAX_SHOWN].join(" > "));
         check("<<<>>></p></><@", "");
+        // Far too many to look each up among all.
+        check(&("<a>".repeat(100_000) + &"</b>".repeat(100_000) + "@"), &["a"; MAX_SHOWN].join(" > "));
     }
 }
