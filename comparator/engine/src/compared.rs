@@ -7,7 +7,7 @@ use antumbra_observation::{ExchangeId, Unsent};
 
 use crate::coins::{Bucket, bucket};
 use crate::diff::Detail;
-use crate::farther::Cause;
+use crate::farther::{Cause, Values};
 use crate::guess::Sampled;
 use crate::kind::{Differing, Subject};
 use crate::refusal::Refusal;
@@ -76,8 +76,8 @@ pub(crate) struct Difference {
     pub(crate) sampled: Option<Sampled>,
     /// Why nobody can tell which answer is farther from the primary's, where both differ.
     pub(crate) unseen: Option<Cause>,
-    /// The numbers of primary, candidate and control, where they alone say which is farther.
-    pub(crate) numbers: Option<[f64; 3]>,
+    /// What the legs have there, where that may tell of instances.
+    pub(crate) values: Option<Values>,
 }
 
 impl Compared {
@@ -95,7 +95,7 @@ impl Compared {
 
 impl Difference {
     pub(crate) fn new(subject: Subject, of: Differing) -> Self {
-        Self { subject, of, detail: None, sampled: None, unseen: None, numbers: None }
+        Self { subject, of, detail: None, sampled: None, unseen: None, values: None }
     }
 }
 

@@ -297,8 +297,9 @@ impl Endpoint {
                 candidate_alone |= seen.of == Differing::Candidate;
                 control_alone |= seen.of == Differing::Control;
             }
-            let counts = seen.numbers.is_some() && hypothesis.is_counter();
-            unseen.extend(seen.unseen.or(counts.then_some(Cause::Counter)).map(|cause| (&**subject, cause)));
+            let of_instances = seen.values.is_some_and(|values| hypothesis.tells_of_instances(values));
+            let cause = seen.unseen.or(of_instances.then_some(Cause::Instance));
+            unseen.extend(cause.map(|cause| (&**subject, cause)));
         }
         self.unseen.count(&unseen);
         Some(match (candidate_alone, control_alone) {

@@ -6,8 +6,8 @@
 //! by their shape, then by distance, then by how much of the primary's text they keep.
 //!
 //! Where time makes the legs unlike, that coin would not be fair. Two times are no farther from the primary than each other unless they lie
-//! apart by more than the calls could: see [`Lag`]. And a counter that each instance has for itself tells how old an instance is, and nothing
-//! of its answers: see [`Series`].
+//! apart by more than the calls could: see [`Lag`]. And a counter that each instance has for itself, or a name that it has, tells of the instance
+//! and nothing of its answers: see [`Series`].
 
 use std::cmp::Ordering;
 
@@ -17,6 +17,7 @@ use crate::json::Shape;
 use crate::kind::Differing;
 use crate::rules::{Instant, Value};
 use crate::tokens::Changed;
+use xxhash_rust::xxh3::xxh3_64;
 
 /// How an answer lies to the primary's, at the places of one subject.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -40,8 +41,9 @@ pub enum Cause {
     Binary,
     /// The body could not be read: it nests too deep, is too long, or its encoding is unknown or broken.
     Unread,
-    /// It is a number that never falls, as a counter of an instance or the time since it started.
-    Counter,
+    /// It tells of an instance: a number that never falls, as a counter or the time since it started, or one of few values that no other leg
+    /// has, as a name.
+    Instance,
 }
 
 /// How far scalars are from the primary's; of several that are counted together, the sums.
@@ -56,6 +58,8 @@ pub(crate) struct Distance {
     exact_us: Option<f64>,
     /// The primary's number and this one, if all are numbers.
     numbers: Option<(f64, f64)>,
+    /// Hashes of the primary's text and this one, if all are texts.
+    texts: Option<(u64, u64)>,
     /// Pieces of the primary's texts that are not kept.
     lost: u64,
 }
@@ -79,8 +83,16 @@ pub(crate) struct Told {
 pub(crate) struct Farther {
     /// `None` where neither is.
     pub(crate) by: Option<Side>,
-    /// The numbers of primary, candidate and control, if they alone say so.
-    pub(crate) numbers: Option<[f64; 3]>,
+    /// What the legs have there, if that may tell of instances.
+    pub(crate) values: Option<Values>,
+}
+
+/// What primary, candidate and control have at one place.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(crate) enum Values {
+    Numbers([f64; 3]),
+    /// By hash.
+    Texts([u64; 3]),
 }
 
 /// One of the shadow legs.
@@ -132,7 +144,7 @@ impl Measure {
                     _ => Differing::Both,
                 };
                 let by = (of == Differing::Both).then(|| Side::of(more.cmp(&less))).flatten();
-                Told { of, farther: by.map(|by| Farther { by: Some(by), numbers: None }), unseen: None }
+                Told { of, farther: by.map(|by| Farther { by: Some(by), values: None }), unseen: None }
             }
             (Self::Unseen(cause), _) | (_, Self::Unseen(cause)) => Told { unseen: Some(*cause), ..both },
             _ => both,
@@ -182,6 +194,7 @@ impl Distance {
             kinds,
             shapes: own.distance(other),
             lost: lost(left.bytes(), right.bytes()),
+            texts: Some((xxh3_64(left.bytes()), xxh3_64(right.bytes()))),
             ..Self::default()
         }
     }
@@ -194,6 +207,7 @@ impl Distance {
             far: self.far + other.far,
             exact_us: self.exact_us.zip(other.exact_us).map(|(one, another)| one + another),
             numbers: self.numbers.zip(other.numbers).map(|(one, another)| sum(one, another)),
+            texts: self.texts.zip(other.texts).map(|((a, b), (c, d))| (a.wrapping_add(c), b.wrapping_add(d))),
             lost: self.lost + other.lost,
         }
     }
@@ -201,7 +215,7 @@ impl Distance {
     fn farther(candidate: &Self, control: &Self, Lag(lag): Lag) -> Option<Farther> {
         let by_kind = candidate.kinds.cmp(&control.kinds).then(candidate.shapes.cmp(&control.shapes));
         if let by @ Some(_) = Side::of(by_kind) {
-            return Some(Farther { by, numbers: None });
+            return Some(Farther { by, values: Self::texts(candidate, control) });
         }
         let tied = match (candidate.exact_us, control.exact_us) {
             (Some(one), Some(other)) => (candidate.far - control.far).abs() <= lag + one.max(other),
@@ -211,7 +225,13 @@ impl Distance {
         let by = Side::of(far.then(candidate.lost.cmp(&control.lost)));
         let numbers = candidate.numbers.zip(control.numbers);
         let numbers = numbers.map(|((primary, candidate), (_, control))| [primary, candidate, control]);
-        (by.is_some() || numbers.is_some()).then_some(Farther { by, numbers })
+        let values = numbers.map(Values::Numbers).or_else(|| Self::texts(candidate, control));
+        (by.is_some() || numbers.is_some()).then_some(Farther { by, values })
+    }
+
+    fn texts(candidate: &Self, control: &Self) -> Option<Values> {
+        let ((primary, candidate), (_, control)) = candidate.texts.zip(control.texts)?;
+        Some(Values::Texts([primary, candidate, control]))
     }
 }
 
@@ -328,13 +348,17 @@ fn pieces(text: &[u8]) -> Vec<&[u8]> {
         .collect()
 }
 
-/// Whether numbers at one place tell of the answers, or of the age of the instances that give them.
+/// Whether the values at one place tell of the answers, or of the instances that give them.
 ///
-/// A number that keeps rising and hardly ever falls over the exchanges of a leg is a counter, a sequence or a time since something: the candidate's may be far from
-/// the primary's because it has just started. A fall is one below the middle of what was seen before, so that exchanges which
-/// arrive out of order are none. What is decided of an exchange is decided by those before it.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
-pub(crate) struct Series([Leg; 3]);
+/// A number that keeps rising and hardly ever falls over the exchanges of a leg is a counter, a sequence or a time since something: the candidate's may be far
+/// from the primary's because it has just started. A fall is one below the middle of what was seen before, so that exchanges which arrive out of
+/// order are none. A few texts of each leg that no other leg has are names of instances: the candidate's may be far from the primary's because it is
+/// deployed under another name. What is decided of an exchange is decided by those before it.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub(crate) struct Series {
+    numbers: [Leg; 3],
+    texts: [Few; 3],
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 struct Leg {
@@ -346,38 +370,73 @@ struct Leg {
     falls: u32,
 }
 
-/// What is known of a series of numbers.
+/// The texts of a leg, by hash, as long as they are few.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+struct Few {
+    texts: Vec<u64>,
+    seen: u32,
+    many: bool,
+}
+
+/// What is known of a series.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Course {
     /// Too few were seen.
     Unknown,
-    Counter,
+    /// It tells of instances.
+    Instances,
     Free,
 }
 
 impl Series {
-    /// The course so far.
-    pub(crate) fn course(&self) -> Course {
-        let each = self.0.map(Leg::course);
-        if each.contains(&Course::Counter) {
-            Course::Counter
+    /// The course so far of what is such a value.
+    pub(crate) fn course(&self, of: Values) -> Course {
+        match of {
+            Values::Numbers(_) => self.of_numbers(),
+            Values::Texts(_) => self.of_texts(),
+        }
+    }
+
+    fn of_numbers(&self) -> Course {
+        let [_, candidate, control] = &self.numbers;
+        let each = self.numbers.map(Leg::course);
+        if each.contains(&Course::Instances) {
+            Course::Instances
         } else if each.contains(&Course::Unknown) {
             Course::Unknown
+        } else if candidate.is_constant() && control.is_constant() {
+            // Each has a number of its own.
+            if candidate.seen < FEWEST_SEEN { Course::Unknown } else { Course::Instances }
         } else {
             Course::Free
         }
     }
 
-    /// Takes the numbers of primary, candidate and control.
-    pub(crate) fn take(&mut self, numbers: [f64; 3]) {
-        for (leg, number) in self.0.iter_mut().zip(numbers) {
-            leg.take(number);
+    fn of_texts(&self) -> Course {
+        let [primary, candidate, control] = &self.texts;
+        let meet = primary.meets(candidate) || primary.meets(control) || candidate.meets(control);
+        match control.seen {
+            _ if meet || candidate.many || control.many => Course::Free,
+            0..FEWEST_SEEN => Course::Unknown,
+            _ => Course::Instances,
+        }
+    }
+
+    /// Takes the values of an exchange.
+    pub(crate) fn take(&mut self, values: Values) {
+        match values {
+            Values::Numbers(numbers) => {
+                self.numbers.iter_mut().zip(numbers).for_each(|(leg, number)| leg.take(number));
+            }
+            Values::Texts(texts) => {
+                self.texts.iter_mut().zip(texts).for_each(|(leg, text)| leg.take(text));
+            }
         }
     }
 
     /// Adds what another engine saw.
     pub(crate) fn merge(&mut self, other: &Self) {
-        for (own, other) in self.0.iter_mut().zip(other.0).filter(|(_, other)| other.seen > 0) {
+        for (own, other) in self.numbers.iter_mut().zip(other.numbers).filter(|(_, other)| other.seen > 0) {
             let first = own.seen == 0;
             *own = Leg {
                 lowest: if first { other.lowest } else { own.lowest.min(other.lowest) },
@@ -387,6 +446,29 @@ impl Series {
                 falls: own.falls.saturating_add(other.falls),
             };
         }
+        for (own, other) in self.texts.iter_mut().zip(&other.texts) {
+            let seen = own.seen.saturating_add(other.seen);
+            other.texts.iter().for_each(|text| own.take(*text));
+            own.many |= other.many;
+            own.seen = seen;
+        }
+    }
+}
+
+impl Few {
+    fn take(&mut self, text: u64) {
+        self.seen = self.seen.saturating_add(1);
+        if self.many || self.texts.contains(&text) {
+            return;
+        }
+        self.many = self.texts.len() >= MOST_NAMES;
+        if !self.many {
+            self.texts.push(text);
+        }
+    }
+
+    fn meets(&self, other: &Self) -> bool {
+        self.texts.iter().any(|text| other.texts.contains(text))
     }
 }
 
@@ -402,13 +484,16 @@ impl Leg {
         self.seen = self.seen.saturating_add(1);
     }
 
+    fn is_constant(&self) -> bool {
+        self.lowest >= self.highest
+    }
+
     fn course(self) -> Course {
-        let is_constant = self.lowest >= self.highest;
         let falls_often = self.falls >= FEWEST_FALLS && self.falls.saturating_mul(8) >= self.seen;
         match self.seen {
-            seen if seen >= FEWEST_ALIKE && is_constant || falls_often => Course::Free,
+            seen if seen >= FEWEST_ALIKE && self.is_constant() || falls_often => Course::Free,
             0..FEWEST_SEEN => Course::Unknown,
-            seen if self.heights.saturating_mul(4) >= seen => Course::Counter,
+            seen if self.heights.saturating_mul(4) >= seen => Course::Instances,
             _ => Course::Free,
         }
     }
@@ -420,6 +505,8 @@ const YEARS: std::ops::Range<f64> = 1e9..41e8;
 const UNITS: [f64; 4] = [1.0, 1e3, 1e6, 1e9];
 /// Bytes of a text of which the shape and the pieces are looked at.
 const MAX_LOOKED_AT: usize = 512;
+/// More texts than these are no names of instances.
+const MOST_NAMES: usize = 8;
 const FEWEST_FALLS: u32 = 2;
 /// As many of one value are none that rises.
 const FEWEST_ALIKE: u32 = 3;
@@ -505,18 +592,37 @@ mod tests {
     fn counters_tell_of_instances_and_not_of_answers() {
         let course = |each: &dyn Fn(u32) -> [f64; 3], exchanges: u32| {
             let mut series = Series::default();
-            (0..exchanges).for_each(|number| series.take(each(number)));
-            series.course()
+            (0..exchanges).for_each(|number| series.take(Values::Numbers(each(number))));
+            series.course(Values::Numbers([0.0; 3]))
         };
         let hash = |number: u32| f64::from(number.wrapping_mul(0x9e37_79b9) >> 20);
         let counter = |number: u32| [f64::from(number) + 5_000.0, f64::from(number), hash(number)];
-        assert_eq!((course(&counter, 5), course(&counter, 100)), (Course::Unknown, Course::Counter));
+        assert_eq!((course(&counter, 5), course(&counter, 100)), (Course::Unknown, Course::Instances));
         // Two of three exchanges arrive the wrong way round.
         let jitter = |number: u32| [f64::from(number ^ 3), f64::from(number ^ 1), hash(number)];
-        assert_eq!(course(&jitter, 400), Course::Counter);
+        assert_eq!(course(&jitter, 400), Course::Instances);
         let free = |number: u32| [hash(number), hash(number + 7), hash(number + 31)];
         assert_eq!((course(&free, 12), course(&free, 1_000)), (Course::Free, Course::Free));
         let zero = |number: u32| [hash(number), 0.0, hash(number + 31)];
         assert_eq!(course(&zero, 30), Course::Free, "what stays as it is counts nothing");
+    }
+
+    #[test]
+    fn names_of_instances_tell_of_instances() {
+        let course = |each: &dyn Fn(u64) -> [u64; 3], exchanges: u64| {
+            let mut series = Series::default();
+            (0..exchanges).for_each(|number| series.take(Values::Texts(each(number))));
+            series.course(Values::Texts([0; 3]))
+        };
+        let hosts = |number: u64| [100 + number % 5, 200 + number % 2, 300];
+        assert_eq!((course(&hosts, 11), course(&hosts, 100)), (Course::Unknown, Course::Instances));
+        let ids = |number: u64| [number * 3, u64::MAX, number * 3 + 1];
+        assert_eq!(
+            (course(&ids, 5), course(&ids, 9)),
+            (Course::Unknown, Course::Free),
+            "the candidate's is always one word"
+        );
+        let moods = |number: u64| [number % 3, 9, (number + 1) % 3];
+        assert_eq!(course(&moods, 3), Course::Free, "the control has what the primary has");
     }
 }

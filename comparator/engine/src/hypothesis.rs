@@ -7,7 +7,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::coins::{Coins, Lead, Moment};
 use crate::compared::{Difference, Exchange};
 use crate::diff::Detail;
-use crate::farther::{Cause, Course, Series};
+use crate::farther::{Cause, Course, Series, Values};
 use crate::guess::{self, Guesses, Sampled, Tally};
 use crate::kind::{Differing, Kind, Subject};
 use crate::places::{Noisy, Places};
@@ -30,7 +30,7 @@ pub(crate) struct Hypothesis {
     /// Which rules would allow the control's differences.
     #[serde(default)]
     pub(crate) tally: Tally,
-    /// What numbers the legs have here, if these say which is farther.
+    /// What values the legs have here, where one was farther: they may tell of instances.
     #[serde(default)]
     pub(crate) series: Option<Box<Series>>,
     /// Its number among the places of the release.
@@ -111,7 +111,7 @@ impl Counting<'_> {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Seen<'e> {
     pub(crate) of: Differing,
-    pub(crate) numbers: Option<[f64; 3]>,
+    pub(crate) values: Option<Values>,
     pub(crate) unseen: Option<Cause>,
     pub(crate) detail: Option<&'e Detail>,
     pub(crate) sampled: Option<Sampled>,
@@ -119,8 +119,8 @@ pub(crate) struct Seen<'e> {
 
 impl<'e> Seen<'e> {
     pub(crate) fn of(difference: &'e Difference) -> Self {
-        let Difference { subject: _, of, detail, sampled, unseen, numbers } = difference;
-        Self { of: *of, numbers: *numbers, unseen: *unseen, detail: detail.as_ref(), sampled: *sampled }
+        let Difference { subject: _, of, detail, sampled, unseen, values } = difference;
+        Self { of: *of, values: *values, unseen: *unseen, detail: detail.as_ref(), sampled: *sampled }
     }
 
     /// As one of many places that are counted as one: what these have in common suggests no rule.
@@ -140,7 +140,7 @@ impl Hypothesis {
         counting: &mut Counting<'_>,
     ) {
         self.seen(exchange.at_us);
-        let of = self.unless_counter(seen);
+        let of = self.unless_of_instances(seen);
         match of {
             Differing::Candidate => {
                 self.candidate_only += 1;
@@ -160,18 +160,18 @@ impl Hypothesis {
         }
     }
 
-    /// Whose difference it is; neither's where only numbers say so that may count something.
-    fn unless_counter(&mut self, seen: &Seen<'_>) -> Differing {
-        let Some(numbers) = seen.numbers else { return seen.of };
+    /// Whose difference it is; neither's where only values say so that may tell of instances.
+    fn unless_of_instances(&mut self, seen: &Seen<'_>) -> Differing {
+        let Some(values) = seen.values else { return seen.of };
         let series = self.series.get_or_insert_default();
-        let course = series.course();
-        series.take(numbers);
+        let course = series.course(values);
+        series.take(values);
         if course == Course::Free { seen.of } else { Differing::Both }
     }
 
-    /// Whether the place counts something, so that its numbers say nothing of an answer.
-    pub(crate) fn is_counter(&self) -> bool {
-        self.series.as_ref().is_some_and(|series| series.course() == Course::Counter)
+    /// Whether such values tell of instances here, and nothing of an answer.
+    pub(crate) fn tells_of_instances(&self, values: Values) -> bool {
+        self.series.as_ref().is_some_and(|series| series.course(values) == Course::Instances)
     }
 
     /// Counts one exchange as [`paired`](Self::paired) does, of a place that may be noisy, the last of so many exchanges of its endpoint. Answers whether the

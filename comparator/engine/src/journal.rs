@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::compared::{Answer, Call, Compared, Difference, Exchange};
 use crate::diff::Detail;
-use crate::farther::Cause;
+use crate::farther::{Cause, Values};
 use crate::guess::{Guesses, Sampled};
 use crate::kind::{Differing, Kind, Subject};
 use crate::refusal::Refusal;
@@ -113,7 +113,7 @@ struct WrittenDifference<T>(
     u8,
     Option<(T, T, T, Option<T>)>,
     Option<(Guesses, u64)>,
-    Option<(Option<Cause>, Option<[f64; 3]>)>,
+    Option<(Option<Cause>, Option<Values>)>,
 );
 
 /// What recurs in a batch, by number.
@@ -199,7 +199,7 @@ impl Written<String> {
 
 impl<'c> WrittenDifference<&'c str> {
     fn of(difference: &'c Difference, table: &mut Table<'c>) -> Self {
-        let Difference { subject, of, detail, sampled, unseen, numbers } = difference;
+        let Difference { subject, of, detail, sampled, unseen, values } = difference;
         let detail = detail.as_ref();
         Self(
             table.subject(subject),
@@ -208,7 +208,7 @@ impl<'c> WrittenDifference<&'c str> {
                 (exact.as_str(), primary.as_str(), other.as_str(), control.as_deref())
             }),
             sampled.map(|Sampled { guesses, weight }| (guesses, weight)),
-            (unseen.is_some() || numbers.is_some()).then_some((*unseen, *numbers)),
+            (unseen.is_some() || values.is_some()).then_some((*unseen, *values)),
         )
     }
 }
@@ -216,7 +216,7 @@ impl<'c> WrittenDifference<&'c str> {
 impl WrittenDifference<String> {
     fn read(self, texts: &[String], subjects: &[(u32, Kind)]) -> Result<Difference, BadBatch> {
         let Self(subject, differing, detail, sampled, both) = self;
-        let (unseen, numbers) = both.unwrap_or_default();
+        let (unseen, values) = both.unwrap_or_default();
         let (path, kind) = of(subjects, subject)?;
         let differing = match differing {
             0 => Differing::Candidate,
@@ -230,7 +230,7 @@ impl WrittenDifference<String> {
             detail: detail.map(|(exact, primary, other, control)| Detail { exact, primary, other, control }),
             sampled: sampled.map(|(guesses, weight)| Sampled { guesses, weight }),
             unseen,
-            numbers,
+            values,
         })
     }
 }

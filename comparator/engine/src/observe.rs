@@ -217,7 +217,7 @@ fn at_both(subject: Subject, candidate: Found, control: Found, lag: Lag) -> impl
     };
     let farther = farther.map(|farther| Difference {
         detail: of_farther,
-        numbers: farther.numbers,
+        values: farther.values,
         ..Difference::new(
             Subject(subject.0.clone(), Kind::Farther),
             farther.by.map_or(Differing::Both, Side::differs),

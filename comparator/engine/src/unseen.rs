@@ -55,13 +55,13 @@ impl Cause {
                 "it is neither text nor of a kind that is taken apart; declare it under `compare`, or let a plugin compare it"
             }
             Self::Unread => "it could not be read; the report says which bodies were compared as bytes",
-            Self::Counter => "it never falls, as counters of an instance do; declare it under `compare`",
+            Self::Instance => "it tells of an instance, as counters and names do; declare it under `compare`",
         }
     }
 
     /// The kind of difference under which it is said.
     pub(crate) fn kind(self) -> Kind {
-        if self == Self::Counter { Kind::Farther } else { Kind::Value }
+        if self == Self::Instance { Kind::Farther } else { Kind::Value }
     }
 }
 
@@ -77,12 +77,12 @@ mod tests {
         let subject = |path: &str| Subject(path.to_owned(), Kind::Value);
         let (body, count) = (subject(""), subject("/count"));
         let mut unseen = Unseen::default();
-        unseen.count(&[(&body, Cause::Cut), (&count, Cause::Counter)]);
-        unseen.count(&[(&count, Cause::Counter)]);
+        unseen.count(&[(&body, Cause::Cut), (&count, Cause::Instance)]);
+        unseen.count(&[(&count, Cause::Instance)]);
         unseen.count(&[]);
-        assert_eq!((unseen.exchanges, unseen.worst()), (2, Some(("/count", Cause::Counter))));
+        assert_eq!((unseen.exchanges, unseen.worst()), (2, Some(("/count", Cause::Instance))));
         unseen.merge(&unseen.clone());
-        assert_eq!((unseen.exchanges, unseen.worst()), (4, Some(("/count", Cause::Counter))));
+        assert_eq!((unseen.exchanges, unseen.worst()), (4, Some(("/count", Cause::Instance))));
         (0..100).for_each(|number| unseen.count(&[(&subject(&format!("/{number}")), Cause::Cut)]));
         assert_eq!(unseen.places.len(), MAX_PLACES);
     }

@@ -362,9 +362,10 @@ fn a_seldom_defect_without_noise_is_rolled_back_soon() {
     assert!(median <= 1_300, "median {median} of {runs:?}");
 }
 
-/// Stamps and counters say when an instance answered and how old it is: nothing of a candidate that is younger and a little slower is wrong.
+/// Stamps, counters and names say when an instance answered, how old it is and what it is called: nothing of a candidate that is younger, a little
+/// slower and called otherwise is wrong.
 #[test]
-fn stamps_and_counters_are_no_regression() {
+fn stamps_counters_and_names_are_no_regression() {
     let mut alarms = Vec::new();
     for (served, seed) in
         [[5_000, 0, 0], [5_000, 0, 900]].into_iter().flat_map(|of| (1..=5).map(move |seed| (of, seed)))
@@ -375,7 +376,10 @@ fn stamps_and_counters_are_no_regression() {
                 let latency_us = about(dice, 5.0, 0.1) + slower_us;
                 let answered_ms = (BEGAN_US + (seconds * 1e6) as u64 + latency_us) / 1_000;
                 counters[which] += 1 + dice.next() % 3;
-                let body = format!(r#"{{"answered":{answered_ms},"served":{}}}"#, counters[which]);
+                let name = ["shop-7d9f8b6c5", "shop-canary-66f7d9", "shop-control"][which];
+                let pod = dice.next() % [5, 2, 1][which];
+                let served = counters[which];
+                let body = format!(r#"{{"answered":{answered_ms},"served":{served},"by":"{name}-{pod}"}}"#);
                 answer(200, body, latency_us)
             });
             asked("/stats", legs)

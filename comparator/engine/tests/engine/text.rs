@@ -107,7 +107,7 @@ fn a_report_that_waits() {
       - at most 2.5 % of exchanges worse is shown, must be below 0.5 % (about 1150 more exchanges)
       - /tags extra: shown to be worse than the control in at most 39 % of exchanges, must be below 5 % (not
         reached at the present rates)
-      - /trace farther: shown to be farther off than the control in at most 52 % of exchanges, must be below 10 %
+      - /trace farther: shown to be farther off than the control in at most 47 % of exchanges, must be below 10 %
         (not reached at the present rates)
       - /at farther: shown to be farther off than the control in at most 42 % of exchanges, must be below 10 %
         (about 17134 more exchanges)
