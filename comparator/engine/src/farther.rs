@@ -404,7 +404,10 @@ impl Series {
             Course::Instances
         } else if each.contains(&Course::Unknown) {
             Course::Unknown
-        } else if candidate.is_constant() && control.is_constant() {
+        } else if candidate.is_constant()
+            && control.is_constant()
+            && candidate.lowest.total_cmp(&control.lowest).is_ne()
+        {
             // Each has a number of its own.
             if candidate.seen < FEWEST_SEEN { Course::Unknown } else { Course::Instances }
         } else {
@@ -605,6 +608,10 @@ mod tests {
         assert_eq!((course(&free, 12), course(&free, 1_000)), (Course::Free, Course::Free));
         let zero = |number: u32| [hash(number), 0.0, hash(number + 31)];
         assert_eq!(course(&zero, 30), Course::Free, "what stays as it is counts nothing");
+        let own = |number: u32| [hash(number), 3.0, 5.0];
+        assert_eq!(course(&own, 30), Course::Instances, "each has a number of its own");
+        let rare = |_: u32| [1.0, 0.0, 0.0];
+        assert_eq!(course(&rare, 30), Course::Free, "both have the same");
     }
 
     #[test]
