@@ -250,7 +250,7 @@ impl<'p> Content<'p> {
     ) {
         into.refuse(Refusal::Malformed);
         let (left, right) = (self.plain.read_as().1, other.plain.read_as().1);
-        if kind == Kind::Value && is_text(left) && is_text(right) {
+        if kind == Kind::Value && media::reads_as_text(left) && media::reads_as_text(right) {
             // What is not quite JSON, or a document of several, can still be told apart by its tokens.
             if !scope.rules.excuse(scope.endpoint, Place::Body(at), left, right) {
                 lines::compare(left, right, false, at, scope, into);
@@ -304,10 +304,6 @@ impl<'p> Content<'p> {
             Content::of(&left).compare_at(&Content::of(&right), at, rooms, scope, into);
         });
     }
-}
-
-fn is_text(bytes: &[u8]) -> bool {
-    !bytes.contains(&0) && std::str::from_utf8(bytes).is_ok()
 }
 
 /// Bodies of two kinds, or of none: where their bytes part.

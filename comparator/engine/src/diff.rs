@@ -36,11 +36,6 @@ pub(crate) struct Detail {
 }
 
 impl Detail {
-    /// Of a leg whose difference the other has not.
-    pub(crate) fn alone(self) -> Self {
-        Self { control: None, ..self }
-    }
-
     /// Where one side is a secret, the other is likely one that does not look like it.
     fn alike(mut self) -> Self {
         let is_hidden = |shown: &str| shown.starts_with(excerpt::REDACTED);

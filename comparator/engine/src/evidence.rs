@@ -224,7 +224,7 @@ impl Evidence {
             self.release.warm_up += 1;
             return Taken::WarmingUp;
         }
-        self.release.block_us = self.pace.block_us;
+        self.set_pace(self.pace);
         self.release.plugins.count(&exchange.plugins);
         if let Some(reason) = exchange.reason {
             *self.release.not_sent_by.entry(reason).or_default() += 1;

@@ -3,8 +3,6 @@
 //! Comparing takes nearly all of the time and needs no order, so it stands apart from counting. What is known already says what is
 //! still worth showing: an example is kept if its rank is low, and every rank that is kept makes the next one rarer.
 
-use std::time::Duration;
-
 use antumbra_observation::{Leg, Observation, Outcome};
 
 use crate::asked;
@@ -76,8 +74,7 @@ impl Lag {
     fn of(observation: &Observation) -> Self {
         let latency = |leg: &Leg| leg.latency_us.unwrap_or_default();
         let control = observation.control.as_ref().map_or(0, latency);
-        // An hour is more than any call may take.
-        Self(Duration::from_micros(control.max(latency(&observation.candidate))).as_secs_f64() * 1e6)
+        Self(control.max(latency(&observation.candidate)) as f64)
     }
 }
 
@@ -199,7 +196,7 @@ impl<'k> Wishes<'k> {
 fn alone(subject: Subject, of: Differing, found: Found, lag: Lag) -> Difference {
     let Found { detail, sampled, measure } = found;
     let of = if measure.is_within(lag) { Differing::Both } else { of };
-    Difference { detail: detail.map(Detail::alone), sampled, ..Difference::new(subject, of) }
+    Difference { detail, sampled, ..Difference::new(subject, of) }
 }
 
 /// What a difference of both legs at one subject counts as: maybe one leg changes more than the other, or is farther.
@@ -211,7 +208,7 @@ fn at_both(subject: Subject, candidate: Found, control: Found, lag: Lag) -> impl
     };
     let is_farther = farther.is_some_and(|farther| farther.by == Some(Side::Candidate));
     let (own, of_farther) = match (of, is_farther) {
-        (Differing::Candidate, _) => (candidate.detail.map(Detail::alone), None),
+        (Differing::Candidate, _) => (candidate.detail, None),
         (_, true) => (None, detail(candidate.detail, control.detail)),
         _ => (None, None),
     };

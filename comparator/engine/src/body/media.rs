@@ -81,12 +81,17 @@ impl Media {
     fn guessed(bytes: &[u8]) -> Self {
         if matches!(bytes.trim_ascii_start().first(), Some(b'{' | b'[')) && Tree::parse(bytes).is_ok() {
             Self::Json
-        } else if !bytes.contains(&0) && std::str::from_utf8(bytes).is_ok() {
+        } else if reads_as_text(bytes) {
             Self::Text
         } else {
             Self::Binary
         }
     }
+}
+
+/// Whether bytes of which nobody says what they are can be read as a text.
+pub(super) fn reads_as_text(bytes: &[u8]) -> bool {
+    !bytes.contains(&0) && std::str::from_utf8(bytes).is_ok()
 }
 
 /// The first header of that lower-case name, as text.
