@@ -98,7 +98,7 @@ impl Judge {
         }
         let at = Instant::now();
         let snapshot = snapshot(writer, release).await?;
-        bench.judge(&self.aside, at, snapshot, registry.delivery(release), release).await
+        bench.judge(&self.aside, at, snapshot, registry.delivery(release, at), release).await
     }
 
     /// How a release stands. The verdict is the last one if nothing changed since, or if judging anew could take more than a small
@@ -114,7 +114,7 @@ impl Judge {
         let snapshot = snapshot(writer, release).await?;
         let Snapshot { session, evidence, .. } = &snapshot;
         let (session, exchanges) = (*session, evidence.exchanges());
-        let (not_sent, plugins) = (evidence.not_sent().clone(), evidence.plugins());
+        let (not_sent, plugins) = (evidence.not_sent(), evidence.plugins());
         let turn = bench.turn.try_lock().ok();
         let last = bench.last().filter(|judged| judged.of.session == session.number);
         let verdict = match last.filter(|judged| turn.is_none() || judged.is_fresh()) {
@@ -124,7 +124,7 @@ impl Judge {
                     Some(turn) => turn,
                     None => bench.turn.lock().await,
                 };
-                bench.judge(&self.aside, at, snapshot, registry.delivery(release), release).await?.verdict
+                bench.judge(&self.aside, at, snapshot, registry.delivery(release, at), release).await?.verdict
             }
         };
         Ok(Standing { session, exchanges, not_sent, plugins, verdict })

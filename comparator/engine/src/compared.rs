@@ -3,7 +3,7 @@
 //! Nothing of the observation is in it but what a report may show. So comparing can be done anywhere and by many, and what comes of
 //! it can be written down, before one thread counts it.
 
-use antumbra_observation::{ExchangeId, Unsent};
+use antumbra_observation::ExchangeId;
 
 use crate::coins::{Bucket, bucket};
 use crate::diff::Detail;
@@ -11,6 +11,7 @@ use crate::farther::{Cause, Values};
 use crate::guess::Sampled;
 use crate::kind::{Differing, Subject};
 use crate::refusal::Refusal;
+use crate::unsent::KeptBack;
 
 /// One exchange as it is counted: compared, redacted, never the raw observation.
 ///
@@ -35,10 +36,8 @@ pub(crate) struct Exchange {
     pub(crate) primary: Call,
     pub(crate) candidate: Answer,
     pub(crate) control: Option<Answer>,
-    /// A shadow was kept back: no healthy host, a circuit breaker, no place. Nothing of the exchange but that is counted.
-    pub(crate) not_sent: bool,
-    /// Why it was, if that was said; the candidate's reason before the control's.
-    pub(crate) reason: Option<Unsent>,
+    /// The shadow that was kept back. Nothing of the exchange but that is counted.
+    pub(crate) unsent: Option<KeptBack>,
     /// By subject, each once.
     pub(crate) differences: Vec<Difference>,
     /// What was asked; empty unless a difference has a detail.
@@ -107,7 +106,7 @@ impl Exchange {
 
     /// The latencies of candidate and control, if they mean something.
     pub(crate) fn latencies(&self) -> Option<(u64, u64)> {
-        let control = self.control.as_ref().filter(|_| !self.not_sent && self.comparable())?;
+        let control = self.control.as_ref().filter(|_| self.unsent.is_none() && self.comparable())?;
         Some((self.candidate.call.latency_us?, control.call.latency_us?))
     }
 

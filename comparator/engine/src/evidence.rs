@@ -25,6 +25,7 @@ use crate::refusals::Refusals;
 use crate::stats::Paired;
 use crate::statuses::Statuses;
 use crate::unseen::Unseen;
+use crate::unsent::{KeptBack, NotSent};
 
 /// Everything counted about one release since its session of evidence began.
 ///
@@ -75,9 +76,9 @@ pub(crate) struct Release {
     /// Exchanges that were not compared because their client had asked the same endpoint a moment before.
     #[serde(default)]
     pub(crate) repeated: u64,
-    /// Of the exchanges of which a shadow was not sent, those of which the sender said why, by reason.
+    /// The exchanges of which a shadow was not sent, by whose and why.
     #[serde(default)]
-    pub(crate) not_sent_by: BTreeMap<Unsent, u64>,
+    pub(crate) unsent: NotSent,
     /// How the latencies of the legs lie to each other.
     #[serde(default)]
     pub(crate) shifts: Shifts,
@@ -197,8 +198,14 @@ impl Evidence {
     }
 
     /// Returns how many exchanges there are of which a shadow was not sent, by the reason that the sender gave, if it gave one.
-    pub fn not_sent(&self) -> &BTreeMap<Unsent, u64> {
-        &self.release.not_sent_by
+    pub fn not_sent(&self) -> BTreeMap<Unsent, u64> {
+        let mut by = BTreeMap::new();
+        for (KeptBack { why, .. }, exchanges) in &self.release.unsent {
+            if let Some(why) = why {
+                *by.entry(*why).or_default() += exchanges;
+            }
+        }
+        by
     }
 
     /// Returns how each plugin fared that an exchange had to do with.
@@ -216,18 +223,18 @@ impl Evidence {
         };
         let mut first = |client| self.recent.counts(client, &exchange.endpoint, exchange.at_us);
         // What was not sent asked nobody.
-        if !exchange.not_sent && !exchange.client.is_none_or(&mut first) {
+        if exchange.unsent.is_none() && !exchange.client.is_none_or(&mut first) {
             self.release.repeated += 1;
             return Taken::Repeated;
         }
-        if !exchange.not_sent && self.release.warming.excuses(exchange, self.pace) {
+        if exchange.unsent.is_none() && self.release.warming.excuses(exchange, self.pace) {
             self.release.warm_up += 1;
             return Taken::WarmingUp;
         }
         self.set_pace(self.pace);
         self.release.plugins.count(&exchange.plugins);
-        if let Some(reason) = exchange.reason {
-            *self.release.not_sent_by.entry(reason).or_default() += 1;
+        if let Some(unsent) = exchange.unsent {
+            *self.release.unsent.entry(unsent).or_default() += 1;
         }
         self.release.statuses.count(exchange);
         let slot = self.slot(&exchange.endpoint);
@@ -276,7 +283,7 @@ impl Endpoint {
     fn take(&mut self, exchange: &Exchange, counting: &mut Counting<'_>) -> Option<Option<Sign>> {
         self.all.take(exchange, counting);
         self.refusals.count(&exchange.candidate, exchange.control.as_ref());
-        if exchange.not_sent {
+        if exchange.unsent.is_some() {
             return None;
         }
         if exchange.control.is_none() {
@@ -383,7 +390,7 @@ impl Group {
         self.first_us = if self.first_us == 0 { exchange.at_us } else { self.first_us.min(exchange.at_us) };
         self.last_us = self.last_us.max(exchange.at_us);
         self.legs.record(exchange);
-        if exchange.not_sent {
+        if exchange.unsent.is_some() {
             self.not_sent += 1;
             return;
         }

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use antumbra_observation::{ExchangeId, Unsent};
+use antumbra_observation::ExchangeId;
 use serde::{Deserialize, Serialize};
 
 use crate::compared::{Answer, Call, Compared, Difference, Exchange};
@@ -14,6 +14,7 @@ use crate::farther::{Cause, Values};
 use crate::guess::{Guesses, Sampled};
 use crate::kind::{Differing, Kind, Subject};
 use crate::refusal::Refusal;
+use crate::unsent::KeptBack;
 
 /// Why bytes are no batch of compared exchanges.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -93,8 +94,8 @@ struct Written<T>(
     (WrittenCall, bool, Vec<Refusal>),
     /// The control's.
     Option<(WrittenCall, bool, Vec<Refusal>)>,
-    /// A shadow was not sent, and why.
-    (bool, Option<Unsent>),
+    /// A shadow was not sent: whose, and why.
+    Option<KeptBack>,
     /// Differences.
     Vec<WrittenDifference<T>>,
     /// What was asked.
@@ -148,7 +149,7 @@ impl<'c> Written<&'c str> {
             call(exchange.primary),
             answer(&exchange.candidate),
             exchange.control.as_ref().map(answer),
-            (exchange.not_sent, exchange.reason),
+            exchange.unsent,
             exchange.differences.iter().map(|difference| WrittenDifference::of(difference, table)).collect(),
             &exchange.request,
             plugins,
@@ -185,8 +186,7 @@ impl Written<String> {
             primary: call(primary),
             candidate: answer(candidate),
             control: control.map(answer),
-            not_sent: unsent.0,
-            reason: unsent.1,
+            unsent,
             differences: differences
                 .into_iter()
                 .map(|difference| difference.read(texts, subjects))
@@ -290,7 +290,7 @@ fn of<T>(table: &[T], number: u32) -> Result<&T, BadBatch> {
 }
 
 /// Changed whenever what is written changes.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 #[cfg(test)]
 mod tests {
@@ -302,8 +302,8 @@ mod tests {
             let error = decode_compared(bytes).unwrap_err().to_string();
             assert!(error.starts_with(expected), "{error}");
         };
-        check(b"", "the batch is empty, must begin with its version, 1");
-        check(b"\x02\x80", "the batch has version 2, must be 1");
+        check(b"", "the batch is empty, must begin with its version, 2");
+        check(b"\x01\x80", "the batch has version 1, must be 2");
         check(b"\x01", "the batch does not decode: ");
         let empty = encode_compared(&[]);
         assert_eq!(decode_compared(&empty), Ok(Vec::new()));

@@ -58,7 +58,7 @@ impl fmt::Display for Kind {
 pub(crate) struct Subject(pub(crate) String, pub(crate) Kind);
 
 /// Whose answer differs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) enum Differing {
     Candidate,
     Control,

@@ -85,7 +85,7 @@ impl fmt::Display for Effect {
 }
 
 impl Effect {
-    fn times(&self) -> f64 {
+    pub(crate) fn times(&self) -> f64 {
         bounded(self.candidate_us) / bounded(self.control_us)
     }
 }

@@ -100,6 +100,7 @@ mod statuses;
 mod suggestion;
 mod tokens;
 mod unseen;
+mod unsent;
 mod verdict;
 mod wording;
 mod written;
@@ -119,8 +120,8 @@ pub use pace::Pace;
 pub use pattern::{BadPattern, Pattern};
 pub use refusal::Refusal;
 pub use report::{
-    Dropped, EndpointReport, Interval, LegLatencies, Noise, Quantiles, Refused, Regression, Report,
-    Uncontrolled, report,
+    Dropped, EndpointReport, Gap, Interval, LegLatencies, Noise, Quantiles, Refused, Regression, Report,
+    Uncontrolled, Uncovered, report,
 };
 pub use rows::{BadRow, Row};
 pub use rules::{Allow, Arrays, Class, Decimal, Expression, Rule, Rules};

@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 
-use crate::render::{MAX_SHOWN, cut, duration, suspect, what};
+use crate::render::{MAX_SHOWN, counted, cut, duration, findings, suspect, what};
 use crate::report::{EndpointReport, LegLatencies, Noise, Quantiles, Regression, Report};
 use crate::statuses;
 use crate::verdict::Verdict;
@@ -44,11 +44,13 @@ impl Page {
         };
         let verdict = report.verdict.to_string().to_uppercase();
         self.line(&format!("### {sign} {}: {verdict}", text(&cut(&report.release, 60))));
-        for (bullet, lines) in [("- ⚠️ ", &report.notes), ("- ", &report.reasons)] {
+        let uncovered = report.not_covered_besides().map(|uncovered| &uncovered.text);
+        let warnings: Vec<&String> = uncovered.chain(&report.notes).collect();
+        for (bullet, lines) in [("- ⚠️ ", warnings), ("- ", report.reasons.iter().collect())] {
             if !lines.is_empty() {
                 self.line("");
             }
-            lines.iter().for_each(|line| self.line(&format!("{bullet}{}", text(line))));
+            lines.into_iter().for_each(|line| self.line(&format!("{bullet}{}", text(line))));
         }
         let delivery = report.delivery;
         self.line(&format!(
@@ -72,7 +74,7 @@ impl Page {
         if all.is_empty() {
             return;
         }
-        self.line(&format!("\n#### {title} ({})", all.len()));
+        self.line(&format!("\n#### {title} ({})", counted(findings(all).count(), all.len())));
         self.head(
             "| endpoint | place | kind | only candidate | only control | of | evidence |",
             "|---|---|---|--:|--:|--:|--:|",

@@ -125,7 +125,7 @@ impl Release {
             crowded,
             elsewhere,
             repeated,
-            not_sent_by,
+            unsent,
             plugins,
             statuses,
             warming,
@@ -141,8 +141,8 @@ impl Release {
         self.crowded += crowded;
         self.elsewhere += elsewhere;
         self.repeated += repeated;
-        for (reason, count) in not_sent_by {
-            *self.not_sent_by.entry(*reason).or_default() += count;
+        for (kept_back, count) in unsent {
+            *self.unsent.entry(*kept_back).or_default() += count;
         }
         self.plugins.merge(plugins);
         self.statuses.merge(statuses);

@@ -3,7 +3,7 @@
 //! Comparing takes nearly all of the time and needs no order, so it stands apart from counting. What is known already says what is
 //! still worth showing: an example is kept if its rank is low, and every rank that is kept makes the next one rarer.
 
-use antumbra_observation::{Leg, Observation, Outcome};
+use antumbra_observation::{Leg, Observation};
 
 use crate::asked;
 use crate::body;
@@ -16,6 +16,7 @@ use crate::hypothesis::{self, Hypothesis, Rank};
 use crate::kind::{Differing, Kind, Subject};
 use crate::outside::{Finding, Outside};
 use crate::rules::Rules;
+use crate::unsent::KeptBack;
 
 /// Compares the answers of one exchange, under the rules of the session, and with what is known of it `outside` its answers.
 ///
@@ -49,8 +50,7 @@ pub fn compare(observation: &Observation, rules: &Rules, outside: &Outside, know
         primary: call(&observation.primary),
         candidate,
         control,
-        not_sent: unsent(observation).next().is_some(),
-        reason: unsent(observation).find_map(|leg| leg.reason),
+        unsent: KeptBack::of(observation),
         differences: wishes.counted(found, beside, Lag::of(observation)),
         request: String::new(),
         plugins: plugins(outside),
@@ -115,7 +115,7 @@ impl<'k> Wishes<'k> {
     fn of(observation: &Observation, primary: &Primary<'_>, known: Option<&'k Endpoint>) -> Self {
         let comparable = |control| primary.answers_as(control) && primary.answers_as(&observation.candidate);
         let counts = match &observation.control {
-            _ if unsent(observation).next().is_some() => Counts::None,
+            _ if KeptBack::of(observation).is_some() => Counts::None,
             Some(control) if !comparable(control) => Counts::OfCalls,
             _ => Counts::All,
         };
@@ -246,12 +246,6 @@ fn answer(leg: &Leg, found: &Comparison<'_>) -> Answer {
 fn plugins(outside: &Outside) -> Vec<(String, Option<String>)> {
     let each = outside.plugins.iter();
     each.map(|(name, failed)| (name.clone(), failed.map(str::to_owned))).collect()
-}
-
-/// The shadow legs that were not sent.
-fn unsent(observation: &Observation) -> impl Iterator<Item = &Leg> {
-    let shadows = [Some(&observation.candidate), observation.control.as_ref()];
-    shadows.into_iter().flatten().filter(|leg| leg.outcome == Outcome::NotSent)
 }
 
 /// Evidence is read on all threads while one goes on counting.

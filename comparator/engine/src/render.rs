@@ -43,6 +43,9 @@ impl Page {
         };
         let verdict = self.styled(style, &report.verdict.to_string().to_uppercase());
         self.line(&format!("{}  {verdict}", cut(&report.release, 60)));
+        for uncovered in report.not_covered_besides() {
+            self.wrapped("! ", &uncovered.text);
+        }
         for note in &report.notes {
             self.wrapped("! ", note);
         }
@@ -79,11 +82,32 @@ impl Page {
         if all.is_empty() {
             return;
         }
-        self.title(&format!("{title} ({})", all.len()));
-        for regression in all.iter().take(MAX_SHOWN) {
-            self.regression(regression);
+        let findings: Vec<&[Regression]> = findings(all).collect();
+        self.title(&format!("{title} ({})", counted(findings.len(), all.len())));
+        for finding in findings.iter().take(MAX_SHOWN) {
+            if let [lead, others @ ..] = finding {
+                self.regression(lead);
+                self.others(lead, others);
+            }
         }
-        self.more(all.len());
+        self.more(findings.len());
+    }
+
+    /// Where else the cause shows.
+    fn others(&mut self, lead: &Regression, others: &[Regression]) {
+        if others.is_empty() {
+            return;
+        }
+        let names = others.iter().take(MAX_NAMED).map(|other| {
+            // What is the same at all of them need not be said again.
+            let path = if other.path == lead.path { "" } else { &other.path };
+            let endpoint = if other.endpoint == lead.endpoint { "" } else { &other.endpoint };
+            joined(&[&cut(endpoint, 42), &cut(path, 48)])
+        });
+        let names: Vec<String> = names.collect();
+        let more = others.len().saturating_sub(MAX_NAMED);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        self.wrapped("    ", &format!("the same {}: {}{more}", also(lead, others), names.join(", ")));
     }
 
     fn regression(&mut self, regression: &Regression) {
@@ -261,6 +285,21 @@ impl Page {
     }
 }
 
+/// Places of one cause, one after the other.
+pub(crate) fn findings(all: &[Regression]) -> impl Iterator<Item = &[Regression]> {
+    all.chunk_by(|one, next| one.cause == next.cause && one.cause > 0)
+}
+
+/// `3`, or `3 at 12 places`.
+pub(crate) fn counted(findings: usize, places: usize) -> String {
+    if findings == places { findings.to_string() } else { format!("{findings} at {places} places") }
+}
+
+/// At what else a cause shows.
+fn also(lead: &Regression, others: &[Regression]) -> &'static str {
+    if others.iter().all(|other| other.path == lead.path) { "at" } else { "with" }
+}
+
 /// Whether what is known speaks for a regression rather than for noise, without proving it.
 pub(crate) fn suspect(noise: &Noise) -> bool {
     stats::ln_evidence(noise.candidate_only, noise.control_only) > 0.0
@@ -310,6 +349,8 @@ pub(crate) fn cut(text: &str, width: usize) -> String {
 }
 
 const COLUMNS: usize = 110;
+/// Most further places of a finding that are named.
+const MAX_NAMED: usize = 4;
 /// Most lines of one part of the page.
 pub(crate) const MAX_SHOWN: usize = 20;
 const BOLD: &str = "1";

@@ -4,6 +4,7 @@ mod differences;
 mod endpoints;
 mod notes;
 mod refused;
+mod uncovered;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ use crate::suggestion::{self, Suggestion};
 use crate::verdict::{self, Delivery, Gates, Judgement, Reason, Verdict};
 
 pub use refused::Refused;
+pub use uncovered::{Gap, Uncovered};
 
 /// What is known of a release at one moment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -29,6 +31,9 @@ pub struct Report {
     pub release: String,
     /// What to do.
     pub verdict: Verdict,
+    /// What the verdict does not speak of, root cause first.
+    #[serde(default)]
+    pub not_covered: Vec<Uncovered>,
     /// Why, most important first: findings for `roll back`, what is missing for `wait`.
     pub reasons: Vec<String>,
     /// The same reasons for programs, in the same order.
@@ -49,10 +54,11 @@ pub struct Report {
     pub gates: Gates,
     /// What the filters delivered.
     pub delivery: Delivery,
-    /// Proven regressions, strongest evidence first.
+    /// Proven regressions: outcome and status first, then structure, values, latency, headers and cookies, the largest effect first of each.
+    /// What likely has one cause stands together, and has the same [`Regression::cause`].
     pub regressions: Vec<Regression>,
-    /// What looks like a regression and may be a burst: it has to show in more separate blocks of time, or for more clients. Strongest
-    /// evidence first.
+    /// What looks like a regression and may be a burst: it has to show in more separate blocks of time, or for more clients. In the order
+    /// of [`Self::regressions`].
     #[serde(default)]
     pub suspected: Vec<Regression>,
     /// Latency over all endpoints.
@@ -89,6 +95,10 @@ pub struct Report {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Regression {
+    /// The number of its finding, from 1: the same place at several endpoints is one finding, and so are all headers that differ in one way.
+    /// 0 in reports of earlier versions.
+    #[serde(default)]
+    pub cause: u64,
     /// Method and route template; `*` is all endpoints together.
     pub endpoint: String,
     /// Where: `/items/*/price`, `header:etag`, `cookie:sid`; empty for the whole body, status, outcome and latency.
@@ -282,7 +292,8 @@ pub fn report(release: &str, evidence: &Evidence, gates: &Gates, delivery: &Deli
         delivery: *delivery,
         latency: endpoints::latencies(&all.legs, gates.promote_alpha),
         endpoints: endpoints::endpoints(evidence, &regressions, gates),
-        notes: notes::notes(evidence, gates, delivery, &dropped),
+        notes: notes::notes(evidence, gates, &dropped),
+        not_covered: uncovered::uncovered(evidence, gates, delivery, &regressions),
         suggestions: suggestion::suggestions(evidence, costs),
         regressions,
         suspected,
@@ -291,7 +302,7 @@ pub fn report(release: &str, evidence: &Evidence, gates: &Gates, delivery: &Deli
         refused,
         dropped,
         plugins: evidence.release.plugins.report(),
-        not_sent: evidence.release.not_sent_by.clone(),
+        not_sent: evidence.not_sent(),
         statuses: evidence.release.statuses.report(),
     }
 }

@@ -32,7 +32,7 @@ pub struct StatusCount {
 
 impl Statuses {
     pub(crate) fn count(&mut self, exchange: &Exchange) {
-        if exchange.not_sent {
+        if exchange.unsent.is_some() {
             return;
         }
         self.exchanges += 1;

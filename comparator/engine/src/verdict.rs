@@ -6,21 +6,21 @@
 mod calibration;
 mod delivery;
 mod family;
+mod findings;
 mod promotion;
 mod reason;
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 pub use self::delivery::Delivery;
 pub(crate) use self::family::{Tested, What, is_found, is_suspected};
+pub(crate) use self::findings::findings;
 pub(crate) use self::promotion::{MIN_EFFECTIVE, comparable, endpoint_needed, excess_at_most};
 use self::promotion::{Missing, takes};
 pub use self::reason::{Code, Reason};
 use crate::evidence::Evidence;
-use crate::kind::Kind;
 use crate::pace::Pace;
 pub(crate) use crate::stats::ratio;
 
@@ -154,7 +154,12 @@ pub(crate) fn judge<'e>(evidence: &'e Evidence, gates: &Gates, delivery: &Delive
         return Judgement::new(Verdict::Wait, vec![reason::unreadable()], None, tested);
     }
     if tested.iter().any(is_found) && !gates.calibration {
-        return Judgement::new(Verdict::RollBack, findings(&tested, is_found), None, tested);
+        return Judgement::new(
+            Verdict::RollBack,
+            findings::reasons(evidence, &tested, is_found),
+            None,
+            tested,
+        );
     }
     let missing = promotion::missing(evidence, gates, delivery);
     let needed = most(&missing);
@@ -166,7 +171,7 @@ pub(crate) fn judge<'e>(evidence: &'e Evidence, gates: &Gates, delivery: &Delive
     if gates.calibration {
         return calibration::judge(evidence, tested, missing);
     }
-    let mut suspected = findings(&tested, is_suspected);
+    let mut suspected = findings::reasons(evidence, &tested, is_suspected);
     if !suspected.is_empty() {
         suspected.extend(missing.into_iter().map(|missing| (missing.reason, missing.why)));
         return Judgement::new(Verdict::Wait, suspected, None, tested);
@@ -176,34 +181,6 @@ pub(crate) fn judge<'e>(evidence: &'e Evidence, gates: &Gates, delivery: &Delive
     }
     let missing = missing.into_iter().map(|missing| (missing.reason, missing.why));
     Judgement::new(Verdict::Wait, missing.collect(), needed, tested)
-}
-
-/// The strongest of what is found, as reasons. What differs in one place at many endpoints likely has one cause, and must
-/// not keep others from being named: it is one reason.
-fn findings(tested: &[Tested<'_>], of: fn(&Tested<'_>) -> bool) -> Vec<(Reason, String)> {
-    let mut found: Vec<&Tested<'_>> = tested.iter().filter(|tested| of(tested)).collect();
-    found.sort_by(|x, y| y.ln_evidence.total_cmp(&x.ln_evidence));
-    let mut endpoints: BTreeMap<(&str, Kind), usize> = BTreeMap::new();
-    found.iter().for_each(|tested| *endpoints.entry(tested.place()).or_default() += 1);
-    let mut more = found.len();
-    let mut reasons = Vec::new();
-    for tested in found {
-        let Some(at) = endpoints.remove(&tested.place()).filter(|_| reasons.len() < MAX_NAMED) else {
-            continue;
-        };
-        more -= at;
-        let also = match at {
-            1 => String::new(),
-            2 => ", and at another endpoint".to_owned(),
-            _ => format!(", and at {} more endpoints", at - 1),
-        };
-        reasons.push((tested.reason(), format!("{tested}{also}")));
-    }
-    if more > 0 {
-        let reason = Reason { value: Some(real(more as u64)), ..Reason::new(Code::More) };
-        reasons.push((reason, format!("and {more} more")));
-    }
-    reasons
 }
 
 /// Further exchanges until nothing is missing; `None` if something always will be, or nothing is.

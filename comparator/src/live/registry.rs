@@ -140,11 +140,16 @@ impl Registry {
     }
 
     /// What the filters of a release delivered since the session of evidence began; unknown until one spoke.
-    pub(crate) fn delivery(&self, release: &str) -> Delivery {
+    pub(crate) fn delivery(&self, release: &str, now: Instant) -> Delivery {
         let all = self.lock();
         let Some(filters) = all.get(release) else { return Delivery::default() };
         let since = filters.sum().since(filters.baseline);
+        let silence = |seen: &Seen| now.saturating_duration_since(seen.at);
+        let alive = filters.seen.values().filter(|seen| silence(seen) <= SHOWN).count() as u64;
+        let missed = filters.seen.values().filter(|seen| silence(seen) <= MISSED).count() as u64;
         Delivery {
+            alive,
+            silent: missed.saturating_sub(alive),
             known: filters.heard,
             mirrored: since.mirrored,
             undelivered: since.undelivered,
@@ -246,6 +251,8 @@ impl Delivered {
 /// A process that is killed loses the last words of filters that ended within this time.
 const KEPT_EVERY: Duration = Duration::from_secs(5);
 const SHOWN: Duration = Duration::from_secs(60);
+/// A filter that has been silent for longer is not missed any more: proxies come and go.
+const MISSED: Duration = Duration::from_secs(3_600);
 /// Instances of one release that are kept apart.
 const MAX_INSTANCES: usize = 4_096;
 /// Instances beyond them whose sums are kept apart.
@@ -286,12 +293,12 @@ mod tests {
         let shown: Vec<String> =
             registry.alive("shop", 2, later).shown.into_iter().map(|f| f.instance).collect();
         assert_eq!(shown, [Instance(2).to_string()]);
-        let delivery = registry.delivery("shop");
+        let delivery = registry.delivery("shop", Instant::now());
         assert_eq!((delivery.mirrored, delivery.undelivered, delivery.not_sent), (30, 4, 5));
-        assert!(delivery.known && !registry.delivery("till").known);
+        assert!(delivery.known && !registry.delivery("till", Instant::now()).known);
         registry.begin_session("shop");
         registry.note(beat(2, 25, 0, 0), later);
-        let delivery = registry.delivery("shop");
+        let delivery = registry.delivery("shop", Instant::now());
         assert_eq!((delivery.mirrored, delivery.undelivered, delivery.not_sent), (5, 0, 0));
     }
 
@@ -311,15 +318,15 @@ mod tests {
             let next = Registry::default();
             next.take_over("shop", &text, same_session).unwrap();
             let sums = |delivery: Delivery| (delivery.mirrored, delivery.undelivered, delivery.not_sent);
-            let delivery = next.delivery("shop");
+            let delivery = next.delivery("shop", Instant::now());
             assert_eq!((delivery.known, sums(delivery)), (false, before), "nobody spoke yet");
             next.note(beat(2, 22, 1, 0), now);
-            let delivery = next.delivery("shop");
+            let delivery = next.delivery("shop", Instant::now());
             assert_eq!((delivery.known, sums(delivery)), (true, after));
         }
         let damaged = Registry::default();
         assert!(damaged.take_over("shop", "{", true).is_err());
-        assert!(!damaged.delivery("shop").known);
+        assert!(!damaged.delivery("shop", Instant::now()).known);
     }
 
     #[test]
@@ -328,7 +335,7 @@ mod tests {
         registry.note(beat(1, u64::MAX, u64::MAX, u64::MAX), Instant::now());
         registry.begin_session("shop");
         registry.note(beat(2, 30, 0, 0), Instant::now());
-        assert_eq!(registry.delivery("shop").mirrored, 30);
+        assert_eq!(registry.delivery("shop", Instant::now()).mirrored, 30);
     }
 
     #[test]
@@ -341,11 +348,15 @@ mod tests {
         let alive = registry.alive("shop", 2, now);
         assert_eq!((alive.count, alive.converged), (MAX_INSTANCES, MAX_INSTANCES));
         assert_eq!(alive.shown.len(), MAX_SHOWN);
-        assert_eq!(registry.delivery("shop").mirrored, MAX_INSTANCES as u64 + 10);
+        assert_eq!(registry.delivery("shop", Instant::now()).mirrored, MAX_INSTANCES as u64 + 10);
         for instance in 0..10 {
             registry.note(beat(instance, 2, 0, 0), now);
         }
-        assert_eq!(registry.delivery("shop").mirrored, MAX_INSTANCES as u64 + 20, "who returns counts once");
+        assert_eq!(
+            registry.delivery("shop", Instant::now()).mirrored,
+            MAX_INSTANCES as u64 + 20,
+            "who returns counts once"
+        );
     }
 
     /// Each limit of the filter keeps sampled exchanges from the shadows, and none of them is the policy's will.
@@ -362,12 +373,16 @@ mod tests {
         say(50, 3);
         registry.begin_session("shop");
         say(950, 7);
-        let Delivery { not_sent, not_mirrored_by, .. } = registry.delivery("shop");
+        let Delivery { not_sent, not_mirrored_by, .. } = registry.delivery("shop", Instant::now());
         assert_eq!(not_sent, 900);
         assert_eq!(not_mirrored_by, [(NotMirrored::Rate, 900), (NotMirrored::TooLong, 4)].into());
         let next = Registry::default();
         next.take_over("shop", &registry.kept("shop").unwrap(), true).unwrap();
-        assert_eq!(next.delivery("shop").not_mirrored_by, not_mirrored_by, "they outlive the process");
+        assert_eq!(
+            next.delivery("shop", Instant::now()).not_mirrored_by,
+            not_mirrored_by,
+            "they outlive the process"
+        );
     }
 
     #[test]
@@ -384,9 +399,9 @@ mod tests {
         );
         registry.take_over("shop", &text, true).unwrap();
         let expected = Delivery { mirrored: 30, undelivered: 4, not_sent: 8, ..Delivery::default() };
-        assert_eq!(registry.delivery("shop"), expected);
+        assert_eq!(registry.delivery("shop", Instant::now()), expected);
         registry.note(beat(1, 41, 6, 9), Instant::now());
-        let delivery = registry.delivery("shop");
+        let delivery = registry.delivery("shop", Instant::now());
         assert_eq!((delivery.mirrored, delivery.undelivered, delivery.not_sent), (31, 5, 8));
         assert_eq!(delivery.undelivered_by, [(Undelivered::OutboxFull, 6)].into());
     }

@@ -68,7 +68,7 @@ pub(crate) const PLANS: &[Plan] = &[
         rooms: &[
             "kind number recent refusal stats",
             "coins json places tokens wording written",
-            "arrays excerpt quiet schemas",
+            "arrays excerpt quiet schemas unsent",
             "endpoint",
             "asked pattern",
             "rules",

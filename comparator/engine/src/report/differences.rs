@@ -5,24 +5,28 @@ use crate::evidence::{Evidence, Group};
 use crate::hypothesis::Hypothesis;
 use crate::kind::{Kind, Subject};
 use crate::stats;
-use crate::verdict::{Gates, Tested, What, is_found, is_suspected};
+use crate::verdict::{Gates, Tested, What, findings, is_found, is_suspected};
 
-/// Those of which this holds, strongest evidence first.
+/// Those of which this holds, finding by finding.
 pub(super) fn regressions(
     evidence: &Evidence,
     tested: &[Tested<'_>],
     of: impl Fn(&Tested<'_>) -> bool,
 ) -> Vec<Regression> {
-    let mut found: Vec<Regression> =
-        tested.iter().filter(|tested| of(tested)).map(|tested| regression(evidence, tested)).collect();
-    found.sort_by(|x, y| y.evidence_log10.total_cmp(&x.evidence_log10));
-    found
+    let findings = findings(evidence, tested, of);
+    let numbered = (1..).zip(findings);
+    let each = numbered.flat_map(|(cause, finding)| {
+        let places = std::iter::once(finding.lead).chain(finding.others);
+        places.map(move |tested| Regression { cause, ..regression(evidence, tested) })
+    });
+    each.collect()
 }
 
 fn regression(evidence: &Evidence, tested: &Tested<'_>) -> Regression {
     let group =
         evidence.endpoints.get(tested.endpoint).map_or(&evidence.release.all, |endpoint| &endpoint.all);
     let blank = Regression {
+        cause: 0,
         endpoint: tested.endpoint.to_owned(),
         path: String::new(),
         kind: Kind::Latency,

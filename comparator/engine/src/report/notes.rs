@@ -2,15 +2,10 @@
 
 use super::Dropped;
 use crate::evidence::Evidence;
-use crate::verdict::{self, Delivery, Gates};
-use crate::wording::{by_reason, count, percent_beside, seconds};
+use crate::verdict::Gates;
+use crate::wording::{count, seconds};
 
-pub(super) fn notes(
-    evidence: &Evidence,
-    gates: &Gates,
-    delivery: &Delivery,
-    dropped: &Dropped,
-) -> Vec<String> {
+pub(super) fn notes(evidence: &Evidence, gates: &Gates, dropped: &Dropped) -> Vec<String> {
     let all = &evidence.release.all;
     let mut notes = evidence.release.plugins.notes();
     if all.exchanges == 0 && !gates.calibration {
@@ -23,35 +18,6 @@ pub(super) fn notes(
         );
     } else if uncontrolled > 0 {
         notes.push(format!("{uncontrolled} exchanges have no control leg and are not tested."));
-    }
-    for (name, endpoint) in
-        evidence.endpoints.iter().filter(|(_, endpoint)| !verdict::comparable(&endpoint.all))
-    {
-        let share = verdict::ratio(endpoint.all.effective, endpoint.all.controlled);
-        notes.push(format!(
-            "{name} is not comparable: the control answers as the primary in {}.",
-            percent_beside(share, verdict::MIN_EFFECTIVE)
-        ));
-    }
-    if dropped.not_sent > 0 {
-        notes.push(format!(
-            "{} exchanges are not compared: a shadow was not sent{}.",
-            count(dropped.not_sent),
-            by_reason(&evidence.release.not_sent_by.iter().map(|(why, n)| (why.as_str(), *n)).collect())
-        ));
-    }
-    if let Some((excluded, sampled, why)) = delivery.excluded() {
-        notes.push(format!(
-            "{} of {} sampled exchanges exceed a bound of the policy{why}: they are not mirrored, and the verdict does not speak of them.",
-            count(excluded),
-            count(sampled)
-        ));
-    }
-    if dropped.elsewhere > 0 {
-        notes.push(format!(
-            "{} exchanges are not compared: another variant than the primary of the comparison answered the client.",
-            dropped.elsewhere
-        ));
     }
     if dropped.repeated > 0 {
         notes.push(format!(

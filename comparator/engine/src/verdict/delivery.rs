@@ -13,6 +13,7 @@ use super::promotion::Missing;
 use super::ratio;
 use super::reason::{Code, Reason};
 use crate::evidence::Evidence;
+use crate::unsent::worded;
 use crate::wording::{by_reason, count, percent};
 
 /// What the filters say about shadows and observations: what never arrived cannot have been clean.
@@ -31,6 +32,12 @@ pub struct Delivery {
     /// Of `undelivered`, those of which somebody said why.
     #[serde(default)]
     pub undelivered_by: Counts<Undelivered>,
+    /// Filters that spoke within the last minute.
+    #[serde(default)]
+    pub alive: u64,
+    /// Filters that spoke, and have not for more than a minute.
+    #[serde(default)]
+    pub silent: u64,
     /// All requests that were not mirrored and of which somebody said why. Those whose reason means [`Meaning::Thinned`] are part
     /// of `not_sent`, the others are not.
     #[serde(default)]
@@ -47,6 +54,7 @@ impl Delivery {
             not_sent: accounts.thinned(),
             undelivered_by: accounts.undelivered,
             not_mirrored_by: accounts.not_mirrored,
+            ..Self::default()
         }
     }
 
@@ -58,14 +66,6 @@ impl Delivery {
     /// ` (rate 900)`: why shadows of sampled exchanges were not sent, or nothing where nobody said.
     pub(crate) fn why_not_sent(&self) -> String {
         named(self.thinned_by(), self.not_sent)
-    }
-
-    /// How many sampled exchanges a bound of the policy kept out, of how many, and why: ` (too_long 300)`. `None` if they are few.
-    pub(crate) fn excluded(&self) -> Option<(u64, u64, String)> {
-        let excluded = self.not_mirrored_by.that_mean(Meaning::Excluded);
-        let sampled = self.mirrored.saturating_add(self.not_sent).saturating_add(excluded);
-        let why = || by_reason(&self.by_meaning(Meaning::Excluded));
-        (ratio(excluded, sampled.max(1)) > MAX_NOT_SENT).then(|| (excluded, sampled, why()))
     }
 
     /// What keeps a promotion from resting on this evidence.
@@ -118,7 +118,7 @@ impl Delivery {
             return None;
         }
         let mut by = self.thinned_by();
-        for (why, n) in &evidence.release.not_sent_by {
+        for (why, n) in evidence.not_sent() {
             *by.entry(why.as_str()).or_default() += n;
         }
         let why = format!(
@@ -135,10 +135,18 @@ impl Delivery {
         self.by_meaning(Meaning::Thinned)
     }
 
-    fn by_meaning(&self, meaning: Meaning) -> BTreeMap<&'static str, u64> {
+    pub(crate) fn by_meaning(&self, meaning: Meaning) -> BTreeMap<&'static str, u64> {
         let meant = self.not_mirrored_by.iter().filter(|(why, _)| why.means() == meaning);
         meant.map(|(why, n)| (why.as_str(), n)).collect()
     }
+}
+
+/// No exchange had both its shadows: nothing was compared, and waiting does not help.
+pub(super) fn never_sent(evidence: &Evidence) -> Missing {
+    let exchanges = evidence.release.all.exchanges;
+    let why = worded(&evidence.release.unsent, exchanges);
+    let why = format!("no exchange could be compared: of {} {why}", count(exchanges));
+    Missing { why, reason: Reason::of(Code::NotSent, 1.0, MAX_NOT_SENT) }
 }
 
 /// The reasons of `whole` in brackets, and how many of it have none; nothing where none has one.
@@ -181,9 +189,7 @@ mod tests {
         assert_eq!((delivery.undelivered, delivery.not_sent), (6, 5));
         assert_eq!(delivery.why_undelivered(), " (outbox_full 3, refused 2, unknown 1)");
         assert_eq!(delivery.why_not_sent(), " (rate 5)");
-        assert_eq!(delivery.excluded(), Some((7, 102, " (too_long 7)".to_owned())));
         let untold = Delivery { undelivered: 6, not_sent: 5, mirrored: 90, ..Delivery::default() };
         assert_eq!((untold.why_undelivered(), untold.why_not_sent()), (String::new(), String::new()));
-        assert_eq!(untold.excluded(), None);
     }
 }

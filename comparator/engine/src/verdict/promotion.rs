@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::reason::{Code, Reason};
-use super::{Delivery, Gates, MAX_NAMED, ratio, real};
+use super::{Delivery, Gates, MAX_NAMED, delivery, ratio, real};
 use crate::evidence::{Endpoint, Evidence, Group};
 use crate::kind::{Kind, Subject};
 use crate::latency::{PAIRS_MARGIN, STEPS};
@@ -26,19 +26,23 @@ impl Missing {
 
 pub(super) fn missing(evidence: &Evidence, gates: &Gates, delivery: &Delivery) -> Vec<Missing> {
     let all = &evidence.release.all;
-    if all.exchanges > all.not_sent && all.controlled == 0 {
+    // All else that is missing follows from it.
+    if all.exchanges > 0 && all.exchanges == all.not_sent {
+        return vec![delivery::never_sent(evidence)];
+    }
+    if all.controlled == 0 && all.exchanges > 0 {
         let why = "no exchange has a control leg: noise cannot be told from regressions, all differences are advisory";
         return vec![Missing { why: why.to_owned(), reason: Reason::new(Code::NoControl) }];
     }
     let mut missing = always_failing(evidence);
     missing.extend(population_missing(evidence));
+    missing.extend(delivery.missing(evidence));
     missing.extend(unseen_missing(evidence, gates));
     missing.extend(margin_missing(evidence, gates));
     missing.extend(noise_missing(evidence, gates));
     missing.extend(coverage_missing(evidence, gates));
     missing.extend(latency_missing(evidence, gates));
     missing.extend(span_missing(all, gates));
-    missing.extend(delivery.missing(evidence));
     missing
 }
 

@@ -1,7 +1,7 @@
 //! Whole releases through the engine: what must be found, and what must not be flagged.
 
 use crate::world::{Defects, Dice, answer, drive, exchange, found, read};
-use antumbra_engine::{BadRow, Delivery, Evidence, Gates, Pattern, Row, Rules, Taken, Verdict, report};
+use antumbra_engine::{BadRow, Delivery, Evidence, Gap, Gates, Pattern, Row, Rules, Taken, Verdict, report};
 use antumbra_observation::{Leg, Observation, Unsent};
 
 const SEEDED: [&str; 5] = [
@@ -115,8 +115,15 @@ fn a_shadow_that_was_not_sent_is_no_difference_and_limits_promotion() {
         assert_eq!((report.exchanges, report.dropped.not_sent), (3_000, 3_000 / every));
         assert_eq!(report.controlled, report.effective);
         let shown = if every == 1 { "3,000".to_owned() } else { (3_000 / every).to_string() };
-        let note = format!("a shadow was not sent (proxy_refused {shown}).");
-        assert!(report.notes[0].ends_with(&note), "{:?}", report.notes);
+        let whose = if candidate { "candidate" } else { "control" };
+        let said = format!("the {whose} was not asked in {shown}, `proxy_refused`: ");
+        let first = &report.not_covered[0];
+        assert!(first.cause == Gap::NotSent && first.text.contains(&said), "{first:?}");
+        if every == 1 {
+            // One cause, one line: nothing else is missing that this does not explain.
+            assert_eq!((report.reasons.len(), report.not_covered.len()), (1, 1), "{:?}", report.reasons);
+            assert!(report.reasons[0].contains(&said), "{:?}", report.reasons);
+        }
         assert_eq!(report.not_sent, [(Unsent::ProxyRefused, 3_000 / every)].into());
     };
     for candidate in [true, false] {
@@ -146,9 +153,12 @@ fn exchanges_that_another_variant_answered_are_counted_and_not_compared() {
     let report = read(&evidence);
     assert_eq!((report.exchanges, report.dropped.elsewhere), (2, 1));
     assert!(
-        report.notes.iter().any(|note| note.starts_with("1 exchanges are not compared")),
+        report
+            .not_covered
+            .iter()
+            .any(|found| found.cause == Gap::Elsewhere && found.share == Some(1.0 / 3.0)),
         "{:?}",
-        report.notes
+        report.not_covered
     );
 }
 
@@ -188,7 +198,8 @@ fn both_shadow_legs_failing_alike_never_look_clean() {
     }
     let report = read(&evidence);
     assert_eq!((report.verdict, report.needed, report.effective), (Verdict::Wait, None, 0));
-    assert!(report.notes.iter().any(|note| note.contains("not comparable")), "{:?}", report.notes);
+    let found = |gap| report.not_covered.iter().filter(|found| found.cause == gap).count();
+    assert_eq!((found(Gap::NotComparable), found(Gap::Endpoint)), (1, 0), "{:?}", report.not_covered);
 }
 
 #[test]

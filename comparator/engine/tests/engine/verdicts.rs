@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use crate::world::{Defects, Dice, answer, drive, exchange, found, read};
-use antumbra_engine::{Code, Delivery, EndpointPattern, Evidence, Gates, Report, Rules, Verdict, report};
+use antumbra_engine::{
+    Code, Delivery, EndpointPattern, Evidence, Gap, Gates, Report, Rules, Verdict, report,
+};
 use antumbra_observation::{Accounts, Meaning, NotMirrored, Undelivered};
 
 fn codes(report: &Report) -> Vec<Code> {
@@ -18,9 +20,9 @@ fn every_reason_has_a_code() {
     assert_eq!(codes(&broken), [regression, regression, regression, regression, Code::Slower]);
     let json = serde_json::to_value(&broken).unwrap();
     let first = &json["reasonDetails"][0];
-    assert_eq!((&first["code"], &first["endpoint"]), (&"regression".into(), &"GET /search".into()));
-    assert_eq!((&first["path"], &first["kind"]), (&"/items/*/price".into(), &"value".into()));
-    assert!(first["value"].as_f64().unwrap() > 100.0 && first.get("needed").is_none());
+    assert_eq!((&first["code"], &first["endpoint"]), (&"regression".into(), &"GET /quotes".into()));
+    assert_eq!((&first["path"], &first["kind"]), (&"".into(), &"status".into()));
+    assert!(first["value"].as_f64().unwrap() > 10.0 && first.get("needed").is_none());
 
     let waiting = read(&drive(2, 300, Defects::None));
     let noisy = |codes: Vec<Code>| codes.into_iter().filter(|code| *code != Code::Noisy).collect::<Vec<_>>();
@@ -82,13 +84,53 @@ fn what_a_limit_keeps_back_holds_a_promotion_up_and_what_the_policy_leaves_out_d
         let thins = reason.means() == Meaning::Thinned;
         assert_eq!(report.verdict == Verdict::Wait, thins, "{name}: {:?}", report.reasons);
         assert_eq!(says(&report.reasons, &thinned), thins, "{name}: {:?}", report.reasons);
-        assert_eq!(says(&report.notes, &excluded), reason.means() == Meaning::Excluded, "{:?}", report.notes);
+        assert_eq!(
+            report.not_covered.iter().any(|found| found.text.starts_with(&excluded)),
+            reason.means() == Meaning::Excluded,
+            "{:?}",
+            report.not_covered
+        );
         let json = serde_json::to_value(&report).unwrap();
         assert_eq!(json["delivery"]["notMirroredBy"][name], 9_000);
         assert_eq!(json["delivery"]["notSent"], if thins { 9_000 } else { 0 });
         let text = report.to_text(false).split_whitespace().collect::<Vec<_>>().join(" ");
         assert_eq!(text.contains(&format!("({name} 9,000)")), reason.means() != Meaning::Chosen, "{text}");
     }
+    for (reason, number, expected) in [
+        (
+            NotMirrored::UnsafeMethod,
+            9_000,
+            Some((Gap::Methods, "90 % of the requests are not mirrored: their method")),
+        ),
+        (NotMirrored::UnsafeMethod, 1, Some((Gap::Methods, "0.1 % of the requests"))),
+        (
+            NotMirrored::NoRule,
+            1_000,
+            Some((Gap::NotMirrored, "50 % of the requests are not mirrored: no rule")),
+        ),
+        (NotMirrored::NotSampled, 9_000, None),
+        (NotMirrored::Shadow, 9_000, None),
+    ] {
+        let accounts =
+            Accounts { mirrored: 1_000, not_mirrored: [(reason, number)].into(), ..Accounts::default() };
+        let report = report("shop", &evidence, &Gates::default(), &Delivery::of(&accounts));
+        let found = report.not_covered.first().map(|found| (found.cause, found.text.as_str()));
+        let matches = |(cause, start): (Gap, &str)| {
+            found.is_some_and(|found| found.0 == cause && found.1.starts_with(start))
+        };
+        assert_eq!(report.verdict, Verdict::Promote, "what the policy left out changes nothing");
+        assert!(expected.map_or(found.is_none(), matches), "{found:?}");
+    }
+    let delivery = Delivery {
+        silent: 1,
+        alive: 3,
+        ..Delivery::of(&Accounts { mirrored: 1_000, ..Accounts::default() })
+    };
+    let silent = report("shop", &evidence, &Gates::default(), &delivery).not_covered;
+    assert!(
+        silent[0].cause == Gap::Silent && silent[0].text.starts_with("1 of 4 filters has not"),
+        "{silent:?}"
+    );
     for reason in Undelivered::ALL.iter().copied() {
         let undelivered = [(reason, 11)].into();
         let accounts = Accounts { mirrored: 1_000, undelivered, ..Accounts::default() };
