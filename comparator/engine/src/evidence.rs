@@ -384,6 +384,13 @@ impl Endpoint {
     }
 }
 
+impl Release {
+    /// Exchanges that arrived, those included that count for nothing: as many come for each that counts from now on.
+    pub(crate) fn coming(&self) -> u64 {
+        self.all.exchanges + self.repeated + self.warm_up
+    }
+}
+
 impl Group {
     fn take(&mut self, exchange: &Exchange, counting: &mut Counting<'_>) {
         self.exchanges += 1;

@@ -3,6 +3,7 @@
 //! Only candidate and control are tested against each other: they are sent together and measured alike. A ladder of
 //! ratios finds a shifted median and a rare tail with the same five counters.
 
+mod outlook;
 mod shifts;
 
 use std::fmt;

@@ -69,6 +69,7 @@ mod endpoint;
 mod evidence;
 mod excerpt;
 mod farther;
+mod forecast;
 mod guess;
 mod headers;
 mod hypothesis;
@@ -110,6 +111,7 @@ pub use compared::Compared;
 pub use endpoint::{BadEndpoint, EndpointPattern, template};
 pub use evidence::{Evidence, Taken};
 pub use farther::Cause;
+pub use forecast::Further;
 pub use hypothesis::Example;
 pub use journal::{BadBatch, decode_compared, encode_compared};
 pub use kind::Kind;
@@ -120,8 +122,8 @@ pub use pace::Pace;
 pub use pattern::{BadPattern, Pattern};
 pub use refusal::Refusal;
 pub use report::{
-    Dropped, EndpointReport, Gap, Interval, LegLatencies, Noise, Quantiles, Refused, Regression, Report,
-    Uncontrolled, Uncovered, report,
+    Dropped, EndpointReport, Forecast, Gap, Interval, LegLatencies, Noise, Quantiles, Refused, Regression,
+    Report, Uncontrolled, Uncovered, report,
 };
 pub use rows::{BadRow, Row};
 pub use rules::{Allow, Arrays, Class, Decimal, Expression, Rule, Rules};

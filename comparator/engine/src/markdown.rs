@@ -52,6 +52,9 @@ impl Page {
             }
             lines.into_iter().for_each(|line| self.line(&format!("{bullet}{}", text(line))));
         }
+        if let Some(forecast) = report.forecast.filter(|forecast| forecast.exchanges.upper > 0) {
+            self.line(&format!("\nPromotion: {forecast}."));
+        }
         let delivery = report.delivery;
         self.line(&format!(
             "\n{} exchanges, {} with control, {} effective; at most {} worse. {} mirrored, {} not delivered{}, {} shadows not sent{}.",

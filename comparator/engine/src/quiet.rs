@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::forecast::{Further, further};
 use crate::kind::Sign;
 use crate::places::Turns;
 use crate::stats::{self, Paired};
@@ -92,13 +93,10 @@ impl Quiet {
         stats::smallest(|margin| self.ln_below(margin) >= -alpha.ln())
     }
 
-    /// How many more exchanges show the share below the margin at `alpha`, if the rates stay; `None` if they forbid it.
-    pub(crate) fn further(&self, margin: f64, alpha: f64) -> Option<u64> {
-        let needs = self.bets().filter_map(|(weight, paired)| {
-            let needed = paired.needed(margin, alpha * weight.exp())?;
-            Some(needed.saturating_sub(paired.n as u64))
-        });
-        needs.min()
+    /// How many more exchanges show the share below the margin at `alpha`; `None` if what was seen forbids it.
+    pub(crate) fn further(&self, margin: f64, alpha: f64) -> Option<Further> {
+        let needs = self.bets().filter_map(|(weight, paired)| further(paired, margin, alpha * weight.exp()));
+        needs.reduce(Further::or)
     }
 
     /// The counts since the last bet began, without what a place of so many contributes.
@@ -134,7 +132,8 @@ mod tests {
         }
         assert!((800..1_200).contains(&n), "{n}");
         let clean = Quiet::default();
-        assert!((860..880).contains(&clean.further(0.005, ALPHA).unwrap()), "a first bet of one half");
+        let needed = clean.further(0.005, ALPHA).unwrap();
+        assert!((860..890).contains(&needed.lower), "a first bet of one half: {needed:?}");
         assert!(quiet.upper_bound(ALPHA) <= 0.005);
     }
 

@@ -52,6 +52,9 @@ impl Page {
         for reason in &report.reasons {
             self.wrapped("- ", reason);
         }
+        if let Some(forecast) = report.forecast.filter(|forecast| forecast.exchanges.upper > 0) {
+            self.wrapped("", &format!("promotion: {forecast}"));
+        }
         if report.exchanges > 0 {
             self.counts(report);
         }

@@ -17,10 +17,11 @@ use serde::{Deserialize, Serialize};
 pub use self::delivery::Delivery;
 pub(crate) use self::family::{Tested, What, is_found, is_suspected};
 pub(crate) use self::findings::findings;
-pub(crate) use self::promotion::{MIN_EFFECTIVE, comparable, endpoint_needed, excess_at_most};
+pub(crate) use self::promotion::{MIN_EFFECTIVE, comparable, covered, excess_at_most};
 use self::promotion::{Missing, takes};
 pub use self::reason::{Code, Reason};
 use crate::evidence::Evidence;
+use crate::forecast::Further;
 use crate::pace::Pace;
 pub(crate) use crate::stats::ratio;
 
@@ -127,8 +128,8 @@ pub(crate) struct Judgement<'e> {
     pub(crate) reasons: Vec<String>,
     /// … and for programs.
     pub(crate) details: Vec<Reason>,
-    /// Further exchanges until `promote`, if rates stay.
-    pub(crate) needed: Option<u64>,
+    /// Further exchanges until `promote`.
+    pub(crate) needed: Option<Further>,
     pub(crate) tested: Vec<Tested<'e>>,
 }
 
@@ -139,7 +140,7 @@ impl<'e> Judgement<'e> {
     fn new(
         verdict: Verdict,
         reasons: Vec<(Reason, String)>,
-        needed: Option<u64>,
+        needed: Option<Further>,
         tested: Vec<Tested<'e>>,
     ) -> Self {
         let (details, reasons) = reasons.into_iter().unzip();
@@ -164,7 +165,7 @@ pub(crate) fn judge<'e>(evidence: &'e Evidence, gates: &Gates, delivery: &Delive
     let missing = promotion::missing(evidence, gates, delivery);
     let needed = most(&missing);
     if evidence.exchanges() == 0 {
-        let reason = Reason { needed, ..Reason::new(Code::NothingCompared) };
+        let reason = Reason::new(Code::NothingCompared).needing(needed);
         let why = format!("no exchange has been compared yet{}", takes(needed));
         return Judgement::new(Verdict::Wait, vec![(reason, why)], needed, tested);
     }
@@ -179,14 +180,15 @@ pub(crate) fn judge<'e>(evidence: &'e Evidence, gates: &Gates, delivery: &Delive
     if missing.is_empty() {
         return Judgement::new(Verdict::Promote, vec![promotion::shown(evidence, gates)], None, tested);
     }
+    let nearer = family::nearer(evidence, &tested, gates, needed);
     let missing = missing.into_iter().map(|missing| (missing.reason, missing.why));
-    Judgement::new(Verdict::Wait, missing.collect(), needed, tested)
+    Judgement::new(Verdict::Wait, nearer.into_iter().chain(missing).collect(), needed, tested)
 }
 
 /// Further exchanges until nothing is missing; `None` if something always will be, or nothing is.
-fn most(missing: &[Missing]) -> Option<u64> {
-    let mut needs = missing.iter().map(|missing| missing.reason.needed);
-    let most = needs.try_fold(0, |most, needed| Some(needed?.max(most)));
+fn most(missing: &[Missing]) -> Option<Further> {
+    let mut needs = missing.iter().map(|missing| missing.reason.needed_within);
+    let most = needs.try_fold(Further::exactly(0), |most, needed| Some(most.and(needed?)));
     most.filter(|_| !missing.is_empty())
 }
 

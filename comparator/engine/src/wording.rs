@@ -35,6 +35,16 @@ pub(crate) fn seconds(ms: u64) -> String {
     if rest == 0 || whole >= 10 { format!("{} s", count(whole)) } else { format!("{whole}.{rest:03} s") }
 }
 
+/// `90 s`, `15 min` or `9 h`: a time to wait for.
+pub(crate) fn wait(seconds: f64) -> String {
+    let (unit, name) = match seconds {
+        ..120.0 => (1.0, "s"),
+        ..7_200.0 => (60.0, "min"),
+        _ => (3_600.0, "h"),
+    };
+    format!("{} {name}", count((seconds / unit).max(1.0).round() as u64))
+}
+
 /// `7.1ms`: microseconds as people read them.
 pub(crate) fn duration(us: u64) -> String {
     let (value, unit) = match us {
@@ -90,6 +100,15 @@ mod tests {
             [(0, "0"), (999, "999"), (1_000, "1,000"), (12_345, "12,345"), (1_234_567, "1,234,567")]
         {
             assert_eq!(count(number), expected);
+        }
+    }
+
+    #[test]
+    fn what_one_waits_for_has_a_unit_of_its_size() {
+        for (seconds, expected) in
+            [(0.2, "1 s"), (119.0, "119 s"), (120.0, "2 min"), (7_000.0, "117 min"), (9e6, "2,500 h")]
+        {
+            assert_eq!(wait(seconds), expected);
         }
     }
 

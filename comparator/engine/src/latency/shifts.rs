@@ -8,6 +8,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::outlook::outlook;
+use crate::forecast::Further;
 use crate::stats;
 
 /// Microseconds that never count as slower.
@@ -19,18 +21,18 @@ pub(crate) const QUANTILES: [(f64, f64); 3] = [(0.5, 0.10), (0.9, 0.15), (0.99, 
 /// Exchanges by the buckets of both latencies; empty before the first.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(crate) struct Shifts {
-    n: u64,
+    pub(super) n: u64,
     /// Exchanges by the bucket of the control.
-    control: Vec<u64>,
+    pub(super) control: Vec<u64>,
     /// By quantile.
     margins: [Margin; QUANTILES.len()],
 }
 
 /// What one margin makes of the exchanges.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-struct Margin {
+pub(super) struct Margin {
     /// Exchanges by the first bucket above which, with the margin, the candidate does not lie.
-    candidate: Vec<u64>,
+    pub(super) candidate: Vec<u64>,
     /// In how many more exchanges than for the bucket before the candidate lies above with the margin, and the control does not lie above.
     worse: Vec<i64>,
     /// The reverse.
@@ -66,66 +68,76 @@ impl Shifts {
         }
     }
 
-    /// The quantiles at which the candidate is not shown yet to be within its margin, each with the exchanges that show it if all goes on as
-    /// before.
-    pub(crate) fn open(&self, alpha: f64) -> Vec<(f64, f64, Option<u64>)> {
+    /// The quantiles at which the candidate is not shown yet to be within its margin, each with the further exchanges that show it.
+    pub(crate) fn open(&self, alpha: f64) -> Vec<(f64, f64, Option<Further>)> {
         let each = QUANTILES.iter().zip(&self.margins);
-        let open = each.filter(|((quantile, _), margin)| !self.shows(margin, *quantile, alpha, 1.0));
-        open.map(|((quantile, ratio), margin)| (*quantile, *ratio, self.needed(margin, *quantile, alpha)))
-            .collect()
+        let open = each.filter(|((quantile, _), margin)| !Counts::of(self, margin).show(*quantile, alpha));
+        open.map(|((quantile, ratio), margin)| {
+            (*quantile, *ratio, outlook(self, margin, *quantile, *ratio, alpha))
+        })
+        .collect()
+    }
+}
+
+/// Exchanges as far as one quantile's claim looks at them: each list by the bucket t.
+pub(super) struct Counts {
+    pub(super) n: u64,
+    /// The control is at most t, …
+    pub(super) at_most: Vec<u64>,
+    /// … the candidate is not above t with the margin, …
+    pub(super) not_above: Vec<u64>,
+    /// … the candidate is above it and the control is not above t, …
+    pub(super) worse: Vec<u64>,
+    /// … and the reverse.
+    pub(super) better: Vec<u64>,
+}
+
+impl Counts {
+    fn of(shifts: &Shifts, margin: &Margin) -> Self {
+        let sums = |counts: &[u64]| cumulative(counts.iter().copied());
+        let turns = |counts: &[i64]| {
+            let sums = cumulative(counts.iter().copied());
+            sums.into_iter().map(|sum| u64::try_from(sum).unwrap_or_default()).collect()
+        };
+        Self {
+            n: shifts.n,
+            at_most: sums(&shifts.control),
+            not_above: sums(&margin.candidate),
+            worse: turns(&margin.worse),
+            better: turns(&margin.better),
+        }
     }
 
-    fn needed(&self, margin: &Margin, quantile: f64, alpha: f64) -> Option<u64> {
-        if self.n == 0 {
-            return Some(ALIKE_NEED);
-        }
-        let shows = |times: f64| self.shows(margin, quantile, alpha, times);
-        let mut high = 2.0;
-        while !shows(high) {
-            high *= 2.0;
-            if high * self.n as f64 > MOST_NEEDED {
-                return None;
-            }
-        }
-        let mut low = high / 2.0;
-        for _ in 0..HALVINGS {
-            let middle = f64::midpoint(low, high);
-            if shows(middle) {
-                high = middle;
-            } else {
-                low = middle;
-            }
-        }
-        Some((high * self.n as f64).ceil() as u64)
-    }
-
-    /// Whether each `H_t` is rejected, if there were so many times the exchanges.
-    fn shows(&self, margin: &Margin, quantile: f64, alpha: f64, times: f64) -> bool {
-        let scaled = |count: u64| (count as f64 * times).round() as u64;
-        let n = scaled(self.n);
+    /// Whether each `H_t` is rejected.
+    pub(super) fn show(&self, quantile: f64, alpha: f64) -> bool {
         let enough = 4.0 / alpha;
-        let (mut below, mut at_most, mut not_above) = (0, 0, 0);
-        let (mut worse, mut better) = (0_i64, 0_i64);
+        let of = |counts: &[u64], t: usize| counts.get(t).copied().unwrap_or_default();
         (0..BUCKETS).all(|t| {
-            let of = |counts: &[u64]| counts.get(t).copied().unwrap_or_default();
-            let change = |counts: &[i64]| counts.get(t).copied().unwrap_or_default();
-            below = at_most;
-            at_most += of(&self.control);
-            not_above += of(&margin.candidate);
-            worse += change(&margin.worse);
-            better += change(&margin.better);
-            let above = self.n - not_above;
-            let count = |sum: i64| scaled(u64::try_from(sum).unwrap_or_default());
-            let mut sum = less(scaled(at_most), n, quantile) + more(scaled(below), n, quantile);
+            let below = if t > 0 { of(&self.at_most, t - 1) } else { 0 };
+            let (at_most, not_above) = (of(&self.at_most, t), of(&self.not_above, t));
+            let mut sum = less(at_most, self.n, quantile) + more(below, self.n, quantile);
             if sum < enough {
-                sum += less(scaled(above), n, 1.0 - quantile);
+                sum += less(self.n - not_above.min(self.n), self.n, 1.0 - quantile);
             }
             if sum < enough {
-                sum += stats::ln_evidence(count(better), count(worse)).exp();
+                sum += stats::ln_evidence(of(&self.better, t), of(&self.worse, t)).exp();
             }
             sum >= enough
         })
     }
+}
+
+/// The sums of all up to each bucket; behind the last that is counted nothing is added.
+fn cumulative<T: Copy + Default + std::ops::AddAssign>(counts: impl Iterator<Item = T>) -> Vec<T> {
+    let mut sum = T::default();
+    counts
+        .chain(std::iter::repeat(T::default()))
+        .take(BUCKETS)
+        .map(|count| {
+            sum += count;
+            sum
+        })
+        .collect()
 }
 
 /// Evidence that a rate is below `rate`. Half of the two-sided mixture is at most that of the rates below, as long as the share lies below.
@@ -161,15 +173,9 @@ fn add_all<T: Copy + Default + std::ops::AddAssign>(counts: &mut Vec<T>, more: &
 }
 
 /// The upper end of a bucket as a multiple of the lower one.
-const WIDTH: f64 = 1.02;
+pub(super) const WIDTH: f64 = 1.02;
 /// Up to an hour, and one beyond.
-const BUCKETS: usize = 1_113;
-/// About how many exchanges it takes of legs that are alike and hardly vary.
-const ALIKE_NEED: u64 = 730;
-/// More than anybody waits for.
-const MOST_NEEDED: f64 = 1e9;
-/// A forecast is no more exact than a percent.
-const HALVINGS: u32 = 7;
+pub(super) const BUCKETS: usize = 1_113;
 
 #[cfg(test)]
 mod tests {
@@ -198,8 +204,8 @@ mod tests {
         assert_eq!(open(&of(50, alike)), [0.5, 0.9, 0.99]);
         assert_eq!(open(&of(3_000, alike)), [0.0; 0]);
         let needed =
-            of(200, alike).open(0.05).into_iter().map(|(_, _, needed)| needed.unwrap()).max().unwrap();
-        assert!((201..3_000).contains(&needed), "{needed}");
+            of(200, alike).open(0.05).into_iter().map(|(_, _, needed)| needed.unwrap().middle()).max();
+        assert!((1..3_000).contains(&needed.unwrap()), "{needed:?}");
     }
 
     #[test]

@@ -20,7 +20,7 @@ pub(super) fn endpoints(
             controlled: endpoint.all.controlled,
             effective: endpoint.all.effective,
             comparable: verdict::comparable(&endpoint.all),
-            covered: verdict::endpoint_needed(evidence, endpoint, gates) == Some(0),
+            covered: verdict::covered(evidence, endpoint, gates),
             excess_at_most: verdict::excess_at_most(evidence, &endpoint.all, gates),
             regressions: regressions.iter().filter(|regression| *regression.endpoint == **name).count()
                 as u64,

@@ -213,9 +213,7 @@ fn not_comparable(evidence: &Evidence) -> Vec<Uncovered> {
 fn endpoints(evidence: &Evidence, gates: &Gates, regressions: &[Regression]) -> Option<Uncovered> {
     let worse = |name: &str| regressions.iter().any(|regression| regression.endpoint == name);
     let open = |name: &str, endpoint: &Endpoint| {
-        !worse(name)
-            && verdict::comparable(&endpoint.all)
-            && verdict::endpoint_needed(evidence, endpoint, gates) != Some(0)
+        !worse(name) && verdict::comparable(&endpoint.all) && !verdict::covered(evidence, endpoint, gates)
     };
     let mut found: Vec<(&str, u64)> = evidence
         .endpoints

@@ -13,6 +13,7 @@ use super::promotion::Missing;
 use super::ratio;
 use super::reason::{Code, Reason};
 use crate::evidence::Evidence;
+use crate::forecast::Further;
 use crate::unsent::worded;
 use crate::wording::{by_reason, count, percent};
 
@@ -80,7 +81,10 @@ impl Delivery {
     /// It is not known how much was lost: then it may be any amount. The filters' next report may tell; no exchange has to be
     /// waited for.
     fn unreported(&self, received: u64) -> Option<Missing> {
-        let unknown = Reason { needed: Some(0), bound: Some(MIN_REPORTED), ..Reason::new(Code::Unreported) };
+        let unknown = Reason {
+            bound: Some(MIN_REPORTED),
+            ..Reason::new(Code::Unreported).needing(Some(Further::exactly(0)))
+        };
         if !self.known {
             let why = "no filter has reported what it could not deliver since the comparator started";
             return Some(Missing { why: why.to_owned(), reason: unknown });

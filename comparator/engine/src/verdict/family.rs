@@ -7,11 +7,12 @@ use super::reason::{Code, Reason};
 use super::{Gates, real};
 use crate::coins::{Coins, Confirmation};
 use crate::evidence::{Evidence, Group};
+use crate::forecast::Further;
 use crate::hypothesis::Hypothesis;
 use crate::kind::{Kind, Subject};
 use crate::latency::STEPS;
 use crate::stats;
-use crate::wording::{joined, place};
+use crate::wording::{count, joined, place};
 
 /// One hypothesis that has been discordant at least once, with its evidence.
 #[derive(Debug, Clone, Copy)]
@@ -265,6 +266,32 @@ impl fmt::Display for Tested<'_> {
     }
 }
 
+/// That a roll back comes sooner than a promotion, if what is seen goes on: of the hypothesis that is rejected first.
+pub(super) fn nearer(
+    evidence: &Evidence,
+    tested: &[Tested<'_>],
+    gates: &Gates,
+    promotion: Option<Further>,
+) -> Option<(Reason, String)> {
+    let coming = real(evidence.release.coming());
+    let open =
+        tested.iter().filter(|tested| tested.standing == Standing::Open && tested.ln_evidence >= TELLING);
+    let each = open.map(|tested| {
+        // Evidence grows in proportion to the exchanges. That all weights count in full only makes it look nearer to those that go alone.
+        let wanted = -gates.roll_back_alpha.ln() - tested.ln_weight;
+        ((coming * (wanted / tested.ln_evidence - 1.0)).max(1.0).ceil() as u64, tested)
+    });
+    let (more, first) = each.min_by_key(|(more, _)| *more)?;
+    if promotion.is_some_and(|promotion| promotion.middle() <= more) {
+        return None;
+    }
+    let why = format!(
+        "if it goes on, a roll back is nearer than a promotion, about {} more exchanges: {first}",
+        count(more)
+    );
+    Some((Reason { code: Code::RollBackNearer, ..first.reason() }, why))
+}
+
 /// It is a regression, and to be said.
 pub(crate) fn is_found(tested: &Tested<'_>) -> bool {
     tested.standing == Standing::Rejected
@@ -294,6 +321,9 @@ const OWN: f64 = 0.9;
 const POOLED: f64 = 0.08;
 /// … and to the share of worse exchanges.
 const EXCHANGES: f64 = 0.02;
+
+/// ln of the evidence from which on it is no chance to look at.
+const TELLING: f64 = std::f64::consts::LN_10;
 
 #[cfg(test)]
 mod tests {

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use super::reason::{Code, Reason};
 use super::{Delivery, Gates, MAX_NAMED, delivery, ratio, real};
 use crate::evidence::{Endpoint, Evidence, Group};
+use crate::forecast::{Further, further};
 use crate::kind::{Kind, Subject};
 use crate::latency::{PAIRS_MARGIN, STEPS};
 use crate::quiet::Quiet;
 use crate::stats;
-use crate::wording::{self, joined, percent, percent_beside, seconds};
+use crate::wording::{self, count, joined, percent, percent_beside, seconds};
 
 /// A condition of `promote` that does not hold.
 pub(super) struct Missing {
@@ -20,7 +21,7 @@ pub(super) struct Missing {
 impl Missing {
     /// With what it takes, if that is known.
     fn new(why: String, reason: Reason) -> Self {
-        Self { why: why + &takes(reason.needed), reason }
+        Self { why: why + &takes(reason.needed_within), reason }
     }
 }
 
@@ -99,13 +100,14 @@ fn span_missing(all: &Group, gates: &Gates) -> Option<Missing> {
     let left = u128::from(gates.at_least_ms - span_ms) * u128::from(all.exchanges.saturating_sub(1));
     // The rate is not known before the second exchange.
     let needed = u64::try_from(left.div_ceil(u128::from(span_ms.max(1)))).unwrap_or(u64::MAX).max(1);
+    let needed = Some(Further::near(needed));
     let (span, bound) = (real(span_ms) / 1e3, real(gates.at_least_ms) / 1e3);
     let why = format!(
         "the exchanges span {}, at least {} are needed",
         seconds(span_ms),
         seconds(gates.at_least_ms)
     );
-    Some(Missing::new(why, Reason { needed: Some(needed), ..Reason::of(Code::TooShort, span, bound) }))
+    Some(Missing::new(why, Reason::of(Code::TooShort, span, bound).needing(needed)))
 }
 
 /// Quiet places: of the noisy ones each has a share of its own.
@@ -120,13 +122,13 @@ fn margin_missing(evidence: &Evidence, gates: &Gates) -> Option<Missing> {
         Some(quiet) => quiet.further(gates.margin, gates.promote_alpha),
         None => Quiet::default().further(gates.margin, gates.promote_alpha),
     };
-    let needed = further(all, wanted, all.controlled, all.exchanges);
+    let needed = in_all(evidence, all, wanted, all.controlled);
     let why = format!(
         "at most {} of exchanges worse is shown, must be below {}",
         percent_beside(bound, gates.margin),
         percent(gates.margin)
     );
-    Some(Missing::new(why, Reason { needed, ..Reason::of(Code::Margin, bound, gates.margin) }))
+    Some(Missing::new(why, Reason::of(Code::Margin, bound, gates.margin).needing(needed)))
 }
 
 /// The share of exchanges that are worse at quiet places, at most.
@@ -153,17 +155,16 @@ fn noise_missing(evidence: &Evidence, gates: &Gates) -> Vec<Missing> {
         ratio(place.exchanges, all.exchanges) > gates.margin
             && place.paired.ln_below(place.margin) < -gates.promote_alpha.ln()
     };
-    let mut open: Vec<(Option<u64>, NoisyPlace<'_>)> = noisy_places(evidence, gates)
+    let mut open: Vec<(Option<Further>, NoisyPlace<'_>)> = noisy_places(evidence, gates)
         .into_iter()
         .filter(open)
         .map(|place| {
-            let needed = place.paired.needed(place.margin, gates.promote_alpha);
-            let more = needed.map(|needed| needed.saturating_sub(place.paired.n as u64));
-            let scaled = more.map(|more| real(more) * real(all.exchanges) / place.paired.n.max(1.0));
-            (scaled.map(|scaled| scaled.ceil() as u64), place)
+            let needed = further(place.paired, place.margin, gates.promote_alpha);
+            let coming = real(evidence.release.coming()) / real(place.exchanges.max(1));
+            (needed.map(|needed| needed.times(coming)), place)
         })
         .collect();
-    open.sort_by_key(|(needed, _)| std::cmp::Reverse(needed.unwrap_or(u64::MAX)));
+    open.sort_by_key(|(needed, _)| std::cmp::Reverse(needed.map_or(u64::MAX, |needed| needed.upper)));
     let more = open.len().saturating_sub(MAX_NAMED);
     let each = open.into_iter().take(MAX_NAMED).enumerate().map(|(at, (needed, place))| {
         let NoisyPlace { subject: Subject(path, kind), paired, margin, .. } = place;
@@ -177,7 +178,7 @@ fn noise_missing(evidence: &Evidence, gates: &Gates) -> Vec<Missing> {
         let name = joined(&[wording::place(path, *kind), &kind.to_string()]);
         let why = format!("{name}: shown to be {what} than the control in at most {shown} of exchanges, must be below {margin_shown}{others}");
         let reason = Reason { path: Some(path.clone()), kind: Some(*kind), ..Reason::of(Code::Noisy, bound, margin) };
-        Missing::new(why, Reason { needed, ..reason })
+        Missing::new(why, reason.needing(needed))
     });
     each.collect()
 }
@@ -240,15 +241,13 @@ fn is_unseen(endpoint: &Endpoint, gates: &Gates) -> bool {
 
 fn coverage_missing(evidence: &Evidence, gates: &Gates) -> Option<Missing> {
     let total = evidence.release.all.exchanges;
-    let mut ways: Vec<(u64, u64)> = evidence
+    let mut ways: Vec<(Option<Further>, u64)> = evidence
         .endpoints
         .values()
-        .map(|endpoint| {
-            (endpoint_needed(evidence, endpoint, gates).unwrap_or(u64::MAX), endpoint.all.exchanges)
-        })
+        .map(|endpoint| (endpoint_needed(evidence, endpoint, gates), endpoint.all.exchanges))
         .collect();
-    ways.sort_unstable();
-    let covered: u64 = ways.iter().filter(|way| way.0 == 0).map(|way| way.1).sum();
+    ways.sort_by_key(|(needed, _)| needed.map_or(u64::MAX, |needed| needed.upper));
+    let covered: u64 = ways.iter().filter(|way| way.0 == Some(COVERED)).map(|way| way.1).sum();
     let share = if total > 0 { ratio(covered, total) } else { 0.0 };
     if share >= MIN_COVERED {
         return None;
@@ -259,9 +258,9 @@ fn coverage_missing(evidence: &Evidence, gates: &Gates) -> Option<Missing> {
         ratio(reached, total) >= MIN_COVERED
     });
     let needed = match enough {
-        _ if total == 0 => Some(0),
-        Some((needed, _)) if *needed < u64::MAX => Some(*needed),
-        _ => None,
+        _ if total == 0 => Some(COVERED),
+        Some((needed, _)) => *needed,
+        None => None,
     };
     let why = format!(
         "only {} of the traffic is at endpoints shown to be at most {} worse; {} is needed",
@@ -269,24 +268,30 @@ fn coverage_missing(evidence: &Evidence, gates: &Gates) -> Option<Missing> {
         percent(gates.endpoint_margin),
         percent(MIN_COVERED),
     );
-    Some(Missing::new(why, Reason { needed, ..Reason::of(Code::Coverage, share, MIN_COVERED) }))
+    Some(Missing::new(why, Reason::of(Code::Coverage, share, MIN_COVERED).needing(needed)))
 }
 
-/// Further exchanges of the release until the endpoint is covered: 0 if it is.
-pub(crate) fn endpoint_needed(evidence: &Evidence, endpoint: &Endpoint, gates: &Gates) -> Option<u64> {
-    let (all, total) = (&endpoint.all, evidence.release.all.exchanges);
+/// Whether the endpoint is shown to be within its margin.
+pub(crate) fn covered(evidence: &Evidence, endpoint: &Endpoint, gates: &Gates) -> bool {
+    let quiet = endpoint.all.quiet.as_of(evidence.release.places.turns());
+    let shown = |quiet: &Quiet| quiet.ln_below(gates.endpoint_margin) >= -gates.promote_alpha.ln();
+    comparable(&endpoint.all) && !is_unseen(endpoint, gates) && quiet.is_some_and(shown)
+}
+
+/// Further exchanges of the release until the endpoint is covered.
+fn endpoint_needed(evidence: &Evidence, endpoint: &Endpoint, gates: &Gates) -> Option<Further> {
+    let all = &endpoint.all;
     if !comparable(all) || is_unseen(endpoint, gates) {
         return None;
     }
-    let quiet = all.quiet.as_of(evidence.release.places.turns());
-    if quiet.is_some_and(|quiet| quiet.ln_below(gates.endpoint_margin) >= -gates.promote_alpha.ln()) {
-        return Some(0);
+    if covered(evidence, endpoint, gates) {
+        return Some(COVERED);
     }
-    let wanted = match quiet {
+    let wanted = match all.quiet.as_of(evidence.release.places.turns()) {
         Some(quiet) => quiet.further(gates.endpoint_margin, gates.promote_alpha),
         None => Quiet::default().further(gates.endpoint_margin, gates.promote_alpha),
     };
-    further(all, wanted, all.controlled, total).map(|needed| needed.max(1))
+    in_all(evidence, all, wanted, all.controlled)
 }
 
 /// Whether enough of the controls answered as the primary did for the rest to mean anything.
@@ -299,10 +304,10 @@ fn latency_missing(evidence: &Evidence, gates: &Gates) -> Option<Missing> {
     let all = &evidence.release.all;
     let pairs = all.ladder.pairs();
     let pairs_open = pairs.ln_below(PAIRS_MARGIN) < -gates.promote_alpha.ln();
-    let of_pairs = pairs_open.then(|| pairs.needed(PAIRS_MARGIN, gates.promote_alpha));
+    let of_pairs = pairs_open.then(|| further(pairs, PAIRS_MARGIN, gates.promote_alpha));
     let open = evidence.release.shifts.open(gates.promote_alpha);
     let mut needs = of_pairs.into_iter().chain(open.iter().map(|(.., needed)| *needed));
-    let most = needs.try_fold(0, |most, needed| Some(needed?.max(most)));
+    let most = needs.try_fold(Further::exactly(0), |most, needed| Some(most.and(needed?)));
     let slower = pairs_open.then(|| {
         format!(
             "slower by {} in less than {} of exchanges more",
@@ -317,35 +322,34 @@ fn latency_missing(evidence: &Evidence, gates: &Gates) -> Option<Missing> {
     if open_claims.is_empty() {
         return None;
     }
-    let more = most.map(|most| most.saturating_sub(all.ladder.n));
-    let needed = further(all, more, all.ladder.n, all.exchanges);
+    let needed = in_all(evidence, all, most, all.ladder.n);
     let why = format!(
         "latency: the candidate is not yet shown, beside the control, to be {}",
         open_claims.join(", ")
     );
     let value = open.first().map(|(quantile, ..)| *quantile);
-    Some(Missing::new(why, Reason { needed, value, ..Reason::new(Code::Latency) }))
+    Some(Missing::new(why, Reason { value, ..Reason::new(Code::Latency).needing(needed) }))
 }
 
-/// From exchanges of the kind that counts to exchanges of the release. `in_all` is the number of which `counted` count
-/// at present; both 0 means that all will.
-fn further(group: &Group, more: Option<u64>, counted: u64, in_all: u64) -> Option<u64> {
+/// From exchanges of a group that count to all that arrive: those of other endpoints, of a client that asks again, and of a warm-up are
+/// part of what one waits for. `counted` is how many of the group count at present.
+fn in_all(evidence: &Evidence, group: &Group, more: Option<Further>, counted: u64) -> Option<Further> {
     let more = more?;
     if group.exchanges == 0 {
         return Some(more);
     }
-    if counted == 0 {
-        return None;
-    }
-    let scaled = u128::from(more) * u128::from(in_all) / u128::from(counted);
-    u64::try_from(scaled).ok().map(|scaled| scaled.max(1))
+    (counted > 0).then(|| more.times(real(evidence.release.coming()) / real(counted)))
 }
 
-pub(super) fn takes(needed: Option<u64>) -> String {
-    needed.map_or_else(
-        || " (not reached at the present rates)".to_owned(),
-        |needed| format!(" (about {needed} more exchanges)"),
-    )
+/// The end of a reason: what it takes until it no longer holds.
+pub(super) fn takes(needed: Option<Further>) -> String {
+    match needed {
+        None => " (not reached at the present rates)".to_owned(),
+        Some(Further { lower, upper }) if lower == upper => {
+            format!(" (about {} more exchanges)", count(upper))
+        }
+        Some(Further { lower, upper }) => format!(" ({} to {} more exchanges)", count(lower), count(upper)),
+    }
 }
 
 pub(super) fn shown(evidence: &Evidence, gates: &Gates) -> (Reason, String) {
@@ -358,6 +362,8 @@ pub(super) fn shown(evidence: &Evidence, gates: &Gates) -> (Reason, String) {
     (Reason::of(Code::Equivalent, bound, gates.margin), text)
 }
 
+/// Nothing is missing.
+const COVERED: Further = Further { lower: 0, upper: 0 };
 /// The margin of the farther of two, as a multiple of the noisy margin.
 const FARTHER: f64 = 2.0;
 /// The share of the exchanges that the primary may answer with one and the same failure.

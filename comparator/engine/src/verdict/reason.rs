@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::forecast::Further;
 use crate::kind::Kind;
 
 /// A reason. `value` and `bound` are in the unit of its code; fields that say nothing are left out.
@@ -23,6 +24,9 @@ pub struct Reason {
     /// waiting does not help, and for what only says how things are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub needed: Option<u64>,
+    /// Between which bounds `needed` lies in four of five releases whose versions are alike.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub needed_within: Option<Further>,
     /// How it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<f64>,
@@ -54,6 +58,8 @@ pub enum Code {
     Unseen,
     /// Wait: the exchanges span `value` seconds, at least `bound` are needed.
     TooShort,
+    /// Wait: if all goes on as before, a roll back is nearer than a promotion; `value` is log10 of the evidence so far.
+    RollBackNearer,
     /// Wait: no exchange has been compared.
     NothingCompared,
     /// Wait: no exchange has a control leg.
@@ -86,7 +92,21 @@ pub enum Code {
 
 impl Reason {
     pub(crate) fn new(code: Code) -> Self {
-        Self { code, endpoint: None, path: None, kind: None, needed: None, value: None, bound: None }
+        Self {
+            code,
+            endpoint: None,
+            path: None,
+            kind: None,
+            needed: None,
+            needed_within: None,
+            value: None,
+            bound: None,
+        }
+    }
+
+    /// With what it takes.
+    pub(crate) fn needing(self, needed: Option<Further>) -> Self {
+        Self { needed: needed.map(Further::middle), needed_within: needed, ..self }
     }
 
     pub(crate) fn of(code: Code, value: f64, bound: f64) -> Self {

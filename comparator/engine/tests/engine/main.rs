@@ -1,6 +1,7 @@
 //! The engine as its users see it, on whole releases without a network.
 
 mod bodies;
+mod forecasts;
 #[cfg(feature = "grpc-messages")]
 mod messages;
 mod real_traffic;

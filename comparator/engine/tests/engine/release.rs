@@ -46,8 +46,9 @@ fn a_clean_release_is_promoted_when_foretold() {
         evidence.observe(&exchange(number, "/", leg.clone(), leg.clone(), Some(leg)), &Rules::default());
         if number == needed / 2 {
             assert_eq!(read(&evidence).verdict, Verdict::Wait);
-            let foretold = read(&evidence).needed.map(|more| more + number);
-            assert!(foretold.is_some_and(|foretold| foretold.abs_diff(needed) < needed / 10), "{foretold:?}");
+            let foretold = read(&evidence).forecast.map(|forecast| forecast.exchanges).unwrap();
+            let more = needed - number;
+            assert!(foretold.lower <= more && more <= foretold.upper, "{foretold:?}");
         }
     }
     let report = read(&evidence);

@@ -31,10 +31,17 @@ fn every_reason_has_a_code() {
     let json = serde_json::to_value(&waiting).unwrap();
     for (reason, text) in json["reasonDetails"].as_array().unwrap().iter().zip(&waiting.reasons) {
         let Some(needed) = reason["needed"].as_u64() else { continue };
-        assert!(text.ends_with(&format!("(about {needed} more exchanges)")), "{text}");
+        let end = |end: &str| reason["neededWithin"][end].as_u64().unwrap();
+        assert!(end("lower") <= needed && needed <= end("upper"), "{reason}");
+        assert!(end("upper") <= 5 * end("lower") + 5, "{reason}");
+        assert!(text.ends_with(" more exchanges)"), "{text}");
     }
-    let all = || waiting.reason_details.iter().map(|reason| reason.needed);
-    assert_eq!(waiting.needed, all().collect::<Option<Vec<u64>>>().and_then(|all| all.into_iter().max()));
+    let all = || waiting.reason_details.iter().map(|reason| reason.needed_within);
+    let latest = all().map(|needed| needed.map(|needed| needed.upper)).collect::<Option<Vec<u64>>>();
+    assert_eq!(
+        waiting.forecast.map(|forecast| forecast.exchanges.upper),
+        latest.and_then(|all| all.into_iter().max())
+    );
     assert_eq!(json["reasonDetails"][0]["bound"], 0.005);
     assert_eq!(codes(&read(&Evidence::new())), [Code::NothingCompared]);
 }
