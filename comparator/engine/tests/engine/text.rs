@@ -180,7 +180,8 @@ fn a_report_that_waits() {
     shop  WAIT
       ! To see beforehand how noisy the service is, let the candidate's variant name the cluster of the stable
         version: the report is then a calibration, and shows what a promotion will take.
-      - no exchange has been compared yet (about 873 more exchanges)
+      - no exchange has been compared yet (618 to 1,235 more exchanges)
+      promotion: 618 to 1,235 more exchanges
     "#);
 }
 
