@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::client::{Client, Message};
 use super::values::Lasting;
 use super::{Failure, Target, commands};
-use crate::redaction::Secret;
+use crate::redaction::{Left, Secret};
 
 /// What to keep, and how much of it.
 #[derive(clap::Args)]
@@ -89,6 +89,15 @@ struct Kept {
     bytes: u64,
     /// The server had more than this reader took in time.
     lost: u64,
+    /// What the lines say that they lack.
+    left: Left,
+}
+
+/// What a line says besides its observation.
+#[derive(Deserialize)]
+struct Told {
+    #[serde(default)]
+    left: Left,
 }
 
 /// A line that is no observation.
@@ -101,7 +110,8 @@ impl<'o> Capture<'o> {
     fn new(options: &'o Options) -> Result<Self, Failure> {
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&options.file);
         let file = file.map_err(|error| Failure::Usage(format!("{}: {error}", options.file.display())))?;
-        let kept = Kept { file: options.file.clone(), exchanges: 0, bytes: 0, lost: 0 };
+        let kept =
+            Kept { file: options.file.clone(), exchanges: 0, bytes: 0, lost: 0, left: Left::default() };
         Ok(Self { options, file, kept })
     }
 
@@ -120,6 +130,9 @@ impl<'o> Capture<'o> {
         self.file.write_all(line).map_err(|error| self.failed(&error))?;
         self.kept.bytes += line.len() as u64;
         self.kept.exchanges += 1;
+        if let Ok(Told { left }) = serde_json::from_slice(line) {
+            self.kept.left.merge(&left);
+        }
         Ok(self.options.count.is_none_or(|count| self.kept.exchanges < count))
     }
 
@@ -135,12 +148,13 @@ impl<'o> Capture<'o> {
 
 impl Kept {
     fn to_text(&self) -> String {
-        let Self { file, exchanges, bytes, lost } = self;
-        let mut text = format!("{}: {exchanges} exchanges, {bytes} bytes\n", file.display());
+        let Self { file, exchanges, bytes, lost, left } = self;
+        let mut lines = vec![format!("{}: {exchanges} exchanges, {bytes} bytes", file.display())];
         if *lost > 0 {
-            text.push_str(&format!("{lost} were lost: they came faster than they were written\n"));
+            lines.push(format!("lost: {lost} exchanges came faster than they were written"));
         }
-        text
+        lines.extend(left.lines());
+        lines.into_iter().map(|line| line + "\n").collect()
     }
 }
 
@@ -150,6 +164,9 @@ Examples:
   antumbra capture shop.ndjson --duration 15m --redact /customer/email --redact header:x-session
   antumbra capture shop.ndjson --server http://127.0.0.1:7400 --policy shop --max-bytes 1000000000
 
-Always blanked are authorization, proxy-authorization, cookie, set-cookie and x-api-key. Of a body that is
-not JSON, only length and hash are kept if a path is named. Paths and queries of requests are kept as
-they are. Without --count and --duration, Control-C ends it.";
+Always blanked are authorization, proxy-authorization, cookie and x-api-key, and the values of cookies in
+set-cookie, whose names and attributes stay. Blanked values look alike: whether two differ is not kept.
+If a path is named, bodies are decoded and kept without their encodings, and of bodies other than JSON,
+its records and forms only length and hash are kept. Of a form, fields are blanked whose names begin or
+end as a path does. Paths and queries of requests are kept as they are. What could not be kept is said
+at the end, and by `antumbra report --from`. Without --count and --duration, Control-C ends it.";

@@ -11,9 +11,10 @@ use std::task::{Context, Poll, ready};
 
 use antumbra_observation::{Body, Observation};
 use hyper::body::{Body as Streamed, Bytes, Frame};
+use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
-use crate::redaction::Redaction;
+use crate::redaction::{Left, Redaction};
 
 /// All who listen.
 #[derive(Default)]
@@ -106,6 +107,15 @@ fn kib(observation: &Observation) -> u32 {
 /// What two vectors take besides what is in them.
 const PER_HEADER: usize = 48;
 
+/// A line of a capture: an observation, and what is not in it any more. Who knows only observations passes over the rest.
+#[derive(Serialize)]
+struct Line<'o> {
+    #[serde(flatten)]
+    observation: &'o Observation,
+    #[serde(skip_serializing_if = "Left::is_empty")]
+    left: Left,
+}
+
 /// A body of one observation a line, redacted; a line `{"lost": n}` stands before the next line that is read after a loss.
 pub(crate) struct Lines {
     captured: mpsc::Receiver<Captured>,
@@ -120,13 +130,13 @@ pub(crate) struct Lines {
 impl Lines {
     fn line(&self, observation: Arc<Observation>) -> Bytes {
         let mut observation = Arc::unwrap_or_clone(observation);
-        self.redaction.apply(&mut observation);
+        let left = self.redaction.apply(&mut observation);
         observation.client = observation.client.and_then(|client| {
             let name = self.clients.hash_one(client) >> u32::BITS;
             u32::try_from(name).ok()
         });
         // The contract has no type that JSON lacks.
-        let mut line = serde_json::to_vec(&observation).unwrap_or_default();
+        let mut line = serde_json::to_vec(&Line { observation: &observation, left }).unwrap_or_default();
         line.push(b'\n');
         line.into()
     }

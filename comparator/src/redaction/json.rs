@@ -9,12 +9,13 @@ use serde::de::IgnoredAny;
 
 use super::REDACTED;
 
-/// The text with every value at one of the paths replaced; `None` if it is not JSON.
-pub(crate) fn redacted(text: &[u8], paths: &[Vec<String>]) -> Option<Vec<u8>> {
+/// The text with every value at one of the paths replaced, and how many these are; `None` if it is not JSON.
+pub(super) fn redacted(text: &[u8], paths: &[Vec<String>]) -> Option<(Vec<u8>, u64)> {
     serde_json::from_slice::<IgnoredAny>(text).ok()?;
     let mut walk = Walk { text, at: 0, found: Vec::new() };
     let paths: Vec<&[String]> = paths.iter().map(Vec::as_slice).collect();
     walk.value(&paths)?;
+    let blanked = walk.found.len() as u64;
     let mut out = Vec::with_capacity(text.len());
     let mut copied = 0;
     for Range { start, end } in walk.found {
@@ -23,7 +24,7 @@ pub(crate) fn redacted(text: &[u8], paths: &[Vec<String>]) -> Option<Vec<u8>> {
         copied = end;
     }
     out.extend_from_slice(text.get(copied..)?);
-    Some(out)
+    Some((out, blanked))
 }
 
 /// Goes through text that is known to be JSON. It goes into what a path leads into, and passes over the rest, so that its
@@ -161,8 +162,10 @@ mod tests {
     fn check(text: &str, paths: &[&str], expected: Option<&str>) {
         let paths: Vec<Vec<String>> =
             paths.iter().map(|path| path.split('/').skip(1).map(str::to_owned).collect()).collect();
-        let found = redacted(text.as_bytes(), &paths).map(|text| String::from_utf8(text).unwrap());
-        assert_eq!(found.as_deref(), expected, "{text}");
+        let found = redacted(text.as_bytes(), &paths);
+        let found = found.map(|(text, blanked)| (String::from_utf8(text).unwrap(), blanked));
+        let count = |text: &str| text.matches(REDACTED).count() as u64;
+        assert_eq!(found, expected.map(|text| (text.to_owned(), count(text))), "{text}");
     }
 
     #[test]
@@ -210,7 +213,7 @@ mod tests {
                 .collect();
             let mut expected = document.clone();
             paths.iter().for_each(|path| blank(&mut expected, path));
-            let found = redacted(text.as_bytes(), &paths).unwrap();
+            let (found, _) = redacted(text.as_bytes(), &paths).unwrap();
             assert_eq!(serde_json::from_slice::<Value>(&found).unwrap(), expected, "{text} {paths:?}");
             blanked += u64::from(expected != document);
         }

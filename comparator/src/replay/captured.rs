@@ -9,6 +9,7 @@ use antumbra_observation::{Malformed, Observation};
 use serde::{Deserialize, Serialize};
 
 use crate::ingest::decode::{self, Format};
+use crate::redaction::Left;
 use crate::replay::comparing::Comparing;
 use crate::replay::{Line, MAX_LINE, next_line};
 
@@ -39,6 +40,8 @@ pub(crate) struct Accounts {
     pub(crate) bad: u64,
     /// Observations that the capture itself says it lost.
     pub(crate) lost: u64,
+    /// What the capture says that its observations lack.
+    pub(crate) left: Left,
     /// The first bad lines, at most [`MAX_NAMED`].
     pub(crate) problems: Vec<Problem>,
 }
@@ -80,6 +83,8 @@ impl Captured {
             .and_then(|observation| self.of_one_primary(observation, &comparing.rules));
         match comparable {
             Ok(observation) => {
+                let Told { left } = serde_json::from_slice(line).unwrap_or_default();
+                self.accounts.left.merge(&left);
                 self.accounts.lines += 1;
                 self.accounts.observations += 1;
                 comparing.observe(&mut self.evidence, &observation, &comparing.prepare(&observation));
@@ -141,7 +146,7 @@ impl Accounts {
         }
     }
 
-    /// What was read, in one line.
+    /// What was read, and what is not in it.
     pub(crate) fn to_text(&self) -> String {
         let Self { lines, observations, bad, lost, .. } = self;
         let mut text = format!("{lines} lines read: {observations} observations");
@@ -150,7 +155,9 @@ impl Accounts {
                 text.push_str(&format!(", {count} {what}"));
             }
         }
-        text + "\n"
+        text.push('\n');
+        self.left.lines().iter().for_each(|line| text.push_str(&format!("{line}\n")));
+        text
     }
 
     /// One line for each problem that is named, and one for the rest.
@@ -166,6 +173,13 @@ impl Accounts {
 #[serde(deny_unknown_fields)]
 struct Loss {
     lost: u64,
+}
+
+/// What a line says besides its observation. Captures of earlier versions say nothing.
+#[derive(Default, Deserialize)]
+struct Told {
+    #[serde(default)]
+    left: Left,
 }
 
 fn observation(line: &[u8]) -> Result<Observation, String> {

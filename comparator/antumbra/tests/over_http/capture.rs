@@ -21,7 +21,7 @@ fn telling(id: u128) -> Observation {
     told.request.body = Body::Whole(r#"{"customer":{"email":"hush-body","id":7}}"#.into());
     for leg in [&mut told.primary, &mut told.candidate] {
         let response = leg.response.as_mut().unwrap();
-        response.headers.push(("Set-Cookie".into(), "sid=hush-answer".into()));
+        response.headers.push(("Set-Cookie".into(), "sid=hush-answer; Secure".into()));
         response.trailers.push(("x-session".into(), "hush-trailer".into()));
         response.body = Body::Whole(r#"{"price":10,"customer":{"email":"hush-body"}}"#.into());
     }
@@ -68,11 +68,20 @@ async fn a_capture_holds_no_secret_and_can_be_replayed_and_sent_again() {
     assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
     let captured = std::fs::read_to_string(&file).unwrap();
     assert!(!captured.contains("hush") && !captured.contains("lost"), "{captured}");
+    for shown in [
+        "12 bodies that --redact cannot look into, only length and hash (malformed 12)",
+        "(authorization 12, cookie 12, proxy-authorization 12, set-cookie 24, x-api-key 12, x-session 36)",
+        "36 values in bodies",
+    ] {
+        assert!(out.contains(shown), "{shown}: {out}");
+    }
     assert_eq!(captured.lines().count(), 12);
     let first: Observation = serde_json::from_str(&lines(&file)[0]).unwrap();
     assert_eq!(first.request.headers.len(), 5);
     assert!(first.request.headers.iter().all(|(_, value)| value[..] == *b"[redacted]"), "{first:?}");
-    let body = first.primary.response.unwrap().body;
+    let answer = first.primary.response.unwrap();
+    assert!(answer.headers.contains(&("Set-Cookie".into(), "sid=[redacted]; Secure".into())), "{answer:?}");
+    let body = answer.body;
     assert_eq!(body, Body::Whole(r#"{"price":10,"customer":{"email":"[redacted]"}}"#.into()));
     assert!(matches!(first.control.unwrap().response.unwrap().body, Body::Cut { length: 16, .. }));
 
