@@ -15,6 +15,7 @@ mod live;
 mod plugins;
 mod redaction;
 mod replay;
+mod seen;
 mod shadows;
 mod writer;
 

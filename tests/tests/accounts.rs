@@ -172,8 +172,10 @@ async fn check_comparator(world: &World, filters: &Accounts) -> Result<()> {
     assert_eq!(count("inFlight"), 0, "{accounts}");
     assert_eq!(count("received"), count("compared") + all_refused + count("duplicates"), "{accounts}");
 
-    let acknowledged =
-        ["superseded", "elsewhere", "repeated"].iter().filter_map(|reason| refused.get(*reason)).sum::<u64>();
+    let acknowledged = ["superseded", "elsewhere", "repeated", "same_id"]
+        .iter()
+        .filter_map(|reason| refused.get(*reason))
+        .sum::<u64>();
     let stored = count("compared") + acknowledged;
     let at_most = filters.delivered + filters.unknown;
     assert!((filters.delivered..=at_most).contains(&stored), "{accounts} {filters:?}");

@@ -25,11 +25,13 @@ pub(super) struct Acknowledged {
     superseded: u64,
     elsewhere: u64,
     repeated: u64,
+    same_id: u64,
 }
 
 impl From<Settled> for Acknowledged {
-    fn from(Settled { compared, duplicates, superseded, elsewhere, repeated, .. }: Settled) -> Self {
-        Self { compared, duplicates, superseded, elsewhere, repeated }
+    fn from(settled: Settled) -> Self {
+        let Settled { compared, duplicates, superseded, elsewhere, repeated, same_id, unstored: _ } = settled;
+        Self { compared, duplicates, superseded, elsewhere, repeated, same_id }
     }
 }
 

@@ -33,8 +33,15 @@ struct Listener {
     lost: Arc<AtomicU64>,
 }
 
+/// An observation that was taken in.
+pub(crate) struct Offered {
+    pub(crate) observation: Observation,
+    /// The session of evidence that it is a part of.
+    pub(crate) session: u64,
+}
+
 /// An observation, and its share of a listener's memory.
-type Captured = (Arc<Observation>, OwnedSemaphorePermit);
+type Captured = (Arc<Offered>, OwnedSemaphorePermit);
 
 impl Captures {
     /// Everything of a release from now on, as lines; `None` if [`MAX_LISTENERS`] listen or the server is about to end.
@@ -56,16 +63,16 @@ impl Captures {
     }
 
     /// Hands observations to those who listen to their release.
-    pub(crate) fn offer(&self, observations: Vec<Observation>) {
+    pub(crate) fn offer(&self, all: impl Iterator<Item = Offered>) {
         let mut listeners = self.lock();
         if listeners.each.is_empty() {
             return;
         }
         listeners.each.retain(|listener| !listener.queue.is_closed());
-        for observation in observations {
-            let observation = Arc::new(observation);
-            for listener in listeners.each.iter().filter(|one| one.release == observation.release) {
-                listener.offer(&observation);
+        for offered in all.map(Arc::new) {
+            let release = &offered.observation.release;
+            for listener in listeners.each.iter().filter(|one| one.release == *release) {
+                listener.offer(&offered);
             }
         }
     }
@@ -81,9 +88,9 @@ impl Captures {
 }
 
 impl Listener {
-    fn offer(&self, observation: &Arc<Observation>) {
-        let room = Arc::clone(&self.kib).try_acquire_many_owned(kib(observation)).ok();
-        let taken = room.is_some_and(|room| self.queue.try_send((Arc::clone(observation), room)).is_ok());
+    fn offer(&self, offered: &Arc<Offered>) {
+        let room = Arc::clone(&self.kib).try_acquire_many_owned(kib(&offered.observation)).ok();
+        let taken = room.is_some_and(|room| self.queue.try_send((Arc::clone(offered), room)).is_ok());
         if !taken {
             self.lost.fetch_add(1, Ordering::Relaxed);
         }
@@ -107,11 +114,13 @@ fn kib(observation: &Observation) -> u32 {
 /// What two vectors take besides what is in them.
 const PER_HEADER: usize = 48;
 
-/// A line of a capture: an observation, and what is not in it any more. Who knows only observations passes over the rest.
+/// A line of a capture: an observation, the session of evidence that it is a part of, and what is not in it any more. Who knows only
+/// observations passes over the rest.
 #[derive(Serialize)]
 struct Line<'o> {
     #[serde(flatten)]
     observation: &'o Observation,
+    session: u64,
     #[serde(skip_serializing_if = "Left::is_empty")]
     left: Left,
 }
@@ -128,15 +137,17 @@ pub(crate) struct Lines {
 }
 
 impl Lines {
-    fn line(&self, observation: Arc<Observation>) -> Bytes {
-        let mut observation = Arc::unwrap_or_clone(observation);
+    fn line(&self, offered: &Offered) -> Bytes {
+        let Offered { observation, session } = offered;
+        let (mut observation, session) = (observation.clone(), *session);
         let left = self.redaction.apply(&mut observation);
         observation.client = observation.client.and_then(|client| {
             let name = self.clients.hash_one(client) >> u32::BITS;
             u32::try_from(name).ok()
         });
         // The contract has no type that JSON lacks.
-        let mut line = serde_json::to_vec(&Line { observation: &observation, left }).unwrap_or_default();
+        let mut line =
+            serde_json::to_vec(&Line { observation: &observation, session, left }).unwrap_or_default();
         line.push(b'\n');
         line.into()
     }
@@ -160,7 +171,7 @@ impl Streamed for Lines {
             return Poll::Ready(Some(Ok(Frame::data(line))));
         }
         let captured = ready!(lines.captured.poll_recv(context));
-        lines.next = captured.map(|(observation, _room)| lines.line(observation));
+        lines.next = captured.map(|(offered, _room)| lines.line(&offered));
         let line = lines.losses().or_else(|| lines.next.take());
         Poll::Ready(line.map(|line| Ok(Frame::data(line))))
     }
@@ -179,12 +190,12 @@ mod tests {
     use antumbra_observation::{Leg, Outcome, Request};
     use http_body_util::BodyExt;
 
-    fn observation(release: &str, body: usize) -> Observation {
+    fn offered(release: &str, body: usize) -> Offered {
         let refused = || Leg::ended("", Outcome::Refused);
         let asked =
             Observation::new(release, "", "").with_id(7).with_primary(refused()).with_candidate(refused());
         let request = Request { body: Body::Whole(vec![b'x'; body].into()), ..Request::default() };
-        Observation { request, ..asked }
+        Offered { observation: Observation { request, ..asked }, session: 3 }
     }
 
     async fn texts(lines: Lines) -> Vec<String> {
@@ -195,16 +206,17 @@ mod tests {
     #[tokio::test]
     async fn a_listener_hears_its_release_and_what_it_missed() {
         let captures = Captures::default();
-        captures.offer(vec![observation("shop", 0)]);
+        captures.offer([offered("shop", 0)].into_iter());
         let lines = captures.listen("shop", Redaction::default()).unwrap();
-        captures.offer(vec![observation("shop", 1), observation("till", 2), observation("shop", 64 << 20)]);
-        captures.offer(vec![observation("shop", 3)]);
+        captures.offer([offered("shop", 1), offered("till", 2), offered("shop", 64 << 20)].into_iter());
+        captures.offer([offered("shop", 3)].into_iter());
         captures.close();
         assert!(captures.listen("shop", Redaction::default()).is_none());
         let found = texts(lines).await;
         assert_eq!(found.len(), 3, "{found:?}");
         assert_eq!(found[0], "{\"lost\":1}");
         assert!(found[1].contains("\"x\"") && found[2].contains("\"xxx\""), "{found:?}");
+        assert!(found[1].ends_with(",\"session\":3}"), "{found:?}");
     }
 
     #[tokio::test]
@@ -216,8 +228,8 @@ mod tests {
         let last = all.pop().unwrap();
         drop(all);
         assert!(captures.listen("shop", Redaction::default()).is_some(), "those who left free their places");
-        captures.offer((0..MAX_QUEUED + 5).map(|_| observation("shop", 0)).collect());
-        captures.offer((0..9).map(|_| observation("shop", 4 << 20)).collect());
+        captures.offer((0..MAX_QUEUED + 5).map(|_| offered("shop", 0)));
+        captures.offer((0..9).map(|_| offered("shop", 4 << 20)));
         captures.close();
         let found = texts(last).await;
         assert_eq!((found.len(), found[0].as_str()), (MAX_QUEUED + 1, "{\"lost\":14}"));

@@ -32,6 +32,8 @@ pub(crate) enum Reason {
     Elsewhere,
     /// Its client had asked the same endpoint a moment before: a retry is not another exchange.
     Repeated,
+    /// It arrived before, by its name: sent again in another batch, or by somebody else.
+    SameId,
     /// Comparing it failed, which is a defect of the comparator.
     Failed,
     /// Too much is in flight already.
@@ -55,6 +57,7 @@ impl Reason {
             Self::Superseded => "superseded",
             Self::Elsewhere => "elsewhere",
             Self::Repeated => "repeated",
+            Self::SameId => "same_id",
             Self::Failed => "failed",
             Self::Overloaded => "overloaded",
             Self::Store => "store",
@@ -75,6 +78,8 @@ pub(crate) struct Settled {
     pub(crate) elsewhere: u64,
     /// Asked again by the same client within a moment.
     pub(crate) repeated: u64,
+    /// Of the same name as one that was counted.
+    pub(crate) same_id: u64,
     /// The store failed.
     pub(crate) unstored: u64,
 }
@@ -88,12 +93,14 @@ impl Settled {
             superseded: self.superseded + other.superseded,
             elsewhere: self.elsewhere + other.elsewhere,
             repeated: self.repeated + other.repeated,
+            same_id: self.same_id + other.same_id,
             unstored: self.unstored + other.unstored,
         }
     }
 
     fn total(self) -> u64 {
-        self.compared + self.duplicates + self.superseded + self.elsewhere + self.repeated + self.unstored
+        let uncounted = self.superseded + self.elsewhere + self.repeated + self.same_id;
+        self.compared + self.duplicates + uncounted + self.unstored
     }
 
     fn apply(self, accounts: &mut Accounts) {
@@ -102,6 +109,7 @@ impl Settled {
         refuse(accounts, Reason::Superseded, self.superseded);
         refuse(accounts, Reason::Elsewhere, self.elsewhere);
         refuse(accounts, Reason::Repeated, self.repeated);
+        refuse(accounts, Reason::SameId, self.same_id);
         refuse(accounts, Reason::Store, self.unstored);
         accounts.in_flight = accounts.in_flight.saturating_sub(self.total());
     }
@@ -173,16 +181,22 @@ mod tests {
         ledger.receive(10);
         ledger.refuse(Reason::TooLarge, 3);
         assert!(ledger.now().add_up());
-        let settled =
-            Settled { compared: 3, duplicates: 1, superseded: 1, elsewhere: 1, ..Settled::default() };
+        let settled = Settled {
+            compared: 2,
+            duplicates: 1,
+            superseded: 1,
+            elsewhere: 1,
+            same_id: 1,
+            ..Settled::default()
+        };
         let stored = ledger.after(settled);
         assert!(stored.add_up(), "{stored:?}");
         assert_eq!((stored.received, stored.in_flight), (9, 0));
         ledger.settle(settled);
         let now = ledger.now();
         assert!(now.add_up(), "{now:?}");
-        assert_eq!((now.received, now.compared, now.in_flight), (13, 3, 4));
-        let refused = [("elsewhere", 1), ("superseded", 1), ("too_large", 3)];
+        assert_eq!((now.received, now.compared, now.in_flight), (13, 2, 4));
+        let refused = [("elsewhere", 1), ("same_id", 1), ("superseded", 1), ("too_large", 3)];
         assert_eq!(now.refused, BTreeMap::from(refused.map(|(reason, count)| (reason.to_owned(), count))));
     }
 }

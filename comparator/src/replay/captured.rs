@@ -2,19 +2,26 @@
 //!
 //! Nothing is dropped without a word: what a line does not say is an observation that is missing, which the verdict must know.
 
+mod accounts;
+mod session;
+
 use std::io::{self, BufRead};
 
-use antumbra_engine::{Delivery, Evidence, Rules};
+use antumbra_engine::{Evidence, Rules};
 use antumbra_observation::{Malformed, Observation};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use crate::ingest::decode::{self, Format};
 use crate::redaction::Left;
 use crate::replay::comparing::Comparing;
 use crate::replay::{Line, MAX_LINE, next_line};
+use crate::seen::Seen;
+use session::{Belongs, Sessions};
+
+pub(crate) use accounts::Accounts;
 
 /// What a capture held.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Captured {
     /// What its observations say together.
     pub(crate) evidence: Evidence,
@@ -26,33 +33,23 @@ pub(crate) struct Captured {
     candidate: Option<String>,
     /// The variant that answered the clients, likewise, where no policy says whose answers are compared.
     primary: Option<String>,
+    sessions: Sessions,
+    /// The exchanges of the session.
+    seen: Seen,
 }
 
-/// Counts of lines: `lines = observations + bad`, blank ones and those about losses aside.
-#[derive(Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Accounts {
-    /// Lines that should hold an observation.
-    pub(crate) lines: u64,
-    /// Those that do.
-    pub(crate) observations: u64,
-    /// Those that do not.
-    pub(crate) bad: u64,
-    /// Observations that the capture itself says it lost.
-    pub(crate) lost: u64,
-    /// What the capture says that its observations lack.
-    pub(crate) left: Left,
-    /// The first bad lines, at most [`MAX_NAMED`].
-    pub(crate) problems: Vec<Problem>,
-}
-
-/// What is wrong with a line.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct Problem {
-    /// Counted from 1.
-    pub(crate) line: u64,
-    /// What is wrong.
-    pub(crate) message: String,
+impl Default for Captured {
+    fn default() -> Self {
+        Self {
+            evidence: Evidence::new(),
+            accounts: Accounts::default(),
+            release: None,
+            candidate: None,
+            primary: None,
+            sessions: Sessions::default(),
+            seen: Seen::new(MAX_SEEN),
+        }
+    }
 }
 
 impl Captured {
@@ -67,7 +64,7 @@ impl Captured {
             match line {
                 Line::Whole(line) if line.trim_ascii().is_empty() => {}
                 Line::Whole(line) => self.line(number, &line, comparing),
-                Line::TooLong => self.bad(number, format!("has more than {MAX_LINE} bytes")),
+                Line::TooLong => self.accounts.take_bad(number, format!("has more than {MAX_LINE} bytes")),
             }
         }
         Ok(())
@@ -78,28 +75,64 @@ impl Captured {
             self.accounts.lost += lost;
             return;
         }
-        let comparable = observation(line)
-            .and_then(|observation| self.of_one_release(observation))
-            .and_then(|observation| self.of_one_primary(observation, &comparing.rules));
-        match comparable {
+        match observation(line).and_then(|observation| self.comparable(observation, line, &comparing.rules)) {
             Ok(observation) => {
-                let Told { left } = serde_json::from_slice(line).unwrap_or_default();
-                self.accounts.left.merge(&left);
                 self.accounts.lines += 1;
-                self.accounts.observations += 1;
-                comparing.observe(&mut self.evidence, &observation, &comparing.prepare(&observation));
+                self.take(observation, comparing);
             }
-            Err(message) => self.bad(number, message),
+            Err(message) => self.accounts.take_bad(number, message),
         }
     }
 
-    /// Answers of two releases are answers of different services, and those of two candidates of different versions: together
-    /// they say nothing.
+    /// The observation, if it is one of the session; what the line says besides is noted.
+    fn comparable(
+        &mut self,
+        observation: Observation,
+        line: &[u8],
+        rules: &Rules,
+    ) -> Result<Option<Observation>, String> {
+        let observation = self.of_one_release(observation)?;
+        let Told { session, left } = serde_json::from_slice(line).map_err(|error| error.to_string())?;
+        match self.sessions.of(session, observation.generation)? {
+            Belongs::Here => {}
+            Belongs::Earlier => return Ok(None),
+            Belongs::Begins => self.begin_session(),
+        }
+        let observation = self.of_one_candidate(observation)?;
+        let observation = self.of_one_primary(observation, rules)?;
+        self.accounts.left.merge(&left);
+        Ok(Some(observation))
+    }
+
+    fn begin_session(&mut self) {
+        self.accounts.begin_session();
+        let (accounts, sessions) = (std::mem::take(&mut self.accounts), std::mem::take(&mut self.sessions));
+        let release = self.release.take();
+        *self = Self { accounts, sessions, release, ..Self::default() };
+    }
+
+    fn take(&mut self, observation: Option<Observation>, comparing: &Comparing) {
+        match observation {
+            None => self.accounts.superseded += 1,
+            Some(observation) if !self.seen.is_new(observation.id) => self.accounts.same_id += 1,
+            Some(observation) => {
+                self.accounts.observations += 1;
+                comparing.observe(&mut self.evidence, &observation, &comparing.prepare(&observation));
+            }
+        }
+    }
+
+    /// Answers of two releases are answers of different services: together they say nothing.
     fn of_one_release(&mut self, observation: Observation) -> Result<Observation, String> {
         let release = self.release.get_or_insert_with(|| observation.release.clone());
         if *release != observation.release {
             return Err(format!("release is {:?}, must be {release:?} as before", observation.release));
         }
+        Ok(observation)
+    }
+
+    /// Those of two candidates are of different versions.
+    fn of_one_candidate(&mut self, observation: Observation) -> Result<Observation, String> {
         let variant = &observation.candidate.variant;
         let candidate = self.candidate.get_or_insert_with(|| variant.clone());
         if candidate != variant {
@@ -124,48 +157,6 @@ impl Captured {
         }
         Ok(observation)
     }
-
-    fn bad(&mut self, line: u64, message: String) {
-        self.accounts.lines += 1;
-        self.accounts.bad += 1;
-        if self.accounts.problems.len() < MAX_NAMED {
-            self.accounts.problems.push(Problem { line, message });
-        }
-    }
-}
-
-impl Accounts {
-    /// As filters report it: a line that cannot be used is an observation that was mirrored and never arrived.
-    pub(crate) fn delivery(&self) -> Delivery {
-        let undelivered = self.bad + self.lost;
-        Delivery {
-            known: true,
-            mirrored: self.observations + undelivered,
-            undelivered,
-            ..Delivery::default()
-        }
-    }
-
-    /// What was read, and what is not in it.
-    pub(crate) fn to_text(&self) -> String {
-        let Self { lines, observations, bad, lost, .. } = self;
-        let mut text = format!("{lines} lines read: {observations} observations");
-        for (count, what) in [(bad, "cannot be used"), (lost, "lost while they were captured")] {
-            if *count > 0 {
-                text.push_str(&format!(", {count} {what}"));
-            }
-        }
-        text.push('\n');
-        self.left.lines().iter().for_each(|line| text.push_str(&format!("{line}\n")));
-        text
-    }
-
-    /// One line for each problem that is named, and one for the rest.
-    pub(crate) fn complaints(&self) -> Vec<String> {
-        let named = self.problems.iter().map(|Problem { line, message }| format!("line {line}: {message}"));
-        let more = self.bad.saturating_sub(self.problems.len() as u64);
-        named.chain((more > 0).then(|| format!("and {more} more lines that cannot be used"))).collect()
-    }
 }
 
 /// A line that is no observation: a stream of exchanges says so where its reader was too slow.
@@ -176,8 +167,9 @@ struct Loss {
 }
 
 /// What a line says besides its observation. Captures of earlier versions say nothing.
-#[derive(Default, Deserialize)]
+#[derive(Deserialize)]
 struct Told {
+    session: Option<u64>,
     #[serde(default)]
     left: Left,
 }
@@ -192,14 +184,16 @@ fn observation(line: &[u8]) -> Result<Observation, String> {
     read.into_iter().next().ok_or_else(|| "holds no observation".to_owned())
 }
 
-/// Bad lines that are named; the others are counted.
-const MAX_NAMED: usize = 20;
-
+/// Exchanges of a file that are told from each other; a capture of 256 MiB has fewer.
+const MAX_SEEN: usize = 4_000_000;
 /// How to say it.
 const NO_POLICY: &str = "where no policy says whose answers are compared (--policy)";
 
 #[cfg(test)]
 mod tests {
+    use antumbra_engine::Delivery;
+
+    use super::accounts::MAX_NAMED;
     use super::*;
 
     const ONE: &str = r#"{"version":1,"id":"000000000000000000000000000000ff","release":"shop","generation":1,"atUs":5,"request":{"method":"GET","path":"/"},"primary":{"outcome":"response","response":{"status":204}},"candidate":{"outcome":"refused"}}"#;
@@ -212,13 +206,15 @@ mod tests {
         let elsewhere = ONE.replace(r#""candidate":{"#, r#""candidate":{"variant":"next","#);
         let answered = |variant: &str| {
             let primary = format!(r#""primary":{{"variant":"{variant}","#);
+            let other_id = ONE.replace("0ff", "2ff");
             let candidate = r#""candidate":{"variant":"","#;
-            ONE.replace(r#""primary":{"#, &primary).replace(r#""candidate":{"#, candidate)
+            other_id.replace(r#""primary":{"#, &primary).replace(r#""candidate":{"#, candidate)
         };
         let (stable, third) = (answered("stable"), answered("third"));
         let cut = &ONE[..60];
+        let again = ONE.replace("0ff", "1ff");
         let text = format!(
-            "{ONE}\n\n{{\"lost\":3}}\n{other}\n{newer}\n{silent}\nnonsense\n{ONE}\r\n{cut}\n{elsewhere}\n{stable}\n{third}"
+            "{ONE}\n\n{{\"lost\":3}}\n{other}\n{newer}\n{silent}\nnonsense\n{again}\r\n{cut}\n{elsewhere}\n{stable}\n{third}"
         );
         let mut captured = Captured::default();
         captured.read(text.as_bytes(), &Comparing::default()).unwrap();
@@ -251,6 +247,47 @@ mod tests {
             captured.read(both.as_bytes(), &comparing).unwrap();
             assert_eq!((captured.accounts.bad, captured.evidence.exchanges()), (bad, 1 - bad));
         }
+    }
+
+    fn read(lines: &[String]) -> Captured {
+        let mut captured = Captured::default();
+        captured.read(lines.join("\n").as_bytes(), &Comparing::default()).unwrap();
+        captured
+    }
+
+    fn numbered(id: u32, more: &str) -> String {
+        ONE.replace("0000ff", &format!("{id:06x}")).replace(r#""atUs":5"#, &format!(r#""atUs":5{more}"#))
+    }
+
+    #[test]
+    fn an_exchange_counts_once_unless_it_has_no_name() {
+        let lines = [1, 1, 2, 0, 0, 1].map(|id| numbered(id, ""));
+        let Captured { evidence, accounts, .. } = read(&lines);
+        assert_eq!((evidence.exchanges(), accounts.same_id, accounts.observations), (4, 2, 4));
+        assert_eq!(accounts.delivery(), Delivery { known: true, mirrored: 4, ..Delivery::default() });
+        assert_eq!(accounts.to_text(), "6 lines read: 4 observations, 2 met before\n");
+    }
+
+    /// As a server does when the policy's comparands or rules change, or the evidence is reset.
+    #[test]
+    fn the_last_session_alone_is_judged() {
+        let told = |id, session: u64| numbered(id, &format!(r#","session":{session},"left":{{"cut":1}}"#));
+        let next = |id| told(id, 4).replace(r#""candidate":{"#, r#""candidate":{"variant":"next","#);
+        let lost = || r#"{"lost":5}"#.to_owned();
+        let lines =
+            [told(1, 3), lost(), "nonsense".to_owned(), told(2, 3), next(1), lost(), next(2), told(3, 3)];
+        let Captured { evidence, accounts, .. } = read(&lines);
+        assert_eq!((evidence.exchanges(), accounts.observations, accounts.superseded), (2, 2, 3));
+        let expected = Delivery { known: true, mirrored: 7, undelivered: 5, ..Delivery::default() };
+        assert_eq!(accounts.delivery(), expected);
+        insta::assert_snapshot!(accounts.to_text(), @r"
+        6 lines read: 2 observations, 3 of earlier sessions of evidence, 1 cannot be used, 10 lost while they were captured
+        not kept: 2 bodies beyond the filter's limit, only length and hash
+        ");
+        insta::assert_snapshot!(accounts.complaints().join("\n"), @r"
+        line 3: expected ident at column 2
+        3 observations are not judged, as by a server: another session of evidence began after them
+        ");
     }
 
     #[test]

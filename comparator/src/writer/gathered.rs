@@ -4,12 +4,16 @@ use antumbra_control::Session;
 use antumbra_engine::{Compared, Evidence, Taken, encode_compared};
 use antumbra_store::JournalEntry;
 
+use crate::seen::Seen;
+
 /// The evidence of a release in its current session.
 pub(crate) struct Gathered {
     /// The session.
     pub(crate) session: Session,
     /// What is known in it.
     pub(crate) evidence: Evidence,
+    /// Which exchanges of the session were met since this process began or last lost a commit.
+    pub(super) seen: Seen,
     /// Exchanges in the journal of the session: what the stored evidence lacks.
     pub(super) journalled: u64,
     /// What was counted since the last commit.
@@ -20,7 +24,8 @@ pub(crate) struct Gathered {
 impl Gathered {
     /// Evidence that is stored as it is.
     pub(crate) fn new(session: Session, evidence: Evidence) -> Self {
-        Self { session, evidence, journalled: 0, compared: Vec::new(), repeated: 0 }
+        let seen = Seen::new(MAX_SEEN);
+        Self { session, evidence, seen, journalled: 0, compared: Vec::new(), repeated: 0 }
     }
 
     /// Counts an exchange.
@@ -41,3 +46,6 @@ impl Gathered {
         any.then(|| JournalEntry { repeated, compared: encode_compared(&compared) })
     }
 }
+
+/// Names of exchanges, of 16 bytes and some more each: two minutes at a thousand mirrored exchanges a second.
+const MAX_SEEN: usize = 131_072;

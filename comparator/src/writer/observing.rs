@@ -16,6 +16,7 @@ use super::gathered::Gathered;
 use super::handle::{Batch, Job, Under};
 use super::thread::Thread;
 use crate::clock;
+use crate::live::captures::Offered;
 use crate::live::ledger::Settled;
 use crate::live::policies::Policies;
 use crate::plugins::Prepared;
@@ -44,16 +45,14 @@ impl Thread {
         met
     }
 
-    fn acknowledge(&mut self, group: Vec<Batch>, outcome: Result<Vec<Settled>, StoreError>) {
+    fn acknowledge(&mut self, group: Vec<Batch>, outcome: Result<Vec<Counted>, StoreError>) {
         match outcome {
-            Ok(settled) => {
-                for (batch, settled) in group.into_iter().zip(settled) {
+            Ok(counted) => {
+                for (batch, Counted { settled, belong }) in group.into_iter().zip(counted) {
                     self.ledger.settle(settled);
                     drop(batch.reserved);
                     let _ = batch.reply.send(Ok(settled));
-                    if settled.duplicates == 0 {
-                        self.captures.offer(batch.observations);
-                    }
+                    self.offer(batch.observations, &belong);
                 }
             }
             Err(error) => {
@@ -68,23 +67,33 @@ impl Thread {
         }
     }
 
+    /// Captures get what belongs to the session, once: the rest is no part of what is judged.
+    fn offer(&self, observations: Vec<Observation>, belong: &[bool]) {
+        let each = observations.into_iter().zip(belong).filter(|(_, belongs)| **belongs);
+        let offered = each.filter_map(|(observation, _)| {
+            let session = self.releases.get(&observation.release)?.session.number;
+            Some(Offered { observation, session })
+        });
+        self.captures.offer(offered);
+    }
+
     /// What became of each batch, once all of it is durable.
-    fn commit(&mut self, group: &mut [Batch]) -> Result<Vec<Settled>, StoreError> {
+    fn commit(&mut self, group: &mut [Batch]) -> Result<Vec<Counted>, StoreError> {
         self.load()?;
         let whole = self.is_checkpoint_due();
         let Self { store, releases, policies, ledger, .. } = self;
-        let settled = store.transaction(|writing| {
+        let counted = store.transaction(|writing| {
             let mut counting = Counting { releases, policies };
-            let settled = group.iter_mut().map(|batch| counting.batch(writing, batch));
-            let settled = settled.collect::<Result<Vec<_>, _>>()?;
+            let counted = group.iter_mut().map(|batch| counting.batch(writing, batch));
+            let counted = counted.collect::<Result<Vec<_>, _>>()?;
             if whole {
                 put_whole(writing, releases)?;
             } else {
                 append(writing, releases)?;
             }
-            let all = settled.iter().copied().fold(Settled::default(), Settled::plus);
+            let all = counted.iter().map(|batch| batch.settled).fold(Settled::default(), Settled::plus);
             writing.put_accounts(&ledger.after(all))?;
-            Ok(settled)
+            Ok(counted)
         })?;
         if whole {
             self.checkpointed = Instant::now();
@@ -92,7 +101,7 @@ impl Thread {
         for (release, gathered) in &self.releases {
             self.known.refresh(release, gathered.session, &gathered.evidence);
         }
-        Ok(settled)
+        Ok(counted)
     }
 
     fn is_checkpoint_due(&self) -> bool {
@@ -138,47 +147,74 @@ struct Counting<'t> {
     policies: &'t Policies,
 }
 
+/// What became of a batch.
+#[derive(Default)]
+struct Counted {
+    settled: Settled,
+    /// Whether each of its observations is one of the session that was not met before.
+    belong: Vec<bool>,
+}
+
+/// What became of an observation.
+#[derive(Debug, PartialEq)]
+enum Became {
+    /// It does not belong to the session.
+    Superseded,
+    /// It was met before.
+    SameId,
+    /// This.
+    Taken(Taken),
+}
+
 impl Counting<'_> {
-    fn batch(&mut self, writing: &Writing<'_>, batch: &mut Batch) -> Result<Settled, StoreError> {
-        let mut settled = Settled::default();
+    fn batch(&mut self, writing: &Writing<'_>, batch: &mut Batch) -> Result<Counted, StoreError> {
+        let Counted { mut settled, mut belong } = Counted::default();
         if let Some((instance, sequence)) = batch.id
             && !writing.note_batch(instance, sequence, clock::now_ms())?
         {
             settled.duplicates = batch.observations.len() as u64;
-            return Ok(settled);
+            return Ok(Counted { settled, belong });
         }
         let mut compared = std::mem::take(&mut batch.compared).into_iter();
         for (at, observation) in batch.observations.iter().enumerate() {
-            match self.one(observation, batch.prepared.get(&at), compared.next().flatten()) {
-                None => settled.superseded += 1,
-                Some(Taken::Compared | Taken::WarmingUp) => settled.compared += 1,
-                Some(Taken::Elsewhere) => settled.elsewhere += 1,
-                Some(Taken::Repeated) => settled.repeated += 1,
+            let became = self.one(observation, batch.prepared.get(&at), compared.next().flatten());
+            belong.push(matches!(became, Became::Taken(_)));
+            match became {
+                Became::Superseded => settled.superseded += 1,
+                Became::SameId => settled.same_id += 1,
+                Became::Taken(Taken::Compared | Taken::WarmingUp) => settled.compared += 1,
+                Became::Taken(Taken::Elsewhere) => settled.elsewhere += 1,
+                Became::Taken(Taken::Repeated) => settled.repeated += 1,
             }
         }
-        Ok(settled)
+        Ok(Counted { settled, belong })
     }
 
-    /// What became of an observation; none if it does not belong to the session.
     fn one(
         &mut self,
         observation: &Observation,
         prepared: Option<&Prepared>,
         under: Option<Under>,
-    ) -> Option<Taken> {
+    ) -> Became {
         let release = &observation.release;
-        let (gathered, version) = (self.releases.get_mut(release)?, self.policies.get(release)?);
+        let (Some(gathered), Some(version)) = (self.releases.get_mut(release), self.policies.get(release))
+        else {
+            return Became::Superseded;
+        };
         let session = gathered.session;
         gathered.evidence.set_pace(version.document.gates().pace());
         if !belongs(observation, session) || !is_prepared(prepared, &version, session) {
-            return None;
+            return Became::Superseded;
+        }
+        if !gathered.seen.is_new(observation.id) {
+            return Became::SameId;
         }
         let compared = match under.filter(|under| under.holds(session)) {
             Some(under) => under.compared,
             // Another session began since it was compared.
             None => Prepared::compare(prepared, observation, version.document.rules(), &gathered.evidence),
         };
-        Some(gathered.take(compared))
+        Became::Taken(gathered.take(compared))
     }
 }
 
@@ -291,7 +327,7 @@ mod tests {
             let by = antumbra_engine::Rules::default();
             let compared = compare(&exchange(), &by, &Outside::default(), &Evidence::new());
             let under = Under { generation, session: number, compared };
-            assert_eq!(counting.one(&exchange(), None, Some(under)), Some(Taken::Compared));
+            assert_eq!(counting.one(&exchange(), None, Some(under)), Became::Taken(Taken::Compared));
             let evidence = &releases["shop"].evidence;
             let gates = antumbra_engine::Gates::default();
             let delivery = antumbra_engine::Delivery::default();
@@ -308,8 +344,16 @@ mod tests {
         policies.put(Version::new(Document::from_yaml(SHOP.as_bytes()).unwrap(), 6, 0));
         let mut releases = BTreeMap::from([("shop".to_owned(), Gathered::new(session, Evidence::new()))]);
         let mut counting = Counting { releases: &mut releases, policies: &policies };
-        assert_eq!(counting.one(&exchange(), None, None), None);
+        assert_eq!(counting.one(&exchange(), None, None), Became::Superseded);
         let inline = exchange().with_generation(0);
-        assert_eq!(counting.one(&inline, None, None), Some(Taken::Compared));
+        let unnamed = inline.clone().with_id(0);
+        for (one, expected) in [
+            (&inline, Became::Taken(Taken::Compared)),
+            (&inline, Became::SameId),
+            (&unnamed, Became::Taken(Taken::Compared)),
+            (&unnamed, Became::Taken(Taken::Compared)),
+        ] {
+            assert_eq!(counting.one(one, None, None), expected);
+        }
     }
 }

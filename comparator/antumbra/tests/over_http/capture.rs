@@ -1,5 +1,6 @@
 //! `antumbra capture` from a running comparator: what is in the file, what never is, and that it can be asked again.
 
+use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -10,6 +11,7 @@ use crate::server::{World, observation};
 use crate::service::{Service, Version};
 use antumbra_observation::{Body, Observation};
 use http::Method;
+use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -37,12 +39,16 @@ pub(crate) fn capture(world: &World, line: &str) -> Child {
 }
 
 /// Sends observations until the capture has enough of them; what it printed.
-pub(crate) async fn fed(world: &World, mut child: Child) -> String {
+pub(crate) async fn fed(world: &World, child: Child) -> String {
+    fed_with(world, child, telling).await
+}
+
+async fn fed_with(world: &World, mut child: Child, made: fn(u128) -> Observation) -> String {
     let mut sequence = 0;
     let feed = async {
         while child.try_wait().unwrap().is_none() {
             sequence += 1;
-            let batch: Vec<Observation> = (1..=5).map(|id| telling(u128::from(sequence) * 10 + id)).collect();
+            let batch: Vec<Observation> = (1..=5).map(|id| made(u128::from(sequence) * 10 + id)).collect();
             assert_eq!(world.batch(sequence, &batch).await.status, 200);
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
@@ -87,7 +93,8 @@ async fn a_capture_holds_no_secret_and_can_be_replayed_and_sent_again() {
 
     let headers = [("content-type", "application/x-ndjson")];
     let answer = world.send(Method::POST, "/v1/observations", &headers, captured).await;
-    assert_eq!((answer.status.as_u16(), &answer.json()["compared"]), (200, &12.into()), "{answer:?}");
+    assert_eq!((answer.status.as_u16(), &answer.json()["compared"]), (200, &0.into()), "{answer:?}");
+    assert_eq!(answer.json()["sameId"], 12, "they were counted as they came: {answer:?}");
 
     let (stable, dearer) =
         (Service::start(Version::Price(10)).await, Service::start(Version::Price(11)).await);
@@ -163,4 +170,94 @@ async fn the_end_of_the_server_ends_a_capture() {
     let ended = tokio::time::timeout(Duration::from_secs(60), ended).await.unwrap().unwrap();
     assert!(ended.success(), "{ended}");
     assert!(lines(&file).iter().all(|line| serde_json::from_str::<Observation>(line).is_ok()));
+}
+
+/// Answers that are compressed, of which the candidate's has another price, and a cookie that lost an attribute.
+fn packed(id: u128) -> Observation {
+    let mut told = observation(id, 10);
+    for (leg, price) in [(&mut told.primary, 10), (&mut told.candidate, 11)] {
+        let secure = if price == 10 { "; Secure" } else { "" };
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        write!(encoder, r#"{{"price":{price},"customer":{{"email":"hush-body"}}}}"#).unwrap();
+        let response = leg.response.as_mut().unwrap();
+        response.headers.push(("content-encoding".into(), "gzip".into()));
+        response
+            .headers
+            .push(("set-cookie".into(), format!("sid=hush-{id}; Path=/{secure}").as_str().into()));
+        response.body = Body::Whole(encoder.finish().unwrap().into());
+    }
+    let answer = told.primary.response.clone();
+    told.control.as_mut().unwrap().response = answer;
+    told
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_compressed_is_judged_as_the_server_judges_it() {
+    let world = World::with_shop().await;
+    std::fs::write(world.data().with_file_name("shop.yaml"), crate::server::SHOP).unwrap();
+    let out =
+        fed_with(&world, capture(&world, "c.ndjson --count 200 --redact /customer/email"), packed).await;
+    assert!(out.contains("(set-cookie 600)") && out.contains("600 values in bodies"), "{out}");
+    assert!(!out.contains("not kept"), "{out}");
+    assert!(!std::fs::read_to_string(world.data().with_file_name("c.ndjson")).unwrap().contains("hush"));
+    let line = antumbra(&world, "report --from c.ndjson --policy shop.yaml --output json").await;
+    let offline: Value = serde_json::from_str(&line.out).unwrap();
+    assert_eq!(offline["capture"]["left"]["members"], 600, "{}", line.out);
+    let text = antumbra(&world, "report --from c.ndjson --policy shop.yaml").await.out;
+    assert!(text.contains("(set-cookie 600)") && text.contains("600 values in bodies"), "{text}");
+    let online: Value = serde_json::from_str(&antumbra(&world, "report --output json").await.out).unwrap();
+    let found = |report: &Value| {
+        let all = report["regressions"].as_array().unwrap().iter();
+        let mut all: Vec<String> = all.map(|found| format!("{} {}", found["path"], found["kind"])).collect();
+        all.sort();
+        all.dedup();
+        all
+    };
+    assert_eq!(found(&offline), [r#""/price" "value""#, r#""cookie:sid;secure" "missing""#], "{offline}");
+    assert_eq!(found(&offline), found(&online));
+}
+
+/// What was captured before the evidence began anew is no evidence of what came after.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_session_that_ended_meanwhile_is_not_judged() {
+    let world = World::with_shop().await;
+    let child = capture(&world, "c.ndjson --count 30");
+    let file = world.data().with_file_name("c.ndjson");
+    let mut sequence = 0;
+    let mut send = async |generation| {
+        sequence += 1;
+        let id = u128::from(sequence);
+        let one = Observation { generation, ..observation(id, if generation == 1 { 11 } else { 10 }) };
+        assert_eq!(world.batch(sequence, &[one]).await.status, 200);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    };
+    let feed = async {
+        while lines_or_none(&file).len() < 20 {
+            send(1).await;
+        }
+        let next = world.put("shop", &crate::server::SHOP.replace("cluster: canary", "cluster: next")).await;
+        assert_eq!(next.json()["newSession"], true, "{next:?}");
+        send(1).await;
+        while lines_or_none(&file).len() < 30 {
+            send(2).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), feed).await.unwrap();
+    tokio::task::spawn_blocking(move || child.wait_with_output().unwrap()).await.unwrap();
+    let line = antumbra(&world, "report --from c.ndjson --output json").await;
+    let report: Value = serde_json::from_str(&line.out).unwrap();
+    let counts =
+        ["lines", "observations", "superseded"].map(|name| report["capture"][name].as_u64().unwrap());
+    assert!(line.err.contains("are not judged, as by a server"), "{}", line.err);
+    assert_eq!((line.code, counts[0], counts[1] + counts[2]), (0, 30, 30), "{}", line.out);
+    assert!(counts[1] <= 10 && report["exchanges"] == counts[1], "{}", line.out);
+    assert!(
+        !line.out.contains("/price"),
+        "what the earlier candidate did is not held against the next: {}",
+        line.out
+    );
+}
+
+fn lines_or_none(file: &Path) -> Vec<String> {
+    if file.exists() { lines(file) } else { Vec::new() }
 }

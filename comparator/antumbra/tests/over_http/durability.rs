@@ -14,14 +14,15 @@ use http::Method;
 #[tokio::test]
 async fn evidence_accounts_policies_and_batches_outlive_the_process() {
     let mut world = World::with_shop().await;
-    world.batch(1, &healthy(6)).await;
-    world.batch(1, &healthy(6)).await;
+    let six = healthy(6);
+    world.batch(1, &six).await;
+    world.batch(1, &six).await;
     world.patch("/v1/policies/shop/mirror", r#"{"percent": 50}"#).await;
     let before = (world.get("/v1/releases/shop/report").await.json(), world.accounts().await);
     world.restart(Vec::new()).await;
     assert_eq!((world.get("/v1/releases/shop/report").await.json(), world.accounts().await), before);
     assert_eq!(world.get("/v1/policies/shop").await.header("etag"), "\"2\"");
-    assert_eq!(world.batch(1, &healthy(6)).await.json()["duplicates"], 6);
+    assert_eq!(world.batch(1, &six).await.json()["duplicates"], 6);
 }
 
 /// A proxy that ended before the comparator did can say nothing again, and what was lost in an earlier session does not matter.

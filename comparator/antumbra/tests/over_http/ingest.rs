@@ -33,10 +33,11 @@ async fn a_defect_shows_in_the_report_as_json_and_as_text() {
 #[tokio::test]
 async fn json_and_ndjson_are_taken_from_everybody_else() {
     let world = World::with_shop().await;
-    let one = serde_json::to_string(&observation(1, 10)).unwrap();
+    let numbered = |id| serde_json::to_string(&observation(id, 10)).unwrap();
+    let one = numbered(1);
     for (media_type, body, compared) in [
         ("application/json", one.clone(), 1),
-        ("application/x-ndjson; charset=utf-8", format!("{one}\n{one}\n"), 2),
+        ("application/x-ndjson; charset=utf-8", format!("{}\n{}\n", numbered(2), numbered(3)), 2),
         ("application/cbor-seq", String::new(), 0),
     ] {
         let answer =
@@ -60,6 +61,25 @@ async fn a_repeated_batch_is_acknowledged_and_not_counted_again() {
 }
 
 #[tokio::test]
+async fn an_exchange_counts_once_whoever_sends_it() {
+    let mut world = World::with_shop().await;
+    let five = healthy(5);
+    world.batch(1, &five).await;
+    let again = world.batch(2, &five[1..]).await;
+    assert_eq!(
+        (again.status.as_u16(), &again.json()["compared"], &again.json()["sameId"]),
+        (200, &0.into(), &4.into())
+    );
+    let nameless: Vec<Observation> = healthy(3).into_iter().map(|one| one.with_id(0)).collect();
+    assert_eq!(world.batch(3, &nameless).await.json()["compared"], 3, "nothing tells them apart");
+    let accounts = world.accounts().await;
+    assert_eq!((&accounts["compared"], &accounts["refused"]["same_id"]), (&8.into(), &4.into()));
+    assert_eq!(world.get("/v1/releases/shop/report").await.json()["exchanges"], 8);
+    world.restart(Vec::new()).await;
+    assert_eq!(world.get("/v1/releases/shop/report").await.json()["exchanges"], 8);
+}
+
+#[tokio::test]
 async fn a_batch_with_a_heartbeat_is_answered_by_the_policy_if_that_is_news() {
     let world = World::with_shop().await;
     let said = |generation| {
@@ -73,13 +93,13 @@ async fn a_batch_with_a_heartbeat_is_answered_by_the_policy_if_that_is_news() {
             accounts,
         })
     };
-    for (generation, media_type) in
-        [(None, POLICY_JSON), (Some(4), POLICY_JSON), (Some(1), "application/json")]
+    for (id, generation, media_type) in
+        [(1, None, POLICY_JSON), (2, Some(4), POLICY_JSON), (3, Some(1), "application/json")]
     {
         let heartbeat = said(generation);
         let headers = [("content-type", "application/cbor-seq"), (HEARTBEAT_HEADER, heartbeat.as_str())];
         let answer =
-            world.send(Method::POST, "/v1/observations", &headers, encode(&observation(1, 10))).await;
+            world.send(Method::POST, "/v1/observations", &headers, encode(&observation(id, 10))).await;
         assert_eq!((answer.status.as_u16(), answer.header("content-type")), (200, media_type), "{answer:?}");
         assert_eq!(answer.json()["name"] == "shop", media_type == POLICY_JSON);
     }

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use antumbra_comparator::{Config, Descriptors, Document, MAX_CONNECTIONS, Plugins, Targets, serve};
 use antumbra_observation::{Leg, Observation, encode};
@@ -239,9 +240,11 @@ pub(crate) fn observation(id: u128, price: u32) -> Observation {
         .with_control(leg("control", 10))
 }
 
-/// `count` exchanges whose candidate is right.
+/// `count` exchanges whose candidate is right, none of which was made before.
 pub(crate) fn healthy(count: u128) -> Vec<Observation> {
-    (1..=count).map(|id| observation(id, 10)).collect()
+    static MADE: AtomicU64 = AtomicU64::new(1 << 32);
+    let id = || MADE.fetch_add(1, Ordering::Relaxed).into();
+    (1..=count).map(|number| observation(number, 10).with_id(id())).collect()
 }
 
 fn leg(variant: &str, price: u32) -> Leg {
