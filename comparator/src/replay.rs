@@ -15,6 +15,7 @@ mod lines;
 mod place;
 mod raw_request;
 mod recording;
+mod statuses;
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,7 +24,7 @@ use std::time::Duration;
 use antumbra_engine::Evidence;
 use antumbra_observation::{Body, ExchangeId, Leg, Observation, Outcome, Request, VERSION};
 use antumbra_policy::Dice;
-use http::header::HeaderValue;
+use http::header::{HeaderMap, HeaderValue};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
 
@@ -31,7 +32,7 @@ use crate::clock;
 use crate::replay::comparing::Comparing;
 use crate::shadows::{Asked, Call, Limits, Shadows, Target};
 
-pub(crate) use accounts::{Accounts, Skipped};
+pub(crate) use accounts::{Accounts, Skipped, blanked};
 pub(crate) use capture::MAX_LINE;
 pub(crate) use lines::{Line, next as next_line};
 pub(crate) use recording::{Recording, Unreadable};
@@ -54,6 +55,8 @@ pub(crate) struct Plan {
     pub(crate) concurrency: usize,
     /// Most requests that are sent.
     pub(crate) limit: u64,
+    /// Set in each request in place of those that were recorded.
+    pub(crate) headers: HeaderMap,
     /// Whether methods that write are sent, too.
     pub(crate) unsafe_methods: bool,
 }
@@ -89,7 +92,23 @@ pub(crate) struct Found {
 }
 
 /// One entry of a recording.
-pub(crate) type Entry = Result<Request, Skipped>;
+pub(crate) type Entry = Result<Recorded, Skipped>;
+
+/// A request, and what came of it then.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Recorded {
+    pub(crate) request: Request,
+    /// Of the answer, if the recording has it.
+    pub(crate) status: Option<u16>,
+}
+
+/// A recorded request that may be sent.
+struct Due {
+    request: Request,
+    asked: Asked,
+    id: ExchangeId,
+    status: Option<u16>,
+}
 
 impl Replay {
     /// A replay that compares by these rules and plugins.
@@ -116,13 +135,13 @@ impl Replay {
                 entry = entries.recv() => entry,
             };
             let Some(entry) = entry else { return };
-            let Some((request, asked, id)) = self.admitted(entry) else { continue };
+            let Some(next) = self.admitted(entry) else { continue };
             tokio::select! {
                 () = &mut stop => return,
                 () = tokio::time::sleep_until(start + self.offset(due)) => {}
             }
             due += 1;
-            self.dispatch(request, asked, id);
+            self.dispatch(next);
         }
     }
 
@@ -144,19 +163,24 @@ impl Replay {
     }
 
     /// The request, ready to be sent, if it may be.
-    fn admitted(&self, entry: Entry) -> Option<(Request, Asked, ExchangeId)> {
-        let id = self.id();
-        let admitted = entry.and_then(|request| accounts::admit(request, self.plan.unsafe_methods)).and_then(
-            |request| {
-                let asked = Asked::new(&request, id)?;
-                Ok((self.named(asked, &request)?, request))
-            },
-        );
-        self.found().accounts.recorded += 1;
+    fn admitted(&self, entry: Entry) -> Option<Due> {
+        let admitted = entry.and_then(|Recorded { request, status }| {
+            let lacking: Vec<String> =
+                blanked(&request).filter(|name| !self.plan.headers.contains_key(name.as_str())).collect();
+            let (request, id) = (accounts::admit(request, self.plan.unsafe_methods)?, self.id());
+            let mut asked = self.named(Asked::new(&request, id)?, &request)?;
+            asked.headers.extend(self.plan.headers.clone());
+            Ok((Due { request, asked, id, status }, lacking))
+        });
+        let mut found = self.found();
+        found.accounts.recorded += 1;
         match admitted {
-            Ok((asked, request)) => Some((request, asked, id)),
+            Ok((due, lacking)) => {
+                found.accounts.lacks(&lacking);
+                Some(due)
+            }
             Err(skipped) => {
-                self.found().accounts.skip(skipped);
+                found.accounts.skip(skipped);
                 None
             }
         }
@@ -175,7 +199,7 @@ impl Replay {
     }
 
     /// Sends the request if there is a place for it now.
-    fn dispatch(self: &Arc<Self>, request: Request, asked: Asked, id: ExchangeId) {
+    fn dispatch(self: &Arc<Self>, due: Due) {
         let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
             self.found().accounts.late += 1;
             return;
@@ -183,12 +207,13 @@ impl Replay {
         self.found().accounts.sent += 1;
         let replay = Arc::clone(self);
         tokio::spawn(async move {
-            replay.exchange(request, Arc::new(asked), id).await;
+            replay.exchange(due).await;
             drop(place);
         });
     }
 
-    async fn exchange(self: Arc<Self>, request: Request, asked: Arc<Asked>, id: ExchangeId) {
+    async fn exchange(self: Arc<Self>, Due { request, asked, id, status }: Due) {
+        let asked = Arc::new(asked);
         let at_us = clock::now_ms().saturating_mul(1_000);
         let call = |target: &Arc<Target>| Call {
             target: Arc::clone(target),
@@ -200,6 +225,9 @@ impl Replay {
         if primary.outcome != Outcome::Response {
             self.found().accounts.unanswered(primary.outcome);
             return;
+        }
+        if let Some(answer) = &primary.response {
+            self.found().accounts.statuses.count(status, answer.status);
         }
         let candidate_first = self.word() & 1 == 0;
         let control = self.plan.control.as_ref().map(call);
@@ -256,3 +284,6 @@ fn observation(
         control,
     }
 }
+
+/// Exchanges of a file that are told from each other; a capture of 256 MiB has fewer.
+const MAX_SEEN: usize = 4_000_000;

@@ -2,6 +2,7 @@
 //!
 //! The file is read on a thread of its own: a pipe may be slow, and the pace of the requests must not be that of the file.
 
+use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, IsTerminal, Read};
@@ -20,9 +21,9 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::output::{self, print, print_json};
 use super::terms::{DescriptorSet, Terms};
-use super::values::{NamedPlugin, Rate, Timeout};
+use super::values::{NamedHeader, NamedPlugin, Rate, Timeout};
 use super::{Failure, Output, commands};
-use crate::replay::{Accounts, Entry, Host, Plan, Recording, Replay};
+use crate::replay::{Accounts, Entry, Host, Plan, Recording, Replay, blanked};
 use crate::shadows::{Limits, Network, Target, Url, resolve};
 
 /// What to replay, and to whom.
@@ -43,6 +44,10 @@ pub(super) struct Options {
     /// The Host of all requests, or `recorded` for the one that each came with; unless given, that of each URL
     #[arg(long)]
     host: Option<String>,
+    /// A header to send with each request in place of the recorded one, such as a credential that the capture blanked; may be
+    /// repeated. All three services get it
+    #[arg(long, value_name = "NAME=VALUE")]
+    header: Vec<NamedHeader>,
     /// A policy whose `compare` and `gates` are to hold
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
@@ -96,7 +101,8 @@ pub(super) fn replay(options: &Options, sandbox: &dyn Runtime) -> Result<ExitCod
     bar.finish_and_clear();
     let found = replay.found();
     let name = terms.name.as_deref().unwrap_or("replay");
-    let report = antumbra_engine::report(name, &found.evidence, &terms.gates, &found.accounts.delivery());
+    let mut report = antumbra_engine::report(name, &found.evidence, &terms.gates, &found.accounts.delivery());
+    found.accounts.statuses.judge(&mut report);
     match options.output {
         Output::Json => print_json(&Replayed { report: &report, replay: &found.accounts }),
         Output::Text => print(&text(&found.accounts, &report)),
@@ -153,7 +159,7 @@ async fn run(
     bar: &ProgressBar,
 ) -> Result<(Arc<Replay>, Option<io::Error>), Failure> {
     let replay = Arc::new(Replay::new(plan(options).await?, Limits::default(), terms.comparing.clone()));
-    let (entries, mut failed) = entries(recording);
+    let (entries, mut failed) = entries(recording, Lacking::new(options, bar));
     tokio::select! {
         () = replay.send(entries, interrupted()) => {}
         () = show(&replay, bar) => {}
@@ -183,6 +189,7 @@ async fn show(replay: &Replay, bar: &ProgressBar) {
 /// What the recording holds, and why it could not be read to its end.
 fn entries(
     mut recording: Recording<impl BufRead + Send + 'static>,
+    mut lacking: Lacking,
 ) -> (mpsc::Receiver<Entry>, oneshot::Receiver<io::Error>) {
     let (entries, receiver) = mpsc::channel(MAX_WAITING);
     let (failed, failure) = oneshot::channel();
@@ -190,6 +197,7 @@ fn entries(
         loop {
             match recording.next() {
                 Ok(Some(entry)) => {
+                    lacking.look_at(&entry);
                     if entries.blocking_send(entry).is_err() {
                         return;
                     }
@@ -200,6 +208,37 @@ fn entries(
         }
     });
     (receiver, failure)
+}
+
+/// Says which headers a recording blanked as soon as one is met: every answer may be that to an anonymous client.
+struct Lacking {
+    file: PathBuf,
+    bar: ProgressBar,
+    /// Given anew, or said.
+    known: BTreeSet<String>,
+}
+
+impl Lacking {
+    fn new(options: &Options, bar: &ProgressBar) -> Self {
+        let known = options.header.iter().map(|header| header.name.as_str().to_owned()).collect();
+        Self { file: options.file.clone(), bar: bar.clone(), known }
+    }
+
+    fn look_at(&mut self, entry: &Entry) {
+        let Ok(recorded) = entry else { return };
+        let room = MAX_SAID.saturating_sub(self.known.len());
+        let names = blanked(&recorded.request).take(room);
+        let new: Vec<String> = names.filter(|name| self.known.insert(name.clone())).collect();
+        if !new.is_empty() {
+            let (file, names) = (self.file.display(), new.join(", "));
+            self.bar.suspend(|| {
+                eprintln!(
+                    "antumbra: {file}: blanked in the recording, so that the services answer as to an anonymous client: \
+                     {names}; --header NAME=VALUE sends one"
+                );
+            });
+        }
+    }
 }
 
 /// How long the replay is to last, if that can be told before: a pipe is read only once.
@@ -238,6 +277,7 @@ async fn plan(options: &Options) -> Result<Plan, Failure> {
         rate: options.rate.0,
         concurrency: options.concurrency as usize,
         limit: options.limit.unwrap_or(u64::MAX),
+        headers: options.header.iter().map(|one| (one.name.clone(), one.value.clone())).collect(),
         unsafe_methods: options.unsafe_methods == UnsafeMethods::Allow,
     })
 }
@@ -266,6 +306,8 @@ fn bad_host(name: &str) -> Failure {
     Failure::Usage(format!("--host is {name:?}, must be a host, with a port or without, or recorded"))
 }
 
+/// Headers that are named: a file may have any.
+const MAX_SAID: usize = 64;
 /// Requests that are read ahead.
 const MAX_WAITING: usize = 16;
 const SHOWN_EVERY: Duration = Duration::from_millis(200);
@@ -277,11 +319,18 @@ Examples:
       --control http://127.0.0.1:8003 && ./release.sh
   antumbra replay requests.gor --primary http://10.0.0.7:8080 --candidate http://10.0.0.8:8080 \\
     --allow-address 10.0.0.0/8 --rate 200 --policy shop.yaml --output json
-  antumbra replay session.har --primary http://127.0.0.1:8001 --candidate http://127.0.0.1:8002 --host shop.example
+  antumbra replay session.har --primary http://127.0.0.1:8001 --candidate http://127.0.0.1:8002 --host shop.example \
+    --header authorization=$TOKEN
 
 Sent are GET, HEAD and OPTIONS, first to the primary, then to candidate and control together, with the
 header x-antumbra-shadow. Names are resolved once, redirects are not followed, and only http is
-spoken. Control-C ends early with the report of what was done.
+spoken. Control-C ends early with the report of what was done. An exchange that the file has twice is
+asked once.
+
+A replay shortens the spans of time of the gates: the shortest block is a hundredth of its planned length,
+at least 100 ms, the warm-up a twentieth, and gates.atLeast does not hold. If more than 5 % of the
+primary's answers have another status than recorded, the verdict is wait (reason population). HAR files
+and captures have recorded statuses; of GoReplay files only requests are read.
 
 Exit codes: 0 promote, 1 roll back, 2 usage, 3 wait, 4 failure while running";
 

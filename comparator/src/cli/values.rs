@@ -4,7 +4,10 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use antumbra_observation::stays_behind;
 use antumbra_policy::document::{is_name, parse_duration};
+
+use http::{HeaderName, HeaderValue};
 
 use crate::shadows::Url;
 
@@ -53,6 +56,10 @@ pub(super) enum BadValue {
     Weight,
     #[error("must be the name of a key and its file, as testers=/etc/antumbra/testers.key")]
     Secret,
+    #[error("must be the name of a header and its value, as authorization=TOKEN")]
+    Header,
+    #[error("must be a header that is sent along: not of a connection, and for Host there is --host")]
+    OwnHeader,
     #[error("must be a duration within 1s..=365d, as 30m, 8h or 14d")]
     Lasting,
     #[error("must be a duration within 1ms..=60s, as 500ms or 2s")]
@@ -162,6 +169,28 @@ impl FromStr for NamedPlugin {
     }
 }
 
+/// A header to send, and its value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct NamedHeader {
+    pub(super) name: HeaderName,
+    pub(super) value: HeaderValue,
+}
+
+impl FromStr for NamedHeader {
+    type Err = BadValue;
+
+    fn from_str(text: &str) -> Result<Self, BadValue> {
+        let (name, value) = text.split_once('=').ok_or(BadValue::Header)?;
+        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| BadValue::Header)?;
+        if stays_behind(name.as_str().as_bytes()) {
+            return Err(BadValue::OwnHeader);
+        }
+        let mut value = HeaderValue::from_str(value).map_err(|_| BadValue::Header)?;
+        value.set_sensitive(true);
+        Ok(Self { name, value })
+    }
+}
+
 const SHORTEST_CALL: Duration = Duration::from_millis(1);
 const LONGEST_CALL: Duration = Duration::from_secs(60);
 const SHORTEST: Duration = Duration::from_secs(1);
@@ -170,6 +199,23 @@ const LONGEST: Duration = Duration::from_secs(365 * 86_400);
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn headers() {
+        for (text, expected) in [
+            ("Authorization=Bearer a=b", Ok(("authorization", "Bearer a=b"))),
+            ("x-a=", Ok(("x-a", ""))),
+            ("x-a", Err(BadValue::Header)),
+            ("x a=1", Err(BadValue::Header)),
+            ("x-a=1\n", Err(BadValue::Header)),
+            ("host=shop.test", Err(BadValue::OwnHeader)),
+            ("X-Antumbra-Shadow=1", Err(BadValue::OwnHeader)),
+        ] {
+            let found = text.parse::<NamedHeader>();
+            let found = found.as_ref().map(|header| (header.name.as_str(), header.value.to_str().unwrap()));
+            assert_eq!(found, expected.as_ref().map(|both| *both), "{text}");
+        }
+    }
 
     #[test]
     fn shares() {

@@ -4,11 +4,13 @@
 //! how large the part is.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 
 use antumbra_engine::Delivery;
 use antumbra_observation::{Outcome, Request, SHADOW_HEADER};
 use serde::Serialize;
 
+use super::statuses::Statuses;
 use crate::redaction::REDACTED;
 use crate::shadows::Unsendable;
 
@@ -28,6 +30,10 @@ pub(crate) struct Accounts {
     pub(crate) unanswered: BTreeMap<&'static str, u64>,
     /// Compared.
     pub(crate) compared: u64,
+    /// Requests without a header that the recording blanked and nobody gave anew, by its name.
+    pub(crate) blanked: BTreeMap<String, u64>,
+    /// Whether the primary answers as it did then.
+    pub(crate) statuses: Statuses,
 }
 
 /// Why a recorded request is not sent.
@@ -39,6 +45,8 @@ pub(crate) enum Skipped {
     Malformed,
     /// It was a shadow request itself.
     Shadow,
+    /// It was read before.
+    SameId,
     /// Beyond the bounds of a recording, or recorded without its body.
     TooLarge,
 }
@@ -49,6 +57,7 @@ impl Skipped {
             Self::UnsafeMethod => "unsafe_method",
             Self::Malformed => "malformed",
             Self::Shadow => "shadow",
+            Self::SameId => "same_id",
             Self::TooLarge => "too_large",
         }
     }
@@ -61,6 +70,12 @@ impl From<Unsendable> for Skipped {
             _ => Self::Malformed,
         }
     }
+}
+
+/// The headers that a recording blanked out, in lower case.
+pub(crate) fn blanked(request: &Request) -> impl Iterator<Item = String> {
+    let blanked = request.headers.iter().filter(|(_, value)| value[..] == *REDACTED.as_bytes());
+    blanked.map(|(name, _)| name.to_text().to_ascii_lowercase())
 }
 
 /// The request if it may be sent, without what a recording blanked out.
@@ -79,6 +94,15 @@ pub(crate) fn admit(mut request: Request, unsafe_methods: bool) -> Result<Reques
 impl Accounts {
     pub(crate) fn skip(&mut self, skipped: Skipped) {
         *self.skipped.entry(skipped.as_str()).or_default() += 1;
+    }
+
+    /// Counts the headers that a request lacks.
+    pub(crate) fn lacks(&mut self, names: &[String]) {
+        for name in names {
+            if self.blanked.contains_key(name) || self.blanked.len() < MAX_NAMES {
+                *self.blanked.entry(name.clone()).or_default() += 1;
+            }
+        }
     }
 
     pub(crate) fn unanswered(&mut self, outcome: Outcome) {
@@ -118,14 +142,21 @@ impl Accounts {
         if !self.unanswered.is_empty() {
             lines.push(format!("not compared, the primary did not answer: {}", listed(&self.unanswered)));
         }
+        if !self.blanked.is_empty() {
+            lines.push(format!("sent without what the recording blanked: {}", listed(&self.blanked)));
+        }
+        lines.extend(self.statuses.line(*compared));
         lines
     }
 }
 
-fn listed(counts: &BTreeMap<&'static str, u64>) -> String {
+fn listed(counts: &BTreeMap<impl Display, u64>) -> String {
     let each: Vec<String> = counts.iter().map(|(reason, count)| format!("{reason} {count}")).collect();
     each.join(", ")
 }
+
+/// Headers that are told apart: a file may have any.
+const MAX_NAMES: usize = 64;
 
 #[cfg(test)]
 mod tests {
@@ -160,6 +191,8 @@ mod tests {
     fn lines_for_people() {
         let mut accounts = Accounts { recorded: 20, sent: 10, late: 3, compared: 6, ..Accounts::default() };
         accounts.skip(Skipped::TooLarge);
+        accounts.lacks(&["cookie".to_owned()]);
+        accounts.statuses.count(Some(200), 404);
         (0..6).for_each(|_| accounts.skip(Skipped::UnsafeMethod));
         (0..3).for_each(|_| accounts.unanswered(Outcome::Timeout));
         insta::assert_snapshot!(accounts.lines().join("\n"), @r"
@@ -168,6 +201,8 @@ mod tests {
         3 not sent in time, too many answers were out: lower --rate or raise --concurrency
         skipped: too_large 1, unsafe_method 6
         not compared, the primary did not answer: timeout 3
+        sent without what the recording blanked: cookie 1
+        another status than recorded: 1 of 1 answers of the primary, 200 → 404 in 1
         ");
         let expected =
             Delivery { known: true, mirrored: 10, undelivered: 3, not_sent: 3, ..Delivery::default() };

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use crate::ingest::decode::{self, Format};
 use crate::redaction::Left;
 use crate::replay::comparing::Comparing;
-use crate::replay::{Line, MAX_LINE, next_line};
+use crate::replay::{Line, MAX_LINE, MAX_SEEN, next_line};
 use crate::seen::Seen;
 use session::{Belongs, Sessions};
 
@@ -184,8 +184,6 @@ fn observation(line: &[u8]) -> Result<Observation, String> {
     read.into_iter().next().ok_or_else(|| "holds no observation".to_owned())
 }
 
-/// Exchanges of a file that are told from each other; a capture of 256 MiB has fewer.
-const MAX_SEEN: usize = 4_000_000;
 /// How to say it.
 const NO_POLICY: &str = "where no policy says whose answers are compared (--policy)";
 

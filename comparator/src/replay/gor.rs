@@ -1,6 +1,6 @@
 //! GoReplay's files: records of a line `type id time`, the message as it went over the wire, and a line of three monkeys.
 //!
-//! Only type 1, what clients asked, is taken; 2 and 3 are answers. (The format is that of GoReplay's `protocol.go` and its
+//! Only type 1, what clients asked, is taken; 2 and 3 are answers, which may come long after. So no status is known. (The format is that of GoReplay's `protocol.go` and its
 //! documentation of `--output-file`.) Each record ends with its line of monkeys: a file that ends elsewhere was cut, and who knows how
 //! much is missing.
 
@@ -8,7 +8,7 @@ use std::io::{self, BufRead};
 
 use super::lines::{self, Line};
 use super::place::Placed;
-use super::{Entry, Skipped, raw_request};
+use super::{Entry, Recorded, Skipped, raw_request};
 
 /// The next request, or none at the end.
 ///
@@ -29,7 +29,8 @@ pub(crate) fn next(reader: &mut Placed<'_, impl BufRead>) -> io::Result<Option<E
 fn request(head: &[u8], record: &[u8]) -> Entry {
     let numbered = head.starts_with(b"1 ");
     let message = record.get(head.len() + 1..).unwrap_or_default();
-    raw_request::parse(message).filter(|_| numbered).ok_or(Skipped::Malformed)
+    let request = raw_request::parse(message).filter(|_| numbered).ok_or(Skipped::Malformed)?;
+    Ok(Recorded { request, status: None })
 }
 
 /// The bytes up to the next separator; inner `None` if they are too many.
@@ -77,7 +78,7 @@ mod tests {
     fn until_cut(mut text: &[u8]) -> io::Result<Vec<Result<String, Skipped>>> {
         let (mut found, mut place) = (Vec::new(), Place::default());
         while let Some(entry) = next(&mut Placed::new(&mut text, &mut place))? {
-            found.push(entry.map(|request| request.path.to_text().into_owned()));
+            found.push(entry.map(|recorded| recorded.request.path.to_text().into_owned()));
         }
         Ok(found)
     }
@@ -100,7 +101,7 @@ mod tests {
             next(&mut Placed::new(&mut text, &mut place)).unwrap().unwrap().unwrap()
         };
         let request = first("1 a 1\nPOST /b HTTP/1.1\r\nContent-Length: 5\r\n\r\na\n\nbc\n🐵🙈🙉\n");
-        assert_eq!(request.body, antumbra_observation::Body::Whole("a\n\nbc".into()));
+        assert_eq!(request.request.body, antumbra_observation::Body::Whole("a\n\nbc".into()));
     }
 
     #[test]

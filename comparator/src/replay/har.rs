@@ -6,7 +6,7 @@ use std::io::Read;
 use antumbra_observation::{Body, Bytes, Request};
 use serde::Deserialize;
 
-use super::{Entry, Skipped, Unreadable, raw_request};
+use super::{Entry, Recorded, Skipped, Unreadable, raw_request};
 
 /// All requests of an archive.
 ///
@@ -22,10 +22,18 @@ pub(crate) fn read(reader: impl Read) -> Result<VecDeque<Entry>, Unreadable> {
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&text);
     let archive: Archive =
         serde_json::from_slice(text).map_err(|error| Unreadable::Archive(error.to_string()))?;
-    Ok(archive.log.entries.into_iter().map(|entry| request(entry.request)).collect())
+    Ok(archive.log.entries.into_iter().map(recorded).collect())
 }
 
-fn request(asked: Asked) -> Entry {
+/// An answer that never came has the status 0.
+fn recorded(exchange: Exchange) -> Entry {
+    let status =
+        exchange.response.and_then(|answer| answer.status).filter(|status| (100..1_000).contains(status));
+    let status = status.and_then(|status| u16::try_from(status).ok());
+    Ok(Recorded { request: request(exchange.request)?, status })
+}
+
+fn request(asked: Asked) -> Result<Request, Skipped> {
     let (authority, path) = raw_request::split_target(asked.url.as_bytes()).ok_or(Skipped::Malformed)?;
     let authority = authority.ok_or(Skipped::Malformed)?;
     let headers = asked.headers.into_iter().map(|h| (bytes(h.name), bytes(h.value)));
@@ -50,12 +58,18 @@ struct Archive {
 
 #[derive(Deserialize)]
 struct Log {
-    entries: Vec<Recorded>,
+    entries: Vec<Exchange>,
 }
 
 #[derive(Deserialize)]
-struct Recorded {
+struct Exchange {
     request: Asked,
+    response: Option<Answer>,
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    status: Option<i64>,
 }
 
 #[derive(Deserialize)]
@@ -92,16 +106,18 @@ mod tests {
     fn requests_of_an_archive() {
         let text = "\u{feff}{\"log\": {\"version\": \"1.2\", \"entries\": [
             {\"request\": {\"method\": \"GET\", \"url\": \"https://shop.test/a?b=1#top\", \"headers\": [
-                {\"name\": \":path\", \"value\": \"/a\"}, {\"name\": \"Accept\", \"value\": \"caf\u{e9}\"}]}, \"time\": 3},
-            {\"request\": {\"method\": \"POST\", \"url\": \"http://shop.test\", \"postData\": {\"mimeType\": \"x\", \"text\": \"a=b\"}}},
+                {\"name\": \":path\", \"value\": \"/a\"}, {\"name\": \"Accept\", \"value\": \"caf\u{e9}\"}]}, \"response\": {\"status\": 401}, \"time\": 3},
+            {\"request\": {\"method\": \"POST\", \"url\": \"http://shop.test\", \"postData\": {\"mimeType\": \"x\", \"text\": \"a=b\"}}, \"response\": {\"status\": 0}},
             {\"request\": {\"method\": \"GET\", \"url\": \"data:text/plain,x\"}}]}}";
         let found: Vec<_> = read(text.as_bytes()).unwrap().into_iter().collect();
-        let first = found[0].as_ref().unwrap();
+        let statuses: Vec<_> = found.iter().flatten().map(|recorded| recorded.status).collect();
+        assert_eq!(statuses, [Some(401), None]);
+        let first = &found[0].as_ref().unwrap().request;
         assert_eq!(
             (&first.path, &first.authority, first.headers.len()),
             (&"/a?b=1".into(), &"shop.test".into(), 2)
         );
-        assert_eq!(found[1].as_ref().unwrap().body, Body::Whole("a=b".into()));
+        assert_eq!(found[1].as_ref().unwrap().request.body, Body::Whole("a=b".into()));
         assert_eq!(found[2], Err(Skipped::Malformed));
         for broken in ["{\"log\": {}}", "{\"log\": {\"entries\": [{\"request\": {\"method\""] {
             assert!(matches!(read(broken.as_bytes()), Err(Unreadable::Archive(_))), "{broken}");

@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 use std::io::{self, BufRead};
 
 use super::place::{Place, Placed};
-use super::{Entry, capture, gor, har};
+use super::{Entry, MAX_SEEN, capture, gor, har};
+use crate::seen::Seen;
 
 /// Requests, one after the other.
 pub(crate) struct Recording<R> {
@@ -13,7 +14,8 @@ pub(crate) struct Recording<R> {
 }
 
 enum Format {
-    Capture,
+    /// And the exchanges in it so far.
+    Capture(Seen),
     /// Read up to there.
     Gor(Place),
     /// Read already.
@@ -47,7 +49,7 @@ impl<R: BufRead> Recording<R> {
     /// See [`Unreadable`].
     pub(crate) fn open(mut reader: R) -> Result<Self, Unreadable> {
         let format = match beginning(&mut reader)? {
-            Beginning::Capture => Format::Capture,
+            Beginning::Capture => Format::Capture(Seen::new(MAX_SEEN)),
             Beginning::Gor => Format::Gor(Place::default()),
             Beginning::Har => Format::Har(har::read(&mut reader)?),
         };
@@ -60,7 +62,7 @@ impl<R: BufRead> Recording<R> {
     /// Of the reader; a GoReplay file that was cut.
     pub(crate) fn next(&mut self) -> io::Result<Option<Entry>> {
         match &mut self.format {
-            Format::Capture => capture::next(&mut self.reader),
+            Format::Capture(seen) => capture::next(&mut self.reader, seen),
             Format::Gor(place) => gor::next(&mut Placed::new(&mut self.reader, place)),
             Format::Har(entries) => Ok(entries.pop_front()),
         }
@@ -121,7 +123,7 @@ mod tests {
                 let mut entries = 0;
                 // A GoReplay file says that it was cut.
                 while let Ok(Some(entry)) = recording.next() {
-                    assert!(entry.is_err() || *entry.unwrap().path == *b"/a", "{end} of {text}");
+                    assert!(entry.is_err() || *entry.unwrap().request.path == *b"/a", "{end} of {text}");
                     entries += 1;
                 }
                 assert!(entries <= 2, "{end} of {text}");

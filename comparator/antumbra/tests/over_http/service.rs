@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::Router;
-use axum::http::header::{CONTENT_TYPE, LOCATION};
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, LOCATION};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use tokio::net::TcpListener;
@@ -18,6 +18,8 @@ pub(crate) enum Version {
     Price(u32),
     /// The same after a while that makes little of what the machine adds to it.
     Slowly(u32),
+    /// Answers a product to those who say `key` alone.
+    Locked,
     /// Never answers.
     Hangs,
     /// Sends the client to another address.
@@ -65,6 +67,8 @@ impl Version {
                 tokio::time::sleep(Duration::from_millis(50)).await;
                 product(*price, number)
             }
+            Self::Locked if headers.get(AUTHORIZATION).is_some_and(|key| key == "key") => product(10, number),
+            Self::Locked => StatusCode::UNAUTHORIZED.into_response(),
             Self::Hangs => std::future::pending().await,
             Self::Redirects(to) => (StatusCode::FOUND, [(LOCATION, format!("http://{to}/"))]).into_response(),
         }
