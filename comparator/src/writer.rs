@@ -5,6 +5,7 @@
 //! from the store, so that memory never holds what is not stored.
 
 mod control;
+mod counting;
 mod gathered;
 mod handle;
 mod observing;

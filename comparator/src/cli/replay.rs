@@ -2,7 +2,8 @@
 //!
 //! The file is read on a thread of its own: a pipe may be slow, and the pace of the requests must not be that of the file.
 
-use std::collections::BTreeSet;
+mod lacking;
+
 use std::fmt::Display;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, IsTerminal, Read};
@@ -19,11 +20,13 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
 
+use lacking::Lacking;
+
 use super::output::{self, print, print_json};
 use super::terms::{DescriptorSet, Terms};
 use super::values::{NamedHeader, NamedPlugin, Rate, Timeout};
 use super::{Failure, Output, commands};
-use crate::replay::{Accounts, Entry, Host, Plan, Recording, Replay, blanked};
+use crate::replay::{Accounts, Entry, Host, Plan, Recording, Replay};
 use crate::shadows::{Limits, Network, Target, Url, resolve};
 
 /// What to replay, and to whom.
@@ -159,7 +162,7 @@ async fn run(
     bar: &ProgressBar,
 ) -> Result<(Arc<Replay>, Option<io::Error>), Failure> {
     let replay = Arc::new(Replay::new(plan(options).await?, Limits::default(), terms.comparing.clone()));
-    let (entries, mut failed) = entries(recording, Lacking::new(options, bar));
+    let (entries, mut failed) = entries(recording, Lacking::new(&options.file, &options.header, bar));
     tokio::select! {
         () = replay.send(entries, interrupted()) => {}
         () = show(&replay, bar) => {}
@@ -208,37 +211,6 @@ fn entries(
         }
     });
     (receiver, failure)
-}
-
-/// Says which headers a recording blanked as soon as one is met: every answer may be that to an anonymous client.
-struct Lacking {
-    file: PathBuf,
-    bar: ProgressBar,
-    /// Given anew, or said.
-    known: BTreeSet<String>,
-}
-
-impl Lacking {
-    fn new(options: &Options, bar: &ProgressBar) -> Self {
-        let known = options.header.iter().map(|header| header.name.as_str().to_owned()).collect();
-        Self { file: options.file.clone(), bar: bar.clone(), known }
-    }
-
-    fn look_at(&mut self, entry: &Entry) {
-        let Ok(recorded) = entry else { return };
-        let room = MAX_SAID.saturating_sub(self.known.len());
-        let names = blanked(&recorded.request).take(room);
-        let new: Vec<String> = names.filter(|name| self.known.insert(name.clone())).collect();
-        if !new.is_empty() {
-            let (file, names) = (self.file.display(), new.join(", "));
-            self.bar.suspend(|| {
-                eprintln!(
-                    "antumbra: {file}: blanked in the recording, so that the services answer as to an anonymous client: \
-                     {names}; --header NAME=VALUE sends one"
-                );
-            });
-        }
-    }
 }
 
 /// How long the replay is to last, if that can be told before: a pipe is read only once.
@@ -306,8 +278,6 @@ fn bad_host(name: &str) -> Failure {
     Failure::Usage(format!("--host is {name:?}, must be a host, with a port or without, or recorded"))
 }
 
-/// Headers that are named: a file may have any.
-const MAX_SAID: usize = 64;
 /// Requests that are read ahead.
 const MAX_WAITING: usize = 16;
 const SHOWN_EVERY: Duration = Duration::from_millis(200);

@@ -1,0 +1,180 @@
+//! Which observations of a batch count: those of the session, decided under its rules, and each exchange once.
+
+use std::collections::BTreeMap;
+
+use antumbra_control::{Session, Version};
+use antumbra_engine::Taken;
+use antumbra_observation::Observation;
+use antumbra_store::{StoreError, Writing};
+
+use super::gathered::Gathered;
+use super::handle::{Batch, Under};
+use crate::clock;
+use crate::live::ledger::Settled;
+use crate::live::policies::Policies;
+use crate::plugins::Prepared;
+
+/// What one transaction counts.
+pub(super) struct Counting<'t> {
+    pub(super) releases: &'t mut BTreeMap<String, Gathered>,
+    pub(super) policies: &'t Policies,
+}
+
+/// What became of a batch.
+#[derive(Default)]
+pub(super) struct Counted {
+    pub(super) settled: Settled,
+    /// Whether each of its observations is one of the session that was not met before.
+    pub(super) belong: Vec<bool>,
+}
+
+/// What became of an observation.
+#[derive(Debug, PartialEq)]
+enum Became {
+    /// It does not belong to the session.
+    Superseded,
+    /// It was met before.
+    SameId,
+    /// This.
+    Taken(Taken),
+}
+
+impl Counting<'_> {
+    /// Takes a batch in, unless it came before.
+    pub(super) fn batch(&mut self, writing: &Writing<'_>, batch: &mut Batch) -> Result<Counted, StoreError> {
+        let Counted { mut settled, mut belong } = Counted::default();
+        if let Some((instance, sequence)) = batch.id
+            && !writing.note_batch(instance, sequence, clock::now_ms())?
+        {
+            settled.duplicates = batch.observations.len() as u64;
+            return Ok(Counted { settled, belong });
+        }
+        let mut compared = std::mem::take(&mut batch.compared).into_iter();
+        for (at, observation) in batch.observations.iter().enumerate() {
+            let became = self.one(observation, batch.prepared.get(&at), compared.next().flatten());
+            belong.push(matches!(became, Became::Taken(_)));
+            match became {
+                Became::Superseded => settled.superseded += 1,
+                Became::SameId => settled.same_id += 1,
+                Became::Taken(Taken::Compared | Taken::WarmingUp) => settled.compared += 1,
+                Became::Taken(Taken::Elsewhere) => settled.elsewhere += 1,
+                Became::Taken(Taken::Repeated) => settled.repeated += 1,
+            }
+        }
+        Ok(Counted { settled, belong })
+    }
+
+    fn one(
+        &mut self,
+        observation: &Observation,
+        prepared: Option<&Prepared>,
+        under: Option<Under>,
+    ) -> Became {
+        let release = &observation.release;
+        let (Some(gathered), Some(version)) = (self.releases.get_mut(release), self.policies.get(release))
+        else {
+            return Became::Superseded;
+        };
+        let session = gathered.session;
+        gathered.evidence.set_pace(version.document.gates().pace());
+        if !belongs(observation, session) || !is_prepared(prepared, &version, session) {
+            return Became::Superseded;
+        }
+        if !gathered.seen.is_new(observation.id) {
+            return Became::SameId;
+        }
+        let compared = match under.filter(|under| under.holds(session)) {
+            Some(under) => under.compared,
+            // Another session began since it was compared.
+            None => Prepared::compare(prepared, observation, version.document.rules(), &gathered.evidence),
+        };
+        Became::Taken(gathered.take(compared))
+    }
+}
+
+impl Under {
+    /// Whether it was compared by the rules of the session, and by what is known in it. All generations of a session have the same rules.
+    fn holds(&self, session: Session) -> bool {
+        self.generation >= session.since && self.session == session.number
+    }
+}
+
+/// A late observation of an earlier candidate would blame the new one. Generation 0 is an inline policy.
+fn belongs(observation: &Observation, session: Session) -> bool {
+    observation.generation == 0 || observation.generation >= session.since
+}
+
+/// Whether the policy's plugins had their turn, and under rules that still hold: a policy may have changed since the batch came.
+fn is_prepared(prepared: Option<&Prepared>, version: &Version, session: Session) -> bool {
+    match prepared {
+        None => version.document.plugins().is_empty(),
+        Some(prepared) => prepared.generation >= session.since,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use antumbra_control::Document;
+    use antumbra_engine::{Evidence, Outside, compare};
+    use antumbra_observation::Leg;
+
+    const SHOP: &str =
+        "{version: 1, name: shop, variants: {stable: null, canary: null, control: null}, default: stable,
+        rules: [{name: shadow, mirror: [{to: canary, percent: 5, control: {to: control, percent: 100}}]}],
+        compare: {ignore: [/price]}, gates: {warmUp: 0s}}";
+
+    fn exchange() -> Observation {
+        let leg =
+            |variant, price: u32| Leg::answer(variant, 200).with_json(&format!("{{\"price\":{price}}}"));
+        Observation::new("shop", "GET", "/items/7")
+            .with_id(1)
+            .with_generation(5)
+            .with_primary(leg("stable", 1))
+            .with_candidate(leg("canary", 2))
+            .with_control(leg("control", 1))
+    }
+
+    /// What was compared by other rules, or by what another session knew, is compared anew.
+    #[test]
+    fn what_was_overtaken_while_it_was_compared_is_compared_anew() {
+        let session = Session { number: 3, since: 4 };
+        for (generation, number, holds) in [(5, 3, true), (4, 3, true), (3, 3, false), (5, 2, false)] {
+            let policies = Policies::default();
+            policies.put(Version::new(Document::from_yaml(SHOP.as_bytes()).unwrap(), 5, 0));
+            let mut releases = BTreeMap::from([("shop".to_owned(), Gathered::new(session, Evidence::new()))]);
+            let mut counting = Counting { releases: &mut releases, policies: &policies };
+            // By rules that do not ignore the price.
+            let by = antumbra_engine::Rules::default();
+            let compared = compare(&exchange(), &by, &Outside::default(), &Evidence::new());
+            let under = Under { generation, session: number, compared };
+            assert_eq!(counting.one(&exchange(), None, Some(under)), Became::Taken(Taken::Compared));
+            let evidence = &releases["shop"].evidence;
+            let gates = antumbra_engine::Gates::default();
+            let delivery = antumbra_engine::Delivery::default();
+            let report = antumbra_engine::report("shop", evidence, &gates, &delivery);
+            let differs = report.to_text(true).contains("/price");
+            assert_eq!(differs, holds, "generation {generation}, session {number}");
+        }
+    }
+
+    #[test]
+    fn what_was_decided_before_the_session_is_no_part_of_it() {
+        let session = Session { number: 3, since: 6 };
+        let policies = Policies::default();
+        policies.put(Version::new(Document::from_yaml(SHOP.as_bytes()).unwrap(), 6, 0));
+        let mut releases = BTreeMap::from([("shop".to_owned(), Gathered::new(session, Evidence::new()))]);
+        let mut counting = Counting { releases: &mut releases, policies: &policies };
+        assert_eq!(counting.one(&exchange(), None, None), Became::Superseded);
+        let inline = exchange().with_generation(0);
+        let unnamed = inline.clone().with_id(0);
+        for (one, expected) in [
+            (&inline, Became::Taken(Taken::Compared)),
+            (&inline, Became::SameId),
+            (&unnamed, Became::Taken(Taken::Compared)),
+            (&unnamed, Became::Taken(Taken::Compared)),
+        ] {
+            assert_eq!(counting.one(one, None, None), expected);
+        }
+    }
+}
