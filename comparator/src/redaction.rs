@@ -28,15 +28,19 @@ pub(crate) struct Redaction {
     /// In lower case, beside [`ALWAYS`]; `set-cookie` is blanked as a whole if it is among them.
     headers: Vec<String>,
     paths: Vec<Vec<String>>,
+    /// Texts are kept as they are although a path is named.
+    keeps_text: bool,
 }
 
-/// One header or one path of JSON bodies.
+/// One header or one path of JSON bodies, or that texts have no secrets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Secret {
     /// In lower case.
     Header(String),
     /// Keys and indices; `*` is any of them.
     Path(Vec<String>),
+    /// Nothing in texts and pages is one.
+    NoText,
 }
 
 impl FromStr for Secret {
@@ -46,6 +50,9 @@ impl FromStr for Secret {
         if let Some(name) = text.strip_prefix("header:") {
             let name = http::HeaderName::from_bytes(name.as_bytes()).map_err(|_| BadSecret)?;
             return Ok(Self::Header(name.as_str().to_owned()));
+        }
+        if text == KEEP_TEXT {
+            return Ok(Self::NoText);
         }
         let path = text.strip_prefix('/').ok_or(BadSecret)?;
         let segments: Vec<String> =
@@ -69,6 +76,7 @@ impl FromIterator<Secret> for Redaction {
             match secret {
                 Secret::Header(name) => redaction.headers.push(name),
                 Secret::Path(path) => redaction.paths.push(path),
+                Secret::NoText => redaction.keeps_text = true,
             }
         }
         redaction
@@ -135,7 +143,7 @@ impl Redaction {
                 return false;
             }
         };
-        match body::kept(headers, bytes, &self.paths) {
+        match body::kept(headers, bytes, &self.paths, self.keeps_text) {
             Kept::Plain(text, blanked) => {
                 *body = Body::Whole(text.into());
                 left.members(blanked);
@@ -151,6 +159,8 @@ impl Redaction {
 }
 
 const ALWAYS: [&str; 5] = ["authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key"];
+/// Stands among what is to be blanked where texts need not be.
+pub(crate) const KEEP_TEXT: &str = "keep:text";
 /// Nobody needs more, and each is one step of a recursion.
 const MAX_SEGMENTS: usize = 32;
 
@@ -264,6 +274,8 @@ mod tests {
             ("a", Err(BadSecret)),
             ("/", Err(BadSecret)),
             ("/a//b", Err(BadSecret)),
+            ("keep:text", Ok(Secret::NoText)),
+            ("keep:", Err(BadSecret)),
             ("header:a b", Err(BadSecret)),
             ("header:", Err(BadSecret)),
         ] {

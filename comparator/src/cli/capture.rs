@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::client::{Client, Message};
 use super::values::Lasting;
 use super::{Failure, Target, commands};
-use crate::redaction::{Left, Secret};
+use crate::redaction::{KEEP_TEXT, Left, Secret};
 
 /// What to keep, and how much of it.
 #[derive(clap::Args)]
@@ -34,6 +34,9 @@ pub(super) struct Options {
     /// may be repeated
     #[arg(long, value_name = "SECRET", value_parser = secret)]
     redact: Vec<String>,
+    /// Keep texts and pages although --redact names a path: nothing in them is secret
+    #[arg(long, requires = "redact")]
+    keep_text: bool,
     #[command(flatten)]
     target: Target,
 }
@@ -44,7 +47,9 @@ pub(super) fn capture(options: &Options) -> Result<ExitCode, Failure> {
     let release = commands::name(&client, options.target.policy.as_deref())?;
     let path = format!("/v1/releases/{release}/exchanges");
     let mut capture = Capture::new(options)?;
-    let message = Message { redact: options.redact.clone(), ..Message::default() };
+    let keep = options.keep_text.then(|| KEEP_TEXT.to_owned());
+    let redact = options.redact.iter().cloned().chain(keep).collect();
+    let message = Message { redact, ..Message::default() };
     let followed = client.follow(&path, message, ended(options), |line| capture.take(line));
     let kept = capture.finish()?;
     commands::show(options.target.output, &kept, Kept::to_text)?;
@@ -167,6 +172,6 @@ Examples:
 Always blanked are authorization, proxy-authorization, cookie and x-api-key, and the values of cookies in
 set-cookie, whose names and attributes stay. Blanked values look alike: whether two differ is not kept.
 If a path is named, bodies are decoded and kept without their encodings, and of bodies other than JSON,
-its records and forms only length and hash are kept. Of a form, fields are blanked whose names begin or
+its records and forms only length and hash are kept; --keep-text keeps texts and pages. Of a form, fields are blanked whose names begin or
 end as a path does. Paths and queries of requests are kept as they are. What could not be kept is said
 at the end, and by `antumbra report --from`. Without --count and --duration, Control-C ends it.";

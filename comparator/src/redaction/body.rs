@@ -17,8 +17,8 @@ pub(super) enum Kept {
     Hash(&'static str),
 }
 
-/// The body with every value at one of the paths replaced.
-pub(super) fn kept(headers: &[(Bytes, Bytes)], sent: &[u8], paths: &[Vec<String>]) -> Kept {
+/// The body with every value at one of the paths replaced. A text says nothing of places: it is kept whole or not at all.
+pub(super) fn kept(headers: &[(Bytes, Bytes)], sent: &[u8], paths: &[Vec<String>], keeps_text: bool) -> Kept {
     let plain = match antumbra_engine::decoded(headers, sent) {
         // What was not encoded is as large as a mirror takes.
         Ok(Cow::Owned(plain)) if plain.len() > MAX_DECODED => return Kept::Hash("size"),
@@ -37,6 +37,7 @@ pub(super) fn kept(headers: &[(Bytes, Bytes)], sent: &[u8], paths: &[Vec<String>
             Some((records, blanked)) => Kept::Plain(records, blanked),
             None => Kept::Hash("malformed"),
         },
+        Media::Other(TEXT | HTML) if keeps_text => Kept::Plain(plain.into_owned(), 0),
         Media::Other(why) => Kept::Hash(why),
     }
 }
@@ -84,17 +85,19 @@ impl Media {
             | b"application/jsonl"
             | b"application/json-seq" => Self::Records,
             b"text/event-stream" => Self::Other("events"),
-            b"text/html" | b"application/xhtml+xml" => Self::Other("html"),
+            b"text/html" | b"application/xhtml+xml" => Self::Other(HTML),
             b"" => Self::Other("undeclared"),
             media if media.starts_with(b"application/grpc") => Self::Other("grpc"),
             media if media.starts_with(b"multipart/") => Self::Other("multipart"),
             media if media.ends_with(b"json") => Self::Other("malformed"),
-            media if media.starts_with(b"text/") || media.ends_with(b"xml") => Self::Other("text"),
+            media if media.starts_with(b"text/") || media.ends_with(b"xml") => Self::Other(TEXT),
             _ => Self::Other("binary"),
         }
     }
 }
 
+const TEXT: &str = "text";
+const HTML: &str = "html";
 /// Bytes of a body that was encoded: the largest body that a mirror takes. A line of a capture has room for four of them.
 const MAX_DECODED: usize = 8 << 20;
 const RECORD_SEPARATOR: u8 = 0x1e;
@@ -104,9 +107,13 @@ mod tests {
     use super::*;
 
     fn check(content_type: &str, body: &[u8], expected: Result<(&str, u64), &str>) {
+        keeping(false, content_type, body, expected);
+    }
+
+    fn keeping(keeps_text: bool, content_type: &str, body: &[u8], expected: Result<(&str, u64), &str>) {
         let paths = [vec!["customer".to_owned(), "email".to_owned()]];
         let headers = [("Content-Type".into(), content_type.into())];
-        let found = match kept(&headers, body, &paths) {
+        let found = match kept(&headers, body, &paths, keeps_text) {
             Kept::Plain(text, blanked) => Ok((String::from_utf8(text).unwrap(), blanked)),
             Kept::Hash(why) => Err(why),
         };
@@ -145,6 +152,8 @@ mod tests {
             ("", "undeclared"),
         ] {
             check(content_type, b"<p>hush", Err(why));
+            let is_text = why == TEXT || why == HTML;
+            keeping(true, content_type, b"<p>hush", if is_text { Ok(("<p>hush", 0)) } else { Err(why) });
         }
     }
 }

@@ -117,6 +117,7 @@ async fn a_capture_ends_at_its_bounds_and_overwrites_nothing() {
     let out = fed(&world, capture(&world, "timed.ndjson --duration 1s")).await;
     assert!(out.contains("timed.ndjson:"), "{out}");
     for (line, shown) in [
+        ("capture new.ndjson --keep-text", "--redact"),
         ("capture small.ndjson", "small.ndjson: File exists"),
         ("capture new.ndjson --policy till", "there is no policy \"till\""),
         ("capture new.ndjson --redact email", "must be a path"),
@@ -189,6 +190,36 @@ fn packed(id: u128) -> Observation {
     let answer = told.primary.response.clone();
     told.control.as_mut().unwrap().response = answer;
     told
+}
+
+/// Pages that are compressed.
+fn page(id: u128) -> Observation {
+    let mut told = packed(id);
+    let legs = [Some(&mut told.primary), Some(&mut told.candidate), told.control.as_mut()];
+    for response in legs.into_iter().flatten().filter_map(|leg| leg.response.as_mut()) {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        encoder.write_all(b"<p>no secret</p>").unwrap();
+        response.headers =
+            vec![("content-type".into(), "text/html".into()), ("content-encoding".into(), "gzip".into())];
+        response.body = Body::Whole(encoder.finish().unwrap().into());
+    }
+    told
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_are_kept_if_nothing_in_them_is_secret() {
+    let world = World::with_shop().await;
+    let line = |file: &str| format!("{file} --count 5 --redact /customer/email");
+    let out = fed_with(&world, capture(&world, &line("hashed.ndjson")), page).await;
+    assert!(out.contains("only length and hash (html 15)"), "{out}");
+    let world = World::with_shop().await;
+    let kept = format!("{} --keep-text", line("kept.ndjson"));
+    let out = fed_with(&world, capture(&world, &kept), page).await;
+    assert!(!out.contains("not kept"), "{out}");
+    let first: Observation =
+        serde_json::from_str(&lines(&world.data().with_file_name("kept.ndjson"))[0]).unwrap();
+    let answer = first.candidate.response.unwrap();
+    assert_eq!((answer.body, answer.headers.len()), (Body::Whole("<p>no secret</p>".into()), 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]

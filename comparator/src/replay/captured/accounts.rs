@@ -69,7 +69,9 @@ impl Accounts {
     /// What was read, and what is not in it.
     pub(crate) fn to_text(&self) -> String {
         let Self { lines, observations, superseded, same_id, bad, lost, .. } = self;
-        let mut text = format!("{lines} lines read: {observations} observations");
+        let plural = |count: u64| if count == 1 { "" } else { "s" };
+        let (of_lines, of_observations) = (plural(*lines), plural(*observations));
+        let mut text = format!("{lines} line{of_lines} read: {observations} observation{of_observations}");
         for (count, what) in [
             (superseded, "of earlier sessions of evidence"),
             (same_id, "met before"),
