@@ -289,7 +289,7 @@ Examples:
       --control http://127.0.0.1:8003 && ./release.sh
   antumbra replay requests.gor --primary http://10.0.0.7:8080 --candidate http://10.0.0.8:8080 \\
     --allow-address 10.0.0.0/8 --rate 200 --policy shop.yaml --output json
-  antumbra replay session.har --primary http://127.0.0.1:8001 --candidate http://127.0.0.1:8002 --host shop.example \
+  antumbra replay session.har --primary http://127.0.0.1:8001 --candidate http://127.0.0.1:8002 --host shop.example \\
     --header authorization=$TOKEN
 
 Sent are GET, HEAD and OPTIONS, first to the primary, then to candidate and control together, with the

@@ -5,6 +5,7 @@ use std::io::Read;
 
 use antumbra_observation::{Body, Bytes, Request};
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::{Entry, Recorded, Skipped, Unreadable, raw_request};
 
@@ -25,11 +26,11 @@ pub(crate) fn read(reader: impl Read) -> Result<VecDeque<Entry>, Unreadable> {
     Ok(archive.log.entries.into_iter().map(recorded).collect())
 }
 
-/// An answer that never came has the status 0.
+/// An answer that never came has the status 0, and what writes another thing there knows none.
 fn recorded(exchange: Exchange) -> Entry {
+    let status = exchange.response.and_then(|answer| answer.status.as_u64());
     let status =
-        exchange.response.and_then(|answer| answer.status).filter(|status| (100..1_000).contains(status));
-    let status = status.and_then(|status| u16::try_from(status).ok());
+        status.filter(|status| (100..1_000).contains(status)).and_then(|status| u16::try_from(status).ok());
     Ok(Recorded { request: request(exchange.request)?, status })
 }
 
@@ -69,7 +70,8 @@ struct Exchange {
 
 #[derive(Deserialize)]
 struct Answer {
-    status: Option<i64>,
+    #[serde(default)]
+    status: Value,
 }
 
 #[derive(Deserialize)]
@@ -108,17 +110,18 @@ mod tests {
             {\"request\": {\"method\": \"GET\", \"url\": \"https://shop.test/a?b=1#top\", \"headers\": [
                 {\"name\": \":path\", \"value\": \"/a\"}, {\"name\": \"Accept\", \"value\": \"caf\u{e9}\"}]}, \"response\": {\"status\": 401}, \"time\": 3},
             {\"request\": {\"method\": \"POST\", \"url\": \"http://shop.test\", \"postData\": {\"mimeType\": \"x\", \"text\": \"a=b\"}}, \"response\": {\"status\": 0}},
+            {\"request\": {\"method\": \"GET\", \"url\": \"http://x/\"}, \"response\": {\"status\": \"odd\"}},
             {\"request\": {\"method\": \"GET\", \"url\": \"data:text/plain,x\"}}]}}";
         let found: Vec<_> = read(text.as_bytes()).unwrap().into_iter().collect();
         let statuses: Vec<_> = found.iter().flatten().map(|recorded| recorded.status).collect();
-        assert_eq!(statuses, [Some(401), None]);
+        assert_eq!(statuses, [Some(401), None, None]);
         let first = &found[0].as_ref().unwrap().request;
         assert_eq!(
             (&first.path, &first.authority, first.headers.len()),
             (&"/a?b=1".into(), &"shop.test".into(), 2)
         );
         assert_eq!(found[1].as_ref().unwrap().request.body, Body::Whole("a=b".into()));
-        assert_eq!(found[2], Err(Skipped::Malformed));
+        assert_eq!(found[3], Err(Skipped::Malformed));
         for broken in ["{\"log\": {}}", "{\"log\": {\"entries\": [{\"request\": {\"method\""] {
             assert!(matches!(read(broken.as_bytes()), Err(Unreadable::Archive(_))), "{broken}");
         }
