@@ -7,10 +7,11 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::coins::{Coins, Lead, Moment};
 use crate::compared::{Difference, Exchange};
 use crate::diff::Detail;
-use crate::farther::{Cause, Course, Series, Values};
+use crate::farther::{Cause, Values};
 use crate::guess::{self, Guesses, Sampled, Tally};
 use crate::kind::{Differing, Kind, Subject};
 use crate::places::{Noisy, Places};
+use crate::series::{Course, Series};
 use crate::stats::ratio;
 
 /// The counts of one place and kind at one endpoint.

@@ -96,6 +96,7 @@ mod report;
 mod rows;
 mod rules;
 mod schemas;
+mod series;
 pub mod stats;
 mod statuses;
 mod suggestion;
