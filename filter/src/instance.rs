@@ -201,11 +201,20 @@ impl FilterInstance {
 
     fn send(&self, call: &Call) -> Result<(), Unsent> {
         let fields = call.headers.len().max(call.trailers.len());
+        self.leaves(call.id);
         let token = host::dispatch(call).map_err(|status| refused(status, fields))?;
         if let Ok(mut calls) = self.calls.try_borrow_mut() {
             calls.push((token, call.id));
         }
         Ok(())
+    }
+
+    /// Reads the clock once more for each shadow: candidate and control leave one after the other, and what the first takes belongs to no
+    /// latency of the second.
+    fn leaves(&self, id: CallId) {
+        if let (CallId::Shadow(..), Ok(mut mirroring)) = (id, self.mirroring.try_borrow_mut()) {
+            mirroring.leaves(id, host::now());
+        }
     }
 
     /// Logs trouble with the comparator and a policy that was refused, and remembers and logs one that is new.

@@ -36,11 +36,11 @@ fn full() -> Value {
             "headers": [["accept", "*/*"], ["x-raw", {"base64": "/w=="}]], "body": {"whole": "a=1"}
         },
         "primary": {
-            "variant": "stable", "outcome": "response", "latencyUs": 10,
+            "variant": "stable", "outcome": "response", "sentUs": 3, "latencyUs": 10,
             "response": {"status": 200, "headers": [["a", "b"]], "body": {"whole": [1, 2]}, "trailers": [["t", "u"]]}
         },
         "candidate": {"outcome": "response", "response": {"status": 500, "body": {"cut": {"length": 9, "xxh3": u64::MAX}}}},
-        "control": {"outcome": "response", "latencyUs": null, "reason": "breaker", "response": {"status": 200, "body": "same"}}
+        "control": {"outcome": "response", "sentUs": null, "latencyUs": null, "reason": "breaker", "response": {"status": 200, "body": "same"}}
     })
 }
 
@@ -150,6 +150,7 @@ fn every_field_of_the_contract_is_in_the_schema() {
     let leg = |body| Leg {
         variant: "v".to_owned(),
         outcome: Outcome::Response,
+        sent_us: Some(u32::MAX),
         latency_us: Some(1),
         response: Some(Response { status: 200, headers: fields(), body, trailers: fields() }),
         reason: Some(Unsent::Other),

@@ -151,6 +151,7 @@ fn leg(number: u64, which: u64, fields: u64, same: bool) -> Leg {
     Leg {
         variant: "v".to_owned(),
         outcome: Outcome::Response,
+        sent_us: None,
         latency_us: Some(4_000 + dice % 3_000),
         response: Some(Response { status: 200, headers, body, trailers: vec![] }),
         reason: None,

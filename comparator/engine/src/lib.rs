@@ -17,6 +17,7 @@
 //! let answer = |body: String| Leg {
 //!     variant: "stable".into(),
 //!     outcome: Outcome::Response,
+//!     sent_us: None,
 //!     latency_us: Some(5_000),
 //!     response: Some(Response {
 //!         status: 200,

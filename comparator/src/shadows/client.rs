@@ -64,11 +64,12 @@ impl Client {
             Ok(response) => Leg {
                 variant,
                 outcome: Outcome::Response,
+                sent_us: None,
                 latency_us,
                 response: Some(response),
                 reason: None,
             },
-            Err(outcome) => Leg { variant, outcome, latency_us, response: None, reason: None },
+            Err(outcome) => Leg { variant, outcome, sent_us: None, latency_us, response: None, reason: None },
         }
     }
 

@@ -1,6 +1,7 @@
 //! What is kept of a request that was mirrored: enough for its shadows, and for the observation.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use antumbra_observation::{Bytes, ExchangeId, Leg, Observation, Request, VERSION};
 use antumbra_policy::{Mirror, Policy};
@@ -16,6 +17,8 @@ pub struct Capture {
     /// What the client sent under the names that the primary's variant changed; `None`: nothing.
     pub(crate) before: Vec<(String, Option<Bytes>)>,
     pub(crate) at_us: u64,
+    /// The same moment by the clock that never goes back.
+    pub(crate) arrived: Duration,
     /// Who asked, if that is known.
     pub(crate) client: Option<u32>,
     /// Each with whether the control is asked too.
@@ -55,9 +58,19 @@ impl Capture {
         }
     }
 
+    /// As a leg says when it left.
+    pub(crate) fn sent_us(&self, left: Duration) -> Option<u32> {
+        sent_us(self.arrived, left)
+    }
+
     /// Bytes of bodies that it holds.
     pub(crate) fn held_bytes(&self) -> usize {
         let response = self.primary.response.as_ref().map_or(0, |response| response.body.held());
         self.request.body.held().saturating_add(response)
     }
+}
+
+/// Microseconds from the arrival of a request to a call of its exchange; `None` for more than a leg can say.
+pub(crate) fn sent_us(arrived: Duration, left: Duration) -> Option<u32> {
+    u32::try_from(left.saturating_sub(arrived).as_micros()).ok()
 }

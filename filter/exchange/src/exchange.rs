@@ -11,7 +11,7 @@ use antumbra_observation::{
 };
 use antumbra_policy::{Decision, Mirror, Policy, SkippedMirror};
 
-use crate::capture::Capture;
+use crate::capture::{Capture, sent_us};
 use crate::clock::Now;
 use crate::headers::{Headers, first};
 use crate::shadow;
@@ -306,7 +306,8 @@ impl Recording {
         let routed = routed.ok_or(NotMirrored::HeadersUnreadable)?;
         // A service may answer before the request is complete: then the answer's clock starts with the request's headers.
         let asked = Some(request_done).filter(|done| done.monotonic <= response_done.monotonic);
-        let latency = response_done.monotonic.saturating_sub(asked.unwrap_or(self.arrived).monotonic);
+        let sent = asked.unwrap_or(self.arrived).monotonic;
+        let latency = response_done.monotonic.saturating_sub(sent);
         let response = Response {
             status: self.status,
             headers: self.response_headers,
@@ -319,6 +320,7 @@ impl Recording {
             policy: self.policy,
             before: self.before,
             at_us: self.arrived.wall_us,
+            arrived: self.arrived.monotonic,
             client: self.client,
             mirrors: self.mirrors,
             request: observed_request(&routed, self.request_body.finish()),
@@ -328,6 +330,7 @@ impl Recording {
             primary: Leg {
                 variant: self.variant,
                 outcome: Outcome::Response,
+                sent_us: sent_us(self.arrived.monotonic, sent),
                 latency_us: u64::try_from(latency.as_micros()).ok(),
                 response: Some(response),
                 reason: None,
@@ -427,6 +430,7 @@ mod tests {
         assert_eq!(capture.request.body, Body::Whole("ask".into()));
         assert!(!capture.request.headers.iter().any(|(name, _)| &name[..] == b"cookie"));
         assert_eq!((capture.generation, capture.primary.latency_us), (4, Some(7_000)));
+        assert_eq!(capture.primary.sent_us, Some(5_000), "when the request was complete");
         let response = capture.primary.response.unwrap();
         assert_eq!((response.status, response.headers.len()), (201, 1));
         assert!(matches!(response.body, Body::Cut { length: 14, .. }));

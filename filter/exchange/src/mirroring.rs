@@ -164,6 +164,16 @@ impl Mirroring {
         self.turns.is_empty() && self.in_flight.len() == 0 && !queued
     }
 
+    /// Takes the moment at which the host makes a call, just before it does. One that is not told of left when [`Self::on`] answered it:
+    /// the second call of an exchange would then begin with the first.
+    pub fn leaves(&mut self, id: CallId, now: Now) {
+        if let CallId::Shadow(key, leg) = id
+            && let Some(waiting) = self.in_flight.get_mut(key)
+        {
+            waiting.leaves(leg, now.monotonic);
+        }
+    }
+
     /// Takes what happened; answers the calls to make now, in this order.
     pub fn on(&mut self, incident: Incident, now: Now, dice: &mut Dice) -> Vec<Call> {
         let Some(incident) = self.turns.admit(incident, now) else { return Vec::new() };

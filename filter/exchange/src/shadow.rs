@@ -93,7 +93,7 @@ pub(crate) fn request_body(request: &Request) -> &[u8] {
     }
 }
 
-/// The answer as a leg of an observation.
+/// The answer as a leg of an observation, which does not say yet when the call left.
 pub(crate) fn leg(
     answer: Answer,
     asked: &Request,
@@ -113,7 +113,8 @@ pub(crate) fn leg(
     if outcome == Outcome::NotSent {
         return Leg::not_sent(variant, Some(Unsent::NoHealthyHost));
     }
-    Leg { variant: variant.to_owned(), outcome, latency_us: Some(latency_us), response, reason: None }
+    let latency_us = Some(latency_us);
+    Leg { variant: variant.to_owned(), outcome, sent_us: None, latency_us, response, reason: None }
 }
 
 /// Why a host took no call with so many headers, by the status that it answered.
@@ -311,6 +312,7 @@ mod tests {
             policy: Arc::clone(&policy),
             before: Vec::new(),
             at_us: 0,
+            arrived: std::time::Duration::ZERO,
             client: None,
             mirrors: decision.mirrors.iter().map(|m| (Arc::clone(m.mirror), m.control)).collect(),
             request: Request::default(),

@@ -23,13 +23,20 @@ pub(crate) struct InFlight {
 pub(crate) struct Waiting {
     capture: Arc<Capture>,
     pub(crate) mirror: Arc<Mirror>,
-    sent: Duration,
-    candidate: Option<Leg>,
-    /// `None` if the control is not asked, or has not answered.
-    control: Option<Leg>,
+    candidate: Shadow,
+    /// Without a leg if the control is not asked, or has not answered.
+    control: Shadow,
     outstanding: u8,
     /// Bytes that capture and answers may hold.
     bytes: usize,
+}
+
+/// One of its calls.
+struct Shadow {
+    /// When it left.
+    sent: Duration,
+    /// What became of it.
+    leg: Option<Leg>,
 }
 
 impl InFlight {
@@ -66,9 +73,8 @@ impl InFlight {
         let waiting = Waiting {
             capture: Arc::clone(capture),
             mirror: Arc::clone(mirror),
-            sent: now,
-            candidate: None,
-            control: None,
+            candidate: Shadow { sent: now, leg: None },
+            control: Shadow { sent: now, leg: None },
             outstanding: legs,
             bytes,
         };
@@ -111,30 +117,42 @@ impl Waiting {
         }
     }
 
+    /// The host makes a call now.
+    pub(crate) fn leaves(&mut self, name: LegName, now: Duration) {
+        self.shadow(name).sent = now;
+    }
+
     /// A leg is over, with the host's answer or because it never left; only the first time counts. Answers the leg.
     pub(crate) fn settle(&mut self, name: LegName, answer: Result<Answer, Unsent>, now: Duration) -> &Leg {
+        let sent = self.shadow(name).sent;
         let variant = self.variant(name).map_or("", |variant| variant.name.as_str());
-        let latency = u64::try_from(now.saturating_sub(self.sent).as_micros()).unwrap_or(u64::MAX);
+        let latency = u64::try_from(now.saturating_sub(sent).as_micros()).unwrap_or(u64::MAX);
         let leg = match answer {
             Err(why) => Leg::not_sent(variant, Some(why)),
             Ok(answer) => {
                 let Capture { request, primary, .. } = &*self.capture;
-                shadow::leg(answer, request, variant, latency, self.mirror.max_body_bytes, primary)
+                let leg = shadow::leg(answer, request, variant, latency, self.mirror.max_body_bytes, primary);
+                // The host may only now say that it did not send it.
+                let sent_us = leg.latency_us.and_then(|_| self.capture.sent_us(sent));
+                Leg { sent_us, ..leg }
             }
         };
-        let slot = match name {
-            LegName::Candidate => &mut self.candidate,
-            LegName::Control => &mut self.control,
-        };
-        if slot.is_none() {
+        if self.shadow(name).leg.is_none() {
             self.outstanding = self.outstanding.saturating_sub(1);
         }
-        slot.get_or_insert(leg)
+        self.shadow(name).leg.get_or_insert(leg)
+    }
+
+    fn shadow(&mut self, name: LegName) -> &mut Shadow {
+        match name {
+            LegName::Candidate => &mut self.candidate,
+            LegName::Control => &mut self.control,
+        }
     }
 
     /// What goes to the comparator.
     pub(crate) fn observation(self, release: &str) -> Observation {
-        let candidate = self.candidate.unwrap_or_else(|| Leg::not_sent(&self.mirror.to.name, None));
-        Arc::unwrap_or_clone(self.capture).observation(release, &self.mirror, candidate, self.control)
+        let candidate = self.candidate.leg.unwrap_or_else(|| Leg::not_sent(&self.mirror.to.name, None));
+        Arc::unwrap_or_clone(self.capture).observation(release, &self.mirror, candidate, self.control.leg)
     }
 }

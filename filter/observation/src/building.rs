@@ -121,6 +121,11 @@ impl Leg {
         self
     }
 
+    /// Says when the call left, in microseconds after the request arrived.
+    pub fn with_sent_us(self, sent_us: u32) -> Self {
+        Self { sent_us: Some(sent_us), ..self }
+    }
+
     /// Says how long the call took, in microseconds.
     pub fn with_latency_us(self, latency_us: u64) -> Self {
         Self { latency_us: Some(latency_us), ..self }

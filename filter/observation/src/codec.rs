@@ -248,6 +248,7 @@ mod tests {
         let leg = |latency| Leg {
             variant: "canary".to_owned(),
             outcome: Outcome::Response,
+            sent_us: Some(latency as u32 / 2),
             latency_us: Some(latency),
             response: Some(Response {
                 status: 200,
@@ -363,6 +364,45 @@ mod tests {
         let none = Observation { client: None, ..observation() };
         assert_eq!(serde_json::from_value::<Observation>(json.clone()).unwrap(), none);
         assert_eq!(serde_json::to_value(&none).unwrap(), json);
+    }
+
+    /// A map of CBOR with one member more, before those that it has: how a field is added that earlier readers do not know.
+    fn with_member(map: &[u8], name: &str, value: &[u8]) -> Vec<u8> {
+        let (head, members) = map.split_first().unwrap();
+        assert!((0xa0..0xb7).contains(head), "a map of less than 23 members");
+        let name = minicbor_serde::to_vec(name).unwrap();
+        [&[head + 1], &name[..], value, members].concat()
+    }
+
+    /// Readers that do not know [`Leg::sent_us`] take it as they take this.
+    #[test]
+    fn members_that_a_reader_does_not_know_are_passed_over() {
+        let deep = minicbor_serde::to_vec(vec![Some((1, "x")), None]).unwrap();
+        let whole = encode(&observation());
+        let mut sequence = with_member(&whole, "later", &deep);
+        sequence.extend(&whole);
+        assert_eq!(decode_sequence(&sequence), Ok(vec![observation(), observation()]));
+        let leg = observation().primary;
+        let bytes = with_member(&minicbor_serde::to_vec(&leg).unwrap(), "later", &deep);
+        assert_eq!(minicbor_serde::from_slice::<Leg>(&bytes).unwrap(), leg);
+    }
+
+    #[test]
+    fn a_leg_says_when_it_left_or_that_nobody_knows() {
+        let unknown = Leg { sent_us: None, ..observation().primary };
+        let bytes = minicbor_serde::to_vec(&unknown).unwrap();
+        assert!(!bytes.windows(6).any(|name| name == b"sentUs"), "as earlier senders write it");
+        assert_eq!(minicbor_serde::from_slice::<Leg>(&bytes).unwrap(), unknown);
+        for sent_us in [0, 23, 24, 65_536, u32::MAX] {
+            let known = Leg { sent_us: Some(sent_us), ..unknown.clone() };
+            let longer = minicbor_serde::to_vec(&known).unwrap();
+            assert_eq!(minicbor_serde::from_slice::<Leg>(&longer).unwrap(), known);
+            assert!(longer.len() - bytes.len() <= 12, "{sent_us}: {} bytes", longer.len() - bytes.len());
+        }
+        for beyond in [minicbor_serde::to_vec(1_u64 << 32), minicbor_serde::to_vec(-1)] {
+            let bytes = with_member(&bytes, "sentUs", &beyond.unwrap());
+            assert!(minicbor_serde::from_slice::<Leg>(&bytes).is_err());
+        }
     }
 
     #[test]

@@ -68,6 +68,12 @@ pub struct Leg {
     pub variant: String,
     /// How the call ended.
     pub outcome: Outcome,
+    /// When the call left, in microseconds after [`Observation::at_us`], which is where its latency begins: for the primary the
+    /// request's last byte. The leg that left earlier was asked first. Where the comparator makes the calls, its wall clock says how long
+    /// after the request that was; between candidate and control no clock has to agree with another. Absent if the call never left,
+    /// left more than 71 minutes later, or the sender does not know it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sent_us: Option<u32>,
     /// How long the answer took, in microseconds. For the primary, from the request's last byte to the response's last byte at
     /// the filter; for candidate and control, from the call's dispatch to the complete answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -86,6 +92,7 @@ impl Leg {
         Self {
             variant: variant.to_owned(),
             outcome: Outcome::NotSent,
+            sent_us: None,
             latency_us: None,
             response: None,
             reason,

@@ -61,6 +61,7 @@ impl Fixture {
             policy: Arc::clone(policy),
             before: Vec::new(),
             at_us: 1,
+            arrived: Duration::ZERO,
             client: None,
             mirrors: decision.mirrors.iter().map(|m| (Arc::clone(m.mirror), m.control)).collect(),
             request: Request { method: "GET".into(), path: "/a".into(), ..Request::default() },
@@ -74,6 +75,7 @@ impl Fixture {
             primary: Leg {
                 variant: "stable".to_owned(),
                 outcome: Outcome::Response,
+                sent_us: Some(0),
                 latency_us: Some(900),
                 reason: None,
                 response: Some(Response {
@@ -149,6 +151,39 @@ fn an_exchange_becomes_one_observation_with_all_legs() {
     let accounts = instance.mirroring.accounts();
     assert_eq!((accounts.requests, accounts.mirrored, accounts.delivered), (1, 1, 1));
     assert!(instance.mirroring.is_idle());
+}
+
+/// An exchange whose candidate the host calls at 20 ms and whose control at `control_ms`; both answer at 30 ms.
+fn called(control_ms: u64, answers: [Answer; 2]) -> (Leg, Leg) {
+    let mut instance = Fixture::running();
+    let capture = Box::new(Capture { arrived: Duration::from_millis(8), ..*instance.capture() });
+    instance.on(Incident::Captured(capture), 20);
+    let [candidate, control] = [LegName::Candidate, LegName::Control].map(|leg| CallId::Shadow(0, leg));
+    instance.mirroring.leaves(control, at(control_ms));
+    instance.mirroring.leaves(CallId::Shadow(9, LegName::Control), at(25));
+    for (id, answer) in [candidate, control].into_iter().zip(answers) {
+        assert_eq!(instance.on(Incident::Answered(id, answer), 30), []);
+    }
+    let batch = instance.on(Incident::Tick, 200).remove(0);
+    let observation = decode_sequence(&batch.body).unwrap().remove(0);
+    (observation.candidate, observation.control.unwrap())
+}
+
+#[test]
+fn each_leg_says_when_it_left_and_its_latency_begins_there() {
+    let left = |leg: &Leg| (leg.sent_us, leg.latency_us);
+    let (candidate, control) = called(21, [answer("200", "ok"), answer("200", "ok")]);
+    assert_eq!(
+        left(&candidate),
+        (Some(12_000), Some(10_000)),
+        "it leaves when it is decided, unless the host says more"
+    );
+    assert_eq!(left(&control), (Some(13_000), Some(9_000)));
+    let own = vec![(":status".into(), "503".into())];
+    let unsent = Answer::Complete { headers: own, body: b"no healthy upstream".to_vec(), trailers: vec![] };
+    let (candidate, control) = called(22, [Answer::Broken, unsent]);
+    assert_eq!(left(&candidate), (Some(12_000), Some(10_000)), "an answer that broke off was asked for");
+    assert_eq!((control.outcome, left(&control)), (Outcome::NotSent, (None, None)));
 }
 
 #[test]

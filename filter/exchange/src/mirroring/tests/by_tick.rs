@@ -36,6 +36,7 @@ fn calls_leave_on_the_tick_and_latency_counts_from_there() {
     assert_eq!(instance.on(Incident::Tick, 100), [], "its observation waits for others");
     let batch = instance.on(Incident::Tick, 200).remove(0);
     let observation = decode_sequence(&batch.body).unwrap().remove(0);
+    assert_eq!(observation.candidate.sent_us, Some(50_000));
     assert_eq!(observation.candidate.latency_us, Some(7_000));
     assert_eq!(observation.control.unwrap().latency_us, Some(10_000));
 }
