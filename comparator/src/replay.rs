@@ -30,7 +30,7 @@ use tokio::time::Instant;
 
 use crate::clock;
 use crate::replay::comparing::Comparing;
-use crate::shadows::{Asked, Call, Limits, Shadows, Target};
+use crate::shadows::{Asked, Began, Call, Limits, Shadows, Target};
 
 pub(crate) use accounts::{Accounts, Skipped, blanked};
 pub(crate) use capture::MAX_LINE;
@@ -214,14 +214,14 @@ impl Replay {
 
     async fn exchange(self: Arc<Self>, Due { request, asked, id, status }: Due) {
         let asked = Arc::new(asked);
-        let at_us = clock::now_ms().saturating_mul(1_000);
+        let (at_us, began) = (clock::now_us(), Began::now());
         let call = |target: &Arc<Target>| Call {
             target: Arc::clone(target),
             message: Arc::clone(&asked),
             timeout: self.plan.timeout,
             kept: None,
         };
-        let primary = self.primaries.ask(call(&self.plan.primary)).await;
+        let primary = self.primaries.ask(call(&self.plan.primary), began).await;
         if primary.outcome != Outcome::Response {
             self.found().accounts.unanswered(primary.outcome);
             return;
@@ -231,8 +231,10 @@ impl Replay {
         }
         let candidate_first = self.word() & 1 == 0;
         let control = self.plan.control.as_ref().map(call);
-        let (candidate, control) =
-            self.shadows.exchange(&primary, call(&self.plan.candidate), control, candidate_first).await;
+        let (candidate, control) = self
+            .shadows
+            .exchange(&primary, began, call(&self.plan.candidate), control, candidate_first)
+            .await;
         let observation = observation(id, at_us, request, primary, candidate, control);
         if !self.comparing.computes() {
             return self.compare(&observation);

@@ -5,6 +5,7 @@
 //! a call beyond a limit is not sent, and says so.
 
 mod address;
+mod began;
 mod call;
 mod client;
 mod repeated;
@@ -19,6 +20,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 
 pub(crate) use address::Network;
+pub(crate) use began::Began;
 pub(crate) use call::{Asked, Call, Unsendable};
 pub(crate) use client::Limits;
 pub(crate) use resolve::resolve;
@@ -39,24 +41,26 @@ impl Shadows {
         Self { client: Client::new(limits), places: Arc::new(Semaphore::new(most)) }
     }
 
-    /// One call: its answer, or why there is none.
-    pub(crate) async fn ask(&self, call: Call) -> Leg {
+    /// One call of an exchange that began then: its answer, or why there is none.
+    pub(crate) async fn ask(&self, call: Call, began: Began) -> Leg {
         match self.place(&call) {
-            Some(_place) => self.client.send(call).await,
+            Some(_place) => self.client.send(call, began).await,
             None => Leg::not_sent(&call.target.variant, NO_PLACE),
         }
     }
 
-    /// The shadow calls of one exchange, together or not at all; their legs in the order of the arguments. A body that is the primary's says so.
+    /// The shadow calls of one exchange that began then, together or not at all; their legs in the order of the arguments. A body that is the
+    /// primary's says so.
     pub(crate) async fn exchange(
         &self,
         primary: &Leg,
+        began: Began,
         candidate: Call,
         control: Option<Call>,
         candidate_first: bool,
     ) -> (Leg, Option<Leg>) {
         let Some(control) = control else {
-            return (self.ask(candidate).await.beside(primary), None);
+            return (self.ask(candidate, began).await.beside(primary), None);
         };
         let places = self.place(&candidate).zip(self.place(&control));
         let Some((here, there)) = places else {
@@ -64,22 +68,22 @@ impl Shadows {
             return (unsent(&candidate), Some(unsent(&control)));
         };
         let (candidate, control) = if candidate_first {
-            let candidate = self.spawn(candidate, here);
-            (candidate, self.spawn(control, there))
+            let candidate = self.spawn(candidate, here, began);
+            (candidate, self.spawn(control, there, began))
         } else {
-            let control = self.spawn(control, there);
-            (self.spawn(candidate, here), control)
+            let control = self.spawn(control, there, began);
+            (self.spawn(candidate, here, began), control)
         };
         let (candidate, control) = (candidate.leg().await, control.leg().await);
         (candidate.beside(primary), Some(control.beside(primary)))
     }
 
-    fn spawn(&self, call: Call, place: Place) -> Asking {
+    fn spawn(&self, call: Call, place: Place, began: Began) -> Asking {
         let client = self.client.clone();
         let variant = call.target.variant.clone();
         let task = tokio::spawn(async move {
             let _place = place;
-            client.send(call).await
+            client.send(call, began).await
         });
         Asking { variant, task }
     }

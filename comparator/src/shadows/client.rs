@@ -14,6 +14,7 @@ use hyper_util::client::legacy::Client as Pool;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
+use super::began::Began;
 use super::call::Call;
 use super::repeated::Repeated;
 
@@ -53,23 +54,24 @@ impl Client {
         Self { pool: Arc::new(pool), limits }
     }
 
-    /// The call's leg.
-    pub(crate) async fn send(&self, call: Call) -> Leg {
+    /// The call's leg, of an exchange that began then.
+    pub(crate) async fn send(&self, call: Call, began: Began) -> Leg {
         let variant = call.target.variant.clone();
         let Some(request) = request(&call) else { return unsendable(&variant) };
         let dispatched = Instant::now();
+        let sent_us = began.until(dispatched);
         let answered = tokio::time::timeout(call.timeout, self.answer(request, call.kept)).await;
         let latency_us = Some(u64::try_from(dispatched.elapsed().as_micros()).unwrap_or(u64::MAX));
         match answered.unwrap_or(Err(Outcome::Timeout)) {
             Ok(response) => Leg {
                 variant,
                 outcome: Outcome::Response,
-                sent_us: None,
+                sent_us,
                 latency_us,
                 response: Some(response),
                 reason: None,
             },
-            Err(outcome) => Leg { variant, outcome, sent_us: None, latency_us, response: None, reason: None },
+            Err(outcome) => Leg { variant, outcome, sent_us, latency_us, response: None, reason: None },
         }
     }
 

@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 use antumbra_observation::{Breakers, Handover, Leg, Observation, ShadowRequest, Unsent};
 use tokio::task::JoinSet;
 
-use crate::shadows::{Asked, Call, Limits, Network, Shadows, Target, Url, resolve};
+use crate::clock;
+use crate::shadows::{Asked, Began, Call, Limits, Network, Shadows, Target, Url, resolve};
 
 /// Targets by the names of their clusters; none by default.
 #[derive(Clone)]
@@ -115,8 +116,9 @@ impl Targets {
             return (unsendable(candidate), control.as_ref().map(unsendable));
         };
         let candidate_first = observation.id.0 & 1 == 1;
+        let began = Began::at(observation.at_us, clock::now_us());
         let (first, second) =
-            self.shadows.exchange(&observation.primary, first, second, candidate_first).await;
+            self.shadows.exchange(&observation.primary, began, first, second, candidate_first).await;
         // A target is called by its cluster, a leg by its variant.
         let named = |leg: Leg, shadow: &ShadowRequest| Leg { variant: shadow.variant.clone(), ..leg };
         (named(first, candidate), second.zip(control.as_ref()).map(|(leg, shadow)| named(leg, shadow)))

@@ -61,8 +61,8 @@ fn shadows() -> Shadows {
 }
 
 async fn answered(answer: &'static [u8], method: &str) -> Leg {
-    let leg = shadows().ask(call(service(answer).await, method)).await;
-    assert!(leg.latency_us.is_some(), "{leg:?}");
+    let leg = shadows().ask(call(service(answer).await, method), Began::now()).await;
+    assert!(leg.latency_us.is_some() && leg.sent_us.is_some(), "{leg:?}");
     assert_eq!((leg.outcome == Outcome::Response, &*leg.variant), (leg.response.is_some(), "canary"));
     leg
 }
@@ -75,7 +75,10 @@ fn body(leg: Leg) -> Body {
 async fn the_service_sees_the_request_marked_as_a_shadow_and_under_its_name() {
     let limits = Limits { kept: 4_096, read: 4_096 };
     let address = service(b"echo").await;
-    let Body::Whole(seen) = body(Shadows::new(1, limits).ask(call(address, "POST")).await) else { panic!() };
+    let Body::Whole(seen) = body(Shadows::new(1, limits).ask(call(address, "POST"), Began::now()).await)
+    else {
+        panic!()
+    };
     let seen = seen.0.iter().map(|byte| char::from(*byte)).collect::<String>();
     let (head, sent) = seen.split_once("\r\n\r\n").unwrap();
     let mut lines: Vec<&str> = head.lines().collect();
@@ -107,9 +110,9 @@ async fn answers_and_why_there_is_none() {
         assert_eq!(leg.outcome, outcome, "{}", String::from_utf8_lossy(answer));
     }
     let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    assert_eq!(shadows().ask(call(nobody, "GET")).await.outcome, Outcome::Refused);
+    assert_eq!(shadows().ask(call(nobody, "GET"), Began::now()).await.outcome, Outcome::Refused);
     let hanging = Call { timeout: Duration::from_millis(50), ..call(service(b"").await, "GET") };
-    assert_eq!(shadows().ask(hanging).await.outcome, Outcome::Timeout);
+    assert_eq!(shadows().ask(hanging, Began::now()).await.outcome, Outcome::Timeout);
 }
 
 #[tokio::test]
@@ -149,10 +152,20 @@ async fn the_legs_of_an_exchange_are_held_against_the_primary() {
     for candidate_first in [true, false] {
         let (candidate, control) = (call(other, "GET"), call(same, "GET"));
         let (candidate, control) =
-            shadows().exchange(&primary, candidate, Some(control), candidate_first).await;
+            shadows().exchange(&primary, Began::now(), candidate, Some(control), candidate_first).await;
         assert_eq!((body(candidate), body(control.unwrap())), (Body::Whole("abd".into()), Body::Same));
     }
-    let (candidate, control) = shadows().exchange(&primary, call(same, "GET"), None, true).await;
+    for candidate_first in [true, false] {
+        let (candidate, control) = (call(other, "GET"), call(same, "GET"));
+        let began = Began::at(1_000_000, 3_000_000);
+        let (candidate, control) =
+            shadows().exchange(&primary, began, candidate, Some(control), candidate_first).await;
+        let [candidate, control] = [candidate, control.unwrap()].map(|leg| leg.sent_us.unwrap());
+        let (first, second) = if candidate_first { (candidate, control) } else { (control, candidate) };
+        assert!(2_000_000 <= first && first <= second, "{first} {second}");
+    }
+    let (candidate, control) =
+        shadows().exchange(&primary, Began::now(), call(same, "GET"), None, true).await;
     assert_eq!((body(candidate), control), (Body::Same, None));
 }
 
@@ -161,9 +174,9 @@ async fn what_exceeds_a_limit_is_not_sent() {
     let hanging = Call { timeout: Duration::from_secs(600), ..call(service(b"").await, "GET") };
     for (most, held) in [(8, 2), (1, 1)] {
         let shadows = Shadows::new(most, Limits::default());
-        let spawned = |_| shadows.spawn(hanging.clone(), shadows.place(&hanging).unwrap());
+        let spawned = |_| shadows.spawn(hanging.clone(), shadows.place(&hanging).unwrap(), Began::now());
         let asking: Vec<Asking> = (0..held).map(spawned).collect();
-        let refused = shadows.ask(hanging.clone()).await;
+        let refused = shadows.ask(hanging.clone(), Began::now()).await;
         assert_eq!(refused, Leg::not_sent("canary", Some(Unsent::NoPlace)), "{most}");
         drop(asking);
         let freed = async {
@@ -182,7 +195,7 @@ async fn candidate_and_control_are_asked_together_or_not_at_all() {
     let taken: Vec<_> = std::iter::from_fn(|| candidate.target.place()).collect();
     for (one, other) in [(&candidate, &control), (&control, &candidate)] {
         let unasked = Leg::not_sent("canary", Some(Unsent::NoPlace));
-        let legs = shadows.exchange(&unasked, one.clone(), Some(other.clone()), true).await;
+        let legs = shadows.exchange(&unasked, Began::now(), one.clone(), Some(other.clone()), true).await;
         assert_eq!(legs, (unasked.clone(), Some(unasked)), "{} places are taken", taken.len());
     }
     assert_eq!(shadows.places.available_permits(), 8, "nothing is held for a call that does not leave");
