@@ -7,7 +7,7 @@ use antumbra_observation::ExchangeId;
 
 use crate::coins::{Bucket, bucket};
 use crate::diff::Detail;
-use crate::farther::{Cause, Values};
+use crate::farther::{Cause, Side, Values};
 use crate::guess::Sampled;
 use crate::kind::{Differing, Subject};
 use crate::refusal::Refusal;
@@ -32,6 +32,8 @@ pub(crate) struct Exchange {
     pub(crate) client: Option<u32>,
     /// The bucket of the client, where the client itself is forgotten.
     pub(crate) bucket: Option<Bucket>,
+    /// Which of candidate and control was asked first, if that is known.
+    pub(crate) first: Option<Side>,
     pub(crate) endpoint: String,
     pub(crate) primary: Call,
     pub(crate) candidate: Answer,
@@ -77,6 +79,8 @@ pub(crate) struct Difference {
     pub(crate) unseen: Option<Cause>,
     /// What the legs have there, where that may tell of instances.
     pub(crate) values: Option<Values>,
+    /// Only the distance of times or numbers says which leg is farther.
+    pub(crate) by_magnitude: bool,
 }
 
 impl Compared {
@@ -94,7 +98,7 @@ impl Compared {
 
 impl Difference {
     pub(crate) fn new(subject: Subject, of: Differing) -> Self {
-        Self { subject, of, detail: None, sampled: None, unseen: None, values: None }
+        Self { subject, of, detail: None, sampled: None, unseen: None, values: None, by_magnitude: false }
     }
 }
 

@@ -16,6 +16,7 @@ use crate::farther::Cause;
 use crate::hypothesis::{Counting, Hypothesis, Seen};
 use crate::kind::{Differing, Kind, Sign, Subject};
 use crate::latency::{Ladder, Legs, Shifts, bounded};
+use crate::order::Order;
 use crate::outside::{PluginReport, Plugins};
 use crate::pace::{Pace, Warming};
 use crate::places::Places;
@@ -94,6 +95,9 @@ pub(crate) struct Release {
     /// Exchanges that were only counted because of that.
     #[serde(default)]
     pub(crate) warm_up: u64,
+    /// Which of candidate and control was asked first.
+    #[serde(default)]
+    pub(crate) order: Order,
     /// The length of the blocks by which the coins were counted, in microseconds; 0 before the first.
     #[serde(default)]
     pub(crate) block_us: u64,
@@ -238,13 +242,14 @@ impl Evidence {
         }
         self.release.statuses.count(exchange);
         let slot = self.slot(&exchange.endpoint);
-        let Release { all, discovered, places, shifts, .. } = &mut self.release;
+        let Release { all, discovered, places, shifts, order, .. } = &mut self.release;
         if let Some((candidate_us, control_us)) = exchange.latencies() {
             shifts.observe(bounded(candidate_us), bounded(control_us));
         }
         let moment = self.pace.moment(exchange);
         let noisy_margin = self.pace.noisy_margin;
-        let mut counting = Counting { moment, places, nth: 0, noisy_margin, discovered };
+        let mut counting = Counting { moment, places, nth: 0, order: *order, noisy_margin, discovered };
+        order.count(exchange.first);
         all.take(exchange, &mut counting);
         counting.nth = all.controlled;
         counting.places.sweep(all.controlled);
@@ -349,6 +354,7 @@ impl Endpoint {
             let seen = Seen::of(one).in_a_crowd();
             let first = slots.entry(Cow::Owned(other(&one.subject))).or_insert(seen);
             first.of = first.of.or(seen.of);
+            first.by_magnitude |= seen.by_magnitude;
         }
         slots.into_iter().collect()
     }

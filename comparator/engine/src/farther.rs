@@ -6,7 +6,8 @@
 //! by their shape, then by distance, then by how much of the primary's text they keep.
 //!
 //! Where time makes the legs unlike, that coin would not be fair. Two times are no farther from the primary than each other unless they lie
-//! apart by more than the calls could: see [`Lag`]. And a counter that each instance has for itself, or a name that it has, tells of the instance
+//! apart by more than the calls could: see [`Lag`]. Who is asked second may find a service that was just asked: see
+//! [`Order`](crate::order::Order). And a counter that each instance has for itself, or a name that it has, tells of the instance
 //! and nothing of its answers: see [`Series`](crate::series::Series).
 
 use std::cmp::Ordering;
@@ -64,7 +65,8 @@ pub(crate) struct Distance {
     lost: u64,
 }
 
-/// By how much the calls of an exchange may be apart, in microseconds: what the larger of their latencies is.
+/// By how much the answers of candidate and control may be apart, in microseconds: the larger of their latencies, and the gap between the
+/// moments at which they were asked.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Lag(pub(crate) f64);
 
@@ -83,6 +85,8 @@ pub(crate) struct Told {
 pub(crate) struct Farther {
     /// `None` where neither is.
     pub(crate) by: Option<Side>,
+    /// Only the distance of times or numbers says so: they are of one kind and shape.
+    pub(crate) by_magnitude: bool,
     /// What the legs have there, if that may tell of instances.
     pub(crate) values: Option<Values>,
 }
@@ -144,7 +148,11 @@ impl Measure {
                     _ => Differing::Both,
                 };
                 let by = (of == Differing::Both).then(|| Side::of(more.cmp(&less))).flatten();
-                Told { of, farther: by.map(|by| Farther { by: Some(by), values: None }), unseen: None }
+                Told {
+                    of,
+                    farther: by.map(|by| Farther { by: Some(by), by_magnitude: false, values: None }),
+                    unseen: None,
+                }
             }
             (Self::Unseen(cause), _) | (_, Self::Unseen(cause)) => Told { unseen: Some(*cause), ..both },
             _ => both,
@@ -215,7 +223,7 @@ impl Distance {
     fn farther(candidate: &Self, control: &Self, Lag(lag): Lag) -> Option<Farther> {
         let by_kind = candidate.kinds.cmp(&control.kinds).then(candidate.shapes.cmp(&control.shapes));
         if let by @ Some(_) = Side::of(by_kind) {
-            return Some(Farther { by, values: Self::texts(candidate, control) });
+            return Some(Farther { by, by_magnitude: false, values: Self::texts(candidate, control) });
         }
         let tied = match (candidate.exact_us, control.exact_us) {
             (Some(one), Some(other)) => (candidate.far - control.far).abs() <= lag + one.max(other),
@@ -226,7 +234,7 @@ impl Distance {
         let numbers = candidate.numbers.zip(control.numbers);
         let numbers = numbers.map(|((primary, candidate), (_, control))| [primary, candidate, control]);
         let values = numbers.map(Values::Numbers).or_else(|| Self::texts(candidate, control));
-        (by.is_some() || numbers.is_some()).then_some(Farther { by, values })
+        (by.is_some() || numbers.is_some()).then_some(Farther { by, by_magnitude: far.is_ne(), values })
     }
 
     fn texts(candidate: &Self, control: &Self) -> Option<Values> {

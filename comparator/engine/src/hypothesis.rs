@@ -9,7 +9,8 @@ use crate::compared::{Difference, Exchange};
 use crate::diff::Detail;
 use crate::farther::{Cause, Values};
 use crate::guess::{self, Guesses, Sampled, Tally};
-use crate::kind::{Differing, Kind, Subject};
+use crate::kind::{Differing, Kind, Sign, Subject};
+use crate::order::Order;
 use crate::places::{Noisy, Places};
 use crate::series::{Course, Series};
 use crate::stats::ratio;
@@ -40,6 +41,9 @@ pub(crate) struct Hypothesis {
     /// The counts as they were after the first difference since the place is noisy.
     #[serde(default)]
     pub(crate) noisy_from: Option<NoisyFrom>,
+    /// Of the exchanges in which one leg alone counts, those that only hold a promotion, by leg: who was asked first may be why.
+    #[serde(default)]
+    pub(crate) held: (u64, u64),
     /// In which blocks of time, and for which clients, one leg alone differs.
     #[serde(default)]
     pub(crate) coins: Coins,
@@ -92,6 +96,8 @@ pub(crate) struct Counting<'d> {
     pub(crate) places: &'d mut Places,
     /// Which of the release's exchanges with a control it is.
     pub(crate) nth: u64,
+    /// Who was asked first in the exchanges before it.
+    pub(crate) order: Order,
     /// The most that the margin of a noisy place may be.
     pub(crate) noisy_margin: f64,
     /// Numbers the hypotheses of the release.
@@ -113,6 +119,7 @@ impl Counting<'_> {
 pub(crate) struct Seen<'e> {
     pub(crate) of: Differing,
     pub(crate) values: Option<Values>,
+    pub(crate) by_magnitude: bool,
     pub(crate) unseen: Option<Cause>,
     pub(crate) detail: Option<&'e Detail>,
     pub(crate) sampled: Option<Sampled>,
@@ -120,8 +127,15 @@ pub(crate) struct Seen<'e> {
 
 impl<'e> Seen<'e> {
     pub(crate) fn of(difference: &'e Difference) -> Self {
-        let Difference { subject: _, of, detail, sampled, unseen, values } = difference;
-        Self { of: *of, values: *values, unseen: *unseen, detail: detail.as_ref(), sampled: *sampled }
+        let Difference { subject: _, of, detail, sampled, unseen, values, by_magnitude } = difference;
+        Self {
+            of: *of,
+            values: *values,
+            by_magnitude: *by_magnitude,
+            unseen: *unseen,
+            detail: detail.as_ref(),
+            sampled: *sampled,
+        }
     }
 
     /// As one of many places that are counted as one: what these have in common suggests no rule.
@@ -154,7 +168,12 @@ impl Hypothesis {
         }
         if let Some(sign) = of.sign() {
             counting.discover(&mut self.discovered);
-            self.coins.count(counting.moment, sign, self.lead());
+            // By those before it, or the coin would know how it falls.
+            if seen.by_magnitude && counting.order.is_uneven() {
+                self.hold(sign);
+            } else {
+                self.coins.count(counting.moment, sign, self.lead());
+            }
         }
         if let Some(sampled) = seen.sampled {
             self.tally.count(of.has_control(), sampled);
@@ -239,8 +258,18 @@ impl Hypothesis {
         ))
     }
 
-    fn lead(&self) -> Lead {
-        Lead { candidate: self.candidate_only, control: self.control_only }
+    fn hold(&mut self, sign: Sign) {
+        let (candidate, control) = &mut self.held;
+        *if sign > 0 { candidate } else { control } += 1;
+    }
+
+    /// In how many exchanges the candidate alone, or the control alone, speaks for or against a regression.
+    pub(crate) fn lead(&self) -> Lead {
+        let (candidate, control) = self.held;
+        Lead {
+            candidate: self.candidate_only.saturating_sub(candidate),
+            control: self.control_only.saturating_sub(control),
+        }
     }
 
     /// Counts a difference of the candidate in an exchange without control.

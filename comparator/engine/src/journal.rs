@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::compared::{Answer, Call, Compared, Difference, Exchange};
 use crate::diff::Detail;
-use crate::farther::{Cause, Values};
+use crate::farther::{Cause, Side, Values};
 use crate::guess::{Guesses, Sampled};
 use crate::kind::{Differing, Kind, Subject};
 use crate::refusal::Refusal;
@@ -96,6 +96,8 @@ struct Written<T>(
     Option<(WrittenCall, bool, Vec<Refusal>)>,
     /// A shadow was not sent: whose, and why.
     Option<KeptBack>,
+    /// Whether the candidate was asked first, if that is known.
+    Option<bool>,
     /// Differences.
     Vec<WrittenDifference<T>>,
     /// What was asked.
@@ -114,7 +116,7 @@ struct WrittenDifference<T>(
     u8,
     Option<(T, T, T, Option<T>)>,
     Option<(Guesses, u64)>,
-    Option<(Option<Cause>, Option<Values>)>,
+    Option<(Option<Cause>, Option<Values>, bool)>,
 );
 
 /// What recurs in a batch, by number.
@@ -150,6 +152,7 @@ impl<'c> Written<&'c str> {
             answer(&exchange.candidate),
             exchange.control.as_ref().map(answer),
             exchange.unsent,
+            exchange.first.map(|first| first == Side::Candidate),
             exchange.differences.iter().map(|difference| WrittenDifference::of(difference, table)).collect(),
             &exchange.request,
             plugins,
@@ -168,6 +171,7 @@ impl Written<String> {
             candidate,
             control,
             unsent,
+            candidate_first,
             differences,
             request,
             plugins,
@@ -187,6 +191,7 @@ impl Written<String> {
             candidate: answer(candidate),
             control: control.map(answer),
             unsent,
+            first: candidate_first.map(|candidate| if candidate { Side::Candidate } else { Side::Control }),
             differences: differences
                 .into_iter()
                 .map(|difference| difference.read(texts, subjects))
@@ -199,7 +204,7 @@ impl Written<String> {
 
 impl<'c> WrittenDifference<&'c str> {
     fn of(difference: &'c Difference, table: &mut Table<'c>) -> Self {
-        let Difference { subject, of, detail, sampled, unseen, values } = difference;
+        let Difference { subject, of, detail, sampled, unseen, values, by_magnitude } = difference;
         let detail = detail.as_ref();
         Self(
             table.subject(subject),
@@ -208,7 +213,11 @@ impl<'c> WrittenDifference<&'c str> {
                 (exact.as_str(), primary.as_str(), other.as_str(), control.as_deref())
             }),
             sampled.map(|Sampled { guesses, weight }| (guesses, weight)),
-            (unseen.is_some() || values.is_some()).then_some((*unseen, *values)),
+            (unseen.is_some() || values.is_some() || *by_magnitude).then_some((
+                *unseen,
+                *values,
+                *by_magnitude,
+            )),
         )
     }
 }
@@ -216,7 +225,7 @@ impl<'c> WrittenDifference<&'c str> {
 impl WrittenDifference<String> {
     fn read(self, texts: &[String], subjects: &[(u32, Kind)]) -> Result<Difference, BadBatch> {
         let Self(subject, differing, detail, sampled, both) = self;
-        let (unseen, values) = both.unwrap_or_default();
+        let (unseen, values, by_magnitude) = both.unwrap_or_default();
         let (path, kind) = of(subjects, subject)?;
         let differing = match differing {
             0 => Differing::Candidate,
@@ -231,6 +240,7 @@ impl WrittenDifference<String> {
             sampled: sampled.map(|(guesses, weight)| Sampled { guesses, weight }),
             unseen,
             values,
+            by_magnitude,
         })
     }
 }
@@ -304,7 +314,7 @@ mod tests {
         };
         check(b"", "the batch is empty, must begin with its version, 2");
         check(b"\x01\x80", "the batch has version 1, must be 2");
-        check(b"\x01", "the batch does not decode: ");
+        check(b"\x02", "the batch does not decode: ");
         let empty = encode_compared(&[]);
         assert_eq!(decode_compared(&empty), Ok(Vec::new()));
         check(&empty[..empty.len() - 1], "the batch does not decode: ");

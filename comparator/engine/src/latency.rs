@@ -251,12 +251,14 @@ const DIGITS: u8 = 2;
 mod tests {
     use super::*;
     use crate::coins::Moment;
+    use crate::order::Order;
     use crate::places::Places;
 
     fn observe(ladder: &mut Ladder, candidate_us: u64, control_us: u64, discovered: &mut u64) {
         let moment = Moment { block: 0, bucket: None, nth: 1 };
         let places = &mut Places::default();
-        let mut counting = Counting { moment, places, nth: 1, noisy_margin: 0.05, discovered };
+        let order = Order::default();
+        let mut counting = Counting { moment, places, nth: 1, order, noisy_margin: 0.05, discovered };
         ladder.observe(candidate_us, control_us, &mut counting);
     }
 

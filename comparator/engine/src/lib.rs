@@ -83,6 +83,7 @@ mod merge;
 mod number;
 mod observe;
 mod offline;
+mod order;
 mod outline;
 mod outside;
 mod pace;

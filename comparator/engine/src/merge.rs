@@ -130,10 +130,12 @@ impl Release {
             statuses,
             warming,
             warm_up,
+            order,
             block_us,
             places: _,
             shifts,
         } = other;
+        self.order.merge(*order);
         self.shifts.merge(shifts);
         self.block_us = self.block_us.max(*block_us);
         self.all.merge(all, places);
@@ -283,6 +285,7 @@ impl Hypothesis {
             last_us,
             examples,
             tally,
+            held,
             coins,
             series,
             place: _,
@@ -299,6 +302,7 @@ impl Hypothesis {
         self.first_us = earlier(self.first_us, first_us);
         self.last_us = self.last_us.max(last_us);
         self.tally.merge(&tally);
+        self.held = (self.held.0 + held.0, self.held.1 + held.1);
         self.coins.merge(&coins);
         if let Some(series) = series {
             self.series.get_or_insert_default().merge(&series);

@@ -3,6 +3,8 @@
 //! Comparing takes nearly all of the time and needs no order, so it stands apart from counting. What is known already says what is
 //! still worth showing: an example is kept if its rank is low, and every rank that is kept makes the next one rarer.
 
+use std::cmp::Ordering;
+
 use antumbra_observation::{Leg, Observation};
 
 use crate::asked;
@@ -47,6 +49,7 @@ pub fn compare(observation: &Observation, rules: &Rules, outside: &Outside, know
         at_us: observation.at_us,
         client: observation.client,
         bucket: None,
+        first: first(observation),
         primary: call(&observation.primary),
         candidate,
         control,
@@ -74,7 +77,8 @@ impl Lag {
     fn of(observation: &Observation) -> Self {
         let latency = |leg: &Leg| leg.latency_us.unwrap_or_default();
         let control = observation.control.as_ref().map_or(0, latency);
-        Self(control.max(latency(&observation.candidate)) as f64)
+        let gap = sent(observation).map_or(0, |(candidate, control)| candidate.abs_diff(control));
+        Self(control.max(latency(&observation.candidate)) as f64 + f64::from(gap))
     }
 }
 
@@ -215,6 +219,7 @@ fn at_both(subject: Subject, candidate: Found, control: Found, lag: Lag) -> impl
     let farther = farther.map(|farther| Difference {
         detail: of_farther,
         values: farther.values,
+        by_magnitude: farther.by_magnitude,
         ..Difference::new(
             Subject(subject.0.clone(), Kind::Farther),
             farther.by.map_or(Differing::Both, Side::differs),
@@ -246,6 +251,21 @@ fn answer(leg: &Leg, found: &Comparison<'_>) -> Answer {
 fn plugins(outside: &Outside) -> Vec<(String, Option<String>)> {
     let each = outside.plugins.iter();
     each.map(|(name, failed)| (name.clone(), failed.map(str::to_owned))).collect()
+}
+
+/// When candidate and control left, if both did and that is known.
+fn sent(observation: &Observation) -> Option<(u32, u32)> {
+    Some((observation.candidate.sent_us?, observation.control.as_ref()?.sent_us?))
+}
+
+/// Which of them left first.
+fn first(observation: &Observation) -> Option<Side> {
+    let (candidate, control) = sent(observation)?;
+    match candidate.cmp(&control) {
+        Ordering::Less => Some(Side::Candidate),
+        Ordering::Equal => None,
+        Ordering::Greater => Some(Side::Control),
+    }
 }
 
 /// Evidence is read on all threads while one goes on counting.

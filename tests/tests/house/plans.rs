@@ -73,7 +73,7 @@ pub(crate) const PLANS: &[Plan] = &[
             "asked pattern",
             "rules",
             "farther guess",
-            "diff series unseen",
+            "diff order series unseen",
             "body compared",
             "headers hypothesis journal latency pace refusals statuses",
             "compare",

@@ -76,7 +76,10 @@ fn observation(number: usize, seen: &Seen) -> Observation {
         .with_arrival_us(1_700_000_000_000_000 + number * 7_919 % 100 * 10_000_000)
         .with_primary(Leg { variant: variant.to_owned(), ..primary })
         .with_candidate(leg(seen.candidate));
-    Observation { control: seen.control.map(leg), ..asked }
+    let control = seen.control.map(leg);
+    let left = |leg: Leg, sent_us| Leg { sent_us: leg.latency_us.map(|_| sent_us), ..leg };
+    let control = control.map(|control| left(control, number as u32 % 3));
+    Observation { control, candidate: left(asked.candidate, 1), ..asked }
 }
 
 /// What three engines know: one that saw the left part, one the right, and one that saw all.

@@ -2,8 +2,9 @@
 
 use super::Dropped;
 use crate::evidence::Evidence;
+use crate::farther::Side;
 use crate::verdict::Gates;
-use crate::wording::{count, seconds};
+use crate::wording::{count, percent_beside, seconds};
 
 pub(super) fn notes(evidence: &Evidence, gates: &Gates, dropped: &Dropped) -> Vec<String> {
     let all = &evidence.release.all;
@@ -41,7 +42,21 @@ pub(super) fn notes(evidence: &Evidence, gates: &Gates, dropped: &Dropped) -> Ve
     if dropped.paths > 0 {
         notes.push(format!("{} differences are counted under (other paths): too many paths.", dropped.paths));
     }
+    notes.extend(uneven_order(evidence));
     notes
+}
+
+/// Who is always asked second may look worse for that alone.
+fn uneven_order(evidence: &Evidence) -> Option<String> {
+    let (first, share, exchanges) = Some(evidence.release.order).filter(|order| order.is_uneven())?.favours();
+    let leg = match first {
+        Side::Candidate => "candidate",
+        Side::Control => "control",
+    };
+    let (share, exchanges) = (percent_beside(share, 0.5), count(exchanges));
+    Some(format!(
+        "The {leg} left first in {share} of {exchanges} exchanges: how far times and numbers are from the primary's may hold a promotion, and rolls nothing back. Draw for each exchange which of the two is sent first."
+    ))
 }
 
 const CALIBRATE: &str = "To see beforehand how noisy the service is, let the candidate's variant name the cluster of the stable \

@@ -5,7 +5,7 @@ use std::fmt;
 
 use super::reason::{Code, Reason};
 use super::{Gates, real};
-use crate::coins::{Coins, Confirmation};
+use crate::coins::{Coins, Confirmation, Lead};
 use crate::evidence::{Evidence, Group};
 use crate::forecast::Further;
 use crate::hypothesis::Hypothesis;
@@ -55,6 +55,8 @@ pub(crate) struct Pooled<'e> {
     pub(crate) candidate_only: u64,
     pub(crate) control_only: u64,
     pub(crate) both: u64,
+    /// What of them speaks for or against a regression.
+    lead: Lead,
     pub(crate) first_us: u64,
     pub(crate) last_us: u64,
     /// That of the endpoint where the candidate alone differs most often.
@@ -79,7 +81,8 @@ pub(super) fn test<'e>(evidence: &'e Evidence, gates: &Gates) -> Vec<Tested<'e>>
         family.extend(latency(name, &endpoint.all));
         for (subject, counts) in &endpoint.hypotheses {
             let Some(number) = counts.discovered else { continue };
-            let ln_evidence = stats::ln_evidence(counts.candidate_only, counts.control_only);
+            let Lead { candidate, control } = counts.lead();
+            let ln_evidence = stats::ln_evidence(candidate, control);
             let ln_weight = OWN.ln() + stats::ln_weight(number);
             family.push(Tested::new(name, What::Difference(subject, counts), ln_evidence, ln_weight));
             let pooled = Pooled::of(counts, number);
@@ -87,7 +90,8 @@ pub(super) fn test<'e>(evidence: &'e Evidence, gates: &Gates) -> Vec<Tested<'e>>
         }
     }
     for (subject, pooled) in pools.into_iter().filter(|(_, pooled)| pooled.endpoints > 1) {
-        let ln_evidence = stats::ln_evidence(pooled.candidate_only, pooled.control_only);
+        let Lead { candidate, control } = pooled.lead;
+        let ln_evidence = stats::ln_evidence(candidate, control);
         let ln_weight = POOLED.ln() + stats::ln_weight(pooled.number);
         family.push(Tested::new(ALL_ENDPOINTS, What::Pooled(subject, pooled), ln_evidence, ln_weight));
     }
@@ -148,6 +152,7 @@ impl<'e> Pooled<'e> {
             candidate_only: counts.candidate_only,
             control_only: counts.control_only,
             both: counts.both,
+            lead: counts.lead(),
             first_us: counts.first_us,
             last_us: counts.last_us,
             loudest: counts,
@@ -162,6 +167,10 @@ impl<'e> Pooled<'e> {
             candidate_only: self.candidate_only + other.candidate_only,
             control_only: self.control_only + other.control_only,
             both: self.both + other.both,
+            lead: Lead {
+                candidate: self.lead.candidate + other.lead.candidate,
+                control: self.lead.control + other.lead.control,
+            },
             first_us: self.first_us.min(other.first_us),
             last_us: self.last_us.max(other.last_us),
             loudest: if louder { other.loudest } else { self.loudest },

@@ -84,7 +84,10 @@ fn observation(number: u64, at_us: u64, seen: &Seen) -> Observation {
     let primary = leg(Answer::Json { first: 100, fields: 20, value: 0, latency_us: 5_000 });
     let variant = if seen.elsewhere { "canary" } else { "v" }.to_owned();
     let path = format!("/{}?token=abc&page=2", char::from(b'a' + seen.endpoint));
-    let made = exchange(number, &path, primary, leg(seen.candidate), seen.control.map(leg));
+    let left = |leg: Leg, sent_us: usize| Leg { sent_us: leg.latency_us.map(|_| sent_us as u32), ..leg };
+    let control = seen.control.map(|control| left(leg(control), 10));
+    // The candidate mostly first, so that some runs see an uneven order.
+    let made = exchange(number, &path, primary, left(leg(seen.candidate), seen.behind / 8), control);
     let primary = Leg { variant, ..made.primary };
     Observation { at_us, client: seen.client.map(u32::from), primary, ..made }
 }

@@ -4,6 +4,7 @@ mod bodies;
 mod forecasts;
 #[cfg(feature = "grpc-messages")]
 mod messages;
+mod order;
 mod real_traffic;
 mod release;
 mod simulations;
