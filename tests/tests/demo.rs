@@ -30,10 +30,10 @@ fn every_seeded_defect_is_found_and_nothing_else() -> Result<()> {
 }
 
 #[test]
-fn a_healthy_candidate_is_not_rolled_back() -> Result<()> {
-    let outcome = outcome(&["--healthy", "--requests", "4000", "--output", "json"])?;
+fn a_healthy_candidate_is_promoted() -> Result<()> {
+    let outcome = outcome(&["--healthy", "--output", "json"])?;
     assert_eq!((&outcome["seeded"], &outcome["false_alarms"]), (&json!([]), &json!([])));
-    assert_ne!(outcome["verdict"], "roll back");
+    assert_eq!(outcome["verdict"], "promote", "{:#}", outcome["report"]["reasons"]);
     Ok(())
 }
 
