@@ -24,6 +24,10 @@ pair *options:
 demos:
     for seed in 1 2 3 4 5 6 7 8 9 10; do for mode in "" --healthy; do cargo demo $mode --seed $seed --output json 2>/dev/null | node -e 'let d=JSON.parse(require("fs").readFileSync(0)); console.log(d.seeded.length ? "defective" : "healthy", d.verdict, "found", d.found.length, "of", d.seeded.length, "false alarms", d.false_alarms.length)'; done; done
 
+# Twenty seeds of alike versions whose instances pause, restart and lose their caches; a line for each, and a failure if one is rolled back.
+unrest:
+    failed=0; for seed in $(seq 20); do cargo demo --healthy --unrest --seed $seed --output json 2>/dev/null | node -e 'let d=JSON.parse(require("fs").readFileSync(0)); console.log("seed", process.argv[1], d.verdict, "suspected", d.report.suspected.length, "false alarms", d.false_alarms.length); process.exitCode = d.verdict === "roll back" ? 1 : 0' $seed || failed=1; done; exit $failed
+
 # All tests, those on the real Envoy included.
 test:
     cargo test --workspace

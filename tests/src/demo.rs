@@ -15,7 +15,7 @@ use clap::builder::ArgPredicate;
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::net::TcpListener;
 
-use crate::service::{self, Defect, Shop};
+use crate::service::{self, Defect, Shop, Unrest};
 use crate::showing::Showing;
 use crate::world::{Versions, World};
 use crate::{cache, showing};
@@ -31,6 +31,10 @@ pub struct Options {
     /// A candidate without defects.
     #[arg(long)]
     healthy: bool,
+    /// Instances that have state: each pauses, restarts or loses its cache about once a second, for less than half of the policy's
+    /// shortest block of time.
+    #[arg(long)]
+    unrest: bool,
     /// Seeds traffic and services; the same seed sends the same requests.
     #[arg(long, default_value_t = 1, value_name = "N")]
     seed: u64,
@@ -46,13 +50,13 @@ pub fn run(options: &Options) -> Result<()> {
 async fn release(options: &Options) -> Result<()> {
     let defects = if options.healthy { Vec::new() } else { Defect::ALL.to_vec() };
     let versions = Versions {
-        stable: shop("v1", Vec::new(), options.seed, 1).await?,
-        canary: shop("v2", defects.clone(), options.seed, 2).await?,
-        control: shop("v1", Vec::new(), options.seed, 3).await?,
+        stable: shop("v1", Vec::new(), options, 1).await?,
+        canary: shop("v2", defects.clone(), options, 2).await?,
+        control: shop("v1", Vec::new(), options, 3).await?,
     };
     let policy =
         std::fs::read_to_string(cache::root().join("envoy/policy.yaml")).context("envoy/policy.yaml")?;
-    let world = World::start(versions, &(policy + include_str!("demo/gates.yaml"))).await?;
+    let world = World::start(versions, &(policy + GATES)).await?;
     say_where(&world, versions);
 
     send_traffic(&world, options).await?;
@@ -62,12 +66,13 @@ async fn release(options: &Options) -> Result<()> {
 }
 
 /// A version of the service on a free port, in a task of this process.
-async fn shop(version: &str, defects: Vec<Defect>, seed: u64, instance: u64) -> Result<SocketAddr> {
+async fn shop(version: &str, defects: Vec<Defect>, options: &Options, instance: u64) -> Result<SocketAddr> {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
     let address = listener.local_addr()?;
     // Instances draw consecutive numbers from their seed: the seeds have to lie far apart.
-    let seed = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(instance << 48);
-    let shop = Shop { version: version.to_owned(), defects, seed };
+    let seed = options.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(instance << 48);
+    let unrest = options.unrest.then_some(Unrest { seed, longest: UNREST });
+    let shop = Shop { version: version.to_owned(), defects, seed, unrest };
     tokio::spawn(service::serve(listener, shop, std::future::pending()));
     Ok(address)
 }
@@ -115,10 +120,29 @@ async fn send_traffic(world: &World, options: &Options) -> Result<()> {
 /// two cores.
 const ABREAST: usize = 8;
 
+/// The spans of time of the demo's policy.
+const GATES: &str = include_str!("demo/gates.yaml");
+
+/// The longest pause, restart or cold cache of an instance: less than half of the shortest block of [`GATES`].
+const UNREST: Duration = Duration::from_millis(45);
+
 /// Examples for the command line's help.
 pub const EXAMPLES: &str = "\
 Examples:
   cargo demo                                   4000 requests, a candidate with six seeded defects
   cargo demo --healthy                         12000 requests, a candidate without defects
+  cargo demo --healthy --unrest                the same, and every instance pauses, restarts and loses its cache
   cargo demo --requests 20000 --output json    machine-readable
   cargo demo --keep                            stay up, to look around and to tune by hand";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unrest_is_shorter_than_half_a_block() {
+        let gates: serde_json::Value = serde_saphyr::from_str(GATES).unwrap();
+        let block = gates["gates"]["block"].as_str().and_then(|block| block.strip_suffix("ms")).unwrap();
+        assert!(2 * UNREST < Duration::from_millis(block.parse().unwrap()), "{block} ms");
+    }
+}

@@ -1,20 +1,21 @@
 //! The demo's service: a small shop over HTTP, in a stable version and in one with seeded defects.
 //!
 //! What an answer says follows from the request's path alone, so all instances agree. What real services add on top varies
-//! from call to call in *every* version: timestamps, request ids, the order of unordered arrays, latency. Only a
-//! [`Defect`] tells two versions apart, which is what a comparison has to find.
+//! from call to call in *every* version: timestamps, request ids, the order of unordered arrays, latency; and with [`Unrest`],
+//! from time to time. Only a [`Defect`] tells two versions apart, which is what a comparison has to find.
 
 mod catalogue;
 mod defect;
 mod dice;
+mod unrest;
 
 pub use defect::{Defect, Description};
+pub use unrest::Unrest;
 
-use std::convert::Infallible;
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use http::header::CONTENT_TYPE;
@@ -28,6 +29,7 @@ use serde_json::Value;
 use tokio::net::{TcpListener, TcpStream};
 
 pub(crate) use dice::Dice;
+use unrest::Mood;
 
 /// One version of the service.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,11 +40,13 @@ pub struct Shop {
     pub defects: Vec<Defect>,
     /// Seeds the noise and the latency. Two instances should differ in it.
     pub seed: u64,
+    /// When it pauses, restarts or loses its cache; `None`: never, and no answer speaks of a cache.
+    pub unrest: Option<Unrest>,
 }
 
 /// Serves until `shutdown` resolves; answers under way then get a second to end.
 pub async fn serve(listener: TcpListener, shop: Shop, shutdown: impl Future<Output = ()>) -> Result<()> {
-    let instance = Arc::new(Instance { dice: AtomicU64::new(shop.seed), shop });
+    let instance = Arc::new(Instance { dice: AtomicU64::new(shop.seed), began: Instant::now(), shop });
     let connections = GracefulShutdown::new();
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
@@ -65,12 +69,12 @@ fn converse(stream: TcpStream, instance: Arc<Instance>, connections: &GracefulSh
     drop(stream.set_nodelay(true));
     let service = service_fn(move |request| {
         let instance = Arc::clone(&instance);
-        async move { Ok::<_, Infallible>(instance.answer(&request).await) }
+        async move { instance.answer_or_break(&request).await }
     });
     let mut builder = hyper::server::conn::http1::Builder::new();
     let connection = builder.timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service);
     let connection = connections.watch(connection);
-    // An error here is a client that left.
+    // An error here is a client that left, or an instance that restarts.
     tokio::spawn(async move { drop(connection.await) });
 }
 
@@ -78,26 +82,49 @@ struct Instance {
     shop: Shop,
     /// Counts on with each request, so that each gets dice of its own.
     dice: AtomicU64,
+    began: Instant,
 }
 
 impl Instance {
-    async fn answer(&self, request: &Request<Incoming>) -> Answer {
+    /// The error breaks the connection.
+    async fn answer_or_break(&self, request: &Request<Incoming>) -> Result<Answer, Restarts> {
         let mut dice = Dice::new(self.dice.fetch_add(1, Ordering::Relaxed));
-        let path = request.uri().path();
-        if path == "/health" {
-            return answer(StatusCode::OK, PLAIN, "ok\n".to_owned(), &mut dice);
+        if request.uri().path() == "/health" {
+            return Ok(answer(StatusCode::OK, PLAIN, "ok\n".to_owned(), &mut dice));
         }
-        tokio::time::sleep(self.latency(&mut dice)).await;
-        if !matches!(*request.method(), Method::GET | Method::HEAD) {
-            return answer(StatusCode::METHOD_NOT_ALLOWED, PLAIN, "GET or HEAD\n".to_owned(), &mut dice);
+        let mood = self.mood();
+        tokio::time::sleep(self.latency(mood, &mut dice)).await;
+        // What began before a pause or a restart meets it as well.
+        match self.mood() {
+            Some(Mood::Paused(rest)) => tokio::time::sleep(rest).await,
+            Some(Mood::Gone) => return Err(Restarts),
+            Some(Mood::Unavailable) => {
+                return Ok(json(StatusCode::SERVICE_UNAVAILABLE, &catalogue::unavailable(), &mut dice));
+            }
+            Some(Mood::Warm | Mood::Cold) | None => {}
         }
-        let query = request.uri().query().unwrap_or_default();
-        self.page(path, query, &mut dice)
+        Ok(self.answer(request, mood, &mut dice))
     }
 
-    fn page(&self, path: &str, query: &str, dice: &mut Dice) -> Answer {
+    fn answer(&self, request: &Request<Incoming>, mood: Option<Mood>, dice: &mut Dice) -> Answer {
+        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+            return answer(StatusCode::METHOD_NOT_ALLOWED, PLAIN, "GET or HEAD\n".to_owned(), dice);
+        }
+        let query = request.uri().query().unwrap_or_default();
+        let mut answer = self.page(request.uri().path(), query, mood, dice);
+        if let Some(mood) = mood {
+            mood.label(&mut answer);
+        }
+        answer
+    }
+
+    fn mood(&self) -> Option<Mood> {
+        self.shop.unrest.map(|unrest| unrest.mood(self.began.elapsed()))
+    }
+
+    fn page(&self, path: &str, query: &str, mood: Option<Mood>, dice: &mut Dice) -> Answer {
         let segments: Vec<&str> = path.split('/').skip(1).collect();
-        let page = match segments[..] {
+        let mut page = match segments[..] {
             ["products", id] => catalogue::product(id, dice),
             ["search"] => catalogue::search(query, dice),
             ["cart", id] => catalogue::cart(id, dice),
@@ -110,6 +137,9 @@ impl Instance {
             }
             _ => return json(StatusCode::NOT_FOUND, &catalogue::not_found(), dice),
         };
+        if let Some(mood) = mood {
+            mood.mark(&mut page);
+        }
         self.spoil(page, segments[0], dice)
     }
 
@@ -124,12 +154,25 @@ impl Instance {
     }
 
     /// Lognormal around 2 ms.
-    fn latency(&self, dice: &mut Dice) -> Duration {
+    fn latency(&self, mood: Option<Mood>, dice: &mut Dice) -> Duration {
         let milliseconds = MEDIAN_MS * (SIGMA * dice.normal()).exp();
         let slower = self.shop.defects.iter().map(|defect| defect.slower(dice)).product::<f64>();
-        Duration::from_secs_f64(milliseconds * slower / 1000.0)
+        let colder = mood.map_or(1.0, Mood::slower);
+        Duration::from_secs_f64(milliseconds * slower * colder / 1000.0)
     }
 }
+
+/// An instance that restarts breaks its connections.
+#[derive(Debug)]
+struct Restarts;
+
+impl std::fmt::Display for Restarts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the instance restarts")
+    }
+}
+
+impl std::error::Error for Restarts {}
 
 fn json(status: StatusCode, body: &Value, dice: &mut Dice) -> Answer {
     answer(status, "application/json", body.to_string(), dice)

@@ -91,7 +91,7 @@ impl World {
     }
 
     /// Sends `count` `GET`s through the proxy, at most `abreast` at a time; `path(i)` is the path of the i-th, and `each` hears of
-    /// every answer. An answer of the proxy's own, or none, is an error.
+    /// every answer, whatever its status. No answer is an error.
     pub async fn drive(
         &self,
         count: u64,

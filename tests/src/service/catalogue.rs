@@ -81,6 +81,10 @@ pub(super) fn not_found() -> Value {
     json!({"error": "not found"})
 }
 
+pub(super) fn unavailable() -> Value {
+    json!({"error": "starting"})
+}
+
 pub(super) fn failure() -> Value {
     json!({"error": "internal"})
 }

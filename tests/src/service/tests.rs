@@ -5,13 +5,13 @@ use http_body_util::BodyExt;
 use super::*;
 
 fn instance(seed: u64, defects: &[Defect]) -> Instance {
-    let shop = Shop { version: "v".to_owned(), defects: defects.to_vec(), seed };
-    Instance { dice: AtomicU64::new(seed), shop }
+    let shop = Shop { version: "v".to_owned(), defects: defects.to_vec(), seed, unrest: None };
+    Instance { dice: AtomicU64::new(seed), began: Instant::now(), shop }
 }
 
 async fn page(instance: &Instance, path: &str, call: u64) -> (u16, Value) {
     let (path, query) = path.split_once('?').unwrap_or((path, ""));
-    let answer = instance.page(path, query, &mut Dice::new(instance.shop.seed + call));
+    let answer = instance.page(path, query, None, &mut Dice::new(instance.shop.seed + call));
     let status = answer.status().as_u16();
     let body = answer.into_body().collect().await.unwrap().to_bytes();
     (status, serde_json::from_slice(&body).unwrap())
@@ -57,6 +57,23 @@ async fn instances_agree_but_for_noise() {
 }
 
 #[tokio::test]
+async fn a_cold_cache_is_slower_and_says_so_and_changes_nothing_else() {
+    let instance = instance(1, &[]);
+    let whole = async |mood| {
+        let answer = instance.page("/products/17", "", mood, &mut Dice::new(1));
+        let body = answer.into_body().collect().await.unwrap().to_bytes();
+        essence(serde_json::from_slice(&body).unwrap())
+    };
+    let (mut cold, warm) = (whole(Some(Mood::Cold)).await, whole(Some(Mood::Warm)).await);
+    assert_eq!((&cold["cached"], &warm["cached"]), (&Value::Bool(false), &Value::Bool(true)));
+    cold["cached"] = Value::Bool(true);
+    assert_eq!(cold, warm);
+    assert_eq!(whole(None).await["cached"], Value::Null);
+    let latency = |mood| instance.latency(Some(mood), &mut Dice::new(1));
+    assert!(latency(Mood::Cold) > 4 * latency(Mood::Warm));
+}
+
+#[tokio::test]
 async fn each_defect_shows_at_its_endpoint_and_nowhere_else() {
     let stable = instance(1, &[]);
     let of_fields = |defect: &Defect| !matches!(defect, Defect::SlowTail | Defect::FreeOffer);
@@ -85,7 +102,7 @@ async fn each_defect_shows_at_its_endpoint_and_nowhere_else() {
 #[tokio::test]
 async fn the_offer_is_free_on_the_front_page_alone() {
     let page = async |defects: &[Defect], seed| {
-        let answer = instance(seed, defects).page("/", "", &mut Dice::new(seed));
+        let answer = instance(seed, defects).page("/", "", None, &mut Dice::new(seed));
         let body = answer.into_body().collect().await.unwrap().to_bytes();
         String::from_utf8(body.to_vec()).unwrap()
     };
@@ -98,7 +115,9 @@ async fn the_offer_is_free_on_the_front_page_alone() {
 fn three_in_a_hundred_are_fifty_times_slower() {
     let (stable, slow) = (instance(1, &[]), instance(1, &[Defect::SlowTail]));
     let late = |instance: &Instance| {
-        (0..10_000).filter(|call| instance.latency(&mut Dice::new(*call)) > Duration::from_millis(20)).count()
+        (0..10_000)
+            .filter(|call| instance.latency(None, &mut Dice::new(*call)) > Duration::from_millis(20))
+            .count()
     };
     assert_eq!(late(&stable), 0);
     assert!((250..350).contains(&late(&slow)), "{}", late(&slow));
@@ -109,7 +128,7 @@ async fn it_serves_and_ends() {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
     let (end, ended) = tokio::sync::oneshot::channel::<()>();
-    let shop = Shop { version: "one".to_owned(), defects: Vec::new(), seed: 1 };
+    let shop = Shop { version: "one".to_owned(), defects: Vec::new(), seed: 1, unrest: None };
     let served = tokio::spawn(serve(listener, shop, async { drop(ended.await) }));
     let stream = TcpStream::connect(address).await.unwrap();
     let (mut send, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
