@@ -79,6 +79,7 @@ impl Statuses {
             path: None,
             kind: None,
             needed: None,
+            needed_within: None,
             value: Some(share),
             bound: Some(MAX_CHANGED),
         };
@@ -87,7 +88,7 @@ impl Statuses {
             report.reason_details.clear();
         }
         report.verdict = Verdict::Wait;
-        report.needed = None;
+        (report.needed, report.forecast) = (None, None);
         report.reasons.insert(0, reason);
         report.reason_details.insert(0, detail);
     }
