@@ -6,7 +6,6 @@ mod notes;
 mod refused;
 mod uncovered;
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -15,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::evidence::Evidence;
 use crate::forecast::Further;
-use crate::hypothesis::{Example, Hypothesis};
+use crate::hypothesis::Example;
 use crate::kind::Kind;
 use crate::outside::PluginReport;
 use crate::statuses::StatusCount;
@@ -297,7 +296,8 @@ pub fn report(release: &str, evidence: &Evidence, gates: &Gates, delivery: &Deli
     let all = &evidence.release.all;
     let regressions = differences::regressions(evidence, &tested, verdict::is_found);
     let suspected = differences::regressions(evidence, &tested, verdict::is_suspected);
-    let (noise, more_noise) = differences::noise(evidence, &tested, gates);
+    let costs = differences::Costs::of(evidence, gates);
+    let (noise, more_noise) = differences::noise(evidence, &tested, &costs);
     let (uncontrolled, more_uncontrolled) = differences::uncontrolled(evidence);
     let (refused, more_refused) = refused::refused(evidence);
     let dropped = Dropped {
@@ -308,13 +308,6 @@ pub fn report(release: &str, evidence: &Evidence, gates: &Gates, delivery: &Deli
         warm_up: evidence.release.warm_up,
         not_sent: all.not_sent,
         lines: more_noise + more_uncontrolled + more_refused,
-    };
-    // Places that differ as often cost as much, and there may be a hundred thousand: finding it out takes longer than all else.
-    let known = RefCell::new(BTreeMap::new());
-    let costs = |counts: &Hypothesis| {
-        let mut known = known.borrow_mut();
-        let alike = known.entry((counts.candidate_only, counts.control_only, counts.is_noisy()));
-        *alike.or_insert_with(|| differences::costs(all, counts, gates))
     };
     Report {
         release: release.to_owned(),
@@ -333,7 +326,7 @@ pub fn report(release: &str, evidence: &Evidence, gates: &Gates, delivery: &Deli
         endpoints: endpoints::endpoints(evidence, &regressions, gates),
         notes: notes::notes(evidence, gates, &dropped),
         not_covered: uncovered::uncovered(evidence, gates, delivery, &regressions),
-        suggestions: suggestion::suggestions(evidence, costs),
+        suggestions: suggestion::suggestions(evidence, |subject, counts| costs.at(subject, counts)),
         regressions,
         suspected,
         noise,

@@ -5,10 +5,12 @@
 
 mod wording;
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::evidence::{Endpoint, Evidence};
-use crate::guess::{Allowed, Guess};
+use crate::guess::{Allowed, Guess, Tally};
 use crate::hypothesis::Hypothesis;
 use crate::kind::{Kind, Subject};
 
@@ -19,8 +21,11 @@ use crate::kind::{Kind, Subject};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Suggestion {
-    /// The endpoint: method and route template.
+    /// The endpoint: method and route template; `*` if the rule is for every endpoint.
     pub endpoint: String,
+    /// At how many endpoints the control differs there.
+    #[serde(default = "one")]
+    pub endpoints: u64,
     /// The place where the control differs.
     pub path: String,
     /// How it differs there.
@@ -41,55 +46,113 @@ pub struct Suggestion {
     pub costs: Option<u64>,
 }
 
-/// Those of all places that have noise; `costs` says what undeclared noise costs.
+/// Those of all places that have noise; `costs` says what undeclared noise costs at a place.
+///
+/// The same place at several endpoints is one kind of noise: if one rule explains it at all of them, that rule is suggested, and its reach
+/// over every endpoint is counted.
 pub(crate) fn suggestions(
     evidence: &Evidence,
-    costs: impl Fn(&Hypothesis) -> Option<u64>,
+    costs: impl Fn(&Subject, &Hypothesis) -> Option<u64>,
 ) -> Vec<Suggestion> {
-    let mut found: Vec<Suggestion> = Vec::new();
+    let mut places: BTreeMap<&Subject, Vec<Noisy<'_>>> = BTreeMap::new();
     for (name, endpoint) in &evidence.endpoints {
-        let mut here: Vec<Suggestion> = Vec::new();
         for (subject, counts) in &endpoint.hypotheses {
-            let Some(suggestion) = suggest(name, endpoint, subject, counts, &costs) else { continue };
-            match here.iter_mut().find(|before| before.rule == suggestion.rule) {
-                Some(before) => before.join(&suggestion),
-                None => here.push(suggestion),
+            if counts.tally.control > 0 && !matches!(subject.1, Kind::Status | Kind::Outcome | Kind::Latency)
+            {
+                places.entry(subject).or_default().push(Noisy { name, endpoint, counts });
             }
         }
-        found.extend(here);
+    }
+    let mut found: Vec<Suggestion> = Vec::new();
+    for (subject, noisy) in &places {
+        for suggestion in suggest(evidence, subject, noisy, &costs) {
+            match found.iter_mut().find(|before| before.rule == suggestion.rule) {
+                Some(before) => before.join(&suggestion),
+                None => found.push(suggestion),
+            }
+        }
     }
     found.sort_by_key(|suggestion| std::cmp::Reverse((suggestion.costs, suggestion.of)));
     found.truncate(MAX_LISTED);
     found
 }
 
+/// A place that is noisy at an endpoint.
+struct Noisy<'e> {
+    name: &'e str,
+    endpoint: &'e Endpoint,
+    counts: &'e Hypothesis,
+}
+
+/// One rule for the place at all endpoints, if it is as good as one for each; else one for each.
 fn suggest(
-    name: &str,
-    endpoint: &Endpoint,
+    evidence: &Evidence,
     subject: &Subject,
-    counts: &Hypothesis,
-    costs: impl Fn(&Hypothesis) -> Option<u64>,
+    noisy: &[Noisy<'_>],
+    costs: &impl Fn(&Subject, &Hypothesis) -> Option<u64>,
+) -> Vec<Suggestion> {
+    let each = || noisy.iter().filter_map(|noisy| of_endpoint(subject, noisy, costs)).collect::<Vec<_>>();
+    let (Some(first), true) = (noisy.first(), noisy.len() > 1) else { return each() };
+    let mut together = Tally::default();
+    noisy.iter().for_each(|noisy| together.merge(&noisy.counts.tally));
+    let narrower = |tally: &Tally| tally.best().is_some();
+    // What only a rule that allows everything can say of all of them may be said more closely of each.
+    if !narrower(&together) && noisy.iter().any(|noisy| narrower(&noisy.counts.tally)) {
+        return each();
+    }
+    let reach = || evidence.endpoints.values().map(|endpoint| &**endpoint);
+    let most = noisy.iter().filter_map(|noisy| costs(subject, noisy.counts)).max();
+    let suggested = wording::place(first.name, &subject.0)
+        .and_then(|at| at.split(' ').next_back().map(str::to_owned))
+        .and_then(|at| of_tally(&at, subject, &together, reach()));
+    let endpoints = noisy.len() as u64;
+    match suggested {
+        Some(suggestion) => {
+            let endpoint = ANY_ENDPOINT.to_owned();
+            vec![Suggestion { endpoint, endpoints, costs: most, ..suggestion }]
+        }
+        None => each(),
+    }
+}
+
+fn of_endpoint(
+    subject: &Subject,
+    noisy: &Noisy<'_>,
+    costs: &impl Fn(&Subject, &Hypothesis) -> Option<u64>,
+) -> Option<Suggestion> {
+    let at = wording::place(noisy.name, &subject.0)?;
+    let suggestion = of_tally(&at, subject, &noisy.counts.tally, std::iter::once(noisy.endpoint))?;
+    let endpoint = noisy.name.to_owned();
+    Some(Suggestion { endpoint, costs: costs(subject, noisy.counts), ..suggestion })
+}
+
+/// The rule for a place that reaches these endpoints.
+fn of_tally<'e>(
+    at: &str,
+    subject: &Subject,
+    tally: &Tally,
+    endpoints: impl Iterator<Item = &'e Endpoint>,
 ) -> Option<Suggestion> {
     let Subject(path, kind) = subject;
-    let tally = &counts.tally;
-    if tally.control < MIN_SEEN || matches!(kind, Kind::Status | Kind::Outcome | Kind::Latency) {
+    if tally.control < MIN_SEEN {
         return None;
     }
-    let at = wording::place(name, path)?;
     let (guess, allowed) =
         tally.best().unwrap_or((Guess::Anything, Allowed { control: tally.control, ..Allowed::default() }));
-    let (hides, hides_of) = hidden(endpoint, path, guess);
+    let hidden = endpoints.map(|endpoint| hidden(endpoint, path, guess));
+    let (hides, hides_of) = hidden.fold((0, 0), |(hides, of), more| (hides + more.0, of + more.1));
     Some(Suggestion {
-        endpoint: name.to_owned(),
+        endpoint: String::new(),
+        endpoints: 1,
         path: path.clone(),
         kind: *kind,
-        rule: wording::rule(&at, guess),
+        rule: wording::rule(at, guess),
         because: guess.because().to_owned(),
         explains: allowed.control,
         of: tally.control,
         hides,
         hides_of,
-        costs: costs(counts),
+        costs: None,
     })
 }
 
@@ -98,8 +161,13 @@ impl Suggestion {
     fn join(&mut self, other: &Self) {
         self.explains += other.explains;
         self.of += other.of;
-        self.costs = self.costs.zip(other.costs).map(|(one, another)| one.saturating_add(another));
+        self.costs = self.costs.zip(other.costs).map(|(one, another)| one.max(another));
+        self.endpoints = self.endpoints.max(other.endpoints);
     }
+}
+
+fn one() -> u64 {
+    1
 }
 
 /// How many differences of the candidate alone a rule would hide, wherever it reaches, and how many there are.
@@ -129,6 +197,8 @@ fn reaches(path: &str, other: &str, guess: Guess) -> bool {
 /// How many differences have to be seen before any rule is suggested.
 const MIN_SEEN: u64 = 5;
 const MAX_LISTED: usize = 50;
+/// As an endpoint: every one.
+const ANY_ENDPOINT: &str = "*";
 
 #[cfg(test)]
 mod tests;

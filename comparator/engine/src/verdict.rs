@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 pub use self::delivery::Delivery;
 pub(crate) use self::family::{Tested, What, is_found, is_suspected};
 pub(crate) use self::findings::findings;
-pub(crate) use self::promotion::{MIN_EFFECTIVE, comparable, covered, excess_at_most};
+pub(crate) use self::promotion::{MIN_EFFECTIVE, comparable, covered, excess_at_most, noisy_needs};
 use self::promotion::{Missing, takes};
 pub use self::reason::{Code, Reason};
 use crate::evidence::Evidence;

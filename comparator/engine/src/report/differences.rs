@@ -1,11 +1,14 @@
 //! Which differences a report lists: proven regressions, noise with what it costs, and what had no control.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
 use super::{Noise, Regression, Uncontrolled};
 use crate::evidence::{Evidence, Group};
+use crate::forecast::{self, Further};
 use crate::hypothesis::Hypothesis;
 use crate::kind::{Kind, Subject};
-use crate::stats;
-use crate::verdict::{Gates, Tested, What, findings, is_found, is_suspected};
+use crate::verdict::{self, Gates, Tested, What, findings, is_found, is_suspected};
 
 /// Those of which this holds, finding by finding.
 pub(super) fn regressions(
@@ -76,7 +79,7 @@ fn regression(evidence: &Evidence, tested: &Tested<'_>) -> Regression {
     }
 }
 
-pub(super) fn noise(evidence: &Evidence, tested: &[Tested<'_>], gates: &Gates) -> (Vec<Noise>, u64) {
+pub(super) fn noise(evidence: &Evidence, tested: &[Tested<'_>], costs: &Costs<'_>) -> (Vec<Noise>, u64) {
     let told = |endpoint: &str, subject: &Subject| {
         let mut those = tested.iter().filter(|tested| is_found(tested) || is_suspected(tested));
         those.any(|tested| match tested.what {
@@ -105,7 +108,7 @@ pub(super) fn noise(evidence: &Evidence, tested: &[Tested<'_>], gates: &Gates) -
             candidate_only: counts.candidate_only,
             control_only: counts.control_only,
             both: counts.both,
-            costs: costs(&evidence.release.all, counts, gates),
+            costs: costs.at(subject, counts),
         });
         if listed.len() >= MAX_LISTED {
             break;
@@ -114,16 +117,48 @@ pub(super) fn noise(evidence: &Evidence, tested: &[Tested<'_>], gates: &Gates) -
     (listed, quiet.count() as u64)
 }
 
-/// What promotion takes with this place's discordant exchanges, less what it would take without them.
-pub(super) fn costs(all: &Group, counts: &Hypothesis, gates: &Gates) -> Option<u64> {
-    // What a noisy place does is told of it alone.
-    if counts.is_noisy() {
-        return Some(0);
+/// What noise costs that is not declared. Places that differ as often cost as much, and there may be a hundred thousand: finding it out
+/// takes longer than all else.
+pub(super) struct Costs<'e> {
+    all: &'e Group,
+    gates: &'e Gates,
+    /// What each noisy place takes by itself.
+    noisy: BTreeMap<&'e str, Option<u64>>,
+    /// What the quiet places take.
+    rest: u64,
+    /// What they take, by how often the candidate alone and the control alone differ there that is left out.
+    quiet: RefCell<BTreeMap<(u64, u64), Option<u64>>>,
+}
+
+impl<'e> Costs<'e> {
+    pub(super) fn of(evidence: &'e Evidence, gates: &'e Gates) -> Self {
+        let noisy = verdict::noisy_needs(evidence, gates);
+        let all = &evidence.release.all;
+        let rest = all.quiet.further(gates.margin, gates.promote_alpha).map_or(0, Further::middle);
+        Self { all, gates, noisy, rest, quiet: RefCell::default() }
     }
-    let (with, without) =
-        (all.quiet.without(0, 0), all.quiet.without(counts.candidate_only, counts.control_only));
-    let needed = |paired: stats::Paired| paired.needed(gates.margin, gates.promote_alpha);
-    Some(needed(with)?.saturating_sub(needed(without)?))
+
+    /// By how many exchanges a promotion could be had earlier if the place were declared; `None` if it is out of reach with it or without.
+    pub(super) fn at(&self, subject: &Subject, counts: &Hypothesis) -> Option<u64> {
+        // What is told of the place by itself costs what it takes longer than the quiet ones.
+        let own = self.noisy.get(subject.0.as_str()).copied().unwrap_or(Some(0))?;
+        let apart = own.saturating_sub(self.rest);
+        if counts.is_noisy() {
+            return Some(apart);
+        }
+        let without = self.quiet_needs(counts.candidate_only, counts.control_only)?;
+        Some(self.quiet_needs(0, 0)?.saturating_sub(without).max(apart))
+    }
+
+    /// Further exchanges for the share of quiet places, without what such a place contributes.
+    fn quiet_needs(&self, candidate_only: u64, control_only: u64) -> Option<u64> {
+        let mut known = self.quiet.borrow_mut();
+        let needed = known.entry((candidate_only, control_only)).or_insert_with(|| {
+            let paired = self.all.quiet.without(candidate_only, control_only);
+            forecast::further(paired, self.gates.margin, self.gates.promote_alpha).map(Further::middle)
+        });
+        *needed
+    }
 }
 
 pub(super) fn uncontrolled(evidence: &Evidence) -> (Vec<Uncontrolled>, u64) {

@@ -8,11 +8,12 @@ use crate::pattern::{Endpoint, Pattern};
 impl Suggestion {
     /// What speaks for it and against it, in a line.
     pub(crate) fn worth(&self) -> String {
-        let Self { because, explains, of, hides, hides_of, costs, .. } = self;
+        let Self { endpoints, because, explains, of, hides, hides_of, costs, .. } = self;
+        let at = if *endpoints > 1 { format!(" at {endpoints} endpoints") } else { String::new() };
         let hidden = if *hides == 0 { "none".to_owned() } else { format!("{hides}/{hides_of}") };
         let costs = costs.map_or_else(|| "?".to_owned(), |costs| costs.to_string());
         format!(
-            "{because}; explains {explains}/{of} of the control, hides {hidden} of the candidate alone; costs {costs}"
+            "{because}{at}; explains {explains}/{of} of the control, hides {hidden} of the candidate alone; costs {costs}"
         )
     }
 }

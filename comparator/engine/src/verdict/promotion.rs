@@ -158,11 +158,7 @@ fn noise_missing(evidence: &Evidence, gates: &Gates) -> Vec<Missing> {
     let mut open: Vec<(Option<Further>, NoisyPlace<'_>)> = noisy_places(evidence, gates)
         .into_iter()
         .filter(open)
-        .map(|place| {
-            let needed = further(place.paired, place.margin, gates.promote_alpha);
-            let coming = real(evidence.release.coming()) / real(place.exchanges.max(1));
-            (needed.map(|needed| needed.times(coming)), place)
-        })
+        .map(|place| (place.needs(evidence, gates), place))
         .collect();
     open.sort_by_key(|(needed, _)| std::cmp::Reverse(needed.map_or(u64::MAX, |needed| needed.upper)));
     let more = open.len().saturating_sub(MAX_NAMED);
@@ -181,6 +177,28 @@ fn noise_missing(evidence: &Evidence, gates: &Gates) -> Vec<Missing> {
         Missing::new(why, reason.needing(needed))
     });
     each.collect()
+}
+
+impl NoisyPlace<'_> {
+    /// Further exchanges of the release until it is shown.
+    fn needs(&self, evidence: &Evidence, gates: &Gates) -> Option<Further> {
+        let needed = further(self.paired, self.margin, gates.promote_alpha)?;
+        Some(needed.times(real(evidence.release.coming()) / real(self.exchanges.max(1))))
+    }
+}
+
+/// Further exchanges that each noisy place takes by its path, whatever differs there, and where both legs differ which is farther; `None` if
+/// it is out of reach.
+pub(crate) fn noisy_needs<'e>(evidence: &'e Evidence, gates: &Gates) -> BTreeMap<&'e str, Option<u64>> {
+    let mut needs: BTreeMap<&str, Option<u64>> = BTreeMap::new();
+    let places = noisy_places(evidence, gates);
+    let shown = |place: &NoisyPlace<'_>| place.paired.ln_below(place.margin) >= -gates.promote_alpha.ln();
+    for place in &places {
+        let own = if shown(place) { Some(0) } else { place.needs(evidence, gates).map(Further::middle) };
+        let most = needs.entry(&place.subject.0).or_insert(Some(0));
+        *most = most.zip(own).map(|(most, own)| most.max(own));
+    }
+    needs
 }
 
 fn noisy_places<'e>(evidence: &'e Evidence, gates: &Gates) -> Vec<NoisyPlace<'e>> {

@@ -115,10 +115,41 @@ fn what_a_suggestion_would_hide_is_said() {
     assert!(
         report
             .to_text(false)
-            .contains("explains 25/25 of the control, hides 75/75 of the candidate alone; costs 0"),
+            .contains("explains 25/25 of the control, hides 75/75 of the candidate alone; costs"),
         "{}",
         report.to_text(false)
     );
+}
+
+/// A time that every endpoint tells is one kind of noise, and one rule; a member of the same name that is noisy in another way at one of
+/// them is not forced under it.
+#[test]
+fn noise_of_one_kind_at_many_endpoints_is_one_suggestion() {
+    let mut evidence = Evidence::new();
+    for number in 1..=120_u64 {
+        let path = ["/a", "/b", "/c"][(number % 3) as usize];
+        let body = |leg: u64| {
+            let at = 1_770_000_000 + (number + leg) % 4;
+            let id = (number * 7 + leg) * 1_000_003;
+            let odd = if path == "/a" { format!("\"{id}\"") } else { format!("\"n{}\"", leg + number % 2) };
+            answer(200, format!(r#"{{"at":{at},"odd":{odd}}}"#), 1_000)
+        };
+        let candidate =
+            if number == 30 { answer(200, r#"{"at":0,"odd":"n0"}"#.to_owned(), 1_000) } else { body(2) };
+        evidence.observe(&exchange(number, path, body(0), candidate, Some(body(1))), &Rules::default());
+    }
+    let report = read(&evidence);
+    let of = |path: &str| report.suggestions.iter().filter(|s| s.path == path).collect::<Vec<_>>();
+    let at = of("/at");
+    assert_eq!(at.len(), 1, "{:#?}", report.suggestions);
+    assert_eq!((at[0].rule.as_str(), at[0].endpoints), (r#"{"at": "/at", "time": "5s"}"#, 3));
+    assert_eq!((at[0].explains, at[0].of), (120, 120), "over all of them");
+    assert!(
+        of("/odd").iter().any(|s| s.rule.starts_with(r#"{"at": "GET /a /odd", "relative""#)),
+        "{:#?}",
+        of("/odd")
+    );
+    assert!(report.to_text(false).contains("times near each other at 3 endpoints; explains 120/120"));
 }
 
 #[test]
