@@ -8,7 +8,7 @@ mod rules;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use antumbra_engine::{EndpointPattern, Gates, Pattern, Rules};
+use antumbra_engine::{EndpointPattern, Gates, LatencyMargins, Pattern, Rules};
 use antumbra_policy::document::{Field, Map, Tree};
 
 use crate::comparison::assigned::Assigned;
@@ -59,8 +59,8 @@ pub fn plugins(field: Option<&Field<'_>>) -> Option<Assigned> {
     Assigned::read(entries.iter().find(|(name, _)| *name == "plugins").map(|(_, field)| field))
 }
 
-/// Reads `gates: {rollBackAlpha, promoteAlpha, margin, endpointMargin, noisyMargin, block, warmUp, atLeast}`: error probabilities, margins in percent
-/// of the exchanges, and spans of time.
+/// Reads `gates: {rollBackAlpha, promoteAlpha, margin, endpointMargin, noisyMargin, p50, p90, p99, slower, block, warmUp, atLeast}`: error probabilities,
+/// margins in percent, and spans of time.
 pub fn gates(field: &Field<'_>) -> Option<Gates> {
     let map = field.map(&GATES)?;
     let usual = Gates::default();
@@ -69,6 +69,7 @@ pub fn gates(field: &Field<'_>) -> Option<Gates> {
     let margin = number(&map, "margin", MARGIN_PERCENT, 100.0, usual.margin);
     let endpoint_margin = number(&map, "endpointMargin", MARGIN_PERCENT, 100.0, usual.endpoint_margin);
     let noisy_margin = number(&map, "noisyMargin", NOISY_PERCENT, 100.0, usual.noisy_margin);
+    let latency = latency(&map, usual.latency);
     let block_ms = span(&map, "block", BLOCK, usual.block_ms);
     let warm_up_ms = span(&map, "warmUp", WARM_UP, usual.warm_up_ms);
     let at_least_ms = span(&map, "atLeast", AT_LEAST, usual.at_least_ms);
@@ -78,12 +79,21 @@ pub fn gates(field: &Field<'_>) -> Option<Gates> {
         margin: margin?,
         endpoint_margin: endpoint_margin?,
         noisy_margin: noisy_margin?,
+        latency: latency?,
         block_ms: block_ms?,
         warm_up_ms: warm_up_ms?,
         at_least_ms: at_least_ms?,
         calibration: false,
         unreadable: false,
     })
+}
+
+fn latency(map: &Map<'_>, usual: LatencyMargins) -> Option<LatencyMargins> {
+    let p50 = number(map, "p50", SLOWER_PERCENT, 100.0, usual.p50);
+    let p90 = number(map, "p90", SLOWER_PERCENT, 100.0, usual.p90);
+    let p99 = number(map, "p99", SLOWER_PERCENT, 100.0, usual.p99);
+    let slower = number(map, "slower", NOISY_PERCENT, 100.0, usual.slower);
+    Some(LatencyMargins { p50: p50?, p90: p90?, p99: p99?, slower: slower? })
 }
 
 /// The names under which an observation's primary counts, as [`rules`] has them, of a policy in which they can be read.
@@ -167,16 +177,22 @@ fn span(map: &Map<'_>, name: &str, bounds: RangeInclusive<Duration>, usual: u64)
     }
 }
 
-const GATES: [&str; 8] = [
+const GATES: [&str; 12] = [
     "rollBackAlpha",
     "promoteAlpha",
     "margin",
     "endpointMargin",
     "noisyMargin",
+    "p50",
+    "p90",
+    "p99",
+    "slower",
     "block",
     "warmUp",
     "atLeast",
 ];
+/// Below a percent no quantile is told: its bucket is as wide.
+const SLOWER_PERCENT: RangeInclusive<f64> = 1.0..=1_000.0;
 /// Below 0.5 % a noisy place would be held to more than a quiet one.
 const NOISY_PERCENT: RangeInclusive<f64> = 0.5..=50.0;
 /// A block below 100 ms holds few exchanges, one above ten minutes makes a roll back take more than an hour.

@@ -244,7 +244,7 @@ impl Evidence {
         let slot = self.slot(&exchange.endpoint);
         let Release { all, discovered, places, shifts, order, .. } = &mut self.release;
         if let Some((candidate_us, control_us)) = exchange.latencies() {
-            shifts.observe(bounded(candidate_us), bounded(control_us));
+            shifts.observe(bounded(candidate_us), bounded(control_us), self.pace.latency.ratios());
         }
         let moment = self.pace.moment(exchange);
         let noisy_margin = self.pace.noisy_margin;

@@ -12,7 +12,7 @@ use hdrhistogram::Histogram;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use self::shifts::GRACE_US;
-pub(crate) use self::shifts::{QUANTILES, Shifts};
+pub(crate) use self::shifts::{QUANTILES, Ratios, Shifts};
 use crate::coins::{Coins, Lead};
 use crate::compared::{Call, Exchange};
 use crate::hypothesis::Counting;
@@ -22,8 +22,31 @@ use crate::wording;
 /// The ladder: how many times slower (plus [`GRACE_US`]), and the excess of exchanges that is tolerated there. An excess
 /// at a small ratio harms little, hence the falling margins.
 pub(crate) const STEPS: [(f64, f64); 5] = [(1.1, 0.05), (1.5, 0.02), (2.0, 0.01), (5.0, 0.01), (20.0, 0.01)];
-/// The excess of exchanges in which the candidate is slower at the first of the steps that a promotion bears.
-pub(crate) const PAIRS_MARGIN: f64 = 0.10;
+/// By how much slower than the control a candidate that is promoted may be. All are fractions above 0.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LatencyMargins {
+    /// By how much its median may be higher, beside a millisecond that never counts.
+    pub p50: f64,
+    /// By how much the latency may be higher that 90 % of the answers keep to.
+    pub p90: f64,
+    /// By how much the latency may be higher that 99 % of the answers keep to.
+    pub p99: f64,
+    /// In which share of the exchanges it may be slower by a tenth, beside those in which the control is.
+    pub slower: f64,
+}
+
+impl Default for LatencyMargins {
+    fn default() -> Self {
+        Self { p50: 0.10, p90: 0.15, p99: 0.25, slower: 0.10 }
+    }
+}
+
+impl LatencyMargins {
+    pub(crate) fn ratios(self) -> Ratios {
+        [self.p50, self.p90, self.p99]
+    }
+}
 
 /// Histograms of the three legs.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -96,8 +119,8 @@ impl Legs {
     pub(crate) fn effect(&self) -> Option<Effect> {
         let (candidate, control) = (&self.candidate, &self.control);
         let count = candidate.count().min(control.count());
-        let told = QUANTILES.into_iter().filter(|(quantile, _)| count as f64 * (1.0 - quantile) >= 1.0);
-        let effects = told.filter_map(|(quantile, _)| {
+        let told = QUANTILES.into_iter().filter(|quantile| count as f64 * (1.0 - quantile) >= 1.0);
+        let effects = told.filter_map(|quantile| {
             let (candidate_us, control_us) = (candidate.quantile(quantile)?, control.quantile(quantile)?);
             Some(Effect { quantile, candidate_us, control_us })
         });

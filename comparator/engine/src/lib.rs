@@ -118,6 +118,7 @@ pub use forecast::Further;
 pub use hypothesis::Example;
 pub use journal::{BadBatch, decode_compared, encode_compared};
 pub use kind::Kind;
+pub use latency::LatencyMargins;
 pub use observe::compare;
 pub use offline::{Diff, Difference, Media, diff, diff_answers};
 pub use outside::{Finding, Outside, PluginReport};

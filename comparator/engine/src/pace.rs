@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::coins::{Moment, bucket};
 use crate::compared::{Answer, Exchange};
+use crate::latency::LatencyMargins;
 
 /// By what exchanges are counted.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -14,12 +15,14 @@ pub struct Pace {
     pub warm_up_us: u64,
     /// The most that the margin of a place becomes when it turns noisy, 0 to 1.
     pub noisy_margin: f64,
+    /// By how much the candidate may be slower.
+    pub latency: LatencyMargins,
 }
 
 impl Default for Pace {
     /// Blocks of 10 s, no time to warm up, and margins of at most 5 %.
     fn default() -> Self {
-        Self { block_us: 10_000_000, warm_up_us: 0, noisy_margin: 0.05 }
+        Self { block_us: 10_000_000, warm_up_us: 0, noisy_margin: 0.05, latency: LatencyMargins::default() }
     }
 }
 

@@ -133,7 +133,7 @@ mod tests {
         assert!((800..1_200).contains(&n), "{n}");
         let clean = Quiet::default();
         let needed = clean.further(0.005, ALPHA).unwrap();
-        assert!((860..890).contains(&needed.lower), "a first bet of one half: {needed:?}");
+        assert!((860..890).contains(&needed.middle()), "a first bet of one half: {needed:?}");
         assert!(quiet.upper_bound(ALPHA) <= 0.005);
     }
 

@@ -22,6 +22,7 @@ use self::promotion::{Missing, takes};
 pub use self::reason::{Code, Reason};
 use crate::evidence::Evidence;
 use crate::forecast::Further;
+use crate::latency::LatencyMargins;
 use crate::pace::Pace;
 pub(crate) use crate::stats::ratio;
 
@@ -65,6 +66,9 @@ pub struct Gates {
     /// answers that differ may be the candidate's in twice this share more than the control's.
     #[serde(default = "noisy_margin")]
     pub noisy_margin: f64,
+    /// By how much the candidate may be slower.
+    #[serde(default)]
+    pub latency: LatencyMargins,
     /// The shortest block of time that counts once, in milliseconds: bursts that are shorter than eight of them never roll back by
     /// themselves.
     #[serde(default = "block_ms")]
@@ -91,6 +95,7 @@ impl Default for Gates {
             margin: 0.005,
             endpoint_margin: 0.02,
             noisy_margin: noisy_margin(),
+            latency: LatencyMargins::default(),
             block_ms: block_ms(),
             warm_up_ms: 60_000,
             at_least_ms: 300_000,
@@ -107,6 +112,7 @@ impl Gates {
             block_us: self.block_ms.saturating_mul(1_000),
             warm_up_us: self.warm_up_ms.saturating_mul(1_000),
             noisy_margin: self.noisy_margin,
+            latency: self.latency,
         }
     }
 }

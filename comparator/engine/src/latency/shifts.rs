@@ -15,12 +15,18 @@ use crate::stats;
 /// Microseconds that never count as slower.
 pub(crate) const GRACE_US: f64 = 1_000.0;
 
-/// The quantiles of which a promotion is told, and by how much the candidate's may be higher.
-pub(crate) const QUANTILES: [(f64, f64); 3] = [(0.5, 0.10), (0.9, 0.15), (0.99, 0.25)];
+/// The quantiles of which a promotion is told.
+pub(crate) const QUANTILES: [f64; 3] = [0.5, 0.9, 0.99];
+
+/// By how much the candidate's quantiles may be higher, as fractions of the control's.
+pub(crate) type Ratios = [f64; QUANTILES.len()];
 
 /// Exchanges by the buckets of both latencies; empty before the first.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub(crate) struct Shifts {
+    /// For which margins they are counted.
+    #[serde(default = "usual")]
+    ratios: Ratios,
     pub(super) n: u64,
     /// Exchanges by the bucket of the control.
     pub(super) control: Vec<u64>,
@@ -40,11 +46,15 @@ pub(super) struct Margin {
 }
 
 impl Shifts {
-    pub(crate) fn observe(&mut self, candidate_us: f64, control_us: f64) {
+    /// Counts one exchange. What was counted for other margins says nothing of these, and is forgotten.
+    pub(crate) fn observe(&mut self, candidate_us: f64, control_us: f64, ratios: Ratios) {
+        if self.ratios != ratios {
+            *self = Self { ratios, ..Self::default() };
+        }
         self.n += 1;
         let control = bucket(control_us);
         add(&mut self.control, control, 1);
-        for (margin, (_, ratio)) in self.margins.iter_mut().zip(QUANTILES) {
+        for (margin, ratio) in self.margins.iter_mut().zip(ratios) {
             // Within a bucket any t may be the quantile: with the smallest the candidate is held to most.
             let candidate = bucket((candidate_us - GRACE_US) * WIDTH / (1.0 + ratio));
             add(&mut margin.candidate, candidate, 1);
@@ -57,8 +67,14 @@ impl Shifts {
         }
     }
 
-    /// Adds what another engine counted.
+    /// Adds what another engine counted, if it was for the same margins.
     pub(crate) fn merge(&mut self, other: &Self) {
+        if self.n == 0 {
+            self.ratios = other.ratios;
+        }
+        if self.ratios != other.ratios {
+            return;
+        }
         self.n += other.n;
         add_all(&mut self.control, &other.control);
         for (own, other) in self.margins.iter_mut().zip(&other.margins) {
@@ -69,14 +85,21 @@ impl Shifts {
     }
 
     /// The quantiles at which the candidate is not shown yet to be within its margin, each with the further exchanges that show it.
-    pub(crate) fn open(&self, alpha: f64) -> Vec<(f64, f64, Option<Further>)> {
-        let each = QUANTILES.iter().zip(&self.margins);
-        let open = each.filter(|((quantile, _), margin)| !Counts::of(self, margin).show(*quantile, alpha));
+    pub(crate) fn open(&self, ratios: Ratios, alpha: f64) -> Vec<(f64, f64, Option<Further>)> {
+        let nothing = Self::default();
+        let counted = if self.ratios == ratios { self } else { &nothing };
+        let each = QUANTILES.into_iter().zip(ratios).zip(&counted.margins);
+        let open = each.filter(|((quantile, _), margin)| !Counts::of(counted, margin).show(*quantile, alpha));
         open.map(|((quantile, ratio), margin)| {
-            (*quantile, *ratio, outlook(self, margin, *quantile, *ratio, alpha))
+            (quantile, ratio, outlook(counted, margin, quantile, ratio, alpha))
         })
         .collect()
     }
+}
+
+/// Those that evidence of before the margins could be set was counted for.
+fn usual() -> Ratios {
+    [0.10, 0.15, 0.25]
 }
 
 /// Exchanges as far as one quantile's claim looks at them: each list by the bucket t.
@@ -185,13 +208,13 @@ mod tests {
         let mut shifts = Shifts::default();
         (0..exchanges).for_each(|number| {
             let (candidate, control) = legs(number);
-            shifts.observe(candidate, control);
+            shifts.observe(candidate, control, usual());
         });
         shifts
     }
 
     fn open(shifts: &Shifts) -> Vec<f64> {
-        shifts.open(0.05).into_iter().map(|(quantile, ..)| quantile).collect()
+        shifts.open(usual(), 0.05).into_iter().map(|(quantile, ..)| quantile).collect()
     }
 
     #[test]
@@ -203,8 +226,11 @@ mod tests {
         };
         assert_eq!(open(&of(50, alike)), [0.5, 0.9, 0.99]);
         assert_eq!(open(&of(3_000, alike)), [0.0; 0]);
-        let needed =
-            of(200, alike).open(0.05).into_iter().map(|(_, _, needed)| needed.unwrap().middle()).max();
+        let needed = of(200, alike)
+            .open(usual(), 0.05)
+            .into_iter()
+            .map(|(_, _, needed)| needed.unwrap().middle())
+            .max();
         assert!((1..3_000).contains(&needed.unwrap()), "{needed:?}");
     }
 
@@ -212,7 +238,7 @@ mod tests {
     fn a_higher_quantile_stays_open_however_long() {
         let slower =
             |number: u64| if number.is_multiple_of(20) { (80_000.0, 20_000.0) } else { (20_000.0, 20_000.0) };
-        let found = of(20_000, slower).open(0.05);
+        let found = of(20_000, slower).open(usual(), 0.05);
         assert_eq!(found.len(), 1, "{found:?}");
         assert_eq!((found[0].0, found[0].2), (0.99, None));
         assert_eq!(
@@ -220,6 +246,19 @@ mod tests {
             [0.5],
             "17 % are more than 10 and 15, less than 25"
         );
+    }
+
+    #[test]
+    fn other_margins_begin_anew() {
+        let mut shifts = of(3_000, |_| (23_500.0, 20_000.0));
+        let wider = [0.2, 0.2, 0.25];
+        let open = |shifts: &Shifts| shifts.open(wider, 0.05).len();
+        assert_eq!(open(&shifts), 3, "nothing was counted for them");
+        (0..3_000).for_each(|_| shifts.observe(23_500.0, 20_000.0, wider));
+        assert_eq!((open(&shifts), shifts.n), (0, 3_000), "17 % are less than 20");
+        let mut other = of(10, |_| (1e4, 1e4));
+        other.merge(&shifts);
+        assert_eq!(other, of(10, |_| (1e4, 1e4)), "nobody can add what was counted for other margins");
     }
 
     #[test]

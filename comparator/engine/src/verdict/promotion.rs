@@ -7,7 +7,7 @@ use super::{Delivery, Gates, MAX_NAMED, delivery, ratio, real};
 use crate::evidence::{Endpoint, Evidence, Group};
 use crate::forecast::{Further, further};
 use crate::kind::{Kind, Subject};
-use crate::latency::{PAIRS_MARGIN, STEPS};
+use crate::latency::STEPS;
 use crate::quiet::Quiet;
 use crate::stats;
 use crate::wording::{self, count, joined, percent, percent_beside, seconds};
@@ -321,16 +321,16 @@ pub(crate) fn comparable(all: &Group) -> bool {
 fn latency_missing(evidence: &Evidence, gates: &Gates) -> Option<Missing> {
     let all = &evidence.release.all;
     let pairs = all.ladder.pairs();
-    let pairs_open = pairs.ln_below(PAIRS_MARGIN) < -gates.promote_alpha.ln();
-    let of_pairs = pairs_open.then(|| further(pairs, PAIRS_MARGIN, gates.promote_alpha));
-    let open = evidence.release.shifts.open(gates.promote_alpha);
+    let pairs_open = pairs.ln_below(gates.latency.slower) < -gates.promote_alpha.ln();
+    let of_pairs = pairs_open.then(|| further(pairs, gates.latency.slower, gates.promote_alpha));
+    let open = evidence.release.shifts.open(gates.latency.ratios(), gates.promote_alpha);
     let mut needs = of_pairs.into_iter().chain(open.iter().map(|(.., needed)| *needed));
     let most = needs.try_fold(Further::exactly(0), |most, needed| Some(most.and(needed?)));
     let slower = pairs_open.then(|| {
         format!(
             "slower by {} in less than {} of exchanges more",
             percent(STEPS[0].0 - 1.0),
-            percent(PAIRS_MARGIN)
+            percent(gates.latency.slower)
         )
     });
     let higher = open.iter().map(|(quantile, margin, _)| {
