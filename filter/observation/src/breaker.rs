@@ -1,4 +1,7 @@
-//! How many shadow calls a service still gets while it does not answer: cut at once, given back slowly.
+//! How many shadow calls a service still gets while it does not answer: cut soon, given back slowly.
+//!
+//! What is judged is always the last second, whenever it began: a restart of a moment fails a few of its calls and is no reason to
+//! spare anybody, although nothing else may end in that moment.
 //!
 //! Only missing answers count: timeouts, refusals, resets. A 500 is an answer, and such differences are what is looked for. A few
 //! calls a second always leave, so that a recovery is seen, and so that the report can say that the service does not answer. The same
@@ -35,178 +38,166 @@ impl Breakers {
         if let Some((_, breaker)) = self.0.iter_mut().find(|(known, _)| known == cluster) {
             breaker.record(failed, now);
         } else if self.0.len() < MAX_CLUSTERS {
-            let mut breaker = Breaker { admitted: FULL, window: Window::beginning(now) };
+            let mut breaker = Breaker::beginning(now);
             breaker.record(failed, now);
             self.0.push((cluster.to_owned(), breaker));
         }
     }
 }
 
-/// Of one cluster.
+/// The breaker of one cluster.
 #[derive(Debug)]
 struct Breaker {
-    /// Of [`FULL`].
+    /// Calls that may leave, of [`FULL`].
     admitted: u32,
-    window: Window,
+    /// The origin of its seconds and their tenths.
+    began: Duration,
+    /// Calls that left in this second.
+    left: u32,
+    /// Whether this second brought a cut.
+    cut: bool,
+    recent: Recent,
+    /// The first failure since an answer came that found no failure within its last second, or since the last cut.
+    failing: Option<Duration>,
 }
 
-/// What happened since the last step.
-#[derive(Debug)]
-struct Window {
-    since: Duration,
-    left: u32,
+/// The calls that ended within the last second, by its tenths.
+#[derive(Debug, Default)]
+struct Recent {
+    tallies: [Tally; TENTHS],
+    /// The tenth that goes on, counted from the breaker's beginning.
+    tenth: u64,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Tally {
     calls: u32,
     failures: u32,
-    cut: bool,
 }
 
 impl Breaker {
+    fn beginning(now: Duration) -> Self {
+        let recent = Recent::default();
+        Self { admitted: FULL, began: now, left: 0, cut: false, recent, failing: None }
+    }
+
     fn admits(&mut self, word: u64, now: Duration) -> bool {
-        self.recover(now);
-        let admitted = self.window.left < ALWAYS
+        self.advance(now);
+        let admitted = self.left < ALWAYS
             || word.checked_rem(FULL.into()).is_some_and(|hundredth| hundredth < self.admitted.into());
-        self.window.left = self.window.left.saturating_add(admitted.into());
+        self.left = self.left.saturating_add(admitted.into());
         admitted
     }
 
     fn record(&mut self, failed: bool, now: Duration) {
-        self.recover(now);
-        let window = &mut self.window;
-        window.calls = window.calls.saturating_add(1);
-        window.failures = window.failures.saturating_add(failed.into());
-        if window.failures >= FAILURES && window.is_bad() {
+        self.advance(now);
+        if !failed && self.failing.is_some() && self.recent.sum().failures == 0 {
+            self.failing = None;
+        }
+        self.recent.count(failed);
+        if failed && self.is_dead(now) {
             self.admitted = self.admitted.div_ceil(CUT);
-            (window.calls, window.failures, window.cut) = (0, 0, true);
+            self.cut = true;
+            self.recent.tallies = Default::default();
+            self.failing = None;
         }
     }
 
-    /// Each window that was not bad gives a step back; in the one that ends now nothing may have been asked.
-    fn recover(&mut self, now: Duration) {
-        let windows = now.saturating_sub(self.window.since).as_millis().checked_div(WINDOW.as_millis());
-        let windows = windows.and_then(|windows| u32::try_from(windows).ok()).unwrap_or(FULL).min(FULL);
-        if windows > 0 {
-            let steps = windows.saturating_sub((self.window.cut || self.window.is_bad()).into());
-            self.admitted = self.admitted.saturating_add(steps.saturating_mul(STEP)).min(FULL);
-            self.window = Window::beginning(now);
+    /// A burst of failures may be all that ended since the calls began, so failures must also go on for a while.
+    fn is_dead(&mut self, now: Duration) -> bool {
+        let since = *self.failing.get_or_insert(now);
+        let recent = self.recent.sum();
+        now.saturating_sub(since) >= LASTING && recent.failures >= FAILURES && recent.is_bad()
+    }
+
+    /// Ends the seconds that are over; in all but the first nothing was asked.
+    fn advance(&mut self, now: Duration) {
+        let tenth = now.saturating_sub(self.began).as_millis().checked_div(TENTH.as_millis());
+        let tenth = tenth.and_then(|tenth| u64::try_from(tenth).ok()).unwrap_or(u64::MAX);
+        for _ in 0..TENTHS {
+            if self.recent.tenth >= tenth {
+                return;
+            }
+            let next = self.recent.tenth.saturating_add(1);
+            if second(next) > second(self.recent.tenth) {
+                // The tallies are those of the second that ends here, and of nothing else.
+                let bad = self.cut || self.recent.sum().is_bad();
+                self.begin_second(u64::from(!bad));
+            }
+            self.recent.begin(next);
         }
+        let unseen = second(tenth).saturating_sub(second(self.recent.tenth));
+        if unseen > 0 {
+            self.begin_second(unseen);
+        }
+        self.recent.tenth = tenth;
+    }
+
+    /// Each second that was not bad gives a step back.
+    fn begin_second(&mut self, good: u64) {
+        let steps = u32::try_from(good).unwrap_or(FULL);
+        self.admitted = self.admitted.saturating_add(steps.saturating_mul(STEP)).min(FULL);
+        (self.left, self.cut) = (0, false);
     }
 }
 
-impl Window {
-    fn beginning(now: Duration) -> Self {
-        Self { since: now, left: 0, calls: 0, failures: 0, cut: false }
+impl Recent {
+    fn count(&mut self, failed: bool) {
+        if let Some(tally) = self.current() {
+            tally.calls = tally.calls.saturating_add(1);
+            tally.failures = tally.failures.saturating_add(failed.into());
+        }
     }
 
-    fn is_bad(&self) -> bool {
+    /// Takes the place of the tenth that is a second old.
+    fn begin(&mut self, tenth: u64) {
+        self.tenth = tenth;
+        if let Some(tally) = self.current() {
+            *tally = Tally::default();
+        }
+    }
+
+    fn sum(&self) -> Tally {
+        self.tallies.iter().fold(Tally::default(), |sum, tally| Tally {
+            calls: sum.calls.saturating_add(tally.calls),
+            failures: sum.failures.saturating_add(tally.failures),
+        })
+    }
+
+    fn current(&mut self) -> Option<&mut Tally> {
+        let place = self.tenth.checked_rem(TENTHS as u64).and_then(|place| usize::try_from(place).ok());
+        self.tallies.get_mut(place?)
+    }
+}
+
+impl Tally {
+    fn is_bad(self) -> bool {
         self.failures > 0 && self.failures.saturating_mul(2) >= self.calls
     }
+}
+
+/// The second of a breaker's life that a tenth lies in.
+fn second(tenth: u64) -> u64 {
+    tenth.checked_div(TENTHS as u64).unwrap_or(0)
 }
 
 /// All calls leave.
 const FULL: u32 = 100;
 /// A cut leaves one in so many, and a hundredth at the least.
 const CUT: u32 = 10;
-/// Calls that leave in each window whatever happened before.
+/// Calls that leave in each second whatever happened before.
 const ALWAYS: u32 = 2;
-/// Given back for a window.
+/// Given back for a second.
 const STEP: u32 = 5;
-const WINDOW: Duration = Duration::from_secs(1);
-/// So many failures within a window, and at least half of its calls, are a cut.
+/// The parts of a second that are counted apart.
+const TENTHS: usize = 10;
+const TENTH: Duration = Duration::from_millis(100);
+/// So many failures within the last second, and at least half of the calls that ended in it, are a cut.
 const FAILURES: u32 = 5;
+/// How long a service must have failed: longer than it takes to restart a small one.
+const LASTING: Duration = Duration::from_millis(250);
 /// Far more than a policy has variants; a cluster beyond is left to the proxy's own breakers.
 const MAX_CLUSTERS: usize = 64;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[cfg(target_family = "wasm")]
-    use wasm_bindgen_test::wasm_bindgen_test as test;
-
-    const AT: Duration = Duration::from_millis(500);
-
-    /// Of a hundred calls to `c` beyond those that always leave.
-    fn admitted(breakers: &mut Breakers, now: Duration) -> usize {
-        for _ in 0..ALWAYS {
-            breakers.admit("c", u64::MAX, now);
-        }
-        (0..100).filter(|word| breakers.admit("c", *word, now)).count()
-    }
-
-    fn after(results: &[bool]) -> Breakers {
-        let mut breakers = Breakers::default();
-        results.iter().for_each(|failed| breakers.count("c", *failed, AT));
-        breakers
-    }
-
-    #[test]
-    fn what_was_not_sent_excuses_no_failure() {
-        let mut breakers = Breakers::default();
-        for _ in 0..FAILURES {
-            breakers.record("c", Outcome::Timeout, AT);
-            (0..10).for_each(|_| breakers.record("c", Outcome::NotSent, AT));
-        }
-        assert_eq!(admitted(&mut breakers, AT), 10);
-    }
-
-    #[test]
-    fn failures_cut_at_once_and_only_that_cluster() {
-        let mut breakers = after(&[true; 5]);
-        assert_eq!(admitted(&mut breakers, AT), 10);
-        assert!((0..100).all(|word| breakers.admit("other", word, AT)));
-        (0..50).for_each(|_| breakers.count("c", true, AT));
-        assert_eq!(admitted(&mut breakers, AT), 1, "a hundredth is always admitted");
-    }
-
-    #[test]
-    fn a_few_calls_leave_every_second_whatever_happens() {
-        let mut breakers = after(&[true; 50]);
-        for second in 1..5 {
-            let now = AT + Duration::from_secs(second);
-            let left = (0..1_000).filter(|_| breakers.admit("c", 99, now)).count();
-            assert_eq!(left, 2, "in second {second}");
-            (0..left).for_each(|_| breakers.count("c", true, now));
-        }
-    }
-
-    #[test]
-    fn a_few_failures_among_answers_are_what_is_to_be_compared() {
-        for results in
-            [&[true; 4][..], &[false, false, false, false, false, false, true, true, true, true, true]]
-        {
-            assert_eq!(admitted(&mut after(results), AT), 100, "{results:?}");
-        }
-    }
-
-    #[test]
-    fn what_was_cut_comes_back_step_by_step() {
-        let mut breakers = after(&[true; 10]);
-        let second = Duration::from_secs(1);
-        for (seconds, share) in [(0, 1), (1, 1), (2, 6), (6, 26), (11, 51), (21, 100), (25, 100)] {
-            assert_eq!(admitted(&mut breakers, AT + second * seconds), share, "after {seconds} s");
-        }
-    }
-
-    #[test]
-    fn failures_of_different_windows_do_not_add_up() {
-        let mut breakers = Breakers::default();
-        for second in 0..20 {
-            breakers.count("c", true, Duration::from_secs(second));
-        }
-        assert_eq!(admitted(&mut breakers, Duration::from_secs(20)), 100);
-    }
-
-    #[test]
-    fn nothing_comes_back_while_the_few_that_leave_fail() {
-        let mut breakers = after(&[true; 50]);
-        for second in 1..20 {
-            breakers.count("c", true, AT + Duration::from_secs(second));
-        }
-        assert_eq!(admitted(&mut breakers, AT + Duration::from_secs(19)), 1);
-        assert_eq!(
-            admitted(&mut breakers, AT + Duration::from_secs(21)),
-            6,
-            "and comes back when nothing fails"
-        );
-    }
-}
+mod tests;
