@@ -80,7 +80,7 @@ mod tests {
                 "/orders/7f6f7a0e-9b1c-4b59-8f39-6a1d1c7f0b11",
                 "GET /orders/7f6f7a0e-9b1c-4b59-8f39-6a1d1c7f0b11",
             ),
-            ("/a?b=\u{202e}\n", "GET /a?b=\u{fffd}\u{fffd}"),
+            ("/a?b=\u{202e}\n", "GET /a?b=\u{fffd}⏎"),
         ] {
             assert_eq!(shown(b"GET", path.as_bytes()), expected);
         }

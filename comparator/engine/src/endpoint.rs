@@ -170,7 +170,7 @@ mod tests {
         check("/js/jquery.fancybox-thumbs.min.js", "/js/jquery.fancybox-thumbs.min.js");
         check("/docs/GETTING-STARTED-WITH-ENVOY", "/docs/GETTING-STARTED-WITH-ENVOY");
         check("/a//b", "/a//b");
-        check("/x\u{1b}[31m", "/x\u{fffd}[31m");
+        check("/x\u{1b}[31m", "/x␛[31m");
     }
 
     #[test]

@@ -41,7 +41,8 @@ fn speaks_of_credentials(text: &str) -> bool {
         || SENSITIVE_NAMES.iter().any(|word| is_given(&lower, word))
 }
 
-/// Bytes as at most `limit` characters; control characters and what is not UTF-8 become U+FFFD.
+/// Bytes as at most `limit` characters. A control character of ASCII becomes its sign, as ⏎ for a line feed; other control characters, marks that
+/// reorder a line, and what is not UTF-8 become U+FFFD.
 pub(crate) fn line(bytes: &[u8], limit: usize) -> String {
     if bytes.len() <= limit && bytes.iter().all(|byte| (0x20..0x7f).contains(byte)) {
         return String::from_utf8_lossy(bytes).into_owned();
@@ -91,11 +92,32 @@ pub(crate) fn is_near_credentials(bytes: &[u8], at: usize) -> bool {
     is_credential(searched) || speaks_of_credentials(&String::from_utf8_lossy(searched))
 }
 
+/// Whether a character may stand for another one that [`line`] does not show.
+pub(crate) fn is_stand_in(char: char) -> bool {
+    matches!(char, LINE_FEED | TAB | '\u{2400}'..='\u{2421}' | char::REPLACEMENT_CHARACTER)
+}
+
 fn printable(char: char) -> char {
     // Also the marks that reorder a line on a terminal.
     let reorders = matches!(char, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}');
-    if char.is_control() || reorders { char::REPLACEMENT_CHARACTER } else { char }
+    match char {
+        '\n' => LINE_FEED,
+        '\t' => TAB,
+        '\0'..' ' => picture(u32::from(char)),
+        '\u{7f}' => picture(0x21),
+        _ if char.is_control() || reorders => char::REPLACEMENT_CHARACTER,
+        _ => char,
+    }
 }
+
+/// A sign of Unicode's block "Control Pictures", which begins with those of the control characters of ASCII in their order.
+fn picture(place: u32) -> char {
+    char::from_u32(0x2400 + place).unwrap_or(char::REPLACEMENT_CHARACTER)
+}
+
+/// What a line feed and a tab are shown as: the signs of keyboards and editors are known better than the pictures of Unicode.
+const LINE_FEED: char = '⏎';
+const TAB: char = '⇥';
 
 const BASIC: &str = "basic ";
 /// The longest name of a member that is looked through, in bytes.
@@ -131,7 +153,15 @@ mod tests {
 
     #[test]
     fn a_shown_value_is_short_safe_and_holds_no_secret() {
-        assert_eq!(line(b"a\x1b[31m\nb\xff", 20), "a\u{fffd}[31m\u{fffd}b\u{fffd}");
+        assert_eq!(line(b"a\x1b[31m\nb\xff", 20), "a␛[31m⏎b\u{fffd}");
+        assert_eq!(line(b"</h1>\r\n\t<p>\0\x1f\x7f", 20), "</h1>␍⏎⇥<p>␀␟␡");
+        assert_eq!(line("a\u{85}\u{9b}31m\u{2028}b".as_bytes(), 20), "a\u{fffd}\u{fffd}31m\u{fffd}b");
+        assert_eq!(line(b"1\n\n\n\n\n", 5), "1⏎⏎⏎…", "a sign is one character");
+        for char in ('\0'..='\u{9f}').chain('\u{2000}'..='\u{206f}') {
+            let shown = printable(char);
+            assert!(!shown.is_control(), "{char:?} is shown as {shown:?}");
+            assert_eq!(shown != char, is_stand_in(shown), "{char:?} is shown as {shown:?}");
+        }
         assert_eq!(line("ä".repeat(500).as_bytes(), 5), "ääää…");
         assert_eq!(line(b"12345", 5), "12345");
         assert_eq!(line("\u{202e}x".as_bytes(), 5), "\u{fffd}x");

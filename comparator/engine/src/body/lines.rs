@@ -192,7 +192,7 @@ mod tests {
             "a\r\n",
             "a\n",
             false,
-            &["value: line 1: \"a\u{fffd}\" (-1 of 2 lines) -> line 1: \"a\" (+1 of 2 lines)"],
+            &["value: line 1: \"a␍\" (-1 of 2 lines) -> line 1: \"a\" (+1 of 2 lines)"],
         );
         check(
             "a\na",

@@ -2,6 +2,7 @@
 
 use super::Suggestion;
 use crate::evidence::{OTHER_ENDPOINTS, OTHER_PATHS};
+use crate::excerpt;
 use crate::guess::Guess;
 use crate::pattern::{Endpoint, Pattern};
 
@@ -47,7 +48,7 @@ pub(super) fn rule(at: &str, guess: Guess) -> String {
 
 /// What was shortened, or has a blank or a star of its own, is not.
 fn is_nameable(segment: &str) -> bool {
-    let odd = |c: char| c.is_whitespace() || matches!(c, '*' | '…' | char::REPLACEMENT_CHARACTER);
+    let odd = |c: char| c.is_whitespace() || matches!(c, '*' | '…') || excerpt::is_stand_in(c);
     segment == "*" || !segment.contains(odd)
 }
 
