@@ -112,11 +112,11 @@ async fn the_offer_is_free_on_the_front_page_alone() {
 }
 
 #[test]
-fn three_in_a_hundred_are_fifty_times_slower() {
+fn three_in_a_hundred_are_far_slower_than_any_other() {
     let (stable, slow) = (instance(1, &[]), instance(1, &[Defect::SlowTail]));
     let late = |instance: &Instance| {
         (0..10_000)
-            .filter(|call| instance.latency(None, &mut Dice::new(*call)) > Duration::from_millis(20))
+            .filter(|call| instance.latency(None, &mut Dice::new(*call)) > Duration::from_millis(100))
             .count()
     };
     assert_eq!(late(&stable), 0);
