@@ -1,0 +1,140 @@
+use super::*;
+
+fn beat(instance: u128, mirrored: u64, lost: u64, budget: u64) -> Heartbeat {
+    let accounts = Accounts {
+        mirrored,
+        undelivered: [(Undelivered::OutboxFull, lost)].into(),
+        not_mirrored: [(NotMirrored::ExchangesInFlight, budget), (NotMirrored::NotSampled, 99)].into(),
+        unknown: 1,
+        ..Accounts::default()
+    };
+    Heartbeat {
+        version: 1,
+        release: "shop".to_owned(),
+        instance: Instance(instance),
+        generation: Some(2),
+        accounts,
+    }
+}
+
+#[test]
+fn the_silent_are_not_shown_but_stay_in_the_sums() {
+    let registry = Registry::default();
+    let start = Instant::now();
+    let later = start + Duration::from_secs(61);
+    registry.note(beat(1, 10, 2, 5), start);
+    registry.note(beat(2, 20, 0, 0), later);
+    let shown: Vec<String> = registry.alive("shop", 2, later).shown.into_iter().map(|f| f.instance).collect();
+    assert_eq!(shown, [Instance(2).to_string()]);
+    let delivery = registry.delivery("shop", Instant::now());
+    assert_eq!((delivery.mirrored, delivery.undelivered, delivery.not_sent), (30, 4, 5));
+    assert!(delivery.known && !registry.delivery("till", Instant::now()).known);
+    registry.begin_session("shop");
+    registry.note(beat(2, 25, 0, 0), later);
+    let delivery = registry.delivery("shop", Instant::now());
+    assert_eq!((delivery.mirrored, delivery.undelivered, delivery.not_sent), (5, 0, 0));
+}
+
+#[test]
+fn what_was_written_down_is_taken_over_and_counts_once() {
+    let registry = Registry::default();
+    let now = Instant::now();
+    registry.note(beat(1, 10, 2, 5), now);
+    registry.begin_session("shop");
+    registry.note(beat(1, 12, 3, 5), now);
+    registry.note(beat(2, 20, 0, 0), now);
+    let due = |after| registry.is_due("shop", now + after);
+    assert_eq!([Duration::ZERO, KEPT_EVERY / 2, KEPT_EVERY].map(due), [true, false, true]);
+    assert_eq!((registry.releases(), registry.is_due("till", now)), (vec!["shop".to_owned()], false));
+    let text = registry.kept("shop").unwrap();
+    for (same_session, before, after) in [(true, (22, 2, 0), (24, 3, 0)), (false, (0, 0, 0), (2, 1, 0))] {
+        let next = Registry::default();
+        next.take_over("shop", &text, same_session).unwrap();
+        let sums = |delivery: Delivery| (delivery.mirrored, delivery.undelivered, delivery.not_sent);
+        let delivery = next.delivery("shop", Instant::now());
+        assert_eq!((delivery.known, sums(delivery)), (false, before), "nobody spoke yet");
+        next.note(beat(2, 22, 1, 0), now);
+        let delivery = next.delivery("shop", Instant::now());
+        assert_eq!((delivery.known, sums(delivery)), (true, after));
+    }
+    let damaged = Registry::default();
+    assert!(damaged.take_over("shop", "{", true).is_err());
+    assert!(!damaged.delivery("shop", Instant::now()).known);
+}
+
+#[test]
+fn who_says_what_cannot_be_does_not_drown_the_others_for_ever() {
+    let registry = Registry::default();
+    registry.note(beat(1, u64::MAX, u64::MAX, u64::MAX), Instant::now());
+    registry.begin_session("shop");
+    registry.note(beat(2, 30, 0, 0), Instant::now());
+    assert_eq!(registry.delivery("shop", Instant::now()).mirrored, 30);
+}
+
+#[test]
+fn the_number_of_instances_is_bounded_and_sums_survive_it() {
+    let registry = Registry::default();
+    let now = Instant::now();
+    for instance in 0..MAX_INSTANCES as u128 + 10 {
+        registry.note(beat(instance, 1, 0, 0), now);
+    }
+    let alive = registry.alive("shop", 2, now);
+    assert_eq!((alive.count, alive.converged), (MAX_INSTANCES, MAX_INSTANCES));
+    assert_eq!(alive.shown.len(), MAX_SHOWN);
+    assert_eq!(registry.delivery("shop", Instant::now()).mirrored, MAX_INSTANCES as u64 + 10);
+    for instance in 0..10 {
+        registry.note(beat(instance, 2, 0, 0), now);
+    }
+    assert_eq!(
+        registry.delivery("shop", Instant::now()).mirrored,
+        MAX_INSTANCES as u64 + 20,
+        "who returns counts once"
+    );
+}
+
+/// Each limit of the filter keeps sampled exchanges from the shadows, and none of them is the policy's will.
+#[test]
+fn what_a_limit_kept_back_is_not_sent_by_its_reason_since_the_session_began() {
+    let registry = Registry::default();
+    let now = Instant::now();
+    let say = |rate, too_long| {
+        let mut beat = beat(1, 100, 0, 0);
+        beat.accounts.not_mirrored.add(NotMirrored::Rate, rate);
+        beat.accounts.not_mirrored.add(NotMirrored::TooLong, too_long);
+        registry.note(beat, now);
+    };
+    say(50, 3);
+    registry.begin_session("shop");
+    say(950, 7);
+    let Delivery { not_sent, not_mirrored_by, .. } = registry.delivery("shop", Instant::now());
+    assert_eq!(not_sent, 900);
+    assert_eq!(not_mirrored_by, [(NotMirrored::Rate, 900), (NotMirrored::TooLong, 4)].into());
+    let next = Registry::default();
+    next.take_over("shop", &registry.kept("shop").unwrap(), true).unwrap();
+    assert_eq!(
+        next.delivery("shop", Instant::now()).not_mirrored_by,
+        not_mirrored_by,
+        "they outlive the process"
+    );
+}
+
+#[test]
+fn what_an_earlier_version_wrote_down_knows_no_reasons_and_counts() {
+    let registry = Registry::default();
+    let sums = |mirrored, undelivered, not_sent| {
+        format!(r#"{{"mirrored":{mirrored},"undelivered":{undelivered},"notSent":{not_sent}}}"#)
+    };
+    let (instance, none) = (Instance(1), sums(0, 0, 0));
+    let text = format!(
+        r#"{{"instances":{{"{instance}":{}}},"forgotten":{none},"baseline":{}}}"#,
+        sums(40, 6, 9),
+        sums(10, 2, 1)
+    );
+    registry.take_over("shop", &text, true).unwrap();
+    let expected = Delivery { mirrored: 30, undelivered: 4, not_sent: 8, ..Delivery::default() };
+    assert_eq!(registry.delivery("shop", Instant::now()), expected);
+    registry.note(beat(1, 41, 6, 9), Instant::now());
+    let delivery = registry.delivery("shop", Instant::now());
+    assert_eq!((delivery.mirrored, delivery.undelivered, delivery.not_sent), (31, 5, 8));
+    assert_eq!(delivery.undelivered_by, [(Undelivered::OutboxFull, 6)].into());
+}
