@@ -35,6 +35,30 @@ fn the_silent_are_not_shown_but_stay_in_the_sums() {
     assert_eq!((delivery.mirrored, delivery.undelivered, delivery.not_sent), (5, 0, 0));
 }
 
+/// Who ended an hour ago is no loss: proxies come and go.
+#[test]
+fn who_fell_silent_is_missed_for_an_hour() {
+    let registry = Registry::default();
+    let start = Instant::now();
+    let minute = Duration::from_secs(60);
+    registry.note(beat(1, 10, 0, 0), start);
+    registry.note(beat(2, 10, 0, 0), start + 50 * minute);
+    let heard = |now| {
+        let Delivery { alive, silent, mirrored, .. } = registry.delivery("shop", now);
+        assert_eq!(mirrored, 20, "what they said stays");
+        (alive, silent)
+    };
+    let moment = Duration::from_secs(1);
+    assert_eq!(heard(start + 50 * minute), (1, 1));
+    assert_eq!(heard(start + 51 * minute), (1, 1));
+    assert_eq!(heard(start + 51 * minute + moment), (0, 2));
+    assert_eq!(heard(start + 60 * minute), (0, 2));
+    assert_eq!(heard(start + 60 * minute + moment), (0, 1));
+    assert_eq!(heard(start + 110 * minute + moment), (0, 0));
+    registry.note(beat(1, 10, 0, 0), start + 120 * minute);
+    assert_eq!(heard(start + 120 * minute), (1, 0), "and who speaks again is there again");
+}
+
 #[test]
 fn what_was_written_down_is_taken_over_and_counts_once() {
     let registry = Registry::default();
