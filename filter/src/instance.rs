@@ -149,7 +149,7 @@ impl FilterInstance {
         if self.rooted.get() {
             self.drive(Incident::Captured(capture));
         } else {
-            self.note(Incident::Passed(NotMirrored::Shutdown));
+            self.note(Incident::Passed(NotMirrored::Shutdown.into()));
         }
     }
 

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use antumbra_exchange::{Ending, Event, Exchange, Host, Incident, Now};
+use antumbra_exchange::{Ending, Event, Exchange, Host, Incident, Now, Passed};
 use antumbra_observation::{ExchangeId, NotMirrored};
 use antumbra_policy::{Decision, Dice, Edit, OwnedEdit, Policy};
 
@@ -135,17 +135,19 @@ impl Stream {
         };
         match self.exchange.end(routed, ending) {
             Ok(captured) => self.instance.captured(captured),
-            Err(reason) => self.pass(reason),
+            Err(passed) => self.pass(passed),
         }
     }
 
     /// The stream is over, and the host never showed the request again: only what would have been mirrored is missed for that.
     pub(crate) fn give_up(&mut self) {
-        let reason = match self.exchange.end(None, Ending::Service) {
-            Ok(_) | Err(NotMirrored::HeadersUnreadable) => NotMirrored::Unlogged,
-            Err(reason) => reason,
+        let passed = match self.exchange.end(None, Ending::Service) {
+            Ok(_) | Err(Passed { reason: NotMirrored::HeadersUnreadable, .. }) => {
+                NotMirrored::Unlogged.into()
+            }
+            Err(passed) => passed,
         };
-        self.pass(reason);
+        self.pass(passed);
     }
 
     /// Whether the request waits for its body.
@@ -254,9 +256,9 @@ impl Stream {
         }
     }
 
-    fn pass(&mut self, reason: NotMirrored) {
+    fn pass(&mut self, passed: Passed) {
         self.release();
-        self.instance.note(Incident::Passed(reason));
+        self.instance.note(Incident::Passed(passed));
     }
 
     /// Gives back what a recording that is over had reserved.

@@ -29,6 +29,14 @@ pub(crate) fn joined(parts: &[&str]) -> String {
     parts.join(" ")
 }
 
+/// `a, b and c`.
+pub(crate) fn listed(names: &[&str]) -> String {
+    match names {
+        [names @ .., last] if !names.is_empty() => format!("{} and {last}", names.join(", ")),
+        _ => names.join(""),
+    }
+}
+
 /// `90 s` or `0.25 s`: milliseconds as people read them.
 pub(crate) fn seconds(ms: u64) -> String {
     let (whole, rest) = (ms / 1_000, ms % 1_000);
@@ -101,6 +109,12 @@ mod tests {
         {
             assert_eq!(count(number), expected);
         }
+    }
+
+    #[test]
+    fn names_are_listed_as_in_a_sentence() {
+        let lists: [&[&str]; 4] = [&[], &["a"], &["a", "b"], &["a", "b", "c"]];
+        assert_eq!(lists.map(listed), ["", "a", "a and b", "a, b and c"]);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use antumbra_engine::Delivery;
-use antumbra_observation::{Accounts, Counts, Heartbeat, Instance, NotMirrored, Undelivered};
+use antumbra_observation::{Accounts, Counts, Heartbeat, Instance, NotMirrored, Undelivered, UnsafeMethod};
 use serde::{Deserialize, Serialize};
 
 use crate::api::status::Filter;
@@ -70,6 +70,8 @@ struct Delivered {
     undelivered_by: Counts<Undelivered>,
     #[serde(default)]
     not_mirrored_by: Counts<NotMirrored>,
+    #[serde(default)]
+    unsafe_methods: Counts<UnsafeMethod>,
 }
 
 impl Registry {
@@ -156,6 +158,7 @@ impl Registry {
             not_sent: since.not_sent,
             undelivered_by: since.undelivered_by,
             not_mirrored_by: since.not_mirrored_by,
+            unsafe_methods: since.unsafe_methods,
         }
     }
 
@@ -216,14 +219,16 @@ impl Seen {
 
 impl Delivered {
     fn of(accounts: &Accounts) -> Self {
-        let Delivery { mirrored, undelivered, not_sent, undelivered_by, not_mirrored_by, .. } =
-            Delivery::of(accounts);
+        let Delivery {
+            mirrored, undelivered, not_sent, undelivered_by, not_mirrored_by, unsafe_methods, ..
+        } = Delivery::of(accounts);
         Self {
             mirrored: mirrored.min(MAX_COUNT),
             undelivered: undelivered.min(MAX_COUNT),
             not_sent: not_sent.min(MAX_COUNT),
             undelivered_by: undelivered_by.at_most(MAX_COUNT),
             not_mirrored_by: not_mirrored_by.at_most(MAX_COUNT),
+            unsafe_methods: unsafe_methods.at_most(MAX_COUNT),
         }
     }
 
@@ -234,6 +239,7 @@ impl Delivered {
             not_sent: self.not_sent.saturating_add(other.not_sent),
             undelivered_by: self.undelivered_by.plus(other.undelivered_by),
             not_mirrored_by: self.not_mirrored_by.plus(other.not_mirrored_by),
+            unsafe_methods: self.unsafe_methods.plus(other.unsafe_methods),
         }
     }
 
@@ -244,6 +250,7 @@ impl Delivered {
             not_sent: self.not_sent.saturating_sub(earlier.not_sent),
             undelivered_by: self.undelivered_by.since(earlier.undelivered_by),
             not_mirrored_by: self.not_mirrored_by.since(earlier.not_mirrored_by),
+            unsafe_methods: self.unsafe_methods.since(earlier.unsafe_methods),
         }
     }
 }

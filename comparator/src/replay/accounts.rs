@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 
 use antumbra_engine::Delivery;
-use antumbra_observation::{Outcome, Request, SHADOW_HEADER};
+use antumbra_observation::{Counts, NotMirrored, Outcome, Request, SHADOW_HEADER, UnsafeMethod};
 use serde::Serialize;
 
 use super::statuses::Statuses;
@@ -26,6 +26,9 @@ pub(crate) struct Accounts {
     pub(crate) late: u64,
     /// Not to be sent, by reason.
     pub(crate) skipped: BTreeMap<&'static str, u64>,
+    /// Of those that are skipped because they may write, the methods.
+    #[serde(skip_serializing_if = "Counts::is_empty")]
+    pub(crate) unsafe_methods: Counts<UnsafeMethod>,
     /// Without an answer of the primary, by outcome: nothing to compare with.
     pub(crate) unanswered: BTreeMap<&'static str, u64>,
     /// Compared.
@@ -39,8 +42,8 @@ pub(crate) struct Accounts {
 /// Why a recorded request is not sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Skipped {
-    /// It may write.
-    UnsafeMethod,
+    /// Its method may write.
+    UnsafeMethod(UnsafeMethod),
     /// It is not a request that HTTP can carry.
     Malformed,
     /// It was a shadow request itself.
@@ -54,7 +57,7 @@ pub(crate) enum Skipped {
 impl Skipped {
     fn as_str(self) -> &'static str {
         match self {
-            Self::UnsafeMethod => "unsafe_method",
+            Self::UnsafeMethod(_) => "unsafe_method",
             Self::Malformed => "malformed",
             Self::Shadow => "shadow",
             Self::SameId => "same_id",
@@ -85,7 +88,7 @@ pub(crate) fn admit(mut request: Request, unsafe_methods: bool) -> Result<Reques
         return Err(Skipped::Shadow);
     }
     if !unsafe_methods && !matches!(&request.method[..], b"GET" | b"HEAD" | b"OPTIONS") {
-        return Err(Skipped::UnsafeMethod);
+        return Err(Skipped::UnsafeMethod(UnsafeMethod::of(&request.method)));
     }
     request.headers.retain(|(_, value)| value[..] != *REDACTED.as_bytes());
     Ok(request)
@@ -94,6 +97,9 @@ pub(crate) fn admit(mut request: Request, unsafe_methods: bool) -> Result<Reques
 impl Accounts {
     pub(crate) fn skip(&mut self, skipped: Skipped) {
         *self.skipped.entry(skipped.as_str()).or_default() += 1;
+        if let Skipped::UnsafeMethod(method) = skipped {
+            self.unsafe_methods.add(method, 1);
+        }
     }
 
     /// Counts the headers that a request lacks.
@@ -116,11 +122,17 @@ impl Accounts {
     }
 
     /// What the verdict must know: a request without an answer of the primary is an observation that is missing, and one that
-    /// was late is an exchange that found no room.
+    /// was late is an exchange that found no room. One that may write is not of the traffic that is compared.
     pub(crate) fn delivery(&self) -> Delivery {
-        let unanswered = self.unanswered.values().sum();
-        let (mirrored, not_sent) = (self.sent, self.late);
-        Delivery { known: true, mirrored, undelivered: unanswered, not_sent, ..Delivery::default() }
+        Delivery {
+            known: true,
+            mirrored: self.sent,
+            undelivered: self.unanswered.values().sum(),
+            not_sent: self.late,
+            not_mirrored_by: [(NotMirrored::UnsafeMethod, self.unsafe_methods.total())].into(),
+            unsafe_methods: self.unsafe_methods,
+            ..Delivery::default()
+        }
     }
 
     /// One line, and one more for each thing that went wrong.
@@ -173,8 +185,8 @@ mod tests {
             (with("GET", "a", "b"), false, Ok(1)),
             (with("GET", "authorization", "[redacted]"), false, Ok(0)),
             (with("GET", "Accept-Encoding", "br"), false, Ok(1)),
-            (with("POST", "a", "b"), false, Err(Skipped::UnsafeMethod)),
-            (with("get", "a", "b"), false, Err(Skipped::UnsafeMethod)),
+            (with("POST", "a", "b"), false, Err(Skipped::UnsafeMethod(UnsafeMethod::Post))),
+            (with("get", "a", "b"), false, Err(Skipped::UnsafeMethod(UnsafeMethod::Other))),
             (with("POST", "a", "b"), true, Ok(1)),
             (with("GET", "X-Antumbra-Shadow", "1"), true, Err(Skipped::Shadow)),
         ] {
@@ -193,7 +205,7 @@ mod tests {
         accounts.skip(Skipped::TooLarge);
         accounts.lacks(&["cookie".to_owned()]);
         accounts.statuses.count(Some(200), 404);
-        (0..6).for_each(|_| accounts.skip(Skipped::UnsafeMethod));
+        (0..6).for_each(|_| accounts.skip(Skipped::UnsafeMethod(UnsafeMethod::Put)));
         (0..3).for_each(|_| accounts.unanswered(Outcome::Timeout));
         insta::assert_snapshot!(accounts.lines().join("\n"), @r"
         20 requests read: 10 sent, 6 compared
@@ -204,8 +216,15 @@ mod tests {
         sent without what the recording blanked: cookie 1
         another status than recorded: 1 of 1 answers of the primary, 200 → 404 in 1
         ");
-        let expected =
-            Delivery { known: true, mirrored: 10, undelivered: 3, not_sent: 3, ..Delivery::default() };
+        let expected = Delivery {
+            known: true,
+            mirrored: 10,
+            undelivered: 3,
+            not_sent: 3,
+            not_mirrored_by: [(NotMirrored::UnsafeMethod, 6)].into(),
+            unsafe_methods: [(UnsafeMethod::Put, 6)].into(),
+            ..Delivery::default()
+        };
         assert_eq!(accounts.delivery(), expected);
     }
 }

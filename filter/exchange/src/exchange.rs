@@ -8,12 +8,14 @@ use std::time::Duration;
 
 use antumbra_observation::{
     Body, Bytes, Collected, ExchangeId, Leg, NotMirrored, Outcome, Request, Response, SHADOW_HEADER,
+    UnsafeMethod,
 };
 use antumbra_policy::{Decision, Mirror, Policy, SkippedMirror};
 
 use crate::capture::{Capture, sent_us};
 use crate::clock::Now;
 use crate::headers::{Headers, first};
+use crate::passed::Passed;
 use crate::shadow;
 
 /// What the host shows of one request and its response, in order.
@@ -85,7 +87,7 @@ enum State {
     #[default]
     Fresh,
     /// Will not be mirrored.
-    Passing { reason: NotMirrored },
+    Passing(Passed),
     /// Will be mirrored if it ends well.
     Recording(Box<Recording>),
     /// Handed over.
@@ -102,7 +104,7 @@ impl Exchange {
     pub fn reserved(&self) -> Option<usize> {
         match &self.state {
             State::Recording(recording) => Some(recording.reserved),
-            State::Fresh | State::Passing { .. } | State::Ended => None,
+            State::Fresh | State::Passing(_) | State::Ended => None,
         }
     }
 
@@ -112,9 +114,9 @@ impl Exchange {
             return self.on(event, now);
         };
         self.state = match decision.zip(policy) {
-            None => State::Passing { reason: NotMirrored::NoPolicy },
+            None => State::Passing(NotMirrored::NoPolicy.into()),
             Some((decision, policy)) => match refusal(decision, request) {
-                Some(reason) => State::Passing { reason },
+                Some(passed) => State::Passing(passed),
                 None => {
                     let before = before(decision, request);
                     State::Recording(Box::new(Recording::new(decision, policy, before, id, end, now)))
@@ -164,7 +166,7 @@ impl Exchange {
     /// Ends the recording, if there is one, for this reason: there is no place for it, or time passed and nothing came.
     pub fn give_up(&mut self, reason: NotMirrored) {
         if self.is_recording() {
-            self.state = State::Passing { reason };
+            self.state = State::Passing(reason.into());
         }
     }
 
@@ -174,7 +176,7 @@ impl Exchange {
             State::Recording(recording) => {
                 now.saturating_sub(recording.arrived.monotonic) > recording.longest
             }
-            State::Fresh | State::Passing { .. } | State::Ended => false,
+            State::Fresh | State::Passing(_) | State::Ended => false,
         }
     }
 
@@ -183,25 +185,26 @@ impl Exchange {
     ///
     /// # Errors
     /// Why the exchange is not mirrored.
-    pub fn end(&mut self, routed: Option<Headers>, ending: Ending) -> Result<Box<Capture>, NotMirrored> {
+    pub fn end(&mut self, routed: Option<Headers>, ending: Ending) -> Result<Box<Capture>, Passed> {
         match std::mem::replace(&mut self.state, State::Ended) {
-            State::Fresh => Err(NotMirrored::NoRequest),
-            State::Ended => Err(NotMirrored::EndedTwice),
-            State::Passing { reason } => Err(reason),
-            State::Recording(recording) => recording.finish(routed, ending),
+            State::Fresh => Err(NotMirrored::NoRequest.into()),
+            State::Ended => Err(NotMirrored::EndedTwice.into()),
+            State::Passing(passed) => Err(passed),
+            State::Recording(recording) => Ok(recording.finish(routed, ending)?),
         }
     }
 }
 
 /// Why a request is not even recorded.
-fn refusal(decision: &Decision<'_>, request: &dyn antumbra_policy::Request) -> Option<NotMirrored> {
+fn refusal(decision: &Decision<'_>, request: &dyn antumbra_policy::Request) -> Option<Passed> {
     if decision.mirrors.is_empty() {
-        return Some(decision.skipped_mirror.map_or(NotMirrored::NoRule, skipped));
+        let reason = decision.skipped_mirror.map_or(NotMirrored::NoRule, skipped);
+        return Some(Passed { reason, method: decision.unsafe_method.as_deref().map(UnsafeMethod::of) });
     }
     if request.header(SHADOW_HEADER).is_some() {
-        return Some(NotMirrored::Shadow);
+        return Some(NotMirrored::Shadow.into());
     }
-    request.header("upgrade").is_some().then_some(NotMirrored::Upgrade)
+    request.header("upgrade").is_some().then(|| NotMirrored::Upgrade.into())
 }
 
 /// The policy's reason among those of a request that was not mirrored.
@@ -413,7 +416,7 @@ mod tests {
         let routed =
             [(":method", "GET"), (":path", "/rewritten"), ("x-envoy-original-path", "/a"), ("cookie", "s=1")];
         let routed = Some(routed.map(|(n, v)| (n.into(), v.into())).to_vec());
-        exchange.end(routed, ending)
+        exchange.end(routed, ending).map_err(|passed| passed.reason)
     }
 
     #[test]
@@ -467,6 +470,8 @@ mod tests {
             let mut exchange = begun(request, true);
             assert_eq!(ended(&mut exchange, Ending::Service).unwrap_err(), reason);
         }
+        let passed = begun(&write, true).end(None, Ending::Service).unwrap_err();
+        assert_eq!(passed.method, Some(UnsafeMethod::Post));
         let whole = |end| {
             let mut exchange = begun(&GET, end);
             exchange.on(Event::ResponseHeaders { headers: vec![], end: true }, at(1));

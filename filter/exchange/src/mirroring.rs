@@ -21,6 +21,7 @@ use crate::election::{Found, Step};
 use crate::handover::Handovers;
 use crate::incident::Incident;
 use crate::outbox::{Batch, LARGEST_OBSERVATION, Outbox, Receipt, Repeats};
+use crate::passed::Passed;
 use crate::settings::{Host, Settings};
 use crate::shadow::{self, Answer};
 use crate::subscription::Subscription;
@@ -198,7 +199,7 @@ impl Mirroring {
     fn react(&mut self, incident: Incident, now: Now, dice: &mut Dice) -> Vec<Call> {
         match incident {
             Incident::GivenUp(bytes) => self.budget.give_back(bytes),
-            Incident::Passed(reason) => self.passed(reason),
+            Incident::Passed(passed) => self.passed(passed),
             Incident::Captured(capture) => return self.captured(capture, now, dice),
             Incident::Answered(id, answer) => return self.answered(id, answer, now),
             Incident::NotSent(id, why) => return self.not_sent(id, why, now),
@@ -226,10 +227,14 @@ impl Mirroring {
         self.heartbeat(now)
     }
 
-    fn passed(&mut self, reason: NotMirrored) {
+    fn passed(&mut self, passed: Passed) {
         self.accounts.requests = self.accounts.requests.saturating_add(1);
-        let reason = if self.settings.enabled { reason } else { NotMirrored::Disabled };
+        let Passed { reason, method } =
+            if self.settings.enabled { passed } else { NotMirrored::Disabled.into() };
         self.accounts.not_mirrored.add(reason, 1);
+        if let Some(method) = method {
+            self.accounts.unsafe_methods.add(method, 1);
+        }
     }
 
     /// Several mirrors make several observations of one request; the accounts count each beyond the first as a request of
@@ -241,7 +246,7 @@ impl Mirroring {
         for (mirror, control) in &capture.mirrors {
             let control = mirror.control.as_ref().filter(|_| *control).map(|control| &control.to);
             match self.obstacle(mirror, control, now, dice) {
-                Some(reason) => self.passed(reason),
+                Some(reason) => self.passed(reason.into()),
                 None if mirror.via == Via::Comparator => {
                     calls.extend(self.handed_over(&capture, mirror, control, now));
                 }

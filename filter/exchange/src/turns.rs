@@ -64,7 +64,10 @@ impl Turns {
 fn cut(incident: Incident, now: Now) -> Vec<(Incident, Now)> {
     match incident {
         Incident::Captured(capture) => {
-            vec![(Incident::GivenUp(capture.reserved), now), (Incident::Passed(NotMirrored::Shutdown), now)]
+            vec![
+                (Incident::GivenUp(capture.reserved), now),
+                (Incident::Passed(NotMirrored::Shutdown.into()), now),
+            ]
         }
         _ => Vec::new(),
     }

@@ -417,6 +417,24 @@ mod tests {
     }
 
     #[test]
+    fn accounts_of_earlier_and_of_later_filters_are_understood() {
+        let accounts = crate::Accounts {
+            requests: 5,
+            unsafe_methods: [(crate::UnsafeMethod::Put, 3)].into(),
+            ..Default::default()
+        };
+        let whole = minicbor_serde::to_vec(&accounts).unwrap();
+        let counts = minicbor_serde::to_vec(std::collections::BTreeMap::from([("PUT", 3)])).unwrap();
+        let later = with_member(&whole, "later", &counts);
+        assert_eq!(minicbor_serde::from_slice::<crate::Accounts>(&later).unwrap(), accounts);
+        let mut earlier = serde_json::to_value(&accounts).unwrap();
+        assert!(earlier.as_object_mut().unwrap().remove("unsafeMethods").is_some());
+        let earlier = minicbor_serde::to_vec(earlier).unwrap();
+        let unnamed = crate::Accounts { unsafe_methods: crate::Counts::default(), ..accounts };
+        assert_eq!(minicbor_serde::from_slice::<crate::Accounts>(&earlier).unwrap(), unnamed);
+    }
+
+    #[test]
     fn heartbeats() {
         let heartbeat = Heartbeat {
             version: VERSION,

@@ -12,6 +12,7 @@ use serde::ser::{Serialize, Serializer};
 use crate::not_mirrored::NotMirrored;
 use crate::reason::{Meaning, Reason};
 use crate::undelivered::Undelivered;
+use crate::unsafe_method::UnsafeMethod;
 use crate::unsent::Unsent;
 
 /// Counts by reason. On the wire they are a map from the names to the counts that are not 0; names that nobody knows are added up
@@ -148,6 +149,7 @@ const _: () = assert!(
     NotMirrored::ALL.len() <= MAX_REASONS
         && Undelivered::ALL.len() <= MAX_REASONS
         && Unsent::ALL.len() <= MAX_REASONS
+        && UnsafeMethod::ALL.len() <= MAX_REASONS
 );
 
 #[cfg(test)]
@@ -177,6 +179,7 @@ mod tests {
         round_trips::<NotMirrored>();
         round_trips::<Undelivered>();
         round_trips::<Unsent>();
+        round_trips::<UnsafeMethod>();
     }
 
     #[test]

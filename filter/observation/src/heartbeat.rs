@@ -7,6 +7,7 @@ use crate::hex::Instance;
 use crate::not_mirrored::NotMirrored;
 use crate::reason::Meaning;
 use crate::undelivered::Undelivered;
+use crate::unsafe_method::UnsafeMethod;
 
 /// What a filter instance (one VM of a proxy worker) says about itself while it polls for its policy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +36,8 @@ pub struct Accounts {
     pub mirrored: u64,
     /// Requests that were not mirrored, by reason.
     pub not_mirrored: Counts<NotMirrored>,
+    /// Of the requests in `not_mirrored` with [`NotMirrored::UnsafeMethod`], the methods. Earlier filters do not say them.
+    pub unsafe_methods: Counts<UnsafeMethod>,
     /// Observations that the comparator acknowledged.
     pub delivered: u64,
     /// Observations that the comparator certainly does not have, by reason.

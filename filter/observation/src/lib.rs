@@ -33,6 +33,7 @@ mod not_mirrored;
 mod observation;
 mod reason;
 mod undelivered;
+mod unsafe_method;
 mod unsent;
 
 pub use breaker::Breakers;
@@ -56,4 +57,5 @@ pub use not_mirrored::NotMirrored;
 pub use observation::{Body, Leg, Observation, Outcome, Request, Response};
 pub use reason::{Meaning, Reason};
 pub use undelivered::Undelivered;
+pub use unsafe_method::UnsafeMethod;
 pub use unsent::Unsent;

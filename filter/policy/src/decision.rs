@@ -23,6 +23,8 @@ pub struct Decision<'p> {
     pub mirrors: Vec<Mirrored<'p>>,
     /// Why `mirrors` is empty; `None` exactly if it is not.
     pub skipped_mirror: Option<SkippedMirror>,
+    /// The request's method, where `skipped_mirror` is [`SkippedMirror::UnsafeMethod`]: whoever counts it need not ask the host again.
+    pub unsafe_method: Option<Vec<u8>>,
     /// What the client of a mirrored request is known by, as a salted hash of the keys by which mirrors sample. `None` if the
     /// request is not mirrored or has none of those keys.
     pub client: Option<u32>,

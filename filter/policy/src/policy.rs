@@ -244,6 +244,7 @@ impl Policy {
             position: None,
             mirrors: Vec::new(),
             skipped_mirror: Some(SkippedMirror::NoRule),
+            unsafe_method: None,
             client: None,
             trusted: false,
             request_edits: Vec::new(),
@@ -313,7 +314,7 @@ impl Policy {
             let skipped = match mirror.draw(&method, key, dice) {
                 Drawn::Mirrored(mirrored) => {
                     decision.mirrors.push(mirrored);
-                    decision.skipped_mirror = None;
+                    (decision.skipped_mirror, decision.unsafe_method) = (None, None);
                     continue;
                 }
                 Drawn::NotSampled => SkippedMirror::NotSampled,
@@ -322,6 +323,8 @@ impl Policy {
                 Drawn::NotListed => SkippedMirror::NoRule,
             };
             decision.skipped_mirror = decision.skipped_mirror.map(|nearest| nearest.max(skipped));
+            let unsafe_method = decision.skipped_mirror == Some(SkippedMirror::UnsafeMethod);
+            decision.unsafe_method = unsafe_method.then_some(method);
         }
     }
 

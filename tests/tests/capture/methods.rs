@@ -47,6 +47,7 @@ async fn check(scene: &Scene, candidate: &[&str], control: &[&str]) -> Result<()
     assert_eq!(accounts.mirrored, candidate.len() as u64);
     let passed = METHODS.len() - candidate.len();
     assert_eq!(accounts.not_mirrored.get(NotMirrored::UnsafeMethod), passed as u64);
+    assert_eq!(accounts.unsafe_methods.total(), passed as u64);
     assert_eq!(methods(&scene.stable), sorted(&METHODS));
     assert_eq!(methods(&scene.candidate), sorted(candidate));
     assert_eq!(methods(&scene.control), sorted(control));

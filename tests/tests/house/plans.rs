@@ -11,7 +11,7 @@ pub(crate) const PLANS: &[Plan] = &[
         sources: "filter/observation/src",
         rooms: &[
             "bytes contract hex reason",
-            "headers hop not_mirrored undelivered unsent",
+            "headers hop not_mirrored undelivered unsafe_method unsent",
             "counts observation",
             "breaker building collected handover heartbeat",
             "codec",
@@ -45,7 +45,7 @@ pub(crate) const PLANS: &[Plan] = &[
         name: "antumbra-exchange",
         sources: "filter/exchange/src",
         rooms: &[
-            "body clock decisions headers link outbox reach report settings",
+            "body clock decisions headers link outbox passed reach report settings",
             "budget call capture election",
             "shadow",
             "comparator exchange incident trailers waiting",

@@ -164,6 +164,8 @@ async fn writes_are_not_sent_unless_they_may_be() {
     let line = antumbra(&world, &format!("replay s.har {legs}")).await;
     assert!(line.out.contains("4 requests read: 1 sent, 1 compared"), "{}{}", line.out, line.err);
     assert!(line.out.contains("skipped: malformed 1, shadow 1, unsafe_method 1"), "{}", line.out);
+    let text = line.out.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(text.contains("POST is not mirrored: 50 % of the requests: it may write"), "{}", line.out);
     assert_eq!(stable.asked(), 2);
     let line = antumbra(&world, &format!("replay s.har {legs} --unsafe-methods allow")).await;
     assert!(line.out.contains("4 requests read: 2 sent, 2 compared"), "{}{}", line.out, line.err);

@@ -1,5 +1,7 @@
 //! What the verdict does not speak of, root cause first: a reader has to know that before any number.
 
+mod methods;
+
 use antumbra_observation::{Meaning, NotMirrored};
 use serde::{Deserialize, Serialize};
 
@@ -123,7 +125,10 @@ fn not_mirrored(delivery: &Delivery) -> Vec<Uncovered> {
         .filter_map(|(why, number)| {
             let share = verdict::ratio(number, requests);
             let (cause, what) = explained(why)?;
-            let text = format!("{} of the requests are not mirrored: {what}.", percent(share));
+            let methods = (why == NotMirrored::UnsafeMethod).then_some(&delivery.unsafe_methods);
+            let named = methods.and_then(|methods| methods::named(methods, number, requests));
+            let text = named
+                .unwrap_or_else(|| format!("{} of the requests are not mirrored: {what}.", percent(share)));
             (cause == Gap::Methods || share >= WORTH_SAYING).then(|| Uncovered::new(cause, share, text))
         })
         .collect();

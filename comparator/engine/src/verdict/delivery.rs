@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use antumbra_observation::{Accounts, Counts, Meaning, NotMirrored, Undelivered};
+use antumbra_observation::{Accounts, Counts, Meaning, NotMirrored, Undelivered, UnsafeMethod};
 use serde::{Deserialize, Serialize};
 
 use super::promotion::Missing;
@@ -43,6 +43,9 @@ pub struct Delivery {
     /// of `not_sent`, the others are not.
     #[serde(default)]
     pub not_mirrored_by: Counts<NotMirrored>,
+    /// Of those in `not_mirrored_by` with [`NotMirrored::UnsafeMethod`], the methods, as far as somebody said them.
+    #[serde(default)]
+    pub unsafe_methods: Counts<UnsafeMethod>,
 }
 
 impl Delivery {
@@ -55,6 +58,7 @@ impl Delivery {
             not_sent: accounts.thinned(),
             undelivered_by: accounts.undelivered,
             not_mirrored_by: accounts.not_mirrored,
+            unsafe_methods: accounts.unsafe_methods,
             ..Self::default()
         }
     }

@@ -6,7 +6,7 @@ use crate::world::{Defects, Dice, answer, drive, exchange, found, read};
 use antumbra_engine::{
     Code, Delivery, EndpointPattern, Evidence, Gap, Gates, Report, Rules, Verdict, report,
 };
-use antumbra_observation::{Accounts, Meaning, NotMirrored, Undelivered};
+use antumbra_observation::{Accounts, Meaning, NotMirrored, Undelivered, UnsafeMethod};
 
 fn codes(report: &Report) -> Vec<Code> {
     assert_eq!(report.reasons.len(), report.reason_details.len());
@@ -128,6 +128,17 @@ fn what_a_limit_keeps_back_holds_a_promotion_up_and_what_the_policy_leaves_out_d
         assert_eq!(report.verdict, Verdict::Promote, "what the policy left out changes nothing");
         assert!(expected.map_or(found.is_none(), matches), "{found:?}");
     }
+    let accounts = Accounts {
+        mirrored: 1_000,
+        not_mirrored: [(NotMirrored::UnsafeMethod, 1_000)].into(),
+        unsafe_methods: [(UnsafeMethod::Post, 1_000)].into(),
+        ..Accounts::default()
+    };
+    let named = report("shop", &evidence, &Gates::default(), &Delivery::of(&accounts));
+    let text =
+        "POST is not mirrored: 50 % of the requests: it may write, and the mirror does not allow that.";
+    assert_eq!((named.not_covered[0].cause, named.not_covered[0].text.as_str()), (Gap::Methods, text));
+    assert_eq!(serde_json::to_value(&named).unwrap()["delivery"]["unsafeMethods"]["POST"], 1_000);
     let delivery = Delivery {
         silent: 1,
         alive: 3,

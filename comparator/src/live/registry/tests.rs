@@ -60,6 +60,28 @@ fn who_fell_silent_is_missed_for_an_hour() {
 }
 
 #[test]
+fn methods_are_counted_since_the_session_began_and_outlive_the_process() {
+    let registry = Registry::default();
+    let now = Instant::now();
+    let say = |instance, posts, puts| {
+        let mut beat = beat(instance, 100, 0, 0);
+        beat.accounts.unsafe_methods = [(UnsafeMethod::Post, posts), (UnsafeMethod::Put, puts)].into();
+        registry.note(beat, now);
+    };
+    say(1, 50, 3);
+    registry.begin_session("shop");
+    say(1, 60, 3);
+    say(2, 7, 5);
+    let expected = [(UnsafeMethod::Post, 17), (UnsafeMethod::Put, 5)].into();
+    assert_eq!(registry.delivery("shop", now).unsafe_methods, expected);
+    let next = Registry::default();
+    next.take_over("shop", &registry.kept("shop").unwrap(), true).unwrap();
+    assert_eq!(next.delivery("shop", now).unsafe_methods, expected);
+    say(1, u64::MAX, 0);
+    assert_eq!(registry.delivery("shop", now).unsafe_methods.get(UnsafeMethod::Post), MAX_COUNT - 50 + 7);
+}
+
+#[test]
 fn what_was_written_down_is_taken_over_and_counts_once() {
     let registry = Registry::default();
     let now = Instant::now();

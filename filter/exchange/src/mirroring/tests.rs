@@ -9,8 +9,8 @@ use super::*;
 use std::time::Duration;
 
 use antumbra_observation::{
-    Body, ExchangeId, HEARTBEAT_HEADER, Leg, Outcome, POLICY_JSON, Request, Response, decode_handovers,
-    decode_heartbeat, decode_heartbeat_header, decode_sequence,
+    Body, ExchangeId, HEARTBEAT_HEADER, Leg, Outcome, POLICY_JSON, Request, Response, UnsafeMethod,
+    decode_handovers, decode_heartbeat, decode_heartbeat_header, decode_sequence,
 };
 
 use crate::headers::Headers;
@@ -214,7 +214,7 @@ fn no_exchange_is_admitted_beyond_the_budget_or_the_lease() {
     instance.on(Incident::Captured(capture), 1);
     assert_eq!(instance.admit(0, 1), Err(NotMirrored::ExchangesInFlight), "now it waits for its shadows");
     instance.on(Incident::GivenUp(0), 1);
-    instance.on(Incident::Passed(NotMirrored::LocalReply), 1);
+    instance.on(Incident::Passed(NotMirrored::LocalReply.into()), 1);
     assert_eq!(instance.admit(0, 1), Ok(()));
     assert_eq!(instance.mirroring.accounts().not_mirrored, [(NotMirrored::LocalReply, 1)].into());
 }
@@ -229,6 +229,18 @@ fn bytes_count_with_the_most_that_they_may_become() {
     instance.on(Incident::Captured(capture), 1);
     assert_eq!(instance.admit((32 << 20) - 1, 1), Ok(()), "two answers of 64 KiB may come");
     assert_eq!(instance.admit(1, 1), Err(NotMirrored::ExchangesInFlight));
+}
+
+#[test]
+fn what_may_write_is_counted_by_its_method() {
+    let mut instance = Fixture::running();
+    let passed = |method| Passed { reason: NotMirrored::UnsafeMethod, method };
+    for method in [Some(UnsafeMethod::Put), Some(UnsafeMethod::Other), Some(UnsafeMethod::Put), None] {
+        instance.on(Incident::Passed(passed(method)), 1);
+    }
+    let accounts = instance.mirroring.accounts();
+    assert_eq!(accounts.not_mirrored, [(NotMirrored::UnsafeMethod, 4)].into());
+    assert_eq!(accounts.unsafe_methods, [(UnsafeMethod::Put, 2), (UnsafeMethod::Other, 1)].into());
 }
 
 #[test]
@@ -368,7 +380,7 @@ fn a_stream_that_only_notes_does_not_swallow_the_farewell() {
     instance.on(Incident::Answered(CallId::Poll, answer("204", "")), 2_002);
     let mut instance = Fixture::running();
     instance.mirroring.farewell = Farewell::Due;
-    assert_eq!(instance.on(Incident::Passed(NotMirrored::NoRule), 1), []);
+    assert_eq!(instance.on(Incident::Passed(NotMirrored::NoRule.into()), 1), []);
     assert_eq!(instance.on(Incident::Tick, 2)[0].id, CallId::Poll);
 }
 

@@ -1,6 +1,6 @@
 //! What goes by is captured as it is: bodies in pieces, trailers, and bytes that are no text.
 
-use antumbra_observation::{Body, decode_heartbeat};
+use antumbra_observation::{Body, UnsafeMethod, decode_heartbeat};
 use antumbra_oracle::{Exchange, Message};
 use serde_json::json;
 
@@ -55,4 +55,5 @@ fn what_is_not_mirrored_is_counted_by_its_reason() {
     assert_eq!((accounts.requests, accounts.mirrored), (4, 0));
     let reasons: Vec<&str> = accounts.not_mirrored.iter().map(|(reason, _)| reason.as_str()).collect();
     assert_eq!(reasons, ["unsafe_method", "shadow", "request_body_too_large", "local_reply"]);
+    assert_eq!(accounts.unsafe_methods, [(UnsafeMethod::Post, 1)].into());
 }

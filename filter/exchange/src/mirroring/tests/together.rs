@@ -190,7 +190,7 @@ fn what_changed_is_told_within_an_interval() {
     let follower = (0..3).find(|number| *number != proxy.poller()).unwrap();
     let before = proxy.asked[follower];
     let clock = proxy.clock(follower);
-    proxy.instances[follower].as_mut().unwrap().on(Incident::Passed(NotMirrored::NoRule), clock);
+    proxy.instances[follower].as_mut().unwrap().on(Incident::Passed(NotMirrored::NoRule.into()), clock);
     proxy.pass(1_100);
     assert_eq!(proxy.asked[follower], before + 1);
 }
