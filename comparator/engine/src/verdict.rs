@@ -187,8 +187,12 @@ pub(crate) fn judge<'e>(evidence: &'e Evidence, gates: &Gates, delivery: &Delive
         return Judgement::new(Verdict::Promote, vec![promotion::shown(evidence, gates)], None, tested);
     }
     let nearer = family::nearer(evidence, &tested, gates, needed);
-    let missing = missing.into_iter().map(|missing| (missing.reason, missing.why));
-    Judgement::new(Verdict::Wait, nearer.into_iter().chain(missing).collect(), needed, tested)
+    // An endpoint that always fails is named before all else.
+    let certain = missing.iter().take_while(|missing| missing.reason.code == Code::AlwaysFails).count();
+    let mut reasons: Vec<(Reason, String)> =
+        missing.into_iter().map(|missing| (missing.reason, missing.why)).collect();
+    reasons.splice(certain..certain, nearer);
+    Judgement::new(Verdict::Wait, reasons, needed, tested)
 }
 
 /// Further exchanges until nothing is missing; `None` if something always will be, or nothing is.
