@@ -28,6 +28,10 @@ demos:
 unrest:
     failed=0; for seed in $(seq 20); do cargo demo --healthy --unrest --seed $seed --output json 2>/dev/null | node -e 'let d=JSON.parse(require("fs").readFileSync(0)); console.log("seed", process.argv[1], d.verdict, "suspected", d.report.suspected.length, "false alarms", d.false_alarms.length); process.exitCode = d.verdict === "roll back" ? 1 : 0' $seed || failed=1; done; exit $failed
 
+# Many made-up releases of each kind: how many are ever rolled back or promoted, and a failure if a promise is broken; hours in full.
+simulate-verdict scenario="all" runs="100" exchanges="60000" every="1000":
+    ANTUMBRA_SIMULATE_SCENARIO={{scenario}} ANTUMBRA_SIMULATE_RUNS={{runs}} ANTUMBRA_SIMULATE_EXCHANGES={{exchanges}} ANTUMBRA_SIMULATE_EVERY={{every}} cargo test --release --locked -p antumbra-engine --test engine -- --ignored --exact --nocapture simulate::long
+
 # All tests, those on the real Envoy included.
 test:
     cargo test --workspace
