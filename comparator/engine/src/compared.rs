@@ -9,7 +9,7 @@ use crate::coins::{Bucket, bucket};
 use crate::diff::Detail;
 use crate::farther::{Cause, Side, Values};
 use crate::guess::Sampled;
-use crate::kind::{Differing, Subject};
+use crate::kind::{Differing, Kind, Subject};
 use crate::refusal::Refusal;
 use crate::unsent::KeptBack;
 
@@ -96,7 +96,56 @@ impl Compared {
     }
 }
 
+/// Whose answers differ from the primary's at one place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Whose {
+    /// The candidate's alone; the control has what the primary has.
+    Candidate,
+    /// The control's alone.
+    Control,
+    /// Both.
+    Both,
+    /// The candidate's, and there was no control.
+    Uncontrolled,
+}
+
+/// A place at which an exchange counts as different, and how.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Differs<'c> {
+    /// Where: `/items/*/price`, `header:etag`, `cookie:sid`; empty for the whole body, status and outcome.
+    pub path: &'c str,
+    /// How.
+    pub kind: Kind,
+    /// Whose answers differ.
+    pub whose: Whose,
+}
+
+impl Compared {
+    /// Returns the endpoint of the exchange: method and route template. There is none if its answers were not compared, because
+    /// another variant than those of the rules answered the client.
+    pub fn endpoint(&self) -> Option<&str> {
+        self.exchange.as_ref().map(|exchange| exchange.endpoint.as_str())
+    }
+
+    /// Returns the places at which the exchange counts as different, each kind once, in the order of their paths.
+    pub fn differs(&self) -> impl Iterator<Item = Differs<'_>> {
+        let exchange = self.exchange.iter();
+        exchange.flat_map(|exchange| exchange.differences.iter().map(|one| one.differs(exchange)))
+    }
+}
+
 impl Difference {
+    fn differs(&self, exchange: &Exchange) -> Differs<'_> {
+        let Subject(path, kind) = &self.subject;
+        let whose = match self.of {
+            _ if exchange.control.is_none() => Whose::Uncontrolled,
+            Differing::Candidate => Whose::Candidate,
+            Differing::Control => Whose::Control,
+            Differing::Both => Whose::Both,
+        };
+        Differs { path, kind: *kind, whose }
+    }
+
     pub(crate) fn new(subject: Subject, of: Differing) -> Self {
         Self { subject, of, detail: None, sampled: None, unseen: None, values: None, by_magnitude: false }
     }
@@ -118,5 +167,49 @@ impl Exchange {
     pub(crate) fn without(&self) -> Vec<String> {
         let failed = self.plugins.iter().filter(|(_, failed)| failed.is_some());
         failed.map(|(name, _)| name.clone()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use antumbra_observation::{Leg, Observation};
+
+    use super::*;
+    use crate::{Evidence, Outside, Rules, compare};
+
+    fn differs(control: Option<&str>) -> Vec<(String, Kind, Whose)> {
+        let leg = |body: &str| Leg::answer("", 200).with_json(body);
+        let exchange =
+            Observation::new("shop", "GET", "/items/7").with_primary(leg(r#"{"a":1,"b":1,"c":1}"#));
+        let exchange = exchange.with_candidate(leg(r#"{"a":2,"b":1,"c":"x"}"#));
+        let exchange = match control {
+            Some(body) => exchange.with_control(leg(body)),
+            None => exchange,
+        };
+        let compared = compare(&exchange, &Rules::default(), &Outside::default(), &Evidence::new());
+        assert_eq!(compared.endpoint(), Some("GET /items/{id}"));
+        compared.differs().map(|one| (one.path.to_owned(), one.kind, one.whose)).collect()
+    }
+
+    #[test]
+    fn places_say_whose_answers_differ() {
+        let place = |path: &str, kind, whose| (path.to_owned(), kind, whose);
+        let found = differs(Some(r#"{"a":1,"b":2,"c":"x"}"#));
+        let expected = [
+            place("/a", Kind::Value, Whose::Candidate),
+            place("/b", Kind::Value, Whose::Control),
+            place("/c", Kind::Type, Whose::Both),
+        ];
+        assert_eq!(found, expected);
+        let found = differs(None);
+        let expected =
+            [place("/a", Kind::Value, Whose::Uncontrolled), place("/c", Kind::Type, Whose::Uncontrolled)];
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn what_is_not_compared_differs_nowhere() {
+        let elsewhere = Compared { exchange: None };
+        assert_eq!((elsewhere.endpoint(), elsewhere.differs().count()), (None, 0));
     }
 }

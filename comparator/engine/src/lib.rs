@@ -110,7 +110,7 @@ mod wording;
 mod written;
 
 pub use body::decoded;
-pub use compared::Compared;
+pub use compared::{Compared, Differs, Whose};
 pub use endpoint::{BadEndpoint, EndpointPattern, template};
 pub use evidence::{Evidence, Taken};
 pub use farther::Cause;
