@@ -7,3 +7,4 @@ pub(crate) mod policies;
 pub(crate) mod problem;
 pub(crate) mod releases;
 pub(crate) mod status;
+pub(crate) mod trial;

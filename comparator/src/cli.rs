@@ -19,6 +19,8 @@ mod schema;
 mod serving;
 mod simulate;
 mod terms;
+mod tried;
+mod trying;
 mod values;
 
 use std::ffi::OsString;
@@ -76,6 +78,7 @@ fn dispatch(command: Command, sandbox: &dyn Runtime) -> Result<ExitCode, Failure
         Command::Audit(target) => commands::audit(&target),
         Command::Report(options) => report::report(&options, sandbox),
         Command::Verdict(options) => report::verdict(&options, sandbox),
+        Command::Try(options) => trying::rules(&options, sandbox),
         Command::Evidence { command: EvidenceCommand::Reset(options) } => commands::reset_evidence(&options),
     }
 }
@@ -147,6 +150,9 @@ enum Command {
     /// Print the verdict; exit code 0 promote, 1 roll back, 3 wait
     #[command(after_help = report::VERDICT_EXAMPLES)]
     Verdict(report::VerdictOptions),
+    /// Show what other rules would explain and hide, on the exchanges that a server keeps or on a capture; nothing changes
+    #[command(after_help = trying::EXAMPLES)]
+    Try(trying::Options),
     /// Begin the evidence anew
     #[command(after_help = RESET_EXAMPLES)]
     Evidence {
@@ -338,6 +344,7 @@ Examples:
   antumbra mirror set 5%                   mirror 5 % from now on
   antumbra report                          what differs, and whether that is noise
   antumbra verdict && ./promote.sh         promote, if that is the verdict
+  antumbra try rules.yaml                  what other rules would explain and hide
   antumbra report --from shop.ndjson       the same out of a capture, without a server
   antumbra capture shop.ndjson             keep what is compared, redacted
   antumbra replay shop.ndjson …            the same requests against a new version, before a release

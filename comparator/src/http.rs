@@ -10,3 +10,4 @@ mod releases;
 mod router;
 pub(crate) mod serve;
 mod status;
+mod trying;

@@ -17,6 +17,7 @@ mod redaction;
 mod replay;
 mod seen;
 mod shadows;
+mod trial;
 mod writer;
 
 pub use antumbra_control::Document;

@@ -1,17 +1,21 @@
-//! What is in force and in memory now, shared by all who serve: policies, filters, accounts, captures, bytes in flight.
+//! What is in force and in memory now, shared by all who serve: policies, filters, accounts, captures, kept
+//! exchanges, bytes in flight.
 
 pub(crate) mod captures;
+pub(crate) mod kept;
 pub(crate) mod known;
 pub(crate) mod ledger;
 pub(crate) mod metrics;
 pub(crate) mod policies;
 pub(crate) mod registry;
 pub(crate) mod room;
+mod size;
 
 use std::sync::Arc;
 
 use antumbra_store::Accounts;
 use captures::Captures;
+use kept::Kept;
 use known::Known;
 use ledger::Ledger;
 use policies::Policies;
@@ -26,6 +30,7 @@ pub(crate) struct Live {
     pub(crate) registry: Arc<Registry>,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) captures: Arc<Captures>,
+    pub(crate) kept: Arc<Kept>,
     pub(crate) known: Arc<Known>,
 }
 
@@ -37,6 +42,7 @@ impl Live {
             registry: Arc::default(),
             ledger: Arc::new(Ledger::new(stored)),
             captures: Arc::default(),
+            kept: Arc::default(),
             known: Arc::default(),
         }
     }

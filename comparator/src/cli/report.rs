@@ -28,19 +28,31 @@ use crate::replay::captured::{Accounts, Captured};
 pub(super) struct Source {
     /// A capture of `antumbra capture` instead of a server; `-` is stdin
     #[arg(long, value_name = "FILE")]
-    from: Option<PathBuf>,
+    pub(super) from: Option<PathBuf>,
     /// The policy: its name, which may be left out while the server has one; with --from, the file whose `default`, `compare`
     /// and `gates` are to hold: it says whose answers are compared
     #[arg(long, value_name = "NAME|FILE")]
-    policy: Option<String>,
+    pub(super) policy: Option<String>,
     /// With --from: a component that the policy's `compare.plugins` names; may be repeated
     #[arg(long, value_name = "NAME=FILE", requires = "from")]
-    plugin: Vec<NamedPlugin>,
+    pub(super) plugin: Vec<NamedPlugin>,
     #[command(flatten)]
-    descriptors: DescriptorSet,
+    pub(super) descriptors: DescriptorSet,
     /// The comparator; its token, if it asks for one, is read from `ANTUMBRA_TOKEN`
     #[arg(long, env = "ANTUMBRA_SERVER", default_value = "http://127.0.0.1:7400", value_name = "URL")]
-    server: String,
+    pub(super) server: String,
+}
+
+impl Source {
+    /// A server, and which of its releases is meant.
+    pub(super) fn server(&self) -> Result<(Client, String), Failure> {
+        if self.descriptors.is_given() {
+            return Err(Failure::Usage("--descriptors is for --from: a server has its own".to_owned()));
+        }
+        let client = Client::new(&self.server)?;
+        let name = commands::name(&client, self.policy.as_deref())?;
+        Ok((client, name))
+    }
 }
 
 /// What `antumbra report` is asked.
@@ -157,7 +169,7 @@ fn offline(file: &Path, source: &Source, sandbox: &dyn Runtime) -> Result<(Repor
     Ok((antumbra_engine::report(&name, &evidence, &terms.gates, &accounts.delivery()), accounts))
 }
 
-fn open(file: &Path) -> Result<Box<dyn BufRead>, Failure> {
+pub(super) fn open(file: &Path) -> Result<Box<dyn BufRead>, Failure> {
     if file == Path::new("-") {
         return Ok(Box::new(stdin().lock()));
     }
@@ -165,7 +177,7 @@ fn open(file: &Path) -> Result<Box<dyn BufRead>, Failure> {
     Ok(Box::new(BufReader::new(opened?)))
 }
 
-fn complain(file: &Path, capture: &Accounts) {
+pub(super) fn complain(file: &Path, capture: &Accounts) {
     for complaint in capture.complaints() {
         eprintln!("antumbra: {}: {complaint}", file.display());
     }
@@ -179,11 +191,7 @@ struct Server {
 
 impl Server {
     fn new(source: &Source) -> Result<Self, Failure> {
-        if source.descriptors.is_given() {
-            return Err(Failure::Usage("--descriptors is for --from: a server has its own".to_owned()));
-        }
-        let client = Client::new(&source.server)?;
-        let name = commands::name(&client, source.policy.as_deref())?;
+        let (client, name) = source.server()?;
         Ok(Self { client, path: format!("/v1/releases/{name}/report") })
     }
 

@@ -5,7 +5,8 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use antumbra_engine::{Gates, Rules};
+use antumbra_control::Document;
+use antumbra_engine::{Gates, Rules, Schemas};
 use antumbra_plugin::Runtime;
 
 use super::values::NamedPlugin;
@@ -79,7 +80,16 @@ impl Terms {
             }
             .paced());
         };
-        let document = local::document(file)?;
+        Self::of(file, &local::document(file)?, plugins, schemas)
+    }
+
+    /// Those of a document, which a file holds or leads to.
+    pub(super) fn of(
+        file: &Path,
+        document: &Document,
+        plugins: Plugins,
+        schemas: Schemas,
+    ) -> Result<Self, Failure> {
         if let Some((index, name)) = plugins.absent(document.plugins()).first() {
             return Err(Failure::Usage(format!(
                 "{}: compare.plugins[{index}].plugin is {name:?}, must be given as --plugin {name}=FILE",

@@ -13,6 +13,7 @@ use crate::http::guard::Guard;
 use crate::ingest::Intake;
 use crate::judge::{Judge, Standing};
 use crate::live::captures::Captures;
+use crate::live::kept::Kept;
 use crate::live::ledger::Ledger;
 use crate::live::registry::Alive;
 
@@ -21,6 +22,9 @@ pub(crate) struct App {
     pub(crate) intake: Arc<Intake>,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) captures: Arc<Captures>,
+    pub(crate) kept: Arc<Kept>,
+    /// Whoever holds it tries rules: one at a time.
+    pub(crate) turn: Arc<tokio::sync::Mutex<()>>,
     pub(crate) judge: Judge,
     pub(crate) aside: Arc<Aside>,
     pub(crate) guard: Guard,

@@ -57,15 +57,20 @@ pub(super) async fn put(
     request: Request,
 ) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
+    let tree = written(&parts, body, LIMIT).await?;
+    let reason = reason(&parts.headers);
+    change(&app, &parts, name, Edit::Put(tree), reason).await
+}
+
+/// A body of YAML or JSON, of at most `limit` bytes.
+pub(super) async fn written(parts: &Parts, body: Body, limit: usize) -> Result<Tree, Problem> {
     let media_type = body::media_type(&parts.headers);
     let parse: fn(&[u8]) -> Result<Tree, Invalid> = match media_type.as_str() {
         "application/json" => Tree::from_json,
         "application/yaml" | "application/x-yaml" | "text/yaml" => tree_from_yaml,
         _ => return Err(body::unsupported(&media_type, "application/yaml or application/json")),
     };
-    let tree = parse(&body::read(body, LIMIT).await?).map_err(Problem::invalid)?;
-    let reason = reason(&parts.headers);
-    change(&app, &parts, name, Edit::Put(tree), reason).await
+    parse(&body::read(body, limit).await?).map_err(Problem::invalid)
 }
 
 /// `PATCH /v1/policies/{name}/mirror` with `{percent, rule?, to?, reason?}`.

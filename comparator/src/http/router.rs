@@ -8,11 +8,11 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, patch};
+use axum::routing::{delete, get, patch, post};
 
 use crate::api::problem::Problem;
 use crate::http::app::App;
-use crate::http::{exchanges, policies, releases, status};
+use crate::http::{exchanges, policies, releases, status, trying};
 use crate::ingest;
 
 /// All routes behind the guard.
@@ -27,6 +27,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/v1/releases/{name}/report", get(releases::report))
         .route("/v1/releases/{name}/evidence", delete(releases::reset))
         .route("/v1/releases/{name}/exchanges", get(exchanges::stream))
+        .route("/v1/releases/{name}/try", post(trying::rules))
         .route("/v1/status", get(status::show))
         .route("/metrics", get(status::metrics))
         .route("/healthz", get(|| async { "ok\n" }))

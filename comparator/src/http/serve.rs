@@ -145,7 +145,7 @@ impl Server {
     pub async fn run(self, listener: TcpListener, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
         let address = listener.local_addr()?;
         refuse_open(address, self.token.as_deref())?;
-        let Live { policies, registry, ledger, captures, known } = self.live;
+        let Live { policies, registry, ledger, captures, kept, known } = self.live;
         let comparing = Comparing::new(Arc::clone(&policies), known);
         let intake = Arc::new(Intake {
             writer: self.writer,
@@ -162,6 +162,8 @@ impl Server {
             intake: Arc::clone(&intake),
             ledger,
             captures,
+            kept,
+            turn: Arc::default(),
             judge: Judge::new(Arc::clone(&aside)),
             aside,
             guard: Guard::new(self.token.as_deref(), address.ip()),

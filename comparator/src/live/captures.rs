@@ -9,11 +9,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
-use antumbra_observation::{Body, Observation};
+use antumbra_observation::Observation;
 use hyper::body::{Body as Streamed, Bytes, Frame};
 use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
+use super::size;
 use crate::redaction::{Left, Redaction};
 
 /// All who listen.
@@ -99,20 +100,8 @@ impl Listener {
 
 /// About what it holds in memory.
 fn kib(observation: &Observation) -> u32 {
-    let held = |body: &Body| if let Body::Whole(bytes) = body { bytes.len() } else { 0 };
-    let legs = [Some(&observation.primary), Some(&observation.candidate), observation.control.as_ref()];
-    let answers = legs.into_iter().flatten().filter_map(|leg| leg.response.as_ref());
-    let pairs = |headers: &[(antumbra_observation::Bytes, antumbra_observation::Bytes)]| {
-        headers.iter().map(|(name, value)| name.len() + value.len() + PER_HEADER).sum::<usize>()
-    };
-    let answers = answers.map(|answer| held(&answer.body) + pairs(&answer.headers) + pairs(&answer.trailers));
-    let bytes =
-        answers.sum::<usize>() + held(&observation.request.body) + pairs(&observation.request.headers);
-    u32::try_from(bytes / 1024).unwrap_or(u32::MAX).saturating_add(4)
+    u32::try_from(size::held(observation) / 1024).unwrap_or(u32::MAX).saturating_add(4)
 }
-
-/// What two vectors take besides what is in them.
-const PER_HEADER: usize = 48;
 
 /// A line of a capture: an observation, the session of evidence that it is a part of, and what is not in it any more. Who knows only
 /// observations passes over the rest.
@@ -187,7 +176,7 @@ const KIB_QUEUED: usize = 32 * 1024;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use antumbra_observation::{Leg, Outcome, Request};
+    use antumbra_observation::{Body, Leg, Outcome, Request};
     use http_body_util::BodyExt;
 
     fn offered(release: &str, body: usize) -> Offered {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use antumbra_control::{StoredPolicy, Version};
+use antumbra_control::{Document, StoredPolicy, Version};
 
 use crate::descriptors::Descriptors;
 
@@ -53,9 +53,14 @@ impl Policies {
         }
     }
 
+    /// The document, whose rules will read messages of gRPC by the descriptors that hold here.
+    pub(crate) fn described(&self, document: Document) -> Document {
+        document.with_schemas(self.descriptors.schemas.clone())
+    }
+
     /// Puts a generation in force.
     pub(crate) fn put(&self, version: Version) -> Arc<Version> {
-        let document = version.document.with_schemas(self.descriptors.schemas.clone());
+        let document = self.described(version.document);
         let version = Version { document, ..version };
         let (name, version) = (version.document.name().to_owned(), Arc::new(version));
         self.versions.write().unwrap_or_else(PoisonError::into_inner).insert(name, Arc::clone(&version));

@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use crate::ingest::decode::{self, Format};
 use crate::redaction::Left;
-use crate::replay::comparing::Comparing;
+use crate::replay::comparing::Takes;
 use crate::replay::{Line, MAX_LINE, MAX_SEEN, next_line};
 use crate::seen::Seen;
 use session::{Belongs, Sessions};
@@ -22,9 +22,9 @@ pub(crate) use accounts::Accounts;
 
 /// What a capture held.
 #[derive(Debug)]
-pub(crate) struct Captured {
+pub(crate) struct Captured<A = Evidence> {
     /// What its observations say together.
-    pub(crate) evidence: Evidence,
+    pub(crate) evidence: A,
     /// What became of its lines.
     pub(crate) accounts: Accounts,
     /// The release that it is about; none before the first observation.
@@ -38,10 +38,10 @@ pub(crate) struct Captured {
     seen: Seen,
 }
 
-impl Default for Captured {
+impl<A: Default> Default for Captured<A> {
     fn default() -> Self {
         Self {
-            evidence: Evidence::new(),
+            evidence: A::default(),
             accounts: Accounts::default(),
             release: None,
             candidate: None,
@@ -52,33 +52,33 @@ impl Default for Captured {
     }
 }
 
-impl Captured {
+impl<A: Default> Captured<A> {
     /// Reads to the end, taking each observation in.
     ///
     /// # Errors
     /// Of the reader; what was read before it stays.
-    pub(crate) fn read(&mut self, mut reader: impl BufRead, comparing: &Comparing) -> io::Result<()> {
+    pub(crate) fn read(&mut self, mut reader: impl BufRead, taking: &impl Takes<All = A>) -> io::Result<()> {
         let mut number = 0;
         while let Some(line) = next_line(&mut reader, MAX_LINE)? {
             number += 1;
             match line {
                 Line::Whole(line) if line.trim_ascii().is_empty() => {}
-                Line::Whole(line) => self.line(number, &line, comparing),
+                Line::Whole(line) => self.line(number, &line, taking),
                 Line::TooLong => self.accounts.take_bad(number, format!("has more than {MAX_LINE} bytes")),
             }
         }
         Ok(())
     }
 
-    fn line(&mut self, number: u64, line: &[u8], comparing: &Comparing) {
+    fn line(&mut self, number: u64, line: &[u8], taking: &impl Takes<All = A>) {
         if let Ok(Loss { lost }) = serde_json::from_slice(line) {
             self.accounts.lost += lost;
             return;
         }
-        match observation(line).and_then(|observation| self.comparable(observation, line, &comparing.rules)) {
+        match observation(line).and_then(|observation| self.comparable(observation, line, taking.rules())) {
             Ok(observation) => {
                 self.accounts.lines += 1;
-                self.take(observation, comparing);
+                self.take(observation, taking);
             }
             Err(message) => self.accounts.take_bad(number, message),
         }
@@ -111,13 +111,13 @@ impl Captured {
         *self = Self { accounts, sessions, release, ..Self::default() };
     }
 
-    fn take(&mut self, observation: Option<Observation>, comparing: &Comparing) {
+    fn take(&mut self, observation: Option<Observation>, taking: &impl Takes<All = A>) {
         match observation {
             None => self.accounts.superseded += 1,
             Some(observation) if !self.seen.is_new(observation.id) => self.accounts.same_id += 1,
             Some(observation) => {
                 self.accounts.observations += 1;
-                comparing.observe(&mut self.evidence, &observation, &comparing.prepare(&observation));
+                taking.take(&mut self.evidence, &observation);
             }
         }
     }
@@ -193,6 +193,7 @@ mod tests {
 
     use super::accounts::MAX_NAMED;
     use super::*;
+    use crate::replay::comparing::Comparing;
 
     const ONE: &str = r#"{"version":1,"id":"000000000000000000000000000000ff","release":"shop","generation":1,"atUs":5,"request":{"method":"GET","path":"/"},"primary":{"outcome":"response","response":{"status":204}},"candidate":{"outcome":"refused"}}"#;
 

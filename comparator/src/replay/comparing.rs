@@ -1,7 +1,7 @@
 //! Taking exchanges in where no server is: rules, and the plugins that come before them.
 
 use antumbra_control::Assigned;
-use antumbra_engine::{Evidence, Pace, Rules};
+use antumbra_engine::{Compared, Evidence, Pace, Rules};
 use antumbra_observation::Observation;
 
 use crate::plugins::{Plugins, Prepared};
@@ -30,10 +30,39 @@ impl Comparing {
         self.plugins.prepare(&self.rules, &self.assigned, observation, None)
     }
 
+    /// Compares an exchange as its plugins leave it, by what is known.
+    pub(crate) fn compare(&self, observation: &Observation, known: &Evidence) -> Compared {
+        Prepared::compare(Some(&self.prepare(observation)), observation, &self.rules, known)
+    }
+
     /// Takes an exchange in as the plugins left it.
     pub(crate) fn observe(&self, evidence: &mut Evidence, observation: &Observation, prepared: &Prepared) {
         evidence.set_pace(self.pace);
         let compared = Prepared::compare(Some(prepared), observation, &self.rules, evidence);
         evidence.take(&compared);
+    }
+}
+
+/// What is made of each exchange of a capture.
+pub(crate) trait Takes {
+    /// What becomes of all together; at first, of none.
+    type All: Default;
+
+    /// Whose answers are compared.
+    fn rules(&self) -> &Rules;
+
+    /// Takes one more in.
+    fn take(&self, all: &mut Self::All, observation: &Observation);
+}
+
+impl Takes for Comparing {
+    type All = Evidence;
+
+    fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    fn take(&self, evidence: &mut Evidence, observation: &Observation) {
+        self.observe(evidence, observation, &self.prepare(observation));
     }
 }

@@ -58,6 +58,7 @@ impl Thread {
     fn begin(&mut self, release: &str, session: Session) {
         let nothing = Evidence::new();
         self.known.replace(release, session, &nothing);
+        self.kept.begin(release, session.number, clock::now_ms());
         self.releases.insert(release.to_owned(), Gathered::new(session, nothing));
         self.registry.begin_session(release);
     }

@@ -10,6 +10,7 @@ use antumbra_store::{StoreError, Writing};
 use super::gathered::Gathered;
 use super::handle::{Batch, Under};
 use crate::clock;
+use crate::live::kept::Marks;
 use crate::live::ledger::Settled;
 use crate::live::policies::Policies;
 use crate::plugins::Prepared;
@@ -24,8 +25,19 @@ pub(super) struct Counting<'t> {
 #[derive(Default)]
 pub(super) struct Counted {
     pub(super) settled: Settled,
-    /// Whether each of its observations is one of the session that was not met before.
-    pub(super) belong: Vec<bool>,
+    /// What each of its observations is to the session.
+    pub(super) belong: Vec<Belongs>,
+}
+
+/// What an observation is to the session of its release.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Belongs {
+    /// No part of it, or one that was met before.
+    Not,
+    /// A part that is only counted.
+    Counted,
+    /// A part that was compared.
+    Compared(Marks),
 }
 
 /// What became of an observation.
@@ -51,8 +63,12 @@ impl Counting<'_> {
         }
         let mut compared = std::mem::take(&mut batch.compared).into_iter();
         for (at, observation) in batch.observations.iter().enumerate() {
-            let became = self.one(observation, batch.prepared.get(&at), compared.next().flatten());
-            belong.push(matches!(became, Became::Taken(_)));
+            let (became, marks) = self.one(observation, batch.prepared.get(&at), compared.next().flatten());
+            belong.push(match (&became, marks) {
+                (Became::Superseded | Became::SameId, _) => Belongs::Not,
+                (Became::Taken(Taken::Compared), Some(marks)) => Belongs::Compared(marks),
+                (Became::Taken(_), _) => Belongs::Counted,
+            });
             match became {
                 Became::Superseded => settled.superseded += 1,
                 Became::SameId => settled.same_id += 1,
@@ -69,26 +85,27 @@ impl Counting<'_> {
         observation: &Observation,
         prepared: Option<&Prepared>,
         under: Option<Under>,
-    ) -> Became {
+    ) -> (Became, Option<Marks>) {
         let release = &observation.release;
         let (Some(gathered), Some(version)) = (self.releases.get_mut(release), self.policies.get(release))
         else {
-            return Became::Superseded;
+            return (Became::Superseded, None);
         };
         let session = gathered.session;
         gathered.evidence.set_pace(version.document.gates().pace());
         if !belongs(observation, session) || !is_prepared(prepared, &version, session) {
-            return Became::Superseded;
+            return (Became::Superseded, None);
         }
         if !gathered.seen.is_new(observation.id) {
-            return Became::SameId;
+            return (Became::SameId, None);
         }
         let compared = match under.filter(|under| under.holds(session)) {
             Some(under) => under.compared,
             // Another session began since it was compared.
             None => Prepared::compare(prepared, observation, version.document.rules(), &gathered.evidence),
         };
-        Became::Taken(gathered.take(compared))
+        let marks = Marks::of(&compared);
+        (Became::Taken(gathered.take(compared)), marks)
     }
 }
 
@@ -148,7 +165,8 @@ mod tests {
             let by = antumbra_engine::Rules::default();
             let compared = compare(&exchange(), &by, &Outside::default(), &Evidence::new());
             let under = Under { generation, session: number, compared };
-            assert_eq!(counting.one(&exchange(), None, Some(under)), Became::Taken(Taken::Compared));
+            let (became, marks) = counting.one(&exchange(), None, Some(under));
+            assert_eq!((became, marks.is_some()), (Became::Taken(Taken::Compared), true));
             let evidence = &releases["shop"].evidence;
             let gates = antumbra_engine::Gates::default();
             let delivery = antumbra_engine::Delivery::default();
@@ -165,7 +183,7 @@ mod tests {
         policies.put(Version::new(Document::from_yaml(SHOP.as_bytes()).unwrap(), 6, 0));
         let mut releases = BTreeMap::from([("shop".to_owned(), Gathered::new(session, Evidence::new()))]);
         let mut counting = Counting { releases: &mut releases, policies: &policies };
-        assert_eq!(counting.one(&exchange(), None, None), Became::Superseded);
+        assert_eq!(counting.one(&exchange(), None, None).0, Became::Superseded);
         let inline = exchange().with_generation(0);
         let unnamed = inline.clone().with_id(0);
         for (one, expected) in [
@@ -174,7 +192,7 @@ mod tests {
             (&unnamed, Became::Taken(Taken::Compared)),
             (&unnamed, Became::Taken(Taken::Compared)),
         ] {
-            assert_eq!(counting.one(one, None, None), expected);
+            assert_eq!(counting.one(one, None, None).0, expected);
         }
     }
 }

@@ -12,11 +12,13 @@ use antumbra_engine::{Evidence, Pace, decode_compared};
 use antumbra_observation::Observation;
 use antumbra_store::{JournalEntry, Store, StoreError, Writing};
 
-use super::counting::{Counted, Counting};
+use super::counting::{Belongs, Counted, Counting};
 use super::gathered::Gathered;
 use super::handle::{Batch, Job};
 use super::thread::Thread;
+use crate::clock;
 use crate::live::captures::Offered;
+use crate::live::kept::Offer;
 use crate::live::ledger::Settled;
 
 impl Thread {
@@ -46,11 +48,16 @@ impl Thread {
     fn acknowledge(&mut self, group: Vec<Batch>, outcome: Result<Vec<Counted>, StoreError>) {
         match outcome {
             Ok(counted) => {
+                let mut taken = Vec::with_capacity(group.len());
                 for (batch, Counted { settled, belong }) in group.into_iter().zip(counted) {
                     self.ledger.settle(settled);
                     drop(batch.reserved);
                     let _ = batch.reply.send(Ok(settled));
-                    self.offer(batch.observations, &belong);
+                    taken.push((batch.observations, belong));
+                }
+                for (observations, belong) in taken {
+                    self.keep_some(&observations, &belong);
+                    self.offer(observations, &belong);
                 }
             }
             Err(error) => {
@@ -66,13 +73,23 @@ impl Thread {
     }
 
     /// Captures get what belongs to the session, once: the rest is no part of what is judged.
-    fn offer(&self, observations: Vec<Observation>, belong: &[bool]) {
-        let each = observations.into_iter().zip(belong).filter(|(_, belongs)| **belongs);
+    fn offer(&self, observations: Vec<Observation>, belong: &[Belongs]) {
+        let each = observations.into_iter().zip(belong).filter(|(_, belongs)| **belongs != Belongs::Not);
         let offered = each.filter_map(|(observation, _)| {
             let session = self.releases.get(&observation.release)?.session.number;
             Some(Offered { observation, session })
         });
         self.captures.offer(offered);
+    }
+
+    /// Some of what was compared is kept, so that other rules can be tried on it.
+    fn keep_some(&self, observations: &[Observation], belong: &[Belongs]) {
+        let offers = observations.iter().zip(belong).filter_map(|(observation, belongs)| {
+            let Belongs::Compared(marks) = belongs else { return None };
+            let session = self.releases.get(&observation.release)?.session.number;
+            Some(Offer { observation, marks, session })
+        });
+        self.kept.offer(offers, clock::now_ms());
     }
 
     /// What became of each batch, once all of it is durable.

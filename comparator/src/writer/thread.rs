@@ -13,6 +13,7 @@ use super::gathered::Gathered;
 use super::handle::{ChangeError, Inbox, Job, Snapshot};
 use crate::live::Live;
 use crate::live::captures::Captures;
+use crate::live::kept::Kept;
 use crate::live::known::Known;
 use crate::live::ledger::{Ledger, Settled};
 use crate::live::policies::Policies;
@@ -28,6 +29,7 @@ pub(crate) struct Thread {
     pub(super) policies: Arc<Policies>,
     pub(super) ledger: Arc<Ledger>,
     pub(super) captures: Arc<Captures>,
+    pub(super) kept: Arc<Kept>,
     pub(super) known: Arc<Known>,
     pub(super) at_hand: Files,
     pub(super) registry: Arc<Registry>,
@@ -39,7 +41,7 @@ pub(crate) struct Thread {
 impl Thread {
     /// Puts the stored policies in force and reads the evidence.
     pub(crate) fn new(store: Store, live: Live, plugins: &Plugins, inbox: Inbox) -> Result<Self, StoreError> {
-        let Live { policies, registry, ledger, captures, known } = live;
+        let Live { policies, registry, ledger, captures, kept, known } = live;
         policies.restore(&store.policies()?);
         let at_hand = Files { plugins: plugins.digests(), descriptors: policies.fingerprint() };
         let mut thread = Self {
@@ -49,6 +51,7 @@ impl Thread {
             policies,
             ledger,
             captures,
+            kept,
             known,
             at_hand,
             registry,

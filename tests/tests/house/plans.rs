@@ -140,7 +140,7 @@ pub(crate) const PLANS: &[Plan] = &[
             "plugins",
             "writer",
             "ingest judge",
-            "replay http",
+            "replay trial http",
             "cli",
         ],
         knotted: &["cli", "plugins", "redaction", "replay"],

@@ -19,3 +19,4 @@ mod replay;
 mod server;
 mod service;
 mod stored;
+mod trying;
