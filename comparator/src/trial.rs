@@ -2,7 +2,7 @@
 
 mod effects;
 
-use antumbra_control::document::Way;
+use antumbra_control::Way;
 use antumbra_control::{Document, timestamp};
 use antumbra_engine::{Delivery, Evidence, Gates, Pace, Rules, Taken, Whose};
 use antumbra_observation::Observation;
@@ -120,13 +120,14 @@ impl Tried {
     }
 }
 
-fn seen(sample: &Sample, Place { endpoint, path, kind, .. }: &Place) -> Counts {
+/// At least those that are looked at: where memory is short, not all places are counted.
+fn seen(sample: &Sample, Place { endpoint, path, kind, now, .. }: &Place) -> Counts {
     let place = kept::place(endpoint, path, *kind);
-    let count = |whose| sample.seen.get(&(place, whose)).copied().unwrap_or_default();
+    let count = |whose, kept: u64| sample.seen.get(&(place, whose)).copied().unwrap_or_default().max(kept);
     Counts {
-        candidate_only: count(Whose::Candidate),
-        control_only: count(Whose::Control),
-        both: count(Whose::Both),
-        uncontrolled: count(Whose::Uncontrolled),
+        candidate_only: count(Whose::Candidate, now.candidate_only),
+        control_only: count(Whose::Control, now.control_only),
+        both: count(Whose::Both, now.both),
+        uncontrolled: count(Whose::Uncontrolled, now.uncontrolled),
     }
 }

@@ -4,7 +4,6 @@
 //! change ends a session of evidence is decided here: it does if what is compared with what, or how, became different.
 
 mod restored;
-mod tried;
 
 use antumbra_engine::{Gates, Rules, Schemas};
 use antumbra_policy::Policy;
@@ -14,8 +13,6 @@ use crate::comparands::{Comparands, strangers};
 use crate::comparison;
 use crate::comparison::assigned::Assigned;
 use crate::rollout::Rollout;
-
-pub use tried::Way;
 
 /// A document that was found right; one that was stored was right once.
 pub struct Document {

@@ -14,6 +14,7 @@ pub mod records;
 pub mod refusal;
 pub mod rollout;
 pub mod timestamp;
+pub mod tried;
 pub mod version;
 
 pub use command::{Command, Effect, Effects, Reset, State, decide};
@@ -23,4 +24,5 @@ pub use document::Document;
 pub use files::Files;
 pub use records::{Session, StoredPolicy};
 pub use rollout::Rollout;
+pub use tried::Way;
 pub use version::Version;

@@ -1,6 +1,6 @@
 //! What trying other rules answers, from a server or out of a capture.
 
-use antumbra_control::document::Way;
+use antumbra_control::Way;
 use antumbra_engine::{Kind, Report};
 use serde::{Deserialize, Serialize};
 

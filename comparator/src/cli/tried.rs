@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use antumbra_control::document::Way;
+use antumbra_control::Way;
 use antumbra_engine::Report;
 
 use crate::api::trial::{Counts, Kept, Outcome, Place};

@@ -110,7 +110,7 @@ pub(crate) const PLANS: &[Plan] = &[
         rooms: &[
             "comparands comparison fingerprint records refusal rollout timestamp",
             "audit document",
-            "files version",
+            "files tried version",
             "change",
             "command",
         ],

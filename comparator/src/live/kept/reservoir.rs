@@ -6,9 +6,35 @@ use std::sync::Arc;
 use antumbra_engine::Whose;
 use antumbra_observation::Observation;
 
-use super::{Exchange, Marks, Sample};
+use super::marks::Marks;
 use crate::live::size;
 use crate::redaction::Redaction;
+
+/// What is kept of a release at one moment.
+#[derive(Default)]
+pub(crate) struct Sample {
+    /// The number of the session; 0 if nothing was offered yet.
+    pub(crate) session: u64,
+    /// Since when exchanges are kept, in milliseconds since 1970.
+    pub(crate) since_ms: u64,
+    /// Compared since then.
+    pub(crate) of: u64,
+    /// Not kept although chance chose them, because one alone has more than 1 MiB or no memory is left.
+    pub(crate) left_out: u64,
+    /// In how many exchanges since then the answers of each differ at a place, by [`place`](super::marks::place); of places at which some are kept.
+    pub(crate) seen: HashMap<(u64, Whose), u64>,
+    /// By the time at which they arrived.
+    pub(crate) exchanges: Vec<Exchange>,
+}
+
+/// An exchange that is kept.
+#[derive(Clone)]
+pub(crate) struct Exchange {
+    /// Redacted.
+    pub(crate) observation: Arc<Observation>,
+    /// It is one of the uniform sample of its endpoint, not only of a sample of those that differ at some place.
+    pub(crate) uniform: bool,
+}
 
 /// Chance gives each exchange one.
 type Rank = u64;
@@ -60,7 +86,7 @@ struct Most {
 }
 
 impl Reservoir {
-    pub(super) fn new(session: u64, since_ms: u64) -> Self {
+    pub(super) fn new(session: u64, since_ms: u64, due: usize) -> Self {
         Self {
             session,
             since_ms,
@@ -71,7 +97,7 @@ impl Reservoir {
             places: HashMap::new(),
             alone: 0,
             bytes: 0,
-            due: super::MAX_BYTES_OF_RELEASE,
+            due,
             step: 0,
             redaction: Redaction::default(),
         }
@@ -80,11 +106,6 @@ impl Reservoir {
     /// Keeps the exchange in each sample in which its rank is one of the lowest.
     pub(super) fn offer(&mut self, rank: Rank, marks: &Marks, observation: &Observation) {
         self.of += 1;
-        for place in &marks.places {
-            if let Some(sample) = self.places.get_mut(place) {
-                sample.seen += 1;
-            }
-        }
         let most = self.most();
         let (uniform, places) = self.wanting(rank, marks);
         if !uniform && places.is_empty() || self.exchanges.contains_key(&rank) {
@@ -134,18 +155,27 @@ impl Reservoir {
         }
     }
 
-    /// Whether the sample of the endpoint wants it, and which places do.
-    fn wanting(&self, rank: Rank, marks: &Marks) -> (bool, Vec<(u64, Whose)>) {
+    /// Counts it at its places; whether the sample of the endpoint wants it, and which places do.
+    fn wanting(&mut self, rank: Rank, marks: &Marks) -> (bool, Vec<(u64, Whose)>) {
         let most = self.most();
         let uniform = match self.endpoints.get(&marks.endpoint) {
             Some(sample) => sample.wants(rank, most.endpoint),
             None => self.endpoints.len() < MAX_ENDPOINTS,
         };
-        let wants = |place: &(u64, Whose)| match self.places.get(place) {
-            Some(sample) => sample.wants(rank, most.of(place.1)),
-            None => self.has_place(place.1) && most.of(place.1) > 0,
-        };
-        (uniform, marks.places.iter().copied().filter(wants).collect())
+        let mut places = Vec::new();
+        for place in &marks.places {
+            let wants = match self.places.get_mut(place) {
+                Some(sample) => {
+                    sample.seen += 1;
+                    sample.wants(rank, most.of(place.1))
+                }
+                None => self.has_place(place.1) && most.of(place.1) > 0,
+            };
+            if wants {
+                places.push(*place);
+            }
+        }
+        (uniform, places)
     }
 
     /// Noise may not take the places of what is a defect.

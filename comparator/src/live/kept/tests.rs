@@ -1,6 +1,8 @@
 //! Tests: the samples are uniform, bounded, redacted, and of one session.
 
-use antumbra_engine::{Evidence, Outside, Rules, compare};
+use std::collections::HashMap;
+
+use antumbra_engine::{Evidence, Kind, Outside, Rules, Whose, compare};
 use antumbra_observation::{Body, Leg};
 
 use super::*;

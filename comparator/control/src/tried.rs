@@ -6,8 +6,8 @@ use antumbra_engine::Rules;
 use antumbra_policy::document::{Field, Invalid, Problems, Tree};
 use serde::{Deserialize, Serialize};
 
-use super::{Document, tree_from_yaml};
 use crate::comparison;
+use crate::document::{Document, tree_from_yaml};
 
 /// What becomes of a policy's own rules where others are tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,7 +38,7 @@ impl Document {
 
     /// By itself, so that problems have the places where a person wrote what is wrong.
     fn check_alone(&self, rules: &[Tree]) -> Result<Rules, Invalid> {
-        let endpoints = self.tree.get("compare").and_then(|compare| compare.get("endpoints")).cloned();
+        let endpoints = self.tree().get("compare").and_then(|compare| compare.get("endpoints")).cloned();
         let endpoints = endpoints.map(|endpoints| ("endpoints".to_owned(), endpoints));
         let rules = ("rules".to_owned(), Tree::List(rules.to_vec()));
         let tree = Tree::Map(endpoints.into_iter().chain([rules]).collect());
@@ -48,7 +48,7 @@ impl Document {
     }
 
     fn extended(&self, more: Vec<Tree>) -> Tree {
-        let mut compare = self.tree.get("compare").cloned().unwrap_or(Tree::Map(Vec::new()));
+        let mut compare = self.tree().get("compare").cloned().unwrap_or(Tree::Map(Vec::new()));
         let own = match compare.get("rules") {
             Some(Tree::List(own)) => own.clone(),
             _ => Vec::new(),
@@ -58,7 +58,7 @@ impl Document {
     }
 
     fn with_compare(&self, compare: Option<Tree>) -> Result<Self, Invalid> {
-        let mut tree = self.tree.clone();
+        let mut tree = self.tree().clone();
         match (compare, &mut tree) {
             (Some(compare), tree) => tree.set("compare", compare),
             (None, Tree::Map(entries)) => entries.retain(|(name, _)| name != "compare"),
