@@ -4,7 +4,7 @@
 //! it is read from a smooth picture of the legs: latencies whose logarithm is normal, with the median of the control and the spread that its
 //! median and the quantile have. The candidate lies above by as much as it is seen to, shrunk as long as little is seen.
 
-use super::shifts::{BUCKETS, Counts, GRACE_US, Margin, Shifts, WIDTH};
+use super::shifts::{BUCKETS, Counts, GRACE_US, Margin, QUANTILES, Ratios, Shifts, WIDTH};
 use crate::forecast::Further;
 
 /// Latencies of one leg: the mean and the standard deviation of the natural logarithm of microseconds.
@@ -14,15 +14,23 @@ struct Leg {
     spread: f64,
 }
 
+impl Shifts {
+    /// The quantiles at which the candidate is not shown yet to be within its margin, each with the further exchanges that show it.
+    pub(crate) fn open(&self, ratios: Ratios, alpha: f64) -> Vec<(f64, f64, Option<Further>)> {
+        let nothing = Self::default();
+        let counted = if self.ratios == ratios { self } else { &nothing };
+        let each = QUANTILES.into_iter().zip(ratios).zip(&counted.margins);
+        let open = each.filter(|((quantile, _), margin)| !Counts::of(counted, margin).show(*quantile, alpha));
+        open.map(|((quantile, ratio), margin)| {
+            (quantile, ratio, outlook(counted, margin, quantile, ratio, alpha))
+        })
+        .collect()
+    }
+}
+
 /// Further exchanges until the candidate is shown, as a promotion asks, to be at most `ratio` higher at the quantile; `None` if it is
 /// likely higher.
-pub(super) fn outlook(
-    shifts: &Shifts,
-    margin: &Margin,
-    quantile: f64,
-    ratio: f64,
-    alpha: f64,
-) -> Option<Further> {
+fn outlook(shifts: &Shifts, margin: &Margin, quantile: f64, ratio: f64, alpha: f64) -> Option<Further> {
     let n = shifts.n;
     if n == 0 {
         return Some(Further::near(ALIKE_NEED));

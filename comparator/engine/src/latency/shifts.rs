@@ -8,8 +8,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::outlook::outlook;
-use crate::forecast::Further;
 use crate::stats;
 
 /// Microseconds that never count as slower.
@@ -26,12 +24,12 @@ pub(crate) type Ratios = [f64; QUANTILES.len()];
 pub(crate) struct Shifts {
     /// For which margins they are counted.
     #[serde(default = "usual")]
-    ratios: Ratios,
+    pub(super) ratios: Ratios,
     pub(super) n: u64,
     /// Exchanges by the bucket of the control.
     pub(super) control: Vec<u64>,
     /// By quantile.
-    margins: [Margin; QUANTILES.len()],
+    pub(super) margins: [Margin; QUANTILES.len()],
 }
 
 /// What one margin makes of the exchanges.
@@ -83,18 +81,6 @@ impl Shifts {
             add_all(&mut own.better, &other.better);
         }
     }
-
-    /// The quantiles at which the candidate is not shown yet to be within its margin, each with the further exchanges that show it.
-    pub(crate) fn open(&self, ratios: Ratios, alpha: f64) -> Vec<(f64, f64, Option<Further>)> {
-        let nothing = Self::default();
-        let counted = if self.ratios == ratios { self } else { &nothing };
-        let each = QUANTILES.into_iter().zip(ratios).zip(&counted.margins);
-        let open = each.filter(|((quantile, _), margin)| !Counts::of(counted, margin).show(*quantile, alpha));
-        open.map(|((quantile, ratio), margin)| {
-            (quantile, ratio, outlook(counted, margin, quantile, ratio, alpha))
-        })
-        .collect()
-    }
 }
 
 /// Those that evidence of before the margins could be set was counted for.
@@ -116,7 +102,7 @@ pub(super) struct Counts {
 }
 
 impl Counts {
-    fn of(shifts: &Shifts, margin: &Margin) -> Self {
+    pub(super) fn of(shifts: &Shifts, margin: &Margin) -> Self {
         let sums = |counts: &[u64]| cumulative(counts.iter().copied());
         let turns = |counts: &[i64]| {
             let sums = cumulative(counts.iter().copied());
