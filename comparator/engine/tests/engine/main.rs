@@ -2,6 +2,8 @@
 
 mod bodies;
 mod forecasts;
+mod margins;
+mod merged;
 #[cfg(feature = "grpc-messages")]
 mod messages;
 mod order;
@@ -26,3 +28,5 @@ mod comparison;
 mod properties;
 #[cfg(not(target_family = "wasm"))]
 mod text;
+#[cfg(not(target_family = "wasm"))]
+mod traps;

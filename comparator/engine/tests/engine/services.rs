@@ -138,6 +138,18 @@ pub(crate) fn noisy_fields(noise: f64) -> Service {
     })
 }
 
+/// A field that is another one in so many answers, of the candidate and of the control.
+pub(crate) fn field(of_candidate: f64, of_control: f64) -> Service {
+    Box::new(move |dice, _| {
+        let legs = each(dice, |dice, which| {
+            let differs = dice.chance([0.0, of_candidate, of_control][which]);
+            let value = if differs { 2 + dice.next() % 1_000 } else { 1 };
+            json(format!(r#"{{"left":{value}}}"#))
+        });
+        asked("/stock", legs)
+    })
+}
+
 /// Nothing but latencies, of such a spread around 20 ms.
 pub(crate) fn latencies(sigma: f64) -> Service {
     Box::new(move |dice, _| {

@@ -45,17 +45,18 @@ impl Traffic {
         Self { dice: Dice(seed), gates, rate, seconds: 0.0, sent: 0, evidence }
     }
 
-    /// Waits for the next request, and counts what becomes of it.
-    pub(crate) fn ask(&mut self, service: &mut dyn FnMut(&mut Dice, Arrival) -> Asked) {
+    /// Waits for the next request, and says what became of it.
+    pub(crate) fn next(&mut self, service: &mut dyn FnMut(&mut Dice, Arrival) -> Asked) -> Observation {
         self.seconds -= (1.0 - self.dice.uniform()).ln() / self.rate;
         let arrival = Arrival { number: self.sent, seconds: self.seconds };
-        let asked = service(&mut self.dice, arrival);
-        self.take(asked);
+        self.sent += 1;
+        service(&mut self.dice, arrival).observed(self.sent, self.seconds)
     }
 
-    fn take(&mut self, asked: Asked) {
-        self.sent += 1;
-        self.evidence.observe(&asked.observed(self.sent, self.seconds), &Rules::default());
+    /// Counts that, too.
+    pub(crate) fn ask(&mut self, service: &mut dyn FnMut(&mut Dice, Arrival) -> Asked) {
+        let observation = self.next(service);
+        self.evidence.observe(&observation, &Rules::default());
     }
 
     pub(crate) fn read(&self) -> Report {
@@ -75,7 +76,7 @@ impl Traffic {
 
 impl Asked {
     /// As a filter tells of it.
-    pub(crate) fn observed(self, number: u64, seconds: f64) -> Observation {
+    fn observed(self, number: u64, seconds: f64) -> Observation {
         let [primary, candidate, control] = self.legs;
         let observation = Observation::new("shop", "GET", &self.path)
             .with_id(number.into())
