@@ -39,7 +39,7 @@ fn of_thresholds() -> String {
 
 /// A difference is shown if more than both thresholds remain of it, in percent, once the noise is taken off: of the two together,
 /// and of the exchanges.
-fn diffy_shows(total: u64, raw: u64, noise: u64, (relative, absolute): (f64, f64)) -> bool {
+pub(crate) fn diffy_shows(total: u64, raw: u64, noise: u64, (relative, absolute): (f64, f64)) -> bool {
     let (total, raw, noise) = (total as f64, raw as f64, noise as f64);
     let remains = (raw - noise).abs();
     raw > noise && remains / (raw + noise) * 100.0 > relative && remains / total * 100.0 > absolute
