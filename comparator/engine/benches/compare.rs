@@ -16,8 +16,10 @@ mod memory;
 use std::hint::black_box;
 use std::time::Instant;
 
-use antumbra_engine::{Media, Pattern, Rules, diff};
+use antumbra_engine::{Media, Pattern, Rules, diff, diff_answers};
+use antumbra_observation::Leg;
 use serde_json::Value;
+use similar::{Algorithm, capture_diff_slices};
 use xxhash_rust::xxh3::xxh3_64;
 
 use bodies::{Change, Pair};
@@ -32,6 +34,9 @@ fn main() {
         }
     }
     ten_thousand();
+    for size in [16, 32, 64, 128, 256, 512] {
+        text(size);
+    }
     memory::print();
 }
 
@@ -54,6 +59,23 @@ fn structural(name: &str, pair: &Pair) {
         }
     };
     row(&format!("{name}, {} / serde_json", pair.change.name()), ours, other);
+}
+
+/// A page with a nonce and another price in each fortieth line; what grows by more than twice from line to line is not linear.
+fn text(kib: usize) {
+    let [left, right] = bodies::pages(kib << 10);
+    let answers =
+        [&left, &right].map(|text| Leg::answer("v", 200).with_body("text/html", text.clone().into_bytes()));
+    let [before, after] = &answers;
+    let ours = || {
+        black_box(diff_answers(black_box(before), black_box(after), b"/", &Rules::default()));
+    };
+    let other = || {
+        let [left, right] =
+            [&left, &right].map(|text| black_box(text).split_inclusive('\n').collect::<Vec<_>>());
+        black_box(capture_diff_slices(Algorithm::Myers, &left, &right).len());
+    };
+    row(&format!("{kib} KiB, text by tokens / similar by lines"), ours, other);
 }
 
 /// The declared target is a sort of both; here of the elements' texts, found beforehand.

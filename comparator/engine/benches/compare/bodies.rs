@@ -164,6 +164,24 @@ pub(crate) fn arrays(count: usize) -> [(&'static str, Vec<u8>, Vec<u8>); 5] {
     ]
 }
 
+/// Two pages of text, of about `size` bytes each.
+pub(crate) fn pages(size: usize) -> [String; 2] {
+    let mut dice = Dice(13);
+    let lines = size / LINE_BYTES;
+    let rows: Vec<[usize; 3]> = (0..lines).map(|at| [at, dice.below(10_000), dice.below(5_000)]).collect();
+    [false, true].map(|changed| {
+        let mut text = format!("<script nonce=\"{:016x}\"></script>\n", dice.next());
+        for [at, sku, price] in &rows {
+            let price = if changed && at % 40 == 0 { price + 1 } else { *price };
+            let _ = writeln!(
+                text,
+                "<tr><td>Article {at}</td><td class=\"sku\">SKU-{sku:05}</td><td>{price}</td></tr>"
+            );
+        }
+        text
+    })
+}
+
 fn parity(ids: &[usize], by: usize, array: &impl Fn(&[usize], &str) -> Vec<u8>) -> Vec<u8> {
     let ids: Vec<usize> = ids.iter().map(|id| usize::from(id % by == 0)).collect();
     array(&ids, "same")
@@ -194,3 +212,5 @@ impl Dice {
 
 /// What an order takes on the average.
 const ORDER_BYTES: usize = 420;
+/// What a line of a page takes on the average.
+const LINE_BYTES: usize = 75;

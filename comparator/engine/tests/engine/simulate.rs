@@ -142,7 +142,7 @@ fn long() {
         "no scenario `{wanted}`; there is: all, {}",
         names.join(", ")
     );
-    println!("{:<18} {:<21}   {}", "", "ever rolled back, median", "ever promoted, median exchanges");
+    println!("{:<18} {:<21}   ever promoted, median exchanges", "", "ever rolled back, median");
     let mut wrong = String::new();
     for scenario in SCENARIOS.into_iter().filter(|scenario| wanted == "all" || wanted == scenario.name) {
         let (line, broken) = simulate(scenario, size);
