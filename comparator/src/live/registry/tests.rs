@@ -1,3 +1,5 @@
+//! Heartbeats of several filters, over time and over a restart.
+
 use super::*;
 
 fn beat(instance: u128, mirrored: u64, lost: u64, budget: u64) -> Heartbeat {

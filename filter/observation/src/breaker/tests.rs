@@ -1,3 +1,5 @@
+//! One breaker by single results, and by evenly spread calls to a service that is dead, or away for a moment each second.
+
 use std::collections::BTreeMap;
 
 use super::*;
