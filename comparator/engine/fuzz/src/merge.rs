@@ -60,7 +60,8 @@ fn counts(report: &Report) -> (Report, BTreeMap<String, Found>) {
     }
     let mut rest = report.clone();
     rest.verdict = antumbra_engine::Verdict::Wait;
-    (rest.needed, rest.reasons, rest.reason_details) = (None, Vec::new(), Vec::new());
+    (rest.needed, rest.forecast) = (None, None);
+    (rest.reasons, rest.reason_details, rest.not_covered) = (Vec::new(), Vec::new(), Vec::new());
     (rest.regressions, rest.suspected) = (Vec::new(), Vec::new());
     (rest.noise, rest.uncontrolled) = (Vec::new(), Vec::new());
     // Which places are noisy, and so what is shown by now, depends on the order of what an engine saw.
