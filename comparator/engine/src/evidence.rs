@@ -248,10 +248,12 @@ impl Evidence {
         }
         let moment = self.pace.moment(exchange);
         let noisy_margin = self.pace.noisy_margin;
-        let mut counting = Counting { moment, places, nth: 0, order: *order, noisy_margin, discovered };
+        let mut counting =
+            Counting { moment, places, nth: 0, blocks: 1, order: *order, noisy_margin, discovered };
         order.count(exchange.first);
         all.take(exchange, &mut counting);
         counting.nth = all.controlled;
+        counting.blocks = moment.block.wrapping_sub(self.pace.block(all.first_us)).saturating_add(1);
         counting.places.sweep(all.controlled);
         let turns = counting.places.turns();
         let endpoint = Arc::make_mut(self.endpoints.entry(slot.clone()).or_default());
@@ -305,10 +307,9 @@ impl Endpoint {
         let mut unseen: Vec<(&Subject, Cause)> = Vec::new();
         for (subject, seen) in &slots {
             let Some(hypothesis) = self.hypotheses.get_mut(&**subject) else { continue };
-            if hypothesis.placed(subject, exchange, seen, most, exchanges, counting) {
-                candidate_alone |= seen.of == Differing::Candidate;
-                control_alone |= seen.of == Differing::Control;
-            }
+            let sign = hypothesis.placed(subject, exchange, seen, most, exchanges, counting);
+            candidate_alone |= sign == Some(1);
+            control_alone |= sign == Some(-1);
             let of_instances = seen.values.is_some_and(|values| hypothesis.tells_of_instances(values));
             let cause = seen.unseen.or(of_instances.then_some(Cause::Instance));
             unseen.extend(cause.map(|cause| (&**subject, cause)));

@@ -11,9 +11,9 @@ use crate::farther::{Cause, Values};
 use crate::guess::{self, Guesses, Sampled, Tally};
 use crate::kind::{Differing, Kind, Sign, Subject};
 use crate::order::Order;
-use crate::places::{Noisy, Places};
+use crate::paid::Paid;
+use crate::places::{Noisy, Noted, Places};
 use crate::series::{Course, Series};
-use crate::stats::ratio;
 
 /// The counts of one place and kind at one endpoint.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -35,6 +35,9 @@ pub(crate) struct Hypothesis {
     /// What values the legs have here, where one was farther: they may tell of instances.
     #[serde(default)]
     pub(crate) series: Option<Box<Series>>,
+    /// Which of the control's differences speak for the candidate.
+    #[serde(default)]
+    pub(crate) paid: Paid,
     /// Its number among the places of the release.
     #[serde(default)]
     pub(crate) place: Option<u32>,
@@ -77,6 +80,7 @@ pub(crate) struct NoisyFrom {
     turn: u32,
     exchanges: u64,
     candidate_only: u64,
+    /// Those that count.
     control_only: u64,
 }
 
@@ -96,6 +100,8 @@ pub(crate) struct Counting<'d> {
     pub(crate) places: &'d mut Places,
     /// Which of the release's exchanges with a control it is.
     pub(crate) nth: u64,
+    /// How many blocks there are from the release's first to this one.
+    pub(crate) blocks: u32,
     /// Who was asked first in the exchanges before it.
     pub(crate) order: Order,
     /// The most that the margin of a noisy place may be.
@@ -146,14 +152,14 @@ impl<'e> Seen<'e> {
 }
 
 impl Hypothesis {
-    /// Counts one exchange in which one leg or both differ here. Keeps `most` examples.
-    pub(crate) fn paired(
+    /// Counts one exchange in which one leg or both differ here. Keeps `most` examples. Answers whose difference it is.
+    fn paired(
         &mut self,
         exchange: &Exchange,
         seen: &Seen<'_>,
         most: usize,
         counting: &mut Counting<'_>,
-    ) {
+    ) -> Differing {
         self.seen(exchange.at_us);
         let of = self.unless_of_instances(seen);
         match of {
@@ -178,6 +184,7 @@ impl Hypothesis {
         if let Some(sampled) = seen.sampled {
             self.tally.count(of.has_control(), sampled);
         }
+        of
     }
 
     /// Whose difference it is; neither's where only values say so that may tell of instances.
@@ -194,8 +201,8 @@ impl Hypothesis {
         self.series.as_ref().is_some_and(|series| series.course(values) == Course::Instances)
     }
 
-    /// Counts one exchange as [`paired`](Self::paired) does, of a place that may be noisy, the last of so many exchanges of its endpoint. Answers whether the
-    /// place was quiet.
+    /// Counts one exchange as [`paired`](Self::paired) does, of a place that may be noisy, the last of so many exchanges of its endpoint.
+    /// Answers what it says of the share of worse exchanges at quiet places.
     pub(crate) fn placed(
         &mut self,
         subject: &Subject,
@@ -204,10 +211,11 @@ impl Hypothesis {
         most: usize,
         exchanges: u64,
         counting: &mut Counting<'_>,
-    ) -> bool {
-        self.paired(exchange, seen, most, counting);
+    ) -> Option<Sign> {
+        let of = self.paired(exchange, seen, most, counting);
+        let sign = of.sign().filter(|sign| self.paid.count(*sign, counting.moment.block));
         if subject.1 == Kind::Farther {
-            return false;
+            return None;
         }
         let place = self.place.or_else(|| counting.places.number(subject));
         self.place = place;
@@ -215,20 +223,22 @@ impl Hypothesis {
         if let Some(Noisy { turn, .. }) = noisy
             && self.noisy_from.is_none_or(|from| from.turn != turn)
         {
-            let Self { candidate_only, control_only, .. } = *self;
+            let (candidate_only, control_only) = (self.candidate_only, self.paid.counted());
             self.noisy_from = Some(NoisyFrom { turn, exchanges, candidate_only, control_only });
         }
         if seen.of.has_control() {
-            let rate = ratio(self.control_only + self.both, exchanges);
-            counting.places.note(place, counting.moment.block, counting.nth, rate, counting.noisy_margin);
+            let Counting { moment, nth, blocks, noisy_margin, .. } = *counting;
+            let noise = self.paid.counted() + self.both;
+            let noted = Noted { block: moment.block, blocks, nth, noise, exchanges };
+            counting.places.note(place, noted, noisy_margin);
         }
-        noisy.is_none()
+        sign.filter(|_| noisy.is_none())
     }
 
     /// Counts from where it did, if that is the turn `before`, else from now on, after so many exchanges; by the turn of a merge.
     pub(crate) fn settle_noise(&mut self, before: Option<u32>, turn: Option<u32>, exchanges: u64) {
         self.place = None;
-        let Self { candidate_only, control_only, .. } = *self;
+        let (candidate_only, control_only) = (self.candidate_only, self.paid.counted());
         let since = self.noisy_from.filter(|from| before == Some(from.turn));
         self.noisy_from = turn.map(|turn| match since {
             Some(from) => NoisyFrom { turn, ..from },
@@ -254,7 +264,7 @@ impl Hypothesis {
         Some((
             exchanges.saturating_sub(from.exchanges),
             self.candidate_only.saturating_sub(from.candidate_only),
-            self.control_only.saturating_sub(from.control_only),
+            self.paid.counted().saturating_sub(from.control_only),
         ))
     }
 

@@ -281,7 +281,8 @@ mod tests {
         let moment = Moment { block: 0, bucket: None, nth: 1 };
         let places = &mut Places::default();
         let order = Order::default();
-        let mut counting = Counting { moment, places, nth: 1, order, noisy_margin: 0.05, discovered };
+        let mut counting =
+            Counting { moment, places, nth: 1, blocks: 1, order, noisy_margin: 0.05, discovered };
         ladder.observe(candidate_us, control_us, &mut counting);
     }
 

@@ -87,6 +87,7 @@ mod order;
 mod outline;
 mod outside;
 mod pace;
+mod paid;
 mod pattern;
 mod places;
 mod quiet;

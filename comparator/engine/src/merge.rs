@@ -288,6 +288,7 @@ impl Hypothesis {
             held,
             coins,
             series,
+            paid,
             place: _,
             noisy_from,
         } = other;
@@ -304,6 +305,7 @@ impl Hypothesis {
         self.tally.merge(&tally);
         self.held = (self.held.0 + held.0, self.held.1 + held.1);
         self.coins.merge(&coins);
+        self.paid.merge(paid);
         if let Some(series) = series {
             self.series.get_or_insert_default().merge(&series);
         }

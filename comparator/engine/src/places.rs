@@ -34,6 +34,9 @@ pub(crate) struct Turns {
 struct Place {
     /// The last blocks in which the control differed, each with its first such exchange.
     recent: [(u32, u64); BLOCKS],
+    /// In how many blocks it did.
+    #[serde(default)]
+    blocks: u32,
     /// The last exchange in which it did.
     last: u64,
     noisy: Option<Noisy>,
@@ -46,6 +49,32 @@ pub(crate) struct Noisy {
     pub(crate) turn: u32,
     /// The share of exchanges that may be worse there.
     pub(crate) margin: f64,
+}
+
+/// An exchange in which the control differs at a place.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Noted {
+    /// Its block, …
+    pub(crate) block: u32,
+    /// … of so many since the release began.
+    pub(crate) blocks: u32,
+    /// Which of the release's exchanges with a control it is.
+    pub(crate) nth: u64,
+    /// In how many exchanges of the endpoint the control differed there, those of an incident aside, …
+    pub(crate) noise: u64,
+    /// … of so many.
+    pub(crate) exchanges: u64,
+}
+
+impl Noted {
+    /// The rate at which the control differs in the exchanges. A burst that fills a few blocks is no steady noise: that would be seen in
+    /// more of them, so the rate is at most that of noise without a memory that shows in so many blocks.
+    fn steady_rate(self, in_blocks: u32) -> f64 {
+        let exchanges = self.exchanges.max(1) as f64;
+        let rate = self.noise as f64 / exchanges;
+        let quiet = 1.0 - f64::from(in_blocks) / f64::from(self.blocks.max(1));
+        if quiet > 0.0 { rate.min(-quiet.ln() * f64::from(self.blocks) / exchanges) } else { rate }
+    }
 }
 
 impl Places {
@@ -72,12 +101,13 @@ impl Places {
         self.noisy(self.by_subject.get(subject).copied())
     }
 
-    /// The control differs at a place, in the `nth` exchange and this block, as it does there in the share `rate` of the exchanges; a
-    /// margin is at most `most`.
-    pub(crate) fn note(&mut self, number: Option<u32>, block: u32, nth: u64, rate: f64, most: f64) {
+    /// The control differs at a place once more; a margin is at most `most`.
+    pub(crate) fn note(&mut self, number: Option<u32>, noted: Noted, most: f64) {
+        let Noted { block, nth, .. } = noted;
         let Some(place) = number.and_then(|number| self.all.get_mut(number as usize)) else { return };
         place.last = place.last.max(nth);
         if place.recent.iter().all(|(before, first)| *before != block || *first == 0) {
+            place.blocks += 1;
             place.recent.rotate_left(1);
             if let Some(latest) = place.recent.last_mut() {
                 *latest = (block, nth);
@@ -86,7 +116,8 @@ impl Places {
         let [(_, first), ..] = place.recent;
         if place.noisy.is_none() && first > 0 && nth.saturating_sub(first) <= WINDOW {
             self.turns.noisy += 1;
-            let margin = (rate * TIMES_THE_RATE).clamp(LEAST_MARGIN.min(most), most);
+            let margin =
+                (noted.steady_rate(place.blocks) * TIMES_THE_RATE).clamp(LEAST_MARGIN.min(most), most);
             place.noisy = Some(Noisy { turn: self.turns.noisy, margin });
         }
     }
@@ -172,7 +203,8 @@ mod tests {
         let mut places = Places::default();
         let at = places.number(&subject("/a"));
         let note = |places: &mut Places, block, nth| {
-            places.note(at, block, nth, 0.004, 0.05);
+            let noted = Noted { block, blocks: 4, nth, noise: 4, exchanges: 1_000 };
+            places.note(at, noted, 0.05);
             places.noisy(at)
         };
         for nth in 1..50 {
@@ -188,11 +220,27 @@ mod tests {
     }
 
     #[test]
+    fn a_burst_is_no_steady_noise() {
+        let of = |blocks| Noted { block: 9, blocks, nth: 1_000, noise: 400, exchanges: blocks as u64 * 100 };
+        assert_eq!(of(4).steady_rate(4), 1.0, "in each block");
+        let burst = of(20).steady_rate(4);
+        assert!(
+            (0.002..0.003).contains(&burst),
+            "four blocks of twenty, though a fifth of the exchanges: {burst}"
+        );
+        let rare = Noted { noise: 4, ..of(20) };
+        assert_eq!(rare.steady_rate(4), 0.002, "what is rare in each exchange is rare in blocks");
+    }
+
+    #[test]
     fn margins_are_bounded_and_places_of_two_engines_are_those_of_one() {
         let of = |path: &str, rate: f64| {
             let mut places = Places::default();
             let at = places.number(&subject(path));
-            (0..3).for_each(|block| places.note(at, block, 1 + u64::from(block), rate, 0.05));
+            (0..3).for_each(|block| {
+                let (nth, noise) = (1 + u64::from(block), (rate * 1e6) as u64);
+                places.note(at, Noted { block, blocks: block + 1, nth, noise, exchanges: 1_000_000 }, 0.05);
+            });
             places
         };
         let margin = |places: &Places, path: &str| places.noisy_at(&subject(path)).map(|noisy| noisy.margin);

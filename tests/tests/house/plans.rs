@@ -67,7 +67,7 @@ pub(crate) const PLANS: &[Plan] = &[
         sources: "comparator/engine/src",
         rooms: &[
             "kind number recent refusal stats",
-            "coins forecast json places tokens wording written",
+            "coins forecast json paid places tokens wording written",
             "arrays excerpt quiet schemas unsent",
             "endpoint",
             "asked pattern",

@@ -7,6 +7,7 @@ use super::*;
 use crate::coins::Coins;
 use crate::kind::Kind;
 use crate::pace::Warming;
+use crate::paid::Paid;
 use crate::quiet::Quiet;
 use crate::rules::Rules;
 use crate::verdict::{self, Delivery, Gates};
@@ -110,6 +111,8 @@ fn without_numbers(mut evidence: Evidence) -> Evidence {
     for endpoint in evidence.endpoints.values_mut().map(Arc::make_mut) {
         endpoint.all.forget_coins();
         endpoint.hypotheses.values_mut().for_each(|counts| counts.coins = Coins::default());
+        // Which blocks follow each other is told by those that one engine saw.
+        endpoint.hypotheses.values_mut().for_each(|counts| counts.paid = Paid::default());
         // Whether a number counts something is told by those before it.
         endpoint.hypotheses.retain(|subject, _| subject.1 != Kind::Farther);
         endpoint.hypotheses.values_mut().for_each(|counts| (counts.place, counts.noisy_from) = (None, None));

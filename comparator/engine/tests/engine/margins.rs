@@ -78,15 +78,19 @@ fn what_is_worse_by_a_margin_is_seldom_promoted() {
     }
 }
 
-/// The control is wrong throughout three blocks of time, and that does not make the candidate's defect noise.
+/// The control is wrong for a while, or the primary is, so that both legs differ. That neither pays for the candidate's defect nor makes it
+/// noise, however long it lasts and whenever it began.
 #[test]
 fn a_defect_that_follows_an_incident_of_the_control_is_never_promoted() {
-    for lasting in [25.0, 40.0] {
-        for seed in 1..=4 {
-            let incident = 70.0..70.0 + lasting;
+    let incidents =
+        [(70.0, 4.0), (70.0, 15.0), (70.0, 40.0), (200.0, 2.0), (200.0, 8.0), (200.0, 20.0), (200.0, 40.0)];
+    for (began, lasting) in incidents {
+        for (seed, whose) in [(1, CONTROL), (2, CONTROL), (3, PRIMARY)] {
+            let incident = began..began + lasting;
             let service: Service = Box::new(move |dice, Arrival { seconds, .. }| {
                 let of_candidate = seconds >= incident.end && dice.chance(0.01);
-                let wrong = [false, of_candidate, incident.contains(&seconds)];
+                let mut wrong = [false, of_candidate, false];
+                wrong[whose] = incident.contains(&seconds);
                 let quantity = |which: usize| 2 + u8::from(wrong[which]);
                 asked(
                     "/basket",
@@ -94,7 +98,7 @@ fn a_defect_that_follows_an_incident_of_the_control_is_never_promoted() {
                 )
             });
             let promoted = promoted(Gates::default(), seed, 8_000, service);
-            assert_eq!(promoted, None, "{lasting} s, seed {seed}");
+            assert_eq!(promoted, None, "{lasting} s from {began} s on, seed {seed}");
         }
     }
 }
