@@ -93,6 +93,7 @@ impl Recorder {
             sum.delivered += accounts.delivered;
             sum.unknown += accounts.unknown;
             sum.not_mirrored = sum.not_mirrored.plus(accounts.not_mirrored);
+            sum.unsafe_methods = sum.unsafe_methods.plus(accounts.unsafe_methods);
             sum.undelivered = sum.undelivered.plus(accounts.undelivered);
         }
         sum
