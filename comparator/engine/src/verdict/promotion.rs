@@ -206,7 +206,7 @@ fn noisy_places<'e>(evidence: &'e Evidence, gates: &Gates) -> Vec<NoisyPlace<'e>
     for endpoint in evidence.endpoints.values() {
         for (subject, counts) in &endpoint.hypotheses {
             let (counted, margin) = if subject.1 == Kind::Farther {
-                let farther = (endpoint.all.controlled, counts.candidate_only, counts.paid.counted());
+                let farther = (endpoint.all.controlled, counts.candidate_only, counts.control_only);
                 (counts.discovered.map(|_| farther), gates.noisy_margin * FARTHER)
             } else if let Some(noisy) = evidence.release.places.noisy_at(subject) {
                 // Exchanges of an endpoint at which it has not differed since say nothing yet.
