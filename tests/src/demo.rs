@@ -24,9 +24,9 @@ use outcome::Outcome;
 /// Shows a release behind a real Envoy: traffic is mirrored, the answers are compared, and a verdict is given.
 #[derive(Debug, clap::Args)]
 pub struct Options {
-    /// Requests to send through Envoy; three times as many with `--healthy`, since it takes more to show that nothing is wrong.
+    /// Requests to send through Envoy; six times as many with `--healthy`, since it takes more to show that nothing is wrong.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
-    #[arg(default_value_t = 4000, default_value_if("healthy", ArgPredicate::IsPresent, "12000"))]
+    #[arg(default_value_t = 4000, default_value_if("healthy", ArgPredicate::IsPresent, "24000"))]
     requests: u64,
     /// A candidate without defects.
     #[arg(long)]
@@ -130,7 +130,7 @@ const UNREST: Duration = Duration::from_millis(45);
 pub const EXAMPLES: &str = "\
 Examples:
   cargo demo                                   4000 requests, a candidate with six seeded defects
-  cargo demo --healthy                         12000 requests, a candidate without defects
+  cargo demo --healthy                         24000 requests, a candidate without defects
   cargo demo --healthy --unrest                the same, and every instance pauses, restarts and loses its cache
   cargo demo --requests 20000 --output json    machine-readable
   cargo demo --keep                            stay up, to look around and to tune by hand";
