@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::stats::Paired;
+use crate::stats::{self, Paired};
 
 /// Further exchanges: in four of five releases whose versions are alike the true number lies between.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,8 +78,8 @@ pub(crate) fn further(paired: Paired, margin: f64, alpha: f64) -> Option<Further
     let after = |quantile: f64| {
         let spread = quantile * discordant.sqrt();
         let rate = ((discordant + spread) / n).max(0.0);
-        let course = Course { paired, rate, excess, luck: quantile };
-        course.first(|to_be| to_be.ln_below(margin) >= -alpha.ln())
+        let projection = Projection { paired, rate, excess, luck: quantile };
+        projection.first(|to_be| to_be.ln_below(margin) >= -alpha.ln())
     };
     let (lower, upper) = (after(-EARLY)?, after(LATE).or_else(|| after(0.0))?);
     let narrowest = if discordant > 0.0 { SPREAD } else { NARROWEST };
@@ -87,7 +87,7 @@ pub(crate) fn further(paired: Paired, margin: f64, alpha: f64) -> Option<Further
 }
 
 /// How counts go on.
-struct Course {
+struct Projection {
     paired: Paired,
     /// Discordant exchanges to come, as a share.
     rate: f64,
@@ -97,7 +97,7 @@ struct Course {
     luck: f64,
 }
 
-impl Course {
+impl Projection {
     fn after(&self, more: f64) -> Paired {
         let discordant = self.paired.a + self.paired.b + self.rate * more;
         let drawn = self.luck * (self.rate * more).sqrt();
@@ -112,23 +112,7 @@ impl Course {
         if holds(self.after(0.0)) {
             return Some(0.0);
         }
-        let mut high = FIRST_LOOK;
-        while !holds(self.after(high)) {
-            high *= 2.0;
-            if high > MOST {
-                return None;
-            }
-        }
-        let mut low = if high > FIRST_LOOK { high / 2.0 } else { 0.0 };
-        for _ in 0..HALVINGS {
-            let middle = f64::midpoint(low, high);
-            if holds(self.after(middle)) {
-                high = middle;
-            } else {
-                low = middle;
-            }
-        }
-        Some(high)
+        stats::first(FIRST_LOOK, HALVINGS, |more| holds(self.after(more)))
     }
 }
 
@@ -143,6 +127,4 @@ const NARROWEST: f64 = 2.0;
 /// … and at most so many times.
 const SPREAD: f64 = 5.0;
 const FIRST_LOOK: f64 = 64.0;
-/// More than anybody waits for.
-const MOST: f64 = 1e9;
 const HALVINGS: u32 = 9;

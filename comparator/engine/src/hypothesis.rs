@@ -213,10 +213,10 @@ impl Hypothesis {
         counting: &mut Counting<'_>,
     ) -> Option<Sign> {
         let of = self.paired(exchange, seen, most, counting);
-        let sign = of.sign().filter(|sign| self.paid.count(*sign, counting.moment.block));
         if subject.1 == Kind::Farther {
             return None;
         }
+        let sign = of.sign().filter(|sign| self.paid.count(*sign, counting.moment.block));
         let place = self.place.or_else(|| counting.places.number(subject));
         self.place = place;
         let noisy = counting.places.noisy(place);

@@ -4,7 +4,8 @@
 //! noise: a cache that it lost, or a neighbour that it has, would pay for a defect that the candidate shows later. So within a spell of blocks
 //! that follow each other the control's differences count as long as they are no more than the candidate's and what chance adds to them.
 //! That is decided by exchanges before, and never makes the candidate look better than all of them would: a bet on the share of worse
-//! exchanges stays valid.
+//! exchanges stays valid. Where every answer differs, and only the farther of two is told, all of the control's count: one of the two is
+//! always farther, so that chance alone would take the control past that bound for long.
 
 use serde::{Deserialize, Serialize};
 

@@ -87,14 +87,7 @@ impl Paired {
         let rate = |count: f64| if self.n > 0.0 { count / self.n } else { 0.0 };
         let shown =
             |n: f64| Self { n, a: rate(self.a) * n, b: rate(self.b) * n }.ln_below(margin) >= -alpha.ln();
-        let mut high = self.n.max(64.0);
-        while !shown(high) {
-            high *= 2.0;
-            if high > 1e9 {
-                return None;
-            }
-        }
-        Some(whole(bisect(0.0, high, shown)))
+        first(self.n.max(64.0), HALVINGS, shown).map(whole)
     }
 
     fn zeros(self) -> f64 {
@@ -225,13 +218,32 @@ fn continued_fraction(x: f64, p: f64, q: f64) -> f64 {
     product
 }
 
+const MOST_EXCHANGES: f64 = 1e9;
 /// Enough for a margin, a rate and a number of exchanges below 10^9.
 const HALVINGS: u32 = 40;
 
+/// The smallest number that holds, if what holds once holds to the right: the first look is at `look`, and each of the `halvings` that
+/// follow makes it twice as exact. `None` beyond 10^9, which nobody waits for.
+pub(crate) fn first(look: f64, halvings: u32, holds: impl Fn(f64) -> bool) -> Option<f64> {
+    let mut high = look;
+    while !holds(high) {
+        high *= 2.0;
+        if high > MOST_EXCHANGES {
+            return None;
+        }
+    }
+    let low = if high > look { high / 2.0 } else { 0.0 };
+    Some(halved(low, high, halvings, holds))
+}
+
 /// The smallest point of `low..=high` that holds, if what holds once holds to the right; `high` if none does.
-fn bisect(low: f64, high: f64, holds: impl Fn(f64) -> bool) -> f64 {
+pub(crate) fn bisect(low: f64, high: f64, holds: impl Fn(f64) -> bool) -> f64 {
+    halved(low, high, HALVINGS, holds)
+}
+
+fn halved(low: f64, high: f64, halvings: u32, holds: impl Fn(f64) -> bool) -> f64 {
     let (mut low, mut high) = (low, high);
-    for _ in 0..HALVINGS {
+    for _ in 0..halvings {
         let middle = f64::midpoint(low, high);
         if holds(middle) {
             high = middle;

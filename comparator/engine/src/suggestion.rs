@@ -63,15 +63,16 @@ pub(crate) fn suggestions(
             }
         }
     }
-    let mut found: Vec<Suggestion> = Vec::new();
+    let mut by_rule: BTreeMap<String, Suggestion> = BTreeMap::new();
     for (subject, noisy) in &places {
         for suggestion in suggest(evidence, subject, noisy, &costs) {
-            match found.iter_mut().find(|before| before.rule == suggestion.rule) {
+            match by_rule.get_mut(&suggestion.rule) {
                 Some(before) => before.join(&suggestion),
-                None => found.push(suggestion),
+                None => drop(by_rule.insert(suggestion.rule.clone(), suggestion)),
             }
         }
     }
+    let mut found: Vec<Suggestion> = by_rule.into_values().collect();
     found.sort_by_key(|suggestion| std::cmp::Reverse((suggestion.costs, suggestion.of)));
     found.truncate(MAX_LISTED);
     found

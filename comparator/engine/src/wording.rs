@@ -40,7 +40,12 @@ pub(crate) fn listed(names: &[&str]) -> String {
 /// `90 s` or `0.25 s`: milliseconds as people read them.
 pub(crate) fn seconds(ms: u64) -> String {
     let (whole, rest) = (ms / 1_000, ms % 1_000);
-    if rest == 0 || whole >= 10 { format!("{} s", count(whole)) } else { format!("{whole}.{rest:03} s") }
+    if rest == 0 || whole >= 10 {
+        format!("{} s", count(whole))
+    } else {
+        let rest = format!("{rest:03}");
+        format!("{whole}.{} s", rest.trim_end_matches('0'))
+    }
 }
 
 /// `90 s`, `15 min` or `9 h`: a time to wait for.
@@ -123,6 +128,20 @@ mod tests {
             [(0.2, "1 s"), (119.0, "119 s"), (120.0, "2 min"), (7_000.0, "117 min"), (9e6, "2,500 h")]
         {
             assert_eq!(wait(seconds), expected);
+        }
+    }
+
+    #[test]
+    fn spans_have_the_digits_that_they_need() {
+        for (ms, expected) in [
+            (0, "0 s"),
+            (250, "0.25 s"),
+            (500, "0.5 s"),
+            (1_001, "1.001 s"),
+            (90_000, "90 s"),
+            (12_345, "12 s"),
+        ] {
+            assert_eq!(seconds(ms), expected);
         }
     }
 

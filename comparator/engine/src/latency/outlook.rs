@@ -6,6 +6,7 @@
 
 use super::shifts::{BUCKETS, Counts, GRACE_US, Margin, QUANTILES, Ratios, Shifts, WIDTH};
 use crate::forecast::Further;
+use crate::stats;
 
 /// Latencies of one leg: the mean and the standard deviation of the natural logarithm of microseconds.
 #[derive(Clone, Copy)]
@@ -61,23 +62,7 @@ fn control(shifts: &Shifts, quantile: f64) -> Option<Leg> {
 fn total(candidate: Leg, control: Leg, quantile: f64, ratio: f64, alpha: f64) -> Option<f64> {
     let picture = Picture::of(candidate, control, ratio);
     let shown = |n: f64| picture.times(n).show(quantile, alpha);
-    let mut high = FIRST_LOOK;
-    while !shown(high) {
-        high *= 2.0;
-        if high > MOST_NEEDED {
-            return None;
-        }
-    }
-    let mut low = high / 2.0;
-    for _ in 0..HALVINGS {
-        let middle = f64::midpoint(low, high);
-        if shown(middle) {
-            high = middle;
-        } else {
-            low = middle;
-        }
-    }
-    Some(high)
+    stats::first(FIRST_LOOK, HALVINGS, shown)
 }
 
 /// Shares of exchanges by bucket.
@@ -131,17 +116,9 @@ fn quantile_of(leg: Leg, quantile: f64) -> f64 {
 
 /// The standard normal deviate with so much below it; by halving, for it is asked of a handful of constants.
 fn probit(quantile: f64) -> f64 {
-    let (mut low, mut high) = (-MOST_DEVIATION, MOST_DEVIATION);
-    for _ in 0..PROBIT_HALVINGS {
-        let middle = f64::midpoint(low, high);
-        let below = 0.5 * libm::erfc(-middle / std::f64::consts::SQRT_2);
-        if below < quantile {
-            low = middle;
-        } else {
-            high = middle;
-        }
-    }
-    high
+    stats::bisect(-MOST_DEVIATION, MOST_DEVIATION, |deviation| {
+        0.5 * libm::erfc(-deviation / std::f64::consts::SQRT_2) >= quantile
+    })
 }
 
 /// The first bucket at or below which so much of `n` lies.
@@ -166,9 +143,6 @@ const BELOW: f64 = 0.158_7;
 /// That of one bucket, about.
 const LEAST_SPREAD: f64 = 0.02;
 const FIRST_LOOK: f64 = 64.0;
-/// More than anybody waits for.
-const MOST_NEEDED: f64 = 1e9;
 /// A forecast is no more exact than a few percent.
 const HALVINGS: u32 = 6;
 const MOST_DEVIATION: f64 = 8.0;
-const PROBIT_HALVINGS: u32 = 40;

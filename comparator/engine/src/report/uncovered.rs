@@ -2,11 +2,12 @@
 
 mod methods;
 
+use std::collections::BTreeSet;
+
 use antumbra_observation::{Meaning, NotMirrored};
 use serde::{Deserialize, Serialize};
 
 use super::{Regression, Report};
-
 use crate::evidence::{Endpoint, Evidence};
 use crate::unsent::worded;
 use crate::verdict::{self, Code, Delivery, Gates};
@@ -69,7 +70,8 @@ impl Report {
         };
         self.not_covered.iter().filter(move |uncovered| match uncovered.cause {
             Gap::Unseen => !says(Code::Unseen, &uncovered.endpoint),
-            Gap::NotSent => !says(Code::NotSent, &None),
+            // Where only a part was not sent, the reason does not say which leg's shadows these are.
+            Gap::NotSent => uncovered.share < Some(1.0) || !says(Code::NotSent, &None),
             _ => true,
         })
     }
@@ -216,9 +218,11 @@ fn not_comparable(evidence: &Evidence) -> Vec<Uncovered> {
 
 /// Endpoints that are comparable and not shown to be within their margin, for whatever reason but a regression, in one line.
 fn endpoints(evidence: &Evidence, gates: &Gates, regressions: &[Regression]) -> Option<Uncovered> {
-    let worse = |name: &str| regressions.iter().any(|regression| regression.endpoint == name);
+    let worse: BTreeSet<&str> = regressions.iter().map(|regression| &*regression.endpoint).collect();
     let open = |name: &str, endpoint: &Endpoint| {
-        !worse(name) && verdict::comparable(&endpoint.all) && !verdict::covered(evidence, endpoint, gates)
+        !worse.contains(name)
+            && verdict::comparable(&endpoint.all)
+            && !verdict::covered(evidence, endpoint, gates)
     };
     let mut found: Vec<(&str, u64)> = evidence
         .endpoints

@@ -1,6 +1,8 @@
 //! What was found, in the order in which people want it: what breaks clients first, and of each kind what is largest. One cause at several
 //! places is one finding.
 
+use std::collections::BTreeMap;
+
 use super::family::{Tested, What};
 use super::reason::{Code, Reason};
 use super::{MAX_NAMED, real};
@@ -32,7 +34,7 @@ enum Rank {
 }
 
 /// What belongs to one finding.
-#[derive(PartialEq)]
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum Cause<'e> {
     /// All headers, or all trailers, that differ in one way.
     Headers(Kind),
@@ -55,15 +57,16 @@ pub(crate) fn findings<'t, 'e>(
         let by_effect = y.1.total_cmp(&x.1);
         x.0.cmp(&y.0).then(by_effect).then_with(|| y.2.ln_evidence.total_cmp(&x.2.ln_evidence))
     });
-    let mut causes: Vec<(Cause<'_>, Finding<'_, '_>)> = Vec::new();
+    let mut places: BTreeMap<Cause<'_>, usize> = BTreeMap::new();
+    let mut findings: Vec<Finding<'_, '_>> = Vec::new();
     for (_, _, tested) in found {
-        let cause = cause(tested);
-        match causes.iter_mut().find(|(known, _)| *known == cause) {
-            Some((_, finding)) => finding.others.push(tested),
-            None => causes.push((cause, Finding { lead: tested, others: Vec::new() })),
+        let at = *places.entry(cause(tested)).or_insert(findings.len());
+        match findings.get_mut(at) {
+            Some(finding) => finding.others.push(tested),
+            None => findings.push(Finding { lead: tested, others: Vec::new() }),
         }
     }
-    causes.into_iter().map(|(_, finding)| finding).collect()
+    findings
 }
 
 /// The first of the findings as reasons, and how many more there are.
