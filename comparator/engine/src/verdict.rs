@@ -7,6 +7,7 @@ mod calibration;
 mod delivery;
 mod family;
 mod findings;
+mod missing;
 mod promotion;
 mod reason;
 
@@ -17,8 +18,8 @@ use serde::{Deserialize, Serialize};
 pub use self::delivery::Delivery;
 pub(crate) use self::family::{Tested, What, is_found, is_suspected};
 pub(crate) use self::findings::findings;
+use self::missing::{Missing, takes};
 pub(crate) use self::promotion::{MIN_EFFECTIVE, comparable, covered, excess_at_most, noisy_needs};
-use self::promotion::{Missing, takes};
 pub use self::reason::{Code, Reason};
 use crate::evidence::Evidence;
 use crate::forecast::Further;

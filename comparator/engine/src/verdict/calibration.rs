@@ -1,7 +1,7 @@
 //! A session in which the candidate is the stable version itself (A/A): whatever the tests find is a false alarm, and what is seen is
 //! the service's own noise. It shows how far the verdicts that follow can be trusted, and what a promotion will take.
 
-use super::promotion::Missing;
+use super::missing::Missing;
 use super::reason::{Code, Reason};
 use super::{Judgement, Tested, Verdict, is_found};
 use crate::evidence::Evidence;

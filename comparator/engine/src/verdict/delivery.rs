@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use antumbra_observation::{Accounts, Counts, Meaning, NotMirrored, Undelivered, UnsafeMethod};
 use serde::{Deserialize, Serialize};
 
-use super::promotion::Missing;
+use super::missing::Missing;
 use super::ratio;
 use super::reason::{Code, Reason};
 use crate::evidence::Evidence;

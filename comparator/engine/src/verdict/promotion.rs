@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::missing::Missing;
 use super::reason::{Code, Reason};
 use super::{Delivery, Gates, MAX_NAMED, delivery, ratio, real};
 use crate::evidence::{Endpoint, Evidence, Group};
@@ -10,20 +11,7 @@ use crate::kind::{Kind, Subject};
 use crate::latency::STEPS;
 use crate::quiet::Quiet;
 use crate::stats;
-use crate::wording::{self, count, joined, percent, percent_beside, seconds};
-
-/// A condition of `promote` that does not hold.
-pub(super) struct Missing {
-    pub(super) why: String,
-    pub(super) reason: Reason,
-}
-
-impl Missing {
-    /// With what it takes, if that is known.
-    fn new(why: String, reason: Reason) -> Self {
-        Self { why: why + &takes(reason.needed_within), reason }
-    }
-}
+use crate::wording::{self, joined, percent, percent_beside, seconds};
 
 pub(super) fn missing(evidence: &Evidence, gates: &Gates, delivery: &Delivery) -> Vec<Missing> {
     let all = &evidence.release.all;
@@ -357,17 +345,6 @@ fn in_all(evidence: &Evidence, group: &Group, more: Option<Further>, counted: u6
         return Some(more);
     }
     (counted > 0).then(|| more.times(real(evidence.release.coming()) / real(counted)))
-}
-
-/// The end of a reason: what it takes until it no longer holds.
-pub(super) fn takes(needed: Option<Further>) -> String {
-    match needed {
-        None => " (not reached at the present rates)".to_owned(),
-        Some(Further { lower, upper }) if lower == upper => {
-            format!(" (about {} more exchanges)", count(upper))
-        }
-        Some(Further { lower, upper }) => format!(" ({} to {} more exchanges)", count(lower), count(upper)),
-    }
 }
 
 pub(super) fn shown(evidence: &Evidence, gates: &Gates) -> (Reason, String) {
