@@ -16,8 +16,8 @@ mod memory;
 use std::hint::black_box;
 use std::time::Instant;
 
-use antumbra_engine::{Media, Pattern, Rules, diff, diff_answers};
-use antumbra_observation::Leg;
+use antumbra_engine::{Evidence, Media, Outside, Pattern, Rules, compare, diff, diff_answers};
+use antumbra_observation::{Leg, Observation};
 use serde_json::Value;
 use similar::{Algorithm, capture_diff_slices};
 use xxhash_rust::xxh3::xxh3_64;
@@ -61,21 +61,52 @@ fn structural(name: &str, pair: &Pair) {
     row(&format!("{name}, {} / serde_json", pair.change.name()), ours, other);
 }
 
-/// A page with a nonce and another price in each fortieth line; what grows by more than twice from line to line is not linear.
+/// A page with a nonce and another price in each fortieth line; what grows by more than twice from line to line is not linear. Once with an
+/// example of the difference, and once as a comparator does all day: both shadow legs, by tokens, of a place that is known.
 fn text(kib: usize) {
     let [left, right] = bodies::pages(kib << 10);
+    tokens(kib, &left, &right);
     let answers =
         [&left, &right].map(|text| Leg::answer("v", 200).with_body("text/html", text.clone().into_bytes()));
     let [before, after] = &answers;
     let ours = || {
         black_box(diff_answers(black_box(before), black_box(after), b"/", &Rules::default()));
     };
-    let other = || {
-        let [left, right] =
-            [&left, &right].map(|text| black_box(text).split_inclusive('\n').collect::<Vec<_>>());
-        black_box(capture_diff_slices(Algorithm::Myers, &left, &right).len());
+    row(&format!("{kib} KiB, text with an example / similar"), ours, || by_lines(&left, &right));
+}
+
+fn tokens(kib: usize, primary: &str, candidate: &str) {
+    let nonce = primary.split('"').nth(1).expect("a nonce");
+    let control = primary.replacen(nonce, "another nonce of it", 1);
+    let leg = |text: &str| Leg::answer("v", 200).with_body("text/html", text.to_owned().into_bytes());
+    let rules = Rules::default();
+    let exchange = |id: u32| {
+        Observation::new("shop", "GET", "/page")
+            .with_id(id.into())
+            .with_arrival_us(u64::from(id) * 100_000)
+            .with_primary(leg(primary))
+            .with_candidate(leg(candidate))
+            .with_control(leg(&control))
     };
-    row(&format!("{kib} KiB, text by tokens / similar by lines"), ours, other);
+    let mut known = Evidence::new();
+    (0..500).for_each(|id| {
+        known.observe(&exchange(id), &rules);
+    });
+    let next = exchange(500);
+    let ours = || {
+        black_box(compare(black_box(&next), &rules, &Outside::default(), &known));
+    };
+    let other = || {
+        by_lines(primary, candidate);
+        by_lines(primary, &control);
+    };
+    row(&format!("{kib} KiB, both legs by tokens / similar twice"), ours, other);
+}
+
+/// A diff by lines.
+fn by_lines(left: &str, right: &str) {
+    let [left, right] = [left, right].map(|text| black_box(text).split_inclusive('\n').collect::<Vec<_>>());
+    black_box(capture_diff_slices(Algorithm::Myers, &left, &right).len());
 }
 
 /// The declared target is a sort of both; here of the elements' texts, found beforehand.

@@ -77,6 +77,8 @@ pub(crate) struct Found {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Wanted<'b> {
     pub(crate) detail: bool,
+    /// Its detail, if it is farther from the primary than the control's.
+    pub(crate) farther: bool,
     pub(crate) measure: bool,
     /// What the control's answer changes of a text, if that is what differs.
     pub(crate) beside: Option<&'b Changed>,
@@ -158,7 +160,7 @@ impl<'w> Differences<'w> {
         } else if self.found.len() < MAX_SUBJECTS {
             let wanted = (self.wants)(&self.probe);
             let measure = if wanted.measure { measure() } else { Measure::None };
-            let detail = wanted.detail.then(|| detail(&measure, wanted.beside).alike());
+            let detail = wanted.shows(&measure).then(|| detail(&measure, wanted.beside).alike());
             let sampled = wanted.weight.map(|weight| Sampled { guesses: guesses(), weight });
             self.found.push(self.probe.clone(), Found { detail, sampled, measure });
         }
@@ -184,6 +186,20 @@ impl<'w> Differences<'w> {
     /// So many that looking for more would only cost time.
     fn full(&self) -> bool {
         self.seen >= MAX_DIFFERENCES
+    }
+}
+
+impl Wanted<'_> {
+    /// Whether the detail of a difference that is so far from the primary will be read.
+    fn shows(&self, measure: &Measure) -> bool {
+        match (measure, self.beside) {
+            (Measure::Text(changed), Some(beside)) => match changed.beside(beside) {
+                (0, _) => false,
+                (_, 0) => self.detail,
+                (own, beside) => self.farther && own > beside,
+            },
+            _ => self.detail || self.farther,
+        }
     }
 }
 

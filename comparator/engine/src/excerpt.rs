@@ -5,6 +5,10 @@
 
 mod given;
 
+use std::sync::LazyLock;
+
+use aho_corasick::{AhoCorasick, MatchKind};
+
 use self::given::is_given;
 use crate::json::Node;
 use crate::json::{Shape, Tree, unescape};
@@ -21,24 +25,35 @@ pub(crate) fn is_sensitive_name(name: &[u8]) -> bool {
 
 /// Whether a value is a credential by its look, or speaks of one. Only its first 64 KiB are looked at: more than is shown.
 pub(crate) fn is_credential(value: &[u8]) -> bool {
-    let head = String::from_utf8_lossy(value.get(..SEARCHED_BEFORE).unwrap_or(value));
-    let text = head.trim_start();
+    let head = value.get(..SEARCHED_BEFORE).unwrap_or(value);
+    looks_like_one(head) || speaks_of_credentials(head)
+}
+
+fn looks_like_one(value: &[u8]) -> bool {
+    let value = value.trim_ascii_start();
+    let start = String::from_utf8_lossy(value.get(..MAX_LEAD).unwrap_or(value));
+    let text = start.trim_start();
+    // Behind so many blanks that are not of ASCII nobody looks.
+    if text.len() < MAX_MARK && value.len() > MAX_LEAD {
+        return true;
+    }
     let scheme = text.get(..BASIC.len()).is_some_and(|scheme| scheme.eq_ignore_ascii_case(BASIC));
     // A JSON Web Token begins with `{"` in base64.
-    scheme || text.starts_with("eyJ") || text.starts_with("-----BEGIN") || speaks_of_credentials(&head)
+    scheme || text.starts_with("eyJ") || text.starts_with("-----BEGIN")
 }
 
 /// Whether a path or the name of a header speaks of credentials.
 pub(crate) fn is_sensitive(name: &str) -> bool {
-    let lower = name.to_ascii_lowercase();
-    SENSITIVE.iter().chain(&SENSITIVE_NAMES).any(|word| lower.contains(word))
+    WORDS.is_match(&name.to_ascii_lowercase())
 }
 
 /// Whether a text speaks of credentials, or gives something that is named like one.
-fn speaks_of_credentials(text: &str) -> bool {
+fn speaks_of_credentials(text: &[u8]) -> bool {
     let lower = text.to_ascii_lowercase();
-    SENSITIVE.iter().any(|word| lower.contains(word))
-        || SENSITIVE_NAMES.iter().any(|word| is_given(&lower, word))
+    // No word begins within another one, so none is missed.
+    WORDS
+        .find_iter(&lower)
+        .any(|word| word.pattern().as_usize() < SENSITIVE.len() || is_given(&lower, word.range()))
 }
 
 /// Bytes as at most `limit` characters. A control character of ASCII becomes its sign, as ⏎ for a line feed; other control characters, marks that
@@ -89,7 +104,7 @@ pub(crate) fn is_near_credentials(bytes: &[u8], at: usize) -> bool {
     let before = at.saturating_sub(SEARCHED_BEFORE);
     let after = at.saturating_add(SEARCHED_AFTER).min(bytes.len());
     let searched = bytes.get(before..after).unwrap_or_default();
-    is_credential(searched) || speaks_of_credentials(&String::from_utf8_lossy(searched))
+    looks_like_one(searched) || speaks_of_credentials(searched)
 }
 
 /// Whether a character may stand for another one that [`line`] does not show.
@@ -119,9 +134,19 @@ fn picture(place: u32) -> char {
 const LINE_FEED: char = '⏎';
 const TAB: char = '⇥';
 
+/// All words of credentials, those that speak of them anywhere first.
+static WORDS: LazyLock<AhoCorasick> = LazyLock::new(|| {
+    let words = SENSITIVE.iter().chain(&SENSITIVE_NAMES);
+    let found = AhoCorasick::builder().match_kind(MatchKind::LeftmostFirst).build(words);
+    found.expect("a few short words")
+});
+
 const BASIC: &str = "basic ";
 /// The longest name of a member that is looked through, in bytes.
 const MAX_NAME: usize = 4_096;
+/// How far a mark is looked for behind blanks, and the longest mark, in bytes.
+const MAX_LEAD: usize = 1_024;
+const MAX_MARK: usize = 16;
 /// How far before and behind the shown part of a body names of credentials are looked for, in bytes.
 const SEARCHED_BEFORE: usize = 64 * 1024;
 const SEARCHED_AFTER: usize = 16 * 1024;
@@ -150,6 +175,23 @@ const SENSITIVE_NAMES: [&str; 4] = ["session", "credential", "signature", "pwd"]
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Words are looked for one after the other, each behind the one before.
+    #[test]
+    fn no_word_begins_within_one_that_needs_a_value() {
+        for name in SENSITIVE_NAMES {
+            for word in SENSITIVE.iter().chain(&SENSITIVE_NAMES) {
+                let within =
+                    (1..name.len()).any(|at| name[at..].starts_with(word) || word.starts_with(&name[at..]));
+                assert!(!within, "{word} begins within {name}");
+            }
+        }
+        let blanks = "\u{a0}".repeat(MAX_LEAD);
+        assert!(is_credential(format!("{blanks}basic dXNlcjpwdw==").as_bytes()), "behind many blanks");
+        assert!(
+            is_credential("\u{a0} basic dXNlcjpwdw==".as_bytes()) && !is_credential("\u{a0} b".as_bytes())
+        );
+    }
 
     #[test]
     fn a_shown_value_is_short_safe_and_holds_no_secret() {

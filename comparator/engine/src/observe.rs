@@ -139,7 +139,7 @@ impl<'k> Wishes<'k> {
     fn of_control(&self, subject: &Subject) -> Wanted<'static> {
         let count = self.count(subject);
         let weight = count.then(|| self.weight(self.place(subject))).flatten();
-        Wanted { detail: count && self.shows_farther(subject), weight, measure: count, beside: None }
+        Wanted { detail: count && self.shows_farther(subject), weight, measure: count, ..Wanted::default() }
     }
 
     fn of_candidate<'b>(&self, subject: &Subject, control: &'b Subjects) -> Wanted<'b> {
@@ -153,11 +153,11 @@ impl<'k> Wishes<'k> {
                 Measure::Text(changed) => Some(changed),
                 _ => None,
             };
-            let detail = self.shows_farther(subject) || beside.is_some() && shows();
-            return Wanted { detail, weight: None, measure: true, beside };
+            let (detail, farther) = (beside.is_some() && shows(), self.shows_farther(subject));
+            return Wanted { detail, farther, weight: None, measure: true, beside };
         }
         let weight = self.controlled.then(|| self.weight(place)).flatten();
-        Wanted { detail: shows(), weight, measure: self.controlled, beside: None }
+        Wanted { detail: shows(), weight, measure: self.controlled, ..Wanted::default() }
     }
 
     /// Whether an exchange in which one leg is farther would be shown.

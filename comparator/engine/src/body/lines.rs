@@ -4,8 +4,9 @@
 //! is worked out for up to 2,000 lines on either side of what is left between an equal beginning and end: there is no
 //! clock here that could stop a longer search.
 
-use std::cell::{Cell, OnceCell};
+use std::cell::Cell;
 
+use memchr::{memchr, memrchr};
 use similar::{Algorithm, DiffOp};
 
 use super::element;
@@ -15,7 +16,7 @@ use crate::farther::Measure;
 use crate::kind::Kind;
 use crate::pattern::Segment;
 use crate::refusal::Refusal;
-use crate::tokens::{Changed, Tokens};
+use crate::tokens::{Changed, Text};
 
 /// Compares two texts line by line. Of HTML, indentation and empty lines do not count, unless a `<pre>` or `<textarea>`
 /// gives them a meaning.
@@ -28,21 +29,19 @@ pub(crate) fn compare(
     into: &mut Differences<'_>,
 ) {
     let folded = html && !keeps_blanks(left) && !keeps_blanks(right);
-    let between = Between::of(Text { bytes: left, folded }, Text { bytes: right, folded });
+    let (own, other) = (Text { bytes: left, folded }, Text { bytes: right, folded });
+    let between = Between::of(own, other);
     if between.left.count + between.right.count == 0 {
         return;
     }
-    let tokens = OnceCell::new();
-    let tokens = || tokens.get_or_init(|| [left, right].map(|text| Tokens::of(text, folded)));
     let bounded = Cell::new(false);
     let measure = || {
-        let [own, other] = tokens();
-        bounded.set(own.bounded || other.bounded);
-        Measure::Text(own.changed_in(other))
+        let changed = own.changed_in(other);
+        bounded.set(changed.bounded);
+        Measure::Text(changed)
     };
     let shown = |measure: &Measure, beside: Option<&Changed>| match (measure, beside) {
         (Measure::Text(changed), Some(beside)) => {
-            let [own, other] = tokens();
             let (at_left, at_right) = own.first(changed, Some(beside), other);
             let place = if html { element::path(left, at_left) } else { diff::exact(at) };
             (place, (excerpt::body(left, at_left), excerpt::body(right, at_right)))
@@ -55,18 +54,37 @@ pub(crate) fn compare(
     }
 }
 
-#[derive(Clone, Copy)]
-struct Text<'a> {
-    bytes: &'a [u8],
-    folded: bool,
+/// The lines of a text, without their ends. Of one whose blanks do not count: those that are not blank, without the blanks around.
+fn lines<'a>(text: Text<'a>) -> impl DoubleEndedIterator<Item = &'a [u8]> {
+    Lines(Some(text.bytes))
+        .map(move |line| if text.folded { line.trim_ascii() } else { line })
+        .filter(move |line| !text.folded || !line.is_empty())
 }
 
-impl<'a> Text<'a> {
-    fn lines(self) -> impl DoubleEndedIterator<Item = &'a [u8]> {
-        let lines = self.bytes.split(|&byte| byte == b'\n');
-        lines
-            .map(move |line| if self.folded { line.trim_ascii() } else { line })
-            .filter(move |line| !self.folded || !line.is_empty())
+/// What is left to be split at line feeds.
+struct Lines<'a>(Option<&'a [u8]>);
+
+impl<'a> Iterator for Lines<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let rest = self.0?;
+        let Some((line, rest)) = memchr(b'\n', rest).and_then(|at| rest.split_at_checked(at)) else {
+            return self.0.take();
+        };
+        self.0 = rest.get(1..);
+        Some(line)
+    }
+}
+
+impl DoubleEndedIterator for Lines<'_> {
+    fn next_back(&mut self) -> Option<Self::Item> {
+        let rest = self.0?;
+        let Some((rest, line)) = memrchr(b'\n', rest).and_then(|at| rest.split_at_checked(at)) else {
+            return self.0.take();
+        };
+        self.0 = Some(rest);
+        line.get(1..)
     }
 }
 
@@ -86,20 +104,20 @@ struct Side<'a> {
 
 impl<'a> Between<'a> {
     fn of(left: Text<'a>, right: Text<'a>) -> Self {
-        let head = left.lines().zip(right.lines()).take_while(|(l, r)| l == r).count();
-        let (lefts, rights) = (left.lines().count(), right.lines().count());
+        let head = lines(left).zip(lines(right)).take_while(|(l, r)| l == r).count();
+        let (lefts, rights) = (lines(left).count(), lines(right).count());
         let most = lefts.min(rights) - head;
-        let ends = left.lines().rev().zip(right.lines().rev()).take(most);
+        let ends = lines(left).rev().zip(lines(right).rev()).take(most);
         let tail = ends.take_while(|(l, r)| l == r).count();
         let side = |text, total: usize| Side { text, count: total - head - tail, total };
         Self { head, left: side(left, lefts), right: side(right, rights) }
     }
 
     fn shown(&self) -> (String, String) {
-        let lines = |side: &Side<'a>| -> Vec<&'a [u8]> {
-            side.text.lines().skip(self.head).take(side.count.min(MAX_LINES)).collect()
+        let first = |side: &Side<'a>| -> Vec<&'a [u8]> {
+            lines(side.text).skip(self.head).take(side.count.min(MAX_LINES)).collect()
         };
-        let (lefts, rights) = (lines(&self.left), lines(&self.right));
+        let (lefts, rights) = (first(&self.left), first(&self.right));
         let aligned = self.left.count.max(self.right.count) <= MAX_LINES;
         let hunks = if aligned {
             similar::capture_diff_slices(Algorithm::Myers, &lefts, &rights)
@@ -107,12 +125,12 @@ impl<'a> Between<'a> {
             vec![DiffOp::Replace { old_index: 0, old_len: 1, new_index: 0, new_len: 1 }]
         };
         let changes = || hunks.iter().filter(|hunk| !matches!(hunk, DiffOp::Equal { .. }));
-        let first = changes().next().map_or((0..0, 0..0), |hunk| (hunk.old_range(), hunk.new_range()));
+        let hunk = changes().next().map_or((0..0, 0..0), |hunk| (hunk.old_range(), hunk.new_range()));
         let total = |range: fn(&DiffOp) -> usize| aligned.then(|| changes().map(range).sum());
         let removed = total(|hunk| hunk.old_range().len());
         let added = total(|hunk| hunk.new_range().len());
-        let left = self.left.shown(self.head, &lefts, first.0, '-', removed);
-        (left, self.right.shown(self.head, &rights, first.1, '+', added))
+        let left = self.left.shown(self.head, &lefts, hunk.0, '-', removed);
+        (left, self.right.shown(self.head, &rights, hunk.1, '+', added))
     }
 }
 
@@ -146,14 +164,24 @@ impl Side<'_> {
 
 /// Whether blanks mean something in a document.
 fn keeps_blanks(html: &[u8]) -> bool {
-    let tag = |name: &[u8]| {
-        html.split(|&byte| byte == b'<')
-            .skip(1)
-            .any(|tag| tag.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name)))
+    let named = |tag: &[u8]| {
+        KEEPING.iter().any(|name| tag.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name)))
     };
-    tag(b"pre") || tag(b"textarea")
+    may_keep_blanks(html) && html.split(|&byte| byte == b'<').skip(1).any(named)
 }
 
+/// Whether any tag begins with the first two letters of one of these. Nearly no page has one, so this looks at all bytes at once, and stops
+/// nowhere.
+fn may_keep_blanks(html: &[u8]) -> bool {
+    let (second, third) = (html.iter().skip(1), html.iter().skip(2));
+    html.iter().zip(second).zip(third).fold(false, |found, ((&mark, &one), &two)| {
+        let begins = |name: [u8; 2]| (one | 0x20 == name[0]) & (two | 0x20 == name[1]);
+        found | ((mark == b'<') & (begins(*b"pr") | begins(*b"te")))
+    })
+}
+
+/// The tags that give blanks a meaning.
+const KEEPING: [&[u8]; 2] = [b"pre", b"textarea"];
 /// Lines on either side that are aligned.
 const MAX_LINES: usize = 2_000;
 /// Lines of a change that are shown.
@@ -222,6 +250,9 @@ mod tests {
             "<PRE>\n a</PRE>",
             true,
             &["value: line 2: \"  a</PRE>\" (-1 of 2 lines) -> line 2: \" a</PRE>\" (+1 of 2 lines)"],
+        );
+        assert!(
+            keeps_blanks(b"<tEXTArea") && keeps_blanks(b"<p><pre>") && !keeps_blanks(b"<progress><p pre><")
         );
         check(
             "<p>a</p>",

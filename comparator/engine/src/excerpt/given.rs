@@ -2,13 +2,13 @@
 //!
 //! A name in a text without a value is a word like any other, and pages are full of them: who hides every word hides the pages.
 
-/// Whether a name with this lower-case word in it has a value, in a lower-case text.
-pub(super) fn is_given(text: &str, word: &str) -> bool {
-    text.match_indices(word).any(|(at, _)| {
-        let (before, after) = text.as_bytes().split_at_checked(at).unwrap_or_default();
-        let name = Name::around(before, after.get(word.len()..).unwrap_or_default());
-        name.is_assigned() || name.is_tag() || name.is_of_field()
-    })
+use std::ops::Range;
+
+/// Whether a name with the word in it that stands there has a value, in a lower-case text.
+pub(super) fn is_given(text: &[u8], word: Range<usize>) -> bool {
+    let beside = text.get(..word.start).zip(text.get(word.end..));
+    let name = beside.map(|(before, after)| Name::around(before, after));
+    name.is_some_and(|name| name.is_assigned() || name.is_tag() || name.is_of_field())
 }
 
 /// What stands on both sides of a name.
