@@ -30,8 +30,7 @@ pub(crate) fn compare(
 ) {
     let folded = html && !keeps_blanks(left) && !keeps_blanks(right);
     let (own, other) = (Text { bytes: left, folded }, Text { bytes: right, folded });
-    let between = Between::of(own, other);
-    if between.left.count + between.right.count == 0 {
+    if lines(own).eq(lines(other)) {
         return;
     }
     let bounded = Cell::new(false);
@@ -46,7 +45,7 @@ pub(crate) fn compare(
             let place = if html { element::path(left, at_left) } else { diff::exact(at) };
             (place, (excerpt::body(left, at_left), excerpt::body(right, at_right)))
         }
-        _ => (diff::exact(at), between.shown()),
+        _ => (diff::exact(at), Between::of(own, other).shown()),
     };
     diff::at_measured(at, Kind::Value, scope, into, shown, measure);
     if bounded.get() {
