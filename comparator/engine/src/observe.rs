@@ -3,6 +3,7 @@
 //! Comparing takes nearly all of the time and needs no order, so it stands apart from counting. What is known already says what is
 //! still worth showing: an example is kept if its rank is low, and every rank that is kept makes the next one rarer.
 
+use std::cell::OnceCell;
 use std::cmp::Ordering;
 
 use antumbra_observation::{Leg, Observation};
@@ -44,6 +45,13 @@ pub fn compare(observation: &Observation, rules: &Rules, outside: &Outside, know
     let wants = |subject: &Subject| wishes.of_candidate(subject, &beside);
     let (candidate, found) =
         differences(&primary, &observation.candidate, outside.candidate.as_deref(), scope, &wants);
+    // What the control has is shown beside a candidate that is farther, which is rare: only then it is compared again.
+    let again = OnceCell::new();
+    let detailed = |leg| differences(&primary, leg, outside.control.as_deref(), scope, &in_detail).1;
+    let shown = |subject: &Subject| {
+        let control = observation.control.as_ref()?;
+        again.get_or_init(|| detailed(control)).get(subject)?.detail.clone()
+    };
     let exchange = Exchange {
         id: observation.id,
         at_us: observation.at_us,
@@ -54,7 +62,7 @@ pub fn compare(observation: &Observation, rules: &Rules, outside: &Outside, know
         candidate,
         control,
         unsent: KeptBack::of(observation),
-        differences: wishes.counted(found, beside, Lag::of(observation)),
+        differences: wishes.counted(found, beside, Lag::of(observation), &shown),
         request: String::new(),
         plugins: plugins(outside),
         endpoint,
@@ -71,6 +79,10 @@ fn differences<'w>(
 ) -> (Answer, Subjects) {
     let found = Outside::comparison(judged, primary, leg, scope, Differences::wanting(wants));
     (answer(leg, &found), found.differences.found)
+}
+
+fn in_detail(_: &Subject) -> Wanted<'static> {
+    Wanted { detail: true, ..Wanted::default() }
 }
 
 impl Lag {
@@ -139,7 +151,7 @@ impl<'k> Wishes<'k> {
     fn of_control(&self, subject: &Subject) -> Wanted<'static> {
         let count = self.count(subject);
         let weight = count.then(|| self.weight(self.place(subject))).flatten();
-        Wanted { detail: count && self.shows_farther(subject), weight, measure: count, ..Wanted::default() }
+        Wanted { weight, measure: count, ..Wanted::default() }
     }
 
     fn of_candidate<'b>(&self, subject: &Subject, control: &'b Subjects) -> Wanted<'b> {
@@ -178,12 +190,18 @@ impl<'k> Wishes<'k> {
         place.map_or(Some(1), |place| place.weight(self.hash))
     }
 
-    /// What counts of the differences of both legs, by subject.
-    fn counted(&self, candidate: Subjects, mut control: Subjects, lag: Lag) -> Vec<Difference> {
+    /// What counts of the differences of both legs, by subject. `of_control` shows one of the control.
+    fn counted(
+        &self,
+        candidate: Subjects,
+        mut control: Subjects,
+        lag: Lag,
+        of_control: &dyn Fn(&Subject) -> Option<Detail>,
+    ) -> Vec<Difference> {
         let mut all = Vec::new();
         for (subject, found) in candidate.into_found() {
             match control.take(&subject) {
-                Some(beside) => all.extend(at_both(subject, found, beside, lag)),
+                Some(beside) => all.extend(at_both(subject, found, &beside, lag, of_control)),
                 None => all.push(alone(subject, Differing::Candidate, found, lag)),
             }
         }
@@ -204,16 +222,20 @@ fn alone(subject: Subject, of: Differing, found: Found, lag: Lag) -> Difference 
 }
 
 /// What a difference of both legs at one subject counts as: maybe one leg changes more than the other, or is farther.
-fn at_both(subject: Subject, candidate: Found, control: Found, lag: Lag) -> impl Iterator<Item = Difference> {
+fn at_both(
+    subject: Subject,
+    candidate: Found,
+    control: &Found,
+    lag: Lag,
+    of_control: &dyn Fn(&Subject) -> Option<Detail>,
+) -> impl Iterator<Item = Difference> + use<> {
     let Told { of, farther, unseen } = Measure::tell(&candidate.measure, &control.measure, lag);
-    let detail = |shown: Option<Detail>, control: Option<Detail>| {
-        let (shown, control) = (shown?, control.map(|control| control.other));
-        Some(Detail { control, ..shown })
-    };
+    let beside =
+        |shown: Detail| Detail { control: of_control(&subject).map(|control| control.other), ..shown };
     let is_farther = farther.is_some_and(|farther| farther.by == Some(Side::Candidate));
     let (own, of_farther) = match (of, is_farther) {
         (Differing::Candidate, _) => (candidate.detail, None),
-        (_, true) => (None, detail(candidate.detail, control.detail)),
+        (_, true) => (None, candidate.detail.map(beside)),
         _ => (None, None),
     };
     let farther = farther.map(|farther| Difference {
