@@ -55,7 +55,10 @@ impl<'t> Text<'t> {
     pub(crate) fn changed_in(self, other: Text<'_>) -> Changed {
         let (lines, others) = (self.lines(), other.lines());
         let mut stock = Stock::of(others.iter().map(|(feature, _)| *feature));
-        let apart: Vec<Range<usize>> = lines.into_iter().filter_map(|line| stock.lacks(line)).collect();
+        let apart: Vec<Range<usize>> = lines
+            .into_iter()
+            .filter_map(|(feature, range)| (!stock.takes(feature)).then_some(range))
+            .collect();
         // What no line of this text took.
         let rest: Vec<Range<usize>> =
             others.into_iter().filter_map(|(feature, range)| stock.takes(feature).then_some(range)).collect();
@@ -71,12 +74,7 @@ impl<'t> Text<'t> {
     }
 
     /// Where the first token that is changed, and not so beside it, begins in this text; and in `other`, by the token before it.
-    pub(crate) fn first(
-        self,
-        changed: &Changed,
-        beside: Option<&Changed>,
-        other: Text<'_>,
-    ) -> (usize, usize) {
+    pub(crate) fn first(self, changed: &Changed, beside: &Changed, other: Text<'_>) -> (usize, usize) {
         let own = changed.first_beside(beside);
         let tokens = self.all();
         let kept =
@@ -201,10 +199,6 @@ impl Stock {
             _ => false,
         }
     }
-
-    fn lacks(&mut self, (feature, range): (u64, Range<usize>)) -> Option<Range<usize>> {
-        (!self.takes(feature)).then_some(range)
-    }
 }
 
 impl Changed {
@@ -233,14 +227,12 @@ impl Changed {
         self.tokens.binary_search(place).is_ok()
     }
 
-    /// Where the first token begins that is changed, and not so beside it.
-    fn first_beside(&self, beside: Option<&Self>) -> u32 {
-        let first = self.tokens.first().map_or(0, |place| place.at);
-        // The middle one of three whose surroundings changed is the one that did.
-        let alone = beside.map(|beside| self.alone(beside).collect::<Vec<Place>>());
-        let Some(alone) = alone.filter(|alone| !alone.is_empty()) else { return first };
+    /// Where the first token begins that is changed, and not so beside it; if there is none, the first one that is changed.
+    fn first_beside(&self, beside: &Self) -> u32 {
+        let alone: Vec<Place> = self.alone(beside).collect();
         let run = alone.chunk_by(|one, next| one.at == next.before).next().unwrap_or_default();
-        run.get(run.len() / 2).map_or(first, |place| place.at)
+        // The middle one of three whose surroundings changed is the one that did.
+        run.get(run.len() / 2).or(self.tokens.first()).map_or(0, |place| place.at)
     }
 }
 
@@ -310,7 +302,7 @@ mod tests {
             assert_eq!(control.beside(&candidate), (0, 3));
             assert_eq!(candidate.beside(&control), (3, 0), "the price and its neighbours");
             assert_eq!(changed(&primary, &primary), Changed::default());
-            let (own, other) = text(&primary).first(&candidate, Some(&control), text(&wrong));
+            let (own, other) = text(&primary).first(&candidate, &control, text(&wrong));
             assert!(primary[own..].starts_with("10.00"), "{}", &primary[own..]);
             assert!(
                 wrong[other..].starts_with("<p>") || wrong[other..].contains("0.00"),
