@@ -16,10 +16,10 @@ use std::iter::Peekable;
 use crate::arrays::{self, Elements};
 use crate::endpoint::{is_identifier, is_token};
 use crate::excerpt;
-use crate::farther::{Cause, Measure};
+use crate::farther::{Cause, Measure, Told};
 use crate::guess::{Guesses, Sampled};
 use crate::json::{Node, Shape, Tree};
-use crate::kind::{Kind, Subject};
+use crate::kind::{Differing, Kind, Subject};
 use crate::pattern::{Place, Segment};
 use crate::refusal::Refusal;
 use crate::rules::Rules;
@@ -193,11 +193,13 @@ impl Wanted<'_> {
     /// Whether the detail of a difference that is so far from the primary will be read.
     fn shows(&self, measure: &Measure) -> bool {
         match (measure, self.beside) {
-            (Measure::Text(changed), Some(beside)) => match changed.beside(beside) {
-                (0, _) => false,
-                (_, 0) => self.detail,
-                (own, beside) => self.farther && own > beside,
-            },
+            (Measure::Text(changed), Some(beside)) => {
+                let told = Told::of_texts(changed, beside);
+                match told.of {
+                    Differing::Candidate => self.detail,
+                    _ => self.farther && told.is_candidate_farther(),
+                }
+            }
             _ => self.detail || self.farther,
         }
     }

@@ -106,6 +106,26 @@ pub(crate) enum Side {
     Control,
 }
 
+impl Told {
+    /// Of two texts: one leg changes what the other keeps, or both do, and one changes more.
+    pub(crate) fn of_texts(candidate: &Changed, control: &Changed) -> Self {
+        let (more, less) = candidate.beside(control);
+        let of = match (more, less) {
+            (1.., 0) => Differing::Candidate,
+            (0, 1..) => Differing::Control,
+            _ => Differing::Both,
+        };
+        let by = (of == Differing::Both).then(|| Side::of(more.cmp(&less))).flatten();
+        let farther = by.map(|by| Farther { by: Some(by), by_magnitude: false, values: None });
+        Self { of, farther, unseen: None }
+    }
+
+    /// Whether the candidate is the one that is farther.
+    pub(crate) fn is_candidate_farther(&self) -> bool {
+        self.farther.is_some_and(|farther| farther.by == Some(Side::Candidate))
+    }
+}
+
 impl Measure {
     /// Of two scalars at one place; of what only one side has there is no more or less.
     pub(crate) fn of(left: Option<&Value<'_>>, right: Option<&Value<'_>>) -> Self {
@@ -140,20 +160,7 @@ impl Measure {
             (Self::Scalars(candidate), Self::Scalars(control)) => {
                 Told { farther: Distance::farther(candidate, control, lag), ..both }
             }
-            (Self::Text(candidate), Self::Text(control)) => {
-                let (more, less) = candidate.beside(control);
-                let of = match (more, less) {
-                    (1.., 0) => Differing::Candidate,
-                    (0, 1..) => Differing::Control,
-                    _ => Differing::Both,
-                };
-                let by = (of == Differing::Both).then(|| Side::of(more.cmp(&less))).flatten();
-                Told {
-                    of,
-                    farther: by.map(|by| Farther { by: Some(by), by_magnitude: false, values: None }),
-                    unseen: None,
-                }
-            }
+            (Self::Text(candidate), Self::Text(control)) => Told::of_texts(candidate, control),
             (Self::Unseen(cause), _) | (_, Self::Unseen(cause)) => Told { unseen: Some(*cause), ..both },
             _ => both,
         }

@@ -229,10 +229,11 @@ fn at_both(
     lag: Lag,
     of_control: &dyn Fn(&Subject) -> Option<Detail>,
 ) -> impl Iterator<Item = Difference> + use<> {
-    let Told { of, farther, unseen } = Measure::tell(&candidate.measure, &control.measure, lag);
+    let told = Measure::tell(&candidate.measure, &control.measure, lag);
+    let is_farther = told.is_candidate_farther();
+    let Told { of, farther, unseen } = told;
     let beside =
         |shown: Detail| Detail { control: of_control(&subject).map(|control| control.other), ..shown };
-    let is_farther = farther.is_some_and(|farther| farther.by == Some(Side::Candidate));
     let (own, of_farther) = match (of, is_farther) {
         (Differing::Candidate, _) => (candidate.detail, None),
         (_, true) => (None, candidate.detail.map(beside)),
