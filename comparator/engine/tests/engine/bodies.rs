@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use antumbra_engine::{Evidence, Report, Rules};
+use antumbra_engine::{Evidence, Kind, Report, Rules};
 use antumbra_observation::{Body, Leg};
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -30,6 +30,43 @@ fn found(report: &Report) -> Vec<String> {
 
 fn refused(report: &Report) -> Vec<&'static str> {
     report.refused.iter().map(|refused| refused.reason.name()).collect()
+}
+
+/// What stands in the examples of a difference in how far candidate and control are from the primary: for candidate and control.
+fn farther(media: &str, bodies: impl Fn(u64) -> [String; 3]) -> (String, String) {
+    let mut evidence = Evidence::new();
+    for number in 1..=60 {
+        let [primary, candidate, control] =
+            bodies(number).map(|body| answer(&[("content-type", media)], body.as_bytes()));
+        evidence.observe(&exchange(number, "/page", primary, candidate, Some(control)), &Rules::default());
+    }
+    let report = read(&evidence);
+    let found = report.regressions.iter().find(|found| found.kind == Kind::Farther);
+    let example = found.and_then(|found| found.example.clone()).expect("an example");
+    (example.candidate, example.control.expect("what the control has"))
+}
+
+#[test]
+fn an_example_of_what_is_farther_shows_what_the_control_has() {
+    let (candidate, control) = farther("application/json", |number| {
+        let body = |id: &str| format!("{{\"id\":\"{id}\"}}");
+        [body(&format!("{number:08}")), body("undefined"), body(&format!("{:08}", number + 7_000))]
+    });
+    assert_eq!(candidate, "\"undefined\"");
+    assert!(control.starts_with("\"00007"), "{control}");
+
+    let (candidate, control) = farther("text/html", |number| {
+        let body = |nonce: u64, id: u64, price: &str| {
+            format!("<i>n{nonce}</i>\n<b>b</b>\n<p>{price}</p>\n<b>b</b>\n<i>m{id}</i>\n")
+        };
+        [
+            body(number, number, "10.00"),
+            body(number + 900, number, "0.99"),
+            body(number, number + 900, "10.00"),
+        ]
+    });
+    assert!(candidate.contains("n9"), "{candidate}");
+    assert!(control.starts_with("line 5: \"<i>m9"), "{control}");
 }
 
 /// Two bodies of one type: the places in which they differ, and why they were not read.
