@@ -22,6 +22,7 @@ mod terms;
 mod tried;
 mod trying;
 mod values;
+mod verdict;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -77,7 +78,7 @@ fn dispatch(command: Command, sandbox: &dyn Runtime) -> Result<ExitCode, Failure
         Command::Policy { command: PolicyCommand::Put(options) } => commands::put_policy(&options),
         Command::Audit(target) => commands::audit(&target),
         Command::Report(options) => report::report(&options, sandbox),
-        Command::Verdict(options) => report::verdict(&options, sandbox),
+        Command::Verdict(options) => verdict::verdict(&options, sandbox),
         Command::Try(options) => trying::rules(&options, sandbox),
         Command::Evidence { command: EvidenceCommand::Reset(options) } => commands::reset_evidence(&options),
     }
@@ -145,11 +146,11 @@ enum Command {
     #[command(after_help = AUDIT_EXAMPLES)]
     Audit(Target),
     /// Show what the comparison found, by a server or out of a capture
-    #[command(after_help = report::REPORT_EXAMPLES)]
+    #[command(after_help = report::EXAMPLES)]
     Report(report::ReportOptions),
     /// Print the verdict; exit code 0 promote, 1 roll back, 3 wait
-    #[command(after_help = report::VERDICT_EXAMPLES)]
-    Verdict(report::VerdictOptions),
+    #[command(after_help = verdict::EXAMPLES)]
+    Verdict(verdict::Options),
     /// Show what other rules would explain and hide, on the exchanges that a server keeps or on a capture; nothing changes
     #[command(after_help = trying::EXAMPLES)]
     Try(trying::Options),

@@ -84,31 +84,30 @@ impl Legs {
     }
 }
 
-/// The quantile at which the candidate is most times as slow as the control.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Effect {
-    quantile: f64,
-    candidate_us: u64,
-    control_us: u64,
+/// The quantile of the latency at which the candidate is most times as slow as the control.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Slowdown {
+    /// Which: 0.5, 0.9 or 0.99.
+    pub quantile: f64,
+    /// The candidate's, in microseconds.
+    pub candidate_us: u64,
+    /// The control's, in microseconds.
+    pub control_us: u64,
 }
 
-impl fmt::Display for Effect {
-    /// `p99 7.1ms → 192ms (27×)`.
+impl fmt::Display for Slowdown {
+    /// `p99 7.1 → 192 ms (27×)`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { quantile, candidate_us, control_us } = *self;
         let times = self.times();
         let digits = usize::from(times < 10.0);
-        write!(
-            f,
-            "p{:.0} {} → {} ({times:.digits$}×)",
-            quantile * 100.0,
-            wording::duration(control_us),
-            wording::duration(candidate_us)
-        )
+        let from_to = wording::from_to(control_us, candidate_us);
+        write!(f, "p{:.0} {from_to} ({times:.digits$}×)", quantile * 100.0)
     }
 }
 
-impl Effect {
+impl Slowdown {
     pub(crate) fn times(&self) -> f64 {
         bounded(self.candidate_us) / bounded(self.control_us)
     }
@@ -116,13 +115,13 @@ impl Effect {
 
 impl Legs {
     /// Where the candidate is slower most, of the quantiles that enough answers tell.
-    pub(crate) fn effect(&self) -> Option<Effect> {
+    pub(crate) fn effect(&self) -> Option<Slowdown> {
         let (candidate, control) = (&self.candidate, &self.control);
         let count = candidate.count().min(control.count());
         let told = QUANTILES.into_iter().filter(|quantile| count as f64 * (1.0 - quantile) >= 1.0);
         let effects = told.filter_map(|quantile| {
             let (candidate_us, control_us) = (candidate.quantile(quantile)?, control.quantile(quantile)?);
-            Some(Effect { quantile, candidate_us, control_us })
+            Some(Slowdown { quantile, candidate_us, control_us })
         });
         effects.max_by(|one, other| one.times().total_cmp(&other.times()))
     }

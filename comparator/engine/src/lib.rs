@@ -120,12 +120,14 @@ pub use hypothesis::Example;
 pub use journal::{BadBatch, decode_compared, encode_compared};
 pub use kind::Kind;
 pub use latency::LatencyMargins;
+pub use latency::Slowdown;
 pub use observe::compare;
 pub use offline::{Diff, Difference, Media, diff, diff_answers};
 pub use outside::{Finding, Outside, PluginReport};
 pub use pace::Pace;
 pub use pattern::{BadPattern, Pattern};
 pub use refusal::Refusal;
+pub use render::TextStyle;
 pub use report::{
     Dropped, EndpointReport, Forecast, Gap, Interval, LegLatencies, Noise, Quantiles, Refused, Regression,
     Report, Uncontrolled, Uncovered, report,

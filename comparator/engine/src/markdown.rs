@@ -5,11 +5,11 @@
 
 use std::fmt::Write as _;
 
-use crate::render::{MAX_SHOWN, counted, cut, duration, findings, suspect, what};
+use crate::render::{MAX_SHOWN, counted, cut, duration, findings, suspect};
 use crate::report::{EndpointReport, LegLatencies, Noise, Quantiles, Regression, Report};
 use crate::statuses;
 use crate::verdict::Verdict;
-use crate::wording::{count, percent, place};
+use crate::wording::{count, exchanges, many, percent, place};
 
 impl Report {
     /// Writes the report as GitHub-flavoured Markdown.
@@ -22,7 +22,7 @@ impl Report {
         let (suspects, noise): (Vec<&Noise>, Vec<&Noise>) =
             self.noise.iter().partition(|noise| suspect(noise));
         page.differences("Not yet told apart: maybe by chance", &suspects);
-        page.differences("Noise: the control differs as well", &noise);
+        page.differences("Noise: the stable version differs as well", &noise);
         page.suggestions(self);
         page.uncontrolled(self);
         page.refused(self);
@@ -53,19 +53,19 @@ impl Page {
             lines.into_iter().for_each(|line| self.line(&format!("{bullet}{}", text(line))));
         }
         if let Some(forecast) = report.forecast.filter(|forecast| forecast.exchanges.upper > 0) {
-            self.line(&format!("\nPromotion: {forecast}."));
+            self.line(&format!("\nNeeded: {forecast}."));
         }
         let delivery = report.delivery;
         self.line(&format!(
-            "\n{} exchanges, {} with control, {} effective; at most {} worse. {} mirrored, {} not delivered{}, {} shadows not sent{}.",
-            count(report.exchanges),
+            "\n{}, {} compared with a control, {} of which answered like the primary; up to {} of answers may be worse. {} mirrored, {} not delivered{}, {} not sent{}.",
+            exchanges(report.exchanges),
             count(report.controlled),
             count(report.effective),
             percent(report.excess_at_most),
             count(delivery.mirrored),
             count(delivery.undelivered),
             text(&delivery.why_undelivered()),
-            count(delivery.not_sent),
+            many(delivery.not_sent, "shadow"),
             text(&delivery.why_not_sent()),
         ));
         if report.statuses.len() > 1 {
@@ -78,19 +78,14 @@ impl Page {
             return;
         }
         self.line(&format!("\n#### {title} ({})", counted(findings(all).count(), all.len())));
-        self.head(
-            "| endpoint | place | kind | only candidate | only control | of | evidence |",
-            "|---|---|---|--:|--:|--:|--:|",
-        );
+        self.head("| endpoint | place | kind | effect | evidence |", "|---|---|---|---|--:|");
         for found in all.iter().take(MAX_SHOWN) {
             self.line(&format!(
-                "| {} | {} | {} | {} | {} | {} | 10^{:.1} |",
+                "| {} | {} | {} | {} | 10^{:.1} |",
                 code(&found.endpoint),
                 code(place(&found.path, found.kind)),
-                text(&what(found.kind, found.step)),
-                found.candidate_only,
-                found.control_only,
-                found.exchanges,
+                found.kind,
+                text(&found.effect()),
                 found.evidence_log10
             ));
         }
@@ -262,9 +257,9 @@ fn figures(endpoint: &EndpointReport) -> String {
 }
 
 fn columns(quantiles: &Quantiles) -> String {
-    [quantiles.p50, quantiles.p90, quantiles.p99]
-        .map(|quantile| format!(" {} |", duration(quantile)))
-        .concat()
+    let Quantiles { count, p50, p90, p99, .. } = quantiles;
+    let each = [(p50, 0.5), (p90, 0.9), (p99, 0.99)];
+    each.map(|(quantile, of)| format!(" {} |", duration(*quantile, of, *count))).concat()
 }
 
 /// A code span that stands in a table: fenced by more backticks than it holds, without bars and line ends of its own.

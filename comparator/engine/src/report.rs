@@ -16,11 +16,12 @@ use crate::evidence::Evidence;
 use crate::forecast::Further;
 use crate::hypothesis::Example;
 use crate::kind::Kind;
+use crate::latency::Slowdown;
 use crate::outside::PluginReport;
 use crate::statuses::StatusCount;
 use crate::suggestion::{self, Suggestion};
 use crate::verdict::{self, Delivery, Gates, Judgement, Reason, Verdict};
-use crate::wording::{count, wait};
+use crate::wording::{self, Tally, count, wait};
 
 pub use refused::Refused;
 pub use uncovered::{Gap, Uncovered};
@@ -154,6 +155,9 @@ pub struct Regression {
     pub evidence_log10: f64,
     /// For latency: the ratio at which the evidence is strongest.
     pub step: Option<f64>,
+    /// For latency: the quantile that grew by the largest factor, if enough answers tell one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slowdown: Option<Slowdown>,
     /// First seen, microseconds since 1970.
     pub first_us: u64,
     /// Last seen, microseconds since 1970.
@@ -163,6 +167,20 @@ pub struct Regression {
     /// Further ones, at most two. All are a uniform sample of those that show it.
     #[serde(default)]
     pub more_examples: Vec<Example>,
+}
+
+impl Regression {
+    /// How much worse the candidate is, as a sentence.
+    pub(crate) fn effect(&self) -> String {
+        let Self { candidate_only, control_only, both, exchanges, .. } = *self;
+        match (self.slowdown, self.step) {
+            (Some(slowdown), _) => slowdown.to_string(),
+            (None, Some(step)) => wording::slower(step, candidate_only, control_only, exchanges),
+            (None, None) => {
+                wording::effect(self.kind, Tally { candidate_only, control_only, both, exchanges })
+            }
+        }
+    }
 }
 
 /// Latencies of the three legs. Candidate and control are comparable, the primary takes another way.

@@ -52,10 +52,12 @@ impl Cause {
         match self {
             Self::Cut => "it is longer than what the filter keeps; raise `capture` in its configuration",
             Self::Binary => {
-                "it is neither text nor of a kind that is taken apart; declare it under `compare`, or let a plugin compare it"
+                "it is neither text nor a format that can be read; declare it under `compare`, or use a plugin"
             }
             Self::Unread => "it could not be read; the report says which bodies were compared as bytes",
-            Self::Instance => "it tells of an instance, as counters and names do; declare it under `compare`",
+            Self::Instance => {
+                "it describes an instance, as counters and host names do; declare it under `compare`"
+            }
         }
     }
 

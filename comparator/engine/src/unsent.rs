@@ -64,17 +64,17 @@ pub(crate) fn worded(not_sent: &NotSent, exchanges: u64) -> String {
 fn explained(why: Unsent) -> &'static str {
     match why {
         Unsent::UnknownCluster => {
-            "the proxy has no cluster of the name that the policy gives the variant; correct the one or the other"
+            "the proxy has no cluster of the name in the policy; correct one of the two"
         }
         Unsent::TooManyHeaders => "the request has more header fields than the proxy sends",
         Unsent::NoHealthyHost => {
             "the cluster has no healthy host; start the service, or mend its health check"
         }
         Unsent::ProxyRefused => "the proxy's own circuit breaker is open, or the cluster has no host",
-        Unsent::Breaker => "it did not answer others, and was spared",
-        Unsent::NoPlace => "as many calls were under way as may be; raise that, or mirror less",
+        Unsent::Breaker => "it failed on other calls, so a breaker kept this one back",
+        Unsent::NoPlace => "as many calls were under way as the limit allows; raise the limit or mirror less",
         Unsent::Unsendable => "HTTP/1.1 cannot carry the request",
-        Unsent::GivenUp => "the call was given up before anybody heard its answer",
+        Unsent::GivenUp => "the call was given up before an answer arrived",
         Unsent::Other => "a later version of the filter knows why",
     }
 }

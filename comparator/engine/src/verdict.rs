@@ -4,6 +4,7 @@
 //! `wait`, which says what is missing and how many exchanges that takes.
 
 mod calibration;
+mod coverage;
 mod delivery;
 mod family;
 mod findings;
@@ -15,11 +16,12 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::coverage::covered;
 pub use self::delivery::Delivery;
 pub(crate) use self::family::{Tested, What, is_found, is_suspected};
 pub(crate) use self::findings::findings;
 use self::missing::{Missing, takes};
-pub(crate) use self::promotion::{MIN_EFFECTIVE, comparable, covered, excess_at_most, noisy_needs};
+pub(crate) use self::promotion::{MIN_EFFECTIVE, comparable, excess_at_most, noisy_needs};
 pub use self::reason::{Code, Reason};
 use crate::evidence::Evidence;
 use crate::forecast::Further;

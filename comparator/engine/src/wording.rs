@@ -1,8 +1,14 @@
-//! How numbers and places are worded, the same in reasons, notes and tables.
+//! How numbers, places and effects are worded, the same in reasons, notes and tables.
+
+mod effect;
+mod number;
 
 use std::collections::BTreeMap;
 
 use crate::kind::Kind;
+
+pub(crate) use effect::{Tally, effect, slower};
+pub(crate) use number::{count, exchanges, many};
 
 /// `0.5 %`, with as many digits as say something.
 pub(crate) fn percent(share: f64) -> String {
@@ -21,6 +27,11 @@ pub(crate) fn percent_beside(share: f64, limit: f64) -> String {
 pub(crate) fn place(path: &str, kind: Kind) -> &str {
     let placeless = matches!(kind, Kind::Status | Kind::Outcome | Kind::Latency | Kind::Any);
     if path.is_empty() && !placeless { "(body)" } else { path }
+}
+
+/// An endpoint as people read it: `*` is all of them together.
+pub(crate) fn endpoint(name: &str) -> &str {
+    if name == "*" { "all endpoints" } else { name }
 }
 
 /// The parts that are not empty, one blank apart.
@@ -58,6 +69,28 @@ pub(crate) fn wait(seconds: f64) -> String {
     format!("{} {name}", count((seconds / unit).max(1.0).round() as u64))
 }
 
+/// `10^4.7` or `10^155`: the evidence whose logarithm this is.
+pub(crate) fn evidence(log10: f64) -> String {
+    let digits = usize::from(log10 < 10.0);
+    format!("evidence 10^{log10:.digits$}")
+}
+
+/// `5.5 → 36 ms`, or `900 µs → 36 ms`: microseconds before and after.
+pub(crate) fn from_to(before: u64, after: u64) -> String {
+    let (before, after) = (spaced(before), spaced(after));
+    match (before.rsplit_once(' '), after.rsplit_once(' ')) {
+        (Some((value, unit)), Some((_, other))) if unit == other => format!("{value} → {after}"),
+        _ => format!("{before} → {after}"),
+    }
+}
+
+/// `7.1 ms`, in a sentence.
+fn spaced(us: u64) -> String {
+    let text = duration(us);
+    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
+    format!("{digits} {}", &text.get(digits.len()..).unwrap_or_default())
+}
+
 /// `7.1ms`: microseconds as people read them.
 pub(crate) fn duration(us: u64) -> String {
     let (value, unit) = match us {
@@ -67,19 +100,6 @@ pub(crate) fn duration(us: u64) -> String {
     };
     let (whole, thousandth) = (value / 1_000, value % 1_000);
     if whole < 10 { format!("{whole}.{}{unit}", thousandth / 100) } else { format!("{whole}{unit}") }
-}
-
-/// `1,234,567`.
-pub(crate) fn count(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 /// ` (rate 900, breaker 12)`: reasons, the most frequent first; nothing where there is none.
@@ -108,15 +128,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn large_numbers_are_grouped() {
-        for (number, expected) in
-            [(0, "0"), (999, "999"), (1_000, "1,000"), (12_345, "12,345"), (1_234_567, "1,234,567")]
-        {
-            assert_eq!(count(number), expected);
-        }
-    }
-
-    #[test]
     fn names_are_listed_as_in_a_sentence() {
         let lists: [&[&str]; 4] = [&[], &["a"], &["a", "b"], &["a", "b", "c"]];
         assert_eq!(lists.map(listed), ["", "a", "a and b", "a, b and c"]);
@@ -129,6 +140,18 @@ mod tests {
         {
             assert_eq!(wait(seconds), expected);
         }
+    }
+
+    #[test]
+    fn two_durations_share_a_unit_if_they_can() {
+        assert_eq!(from_to(5_500, 36_000), "5.5 → 36 ms");
+        assert_eq!(from_to(900, 36_000), "900 µs → 36 ms");
+        assert_eq!(from_to(1_500_000, 2_000_000), "1.5 → 2.0 s");
+    }
+
+    #[test]
+    fn small_evidence_has_a_digit_more() {
+        assert_eq!([4.66, 240.3].map(evidence), ["evidence 10^4.7", "evidence 10^240"]);
     }
 
     #[test]

@@ -5,7 +5,9 @@ use std::io::{ErrorKind, IsTerminal, Write as _};
 use std::sync::OnceLock;
 
 use antumbra_control::audit::Entry;
+use antumbra_engine::{Report, TextStyle};
 use antumbra_store::Accounts;
+use console::Term;
 use serde::Serialize;
 
 use crate::api::policies::{Audit, Outcome};
@@ -33,6 +35,19 @@ static UNWRITTEN: OnceLock<String> = OnceLock::new();
 pub(super) fn print_json(value: &impl Serialize) {
     let text = serde_json::to_string_pretty(value).unwrap_or_default();
     print(&format!("{text}\n"));
+}
+
+/// A report in at most twenty lines, the last of which says how to see the `rest`; or in full.
+pub(super) fn report(report: &Report, full: bool, rest: &str) -> String {
+    let style = TextStyle { columns: columns(), colour: colour() };
+    if full { report.to_text(style) } else { report.to_summary(style, rest) }
+}
+
+/// The width of the terminal; `COLUMNS` (POSIX) overrides it, and what is no terminal has the usual one.
+fn columns() -> usize {
+    let given = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    let measured = || Term::stdout().size_checked().map(|(_, columns)| usize::from(columns));
+    given.or_else(measured).unwrap_or(TextStyle::default().columns)
 }
 
 /// Whether stdout takes colours: a terminal, and `NO_COLOR` (no-color.org) is not set.

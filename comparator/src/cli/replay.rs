@@ -80,6 +80,9 @@ pub(super) struct Options {
     /// How to print
     #[arg(long, value_enum, default_value_t)]
     output: Output,
+    /// Everything that is known, instead of a report of at most twenty lines
+    #[arg(long)]
+    full: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
@@ -108,7 +111,7 @@ pub(super) fn replay(options: &Options, sandbox: &dyn Runtime) -> Result<ExitCod
     found.accounts.statuses.judge(&mut report);
     match options.output {
         Output::Json => print_json(&Replayed { report: &report, replay: &found.accounts }),
-        Output::Text => print(&text(&found.accounts, &report)),
+        Output::Text => print(&text(&found.accounts, &report, options.full)),
     }
     match unread {
         Some(error) => {
@@ -126,9 +129,9 @@ struct Replayed<'r> {
     replay: &'r Accounts,
 }
 
-fn text(accounts: &Accounts, report: &Report) -> String {
+fn text(accounts: &Accounts, report: &Report, full: bool) -> String {
     let lines: String = accounts.lines().iter().map(|line| format!("{line}\n")).collect();
-    format!("{lines}\n{}", report.to_text(output::colour()))
+    format!("{lines}\n{}", output::report(report, full, FULL))
 }
 
 /// The file, and how much of it was read, for people who watch.
@@ -278,6 +281,8 @@ fn bad_host(name: &str) -> Failure {
     Failure::Usage(format!("--host is {name:?}, must be a host, with a port or without, or recorded"))
 }
 
+/// How to see the rest of a summary.
+const FULL: &str = "more: the same command with --full";
 /// Requests that are read ahead.
 const MAX_WAITING: usize = 16;
 const SHOWN_EVERY: Duration = Duration::from_millis(200);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use antumbra_control::{Command, Reset, Session};
-use antumbra_engine::Report;
+use antumbra_engine::{Report, TextStyle};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, Request, State};
 use axum::http::header::{ACCEPT, CONTENT_TYPE};
@@ -59,7 +59,7 @@ pub(super) async fn report(
 fn written(report: &Report, format: &Format) -> Response {
     let (page, media_type) = match format {
         Format::Json => return json(StatusCode::OK, report),
-        Format::Text => (report.to_text(false), "text/plain; charset=utf-8"),
+        Format::Text => (report.to_text(TextStyle::default()), "text/plain; charset=utf-8"),
         Format::Markdown => (report.to_markdown(), "text/markdown; charset=utf-8"),
     };
     let mut response = page.into_response();

@@ -171,7 +171,7 @@ mod tests {
             let gates = antumbra_engine::Gates::default();
             let delivery = antumbra_engine::Delivery::default();
             let report = antumbra_engine::report("shop", evidence, &gates, &delivery);
-            let differs = report.to_text(true).contains("/price");
+            let differs = report.to_text(antumbra_engine::TextStyle::default()).contains("/price");
             assert_eq!(differs, holds, "generation {generation}, session {number}");
         }
     }

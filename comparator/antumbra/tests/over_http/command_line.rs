@@ -87,6 +87,9 @@ async fn the_verdict_is_an_exit_code_and_everything_prints_as_json() {
     assert!(rolled.out.starts_with("roll back\n"), "{}", rolled.out);
     let report = antumbra(&world, "report").await.out;
     assert!(report.contains("/price") && !report.contains('\u{1b}'), "no colours into a pipe: {report}");
+    assert!(report.lines().count() <= 20 && !report.contains("\nEndpoints"), "{report}");
+    let full = antumbra(&world, "report --full").await.out;
+    assert!(full.contains("\nEndpoints"), "{full}");
 }
 
 #[tokio::test]

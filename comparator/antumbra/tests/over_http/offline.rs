@@ -166,7 +166,8 @@ async fn a_verdict_is_waited_for() {
     let mut world = World::with_shop().await;
     world.batch(1, &healthy(5)).await;
     let line = antumbra(&world, "verdict --wait 1s").await;
-    assert_eq!((line.code, line.err.as_str()), (3, ""), "{}", line.out);
+    assert_eq!(line.code, 3, "{}{}", line.out, line.err);
+    assert!(line.err.starts_with("antumbra: wait after 5 exchanges: "), "{}", line.err);
     assert!(line.out.starts_with("wait\n"), "{}", line.out);
 
     let mut command = Command::new(env!("CARGO_BIN_EXE_antumbra"));
@@ -178,8 +179,18 @@ async fn a_verdict_is_waited_for() {
     assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stdout));
 
     world.end().await;
-    let line = antumbra(&world, "verdict --wait 100s").await;
-    assert_eq!(line.code, 4, "an address where nobody answers is told at once: {}", line.err);
+    let line = antumbra(&world, "verdict --wait 1s").await;
+    assert_eq!((line.code, line.out.as_str()), (4, ""), "{}", line.err);
+    assert!(line.err.contains("is `antumbra serve` running there?"), "{}", line.err);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_antumbra"));
+    command.args(["verdict", "--wait", "100s", "--server"]).arg(format!("http://{}", world.address));
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // It has said that nobody answers before somebody does.
+    let mut said = [0; 9];
+    std::io::Read::read_exact(child.stderr.as_mut().unwrap(), &mut said).unwrap();
+    world.start_again().await;
+    let output = tokio::task::spawn_blocking(move || child.wait_with_output().unwrap()).await.unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
     let line = antumbra(&world, "verdict --wait 100s --server ftp://x").await;
     assert_eq!(line.code, 2, "{}", line.err);
 }

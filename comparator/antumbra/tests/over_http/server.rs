@@ -109,8 +109,18 @@ impl World {
         self.start(None, policies).await;
     }
 
+    /// Starts a server that ended, at the address that it had.
+    pub(crate) async fn start_again(&mut self) {
+        let listener = TcpListener::bind(self.address).await.unwrap();
+        self.listen(listener, None, Vec::new());
+    }
+
     async fn start(&mut self, token: Option<&str>, policies: Vec<Document>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        self.listen(listener, token, policies);
+    }
+
+    fn listen(&mut self, listener: TcpListener, token: Option<&str>, policies: Vec<Document>) {
         self.address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
         let config = Config {

@@ -24,12 +24,14 @@ impl fmt::Display for Confirmation {
         match *self {
             Self::Confirmed => f.write_str("confirmed"),
             Self::Blocks { show, of, length: 1 } => {
-                write!(f, "it shows in {show} blocks of time of about {of}")
+                write!(f, "seen in {show} blocks of time, about {of} are needed")
             }
             Self::Blocks { show, of, length } => {
-                write!(f, "it shows in {show} spans of {length} blocks of about {of}")
+                write!(f, "seen in {show} spans of {length} blocks of time, about {of} are needed")
             }
-            Self::Clients { show, of } => write!(f, "it shows for {show} groups of clients of about {of}"),
+            Self::Clients { show, of } => {
+                write!(f, "seen for {show} groups of clients, about {of} are needed")
+            }
         }
     }
 }

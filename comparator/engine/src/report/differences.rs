@@ -39,15 +39,17 @@ fn regression(evidence: &Evidence, tested: &Tested<'_>) -> Regression {
         exchanges: group.controlled,
         evidence_log10: tested.ln_evidence / std::f64::consts::LN_10,
         step: None,
+        slowdown: None,
         first_us: group.first_us,
         last_us: group.last_us,
         example: None,
         more_examples: Vec::new(),
     };
     match tested.what {
-        What::Latency(Group { ladder, .. }) => {
+        What::Latency(Group { ladder, legs, .. }) => {
             let (step, candidate_only, control_only) = ladder.loudest();
-            Regression { candidate_only, control_only, exchanges: ladder.n, step: Some(step), ..blank }
+            let (step, slowdown) = (Some(step), legs.effect());
+            Regression { candidate_only, control_only, exchanges: ladder.n, step, slowdown, ..blank }
         }
         What::Exchanges(all) => {
             Regression { kind: Kind::Any, candidate_only: all.worse, control_only: all.better, ..blank }

@@ -4,7 +4,7 @@ use super::Dropped;
 use crate::evidence::Evidence;
 use crate::farther::Side;
 use crate::verdict::Gates;
-use crate::wording::{count, percent_beside, seconds};
+use crate::wording::{count, exchanges, many, percent_beside, seconds};
 
 pub(super) fn notes(evidence: &Evidence, gates: &Gates, dropped: &Dropped) -> Vec<String> {
     let all = &evidence.release.all;
@@ -15,32 +15,36 @@ pub(super) fn notes(evidence: &Evidence, gates: &Gates, dropped: &Dropped) -> Ve
     let uncontrolled = all.exchanges.saturating_sub(all.not_sent).saturating_sub(all.controlled);
     if uncontrolled > 0 && all.controlled == 0 {
         notes.push(
-            "No control leg: declared rules are the only noise model, and latency is advisory.".to_owned(),
+            "There is no control: only declared rules tell noise from regressions, and latency is advisory."
+                .to_owned(),
         );
     } else if uncontrolled > 0 {
-        notes.push(format!("{uncontrolled} exchanges have no control leg and are not tested."));
+        notes.push(format!("{} had no control, so no test uses them.", exchanges(uncontrolled)));
     }
     if dropped.repeated > 0 {
         notes.push(format!(
-            "{} exchanges are not compared: their client had asked the same endpoint within two seconds.",
-            dropped.repeated
+            "{} left out: the client had asked the same endpoint less than two seconds before.",
+            exchanges(dropped.repeated)
         ));
     }
     if dropped.warm_up > 0 {
         notes.push(format!(
-            "{} exchanges are not judged: a leg had begun to answer less than {} before. Start the control with the candidate.",
-            count(dropped.warm_up),
+            "{} not judged: a version had begun to answer less than {} before. Start the control when you start the candidate.",
+            exchanges(dropped.warm_up),
             seconds(gates.warm_up_ms)
         ));
     }
     if dropped.endpoints > 0 {
         notes.push(format!(
-            "{} exchanges are counted under (other endpoints): too many endpoints.",
-            dropped.endpoints
+            "{} counted under (other endpoints): there are too many endpoints.",
+            exchanges(dropped.endpoints)
         ));
     }
     if dropped.paths > 0 {
-        notes.push(format!("{} differences are counted under (other paths): too many paths.", dropped.paths));
+        notes.push(format!(
+            "{} counted under (other paths): there are too many places.",
+            many(dropped.paths, "difference")
+        ));
     }
     notes.extend(uneven_order(evidence));
     notes
@@ -55,9 +59,9 @@ fn uneven_order(evidence: &Evidence) -> Option<String> {
     };
     let (share, exchanges) = (percent_beside(share, 0.5), count(exchanges));
     Some(format!(
-        "The {leg} left first in {share} of {exchanges} exchanges: how far times and numbers are from the primary's may hold a promotion, and rolls nothing back. Draw for each exchange which of the two is sent first."
+        "The {leg} was asked first in {share} of {exchanges} exchanges, so how far times and numbers are from the client's can hold a promotion, but rolls nothing back. Draw for each exchange which of the two is asked first."
     ))
 }
 
-const CALIBRATE: &str = "To see beforehand how noisy the service is, let the candidate's variant name the cluster of the stable \
-     version: the report is then a calibration, and shows what a promotion will take.";
+const CALIBRATE: &str =
+    "Tip: set the cluster of the candidate's variant to that of the control to measure the noise first.";

@@ -11,7 +11,7 @@ use super::{Regression, Report};
 use crate::evidence::{Endpoint, Evidence};
 use crate::unsent::worded;
 use crate::verdict::{self, Code, Delivery, Gates};
-use crate::wording::{self, by_reason, count, joined, percent, percent_beside};
+use crate::wording::{self, by_reason, count, exchanges, joined, many, percent, percent_beside};
 
 /// Traffic, or a part of answers, of which nothing is known.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -112,9 +112,9 @@ fn silent(delivery: &Delivery) -> Option<Uncovered> {
     let all = silent.saturating_add(alive);
     let have = if silent == 1 { "has" } else { "have" };
     let text = format!(
-        "{} of {} filters {have} not been heard for more than a minute: what their proxies do now is not known.",
+        "{} of {} {have} been silent for more than a minute: what their proxies do now is not known.",
         count(silent),
-        count(all)
+        many(all, "filter")
     );
     (silent > 0).then(|| Uncovered::new(Gap::Silent, verdict::ratio(silent, all), text))
 }
@@ -147,13 +147,13 @@ fn explained(why: NotMirrored) -> Option<(Gap, &'static str)> {
     match why {
         NotMirrored::UnsafeMethod => Some((
             Gap::Methods,
-            "their method, such as POST, PUT or DELETE, may write, and the mirror does not allow that",
+            "their method, such as POST, PUT or DELETE, may write, which the mirror does not allow",
         )),
-        NotMirrored::NoRule => other("no rule with a mirror is for them"),
+        NotMirrored::NoRule => other("no rule with a mirror matches them"),
         NotMirrored::Red => other("the candidate's variant is red"),
         NotMirrored::Upgrade => other("they ask for another protocol, such as WebSocket"),
         NotMirrored::LocalReply => other("the proxy answered them itself"),
-        NotMirrored::ResponseIncomplete => other("their answer broke off"),
+        NotMirrored::ResponseIncomplete => other("their answer was cut short"),
         NotMirrored::RequestIncomplete => other("they were answered before their body was complete"),
         NotMirrored::NoPolicy => other("the filter had no policy yet"),
         NotMirrored::Disabled => other("the filter is switched off"),
@@ -167,7 +167,7 @@ fn excluded(delivery: &Delivery) -> Option<Uncovered> {
     let sampled = delivery.mirrored.saturating_add(delivery.not_sent).saturating_add(excluded);
     let share = verdict::ratio(excluded, sampled);
     let text = format!(
-        "{} of {} sampled exchanges exceed a bound of the policy{}: they are not mirrored, and the verdict does not speak of them.",
+        "{} of {} sampled exchanges exceed a bound of the policy{}: they are not mirrored, so the verdict does not cover them.",
         count(excluded),
         count(sampled),
         by_reason(&delivery.by_meaning(Meaning::Excluded))
@@ -178,10 +178,7 @@ fn excluded(delivery: &Delivery) -> Option<Uncovered> {
 fn elsewhere(evidence: &Evidence) -> Option<Uncovered> {
     let elsewhere = evidence.release.elsewhere;
     let share = verdict::ratio(elsewhere, evidence.release.all.exchanges.saturating_add(elsewhere));
-    let text = format!(
-        "{} exchanges are not compared: another variant than the primary of the comparison answered the client.",
-        count(elsewhere)
-    );
+    let text = format!("{} answered by another variant, so not compared.", exchanges(elsewhere));
     (elsewhere > 0).then(|| Uncovered::new(Gap::Elsewhere, share, text))
 }
 
@@ -191,7 +188,7 @@ fn unseen(evidence: &Evidence, gates: &Gates) -> Vec<Uncovered> {
         let share = verdict::ratio(endpoint.unseen.exchanges, endpoint.all.controlled);
         let place = joined(&[name, wording::place(path, cause.kind())]);
         let text = format!(
-            "{place}: both answers differ from the primary's in {} of the exchanges, and nobody can tell how: {}.",
+            "{place}: both answers differ from the client's in {} of the exchanges, and it cannot be told how: {}.",
             percent(share),
             cause.explained()
         );
@@ -206,7 +203,7 @@ fn not_comparable(evidence: &Evidence) -> Vec<Uncovered> {
     let each = each.map(|(name, endpoint)| {
         let share = verdict::ratio(endpoint.all.effective, endpoint.all.controlled);
         let text = format!(
-            "{name} is not comparable: the control answers as the primary in {}.",
+            "{name} is not comparable: the control answers like the primary in only {}.",
             percent_beside(share, verdict::MIN_EFFECTIVE)
         );
         Uncovered { endpoint: Some(name.to_string()), ..Uncovered::new(Gap::NotComparable, share, text) }
@@ -236,11 +233,10 @@ fn endpoints(evidence: &Evidence, gates: &Gates, regressions: &[Regression]) -> 
     let more = found.len().saturating_sub(MAX_LISTED);
     let named: Vec<&str> = found.iter().take(MAX_LISTED).map(|(name, _)| *name).collect();
     let others = if more > 0 { format!(" and {} more", count(more as u64)) } else { String::new() };
-    let subject =
-        if found.len() == 1 { "1 endpoint".to_owned() } else { format!("{} endpoints", found.len()) };
-    let verb = if found.len() == 1 { "is" } else { "are" };
+    let verb = if found.len() == 1 { "needs" } else { "need" };
     let text = format!(
-        "{subject} with {} of the exchanges {verb} not shown to be at most {} worse: {}{others}.",
+        "{} with {} of the exchanges {verb} more traffic to show that at most {} are worse: {}{others}.",
+        many(found.len() as u64, "endpoint"),
         percent(share),
         percent(gates.endpoint_margin),
         named.join(", ")
@@ -260,7 +256,7 @@ fn bounded(mut found: Vec<Uncovered>) -> Vec<Uncovered> {
     let more = found.len().saturating_sub(MAX_LISTED);
     found.truncate(MAX_LISTED);
     if let Some(last) = found.last_mut().filter(|_| more > 0) {
-        last.text = format!("{} {} more endpoints are like that.", last.text, count(more as u64));
+        last.text = format!("{} The same holds for {} more endpoints.", last.text, count(more as u64));
     }
     found
 }

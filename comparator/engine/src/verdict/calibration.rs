@@ -5,6 +5,7 @@ use super::missing::Missing;
 use super::reason::{Code, Reason};
 use super::{Judgement, Tested, Verdict, is_found};
 use crate::evidence::Evidence;
+use crate::wording;
 
 /// Never `promote`, for there is nothing to promote, and never `roll back`: the stable version is what one rolls back to.
 pub(super) fn judge<'e>(
@@ -19,11 +20,13 @@ pub(super) fn judge<'e>(
         summary(exchanges, alarms.len()),
     )];
     reasons.extend(
-        alarms.iter().map(|alarm| (Reason { code: Code::FalseAlarm, ..alarm.reason() }, alarm.to_string())),
+        alarms
+            .iter()
+            .map(|alarm| (Reason { code: Code::FalseAlarm, ..alarm.reason() }, alarm.worded(evidence))),
     );
     let needed = super::most(&missing);
     if missing.is_empty() && alarms.is_empty() {
-        let text = "a release that answers as alike as this would be promoted";
+        let text = "a release that answers as this one does would be promoted";
         reasons.push((Reason::new(Code::Equivalent), text.to_owned()));
     }
     reasons.extend(missing.into_iter().map(|missing| (missing.reason, missing.why)));
@@ -33,8 +36,11 @@ pub(super) fn judge<'e>(
 fn summary(exchanges: u64, alarms: usize) -> String {
     let alarms = match alarms {
         0 => "no false alarm".to_owned(),
-        1 => "1 FALSE ALARM: the two legs do not answer alike".to_owned(),
-        more => format!("{more} FALSE ALARMS: the two legs do not answer alike"),
+        1 => "1 FALSE ALARM: the two do not answer alike".to_owned(),
+        more => format!("{more} FALSE ALARMS: the two do not answer alike"),
     };
-    format!("calibration: candidate and control are the same version; {exchanges} exchanges, {alarms}")
+    format!(
+        "calibration: candidate and control are the same version; {}, {alarms}",
+        wording::exchanges(exchanges)
+    )
 }

@@ -15,7 +15,7 @@ use super::reason::{Code, Reason};
 use crate::evidence::Evidence;
 use crate::forecast::Further;
 use crate::unsent::worded;
-use crate::wording::{by_reason, count, percent};
+use crate::wording::{by_reason, count, exchanges, percent};
 
 /// What the filters say about shadows and observations: what never arrived cannot have been clean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -90,14 +90,16 @@ impl Delivery {
             ..Reason::new(Code::Unreported).needing(Some(Further::exactly(0)))
         };
         if !self.known {
-            let why = "no filter has reported what it could not deliver since the comparator started";
+            let why = "no filter has reported yet what it could not deliver";
             return Some(Missing { why: why.to_owned(), reason: unknown });
         }
         let mirrored = self.mirrored;
         let share = if received > 0 { ratio(mirrored, received) } else { 1.0 };
         (share < MIN_REPORTED).then(|| Missing {
             why: format!(
-                "the filters have reported {mirrored} of {received} exchanges: what else was lost is not known"
+                "the filters have reported on {} of {}: whether more was lost is not known",
+                count(mirrored),
+                exchanges(received)
             ),
             reason: Reason { value: Some(share), ..unknown },
         })
@@ -107,7 +109,7 @@ impl Delivery {
         let share = ratio(self.undelivered, self.mirrored.max(1));
         (share > MAX_UNDELIVERED).then(|| Missing {
             why: format!(
-                "{} of {} observations did not arrive{}: at most {} may be missing",
+                "{} of {} observations did not arrive{}, at most {} may be missing",
                 count(self.undelivered),
                 count(self.mirrored),
                 self.why_undelivered(),
@@ -130,13 +132,20 @@ impl Delivery {
             *by.entry(why.as_str()).or_default() += n;
         }
         let why = format!(
-            "{} of {} sampled exchanges were not mirrored{}: the rest may not be typical, at most {} may be missing",
+            "{} of {} sampled exchanges were not mirrored{}, at most {} may be: the rest may not be typical",
             count(thinned),
             count(sampled),
             named(by, thinned),
             percent(MAX_NOT_SENT)
         );
         Some(Missing { why, reason: Reason::of(Code::NotSent, share, MAX_NOT_SENT) })
+    }
+
+    /// `not_sampled 900, unsafe_method 12`: requests that were not mirrored, by reason, most frequent first; empty where nobody said.
+    pub(crate) fn not_mirrored(&self) -> String {
+        let by =
+            self.not_mirrored_by.iter().filter(|(_, n)| *n > 0).map(|(why, n)| (why.as_str(), n)).collect();
+        by_reason(&by).trim_start_matches(" (").trim_end_matches(')').to_owned()
     }
 
     fn thinned_by(&self) -> BTreeMap<&'static str, u64> {

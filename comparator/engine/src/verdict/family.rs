@@ -1,7 +1,6 @@
 //! All hypotheses of a release, tested as one family: which of them are regressions.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
 use super::reason::{Code, Reason};
 use super::{Gates, real};
@@ -12,7 +11,7 @@ use crate::hypothesis::Hypothesis;
 use crate::kind::{Kind, Subject};
 use crate::latency::STEPS;
 use crate::stats;
-use crate::wording::{count, joined, place};
+use crate::wording::{self, Tally, exchanges, joined, place};
 
 /// One hypothesis that has been discordant at least once, with its evidence.
 #[derive(Debug, Clone, Copy)]
@@ -243,36 +242,64 @@ impl<'e> Tested<'e> {
     }
 }
 
-impl fmt::Display for Tested<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Tested<'_> {
+    /// Where, how often, and with what evidence.
+    pub(super) fn worded(&self, evidence: &Evidence) -> String {
         let (path, kind) = self.place();
-        let what = joined(&[self.endpoint, place(path, kind), &kind.to_string()]);
+        let place = joined(&[wording::endpoint(self.endpoint), place(path, kind), noun(kind)]);
+        let log10 = wording::evidence(self.ln_evidence / std::f64::consts::LN_10);
+        let suspected = match self.standing {
+            Standing::Suspected(lacking) => format!("; suspected: {lacking}"),
+            _ => String::new(),
+        };
+        format!("{place}: {}{} ({log10}){suspected}", self.effect_worded(evidence), self.together())
+    }
+
+    fn effect_worded(&self, evidence: &Evidence) -> String {
         match self.what {
-            What::Difference(_, counts) => {
-                write!(f, "{what}: {}", times(kind, counts.candidate_only, counts.control_only))?;
-            }
-            What::Pooled(_, Pooled { candidate_only: a, control_only: b, endpoints, .. }) => {
-                write!(f, "{what}: {} at {endpoints} endpoints together", times(kind, a, b))?;
-            }
-            What::Exchanges(all) => {
-                let (a, b, n) = (all.worse, all.better, all.controlled);
-                write!(
-                    f,
-                    "{what} difference: only the candidate has one in {a}, only the control in {b} of {n}"
-                )?;
-            }
             What::Latency(Group { ladder, legs, .. }) => {
-                let (step, a, b) = ladder.loudest();
-                let effect = legs.effect().map_or_else(String::new, |effect| format!("{effect}; "));
-                write!(f, "{what}: {effect}candidate {step}× slower in {a}, control in {b} of {}", ladder.n)?;
+                let (step, candidate, control) = ladder.loudest();
+                legs.effect().map_or_else(
+                    || wording::slower(step, candidate, control, ladder.n),
+                    |effect| effect.to_string(),
+                )
             }
-        }
-        write!(f, " (evidence 10^{:.1})", self.ln_evidence / std::f64::consts::LN_10)?;
-        match self.standing {
-            Standing::Suspected(lacking) => write!(f, "; suspected: {lacking}"),
-            _ => Ok(()),
+            _ => wording::effect(self.place().1, self.tally(evidence)),
         }
     }
+
+    fn together(&self) -> String {
+        match self.what {
+            What::Pooled(_, Pooled { endpoints, .. }) => format!(", at {endpoints} endpoints together"),
+            _ => String::new(),
+        }
+    }
+
+    /// In how many exchanges of its endpoint.
+    pub(crate) fn tally(&self, evidence: &Evidence) -> Tally {
+        let all = &evidence.release.all;
+        let group = evidence.endpoints.get(self.endpoint).map_or(all, |endpoint| &endpoint.all);
+        let (candidate_only, control_only, both) = match self.what {
+            What::Difference(_, counts) => (counts.candidate_only, counts.control_only, counts.both),
+            What::Pooled(_, pooled) => (pooled.candidate_only, pooled.control_only, pooled.both),
+            What::Exchanges(all) => (all.worse, all.better, 0),
+            What::Latency(Group { ladder, .. }) => {
+                let (_, candidate, control) = ladder.loudest();
+                return Tally {
+                    candidate_only: candidate,
+                    control_only: control,
+                    both: 0,
+                    exchanges: ladder.n,
+                };
+            }
+        };
+        Tally { candidate_only, control_only, both, exchanges: group.controlled }
+    }
+}
+
+/// What a place that has no path of its own is called.
+fn noun(kind: Kind) -> &'static str {
+    if kind == Kind::Latency { "latency" } else { "" }
 }
 
 /// That a roll back comes sooner than a promotion, if what is seen goes on: of the hypothesis that is rejected first.
@@ -295,8 +322,9 @@ pub(super) fn nearer(
         return None;
     }
     let why = format!(
-        "if it goes on, a roll back is nearer than a promotion, about {} more exchanges: {first}",
-        count(more)
+        "a roll back is nearer than a promotion if this goes on, about {} away: {}",
+        exchanges(more),
+        first.worded(evidence)
     );
     Some((Reason { code: Code::RollBackNearer, ..first.reason() }, why))
 }
@@ -309,17 +337,6 @@ pub(crate) fn is_found(tested: &Tested<'_>) -> bool {
 /// It looks like one, and may be a burst.
 pub(crate) fn is_suspected(tested: &Tested<'_>) -> bool {
     matches!(tested.standing, Standing::Suspected(_))
-}
-
-fn times(kind: Kind, candidate: u64, control: u64) -> String {
-    match kind {
-        Kind::Farther => {
-            format!(
-                "of two that differ the candidate is farther from the primary {candidate}×, the control {control}×"
-            )
-        }
-        _ => format!("only the candidate differs {candidate}×, only the control {control}×"),
-    }
 }
 
 /// All endpoints together, as a hypothesis of its own: what is spread thin shows only there.

@@ -77,7 +77,7 @@ pub(super) fn reasons(
 ) -> Vec<(Reason, String)> {
     let found = findings(evidence, tested, of);
     let more: usize = found.iter().skip(MAX_NAMED).map(|finding| 1 + finding.others.len()).sum();
-    let mut reasons: Vec<_> = found.iter().take(MAX_NAMED).map(Finding::reason).collect();
+    let mut reasons: Vec<_> = found.iter().take(MAX_NAMED).map(|finding| finding.reason(evidence)).collect();
     if more > 0 {
         let reason = Reason { value: Some(real(more as u64)), ..Reason::new(Code::More) };
         reasons.push((reason, format!("and {more} more")));
@@ -86,7 +86,7 @@ pub(super) fn reasons(
 }
 
 impl Finding<'_, '_> {
-    fn reason(&self) -> (Reason, String) {
+    fn reason(&self, evidence: &Evidence) -> (Reason, String) {
         let Self { lead, others } = self;
         let alike = others.iter().all(|other| other.place() == lead.place());
         let also = match (others.len(), alike) {
@@ -96,7 +96,7 @@ impl Finding<'_, '_> {
             (1, false) => ", and another one like it".to_owned(),
             (more, false) => format!(", and {more} more like it"),
         };
-        (lead.reason(), format!("{lead}{also}"))
+        (lead.reason(), format!("{}{also}", lead.worded(evidence)))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::reason::Reason;
 use crate::forecast::Further;
-use crate::wording::count;
+use crate::wording::{self, count};
 
 /// A condition of `promote` that does not hold.
 pub(super) struct Missing {
@@ -20,10 +20,10 @@ impl Missing {
 /// The end of a reason: what it takes until it no longer holds.
 pub(super) fn takes(needed: Option<Further>) -> String {
     match needed {
-        None => " (not reached at the present rates)".to_owned(),
+        None => ": out of reach at the present rates".to_owned(),
         Some(Further { lower, upper }) if lower == upper => {
-            format!(" (about {} more exchanges)", count(upper))
+            format!(": about {} more", wording::exchanges(upper))
         }
-        Some(Further { lower, upper }) => format!(" ({} to {} more exchanges)", count(lower), count(upper)),
+        Some(Further { lower, upper }) => format!(": {} to {} more exchanges", count(lower), count(upper)),
     }
 }

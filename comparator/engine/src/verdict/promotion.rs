@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::missing::Missing;
 use super::reason::{Code, Reason};
-use super::{Delivery, Gates, MAX_NAMED, delivery, ratio, real};
+use super::{Delivery, Gates, MAX_NAMED, coverage, delivery, ratio, real};
 use crate::evidence::{Endpoint, Evidence, Group};
 use crate::forecast::{Further, further};
 use crate::kind::{Kind, Subject};
@@ -20,7 +20,7 @@ pub(super) fn missing(evidence: &Evidence, gates: &Gates, delivery: &Delivery) -
         return vec![delivery::never_sent(evidence)];
     }
     if all.controlled == 0 && all.exchanges > 0 {
-        let why = "no exchange has a control leg: noise cannot be told from regressions, all differences are advisory";
+        let why = "no exchange has a control: noise cannot be told from regressions, so all differences are advisory";
         return vec![Missing { why: why.to_owned(), reason: Reason::new(Code::NoControl) }];
     }
     let mut missing = always_failing(evidence);
@@ -29,7 +29,7 @@ pub(super) fn missing(evidence: &Evidence, gates: &Gates, delivery: &Delivery) -
     missing.extend(unseen_missing(evidence, gates));
     missing.extend(margin_missing(evidence, gates));
     missing.extend(noise_missing(evidence, gates));
-    missing.extend(coverage_missing(evidence, gates));
+    missing.extend(coverage::missing(evidence, gates));
     missing.extend(latency_missing(evidence, gates));
     missing.extend(span_missing(all, gates));
     missing
@@ -45,9 +45,10 @@ fn always_failing(evidence: &Evidence) -> Vec<Missing> {
     let more = failing.len().saturating_sub(MAX_NAMED);
     let each = failing.into_iter().take(MAX_NAMED).enumerate().map(|(at, (name, exchanges))| {
         let last = at + 1 == MAX_NAMED && more > 0;
-        let others = if last { format!("; {more} more endpoints are like that") } else { String::new() };
+        let others = if last { format!("; so for {}", wording::many(more as u64, "more endpoint")) } else { String::new() };
         let why = format!(
-            "{name}: in all {exchanges} exchanges the candidate fails or answers with another status, and the control never does{others}"
+            "{name}: the candidate fails or answers with another status in all {}, the stable version never does{others}",
+            wording::exchanges(exchanges)
         );
         let reason = Reason { endpoint: Some(name.to_owned()), ..Reason::new(Code::AlwaysFails) };
         Missing { why, reason: Reason { value: Some(real(exchanges)), ..reason } }
@@ -72,7 +73,7 @@ fn population_missing(evidence: &Evidence) -> Option<Missing> {
         return None;
     }
     let why = format!(
-        "the primary answers {} of the exchanges with {status}, at most {} may be one failure: requests that succeed are not covered",
+        "{} of the client's answers are {status}, at most {} may be one failure: requests that succeed are not covered",
         percent_beside(share, MAX_FAILURE),
         percent(MAX_FAILURE)
     );
@@ -90,11 +91,7 @@ fn span_missing(all: &Group, gates: &Gates) -> Option<Missing> {
     let needed = u64::try_from(left.div_ceil(u128::from(span_ms.max(1)))).unwrap_or(u64::MAX).max(1);
     let needed = Some(Further::near(needed));
     let (span, bound) = (real(span_ms) / 1e3, real(gates.at_least_ms) / 1e3);
-    let why = format!(
-        "the exchanges span {}, at least {} are needed",
-        seconds(span_ms),
-        seconds(gates.at_least_ms)
-    );
+    let why = format!("seen for {} so far, {} are needed", seconds(span_ms), seconds(gates.at_least_ms));
     Some(Missing::new(why, Reason::of(Code::TooShort, span, bound).needing(needed)))
 }
 
@@ -111,11 +108,15 @@ fn margin_missing(evidence: &Evidence, gates: &Gates) -> Option<Missing> {
         None => Quiet::default().further(gates.margin, gates.promote_alpha),
     };
     let needed = in_all(evidence, all, wanted, all.controlled);
-    let why = format!(
-        "at most {} of exchanges worse is shown, must be below {}",
-        percent_beside(bound, gates.margin),
-        percent(gates.margin)
-    );
+    let why = if bound >= 1.0 {
+        "too few exchanges to rule out regressions".to_owned()
+    } else {
+        format!(
+            "up to {} of answers may be worse, must be below {}",
+            percent_beside(bound, gates.margin),
+            percent(gates.margin)
+        )
+    };
     Some(Missing::new(why, Reason::of(Code::Margin, bound, gates.margin).needing(needed)))
 }
 
@@ -154,14 +155,19 @@ fn noise_missing(evidence: &Evidence, gates: &Gates) -> Vec<Missing> {
         let NoisyPlace { subject: Subject(path, kind), paired, margin, .. } = place;
         let bound = paired.upper_bound(gates.promote_alpha);
         let what = match kind {
-            Kind::Farther => "farther off",
-            _ => "worse",
+            Kind::Farther => "may be farther off",
+            _ => "may be worse than its noise",
         };
-        let others = if at + 1 == MAX_NAMED && more > 0 { format!("; {more} more places are like that") } else { String::new() };
+        let others = if at + 1 == MAX_NAMED && more > 0 {
+            format!("; so for {}", wording::many(more as u64, "more place"))
+        } else {
+            String::new()
+        };
         let (shown, margin_shown) = (percent_beside(bound, margin), percent(margin));
         let name = joined(&[wording::place(path, *kind), &kind.to_string()]);
-        let why = format!("{name}: shown to be {what} than the control in at most {shown} of exchanges, must be below {margin_shown}{others}");
-        let reason = Reason { path: Some(path.clone()), kind: Some(*kind), ..Reason::of(Code::Noisy, bound, margin) };
+        let why = format!("{name}: up to {shown} {what}, must be below {margin_shown}{others}");
+        let reason =
+            Reason { path: Some(path.clone()), kind: Some(*kind), ..Reason::of(Code::Noisy, bound, margin) };
         Missing::new(why, reason.needing(needed))
     });
     each.collect()
@@ -231,7 +237,7 @@ fn unseen_missing(evidence: &Evidence, gates: &Gates) -> Vec<Missing> {
         let share = ratio(endpoint.unseen.exchanges, endpoint.all.controlled);
         let place = joined(&[name, wording::place(path, cause.kind())]);
         let why = format!(
-            "{place}: in {} of the exchanges both answers differ from the primary's and nobody can tell how: {}",
+            "{place}: in {} of the exchanges both answers differ from the client's, and it cannot be told how: {}",
             percent_beside(share, gates.endpoint_margin),
             cause.explained()
         );
@@ -241,63 +247,8 @@ fn unseen_missing(evidence: &Evidence, gates: &Gates) -> Vec<Missing> {
     each.collect()
 }
 
-fn is_unseen(endpoint: &Endpoint, gates: &Gates) -> bool {
+pub(super) fn is_unseen(endpoint: &Endpoint, gates: &Gates) -> bool {
     ratio(endpoint.unseen.exchanges, endpoint.all.controlled) > gates.endpoint_margin
-}
-
-fn coverage_missing(evidence: &Evidence, gates: &Gates) -> Option<Missing> {
-    let total = evidence.release.all.exchanges;
-    let mut ways: Vec<(Option<Further>, u64)> = evidence
-        .endpoints
-        .values()
-        .map(|endpoint| (endpoint_needed(evidence, endpoint, gates), endpoint.all.exchanges))
-        .collect();
-    ways.sort_by_key(|(needed, _)| needed.map_or(u64::MAX, |needed| needed.upper));
-    let covered: u64 = ways.iter().filter(|way| way.0 == Some(COVERED)).map(|way| way.1).sum();
-    let share = if total > 0 { ratio(covered, total) } else { 0.0 };
-    if share >= MIN_COVERED {
-        return None;
-    }
-    let mut reached = 0;
-    let enough = ways.iter().find(|way| {
-        reached += way.1;
-        ratio(reached, total) >= MIN_COVERED
-    });
-    let needed = match enough {
-        _ if total == 0 => Some(COVERED),
-        Some((needed, _)) => *needed,
-        None => None,
-    };
-    let why = format!(
-        "only {} of the traffic is at endpoints shown to be at most {} worse; {} is needed",
-        percent_beside(share, MIN_COVERED),
-        percent(gates.endpoint_margin),
-        percent(MIN_COVERED),
-    );
-    Some(Missing::new(why, Reason::of(Code::Coverage, share, MIN_COVERED).needing(needed)))
-}
-
-/// Whether the endpoint is shown to be within its margin.
-pub(crate) fn covered(evidence: &Evidence, endpoint: &Endpoint, gates: &Gates) -> bool {
-    let quiet = endpoint.all.quiet.as_of(evidence.release.places.turns());
-    let shown = |quiet: &Quiet| quiet.ln_below(gates.endpoint_margin) >= -gates.promote_alpha.ln();
-    comparable(&endpoint.all) && !is_unseen(endpoint, gates) && quiet.is_some_and(shown)
-}
-
-/// Further exchanges of the release until the endpoint is covered.
-fn endpoint_needed(evidence: &Evidence, endpoint: &Endpoint, gates: &Gates) -> Option<Further> {
-    let all = &endpoint.all;
-    if !comparable(all) || is_unseen(endpoint, gates) {
-        return None;
-    }
-    if covered(evidence, endpoint, gates) {
-        return Some(COVERED);
-    }
-    let wanted = match all.quiet.as_of(evidence.release.places.turns()) {
-        Some(quiet) => quiet.further(gates.endpoint_margin, gates.promote_alpha),
-        None => Quiet::default().further(gates.endpoint_margin, gates.promote_alpha),
-    };
-    in_all(evidence, all, wanted, all.controlled)
 }
 
 /// Whether enough of the controls answered as the primary did for the rest to mean anything.
@@ -316,30 +267,34 @@ fn latency_missing(evidence: &Evidence, gates: &Gates) -> Option<Missing> {
     let most = needs.try_fold(Further::exactly(0), |most, needed| Some(most.and(needed?)));
     let slower = pairs_open.then(|| {
         format!(
-            "slower by {} in less than {} of exchanges more",
+            "{} slower in at most {} of exchanges",
             percent(STEPS[0].0 - 1.0),
             percent(gates.latency.slower)
         )
     });
-    let higher = open.iter().map(|(quantile, margin, _)| {
-        format!("at most {} higher at p{:.0}", percent(*margin), quantile * 100.0)
-    });
+    let higher = open
+        .iter()
+        .map(|(quantile, margin, _)| format!("p{:.0} at most {} higher", quantile * 100.0, percent(*margin)));
     let open_claims: Vec<String> = slower.into_iter().chain(higher).collect();
     if open_claims.is_empty() {
         return None;
     }
     let needed = in_all(evidence, all, most, all.ladder.n);
-    let why = format!(
-        "latency: the candidate is not yet shown, beside the control, to be {}",
-        open_claims.join(", ")
-    );
+    // What more exchanges do not show is nearer to a finding than to a want of them.
+    let so_far = if needed.is_some() { "too few exchanges to show" } else { "cannot be shown" };
+    let why = format!("latency: {so_far} {}", open_claims.join(", "));
     let value = open.first().map(|(quantile, ..)| *quantile);
     Some(Missing::new(why, Reason { value, ..Reason::new(Code::Latency).needing(needed) }))
 }
 
 /// From exchanges of a group that count to all that arrive: those of other endpoints, of a client that asks again, and of a warm-up are
 /// part of what one waits for. `counted` is how many of the group count at present.
-fn in_all(evidence: &Evidence, group: &Group, more: Option<Further>, counted: u64) -> Option<Further> {
+pub(super) fn in_all(
+    evidence: &Evidence,
+    group: &Group,
+    more: Option<Further>,
+    counted: u64,
+) -> Option<Further> {
     let more = more?;
     if group.exchanges == 0 {
         return Some(more);
@@ -351,14 +306,13 @@ pub(super) fn shown(evidence: &Evidence, gates: &Gates) -> (Reason, String) {
     let bound = excess_at_most(evidence, &evidence.release.all, gates);
     let controlled = evidence.release.all.controlled;
     let text = format!(
-        "no regression; at most {} of exchanges are worse, shown on {controlled} with control",
-        percent(bound)
+        "no regression: at most {} of answers are worse, shown by {}",
+        percent(bound),
+        wording::exchanges(controlled)
     );
     (Reason::of(Code::Equivalent, bound, gates.margin), text)
 }
 
-/// Nothing is missing.
-const COVERED: Further = Further { lower: 0, upper: 0 };
 /// The margin of the farther of two, as a multiple of the noisy margin.
 const FARTHER: f64 = 2.0;
 /// The share of the exchanges that the primary may answer with one and the same failure.
@@ -367,5 +321,3 @@ const MAX_FAILURE: f64 = 0.5;
 const MIN_CERTAIN: u64 = 3;
 /// The share of an endpoint's controlled exchanges that must be effective.
 pub(crate) const MIN_EFFECTIVE: f64 = 0.95;
-/// The share of the traffic that must be covered.
-pub(crate) const MIN_COVERED: f64 = 0.95;

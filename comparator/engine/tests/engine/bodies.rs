@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use antumbra_engine::{Evidence, Kind, Report, Rules};
+use antumbra_engine::{Evidence, Kind, Report, Rules, TextStyle};
 use antumbra_observation::{Body, Leg};
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -196,7 +196,9 @@ fn what_cannot_be_read_differs_and_says_so() {
         let said = format!("{} bytes, xxh3 ", body.len());
         assert!(example.candidate.starts_with(&said), "{}", example.candidate);
         assert!(example.candidate.ends_with(&format!("(not read: {reason})")), "{}", example.candidate);
-        assert!(report.to_text(false).contains("Not read: bodies that were compared as bytes"));
+        assert!(
+            report.to_text(TextStyle::default()).contains("Not read: bodies that were compared as bytes")
+        );
         assert!(report.to_markdown().contains("| `GET /shop.Cart/Get` |"), "{}", report.to_markdown());
         let json = serde_json::to_value(&report.refused).unwrap();
         let expected = serde_json::json!([{"endpoint": "GET /shop.Cart/Get", "reason": reason, "candidate": 1, "control": 0}]);

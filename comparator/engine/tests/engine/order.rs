@@ -90,7 +90,7 @@ fn is_farther(look: &Report) -> bool {
 
 fn order_notes(looks: &[Report]) -> Vec<&str> {
     let notes = looks.last().unwrap().notes.iter().map(String::as_str);
-    notes.filter(|note| note.contains("left first")).collect()
+    notes.filter(|note| note.contains("was asked first")).collect()
 }
 
 fn stamp(_: &mut Dice, _: u64, leg: Asked) -> String {
@@ -117,8 +117,8 @@ fn queue(dice: &mut Dice, base: u64, leg: Asked) -> String {
 
 #[test]
 fn numbers_that_follow_an_uneven_order_hold_a_promotion_and_roll_nothing_back() {
-    let note = "The control left first in 100 % of 4,000 exchanges: how far times and numbers are from the primary's may hold a \
-                promotion, and rolls nothing back. Draw for each exchange which of the two is sent first.";
+    let note = "The control was asked first in 100 % of 4,000 exchanges, so how far times and numbers are from the client's can hold a \
+                promotion, but rolls nothing back. Draw for each exchange which of the two is asked first.";
     for seed in 1..=3 {
         let looks = watch(seed, CANDIDATE_SECOND, queue);
         assert!(alarm(&looks).is_none(), "seed {seed}: {:?}", alarm(&looks).map(|look| &look.reasons));

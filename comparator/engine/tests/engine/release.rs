@@ -61,18 +61,18 @@ fn a_clean_release_is_promoted_when_foretold() {
         assert!(report.reasons[0].contains(expected), "{:?}", report.reasons);
     };
     check(true, 1_000, 10, 40, "");
-    check(true, 1_000, 11, 0, "11 of 1,000 observations did not arrive: at most 1 % may be missing");
+    check(true, 1_000, 11, 0, "11 of 1,000 observations did not arrive, at most 1 % may be missing");
     check(
         true,
         1_000,
         10,
         60,
-        "60 of 1,060 sampled exchanges were not mirrored: the rest may not be typical",
+        "60 of 1,060 sampled exchanges were not mirrored, at most 5 % may be: the rest may not be typical",
     );
     // After a restart nothing is known of what was lost before, until filters have spoken for all that arrived.
     check(false, 0, 0, 0, "no filter has reported");
     let all = evidence.exchanges();
-    check(true, all - all / 10, 0, 0, "what else was lost is not known");
+    check(true, all - all / 10, 0, 0, "whether more was lost is not known");
     check(true, all - 10, 0, 0, "");
 }
 
@@ -213,7 +213,7 @@ fn without_control_all_is_advisory() {
     let report = read(&evidence);
     assert_eq!((report.verdict, report.needed), (Verdict::Wait, None));
     assert_eq!((report.uncontrolled[0].path.as_str(), report.uncontrolled[0].exchanges), ("/a", 2_000));
-    assert!(report.notes[0].starts_with("No control leg"), "{:?}", report.notes);
+    assert!(report.notes[0].starts_with("There is no control: "), "{:?}", report.notes);
 }
 
 #[test]

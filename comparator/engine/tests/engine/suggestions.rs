@@ -1,6 +1,6 @@
 //! From observations to rules that a person may paste: what the control shows is explained, and what that would hide is said.
 
-use antumbra_engine::{Evidence, Row, Rules, Suggestion};
+use antumbra_engine::{Evidence, Row, Rules, Suggestion, TextStyle};
 
 use crate::world::{Defects, Dice, answer, drive, exchange, read};
 
@@ -114,10 +114,10 @@ fn what_a_suggestion_would_hide_is_said() {
     );
     assert!(
         report
-            .to_text(false)
+            .to_text(TextStyle::default())
             .contains("explains 25/25 of the control, hides 75/75 of the candidate alone; costs"),
         "{}",
-        report.to_text(false)
+        report.to_text(TextStyle::default())
     );
 }
 
@@ -149,7 +149,11 @@ fn noise_of_one_kind_at_many_endpoints_is_one_suggestion() {
         "{:#?}",
         of("/odd")
     );
-    assert!(report.to_text(false).contains("times near each other at 3 endpoints; explains 120/120"));
+    assert!(
+        report
+            .to_text(TextStyle::default())
+            .contains("times near each other at 3 endpoints; explains 120/120")
+    );
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Defects of which each endpoint shows too little, spread over many or at one that is rarely asked; and traffic that shows nothing at all.
 
-use antumbra_engine::{Code, Evidence, Report, Rules, Verdict};
+use antumbra_engine::{Code, Evidence, Report, Rules, TextStyle, Verdict};
 
 use crate::world::{Dice, answer, exchange, found, read};
 
@@ -53,8 +53,15 @@ fn a_defect_that_is_in_another_place_each_time_is_found_by_the_share_of_worse_ex
         let report = read(&spread(seed, 4_000, 0.03, true, 0.01));
         assert_eq!(report.verdict, Verdict::RollBack, "{seed}: {:?}", report.reasons);
         assert!(found(&report).contains(&"*  any".to_owned()), "{seed}: {:?}", report.reasons);
-        let reason = report.reasons.iter().find(|reason| reason.starts_with("* any difference: ")).unwrap();
-        assert!(reason.contains("of 4000 (evidence 10^"), "{reason}");
+        let reason = report
+            .reasons
+            .iter()
+            .find(|reason| reason.starts_with("all endpoints: something differs in "))
+            .unwrap();
+        assert!(
+            reason.contains(" of 4,000 answers of the candidate") && reason.contains(" (evidence 10^"),
+            "{reason}"
+        );
         assert_eq!(report.reason_details[0].code, Code::Regression);
     }
 }
@@ -107,7 +114,7 @@ fn an_endpoint_that_always_fails_holds_a_promotion_up_however_rare_it_is() {
     assert_eq!((held, code, needed), (Verdict::Wait, Code::AlwaysFails, None));
     assert_eq!(
         why,
-        "GET /rare: in all 3 exchanges the candidate fails or answers with another status, and the control never does"
+        "GET /rare: the candidate fails or answers with another status in all 3 exchanges, the stable version never does"
     );
     assert_eq!(verdict(3, 1, 200).0, Verdict::Promote, "it does not always fail");
     assert_eq!(verdict(3, 0, 500).0, Verdict::Promote, "the stable version fails as well");
@@ -129,9 +136,7 @@ fn what_is_mostly_one_failure_promotes_nothing() {
         let report = report_of(100, status);
         assert_eq!((report.verdict, report.needed), (Verdict::Wait, None), "{status}: {:?}", report.reasons);
         assert_eq!(report.reason_details[0].code, Code::Population);
-        let why = format!(
-            "the primary answers 100 % of the exchanges with {status}, at most 50 % may be one failure: "
-        );
+        let why = format!("100 % of the client's answers are {status}, at most 50 % may be one failure: ");
         assert!(report.reasons[0].starts_with(&why), "{}", report.reasons[0]);
     }
     assert_eq!(report_of(51, 401).verdict, Verdict::Wait);
@@ -141,7 +146,7 @@ fn what_is_mostly_one_failure_promotes_nothing() {
     let json = serde_json::to_value(&half).unwrap();
     let counts = serde_json::json!({"status": 401, "primary": 1_500, "candidate": 1_500, "control": 1_500});
     assert_eq!((&json["statuses"][1], json["statuses"].as_array().map(Vec::len)), (&counts, Some(2)));
-    let text = half.to_text(false).split_whitespace().collect::<Vec<_>>().join(" ");
+    let text = half.to_text(TextStyle::default()).split_whitespace().collect::<Vec<_>>().join(" ");
     let line =
         "answers by status (primary, candidate, control): 200 1,500, 1,500, 1,500; 401 1,500, 1,500, 1,500";
     assert!(text.contains(line) && half.to_markdown().contains(line), "{text}");

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::world::{Defects, Dice, answer, drive, exchange, found, read};
 use antumbra_engine::{
-    Code, Delivery, EndpointPattern, Evidence, Gap, Gates, Report, Rules, Verdict, report,
+    Code, Delivery, EndpointPattern, Evidence, Gap, Gates, Report, Rules, TextStyle, Verdict, report,
 };
 use antumbra_observation::{Accounts, Meaning, NotMirrored, Undelivered, UnsafeMethod};
 
@@ -34,7 +34,7 @@ fn every_reason_has_a_code() {
         let end = |end: &str| reason["neededWithin"][end].as_u64().unwrap();
         assert!(end("lower") <= needed && needed <= end("upper"), "{reason}");
         assert!(end("upper") <= 5 * end("lower") + 5, "{reason}");
-        assert!(text.ends_with(" more exchanges)"), "{text}");
+        assert!(text.ends_with(" more exchanges"), "{text}");
     }
     let all = || waiting.reason_details.iter().map(|reason| reason.needed_within);
     let latest = all().map(|needed| needed.map(|needed| needed.upper)).collect::<Option<Vec<u64>>>();
@@ -84,7 +84,7 @@ fn what_a_limit_keeps_back_holds_a_promotion_up_and_what_the_policy_leaves_out_d
         };
         let report = report("shop", &evidence, &Gates::default(), &Delivery::of(&accounts));
         let name = reason.as_str();
-        let thinned = format!("9,000 of 10,000 sampled exchanges were not mirrored ({name} 9,000): ");
+        let thinned = format!("9,000 of 10,000 sampled exchanges were not mirrored ({name} 9,000), ");
         let excluded =
             format!("9,000 of 10,000 sampled exchanges exceed a bound of the policy ({name} 9,000): ");
         let says = |texts: &[String], start: &str| texts.iter().any(|text| text.starts_with(start));
@@ -100,7 +100,7 @@ fn what_a_limit_keeps_back_holds_a_promotion_up_and_what_the_policy_leaves_out_d
         let json = serde_json::to_value(&report).unwrap();
         assert_eq!(json["delivery"]["notMirroredBy"][name], 9_000);
         assert_eq!(json["delivery"]["notSent"], if thins { 9_000 } else { 0 });
-        let text = report.to_text(false).split_whitespace().collect::<Vec<_>>().join(" ");
+        let text = report.to_text(TextStyle::default()).split_whitespace().collect::<Vec<_>>().join(" ");
         assert_eq!(text.contains(&format!("({name} 9,000)")), reason.means() != Meaning::Chosen, "{text}");
     }
     for (reason, number, expected) in [
@@ -135,8 +135,7 @@ fn what_a_limit_keeps_back_holds_a_promotion_up_and_what_the_policy_leaves_out_d
         ..Accounts::default()
     };
     let named = report("shop", &evidence, &Gates::default(), &Delivery::of(&accounts));
-    let text =
-        "POST is not mirrored: 50 % of the requests: it may write, and the mirror does not allow that.";
+    let text = "POST is not mirrored: 50 % of the requests: it may write, which the mirror does not allow.";
     assert_eq!((named.not_covered[0].cause, named.not_covered[0].text.as_str()), (Gap::Methods, text));
     assert_eq!(serde_json::to_value(&named).unwrap()["delivery"]["unsafeMethods"]["POST"], 1_000);
     let delivery = Delivery {
@@ -146,14 +145,14 @@ fn what_a_limit_keeps_back_holds_a_promotion_up_and_what_the_policy_leaves_out_d
     };
     let silent = report("shop", &evidence, &Gates::default(), &delivery).not_covered;
     assert!(
-        silent[0].cause == Gap::Silent && silent[0].text.starts_with("1 of 4 filters has not"),
+        silent[0].cause == Gap::Silent && silent[0].text.starts_with("1 of 4 filters has been silent"),
         "{silent:?}"
     );
     for reason in Undelivered::ALL.iter().copied() {
         let undelivered = [(reason, 11)].into();
         let accounts = Accounts { mirrored: 1_000, undelivered, ..Accounts::default() };
         let report = report("shop", &evidence, &Gates::default(), &Delivery::of(&accounts));
-        let start = format!("11 of 1,000 observations did not arrive ({} 11): ", reason.as_str());
+        let start = format!("11 of 1,000 observations did not arrive ({} 11), ", reason.as_str());
         assert!(report.reasons[0].starts_with(&start), "{:?}", report.reasons);
     }
 }
@@ -170,7 +169,7 @@ fn a_calibration_shows_noise_and_promotes_nothing() {
     assert_eq!(noisy.verdict, Verdict::Wait);
     assert_eq!(
         noisy.reasons[0],
-        "calibration: candidate and control are the same version; 2000 exchanges, no false alarm"
+        "calibration: candidate and control are the same version; 2,000 exchanges, no false alarm"
     );
     assert_eq!(codes(&noisy)[..2], [Code::Calibration, Code::Noisy]);
     assert!(noisy.noise.iter().any(|noise| noise.path == "/tags" && noise.control_only > 0));
@@ -192,7 +191,7 @@ fn a_calibration_says_if_the_legs_are_not_alike() {
     assert_eq!(report.verdict, Verdict::Wait);
     assert!(report.reasons[0].contains("5 FALSE ALARMS"), "{:?}", report.reasons);
     assert_eq!(codes(&report)[..6], [&[Code::Calibration][..], &[Code::FalseAlarm; 5]].concat());
-    let text = report.to_text(false);
+    let text = report.to_text(TextStyle::default());
     assert!(text.contains("\nFalse alarms (5)\n") && !text.contains("Regressions"), "{text}");
     assert_eq!(found(&report).len(), 5);
 }

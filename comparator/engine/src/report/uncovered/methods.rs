@@ -28,7 +28,7 @@ pub(super) fn named(methods: &Counts<UnsafeMethod>, number: u64, requests: u64) 
     let each: Vec<String> = if methods.len() > 1 { each.collect() } else { Vec::new() };
     let each = if each.is_empty() { String::new() } else { format!(" ({})", each.join(", ")) };
     Some(format!(
-        "{subject} not mirrored: {} of the requests{each}: {why} write, and the mirror does not allow that.",
+        "{subject} not mirrored: {} of the requests{each}: {why} write, which the mirror does not allow.",
         share(number)
     ))
 }
@@ -46,7 +46,7 @@ mod tests {
 
     fn check(methods: &[(UnsafeMethod, u64)], number: u64, expected: Option<&str>) {
         let named = named(&methods.iter().copied().collect(), number, 100);
-        let expected = expected.map(|start| format!("{start} write, and the mirror does not allow that."));
+        let expected = expected.map(|start| format!("{start} write, which the mirror does not allow."));
         assert_eq!(named, expected, "{methods:?}");
     }
 
