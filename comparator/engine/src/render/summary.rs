@@ -93,12 +93,12 @@ fn reasons(report: &Report, columns: usize) -> Group {
     Group { blocks, beyond }
 }
 
-/// `GET /items/7 /stock: 12 → "12"`.
+/// `GET /items/7 at /stock: 12 → "12"`.
 fn shown(example: &Example) -> String {
     let Example { request, path, primary, candidate, .. } = example;
     let place = [cut(request, MAX_REQUEST), cut(path, MAX_PATH)];
     let place: Vec<String> = place.into_iter().filter(|part| !part.is_empty()).collect();
-    format!("      {}: {} → {}", place.join(" "), cut(primary, MAX_VALUE), cut(candidate, MAX_VALUE))
+    format!("      {}: {} → {}", place.join(" at "), cut(primary, MAX_VALUE), cut(candidate, MAX_VALUE))
 }
 
 /// What is needed, and where the rest is.

@@ -41,13 +41,13 @@ fn a_summary_that_rolls_back() {
           GET /quotes: 200 → 500
       - GET /items/{id} /stock: of another type in 397 of 397 answers of the candidate, never in the stable
         version (evidence 10^118)
-          GET /items/17 /stock: 12 → "12"
+          GET /items/17 at /stock: 12 → "12"
       - GET /cart /total: missing in 386 of 386 answers of the candidate, never in the stable version (evidence
         10^115)
-          GET /cart /total: 99 → (absent)
+          GET /cart at /total: 99 → (absent)
       - GET /search /items/*/price: wrong in 411 of 411 answers of the candidate, never in the stable version
         (evidence 10^122)
-          GET /search?q=a /items/5/price: 30 → 31
+          GET /search?q=a at /items/5/price: 30 → 31
       - GET /status latency: p99 7.9 → 233 ms (29×) (evidence 10^4.7)
       more: antumbra report --full
     "#);
@@ -61,14 +61,14 @@ fn a_summary_that_rolls_back() {
       - GET /items/{id} /stock: of another type in 397 of 397
         answers of the candidate, never in the stable version
         (evidence 10^118)
-          GET /items/17 /stock: 12 → "12"
+          GET /items/17 at /stock: 12 → "12"
       - GET /cart /total: missing in 386 of 386 answers of the
         candidate, never in the stable version (evidence 10^115)
-          GET /cart /total: 99 → (absent)
+          GET /cart at /total: 99 → (absent)
       - GET /search /items/*/price: wrong in 411 of 411 answers
         of the candidate, never in the stable version (evidence
         10^122)
-          GET /search?q=a /items/5/price: 30 → 31
+          GET /search?q=a at /items/5/price: 30 → 31
       - GET /status latency: p99 7.9 → 233 ms (29×) (evidence
         10^4.7)
       more: antumbra report --full
