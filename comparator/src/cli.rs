@@ -10,6 +10,7 @@ mod commands;
 mod diff;
 mod explain;
 mod import;
+mod init;
 mod local;
 mod output;
 mod overriding;
@@ -17,6 +18,7 @@ mod replay;
 mod report;
 mod schema;
 mod serving;
+mod shell;
 mod simulate;
 mod terms;
 mod tried;
@@ -68,6 +70,9 @@ fn dispatch(command: Command, sandbox: &dyn Runtime) -> Result<ExitCode, Failure
         Command::Override(options) => overriding::sign(&options),
         Command::Import(options) => import::import(&options),
         Command::Schema(options) => schema::schema(&options),
+        Command::Init(options) => init::init(&options),
+        Command::Completions(options) => Ok(shell::completions(&options)),
+        Command::Man(options) => shell::manual(&options),
         Command::Capture(options) => capture::capture(&options),
         Command::Replay(options) => replay::replay(&options, sandbox),
         Command::Status(target) => commands::status(&target),
@@ -187,6 +192,15 @@ enum Command {
     /// Print the JSON Schema of a policy, for editors, or of an observation, for other producers
     #[command(after_help = schema::EXAMPLES)]
     Schema(schema::Options),
+    /// Write a policy and an Envoy configuration for a service, from flags or answers
+    #[command(after_help = init::EXAMPLES)]
+    Init(init::Options),
+    /// Print what a shell needs to complete commands and options
+    #[command(after_help = shell::COMPLETIONS_EXAMPLES)]
+    Completions(shell::Completions),
+    /// Print the manual page, or write a page of each command
+    #[command(after_help = shell::MANUAL_EXAMPLES)]
+    Man(shell::Manual),
 }
 
 #[derive(Args)]
