@@ -8,6 +8,7 @@ mod check;
 mod client;
 mod commands;
 mod diff;
+mod doctor;
 mod explain;
 mod import;
 mod init;
@@ -70,6 +71,7 @@ fn dispatch(command: Command, sandbox: &dyn Runtime) -> Result<ExitCode, Failure
         Command::Override(options) => overriding::sign(&options),
         Command::Import(options) => import::import(&options),
         Command::Schema(options) => schema::schema(&options),
+        Command::Doctor(options) => doctor::doctor(&options),
         Command::Init(options) => init::init(&options),
         Command::Completions(options) => Ok(shell::completions(&options)),
         Command::Man(options) => shell::manual(&options),
@@ -192,6 +194,9 @@ enum Command {
     /// Print the JSON Schema of a policy, for editors, or of an observation, for other producers
     #[command(after_help = schema::EXAMPLES)]
     Schema(schema::Options),
+    /// Check a running set-up from end to end: comparator, filters, clusters, routes, keys, clocks, versions
+    #[command(after_help = doctor::EXAMPLES)]
+    Doctor(doctor::Options),
     /// Write a policy and an Envoy configuration for a service, from flags or answers
     #[command(after_help = init::EXAMPLES)]
     Init(init::Options),

@@ -1,7 +1,8 @@
 //! Speaking to a comparator, and what its refusals mean for the exit code.
 
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
+use http::header::{DATE, HeaderMap};
 use http::{Method, Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Bytes, Incoming};
@@ -23,6 +24,13 @@ pub(super) struct Client {
     author: Option<String>,
 }
 
+/// What a server answered, and when by its own clock.
+pub(super) struct Dated<T> {
+    pub(super) value: T,
+    /// Seconds since 1970, of the header `date`.
+    pub(super) date: Option<u64>,
+}
+
 /// A request beyond method and path.
 #[derive(Default)]
 pub(super) struct Message {
@@ -39,11 +47,16 @@ pub(super) struct Message {
 impl Client {
     /// A client of the server at `server`, with the token and the author of the environment.
     pub(super) fn new(server: &str) -> Result<Self, Failure> {
+        Self::at(server, "--server")
+    }
+
+    fn at(server: &str, flag: &str) -> Result<Self, Failure> {
         let base = server.trim_end_matches('/').to_owned();
-        let uri: Uri =
-            base.parse().map_err(|error| Failure::Usage(format!("--server {server:?}: {error}")))?;
+        let uri: Uri = base.parse().map_err(|error| Failure::Usage(format!("{flag} {server:?}: {error}")))?;
         if uri.scheme_str() != Some("http") || uri.host().is_none() {
-            return Err(Failure::Usage(format!("--server is {server:?}, must be as http://127.0.0.1:7400")));
+            let why =
+                format!("{flag} is {server:?}, must be an http:// address, such as http://127.0.0.1:7400");
+            return Err(Failure::Usage(why));
         }
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let mut connector = HttpConnector::new();
@@ -55,6 +68,18 @@ impl Client {
             token: variable("ANTUMBRA_TOKEN"),
             author: variable("USER").or_else(|| variable("LOGNAME")),
         })
+    }
+
+    /// A client of a server that is no comparator, such as a proxy: it is told neither token nor author. `flag` is where its address
+    /// comes from.
+    pub(super) fn anonymous(server: &str, flag: &str) -> Result<Self, Failure> {
+        Ok(Self { token: None, author: None, ..Self::at(server, flag)? })
+    }
+
+    /// Reads a resource as the type that it holds, with the time at which the server answered.
+    pub(super) fn get_dated<T: DeserializeOwned>(&self, path: &str) -> Result<Dated<T>, Failure> {
+        let (bytes, date) = self.runtime.block_on(self.exchange(&Method::GET, path, Message::default()))?;
+        Ok(Dated { value: self.read(path, &bytes)?, date })
     }
 
     /// Reads a resource as the type that it holds.
@@ -69,8 +94,12 @@ impl Client {
         path: &str,
         message: Message,
     ) -> Result<T, Failure> {
-        let bytes = self.runtime.block_on(self.exchange(method, path, message))?;
-        serde_json::from_slice(&bytes).map_err(|error| {
+        let (bytes, _) = self.runtime.block_on(self.exchange(method, path, message))?;
+        self.read(path, &bytes)
+    }
+
+    fn read<T: DeserializeOwned>(&self, path: &str, bytes: &[u8]) -> Result<T, Failure> {
+        serde_json::from_slice(bytes).map_err(|error| {
             Failure::Runtime(format!("{}{path} answered what this version cannot read: {error}", self.base))
         })
     }
@@ -141,18 +170,24 @@ impl Client {
         })
     }
 
-    async fn exchange(&self, method: &Method, path: &str, message: Message) -> Result<Bytes, Failure> {
+    /// The body of a success, and the seconds since 1970 at which the server answered, if it says so.
+    async fn exchange(
+        &self,
+        method: &Method,
+        path: &str,
+        message: Message,
+    ) -> Result<(Bytes, Option<u64>), Failure> {
         let failed = |why: String| self.failed(method, path, &why);
         let answer = async {
             let answer = self.open(method, path, message).await?;
-            let status = answer.status();
+            let (status, date) = (answer.status(), date(answer.headers()));
             let body = Limited::new(answer.into_body(), MAX_BYTES).collect().await;
-            Ok((status, body.map_err(|error| failed(error.to_string()))?.to_bytes()))
+            Ok((status, date, body.map_err(|error| failed(error.to_string()))?.to_bytes()))
         };
         let answered = tokio::time::timeout(TIME, answer).await;
-        let (status, bytes) =
+        let (status, date, bytes) =
             answered.map_err(|_| failed(format!("no answer within {} s", TIME.as_secs())))??;
-        if status.is_success() { Ok(bytes) } else { Err(self.refused(method, path, status, &bytes)) }
+        if status.is_success() { Ok((bytes, date)) } else { Err(self.refused(method, path, status, &bytes)) }
     }
 
     fn failed(&self, method: &Method, path: &str, why: &str) -> Failure {
@@ -196,6 +231,11 @@ impl Client {
         let body = Full::new(Bytes::from(body.unwrap_or_default()));
         request.body(body).map_err(|error| Failure::Usage(format!("the request cannot be written: {error}")))
     }
+}
+
+fn date(headers: &HeaderMap) -> Option<u64> {
+    let date = httpdate::parse_http_date(headers.get(DATE)?.to_str().ok()?).ok()?;
+    Some(date.duration_since(UNIX_EPOCH).ok()?.as_secs())
 }
 
 /// A problem as lines: what is wrong, then each problem of a document.

@@ -112,7 +112,7 @@ impl FromStr for Url {
 /// Why a URL names no target; whoever reads it names the argument and the value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum BadTarget {
-    #[error("must be as http://shop.internal:8080")]
+    #[error("must be an http:// address, such as http://shop.internal:8080")]
     Url,
     #[error("must be http: shadow calls are not encrypted yet")]
     Https,

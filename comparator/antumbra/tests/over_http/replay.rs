@@ -185,7 +185,7 @@ async fn nobody_is_called_who_was_not_named() {
         ("http://10.0.0.1", "--allow-address 10.0.0.1"),
         ("https://shop.test", "must be http"),
         ("http://shop.test/?x", "no query"),
-        ("shop.test", "must be as http://"),
+        ("shop.test", "must be an http:// address"),
     ] {
         let line = replay(&world, &format!("--primary {} --candidate {candidate}", stable.url())).await;
         assert_eq!(line.code, 2, "{candidate}: {}{}", line.out, line.err);
