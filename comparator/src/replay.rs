@@ -5,17 +5,21 @@
 //! first because only what it answered can be compared.
 
 mod accounts;
+mod beginning;
 mod capture;
 pub(crate) mod captured;
 mod chunked;
 pub(crate) mod comparing;
+mod entry;
 mod gor;
 mod har;
 mod lines;
 mod place;
 mod raw_request;
 mod recording;
+mod skips;
 mod statuses;
+mod target;
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -29,11 +33,14 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
 
 use crate::clock;
+use crate::replay::accounts::Admitted;
 use crate::replay::comparing::Comparing;
+use crate::replay::entry::{Recorded, Skipped};
 use crate::shadows::{Asked, Began, Call, Limits, Shadows, Target};
 
-pub(crate) use accounts::{Accounts, Skipped, blanked};
+pub(crate) use accounts::{Accounts, Admission, blanked};
 pub(crate) use capture::MAX_LINE;
+pub(crate) use entry::Entry;
 pub(crate) use lines::{Line, next as next_line};
 pub(crate) use recording::{Recording, Unreadable};
 
@@ -57,8 +64,8 @@ pub(crate) struct Plan {
     pub(crate) limit: u64,
     /// Set in each request in place of those that were recorded.
     pub(crate) headers: HeaderMap,
-    /// Whether methods that write are sent, too.
-    pub(crate) unsafe_methods: bool,
+    /// Which requests are sent, and how.
+    pub(crate) admission: Admission,
 }
 
 /// Under which name the services are asked.
@@ -89,17 +96,6 @@ pub(crate) struct Replay {
 pub(crate) struct Found {
     pub(crate) accounts: Accounts,
     pub(crate) evidence: Evidence,
-}
-
-/// One entry of a recording.
-pub(crate) type Entry = Result<Recorded, Skipped>;
-
-/// A request, and what came of it then.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Recorded {
-    pub(crate) request: Request,
-    /// Of the answer, if the recording has it.
-    pub(crate) status: Option<u16>,
 }
 
 /// A recorded request that may be sent.
@@ -163,27 +159,36 @@ impl Replay {
     }
 
     /// The request, ready to be sent, if it may be.
-    fn admitted(&self, entry: Entry) -> Option<Due> {
-        let admitted = entry.and_then(|Recorded { request, status }| {
-            let lacking: Vec<String> =
-                blanked(&request).filter(|name| !self.plan.headers.contains_key(name.as_str())).collect();
-            let (request, id) = (accounts::admit(request, self.plan.unsafe_methods)?, self.id());
-            let mut asked = self.named(Asked::new(&request, id)?, &request)?;
-            asked.headers.extend(self.plan.headers.clone());
-            Ok((Due { request, asked, id, status }, lacking))
-        });
+    fn admitted(&self, Entry { at, asked }: Entry) -> Option<Due> {
+        let admitted = asked.and_then(|recorded| self.due(recorded));
         let mut found = self.found();
         found.accounts.recorded += 1;
         match admitted {
-            Ok((due, lacking)) => {
-                found.accounts.lacks(&lacking);
+            Ok((due, blanked, unconditional)) => {
+                found.accounts.lacks(&blanked, &unconditional);
                 Some(due)
             }
             Err(skipped) => {
-                found.accounts.skip(skipped);
+                found.accounts.skip(at, &skipped);
                 None
             }
         }
+    }
+
+    /// The request, and the headers that it lacks: those that were blanked, and conditions.
+    fn due(
+        &self,
+        Recorded { request, status }: Recorded,
+    ) -> Result<(Due, Vec<String>, Vec<String>), Skipped> {
+        let given = |name: &String| self.plan.headers.contains_key(name.as_str());
+        let blanked: Vec<String> = blanked(&request).filter(|name| !given(name)).collect();
+        let Admitted { mut request, unconditional } = self.plan.admission.admit(request)?;
+        request.path = target::carried(&request.path).into();
+        let id = self.id();
+        let mut asked = self.named(Asked::new(&request, id)?, &request)?;
+        asked.headers.extend(self.plan.headers.clone());
+        let unconditional = unconditional.into_iter().filter(|name| !given(name)).collect();
+        Ok((Due { request, asked, id, status }, blanked, unconditional))
     }
 
     fn named(&self, mut asked: Asked, request: &Request) -> Result<Asked, Skipped> {
@@ -191,7 +196,8 @@ impl Replay {
             Host::Own => None,
             Host::Recorded if request.authority.is_empty() => None,
             Host::Recorded => {
-                Some(HeaderValue::from_bytes(&request.authority).map_err(|_| Skipped::Malformed)?)
+                let host = HeaderValue::from_bytes(&request.authority);
+                Some(host.map_err(|_| Skipped::malformed("its host has control characters"))?)
             }
             Host::Named(host) => Some(host.clone()),
         };

@@ -6,16 +6,24 @@ use crate::excerpt::{self, MAX_CHARS, REDACTED};
 /// At most 120 characters on one line. Segments of the path and values of the query that look like credentials, or are named as such,
 /// are left out.
 pub(crate) fn shown(method: &[u8], path: &[u8]) -> String {
+    let text = format!("{} {}", String::from_utf8_lossy(method), parts(path));
+    excerpt::line(text.as_bytes(), MAX_CHARS)
+}
+
+/// Returns a path and query on one line of at most 120 characters, without what looks like a secret.
+pub fn shown_target(path: &[u8]) -> String {
+    excerpt::line(parts(path).as_bytes(), MAX_CHARS)
+}
+
+fn parts(path: &[u8]) -> String {
     // More than is shown is not looked through.
     let path = path.get(..MAX_BYTES).unwrap_or(path);
     let mut parts = path.splitn(2, |&byte| byte == b'?');
     let segments = parts.next().unwrap_or_default().split(|&byte| byte == b'/').map(segment);
-    let mut text = format!("{} {}", String::from_utf8_lossy(method), segments.collect::<Vec<_>>().join("/"));
-    if let Some(query) = parts.next() {
-        let pairs = query.split(|&byte| byte == b'&').map(pair);
-        text = format!("{text}?{}", pairs.collect::<Vec<_>>().join("&"));
-    }
-    excerpt::line(text.as_bytes(), MAX_CHARS)
+    let text = segments.collect::<Vec<_>>().join("/");
+    let Some(query) = parts.next() else { return text };
+    let pairs = query.split(|&byte| byte == b'&').map(pair);
+    format!("{text}?{}", pairs.collect::<Vec<_>>().join("&"))
 }
 
 /// Segments are names of things, so only those that are credentials by their look: `/token` is an endpoint. Behind a semicolon

@@ -110,6 +110,7 @@ mod verdict;
 mod wording;
 mod written;
 
+pub use asked::shown_target;
 pub use body::decoded;
 pub use compared::{Compared, Differs, Whose};
 pub use endpoint::{BadEndpoint, EndpointPattern, template};

@@ -26,7 +26,7 @@ use super::output::{self, print, print_json};
 use super::terms::{DescriptorSet, Terms};
 use super::values::{NamedHeader, NamedPlugin, Rate, Timeout};
 use super::{Failure, Output, commands};
-use crate::replay::{Accounts, Entry, Host, Plan, Recording, Replay};
+use crate::replay::{Accounts, Admission, Entry, Host, Plan, Recording, Replay};
 use crate::shadows::{Limits, Network, Target, Url, resolve};
 
 /// What to replay, and to whom.
@@ -74,6 +74,10 @@ pub(super) struct Options {
     /// Whether to send methods other than GET, HEAD and OPTIONS, to all of the URLs
     #[arg(long, value_enum, default_value_t)]
     unsafe_methods: UnsafeMethods,
+    /// Whether to send the conditions of the recorded client: If-None-Match, If-Modified-Since, If-Match, If-Unmodified-Since and
+    /// If-Range. They are about copies that it had of other answers
+    #[arg(long, value_enum, default_value_t)]
+    conditional_headers: ConditionalHeaders,
     /// A private, link-local or otherwise guarded address or network that may be called; may be repeated. Loopback always may
     #[arg(long, value_name = "CIDR")]
     allow_address: Vec<Network>,
@@ -92,6 +96,15 @@ enum UnsafeMethods {
     Deny,
     /// They are sent
     Allow,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+enum ConditionalHeaders {
+    /// They are left out
+    #[default]
+    Drop,
+    /// They are sent
+    Send,
 }
 
 /// Replays a file and prints what came of it.
@@ -253,7 +266,10 @@ async fn plan(options: &Options) -> Result<Plan, Failure> {
         concurrency: options.concurrency as usize,
         limit: options.limit.unwrap_or(u64::MAX),
         headers: options.header.iter().map(|one| (one.name.clone(), one.value.clone())).collect(),
-        unsafe_methods: options.unsafe_methods == UnsafeMethods::Allow,
+        admission: Admission {
+            unsafe_methods: options.unsafe_methods == UnsafeMethods::Allow,
+            conditional: options.conditional_headers == ConditionalHeaders::Send,
+        },
     })
 }
 
@@ -300,7 +316,11 @@ Examples:
 Sent are GET, HEAD and OPTIONS, first to the primary, then to candidate and control together, with the
 header x-antumbra-shadow. Names are resolved once, redirects are not followed, and only http is
 spoken. Control-C ends early with the report of what was done. An exchange that the file has twice is
-asked once.
+asked once. Characters that no request line may have are percent-encoded, as browsers do.
+
+Each entry that is skipped is counted by its reason, and the first twenty are named with their places:
+the line of a capture, the record of a GoReplay file, the index in log.entries of a HAR file. A HAR
+body is postData.text, or postData.params written as a form or as multipart/form-data.
 
 A replay shortens the spans of time of the gates: the shortest block is a hundredth of its planned length,
 at least 100 ms, the warm-up a twentieth, and gates.atLeast does not hold. If more than 5 % of the

@@ -10,9 +10,10 @@ use antumbra_engine::Delivery;
 use antumbra_observation::{Counts, NotMirrored, Outcome, Request, SHADOW_HEADER, UnsafeMethod};
 use serde::Serialize;
 
+use super::entry::{At, Skipped, WEB_SOCKET};
+use super::skips::Skips;
 use super::statuses::Statuses;
 use crate::redaction::REDACTED;
-use crate::shadows::Unsendable;
 
 /// Counts of requests.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -24,8 +25,9 @@ pub(crate) struct Accounts {
     pub(crate) sent: u64,
     /// Found no place when they were due.
     pub(crate) late: u64,
-    /// Not to be sent, by reason.
-    pub(crate) skipped: BTreeMap<&'static str, u64>,
+    /// Not to be sent.
+    #[serde(flatten)]
+    pub(crate) skips: Skips,
     /// Of those that are skipped because they may write, the methods.
     #[serde(skip_serializing_if = "Counts::is_empty")]
     pub(crate) unsafe_methods: Counts<UnsafeMethod>,
@@ -35,44 +37,10 @@ pub(crate) struct Accounts {
     pub(crate) compared: u64,
     /// Requests without a header that the recording blanked and nobody gave anew, by its name.
     pub(crate) blanked: BTreeMap<String, u64>,
+    /// Requests without a condition that the recording has, by the header's name.
+    pub(crate) unconditional: BTreeMap<String, u64>,
     /// Whether the primary answers as it did then.
     pub(crate) statuses: Statuses,
-}
-
-/// Why a recorded request is not sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Skipped {
-    /// Its method may write.
-    UnsafeMethod(UnsafeMethod),
-    /// It is not a request that HTTP can carry.
-    Malformed,
-    /// It was a shadow request itself.
-    Shadow,
-    /// It was read before.
-    SameId,
-    /// Beyond the bounds of a recording, or recorded without its body.
-    TooLarge,
-}
-
-impl Skipped {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::UnsafeMethod(_) => "unsafe_method",
-            Self::Malformed => "malformed",
-            Self::Shadow => "shadow",
-            Self::SameId => "same_id",
-            Self::TooLarge => "too_large",
-        }
-    }
-}
-
-impl From<Unsendable> for Skipped {
-    fn from(unsendable: Unsendable) -> Self {
-        match unsendable {
-            Unsendable::BodyCut => Self::TooLarge,
-            _ => Self::Malformed,
-        }
-    }
 }
 
 /// The headers that a recording blanked out, in lower case.
@@ -81,32 +49,67 @@ pub(crate) fn blanked(request: &Request) -> impl Iterator<Item = String> {
     blanked.map(|(name, _)| name.to_text().to_ascii_lowercase())
 }
 
-/// The request if it may be sent, without what a recording blanked out.
-pub(crate) fn admit(mut request: Request, unsafe_methods: bool) -> Result<Request, Skipped> {
-    let marked = |name: &[u8]| name.eq_ignore_ascii_case(SHADOW_HEADER.as_bytes());
-    if request.headers.iter().any(|(name, _)| marked(name)) {
-        return Err(Skipped::Shadow);
+/// Which recorded requests are sent, and how.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Admission {
+    /// Methods that write, too.
+    pub(crate) unsafe_methods: bool,
+    /// With the conditions of the client that was recorded.
+    pub(crate) conditional: bool,
+}
+
+/// A request that may be sent, and the conditions that it goes without.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Admitted {
+    pub(crate) request: Request,
+    pub(crate) unconditional: Vec<String>,
+}
+
+impl Admission {
+    /// The request if it may be sent, without what a recording blanked out.
+    pub(crate) fn admit(self, mut request: Request) -> Result<Admitted, Skipped> {
+        let has =
+            |name: &str| request.headers.iter().find(|(known, _)| is(known, name)).map(|(_, value)| value);
+        if has(SHADOW_HEADER).is_some() {
+            return Err(Skipped::Shadow);
+        }
+        if !self.unsafe_methods && !matches!(&request.method[..], b"GET" | b"HEAD" | b"OPTIONS") {
+            return Err(Skipped::UnsafeMethod(UnsafeMethod::of(&request.method)));
+        }
+        if has("upgrade").is_some_and(|protocol| is(protocol, "websocket")) {
+            return Err(Skipped::malformed(WEB_SOCKET));
+        }
+        request.headers.retain(|(_, value)| value[..] != *REDACTED.as_bytes());
+        let mut unconditional = Vec::new();
+        if !self.conditional {
+            let conditions =
+                CONDITIONS.iter().filter(|name| request.headers.iter().any(|(known, _)| is(known, name)));
+            unconditional.extend(conditions.map(|name| (*name).to_owned()));
+            request.headers.retain(|(known, _)| !CONDITIONS.iter().any(|name| is(known, name)));
+        }
+        Ok(Admitted { request, unconditional })
     }
-    if !unsafe_methods && !matches!(&request.method[..], b"GET" | b"HEAD" | b"OPTIONS") {
-        return Err(Skipped::UnsafeMethod(UnsafeMethod::of(&request.method)));
-    }
-    request.headers.retain(|(_, value)| value[..] != *REDACTED.as_bytes());
-    Ok(request)
+}
+
+fn is(name: &[u8], wanted: &str) -> bool {
+    name.eq_ignore_ascii_case(wanted.as_bytes())
 }
 
 impl Accounts {
-    pub(crate) fn skip(&mut self, skipped: Skipped) {
-        *self.skipped.entry(skipped.as_str()).or_default() += 1;
+    pub(crate) fn skip(&mut self, at: At, skipped: &Skipped) {
+        self.skips.add(at, skipped);
         if let Skipped::UnsafeMethod(method) = skipped {
-            self.unsafe_methods.add(method, 1);
+            self.unsafe_methods.add(*method, 1);
         }
     }
 
-    /// Counts the headers that a request lacks.
-    pub(crate) fn lacks(&mut self, names: &[String]) {
-        for name in names {
-            if self.blanked.contains_key(name) || self.blanked.len() < MAX_NAMES {
-                *self.blanked.entry(name.clone()).or_default() += 1;
+    /// Counts the headers that a request lacks: what the recording blanked, and conditions that are not sent.
+    pub(crate) fn lacks(&mut self, blanked: &[String], unconditional: &[String]) {
+        for (names, counts) in [(blanked, &mut self.blanked), (unconditional, &mut self.unconditional)] {
+            for name in names {
+                if counts.contains_key(name) || counts.len() < MAX_NAMES {
+                    *counts.entry(name.clone()).or_default() += 1;
+                }
             }
         }
     }
@@ -138,8 +141,9 @@ impl Accounts {
     /// One line, and one more for each thing that went wrong.
     pub(crate) fn lines(&self) -> Vec<String> {
         let Self { recorded, sent, compared, late, .. } = self;
+        let plural = if *recorded == 1 { "" } else { "s" };
         let out = sent.saturating_sub(self.unanswered.values().sum::<u64>() + compared);
-        let mut lines = vec![format!("{recorded} requests read: {sent} sent, {compared} compared")];
+        let mut lines = vec![format!("{recorded} request{plural} read: {sent} sent, {compared} compared")];
         if out > 0 {
             lines.push(format!("{out} broken off before the last answer"));
         }
@@ -148,14 +152,18 @@ impl Accounts {
                 "{late} not sent in time, too many answers were out: lower --rate or raise --concurrency"
             ));
         }
-        if !self.skipped.is_empty() {
-            lines.push(format!("skipped: {}", listed(&self.skipped)));
-        }
+        lines.extend(self.skips.lines());
         if !self.unanswered.is_empty() {
             lines.push(format!("not compared, the primary did not answer: {}", listed(&self.unanswered)));
         }
         if !self.blanked.is_empty() {
             lines.push(format!("sent without what the recording blanked: {}", listed(&self.blanked)));
+        }
+        if !self.unconditional.is_empty() {
+            lines.push(format!(
+                "sent without the client's conditions, or with --conditional-headers send: {}",
+                listed(&self.unconditional)
+            ));
         }
         lines.extend(self.statuses.line(*compared));
         lines
@@ -167,6 +175,10 @@ fn listed(counts: &BTreeMap<impl Display, u64>) -> String {
     each.join(", ")
 }
 
+/// Headers that ask only for what the client did not have then (RFC 9110, section 13.1). The versions that are compared never sent its
+/// validators, so that answers to them say nothing. `range` is not among them: what part a client wants does not depend on what it has.
+const CONDITIONS: [&str; 5] =
+    ["if-match", "if-modified-since", "if-none-match", "if-range", "if-unmodified-since"];
 /// Headers that are told apart: a file may have any.
 const MAX_NAMES: usize = 64;
 
@@ -189,31 +201,59 @@ mod tests {
             (with("get", "a", "b"), false, Err(Skipped::UnsafeMethod(UnsafeMethod::Other))),
             (with("POST", "a", "b"), true, Ok(1)),
             (with("GET", "X-Antumbra-Shadow", "1"), true, Err(Skipped::Shadow)),
+            (with("GET", "Upgrade", "WebSocket"), true, Err(Skipped::malformed(WEB_SOCKET))),
+            (with("GET", "Upgrade", "h2c"), true, Ok(1)),
         ] {
             let shown = format!("{request:?}");
-            assert_eq!(
-                admit(request, unsafe_methods).map(|request| request.headers.len()),
-                expected,
-                "{shown}"
-            );
+            let admission = Admission { unsafe_methods, conditional: false };
+            let admitted = admission.admit(request);
+            assert_eq!(admitted.map(|admitted| admitted.request.headers.len()), expected, "{shown}");
         }
+    }
+
+    #[test]
+    fn conditions_are_sent_if_asked_for() {
+        let names = [
+            "If-None-Match",
+            "Range",
+            "If-Range",
+            "accept",
+            "if-match",
+            "IF-MODIFIED-SINCE",
+            "If-Unmodified-Since",
+        ];
+        let headers: Vec<_> = names.iter().map(|name| ((*name).into(), "x".into())).collect();
+        let request = Request { method: "GET".into(), headers, ..Request::default() };
+        let admitted = Admission::default().admit(request.clone()).unwrap();
+        let left: Vec<_> =
+            admitted.request.headers.iter().map(|(name, _)| name.to_text().into_owned()).collect();
+        assert_eq!(
+            (left, admitted.unconditional),
+            (vec!["Range".to_owned(), "accept".to_owned()], CONDITIONS.map(str::to_owned).to_vec())
+        );
+        let kept = Admission { conditional: true, ..Admission::default() }.admit(request.clone()).unwrap();
+        assert_eq!(kept, Admitted { request, unconditional: Vec::new() });
     }
 
     #[test]
     fn lines_for_people() {
         let mut accounts = Accounts { recorded: 20, sent: 10, late: 3, compared: 6, ..Accounts::default() };
-        accounts.skip(Skipped::TooLarge);
-        accounts.lacks(&["cookie".to_owned()]);
+        accounts.skip(At::Line { line: 4 }, &Skipped::TooLarge("it is too large".into()));
+        accounts.lacks(&["cookie".to_owned()], &["if-match".to_owned()]);
         accounts.statuses.count(Some(200), 404);
-        (0..6).for_each(|_| accounts.skip(Skipped::UnsafeMethod(UnsafeMethod::Put)));
+        (0..2).for_each(|line| accounts.skip(At::Line { line }, &Skipped::UnsafeMethod(UnsafeMethod::Put)));
         (0..3).for_each(|_| accounts.unanswered(Outcome::Timeout));
         insta::assert_snapshot!(accounts.lines().join("\n"), @r"
         20 requests read: 10 sent, 6 compared
         1 broken off before the last answer
         3 not sent in time, too many answers were out: lower --rate or raise --concurrency
-        skipped: too_large 1, unsafe_method 6
+        skipped: too_large 1, unsafe_method 2
+          line 4: too_large, it is too large
+          line 0: unsafe_method, PUT may write
+          line 1: unsafe_method, PUT may write
         not compared, the primary did not answer: timeout 3
         sent without what the recording blanked: cookie 1
+        sent without the client's conditions, or with --conditional-headers send: if-match 1
         another status than recorded: 1 of 1 answers of the primary, 200 → 404 in 1
         ");
         let expected = Delivery {
@@ -221,8 +261,8 @@ mod tests {
             mirrored: 10,
             undelivered: 3,
             not_sent: 3,
-            not_mirrored_by: [(NotMirrored::UnsafeMethod, 6)].into(),
-            unsafe_methods: [(UnsafeMethod::Put, 6)].into(),
+            not_mirrored_by: [(NotMirrored::UnsafeMethod, 2)].into(),
+            unsafe_methods: [(UnsafeMethod::Put, 2)].into(),
             ..Delivery::default()
         };
         assert_eq!(accounts.delivery(), expected);

@@ -2,131 +2,232 @@
 //!
 //! Only type 1, what clients asked, is taken; 2 and 3 are answers, which may come long after. So no status is known. (The format is that of GoReplay's `protocol.go` and its
 //! documentation of `--output-file`.) Each record ends with its line of monkeys: a file that ends elsewhere was cut, and who knows how
-//! much is missing.
+//! much is missing. Bytes that follow a message within its record are those of another one whose line of monkeys was lost, so they count
+//! as an entry that is malformed. A line of monkeys within a body ends no record.
 
 use std::io::{self, BufRead};
 
+use super::entry::{At, Entry, Recorded, Skipped};
 use super::lines::{self, Line};
-use super::place::Placed;
-use super::{Entry, Recorded, Skipped, raw_request};
+use super::place::{Place, Placed};
+use super::raw_request::{self, Parsed, Unparsed};
 
-/// The next request, or none at the end.
-///
-/// # Errors
-/// Of the reader; the file ends in the middle of a record.
-pub(crate) fn next(reader: &mut Placed<'_, impl BufRead>) -> io::Result<Option<Entry>> {
-    while let Some(record) = record(reader)? {
-        let Some(record) = record else { return Ok(Some(Err(Skipped::TooLarge))) };
-        let head = record.split(|byte| *byte == b'\n').next().unwrap_or_default();
-        if head.trim_ascii().is_empty() || matches!(head, [b'2' | b'3', b' ', ..]) {
-            continue;
-        }
-        return Ok(Some(request(head, &record)));
+/// How far a file was read.
+#[derive(Debug, Default)]
+pub(crate) struct Gor {
+    place: Place,
+    records: u64,
+    /// A line that was read ahead, with its place.
+    ahead: Option<(Place, Line)>,
+    /// What follows the request that was returned last.
+    next: Option<Entry>,
+}
+
+/// The bytes of a record so far.
+struct Record {
+    begins: Place,
+    /// `None` if they are too many.
+    bytes: Option<Vec<u8>>,
+}
+
+/// What a record holds.
+#[derive(Default)]
+struct Read {
+    /// None of an answer.
+    request: Option<Result<Recorded, Skipped>>,
+    /// Where in the record bytes begin that are no part of its message.
+    rest: Option<usize>,
+    /// Its message lacks bytes of its body.
+    lacks: bool,
+}
+
+impl Gor {
+    /// Goes on from a place.
+    pub(crate) fn from(place: Place) -> Self {
+        Self { place, ..Self::default() }
     }
-    Ok(None)
-}
 
-fn request(head: &[u8], record: &[u8]) -> Entry {
-    let numbered = head.starts_with(b"1 ");
-    let message = record.get(head.len() + 1..).unwrap_or_default();
-    let request = raw_request::parse(message).filter(|_| numbered).ok_or(Skipped::Malformed)?;
-    Ok(Recorded { request, status: None })
-}
-
-/// The bytes up to the next separator; inner `None` if they are too many.
-fn record(reader: &mut Placed<'_, impl BufRead>) -> io::Result<Option<Option<Vec<u8>>>> {
-    let (mut record, mut fits) = (Vec::new(), true);
-    let begins = reader.place().line;
-    while let Some(line) = lines::next(reader, MAX_RECORD)? {
-        match line {
-            Line::Whole(line) if line.trim_ascii() == MONKEYS.as_bytes() && reader.place().fresh => {
-                return Ok(Some(fits.then_some(record)));
+    /// The next request, or none at the end.
+    ///
+    /// # Errors
+    /// Of the reader; the file ends in the middle of a record.
+    pub(crate) fn next(&mut self, reader: &mut impl BufRead) -> io::Result<Option<Entry>> {
+        loop {
+            if let Some(next) = self.next.take() {
+                return Ok(Some(next));
             }
-            Line::Whole(line) if fits && record.len() + line.len() < MAX_RECORD => {
-                record.extend_from_slice(&line);
-                record.push(b'\n');
+            let Some((record, read)) = self.record(reader)? else { return Ok(None) };
+            self.records += 1;
+            let at = |place: Place| At::Record { record: self.records, line: place.line, byte: place.byte };
+            let rest = read.rest.map(|offset| record.rest(offset));
+            self.next = rest.map(|(place, skipped)| Entry { at: at(place), asked: Err(skipped) });
+            if let Some(asked) = read.request {
+                return Ok(Some(Entry { at: at(record.begins), asked }));
+            }
+        }
+    }
+
+    /// The next record that is not blank.
+    fn record(&mut self, reader: &mut impl BufRead) -> io::Result<Option<(Record, Read)>> {
+        let mut record = Record { begins: self.place, bytes: Some(Vec::new()) };
+        loop {
+            let Some((place, line)) = self.line(reader)? else {
+                return if record.is_blank() { Ok(None) } else { Err(record.cut(self.place.byte)) };
+            };
+            // The last line of a file may lack its end: then it was cut there.
+            if !is_separator(&line) || !self.place.fresh {
+                record.push(place, line);
+                continue;
+            }
+            if record.is_blank() {
+                record = Record { begins: self.place, bytes: Some(Vec::new()) };
+                continue;
+            }
+            let read = record.read();
+            if read.lacks && self.goes_on(reader)? {
+                record.push(place, line);
+            } else {
+                return Ok(Some((record, read)));
+            }
+        }
+    }
+
+    fn line(&mut self, reader: &mut impl BufRead) -> io::Result<Option<(Place, Line)>> {
+        if let Some(ahead) = self.ahead.take() {
+            return Ok(Some(ahead));
+        }
+        let begins = self.place;
+        let line = lines::next(&mut Placed::new(reader, &mut self.place), MAX_RECORD)?;
+        Ok(line.map(|line| (begins, line)))
+    }
+
+    /// Whether a record that lacks bytes goes on behind a separator: what follows is not the beginning of another one.
+    fn goes_on(&mut self, reader: &mut impl BufRead) -> io::Result<bool> {
+        self.ahead = self.line(reader)?;
+        Ok(match &self.ahead {
+            None | Some((_, Line::TooLong)) => false,
+            Some((_, Line::Whole(line))) => !line.trim_ascii().is_empty() && kind(line).is_none(),
+        })
+    }
+}
+
+impl Record {
+    fn is_blank(&self) -> bool {
+        self.bytes.as_ref().is_some_and(Vec::is_empty)
+    }
+
+    /// Appends a line. Blank ones before the first are no part of a record.
+    fn push(&mut self, place: Place, line: Line) {
+        match (line, &mut self.bytes) {
+            (Line::Whole(line), Some(bytes)) if bytes.is_empty() && line.trim_ascii().is_empty() => {}
+            (Line::Whole(line), Some(bytes)) if bytes.len() + line.len() < MAX_RECORD => {
+                if bytes.is_empty() {
+                    self.begins = place;
+                }
+                bytes.extend_from_slice(&line);
+                bytes.push(b'\n');
             }
             _ => {
-                fits = false;
-                record.clear();
+                if self.is_blank() {
+                    self.begins = place;
+                }
+                self.bytes = None;
             }
         }
     }
-    if fits && record.trim_ascii().is_empty() { Ok(None) } else { Err(cut(begins, reader.place().byte)) }
+
+    /// What it holds.
+    fn read(&self) -> Read {
+        let Some(bytes) = &self.bytes else {
+            let why = format!("it has more than {MAX_RECORD} bytes");
+            return skipped(Skipped::TooLarge(why.into()));
+        };
+        let head = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
+        let message = bytes.get(head.len() + 1..).unwrap_or_default();
+        // The last line end belongs to the separator; a file that somebody wrote may lack it.
+        let whole = message.strip_suffix(b"\n").unwrap_or(message);
+        let (read, rest) = held(kind(head), whole, message);
+        let blank = rest.iter().all(|byte| matches!(byte, b'\r' | b'\n'));
+        let end = bytes.len() - (message.len() - whole.len());
+        Read { rest: (!blank).then(|| end.saturating_sub(rest.len())), ..read }
+    }
+
+    /// The bytes behind its message.
+    fn rest(&self, offset: usize) -> (Place, Skipped) {
+        let before = self.bytes.as_ref().and_then(|bytes| bytes.get(..offset)).unwrap_or_default();
+        let length = self.bytes.as_ref().map_or(0, |bytes| bytes.len().saturating_sub(offset + 1));
+        let place = Place {
+            line: self.begins.line + before.iter().filter(|byte| **byte == b'\n').count() as u64,
+            byte: self.begins.byte + offset as u64,
+            fresh: false,
+        };
+        let why = format!(
+            "{length} bytes follow a message and belong to no record, as without a line {MONKEYS} between two"
+        );
+        (place, Skipped::malformed(why))
+    }
+
+    fn cut(&self, end: u64) -> io::Error {
+        let line = self.begins.line;
+        let message = format!(
+            "the record that begins in line {line} is cut: the file ends at byte {end}, must end with a line {MONKEYS}"
+        );
+        io::Error::new(io::ErrorKind::UnexpectedEof, message)
+    }
 }
 
-fn cut(line: u64, byte: u64) -> io::Error {
-    let message = format!(
-        "the record that begins in line {line} is cut: the file ends at byte {byte}, must end with a line {MONKEYS}"
-    );
-    io::Error::new(io::ErrorKind::UnexpectedEof, message)
+/// What a record of this type holds, and what follows its message.
+fn held<'a>(kind: Option<u8>, whole: &'a [u8], message: &'a [u8]) -> (Read, &'a [u8]) {
+    let Some(kind) = kind else { return (skipped(Skipped::malformed(NO_HEAD)), b"") };
+    if kind == REQUEST {
+        return match parsed(whole, message) {
+            Ok(Parsed { request, rest }) => {
+                let request = Some(Ok(Recorded { request, status: None }));
+                (Read { request, ..Read::default() }, rest)
+            }
+            Err(unparsed) => {
+                let lacks = matches!(unparsed, Unparsed::Body(_));
+                (Read { lacks, ..skipped(Skipped::malformed(unparsed.explained())) }, b"")
+            }
+        };
+    }
+    match raw_request::after_answer(whole) {
+        Ok(rest) => (Read::default(), rest),
+        Err(unparsed) => (Read { lacks: matches!(unparsed, Unparsed::Body(_)), ..Read::default() }, b""),
+    }
 }
 
-const MONKEYS: &str = "🐵🙈🙉";
+fn skipped(skipped: Skipped) -> Read {
+    Read { request: Some(Err(skipped)), ..Read::default() }
+}
+
+/// The request of a message, which lacks the line end of a separator, or else has it.
+fn parsed<'a>(whole: &'a [u8], message: &'a [u8]) -> Result<Parsed<'a>, Unparsed> {
+    match raw_request::parse(whole) {
+        Err(Unparsed::Head) => raw_request::parse(message),
+        parsed => parsed,
+    }
+}
+
+/// The type of the record whose first line it is.
+fn kind(head: &[u8]) -> Option<u8> {
+    let mut fields = head.trim_ascii().split(|byte| *byte == b' ').filter(|field| !field.is_empty());
+    match (fields.next()?, fields.next(), fields.next()?) {
+        (&[kind @ b'1'..=b'3'], Some(_), time) => time.iter().all(u8::is_ascii_digit).then_some(kind),
+        _ => None,
+    }
+}
+
+fn is_separator(line: &Line) -> bool {
+    matches!(line, Line::Whole(line) if line.trim_ascii_end() == MONKEYS.as_bytes())
+}
+
+pub(super) const MONKEYS: &str = "🐵🙈🙉";
+/// The type of what clients asked.
+const REQUEST: u8 = b'1';
+const NO_HEAD: &str = "its first line is not of the form `type id time`";
 /// Bytes of one record: the largest body that a mirror takes, and headers.
 const MAX_RECORD: usize = (8 << 20) + (256 << 10);
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::replay::place::Place;
-
-    fn read(text: &[u8]) -> Vec<Result<String, Skipped>> {
-        until_cut(text).unwrap()
-    }
-
-    fn until_cut(mut text: &[u8]) -> io::Result<Vec<Result<String, Skipped>>> {
-        let (mut found, mut place) = (Vec::new(), Place::default());
-        while let Some(entry) = next(&mut Placed::new(&mut text, &mut place))? {
-            found.push(entry.map(|recorded| recorded.request.path.to_text().into_owned()));
-        }
-        Ok(found)
-    }
-
-    #[test]
-    fn requests_between_monkeys() {
-        let text = "1 a1 1439818823587396305\nGET /a HTTP/1.1\r\nHost: x\r\n\r\n\n🐵🙈🙉\n\
-            2 a1 1439818823587396306 99\nHTTP/1.1 200 OK\r\n\r\n\n🐵🙈🙉\n\
-            1 a2 1439818823587396307 0\nPOST /b HTTP/1.1\r\nContent-Length: 5\r\n\r\na\n\nbc\n🐵🙈🙉\r\n\
-            1 a3 1439818823587396308\nnonsense\n🐵🙈🙉\n\
-            7 a4 1439818823587396308\nGET /x HTTP/1.1\r\n\r\n\n🐵🙈🙉\n\
-            3 a1 1439818823587396306 99\nHTTP/1.1 200 OK\r\n\r\n\n🐵🙈🙉\n\
-            1 a5 1439818823587396309\nGET /last HTTP/1.1\r\n\r\n\n🐵🙈🙉\n\n";
-        let (ok, malformed) = (|path: &str| Ok(path.to_owned()), || Err(Skipped::Malformed));
-        assert_eq!(read(text.as_bytes()), [ok("/a"), ok("/b"), malformed(), malformed(), ok("/last")]);
-        assert_eq!(read("1 a 1\nGET /cut HTTP/1.1\r\nHos\n🐵🙈🙉\n".as_bytes()), [malformed()]);
-        assert_eq!(read(b""), []);
-        let first = |text: &str| {
-            let (mut text, mut place) = (text.as_bytes(), Place::default());
-            next(&mut Placed::new(&mut text, &mut place)).unwrap().unwrap().unwrap()
-        };
-        let request = first("1 a 1\nPOST /b HTTP/1.1\r\nContent-Length: 5\r\n\r\na\n\nbc\n🐵🙈🙉\n");
-        assert_eq!(request.request.body, antumbra_observation::Body::Whole("a\n\nbc".into()));
-    }
-
-    #[test]
-    fn a_file_that_is_cut_says_where() {
-        let record = "1 a 1\nGET /a HTTP/1.1\r\n\r\n\n🐵🙈🙉\n";
-        let text = record.repeat(2);
-        for end in record.len() + 1..text.len() {
-            let error = until_cut(&text.as_bytes()[..end]).unwrap_err().to_string();
-            assert!(error.contains("begins in line 6 is cut"), "{end}: {error}");
-            assert!(error.contains(&format!("ends at byte {end}, must end with")), "{end}: {error}");
-        }
-        assert_eq!(read(text.as_bytes()).len(), 2);
-    }
-
-    #[test]
-    fn a_record_beyond_the_bound_is_passed_over() {
-        let large = vec![b'x'; MAX_RECORD];
-        let lines =
-            [b"x\n".repeat(10), b"y".repeat(MAX_RECORD / 2), b"\n".to_vec(), b"z".repeat(MAX_RECORD / 2)]
-                .concat();
-        for body in [large, lines] {
-            let text =
-                [b"1 a 1\n", &body[..], "\n🐵🙈🙉\n1 b 2\nGET /b HTTP/1.1\r\n\r\n\n🐵🙈🙉\n".as_bytes()]
-                    .concat();
-            assert_eq!(read(&text), [Err(Skipped::TooLarge), Ok("/b".to_owned())]);
-        }
-    }
-}
+mod tests;

@@ -30,11 +30,6 @@ impl<'r, R: BufRead> Placed<'r, R> {
     pub(crate) fn new(reader: &'r mut R, place: &'r mut Place) -> Self {
         Self { reader, place }
     }
-
-    /// Where it is.
-    pub(crate) fn place(&self) -> Place {
-        *self.place
-    }
 }
 
 impl<R: BufRead> Read for Placed<'_, R> {

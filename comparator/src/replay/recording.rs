@@ -1,25 +1,24 @@
 //! A file of recorded requests, its format told by its first bytes: a name's ending says nothing about a pipe.
 
-use std::collections::VecDeque;
-use std::io::{self, BufRead};
+use std::io::{self, BufRead, Chain, Cursor, Read as _};
 
-use super::place::{Place, Placed};
-use super::{Entry, MAX_SEEN, capture, gor, har};
-use crate::seen::Seen;
+use super::beginning::{self, Beginning};
+use super::capture::Capture;
+use super::gor::Gor;
+use super::har::Har;
+use super::{Entry, MAX_SEEN};
 
 /// Requests, one after the other.
 pub(crate) struct Recording<R> {
-    reader: R,
+    reader: Chain<Cursor<Vec<u8>>, R>,
     format: Format,
 }
 
 enum Format {
-    /// And the exchanges in it so far.
-    Capture(Seen),
-    /// Read up to there.
-    Gor(Place),
+    Capture(Capture),
+    Gor(Gor),
     /// Read already.
-    Har(VecDeque<Entry>),
+    Har(Har),
 }
 
 /// Why a file is no recording.
@@ -48,10 +47,12 @@ impl<R: BufRead> Recording<R> {
     /// # Errors
     /// See [`Unreadable`].
     pub(crate) fn open(mut reader: R) -> Result<Self, Unreadable> {
-        let format = match beginning(&mut reader)? {
-            Beginning::Capture => Format::Capture(Seen::new(MAX_SEEN)),
-            Beginning::Gor => Format::Gor(Place::default()),
-            Beginning::Har => Format::Har(har::read(&mut reader)?),
+        let Beginning { format, at, ahead } = beginning::of(&mut reader)?;
+        let mut reader = Cursor::new(ahead).chain(reader);
+        let format = match format {
+            beginning::Format::Capture => Format::Capture(Capture::behind(at.line - 1, MAX_SEEN)),
+            beginning::Format::Gor => Format::Gor(Gor::from(at)),
+            beginning::Format::Har => Format::Har(Har::read(&mut reader)?),
         };
         Ok(Self { reader, format })
     }
@@ -59,40 +60,22 @@ impl<R: BufRead> Recording<R> {
     /// The next request, or none at the end.
     ///
     /// # Errors
-    /// Of the reader; a GoReplay file that was cut.
+    /// Of the reader; a GoReplay or HAR file that was cut.
     pub(crate) fn next(&mut self) -> io::Result<Option<Entry>> {
         match &mut self.format {
-            Format::Capture(seen) => capture::next(&mut self.reader, seen),
-            Format::Gor(place) => gor::next(&mut Placed::new(&mut self.reader, place)),
-            Format::Har(entries) => Ok(entries.pop_front()),
+            Format::Capture(capture) => capture.next(&mut self.reader),
+            Format::Gor(gor) => gor.next(&mut self.reader),
+            Format::Har(har) => har.next(),
         }
-    }
-}
-
-enum Beginning {
-    Capture,
-    Gor,
-    Har,
-}
-
-fn beginning(reader: &mut impl BufRead) -> Result<Beginning, Unreadable> {
-    let start = reader.fill_buf()?;
-    let text = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(start).trim_ascii_start();
-    match text {
-        [] => Err(Unreadable::Empty),
-        [0x1f, 0x8b, ..] => Err(Unreadable::Gzip),
-        [b'1'..=b'3', b' ', ..] => Ok(Beginning::Gor),
-        [b'{', inside @ ..] => match inside.trim_ascii_start() {
-            inside if inside.starts_with(b"\"log\"") => Ok(Beginning::Har),
-            _ => Ok(Beginning::Capture),
-        },
-        _ => Err(Unreadable::Unknown),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::BufReader;
+
     use super::*;
+    use crate::replay::entry::At;
 
     fn check(text: &[u8], expected: Result<usize, &str>) {
         let found = Recording::open(text).map(|mut recording| {
@@ -123,11 +106,29 @@ mod tests {
                 let mut entries = 0;
                 // A GoReplay file says that it was cut.
                 while let Ok(Some(entry)) = recording.next() {
-                    assert!(entry.is_err() || *entry.unwrap().request.path == *b"/a", "{end} of {text}");
+                    let is_whole = entry.asked.is_ok_and(|recorded| *recorded.request.path == *b"/a");
+                    assert!(is_whole || !text.starts_with("1"), "{end} of {text}");
                     entries += 1;
                 }
                 assert!(entries <= 2, "{end} of {text}");
             }
+        }
+    }
+
+    /// Editors and shells write it, and a pipe gives what it has.
+    #[test]
+    fn a_byte_order_mark_is_none_of_the_text_however_it_comes() {
+        let capture = r#"{"version":1,"request":{"method":"GET","path":"/a"}}"#;
+        let gor = "1 a 1\nGET /a HTTP/1.1\r\n\r\n\n🐵🙈🙉\n";
+        let har = r#"{"log": {"entries": [{"request": {"method": "GET", "url": "http://x/a"}}]}}"#;
+        for text in [capture, gor, har] {
+            let text = format!("\u{feff}\n{}{text}", " ".repeat(100));
+            let mut recording = Recording::open(BufReader::with_capacity(1, text.as_bytes())).unwrap();
+            let entry = recording.next().unwrap().unwrap();
+            assert_eq!(*entry.asked.unwrap().request.path, *b"/a", "{text}");
+            assert!(!matches!(entry.at, At::Line { line } if line != 2), "{text}");
+            assert!(!matches!(entry.at, At::Record { line, byte, .. } if (line, byte) != (2, 104)), "{text}");
+            assert_eq!(recording.next().unwrap(), None);
         }
     }
 
@@ -141,5 +142,13 @@ mod tests {
         check(b"\x1f\x8b\x08", Err("is compressed"));
         check(b"GET / HTTP/1.1", Err("begins like none of"));
         check(b"{\"log\": 1}", Err("is not a HAR file"));
+        check("🐵🙈🙉\n1 a 1\nGET / HTTP/1.1\r\n\r\n\n🐵🙈🙉\n".as_bytes(), Ok(1));
+        check(b"{\"version\": 1, \"log\": {\"entries\": []}}", Ok(0));
+        check(b"{\n  \"comment\": {\"log\": 1},\n  \"log\": {\"entries\": [{}], \"pages\": []}\n}", Ok(1));
+        check(
+            b"{\"version\":1,\"id\":\"cu\n{\"version\":1,\"request\":{\"method\":\"GET\",\"path\":\"/\"}}\n",
+            Ok(2),
+        );
+        check(b"{\n  \"a\": 1\n}\n", Err("begins like none of"));
     }
 }

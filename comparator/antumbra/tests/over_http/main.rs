@@ -15,6 +15,7 @@ mod offline;
 #[cfg(feature = "plugins")]
 mod plugins;
 mod policies;
+mod recordings;
 mod replay;
 mod server;
 mod service;

@@ -1,11 +1,12 @@
 //! A shop on a free port, in a stable version and in worse ones, that counts who asks.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::Request;
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, LOCATION};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -30,6 +31,16 @@ pub(crate) enum Version {
 pub(crate) struct Service {
     pub(crate) address: SocketAddr,
     asked: Arc<AtomicU64>,
+    seen: Arc<Mutex<Vec<Seen>>>,
+}
+
+/// A request as it came.
+#[derive(Clone, Debug)]
+pub(crate) struct Seen {
+    /// Method and target.
+    pub(crate) line: String,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: String,
 }
 
 impl Service {
@@ -37,15 +48,30 @@ impl Service {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let asked = Arc::new(AtomicU64::new(0));
-        let count = Arc::clone(&asked);
-        let router = Router::new().fallback(move |headers: HeaderMap| {
+        let seen: Arc<Mutex<Vec<Seen>>> = Arc::default();
+        let (count, all) = (Arc::clone(&asked), Arc::clone(&seen));
+        let router = Router::new().fallback(move |request: Request| {
             count.fetch_add(1, Ordering::Relaxed);
             let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-            let version = version.clone();
-            async move { version.answer(number, &headers).await }
+            let (version, all) = (version.clone(), Arc::clone(&all));
+            async move {
+                let (head, body) = request.into_parts();
+                let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+                let line = format!("{} {}", head.method, head.uri);
+                let body = String::from_utf8_lossy(&body).into_owned();
+                all.lock().unwrap().push(Seen { line, headers: head.headers.clone(), body });
+                version.answer(number, &head.headers).await
+            }
         });
         tokio::spawn(async move { axum::serve(listener, router).await });
-        Self { address, asked }
+        Self { address, asked, seen }
+    }
+
+    /// The requests that came, ordered by method and target.
+    pub(crate) fn seen(&self) -> Vec<Seen> {
+        let mut seen = self.seen.lock().unwrap().clone();
+        seen.sort_by(|one, other| one.line.cmp(&other.line));
+        seen
     }
 
     pub(crate) fn url(&self) -> String {

@@ -23,7 +23,7 @@ impl Lacking {
     }
 
     pub(super) fn look_at(&mut self, entry: &Entry) {
-        let Ok(recorded) = entry else { return };
+        let Ok(recorded) = &entry.asked else { return };
         let room = MAX_SAID.saturating_sub(self.known.len());
         let names = blanked(&recorded.request).take(room);
         let new: Vec<String> = names.filter(|name| self.known.insert(name.clone())).collect();
