@@ -65,7 +65,7 @@ fn dispatch(command: Command, sandbox: &dyn Runtime) -> Result<ExitCode, Failure
     match command {
         Command::Serve(options) => serving::serve(options, sandbox),
         Command::Check(options) => check::check(&options),
-        Command::Diff(options) => diff::diff(&options),
+        Command::Diff(options) => diff::diff(&options, sandbox),
         Command::Explain(options) => explain::explain(&options),
         Command::Simulate(options) => simulate::simulate(&options),
         Command::Override(options) => overriding::sign(&options),

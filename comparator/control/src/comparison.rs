@@ -29,13 +29,24 @@ pub fn rules(field: Option<&Field<'_>>, policy: &Tree) -> Option<Rules> {
 
 /// The same of a file that has no policy around it: either the mapping that `compare` has, or a document with that field.
 pub fn bare_rules(root: &Field<'_>) -> Option<Rules> {
-    let compare = match root.tree().get("compare") {
-        Some(_) => root.entries()?.into_iter().find(|(name, _)| *name == "compare")?.1,
-        // A policy that says nothing about comparing.
-        None if root.tree().get("variants").is_some() => return Some(Rules::default()),
-        None => root.clone(),
-    };
-    declared(&compare.map(&FIELDS)?)
+    match bare(root) {
+        Some(compare) => declared(&compare.map(&FIELDS)?),
+        None => Some(Rules::default()),
+    }
+}
+
+/// The `plugins` of such a file.
+pub fn bare_plugins(root: &Field<'_>) -> Option<Assigned> {
+    plugins(bare(root).as_ref())
+}
+
+/// What says how to compare; nothing in a policy that says nothing about comparing.
+fn bare<'t>(root: &Field<'t>) -> Option<Field<'t>> {
+    match root.tree().get("compare") {
+        Some(_) => root.entries()?.into_iter().find(|(name, _)| *name == "compare").map(|(_, field)| field),
+        None if root.tree().get("variants").is_some() => None,
+        None => Some(root.clone()),
+    }
 }
 
 fn declared(map: &Map<'_>) -> Option<Rules> {

@@ -123,7 +123,7 @@ pub use kind::Kind;
 pub use latency::LatencyMargins;
 pub use latency::Slowdown;
 pub use observe::compare;
-pub use offline::{Diff, Difference, Media, diff, diff_answers};
+pub use offline::{Diff, Difference, Differing, Media, diff, diff_answers, diff_exchange};
 pub use outside::{Finding, Outside, PluginReport};
 pub use pace::Pace;
 pub use pattern::{BadPattern, Pattern};

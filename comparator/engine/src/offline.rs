@@ -2,7 +2,9 @@
 //!
 //! Unlike in the evidence, each place is listed by itself: a person who compares two files wants every element.
 
-use antumbra_observation::Leg;
+use std::collections::BTreeMap;
+
+use antumbra_observation::{Leg, Observation};
 use serde::Serialize;
 
 use crate::body::Kept;
@@ -12,6 +14,7 @@ use crate::excerpt;
 use crate::guess::Guesses;
 use crate::json::Tree;
 use crate::kind::{Kind, Subject};
+use crate::outside::Outside;
 use crate::pattern::Place;
 use crate::refusal::Refusal;
 use crate::rules::Rules;
@@ -33,13 +36,30 @@ pub enum Media {
 pub struct Diff {
     /// Whether nothing differs but what the rules declare.
     pub equal: bool,
-    /// At most 512 differences, in the order of the left text; what only the right has follows within its object.
+    /// The places of these differences as a report has them, in the order in which they are found.
+    pub places: Vec<Differing>,
+    /// The differences, in the order of the left text; what only the right has follows within its object. [`diff`] lists at most 512,
+    /// [`diff_exchange`] 8,192.
     pub differences: Vec<Difference>,
     /// The number of differences beyond those. Of a very long list it is only a lower bound.
     pub unlisted: usize,
     /// Why the texts were compared as bytes although they were to be read; the left text's reason first.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refused: Option<Refusal>,
+}
+
+/// A place where two texts differ in one way, as often as that may be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Differing {
+    /// The place with `*` for elements and identifiers; empty for the whole text.
+    pub path: String,
+    /// How they differ.
+    pub kind: Kind,
+    /// The number of differences that are listed.
+    pub count: usize,
+    /// The index of the first of them.
+    #[serde(skip)]
+    pub first: usize,
 }
 
 /// One place where two texts differ.
@@ -95,7 +115,29 @@ pub fn diff_answers(left: &Leg, right: &Leg, path: &[u8], rules: &Rules) -> Diff
         right: detail.other,
     };
     let differences: Vec<Difference> = found.into_details().map(difference).collect();
-    Diff { equal: differences.is_empty(), differences, unlisted: 0, refused }
+    let place = |(first, Difference { path, kind, .. }): (usize, &Difference)| Differing {
+        path: path.clone(),
+        kind: *kind,
+        count: 1,
+        first,
+    };
+    let places = differences.iter().enumerate().map(place).collect();
+    Diff { equal: differences.is_empty(), places, differences, unlisted: 0, refused }
+}
+
+/// Compares the candidate's answer of one exchange with the primary's as [`compare`](crate::compare) does: under the rules of the exchange's endpoint, with
+/// what plugins said of it. Each place is listed by itself.
+pub fn diff_exchange(observation: &Observation, rules: &Rules, outside: &Outside) -> Diff {
+    let endpoint = rules.endpoint(&observation.request.method, &observation.request.path);
+    let scope = Scope { endpoint: &endpoint, rules };
+    let kept = Kept::default();
+    let primary = Primary::new(&observation.primary, &observation.request.path, &kept);
+    let primary = primary.taken_at(observation.at_us).decoded(outside.decoded);
+    let judged = outside.candidate.as_deref();
+    let into = Differences::listing_all();
+    let found = Outside::comparison(judged, &primary, &observation.candidate, scope, into).differences;
+    let refused = found.refused.first().copied();
+    listed(found, refused)
 }
 
 fn as_bytes(left: &[u8], right: &[u8], kind: Kind, scope: Scope<'_>, into: &mut Differences<'_>) {
@@ -116,14 +158,28 @@ fn as_bytes(left: &[u8], right: &[u8], kind: Kind, scope: Scope<'_>, into: &mut 
 fn listed(found: Differences<'_>, refused: Option<Refusal>) -> Diff {
     let (list, seen) = found.into_list();
     let unlisted = seen.saturating_sub(list.len());
-    let difference = |(kind, detail): (Kind, Detail)| Difference {
-        path: detail.exact,
+    let places = places(&list);
+    let difference = |(Subject(path, kind), detail): (Subject, Detail)| Difference {
+        path: if detail.exact.is_empty() { path } else { detail.exact },
         kind,
         left: detail.primary,
         right: detail.other,
     };
     let differences: Vec<Difference> = list.into_iter().map(difference).collect();
-    Diff { equal: differences.is_empty(), differences, unlisted, refused }
+    Diff { equal: differences.is_empty(), places, differences, unlisted, refused }
+}
+
+fn places(list: &[(Subject, Detail)]) -> Vec<Differing> {
+    let mut places: Vec<Differing> = Vec::new();
+    let mut known: BTreeMap<&Subject, usize> = BTreeMap::new();
+    for (first, (subject, _)) in list.iter().enumerate() {
+        let at = *known.entry(subject).or_insert(places.len());
+        match places.get_mut(at) {
+            Some(place) => place.count += 1,
+            None => places.push(Differing { path: subject.0.clone(), kind: subject.1, count: 1, first }),
+        }
+    }
+    places
 }
 
 #[cfg(test)]
@@ -180,6 +236,29 @@ mod tests {
         assert_eq!(refused("[", "[]", Media::Auto), None);
         let wide = format!("[{}0]", "0,".repeat(300_000));
         assert_eq!(refused(&wide, "[]", Media::Auto), Some(Refusal::Nodes));
+    }
+
+    #[test]
+    fn an_exchange_is_compared_as_the_evidence_has_it_and_every_place_is_listed() {
+        let items = |price: u32| format!("[{}0]", format!(r#"{{"price":{price}}},"#).repeat(1_000));
+        let exchange = |kind: &str, left: &str, right: &str| {
+            let leg = |body: &str| Leg::answer("", 200).with_body(kind, body);
+            Observation::new("", "GET", "/items/7").with_primary(leg(left)).with_candidate(leg(right))
+        };
+        let priced = exchange("application/json", &items(1), &items(2));
+        let found = diff_exchange(&priced, &Rules::default(), &Outside::default());
+        assert_eq!((found.differences.len(), found.unlisted, found.equal), (1_000, 0, false));
+        assert_eq!((found.differences[7].path.as_str(), found.refused), ("/7/price", None));
+        let place = Differing { path: "/*/price".to_owned(), kind: Kind::Value, count: 1_000, first: 0 };
+        assert_eq!(found.places, [place]);
+
+        let rule = |pattern: &str| Rules::new(vec![Pattern::parse(pattern).unwrap()], vec![]);
+        assert!(diff_exchange(&priced, &rule("GET /items/{id} /*/price"), &Outside::default()).equal);
+        assert!(!diff_exchange(&priced, &rule("GET /carts /*/price"), &Outside::default()).equal);
+
+        let form = exchange("application/x-www-form-urlencoded", "a=1&b=2", "b=2&a=3");
+        let found = diff_exchange(&form, &Rules::default(), &Outside::default());
+        assert!(found.places.iter().any(|place| place.path.starts_with("/a")), "{found:?}");
     }
 
     #[test]

@@ -10,6 +10,9 @@ use crate::written::Written;
 pub struct Schemas {
     #[cfg(feature = "grpc-messages")]
     pool: Option<prost_reflect::DescriptorPool>,
+    /// What every answer is, whatever was called.
+    #[cfg(feature = "grpc-messages")]
+    only: Option<prost_reflect::MessageDescriptor>,
 }
 
 /// Why bytes are no descriptor set.
@@ -34,11 +37,26 @@ impl Schemas {
     pub fn decode(set: &[u8]) -> Result<Self, BadSchemas> {
         let pool =
             prost_reflect::DescriptorPool::decode(set).map_err(|error| BadSchemas(error.to_string()))?;
-        Ok(Self { pool: Some(pool) })
+        Ok(Self { pool: Some(pool), only: None })
+    }
+
+    /// Reads every answer as the message of this full name, as `shop.Price`. Without a descriptor of it there are none.
+    #[must_use]
+    pub fn of_message(&self, name: &str) -> Option<Self> {
+        let only = self.pool.as_ref()?.get_message_by_name(name)?;
+        Some(Self { pool: self.pool.clone(), only: Some(only) })
+    }
+
+    /// Whether there is a descriptor of the method of a path `/package.Service/Method`.
+    pub fn has_method(&self, path: &str) -> bool {
+        self.answer(path.as_bytes()).is_some()
     }
 
     /// What the method of a path `/package.Service/Method` answers.
     pub(crate) fn answer(&self, path: &[u8]) -> Option<Message> {
+        if let Some(descriptor) = self.only.clone() {
+            return Some(Message { descriptor });
+        }
         let path = std::str::from_utf8(path).ok()?.split(['?', '#']).next()?;
         let (service, method) = path.strip_prefix('/')?.rsplit_once('/')?;
         let service = self.pool.as_ref()?.get_service_by_name(service)?;

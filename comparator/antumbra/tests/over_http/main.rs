@@ -5,6 +5,7 @@ mod capture;
 mod command_line;
 #[cfg(feature = "grpc-messages")]
 mod descriptors;
+mod diffing;
 mod durability;
 #[cfg(feature = "plugins")]
 mod example_plugin;

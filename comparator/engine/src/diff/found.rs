@@ -39,12 +39,18 @@ pub(crate) struct Differences<'w> {
     /// What is wanted of a difference besides its subject.
     wants: &'w dyn Fn(&Subject) -> Wanted<'w>,
     /// Each difference by itself instead, where that was asked for.
-    list: Option<Vec<(Kind, Detail)>>,
+    list: Option<List>,
     /// Why bodies, or parts of them, were compared as bytes.
     pub(crate) refused: BTreeSet<Refusal>,
     pub(super) seen: usize,
     /// The subject that is looked up. Its text is written over each time: most differences are of a subject that was found before.
     probe: Subject,
+}
+
+/// Differences in the order in which they are found.
+struct List {
+    found: Vec<(Subject, Detail)>,
+    most: usize,
 }
 
 /// What is known of the differences of one subject in one answer: what was [`Wanted`].
@@ -94,12 +100,17 @@ impl<'w> Differences<'w> {
         Self::wanting(&|_| Wanted::default())
     }
 
-    /// Keeps each difference by itself, in the order in which they are found.
+    /// Keeps the first of all differences, each by itself, in the order in which they are found.
     pub(crate) fn listing() -> Self {
-        Self { list: Some(Vec::new()), ..Self::detailed() }
+        Self { list: Some(List { found: Vec::new(), most: MAX_SUBJECTS }), ..Self::detailed() }
     }
 
-    /// Takes a difference in. `path` writes its place; a list has the exact places, and no use for this one.
+    /// Keeps each difference that is looked at.
+    pub(crate) fn listing_all() -> Self {
+        Self { list: Some(List { found: Vec::new(), most: MAX_DIFFERENCES }), ..Self::detailed() }
+    }
+
+    /// Takes a difference in. `path` writes its place.
     pub(crate) fn add(
         &mut self,
         path: impl FnOnce(&mut String),
@@ -123,15 +134,15 @@ impl<'w> Differences<'w> {
         if self.full() {
             self.refuse(Refusal::Differences);
         }
-        if let Some(list) = &mut self.list {
-            if list.len() < MAX_SUBJECTS {
-                list.push((kind, detail(&Measure::None, None).alike()));
-            }
-            return;
-        }
         self.probe.0.clear();
         path(&mut self.probe.0);
         self.probe.1 = kind;
+        if let Some(List { found, most }) = &mut self.list {
+            if found.len() < *most {
+                found.push((self.probe.clone(), detail(&Measure::None, None).alike()));
+            }
+            return;
+        }
         if let Some(before) = self.found.get_mut(&self.probe) {
             before.narrow(guesses);
             before.measure.add(measure);
@@ -153,8 +164,8 @@ impl<'w> Differences<'w> {
     }
 
     /// The list, and how many differences were seen.
-    pub(crate) fn into_list(self) -> (Vec<(Kind, Detail)>, usize) {
-        (self.list.unwrap_or_default(), self.seen)
+    pub(crate) fn into_list(self) -> (Vec<(Subject, Detail)>, usize) {
+        (self.list.map(|list| list.found).unwrap_or_default(), self.seen)
     }
 
     pub(crate) fn refuse(&mut self, refusal: Refusal) {
