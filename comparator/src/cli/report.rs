@@ -3,7 +3,7 @@
 //! A line of a capture that cannot be used fails a report.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, stdin};
+use std::io::{self, BufRead, BufReader, stdin};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -18,13 +18,14 @@ use super::terms::{DescriptorSet, Terms};
 use super::values::NamedPlugin;
 use super::{Failure, USAGE, commands};
 use crate::replay::captured::{Accounts, Captured};
+use crate::replay::comparing::Takes;
 
 /// Where the evidence is.
 #[derive(clap::Args)]
 pub(super) struct Source {
-    /// A capture of `antumbra capture` instead of a server; `-` is stdin
+    /// A capture of `antumbra capture` instead of a server; `-` is stdin. May be repeated: an exchange that several have counts once
     #[arg(long, value_name = "FILE")]
-    pub(super) from: Option<PathBuf>,
+    pub(super) from: Vec<PathBuf>,
     /// The policy: its name, which may be left out while the server has one; with --from, the file whose `default`, `compare`
     /// and `gates` are to hold: it says whose answers are compared
     #[arg(long, value_name = "NAME|FILE")]
@@ -78,13 +79,13 @@ pub(super) enum Form {
 
 /// `antumbra report`.
 pub(super) fn report(options: &ReportOptions, sandbox: &dyn Runtime) -> Result<ExitCode, Failure> {
-    let Some(file) = &options.source.from else {
+    if options.source.from.is_empty() {
         print_report(options, &Server::new(&options.source)?.report()?, None);
         return Ok(ExitCode::SUCCESS);
-    };
-    let (report, capture) = offline(file, &options.source, sandbox)?;
+    }
+    let (report, capture) = offline(&options.source, sandbox)?;
     print_report(options, &report, Some(&capture));
-    complain(file, &capture);
+    complain(&options.source.from, &capture);
     Ok(if capture.bad == 0 { ExitCode::SUCCESS } else { ExitCode::from(USAGE) })
 }
 
@@ -108,24 +109,32 @@ struct Found<'r> {
     capture: Option<&'r Accounts>,
 }
 
-/// The whole engine over a file.
-pub(super) fn offline(
-    file: &Path,
-    source: &Source,
-    sandbox: &dyn Runtime,
-) -> Result<(Report, Accounts), Failure> {
+/// The whole engine over captures.
+pub(super) fn offline(source: &Source, sandbox: &dyn Runtime) -> Result<(Report, Accounts), Failure> {
     let policy = source.policy.as_deref().map(Path::new);
     let terms = Terms::read(policy, &source.plugin, &source.descriptors, sandbox)?;
-    let mut captured = Captured::default();
-    captured
-        .read(open(file)?, &terms.comparing)
-        .map_err(|error| Failure::Runtime(format!("{}: {error}", file.display())))?;
-    let Captured { evidence, accounts, release, .. } = captured;
+    let Captured { evidence, accounts, release, .. } = captured(&source.from, &terms.comparing)?;
     let name = terms.name.or(release).unwrap_or_default();
     Ok((antumbra_engine::report(&name, &evidence, &terms.gates, &accounts.delivery()), accounts))
 }
 
-pub(super) fn open(file: &Path) -> Result<Box<dyn BufRead>, Failure> {
+/// All captures together, as if they were one.
+pub(super) fn captured<T: Takes>(files: &[PathBuf], taking: &T) -> Result<Captured<T::All>, Failure> {
+    if files.iter().filter(|file| *file == Path::new("-")).count() > 1 {
+        return Err(Failure::Usage("--from is - twice, only one can be stdin".to_owned()));
+    }
+    let mut captured = Captured::default();
+    for file in files {
+        let failed = |error: io::Error| Failure::Runtime(format!("{}: {error}", file.display()));
+        captured.read(open(file)?, taking).map_err(failed)?;
+        if files.len() > 1 {
+            captured.accounts.are_in(&file.display().to_string());
+        }
+    }
+    Ok(captured)
+}
+
+fn open(file: &Path) -> Result<Box<dyn BufRead>, Failure> {
     if file == Path::new("-") {
         return Ok(Box::new(stdin().lock()));
     }
@@ -133,10 +142,18 @@ pub(super) fn open(file: &Path) -> Result<Box<dyn BufRead>, Failure> {
     Ok(Box::new(BufReader::new(opened?)))
 }
 
-pub(super) fn complain(file: &Path, capture: &Accounts) {
+/// Names what cannot be used, with the file, which each line of several names itself.
+pub(super) fn complain(files: &[PathBuf], capture: &Accounts) {
     for complaint in capture.complaints() {
-        eprintln!("antumbra: {}: {complaint}", file.display());
+        match files {
+            [file] => eprintln!("antumbra: {}: {complaint}", file.display()),
+            _ => eprintln!("antumbra: {complaint}"),
+        }
     }
+}
+
+pub(super) fn listed(files: &[PathBuf]) -> String {
+    files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(", ")
 }
 
 /// A release on a server.
@@ -168,5 +185,5 @@ Examples:
   antumbra report --from shop.ndjson --policy shop.yaml --plugin prices=prices.wasm
   antumbra capture shop.ndjson --count 10000 && antumbra report --from shop.ndjson --output markdown
 
-With --from the file's lines are observations as `antumbra schema observation` describes them. Lines that
+With --from the lines of each file are observations as `antumbra schema observation` describes them. Lines that
 are none are named on stderr, counted as observations that were lost, and make the exit code 2.";

@@ -44,16 +44,16 @@ struct Found<'o> {
 /// Prints what the rules would do.
 pub(super) fn rules(options: &Options, sandbox: &dyn Runtime) -> Result<ExitCode, Failure> {
     let text = local::text(&options.rules)?;
-    let Some(file) = &options.source.from else {
+    if options.source.from.is_empty() {
         let (client, name) = options.source.server()?;
         let message = Message { body: Some(("application/yaml", text.into_bytes())), ..Message::default() };
         let outcome: Outcome = client.send(&Method::POST, &format!("/v1/releases/{name}/try"), message)?;
         show(options.output, &outcome, None);
         return Ok(ExitCode::SUCCESS);
-    };
-    let (outcome, capture) = offline(file, &text, options, sandbox)?;
+    }
+    let (outcome, capture) = offline(&text, options, sandbox)?;
     show(options.output, &outcome, Some(&capture));
-    report::complain(file, &capture);
+    report::complain(&options.source.from, &capture);
     Ok(if capture.bad == 0 { ExitCode::SUCCESS } else { ExitCode::from(USAGE) })
 }
 
@@ -67,16 +67,11 @@ fn show(output: Output, outcome: &Outcome, capture: Option<&Accounts>) {
     }
 }
 
-/// The whole capture by the policy as it is, and with other rules.
-fn offline(
-    file: &Path,
-    text: &str,
-    options: &Options,
-    sandbox: &dyn Runtime,
-) -> Result<(Outcome, Accounts), Failure> {
+/// All of the captures by the policy as it is, and with other rules.
+fn offline(text: &str, options: &Options, sandbox: &dyn Runtime) -> Result<(Outcome, Accounts), Failure> {
     let Options { rules, source, .. } = options;
     let from_stdin = |file: &Path| file == Path::new("-");
-    if from_stdin(rules) && from_stdin(file) {
+    if from_stdin(rules) && source.from.iter().any(|file| from_stdin(file)) {
         return Err(Failure::Usage("RULES and --from are both -, only one can be stdin".to_owned()));
     }
     let policy = source.policy.as_deref().map(Path::new);
@@ -94,11 +89,7 @@ fn offline(
     let now = Terms::of(policy, &document, plugins.clone(), schemas.clone())?;
     let tried = Terms::of(rules, &tried, plugins, schemas)?;
     let trial = Trial { now: now.comparing, tried: tried.comparing };
-    let mut captured = Captured::default();
-    captured
-        .read(report::open(file)?, &trial)
-        .map_err(|error| Failure::Runtime(format!("{}: {error}", file.display())))?;
-    let Captured { evidence, accounts, .. } = captured;
+    let Captured { evidence, accounts, .. } = report::captured(&source.from, &trial)?;
     let question = Question { release: document.name(), way, gates: &now.gates, seen: &|_| None };
     Ok((evidence.judged(&question, &accounts.delivery()), accounts))
 }

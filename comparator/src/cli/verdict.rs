@@ -11,7 +11,7 @@ use antumbra_plugin::Runtime;
 use indicatif::ProgressBar;
 use serde::Serialize;
 
-use super::report::{Server, Source, complain, offline};
+use super::report::{Server, Source, complain, listed, offline};
 use super::values::Lasting;
 use super::{Failure, Output, commands};
 
@@ -31,17 +31,17 @@ pub(super) struct Options {
 
 /// `antumbra verdict`.
 pub(super) fn verdict(options: &Options, sandbox: &dyn Runtime) -> Result<ExitCode, Failure> {
-    let report = match (&options.source.from, options.wait) {
-        (Some(file), _) => {
-            let (report, capture) = offline(file, &options.source, sandbox)?;
-            complain(file, &capture);
+    let report = match (&options.source.from[..], options.wait) {
+        ([], None) => Server::new(&options.source)?.report()?,
+        ([], Some(Lasting(most))) => decided(&options.source, most)?,
+        (files, _) => {
+            let (report, capture) = offline(&options.source, sandbox)?;
+            complain(files, &capture);
             if capture.observations == 0 && capture.bad > 0 {
-                return Err(Failure::Usage(format!("{}: no line holds an observation", file.display())));
+                return Err(Failure::Usage(format!("{}: no line holds an observation", listed(files))));
             }
             report
         }
-        (None, None) => Server::new(&options.source)?.report()?,
-        (None, Some(Lasting(most))) => decided(&options.source, most)?,
     };
     commands::show(options.output, &Judgement::of(&report), Judgement::to_text)?;
     Ok(commands::code(report.verdict))

@@ -93,6 +93,31 @@ async fn bad_lines_are_named_and_counted() {
     assert_eq!((&delivery["mirrored"], &delivery["undelivered"]), (&66.into(), &6.into()), "{}", line.out);
 }
 
+#[tokio::test]
+async fn captures_that_overlap_are_one() {
+    let world = World::new(None).await;
+    let lines = |ids: std::ops::RangeInclusive<u128>| ndjson(ids.map(|id| observation(id, 11)));
+    world.write("a.ndjson", lines(1..=60) + "{}\n");
+    world.write("b.ndjson", lines(41..=100) + "nonsense\n");
+    world.write("all.ndjson", lines(1..=100));
+    let both = antumbra(&world, "report --from a.ndjson --from b.ndjson --output json").await;
+    assert_eq!(both.code, 2, "{}{}", both.out, both.err);
+    let errors: Vec<&str> = both.err.lines().collect();
+    assert!(errors[0].starts_with("antumbra: a.ndjson: line 61: missing field"), "{}", both.err);
+    assert!(errors[1].starts_with("antumbra: b.ndjson: line 61: expected"), "{}", both.err);
+    let (both, all) = (json(&both), json(&antumbra(&world, "report --from all.ndjson --output json").await));
+    assert_eq!((&both["exchanges"], &both["regressions"]), (&json_of(100), &all["regressions"]));
+    let capture = &both["capture"];
+    assert_eq!((&capture["observations"], &capture["sameId"]), (&json_of(100), &json_of(20)), "{capture}");
+    assert_eq!(capture["problems"][1]["file"], "b.ndjson");
+    let twice = antumbra(&world, "report --from - --from -").await;
+    assert!(twice.code == 2 && twice.err.contains("only one can be stdin"), "{}", twice.err);
+}
+
+fn json_of(count: u64) -> Value {
+    count.into()
+}
+
 /// While weights are shared the candidate answers clients, too: held against itself a defect of it would look like the control's.
 #[tokio::test]
 async fn what_the_candidate_answered_itself_is_not_held_against_it() {

@@ -33,6 +33,9 @@ pub(crate) struct Accounts {
 /// What is wrong with a line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Problem {
+    /// Where there are several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) file: Option<String>,
     /// Counted from 1.
     pub(crate) line: u64,
     /// What is wrong.
@@ -51,8 +54,14 @@ impl Accounts {
         self.lines += 1;
         self.bad += 1;
         if self.problems.len() < MAX_NAMED {
-            self.problems.push(Problem { line, message });
+            self.problems.push(Problem { file: None, line, message });
         }
+    }
+
+    /// Says in which file the bad lines are of which nothing says so yet.
+    pub(crate) fn are_in(&mut self, file: &str) {
+        let unnamed = self.problems.iter_mut().filter(|problem| problem.file.is_none());
+        unnamed.for_each(|problem| problem.file = Some(file.to_owned()));
     }
 
     /// As filters report it: a line that cannot be used is an observation that was mirrored and never arrived.
@@ -89,7 +98,10 @@ impl Accounts {
 
     /// One line for each problem that is named, one for the rest, and one for what is not judged.
     pub(crate) fn complaints(&self) -> Vec<String> {
-        let named = self.problems.iter().map(|Problem { line, message }| format!("line {line}: {message}"));
+        let named = self.problems.iter().map(|Problem { file, line, message }| match file {
+            Some(file) => format!("{file}: line {line}: {message}"),
+            None => format!("line {line}: {message}"),
+        });
         let more = self.bad.saturating_sub(self.problems.len() as u64);
         let more = (more > 0).then(|| format!("and {more} more lines that cannot be used"));
         let earlier = (self.superseded > 0).then(|| {
