@@ -28,6 +28,8 @@ struct Record {
     begins: Place,
     /// `None` if they are too many.
     bytes: Option<Vec<u8>>,
+    /// Lines of monkeys that did not end it.
+    within: usize,
 }
 
 /// What a record holds.
@@ -69,7 +71,7 @@ impl Gor {
 
     /// The next record that is not blank.
     fn record(&mut self, reader: &mut impl BufRead) -> io::Result<Option<(Record, Read)>> {
-        let mut record = Record { begins: self.place, bytes: Some(Vec::new()) };
+        let mut record = Record::at(self.place);
         loop {
             let Some((place, line)) = self.line(reader)? else {
                 return if record.is_blank() { Ok(None) } else { Err(record.cut(self.place.byte)) };
@@ -80,11 +82,12 @@ impl Gor {
                 continue;
             }
             if record.is_blank() {
-                record = Record { begins: self.place, bytes: Some(Vec::new()) };
+                record = Record::at(self.place);
                 continue;
             }
             let read = record.read();
-            if read.lacks && self.goes_on(reader)? {
+            if read.lacks && record.within < MAX_WITHIN && self.goes_on(reader)? {
+                record.within += 1;
                 record.push(place, line);
             } else {
                 return Ok(Some((record, read)));
@@ -112,6 +115,10 @@ impl Gor {
 }
 
 impl Record {
+    fn at(begins: Place) -> Self {
+        Self { begins, bytes: Some(Vec::new()), within: 0 }
+    }
+
     fn is_blank(&self) -> bool {
         self.bytes.as_ref().is_some_and(Vec::is_empty)
     }
@@ -226,6 +233,8 @@ pub(super) const MONKEYS: &str = "🐵🙈🙉";
 /// The type of what clients asked.
 const REQUEST: u8 = b'1';
 const NO_HEAD: &str = "its first line is not of the form `type id time`";
+/// Lines of monkeys in one body: at each of them the record is read anew.
+const MAX_WITHIN: usize = 64;
 /// Bytes of one record: the largest body that a mirror takes, and headers.
 const MAX_RECORD: usize = (8 << 20) + (256 << 10);
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use antumbra_engine::{Difference, Differing, Kind};
+use antumbra_engine::{Difference, Differing, Kind, Refusal};
 
 use super::{Found, Named};
 
@@ -54,7 +54,13 @@ fn notes(found: &Found) -> Vec<String> {
         notes.push(format!("… {more} more places with --output json"));
     }
     if let Some(refused) = found.diff.refused {
-        notes.push(format!("compared as bytes, because of {refused}"));
+        notes.push(match refused {
+            Refusal::Malformed => "not what its type says, so compared as text or bytes".to_owned(),
+            Refusal::Tokens | Refusal::Differences => {
+                format!("not all was looked at, there are too many {refused}")
+            }
+            other => format!("not read, so compared by length and hash: {other}"),
+        });
     }
     for (plugin, failed) in &found.plugins {
         if let Some(reason) = failed {
@@ -92,7 +98,7 @@ const YELLOW: &str = "33";
 
 #[cfg(test)]
 mod tests {
-    use antumbra_engine::{Diff, Refusal};
+    use antumbra_engine::Diff;
 
     use super::*;
 
@@ -141,7 +147,7 @@ mod tests {
           - null
         /c  extra
           + [2 elements]
-        compared as bytes, because of malformed
+        not what its type says, so compared as text or bytes
         compared without plugin bad, which failed: trap
         not applied without --endpoint 'METHOD /path': GET /x /1, GET /x /2, GET /x /3, GET /x /4, GET /x /5 and 2 more
         4 differences at 3 places

@@ -99,6 +99,15 @@ fn a_line_of_monkeys_in_a_body_ends_no_record() {
          1 b 2\nPUT /b HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n{length:x}\r\n{body}\r\n0\r\n\r\n\n{MONKEYS}\n"
     );
     assert_eq!(bodies(&text), [Ok(body.clone()), Ok(body)]);
+    // So many of them that reading would take a while are no body any more.
+    let many = format!("{MONKEYS}\nx\n").repeat(200_000);
+    let text = format!(
+        "1 a 1\nPUT /a HTTP/1.1\r\nContent-Length: {}\r\n\r\n{many}\n{MONKEYS}\n{}",
+        many.len(),
+        get("/b")
+    );
+    let found = read(text.as_bytes());
+    assert_eq!((found.first(), found.last()), (Some(&Err("malformed")), Some(&ok("/b"))));
     // A body that is only cut takes nothing of the next record.
     let cut = format!("1 a 1\nPUT /a HTTP/1.1\r\nContent-Length: 99\r\n\r\nabc\n{MONKEYS}\n{}", get("/b"));
     assert_eq!(read(cut.as_bytes()), [Err("malformed"), ok("/b")]);
