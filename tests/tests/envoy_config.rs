@@ -75,7 +75,8 @@ async fn a_doctor_finds_what_does_not_fit() {
     let broken = policy
         .replace("cluster: canary-shadow", "cluster: canary-shadw")
         .replace("to: canary\n", "to: beta\n");
-    let broken = broken.replace("default: stable\n", "default: stable\noverride: {header: x-force, signedWith: testers}\n");
+    let broken = broken
+        .replace("default: stable\n", "default: stable\noverride: {header: x-force, signedWith: testers}\n");
     let broken = broken.replace("  canary: {", "  beta: {}\n  canary: {");
     let file = tempfile::NamedTempFile::new().unwrap();
     fs::write(file.path(), broken).unwrap();

@@ -12,11 +12,19 @@ use aho_corasick::{AhoCorasick, MatchKind};
 use self::given::is_given;
 use crate::json::Node;
 use crate::json::{Shape, Tree, unescape};
+use crate::wording::many;
 
 /// The most characters of a shown value.
 pub(crate) const MAX_CHARS: usize = 120;
 /// What stands for a secret.
 pub(crate) const REDACTED: &str = "(redacted)";
+/// Behind the length of a body of which nothing is shown.
+const NOT_SHOWN: &str = ", not shown";
+
+/// Whether a text stands for a secret.
+pub(crate) fn is_hidden(shown: &str) -> bool {
+    shown.starts_with(REDACTED) || shown.ends_with(NOT_SHOWN)
+}
 
 /// Whether a raw name of a member speaks of credentials. One that is too long to look through is taken to.
 pub(crate) fn is_sensitive_name(name: &[u8]) -> bool {
@@ -90,13 +98,15 @@ pub(crate) fn node(tree: &Tree<'_>, node: &Node) -> String {
 /// A body that is compared as bytes: what stands around `at`, and its length. What speaks of credentials anywhere near is
 /// not shown: their name may stand far before them.
 pub(crate) fn body(bytes: &[u8], at: usize) -> String {
-    let length = format!(" ({} bytes)", bytes.len());
+    if is_near_credentials(bytes, at.saturating_sub(20)) {
+        return format!("{}{NOT_SHOWN}", many(bytes.len() as u64, "byte"));
+    }
+    let length = format!(" ({})", many(bytes.len() as u64, "byte"));
     let from = at.saturating_sub(20);
     let window = bytes.get(from..).unwrap_or_default();
     let lead = if from > 0 { "…" } else { "" };
     let text = line(window, MAX_CHARS.saturating_sub(length.len() + 3));
-    let secret = is_near_credentials(bytes, from);
-    if secret { format!("{REDACTED}{length}") } else { format!("{lead}\"{text}\"{length}") }
+    format!("{lead}\"{text}\"{length}")
 }
 
 /// Whether what stands around `at` in a body speaks of credentials.
@@ -208,13 +218,13 @@ mod tests {
         assert_eq!(line(b"12345", 5), "12345");
         assert_eq!(line("\u{202e}x".as_bytes(), 5), "\u{fffd}x");
         assert_eq!(body(b"<p>hello</p>", 3), "\"<p>hello</p>\" (12 bytes)");
-        assert_eq!(body(b"user=1&password=hunter2", 0), "(redacted) (23 bytes)");
+        assert_eq!(body(b"user=1&password=hunter2", 0), "23 bytes, not shown");
         assert!(body(&b"x".repeat(1000), 900).chars().count() <= MAX_CHARS);
         let tree = Tree::parse(br#"{"password":"hunter2"}"#).unwrap();
         assert_eq!(node(&tree, tree.root().unwrap()), "{1 members}");
         let far = ["password=", &"x".repeat(1_000)].concat();
-        assert_eq!(body(far.as_bytes(), 900), "(redacted) (1009 bytes)");
-        assert_eq!(body(b"<input value='hunter2' name='csrf_token'>", 15), "(redacted) (41 bytes)");
+        assert_eq!(body(far.as_bytes(), 900), "1,009 bytes, not shown");
+        assert_eq!(body(b"<input value='hunter2' name='csrf_token'>", 15), "41 bytes, not shown");
         for secret in ["Bearer abc", "basic dXNlcjpwdw==", " eyJhbGciOiJub25lIn0.e30.", "see \\u0074oken=1"] {
             let text = format!("\"{secret}\"");
             let tree = Tree::parse(text.as_bytes()).unwrap();

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::wording::many;
+
 /// How far a suspicion is from being confirmed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Confirmation {
@@ -24,13 +26,13 @@ impl fmt::Display for Confirmation {
         match *self {
             Self::Confirmed => f.write_str("confirmed"),
             Self::Blocks { show, of, length: 1 } => {
-                write!(f, "seen in {show} blocks of time, about {of} are needed")
+                write!(f, "seen in {} of time, about {of} are needed", many(show, "block"))
             }
             Self::Blocks { show, of, length } => {
-                write!(f, "seen in {show} spans of {length} blocks of time, about {of} are needed")
+                write!(f, "seen in {} of {length} blocks of time, about {of} are needed", many(show, "span"))
             }
             Self::Clients { show, of } => {
-                write!(f, "seen for {show} groups of clients, about {of} are needed")
+                write!(f, "seen for {} of clients, about {of} are needed", many(show, "group"))
             }
         }
     }

@@ -23,8 +23,7 @@ pub(crate) struct Detail {
 impl Detail {
     /// Where one side is a secret, the other is likely one that does not look like it.
     fn alike(mut self) -> Self {
-        let is_hidden = |shown: &str| shown.starts_with(excerpt::REDACTED);
-        if is_hidden(&self.primary) != is_hidden(&self.other) {
+        if excerpt::is_hidden(&self.primary) != excerpt::is_hidden(&self.other) {
             for shown in [&mut self.primary, &mut self.other].into_iter().filter(|shown| **shown != ABSENT) {
                 *shown = excerpt::REDACTED.to_owned();
             }

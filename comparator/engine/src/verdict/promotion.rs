@@ -265,24 +265,21 @@ fn latency_missing(evidence: &Evidence, gates: &Gates) -> Option<Missing> {
     let open = evidence.release.shifts.open(gates.latency.ratios(), gates.promote_alpha);
     let mut needs = of_pairs.into_iter().chain(open.iter().map(|(.., needed)| *needed));
     let most = needs.try_fold(Further::exactly(0), |most, needed| Some(most.and(needed?)));
-    let slower = pairs_open.then(|| {
-        format!(
-            "{} slower in at most {} of exchanges",
-            percent(STEPS[0].0 - 1.0),
-            percent(gates.latency.slower)
-        )
-    });
-    let higher = open
-        .iter()
-        .map(|(quantile, margin, _)| format!("p{:.0} at most {} higher", quantile * 100.0, percent(*margin)));
-    let open_claims: Vec<String> = slower.into_iter().chain(higher).collect();
-    if open_claims.is_empty() {
+    if open.is_empty() && !pairs_open {
         return None;
     }
     let needed = in_all(evidence, all, most, all.ladder.n);
-    // What more exchanges do not show is nearer to a finding than to a want of them.
-    let so_far = if needed.is_some() { "too few exchanges to show" } else { "cannot be shown" };
-    let why = format!("latency: {so_far} {}", open_claims.join(", "));
+    let higher =
+        open.iter().map(|(quantile, margin, _)| format!("p{:.0} is {}", quantile * 100.0, percent(*margin)));
+    let higher: Vec<String> = higher.collect();
+    let higher = (!higher.is_empty()).then(|| format!("{} higher", higher.join(", ")));
+    let slower = pairs_open.then(|| {
+        format!("{} of exchanges are {} slower", percent(gates.latency.slower), percent(STEPS[0].0 - 1.0))
+    });
+    let claims: Vec<String> = higher.into_iter().chain(slower).collect();
+    // What more exchanges do not rule out is nearer to a finding than to a want of them.
+    let so_far = if needed.is_some() { "too few exchanges to rule out" } else { "it cannot be ruled out" };
+    let why = format!("latency: {so_far} that {}", claims.join(" or "));
     let value = open.first().map(|(quantile, ..)| *quantile);
     Some(Missing::new(why, Reason { value, ..Reason::new(Code::Latency).needing(needed) }))
 }

@@ -27,6 +27,8 @@ mod comparison;
 #[cfg(not(target_family = "wasm"))]
 mod properties;
 #[cfg(not(target_family = "wasm"))]
+mod sentences;
+#[cfg(not(target_family = "wasm"))]
 mod text;
 #[cfg(not(target_family = "wasm"))]
 mod traps;

@@ -219,7 +219,7 @@ fn a_summary_that_waits() {
       - /quotes order: up to 16 % may be worse than its noise, must be below 5 %; so for 5 more places: 979 to
         4,884 more exchanges
       - 5 endpoints need more traffic (most: GET /cart): 1,223 to 2,445 more exchanges
-      - latency: too few exchanges to show p99 at most 25 % higher: 271 to 1,351 more exchanges
+      - latency: too few exchanges to rule out that p99 is 25 % higher: 271 to 1,351 more exchanges
       needed: 3,312 to 16,539 more exchanges, 9 h to 46 h at the present rate
       more: antumbra report --full
     "#);
@@ -340,7 +340,7 @@ fn a_report_that_waits() {
       - /quotes order: up to 16 % may be worse than its noise, must be below 5 %; so for 5 more places: 979 to
         4,884 more exchanges
       - 5 endpoints need more traffic (most: GET /cart): 1,223 to 2,445 more exchanges
-      - latency: too few exchanges to show p99 at most 25 % higher: 271 to 1,351 more exchanges
+      - latency: too few exchanges to rule out that p99 is 25 % higher: 271 to 1,351 more exchanges
       needed: 3,312 to 16,539 more exchanges, 9 h to 46 h at the present rate
       300 exchanges, 300 compared with a control, 300 of which answered like the primary; up to 2.5 % of answers
         may be worse
