@@ -21,8 +21,14 @@ pub fn warnings(tree: &Tree, policy: &Policy, now: Timestamp) -> Vec<Problem> {
     let mut warnings = Warnings { policy, found: Vec::new() };
     warnings.variants(tree);
     if let Some(Tree::List(rules)) = tree.get("rules") {
-        for (index, rule) in rules.iter().enumerate().filter(|(_, rule)| is_enabled(rule)) {
-            warnings.rule(&Place { index, rule, before: rules.get(..index).unwrap_or_default() }, now);
+        for (index, rule) in rules.iter().enumerate() {
+            let place = Place { index, rule, before: rules.get(..index).unwrap_or_default() };
+            if is_enabled(rule) {
+                warnings.rule(&place, now);
+            } else {
+                let after = rules.get(index + 1..).unwrap_or_default();
+                warnings.disabled(&place, after, tree.get("default"));
+            }
         }
     }
     warnings.observe(tree);
@@ -146,6 +152,23 @@ impl Warnings<'_> {
                 self.mirror(&place.path(&format!(".mirror[{at}]")), mirror);
             }
         }
+    }
+
+    /// Who gets the requests of a rule that is switched off, as far as that is certain.
+    fn disabled(&mut self, place: &Place<'_>, after: &[Tree], default: Option<&Tree>) {
+        let decides = |(_, later): &(usize, &Tree)| self.decides_before(later, place.rule);
+        let next = after.iter().enumerate().find(decides);
+        let whom = match (next, default) {
+            (Some((index, later)), _) => {
+                let name = rule_name(place.index + 1 + index, later);
+                format!("rule {name:?} decides its requests, unless one between them does")
+            }
+            (None, Some(Tree::Text(default))) => {
+                format!("its requests go on to the rules below and to the default {default:?}")
+            }
+            (None, _) => "its requests go on to the rules below and to the host's own routing".to_owned(),
+        };
+        self.warn(place.path(".enabled"), format!("is false, so the rule does nothing: {whom}"));
     }
 
     /// Whether an earlier rule always decides, and whenever the later one would.

@@ -77,6 +77,48 @@ fn only_what_is_certain_is_called_unreachable() {
 }
 
 #[test]
+fn a_disabled_rule_says_who_gets_its_requests() {
+    let warned = |default: &str, rules: &str| {
+        let yaml = format!(
+            "{{version: 1, name: p, variants: {{a: {{}}, b: {{}}}}, default: {default}, observe: {{vary: true}}, rules: [{rules}]}}"
+        );
+        warnings(&yaml)
+    };
+    let off = "{name: spare, enabled: false, matches: [{path: {prefix: /x}}], to: a}";
+    for (default, rules, expected) in [
+        (
+            "a",
+            format!("{off}, {{name: kept, matches: [{{path: {{prefix: /x}}}}], to: null}}, {{to: b}}"),
+            "rules[0].enabled is false, so the rule does nothing: rule \"kept\" decides its requests, unless one between \
+             them does",
+        ),
+        (
+            "a",
+            format!(
+                "{{name: first, matches: [{{path: /y}}], to: b}}, {off}, {{matches: [{{path: /x/1}}], to: b}}, {{to: b}}"
+            ),
+            "rules[1].enabled is false, so the rule does nothing: rule \"rule-3\" decides its requests, unless one between \
+             them does",
+        ),
+        (
+            "a",
+            off.to_owned(),
+            "rules[0].enabled is false, so the rule does nothing: its requests go on to the rules below and to the default \
+             \"a\"",
+        ),
+        (
+            "null",
+            format!("{off}, {{enabled: false, to: b}}"),
+            "rules[0].enabled is false, so the rule does nothing: its requests go on to the rules below and to the host's own \
+             routing\nrules[1].enabled is false, so the rule does nothing: its requests go on to the rules below and to the \
+             host's own routing",
+        ),
+    ] {
+        assert_eq!(warned(default, &rules), expected, "{rules}");
+    }
+}
+
+#[test]
 fn a_change_says_whom_it_evicts() {
     let split = |weights: &str, more: &str| {
         policy(&format!(
