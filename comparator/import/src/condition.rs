@@ -1,7 +1,7 @@
 //! When a rule applies, as an expression, and how the policy's vocabulary writes it.
 //!
 //! The peers nest and negate freely; a policy has blocks. The expression is kept whole until the end, so that a part that
-//! could not be read is seen in its place: under a negation it must not be dropped, as one alternative of several it may.
+//! could not be read is seen in its place. Two bounds follow: the requests that are surely meant, and those that may be.
 
 use antumbra_policy::document::Tree;
 use block::Block;
@@ -37,6 +37,8 @@ pub(super) enum Condition {
     Not(Box<Self>),
     /// Could not be carried over, which a note says; perhaps with what was probably meant.
     Unclear(Option<Box<Self>>),
+    /// Holds for no request where it comes from, though this was probably meant.
+    Never(Box<Self>),
 }
 
 impl Condition {
@@ -91,7 +93,7 @@ impl Condition {
     /// What was probably meant, to be looked at by a person.
     pub(super) fn perhaps(self) -> Self {
         match self {
-            Self::Unclear(_) => self,
+            Self::Unclear(_) | Self::Never(_) => self,
             other => Self::Unclear(Some(Box::new(other))),
         }
     }
@@ -101,31 +103,53 @@ impl Condition {
         match self {
             Self::Always | Self::Test(..) | Self::Unclear(None) => 1,
             Self::All(parts) | Self::Any(parts) => parts.iter().map(Self::size).sum(),
-            Self::Not(inner) | Self::Unclear(Some(inner)) => inner.size(),
+            Self::Not(inner) | Self::Unclear(Some(inner)) | Self::Never(inner) => inner.size(),
         }
     }
 
-    /// Without what is unclear, and what that did to it.
-    pub(super) fn settle(self) -> (Self, Certainty) {
-        self.settle_in(false)
+    /// Whether every part was understood.
+    pub(super) fn is_clear(&self) -> bool {
+        match self {
+            Self::Always | Self::Test(..) => true,
+            Self::All(parts) | Self::Any(parts) => parts.iter().all(Self::is_clear),
+            Self::Not(inner) => inner.is_clear(),
+            Self::Unclear(_) | Self::Never(_) => false,
+        }
     }
 
-    /// `strict` below a negation, where an alternative less would mean a request more.
-    fn settle_in(self, strict: bool) -> (Self, Certainty) {
+    /// What holds for no request that is not meant, whatever the unclear parts mean; `None` holds for none.
+    pub(super) fn surely(&self) -> Option<Self> {
         match self {
-            Self::Unclear(None) => (Self::Always, Certainty::Guess),
-            Self::Unclear(Some(guess)) => (guess.settle_in(strict).0, Certainty::Guess),
-            Self::Not(inner) => match inner.settle_in(true) {
-                (Self::Always, Certainty::Guess) => (Self::Always, Certainty::Guess),
-                (inner, certainty) => (inner.negated(), certainty),
-            },
-            Self::All(parts) => {
-                let (parts, certainties): (Vec<_>, Vec<_>) =
-                    parts.into_iter().map(|part| part.settle_in(strict)).unzip();
-                (Self::all(parts), certainties.into_iter().max().unwrap_or(Certainty::Whole))
-            }
-            Self::Any(parts) => settle_alternatives(parts, strict),
-            other => (other, Certainty::Whole),
+            Self::Always | Self::Test(..) => Some(self.clone()),
+            Self::All(parts) => parts.iter().map(Self::surely).collect::<Option<Vec<_>>>().map(Self::all),
+            Self::Any(parts) => some(parts.iter().filter_map(Self::surely)),
+            Self::Not(inner) => opposite(inner.possibly()),
+            Self::Unclear(_) | Self::Never(_) => None,
+        }
+    }
+
+    /// What holds for every request that may be meant, whatever the unclear parts mean; `None` holds for none.
+    pub(super) fn possibly(&self) -> Option<Self> {
+        match self {
+            Self::Always | Self::Test(..) => Some(self.clone()),
+            Self::All(parts) => parts.iter().map(Self::possibly).collect::<Option<Vec<_>>>().map(Self::all),
+            Self::Any(parts) => some(parts.iter().filter_map(Self::possibly)),
+            Self::Not(inner) => opposite(inner.surely()),
+            Self::Unclear(_) => Some(Self::Always),
+            Self::Never(_) => None,
+        }
+    }
+
+    /// With the guesses in the places of what is unclear, to be completed by a person.
+    pub(super) fn guessed(&self) -> Self {
+        match self {
+            Self::Always | Self::Test(..) => self.clone(),
+            Self::All(parts) => Self::all(parts.iter().map(Self::guessed)),
+            Self::Any(parts) => Self::any(parts.iter().map(Self::guessed)),
+            Self::Not(inner) if **inner == Self::Unclear(None) => Self::Always,
+            Self::Not(inner) => inner.guessed().negated(),
+            Self::Unclear(guess) => guess.as_ref().map_or(Self::Always, |guess| guess.guessed()),
+            Self::Never(guess) => guess.guessed(),
         }
     }
 
@@ -139,24 +163,54 @@ impl Condition {
     }
 }
 
-/// What became of a condition without its unclear parts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Certainty {
-    /// It means the same.
-    Whole,
-    /// It lost alternatives: it holds for fewer requests.
-    Narrower,
-    /// It may hold for requests that are not meant.
-    Guess,
+/// If one holds; `None` if there is none.
+fn some(parts: impl Iterator<Item = Condition>) -> Option<Condition> {
+    let mut parts = parts.peekable();
+    parts.peek().is_some().then(|| Condition::any(parts))
 }
 
-fn settle_alternatives(parts: Vec<Condition>, strict: bool) -> (Condition, Certainty) {
-    let mut settled: Vec<_> = parts.into_iter().map(|part| part.settle_in(strict)).collect();
-    let mut certainty = settled.iter().map(|(_, certainty)| *certainty).max().unwrap_or(Certainty::Whole);
-    let sure = |(_, certainty): &(Condition, Certainty)| *certainty != Certainty::Guess;
-    if certainty == Certainty::Guess && !strict && settled.iter().any(sure) {
-        settled.retain(sure);
-        certainty = Certainty::Narrower;
+fn opposite(condition: Option<Condition>) -> Option<Condition> {
+    match condition {
+        None => Some(Condition::Always),
+        Some(Condition::Always) => None,
+        Some(other) => Some(other.negated()),
     }
-    (Condition::any(settled.into_iter().map(|(part, _)| part)), certainty)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn test(name: &str) -> Condition {
+        Condition::Test(Subject::Header(name.to_owned()), Predicate::exists(true))
+    }
+
+    /// Whatever the unclear part means, all that is surely meant is meant, and all that is meant is possibly meant.
+    #[test]
+    fn bounds_of_what_is_unclear() {
+        let unclear = || Condition::Unclear(None);
+        let never = || Condition::Never(Box::new(test("guess")));
+        let (a, b) = (|| test("a"), || test("b"));
+        for (condition, surely, possibly) in [
+            (a(), Some(a()), Some(a())),
+            (unclear(), None, Some(Condition::Always)),
+            (a().perhaps(), None, Some(Condition::Always)),
+            (never(), None, None),
+            (Condition::all([a(), unclear()]), None, Some(a())),
+            (Condition::any([a(), unclear()]), Some(a()), Some(Condition::Always)),
+            (
+                Condition::any([a(), Condition::all([b(), unclear()])]),
+                Some(a()),
+                Some(Condition::any([a(), b()])),
+            ),
+            (Condition::all([a(), never()]), None, None),
+            (Condition::any([a(), never()]), Some(a()), Some(a())),
+            (never().negated(), Some(Condition::Always), Some(Condition::Always)),
+            (unclear().negated(), None, Some(Condition::Always)),
+            (Condition::any([a(), unclear()]).negated(), None, Some(a().negated())),
+            (Condition::all([a(), unclear()]).negated(), Some(a().negated()), Some(Condition::Always)),
+        ] {
+            assert_eq!((condition.surely(), condition.possibly()), (surely, possibly), "{condition:?}");
+        }
+    }
 }

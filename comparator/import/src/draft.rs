@@ -2,11 +2,11 @@
 
 use antumbra_policy::document::{Tree, is_name};
 
-use super::condition::{Certainty, Condition};
 use crate::imported::{ImportError, Imported, Note};
 
 mod conditions;
 mod document;
+mod rules;
 
 /// A policy in the making.
 #[derive(Default)]
@@ -72,17 +72,33 @@ pub(super) struct Mirror {
 
 struct Rule {
     name: String,
-    enabled: bool,
+    role: Role,
     blocks: Vec<Tree>,
     target: Target,
     mirrors: Vec<Mirror>,
     at: String,
 }
 
+/// What a rule is written for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    /// It does what the input says.
+    Carried,
+    /// It waits to be completed: `enabled: false`.
+    Waiting,
+    /// It keeps the requests of one that waits away from the rules below.
+    Keeping,
+}
+
 impl Draft {
     /// Nothing but a name.
     pub(super) fn named(name: impl Into<String>) -> Self {
         Self { name: name.into(), ..Self::default() }
+    }
+
+    /// Gives it another name.
+    pub(super) fn rename(&mut self, name: impl Into<String>) {
+        self.name = name.into();
     }
 
     /// Notes what could not be carried over.
@@ -104,52 +120,6 @@ impl Draft {
         });
         self.variants.push((name.clone(), destination));
         name
-    }
-
-    /// Appends a rule. One whose condition is not wholly understood is written, but not enabled.
-    pub(super) fn rule(
-        &mut self,
-        at: &str,
-        name: &str,
-        condition: Condition,
-        target: Target,
-        mirrors: Vec<Mirror>,
-    ) {
-        let target = self.sound(at, target);
-        let mirrors = self.of_one_candidate(mirrors);
-        if target == Target::Onward && mirrors.is_empty() {
-            return;
-        }
-        let (condition, certainty) = condition.settle();
-        let enabled = certainty != Certainty::Guess;
-        let blocks = condition.blocks();
-        let chunks = if blocks.is_empty() {
-            vec![Vec::new()]
-        } else {
-            blocks.chunks(MAX_BLOCKS).map(<[_]>::to_vec).collect()
-        };
-        for blocks in chunks {
-            let name = unique(&valid_name(name), |name| self.rules.iter().any(|rule| rule.name == name));
-            match certainty {
-                Certainty::Whole => {}
-                Certainty::Narrower => self.note(
-                    at,
-                    format!(
-                        "rule {name:?} has lost the \
-                     alternatives that could not be carried over: their requests go on to the rules below"
-                    ),
-                ),
-                Certainty::Guess => self.note(
-                    at,
-                    format!(
-                        "rule {name:?} is written with `enabled: \
-                     false`, since part of its condition is missing or a guess: complete it, then enable it"
-                    ),
-                ),
-            }
-            let (target, mirrors, at) = (target.clone(), mirrors.clone(), at.to_owned());
-            self.rules.push(Rule { name, enabled, blocks, target, mirrors, at });
-        }
     }
 
     /// A split of one variant is no split, and one whose weights are all 0 sends nothing anywhere.
@@ -270,7 +240,6 @@ fn unique(stem: &str, taken: impl Fn(&str) -> bool) -> String {
 /// Characters, so that a number behind them fits into the 63 of a name.
 const LONGEST_STEM: usize = 56;
 const LONGEST_CLUSTER: usize = 255;
-const MAX_BLOCKS: usize = 64;
 const MAX_MIRRORS: usize = 4;
 const MAX_VARIANTS: usize = 64;
 const MAX_RULES: usize = 256;

@@ -24,7 +24,7 @@ impl Block {
     fn add(&mut self, condition: &Condition) {
         match condition {
             Condition::Always | Condition::Unclear(None) => {}
-            Condition::Unclear(Some(guess)) => self.add(guess),
+            Condition::Unclear(Some(guess)) | Condition::Never(guess) => self.add(guess),
             Condition::Test(subject, predicate) => self.test(subject, predicate),
             Condition::All(parts) => parts.iter().for_each(|part| self.add(part)),
             Condition::Any(parts) => {
@@ -90,9 +90,9 @@ impl Block {
 }
 
 impl Subject {
-    /// Whether it is tested by a predicate rather than by a value or a list.
+    /// Whether it is tested by a predicate rather than by a list.
     fn takes_predicates(&self) -> bool {
-        !matches!(self, Self::Method | Self::Host | Self::Ip)
+        *self != Self::Ip
     }
 
     fn field(&self) -> &'static str {
@@ -117,9 +117,10 @@ impl Subject {
 
 fn predicate_tree(subject: &Subject, predicate: &Predicate) -> Tree {
     match (subject, predicate.values()) {
-        (Subject::Path, _) => predicate.to_tree(),
         (Subject::Ip, text @ Tree::Text(_)) => Tree::List(vec![text]),
-        (_, values) => values,
+        (Subject::Ip, values) => values,
+        (Subject::Host | Subject::Method, values @ Tree::List(_)) if predicate.tests().eq(["in"]) => values,
+        _ => predicate.to_tree(),
     }
 }
 

@@ -86,7 +86,7 @@ impl Predicate {
         }
     }
 
-    /// The values of `exact` or `in` alone, as `method`, `host` and `ip` take them.
+    /// The values of `exact` or `in` alone, as `ip` takes them and `method` and `host` may.
     pub(crate) fn values(&self) -> Tree {
         self.0.first().map_or(Tree::Null, |(_, tree)| tree.clone())
     }

@@ -81,11 +81,12 @@ fn value_problem(subject: &Subject, predicate: &Predicate) -> Option<String> {
         Subject::Host => ("the host", is_host),
         _ => ("the client address", is_network),
     };
-    if let Some(test) = predicate.tests().find(|test| !matches!(*test, "exact" | "in")) {
-        return Some(format!("{name} can only be compared with values, not by `{test}`"));
+    let listed: &[&str] = if *subject == Subject::Ip { &["exact", "in"] } else { &HOST_TESTS };
+    if let Some(test) = predicate.tests().find(|test| !listed.contains(test)) {
+        return Some(format!("{name} cannot be tested by `{test}`"));
     }
     let values: Vec<&str> = ["exact", "in"].iter().flat_map(|test| predicate.texts(test)).collect();
-    if values.is_empty() {
+    if values.is_empty() && predicate.tests().all(|test| matches!(test, "exact" | "in")) {
         return Some(format!("{name} is compared with no value at all, which never matches"));
     }
     let odd = values.into_iter().find(|value| !valid(value))?;
@@ -104,12 +105,13 @@ fn is_method(name: &str) -> bool {
     is_token(name) && !name.bytes().any(|b| b.is_ascii_lowercase())
 }
 
+/// A name or an address without port, or `*.` before a name.
 fn is_host(name: &str) -> bool {
+    if let Some(address) = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        return address.bytes().all(|b| b.is_ascii_hexdigit() || matches!(b, b':' | b'.'));
+    }
     let rest = name.strip_prefix("*.").unwrap_or(name);
-    !rest.is_empty()
-        && rest
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b':' | b'[' | b']'))
+    !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~".contains(&b))
 }
 
 /// An address, `address/bits`, or `first-last`.
@@ -125,3 +127,5 @@ fn is_network(text: &str) -> bool {
 
 const PATH_TESTS: [&str; 9] =
     ["exact", "in", "prefix", "startsWith", "suffix", "contains", "regex", "search", "ignoreCase"];
+const HOST_TESTS: [&str; 8] =
+    ["exact", "in", "prefix", "suffix", "contains", "regex", "search", "ignoreCase"];

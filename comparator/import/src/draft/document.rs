@@ -2,7 +2,7 @@
 
 use antumbra_policy::document::Tree;
 
-use super::{Destination, Draft, Mirror, Rule, Split, Target, valid_name};
+use super::{Destination, Draft, Mirror, Role, Rule, Split, Target, valid_name};
 
 impl Draft {
     /// The document as it stands.
@@ -33,7 +33,8 @@ impl Draft {
             return primary;
         }
         for (index, _) in self.rules.iter().enumerate().filter(|(_, rule)| !rule.mirrors.is_empty()) {
-            let deciding = self.rules.iter().skip(index).find(|rule| rule.target != Target::Onward);
+            let carried = self.rules.iter().skip(index).filter(|rule| rule.role == Role::Carried);
+            let deciding = carried.into_iter().find(|rule| rule.target != Target::Onward);
             if let Some(name) =
                 deciding.and_then(|rule| holder(&rule.target)).filter(|name| !primary.contains(name))
             {
@@ -69,7 +70,7 @@ fn variant(to: &Destination) -> Tree {
 
 fn rule(rule: &Rule) -> Tree {
     let mut tree = map([("name", Tree::Text(rule.name.clone()))]);
-    if !rule.enabled {
+    if rule.role == Role::Waiting {
         tree.set("enabled", Tree::Bool(false));
     }
     if !rule.blocks.is_empty() {
