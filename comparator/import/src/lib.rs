@@ -1,7 +1,7 @@
 //! Reads the configuration of another system and writes it as a policy.
 //!
-//! What cannot be carried over becomes a note, and a condition that was only half understood never widens what it
-//! guards: its rule is written with `enabled: false`, so that no request goes to a new version by a misreading.
+//! What cannot be carried over becomes a note, and a condition that was only half understood never sends a request to a new
+//! version: its rule is written with `enabled: false`, and a rule behind it keeps its requests away from those below.
 
 mod apisix;
 mod condition;
@@ -12,10 +12,11 @@ mod istio;
 mod nginx;
 mod part;
 mod pattern;
+mod reading;
 #[cfg(test)]
 mod tests;
 
-use antumbra_policy::document::Tree;
+use reading::documents;
 
 pub use imported::{Format, ImportError, Imported, LARGEST_INPUT, Note};
 
@@ -33,21 +34,5 @@ pub fn import(format: Format, text: &[u8]) -> Result<Imported, ImportError> {
         Format::Nginx => nginx::import(text),
         Format::Istio => istio::import(&documents(text)?),
         Format::GatewayApi => gateway_api::import(&documents(text)?),
-    }
-}
-
-/// All documents of a YAML stream, of which JSON is a part; a Kubernetes `List` counts as its items. A header that is to be
-/// `yes` or `on` stays a text.
-fn documents(text: &str) -> Result<Vec<Tree>, ImportError> {
-    let options = serde_saphyr::options! { strict_booleans: true };
-    let documents: Vec<Tree> = serde_saphyr::from_multiple_with_options(text, options)
-        .map_err(|error| ImportError::Yaml(error.to_string()))?;
-    Ok(documents.into_iter().flat_map(unlisted).collect())
-}
-
-fn unlisted(document: Tree) -> Vec<Tree> {
-    match document.get("items") {
-        Some(Tree::List(items)) if document.get("kind").is_some() => items.clone(),
-        _ => vec![document],
     }
 }

@@ -78,7 +78,8 @@ impl<'a> Part<'a> {
         self.text()?.trim().parse().ok().filter(|weight| *weight <= LARGEST_WEIGHT)
     }
 
-    fn below(&self, key: &str) -> String {
+    /// How the field `key` is called in a note.
+    pub(super) fn below(&self, key: &str) -> String {
         match self.at.as_str() {
             "" => key.to_owned(),
             at if at.ends_with(':') => format!("{at} {key}"),
