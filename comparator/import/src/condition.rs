@@ -117,8 +117,12 @@ impl Condition {
         }
     }
 
-    /// What holds for no request that is not meant, whatever the unclear parts mean; `None` holds for none.
-    pub(super) fn surely(&self) -> Option<Self> {
+    /// What it means at least and at most.
+    pub(super) fn bounds(self) -> Bounds {
+        Bounds { surely: self.surely(), possibly: self.possibly(), guessed: self.guessed() }
+    }
+
+    fn surely(&self) -> Option<Self> {
         match self {
             Self::Always | Self::Test(..) => Some(self.clone()),
             Self::All(parts) => parts.iter().map(Self::surely).collect::<Option<Vec<_>>>().map(Self::all),
@@ -128,8 +132,7 @@ impl Condition {
         }
     }
 
-    /// What holds for every request that may be meant, whatever the unclear parts mean; `None` holds for none.
-    pub(super) fn possibly(&self) -> Option<Self> {
+    fn possibly(&self) -> Option<Self> {
         match self {
             Self::Always | Self::Test(..) => Some(self.clone()),
             Self::All(parts) => parts.iter().map(Self::possibly).collect::<Option<Vec<_>>>().map(Self::all),
@@ -140,8 +143,7 @@ impl Condition {
         }
     }
 
-    /// With the guesses in the places of what is unclear, to be completed by a person.
-    pub(super) fn guessed(&self) -> Self {
+    fn guessed(&self) -> Self {
         match self {
             Self::Always | Self::Test(..) => self.clone(),
             Self::All(parts) => Self::all(parts.iter().map(Self::guessed)),
@@ -161,6 +163,17 @@ impl Condition {
             other => vec![Block::of(other)],
         }
     }
+}
+
+/// What a condition means, whatever its unclear parts mean.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Bounds {
+    /// Holds for no request that is not meant; `None` holds for none at all.
+    pub(super) surely: Option<Condition>,
+    /// Holds for every request that may be meant; `None` holds for none at all.
+    pub(super) possibly: Option<Condition>,
+    /// Has the guesses in the places of what is unclear, to be completed by a person.
+    pub(super) guessed: Condition,
 }
 
 /// If one holds; `None` if there is none.

@@ -1,8 +1,11 @@
 //! All formats: what is written is a policy, and no input makes a panic.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use antumbra_control::Document;
+use antumbra_policy::document::Tree;
+use antumbra_policy::{Dice, Policy, Timestamp, WrittenRequest};
 
 use super::{Format, LARGEST_INPUT, import};
 
@@ -19,6 +22,37 @@ pub(super) fn shown(format: Format, text: &str) -> String {
         let _ = write!(shown, "\n# {}\n#   {}\n", note.at, note.what);
     }
     shown
+}
+
+/// Checks where requests go under the imported policy: the clusters that chance may choose, `host` for the host's own routing,
+/// and behind `+` where they are mirrored to.
+pub(super) fn goes(format: Format, text: &str, cases: &[(&str, &str)]) {
+    let imported = import(format, text.as_bytes()).unwrap_or_else(|error| panic!("{error}\n{text}"));
+    let policy = Policy::from_tree(&imported.policy).unwrap_or_else(|invalid| panic!("{invalid}"));
+    let found: Vec<(&str, String)> =
+        cases.iter().map(|(request, _)| (*request, destinations(&policy, request))).collect();
+    let expected: Vec<(&str, String)> =
+        cases.iter().map(|(request, expected)| (*request, (*expected).to_owned())).collect();
+    assert_eq!(found, expected, "{}", serde_saphyr::to_string(&imported.policy).unwrap());
+}
+
+fn destinations(policy: &Policy, request: &str) -> String {
+    let tree: Tree = serde_saphyr::from_str(request).unwrap();
+    let written = WrittenRequest::from_tree(&tree, Timestamp(0)).unwrap();
+    let (mut clusters, mut mirrors) = (BTreeSet::new(), BTreeSet::new());
+    for word in 0..200 {
+        let decision = policy.decide(&written, Dice(word));
+        clusters.insert(decision.variant.map_or("host", |variant| variant.cluster.as_str()));
+        mirrors.extend(decision.mirrors.iter().map(|mirror| mirror.mirror.to.cluster.as_str()));
+    }
+    let joined = |set: BTreeSet<&str>| set.into_iter().collect::<Vec<_>>().join(" or ");
+    if mirrors.is_empty() { joined(clusters) } else { format!("{} + {}", joined(clusters), joined(mirrors)) }
+}
+
+/// All notes, one a line.
+pub(super) fn noted(format: Format, text: &str) -> String {
+    let imported = import(format, text.as_bytes()).unwrap_or_else(|error| panic!("{error}\n{text}"));
+    imported.notes.iter().map(|note| format!("{} {}\n", note.at, note.what)).collect()
 }
 
 const FORMATS: [Format; 4] = [Format::Apisix, Format::Nginx, Format::Istio, Format::GatewayApi];

@@ -4,7 +4,7 @@
 //! version: a rule with all that may be meant stands behind it and keeps them where they would have been without the import.
 
 use super::{Draft, Mirror, Role, Rule, Target, unique, valid_name};
-use crate::condition::Condition;
+use crate::condition::{Bounds, Condition};
 
 impl Draft {
     /// Appends a rule. What it may mean and surely does not stays with the host's own routing.
@@ -34,29 +34,29 @@ impl Draft {
         if target == Target::Onward && mirrors.is_empty() {
             return;
         }
-        let sure = condition.surely();
-        if let Some(sure) = sure.as_ref().filter(|sure| condition.possibly().as_ref() == Some(sure)) {
+        let meant = condition.bounds();
+        if let Some(sure) = meant.surely.as_ref().filter(|_| meant.surely == meant.possibly) {
             self.write(at, name, sure, (target, mirrors), Role::Carried);
             return;
         }
         if target == *old && mirrors.is_empty() {
-            self.widen(at, name, &condition, target);
+            self.widen(at, name, &meant, target);
             return;
         }
         let onward = target == Target::Onward;
-        let written = match &sure {
+        let written = match &meant.surely {
             Some(sure) => self.write(at, name, sure, (target, mirrors), Role::Carried),
-            None => self.write(at, name, &condition.guessed(), (target, mirrors), Role::Waiting),
+            None => self.write(at, name, &meant.guessed, (target, mirrors), Role::Waiting),
         };
-        let kept = if onward { None } else { self.keep(at, &written, &condition, old) };
-        self.note_unclear(at, &written, sure.is_some(), kept.as_deref(), old);
+        let kept = if onward { None } else { self.keep(at, &written, &meant, old) };
+        self.note_unclear(at, &written, meant.surely.is_some(), kept.as_deref(), old);
     }
 
     /// Where all that may be meant goes to the old version anyway, a wider condition is a safe one.
-    fn widen(&mut self, at: &str, name: &str, condition: &Condition, target: Target) {
-        let Some(possible) = condition.possibly() else { return };
+    fn widen(&mut self, at: &str, name: &str, meant: &Bounds, target: Target) {
+        let Some(possible) = &meant.possibly else { return };
         let whose = shown(&target);
-        let name = self.write(at, name, &possible, (target, Vec::new()), Role::Carried);
+        let name = self.write(at, name, possible, (target, Vec::new()), Role::Carried);
         self.note(
             at,
             format!(
@@ -67,15 +67,15 @@ impl Draft {
     }
 
     /// Writes the rule that keeps all that may be meant, unless the one before keeps as much.
-    fn keep(&mut self, at: &str, name: &str, condition: &Condition, old: &Target) -> Option<String> {
-        let possible = condition.possibly()?;
+    fn keep(&mut self, at: &str, name: &str, meant: &Bounds, old: &Target) -> Option<String> {
+        let possible = meant.possibly.as_ref()?;
         let blocks = possible.blocks();
         let same = |rule: &&Rule| rule.role == Role::Keeping && rule.target == *old && rule.blocks == blocks;
         if let Some(earlier) = self.rules.iter().find(same) {
             return Some(earlier.name.clone());
         }
         let name = format!("{name}-kept");
-        Some(self.write(at, &name, &possible, (old.clone(), Vec::new()), Role::Keeping))
+        Some(self.write(at, &name, possible, (old.clone(), Vec::new()), Role::Keeping))
     }
 
     fn note_unclear(&mut self, at: &str, name: &str, sure: bool, kept: Option<&str>, old: &Target) {
