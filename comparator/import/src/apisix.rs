@@ -1,103 +1,115 @@
 //! Apache APISIX: routes with the plugins `traffic-split` and `proxy-mirror`.
 //!
 //! Taken are what the Admin API stores or answers, the standalone `apisix.yaml`, and a bare plugin configuration. The rules
-//! of a route hold for its requests alone; unless it takes them all, others are left to the host.
+//! of a route hold for its requests alone, in the order in which APISIX tries its routes; unless the last takes them all, others
+//! are left to the host.
 
+mod mirror;
+mod objects;
+mod order;
 mod route;
+mod settings;
 #[cfg(test)]
 mod tests;
 mod upstream;
 mod vars;
 
-use std::cmp::Reverse;
-
 use antumbra_policy::document::Tree;
 
-use super::condition::{self, Condition};
-use super::draft::{Draft, Mirror, Split, Target};
+use super::condition::Condition;
+use super::draft::{Draft, Split, Target};
 use super::part::Part;
 use crate::imported::{ImportError, Imported};
+use objects::Objects;
+use settings::Route;
 use upstream::Upstreams;
 
 /// Reads all routes of the documents.
 pub(super) fn import(documents: &[Tree]) -> Result<Imported, ImportError> {
-    let mut routes: Vec<Part<'_>> = documents.iter().flat_map(|tree| routes(&Part::new("", tree))).collect();
-    if !routes.iter().any(splits_or_mirrors) {
+    let objects = Objects::of(documents);
+    let mut draft = Draft::named("apisix");
+    let routes: Vec<Route<'_>> =
+        objects.routes.iter().filter_map(|part| Route::new(&mut draft, part, &objects)).collect();
+    if !routes.iter().any(|route| PLUGINS.iter().any(|plugin| route.plugin(plugin).is_some())) {
         return Err(ImportError::Nothing(WANTED));
     }
-    routes.sort_by_key(|route| Reverse(precedence(route)));
-    let upstreams = Upstreams::of(documents);
-    let mut draft = Draft::named(policy_name(&routes));
-    for (index, route) in routes.iter().enumerate() {
-        let last = index + 1 == routes.len();
-        import_route(&mut draft, route, &upstreams, last);
+    if let [route] = routes.as_slice() {
+        draft.rename(route.name().unwrap_or_else(|| "apisix".to_owned()));
     }
+    note_router(&mut draft, &routes);
+    let upstreams = Upstreams::of(&objects);
+    let mut entries = order::entries(&routes).into_iter().peekable();
+    while let Some(entry) = entries.next() {
+        let mut group = vec![entry];
+        while let Some(next) = entries.next_if(|next| group.iter().all(|known| known.route == next.route)) {
+            group.push(next);
+        }
+        let Some(route) = group.first().and_then(|entry| routes.get(entry.route)) else { continue };
+        let base = route::condition(&mut draft, route, &group);
+        import_route(&mut draft, route, &base, &upstreams, entries.peek().is_none());
+    }
+    objects.note_others(&mut draft);
     draft.note_clusters("the proxy needs clusters of these names, or the variants those that it has");
     draft.finish(WANTED)
 }
 
-/// The routes in whatever wrapping the APIs give them.
-fn routes<'a>(part: &Part<'a>) -> Vec<Part<'a>> {
-    for list in ["routes", "list"] {
-        if part.get(list).is_some() {
-            return part.items_of(list).iter().flat_map(routes).collect();
+/// The other router lets a route without hosts compete with those that have some.
+fn note_router(draft: &mut Draft, routes: &[Route<'_>]) {
+    let with_hosts = routes.iter().filter(|route| route.hosts().is_some()).count();
+    if (1..routes.len()).contains(&with_hosts) {
+        draft.note(
+            "routes",
+            "routes with hosts are tried before those without, as the router radixtree_host_uri does; with radixtree_uri \
+             only URI and priority count",
+        );
+    }
+}
+
+fn import_route<'a>(
+    draft: &mut Draft,
+    route: &Route<'a>,
+    base: &Condition,
+    upstreams: &Upstreams<'a>,
+    last: bool,
+) {
+    let part = &route.part;
+    let mut own = upstreams.own(draft, route);
+    if let Some(plugin) = route.plugin("proxy-mirror") {
+        let condition = filtered(draft, &plugin, base);
+        mirror::import(draft, &plugin, condition);
+    }
+    let split = route.plugin("traffic-split").filter(|_| !route.is_partial());
+    let mut taken = false;
+    if let Some(plugin) = split {
+        let base = filtered(draft, &plugin, base);
+        for rule in plugin.items_of("rules") {
+            taken |= rule.items_of("match").is_empty() && plugin.get("_meta").is_none();
+            import_rule(draft, &rule, &base, upstreams, &mut own);
         }
     }
-    if let Some(inner) = part.get("value").or_else(|| part.get("node")) {
-        return routes(&inner);
-    }
-    let known = ["plugins", "traffic-split", "proxy-mirror", "rules", "uri", "uris"];
-    if known.iter().any(|field| part.get(field).is_some()) { vec![part.clone()] } else { Vec::new() }
-}
-
-fn splits_or_mirrors(route: &Part<'_>) -> bool {
-    let plugins = route.get("plugins").unwrap_or_else(|| route.clone());
-    PLUGINS.iter().any(|plugin| plugins.get(plugin).is_some()) || route.get("rules").is_some()
-}
-
-/// The higher priority first, then the longer path, exact before open.
-fn precedence(route: &Part<'_>) -> (i64, usize, bool) {
-    let priority = route.text_of("priority").and_then(|text| text.parse().ok()).unwrap_or(0);
-    let uri = route.text_of("uri").unwrap_or_default();
-    (priority, uri.trim_end_matches('*').len(), !uri.ends_with('*'))
-}
-
-fn policy_name(routes: &[Part<'_>]) -> String {
-    let named = |route: &Part<'_>| {
-        route.text_of("name").or_else(|| route.text_of("id").map(|id| format!("route-{id}")))
-    };
-    match routes {
-        [route] => named(route).unwrap_or_else(|| "apisix".to_owned()),
-        _ => "apisix".to_owned(),
-    }
-}
-
-fn import_route<'a>(draft: &mut Draft, route: &Part<'a>, upstreams: &Upstreams<'a>, last: bool) {
-    let plugins = route.get("plugins").unwrap_or_else(|| route.clone());
-    let split = plugins.get("traffic-split").or_else(|| route.get("rules").map(|_| route.clone()));
-    let base = route::condition(draft, route);
-    let mut own = upstreams.own(draft, route);
-    if let Some(plugin) = plugins.get("proxy-mirror").filter(|plugin| enabled(plugin)) {
-        import_mirror(draft, &plugin, base.clone());
-    }
-    let rules: Vec<Part<'a>> =
-        split.iter().filter(|plugin| enabled(plugin)).flat_map(|plugin| plugin.items_of("rules")).collect();
-    let taken = rules.iter().any(|rule| rule.items_of("match").is_empty());
-    for rule in rules {
-        import_rule(draft, &rule, &base, upstreams, &mut own);
-    }
-    for (name, plugin) in plugins.others(&PLUGINS).into_iter().filter(|_| route.get("plugins").is_some()) {
+    for (name, plugin) in route.other_plugins() {
         draft.note(plugin.at, format!("the plugin {name:?} is not about splitting: keep it in the host"));
     }
-    match own {
-        Some(own) if last && base == Condition::Always => draft.default = Some(own),
-        Some(own) if !taken => draft.rule(&route.at, &own.clone(), base, Target::To(own), Vec::new()),
+    let target = match own {
+        Some(own) if !route.is_partial() => Target::To(own),
+        _ => Target::Host,
+    };
+    match target {
+        Target::To(own) if last && *base == Condition::Always => draft.default = Some(own),
+        Target::Host if last && *base == Condition::Always => {}
+        target if !taken => {
+            let name = if let Target::To(own) = &target { own.clone() } else { "host".to_owned() };
+            draft.rule(&part.at, &name, base.clone(), target, Vec::new());
+        }
         _ => {}
     }
 }
 
-fn enabled(plugin: &Part<'_>) -> bool {
-    plugin.get("_meta").and_then(|meta| meta.text_of("disable")).is_none_or(|disable| disable != "true")
+/// `_meta.filter` says for which requests a plugin runs.
+fn filtered(draft: &mut Draft, plugin: &Part<'_>, base: &Condition) -> Condition {
+    let filter = plugin.get("_meta").and_then(|meta| meta.get("filter"));
+    let filter = filter.map_or(Condition::Always, |filter| vars::condition(draft, &filter));
+    Condition::all([base.clone(), filter])
 }
 
 fn import_rule<'a>(
@@ -111,56 +123,36 @@ fn import_rule<'a>(
         rule.items_of("match").iter().map(|group| group_condition(draft, group)).collect();
     let matched = if alternatives.is_empty() { Condition::Always } else { Condition::any(alternatives) };
     let mut weights = Vec::new();
+    let mut sound = true;
     for entry in rule.items_of("weighted_upstreams") {
         let variant = upstreams
             .weighted(draft, &entry)
             .unwrap_or_else(|| own.get_or_insert_with(|| upstream::unknown_own(draft, &entry)).clone());
         let weight = entry.get("weight").map_or(Some(1), |weight| weight.weight());
         if weight.is_none() {
-            draft.note(&entry.at, "weight is not a whole number from 0 to 10000000: 0 is taken");
+            draft.note(
+                &entry.at,
+                "weight is not a whole number from 0 to 10000000: the rule's requests go to the route's own upstream",
+            );
+            sound = false;
         }
         weights.push((variant, weight.unwrap_or(0)));
     }
-    if weights.is_empty() {
+    if weights.is_empty() || !sound {
+        weights.clear();
         weights.push((own.get_or_insert_with(|| upstream::unknown_own(draft, rule)).clone(), 1));
     }
     let name = if let [(only, _)] = weights.as_slice() { only.clone() } else { "split".to_owned() };
     let target = Target::Split(Split { weights, ..Split::default() });
-    draft.rule(&rule.at, &name, Condition::all([base.clone(), matched]), target, Vec::new());
+    let old = match own {
+        Some(own) if base.is_clear() => Target::To(own.clone()),
+        _ => Target::Host,
+    };
+    draft.rule_beside(&rule.at, &name, Condition::all([base.clone(), matched]), target, Vec::new(), &old);
 }
 
 fn group_condition(draft: &mut Draft, group: &Part<'_>) -> Condition {
     group.get("vars").map_or(Condition::Always, |vars| vars::condition(draft, &vars))
-}
-
-fn import_mirror(draft: &mut Draft, plugin: &Part<'_>, base: Condition) {
-    let host = plugin.text_of("host").unwrap_or_default();
-    let address =
-        ["http://", "https://", "grpc://", "grpcs://"].iter().find_map(|scheme| host.strip_prefix(scheme));
-    let Some(address) =
-        address.map(|address| address.trim_end_matches('/')).filter(|address| !address.is_empty())
-    else {
-        draft.note(
-            &plugin.at,
-            format!(
-                "host is {host:?}, must be a URL as http://10.0.0.9:8080, as \
-             APISIX demands too: nothing is mirrored"
-            ),
-        );
-        return;
-    };
-    let ratio = plugin.get("sample_ratio").map_or(Some(1.0), |ratio| ratio.number());
-    let Some(ratio) = ratio.filter(|ratio| (0.0..=1.0).contains(ratio)) else {
-        draft.note(&plugin.at, "sample_ratio must be within 0..=1: nothing is mirrored");
-        return;
-    };
-    for (name, field) in plugin.others(&["host", "sample_ratio", "_meta"]) {
-        draft.note(field.at, format!("{name:?} is not carried over: the mirrored request keeps its path"));
-    }
-    let to = draft.variant(upstream::at_address(address, address));
-    let percent = condition::whole((ratio * 1e8).round() / 1e6);
-    let mirror = Mirror { to, share: ("percent", percent), at: plugin.at.clone() };
-    draft.rule(&plugin.at, "mirror", base, Target::Onward, vec![mirror]);
 }
 
 const WANTED: &str = "route with traffic-split or proxy-mirror";

@@ -1,26 +1,28 @@
 //! Which requests a route takes.
 
+use super::order::{Entry, stem};
+use super::settings::Route;
 use super::vars;
 use crate::condition::{Condition, Predicate, Subject};
 use crate::draft::Draft;
 use crate::part::Part;
 
-/// Whether a request is the route's; a route without any of these fields takes all.
-pub(super) fn condition(draft: &mut Draft, route: &Part<'_>) -> Condition {
-    let mut parts = vec![uris(draft, route)];
-    for (fields, subject) in [
-        (["host", "hosts"], Subject::Host),
-        (["method", "methods"], Subject::Method),
-        (["remote_addr", "remote_addrs"], Subject::Ip),
-    ] {
-        for field in fields.iter().filter_map(|field| route.get(field)) {
+/// Whether a request is the route's, for these of its hosts and URIs; a route without any of its fields takes all.
+pub(super) fn condition(draft: &mut Draft, route: &Route<'_>, entries: &[Entry]) -> Condition {
+    let part = &route.part;
+    let mut parts = vec![places(draft, part, entries)];
+    for (fields, subject) in
+        [(["methods", "method"], Subject::Method), (["remote_addrs", "remote_addr"], Subject::Ip)]
+    {
+        let field = fields.iter().find_map(|field| part.get(field));
+        if let Some(field) = field.filter(|field| !field.texts().is_empty()) {
             parts.push(draft.test(&field.at, subject.clone(), Predicate::one_of(field.texts())));
         }
     }
-    if let Some(expression) = route.get("vars") {
+    if let Some(expression) = part.get("vars") {
         parts.push(vars::condition(draft, &expression));
     }
-    if let Some(function) = route.get("filter_func") {
+    if let Some(function) = part.get("filter_func") {
         parts.push(
             draft.unclear(
                 &function.at,
@@ -31,34 +33,72 @@ pub(super) fn condition(draft: &mut Draft, route: &Part<'_>) -> Condition {
     Condition::all(parts)
 }
 
-fn uris(draft: &mut Draft, route: &Part<'_>) -> Condition {
-    let fields = ["uri", "uris"].iter().filter_map(|field| route.get(field));
-    let written: Vec<(String, String)> =
-        fields.flat_map(|field| field.texts().into_iter().map(move |uri| (field.at.clone(), uri))).collect();
-    if written.is_empty() {
-        return Condition::Always;
+/// Hosts, and the URIs that are tried for each; `None` is every one.
+type Place<'e> = (Vec<Option<&'e str>>, Vec<Option<&'e str>>);
+
+/// Each host with the URIs that are tried for it; hosts with the same URIs are tested together.
+fn places(draft: &mut Draft, part: &Part<'_>, entries: &[Entry]) -> Condition {
+    let mut places: Vec<Place<'_>> = Vec::new();
+    for entry in entries {
+        let (host, uri) = (entry.host.as_deref(), entry.uri.as_deref());
+        match places.iter_mut().find(|(hosts, _)| hosts.contains(&host)) {
+            Some((_, uris)) => uris.push(uri),
+            None => places.push((vec![host], vec![uri])),
+        }
     }
-    Condition::any(written.iter().map(|(at, uri)| match path(uri) {
-        None => Condition::Always,
-        Some(predicate) => draft.test(at, Subject::Path, predicate),
+    let mut joined: Vec<Place<'_>> = Vec::new();
+    for (hosts, uris) in places {
+        match joined.iter_mut().find(|(_, known)| *known == uris) {
+            Some((known, _)) => known.extend(hosts),
+            None => joined.push((hosts, uris)),
+        }
+    }
+    let at = &part.at;
+    Condition::any(joined.into_iter().map(|(hosts, uris)| {
+        let host = hosts.iter().copied().collect::<Option<Vec<_>>>();
+        let host = host.map_or(Condition::Always, |hosts| host_test(draft, &format!("{at}: hosts"), &hosts));
+        let path = Condition::any(uris.into_iter().map(|uri| match uri.and_then(path) {
+            None => Condition::Always,
+            Some(predicate) => draft.test(&format!("{at}: uris"), Subject::Path, predicate),
+        }));
+        Condition::all([host, path])
     }))
 }
 
-/// Paths of APISIX's radix tree: exact, `/begin*`, and `:segment`. `None` is every path.
-fn path(uri: &str) -> Option<Predicate> {
-    let (stem, open) = match uri.split_once('*') {
-        Some((stem, _)) => (stem, true),
-        None => (uri, false),
-    };
-    if !stem.contains("/:") {
-        let test = if open { "startsWith" } else { "exact" };
-        return (uri != "/*").then(|| Predicate::text(test, stem));
+/// `*.example.org` and `*example.org` are all names that end so.
+fn host_test(draft: &mut Draft, at: &str, hosts: &[&str]) -> Condition {
+    let ending = |host: &&str| host.starts_with('*') && !host.starts_with("*.");
+    let (endings, names): (Vec<&str>, Vec<&str>) = hosts.iter().partition(|host| ending(host));
+    let mut parts = Vec::new();
+    if !names.is_empty() {
+        let names = names.into_iter().map(str::to_owned).collect();
+        parts.push(draft.test(at, Subject::Host, Predicate::one_of(names)));
     }
-    let segments = stem
-        .split('/')
-        .map(|segment| if segment.starts_with(':') { "[^/]+".to_owned() } else { literal(segment) });
-    let end = if open { ".*" } else { "" };
-    Some(Predicate::text("regex", segments.collect::<Vec<_>>().join("/") + end))
+    for host in endings {
+        parts.push(draft.test(at, Subject::Host, Predicate::text("suffix", host.trim_start_matches('*'))));
+    }
+    Condition::any(parts)
+}
+
+/// Paths of APISIX's radix tree: exact, `/begin*`, and segments as `:name` or `*rest`. `None` is every path.
+fn path(uri: &str) -> Option<Predicate> {
+    let (stem, exact) = stem(uri);
+    if exact {
+        return Some(Predicate::exact(stem));
+    }
+    let segments: Vec<&str> = uri.split('/').collect();
+    let open = |segment: &&&str| segment.starts_with([':', '*']);
+    let opens = segments.iter().filter(open).count();
+    let last_is_rest = segments.last().is_some_and(|last| last.starts_with('*'));
+    if opens == 0 || (opens == 1 && last_is_rest) {
+        return (!matches!(stem, "" | "/")).then(|| Predicate::text("startsWith", stem));
+    }
+    let pattern = segments.iter().map(|segment| match segment.chars().next() {
+        Some(':') => "[^/]+".to_owned(),
+        Some('*') => "(?s:.*)".to_owned(),
+        _ => literal(segment),
+    });
+    Some(Predicate::text("regex", pattern.collect::<Vec<_>>().join("/")))
 }
 
 /// A pattern for exactly this text.

@@ -1,7 +1,7 @@
 //! Routes as a user would have them.
 
 use crate::Format;
-use crate::tests::shown;
+use crate::tests::{goes, noted, shown};
 
 macro_rules! check {
     ($name:literal, $text:expr) => {
@@ -146,4 +146,116 @@ upstreams:
 #END
 "##
     );
+}
+
+/// Each request goes where the comment behind it says that APISIX sends it.
+#[test]
+fn exact_uris_come_first_then_longer_ones_then_priority() {
+    let text = "
+routes:
+- {id: all, uris: ['/*', '/img/*'], upstream_id: web, priority: 9}
+- {id: cart, uri: '/shop/cart/*', upstream_id: cart}
+- {id: shop, uri: '/shop/*', upstream_id: shop}
+- {id: beta, uri: '/shop/*', priority: 1, vars: [[http_x_beta, '==', '1']], upstream_id: beta}
+- {id: ready, uris: [/ready, /shop/ready], upstream_id: health}
+- {id: named, uri: '/users/:id/orders/*rest', upstream_id: orders}
+- {id: plain, uri: '/file*', upstream_id: files}
+- {id: host, uri: '/*', hosts: ['*.partner.test'], upstream_id: partner, plugins: {traffic-split: {rules: [{weighted_upstreams: [{upstream_id: partner2}]}]}}}
+- {id: exact, uri: '/shop/*', host: a.partner.test, upstream_id: exact}
+";
+    goes(
+        Format::Apisix,
+        text,
+        &[
+            ("{path: /}", "upstream-web"),
+            ("{path: /img/1}", "upstream-web"),
+            ("{path: /ready}", "upstream-health"),
+            ("{path: /shop/ready}", "upstream-health"),
+            ("{path: /shop/ready/1}", "upstream-shop"),
+            ("{path: /shop/1, headers: {x-beta: '1'}}", "upstream-beta"),
+            ("{path: /shop/cart/1, headers: {x-beta: '1'}}", "upstream-cart"),
+            ("{path: /users/7/orders/a/b}", "upstream-orders"),
+            ("{path: /users/7/other}", "upstream-web"),
+            ("{path: /file1}", "upstream-files"),
+            ("{path: /shop/1, host: b.partner.test}", "upstream-partner2"),
+            ("{path: /shop/1, host: A.partner.test}", "upstream-exact"),
+            ("{path: /cart, host: a.partner.test}", "upstream-partner2"),
+        ],
+    );
+}
+
+#[test]
+fn what_is_off_takes_no_requests() {
+    let text = r#"{"list": [
+      {"key": "/apisix/routes/a", "value": {"id": "a", "uri": "/*", "upstream_id": "web"}},
+      {"key": "/apisix/routes/b", "value": {"id": "b", "uri": "/new/*", "status": 0, "upstream_id": "web", "plugins": {"traffic-split": {"rules": [{"weighted_upstreams": [{"upstream_id": "new"}]}]}}}},
+      {"key": "/apisix/upstreams/web", "value": {"id": "web", "name": "web-pool", "nodes": {"10.1.1.1:80": 1}}},
+      {"key": "/apisix/routes/c", "value": {"id": "c", "uri": "/on/*", "status": 1, "upstream_id": "web", "plugins": {"traffic-split": {"rules": [{"weighted_upstreams": [{"upstream_id": "new"}]}]}}}}]}"#;
+    goes(Format::Apisix, text, &[("{path: /new/1}", "web-pool"), ("{path: /on/1}", "upstream-new")]);
+    assert!(noted(Format::Apisix, text).contains("list[1].value.status the route is off"));
+}
+
+#[test]
+fn plugins_come_from_the_plugin_configuration_and_the_service_too() {
+    let text = "
+plugin_configs:
+- {id: half, plugins: {traffic-split: {rules: [{weighted_upstreams: [{upstream_id: new}, {}]}]}, limit-count: {}}}
+services:
+- {id: s, hosts: [s.test], upstream_id: served, plugins: {traffic-split: {rules: [{match: [{vars: [[arg_new, '==', '1']]}], weighted_upstreams: [{upstream_id: new}]}]}}}
+routes:
+- {id: a, uri: '/a/*', plugin_config_id: half, upstream_id: old}
+- {id: own, uri: '/own/*', plugin_config_id: half, upstream_id: old, plugins: {traffic-split: {_meta: {disable: true}, rules: []}}}
+- {id: gone, uri: '/gone/*', plugin_config_id: nowhere, upstream_id: old}
+- {id: served, uri: '/*', service_id: s}
+- {id: filtered, uri: '/f/*', upstream_id: old, plugins: {traffic-split: {_meta: {filter: [[http_x_in, '==', yes]]}, rules: [{weighted_upstreams: [{upstream_id: new}]}]}}}
+stream_routes:
+- {id: tcp, server_port: 9100, upstream_id: old}
+";
+    goes(
+        Format::Apisix,
+        text,
+        &[
+            ("{path: /a/1}", "upstream-new or upstream-old"),
+            ("{path: /own/1}", "upstream-old"),
+            ("{path: /gone/1}", "host"),
+            ("{path: /1, host: s.test}", "upstream-served"),
+            ("{path: '/1?new=1', host: s.test}", "upstream-new"),
+            ("{path: '/1?new=1', host: other.test}", "host"),
+            ("{path: /f/1, headers: {x-in: 'yes'}}", "upstream-new"),
+            ("{path: /f/1}", "upstream-old"),
+        ],
+    );
+    let notes = noted(Format::Apisix, text);
+    for note in [
+        "routes[2].plugin_config_id plugin configuration \"nowhere\" is not in the input",
+        "plugin_configs[0].plugins.limit-count the plugin \"limit-count\" is not about splitting",
+        "stream_routes[0] stream_routes are not carried over",
+    ] {
+        assert!(notes.contains(note), "{note}: {notes}");
+    }
+}
+
+/// Each of these has a condition that no policy can say before a rule that sends all others to the new version.
+#[test]
+fn a_condition_that_cannot_be_carried_keeps_its_requests_from_the_new_version() {
+    let rules = |vars: &str| {
+        format!(
+            "{{uri: /*, upstream_id: old, plugins: {{traffic-split: {{rules: [\
+             {{match: [{{vars: {vars}}}], weighted_upstreams: [{{weight: 1}}]}}, \
+             {{weighted_upstreams: [{{upstream_id: new, weight: 1}}]}}]}}}}}}"
+        )
+    };
+    for (vars, request, expected) in [
+        ("[[consumer_group_id, '==', banks]]", "{path: /}", "old"),
+        ("[[arg_v, '==', '2'], [http_a, '~~', '(?=x)']]", "{path: '/?v=2'}", "old"),
+        ("[[arg_v, '==', '2'], [http_a, '~~', '(?=x)']]", "{path: '/?v=3'}", "new"),
+        ("['OR', [arg_v, '==', '2'], [geoip2_country, '==', 'DE']]", "{path: '/?v=3'}", "old"),
+        ("['!OR', [arg_v, '==', '2'], [geoip2_country, '==', 'DE']]", "{path: '/?v=2'}", "new"),
+        ("['!AND', [arg_v, '==', '2'], [geoip2_country, '==', 'DE']]", "{path: '/?v=2'}", "old"),
+        ("[[http_cookie, has, beta]]", "{path: /}", "new"),
+    ] {
+        goes(Format::Apisix, &rules(vars), &[(request, &format!("upstream-{expected}"))]);
+    }
+    let filtered = "{routes: [{uri: /a/*, upstream_id: old, filter_func: 'function(vars) return true end', plugins: {traffic-split: {rules: [{weighted_upstreams: [{upstream_id: new}]}]}}}, {uri: /*, upstream_id: new2}]}";
+    goes(Format::Apisix, filtered, &[("{path: /a/1}", "host"), ("{path: /b}", "upstream-new2")]);
 }

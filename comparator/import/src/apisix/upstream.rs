@@ -1,7 +1,7 @@
 //! Upstreams, given by id, inline, or as the route's own.
 
-use antumbra_policy::document::Tree;
-
+use super::objects::Objects;
+use super::settings::Route;
 use crate::draft::{Destination, Draft};
 use crate::part::Part;
 
@@ -9,22 +9,21 @@ use crate::part::Part;
 pub(super) struct Upstreams<'a>(Vec<Part<'a>>);
 
 impl<'a> Upstreams<'a> {
-    /// Those of all documents.
-    pub(super) fn of(documents: &'a [Tree]) -> Self {
-        Self(documents.iter().flat_map(|tree| Part::new("", tree).items_of("upstreams")).collect())
+    /// Those of the input.
+    pub(super) fn of(objects: &Objects<'a>) -> Self {
+        Self(objects.upstreams.clone())
     }
 
-    /// The variant of a route's own upstream.
-    pub(super) fn own(&self, draft: &mut Draft, route: &Part<'a>) -> Option<String> {
-        if let Some(id) = route.text_of("service_id").filter(|_| self.referred(route).is_none()) {
-            let name = format!("service-{id}");
-            return Some(draft.variant(Destination {
-                cluster: name.clone(),
-                name,
-                ..Destination::default()
-            }));
+    /// The variant of a route's own upstream, else of its service's.
+    pub(super) fn own(&self, draft: &mut Draft, route: &Route<'a>) -> Option<String> {
+        if let Some(own) = self.weighted(draft, &route.part) {
+            return Some(own);
         }
-        self.weighted(draft, route)
+        if let Some(of_service) = route.service.as_ref().and_then(|service| self.weighted(draft, service)) {
+            return Some(of_service);
+        }
+        let name = format!("service-{}", route.part.text_of("service_id")?);
+        Some(draft.variant(Destination { cluster: name.clone(), name, ..Destination::default() }))
     }
 
     /// The variant of an entry with `upstream_id` or `upstream`; `None` if it has neither.
@@ -39,9 +38,7 @@ impl<'a> Upstreams<'a> {
     /// `None` without a reference, `Some(None)` if it leads out of the input.
     fn referred(&self, entry: &Part<'a>) -> Option<Option<Part<'a>>> {
         if let Some(id) = entry.text_of("upstream_id") {
-            return Some(
-                self.0.iter().find(|upstream| upstream.text_of("id").as_ref() == Some(&id)).cloned(),
-            );
+            return Some(Objects::by_id(&self.0, &id));
         }
         entry.get("upstream").map(Some)
     }

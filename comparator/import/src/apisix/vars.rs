@@ -32,7 +32,7 @@ fn group(draft: &mut Draft, vars: &Part<'_>, depth: usize) -> Condition {
         return draft.unclear(&vars.at, format!("{operator:?} needs two operands at least, as in APISIX"));
     }
     let parts: Vec<_> = operands.iter().map(|item| nested(draft, item, depth)).collect();
-    match operator.as_str() {
+    match operator.to_ascii_uppercase().as_str() {
         "AND" => Condition::all(parts),
         "!AND" => Condition::all(parts).negated(),
         "OR" => Condition::any(parts),
@@ -44,16 +44,18 @@ fn group(draft: &mut Draft, vars: &Part<'_>, depth: usize) -> Condition {
 fn nested(draft: &mut Draft, item: &Part<'_>, depth: usize) -> Condition {
     let items = item.items();
     let first = items.first().and_then(Part::text);
-    match first.as_deref() {
+    match first.map(|first| first.to_ascii_uppercase()).as_deref() {
         None | Some("AND" | "OR" | "!AND" | "!OR") => group(draft, item, depth + 1),
         Some(_) => expression(draft, item, &items),
     }
 }
 
-/// `[variable, operator, value]` or `[variable, "!", operator, value]`.
+/// `[variable, operator, value]`, `[variable, "!", operator, value]`, or `[variable, value]`, which compares.
 fn expression(draft: &mut Draft, item: &Part<'_>, items: &[Part<'_>]) -> Condition {
     let words: Vec<String> = items.iter().take(3).map(|part| part.text().unwrap_or_default()).collect();
+    let is = "==".to_owned();
     let (variable, negated, operator, value) = match (words.as_slice(), items) {
+        ([variable, _], [_, value]) => (variable, false, &is, value),
         ([variable, operator, _], [_, _, value]) if operator != "!" => (variable, false, operator, value),
         ([variable, not, operator], [_, _, _, value]) if not == "!" => (variable, true, operator, value),
         _ => {
@@ -63,6 +65,7 @@ fn expression(draft: &mut Draft, item: &Part<'_>, items: &[Part<'_>]) -> Conditi
             );
         }
     };
+    let operator = operator.to_ascii_lowercase();
     let (operator, negated) = match operator.as_str() {
         "~=" => ("==", !negated),
         "!~~" => ("~~", !negated),
@@ -148,7 +151,7 @@ fn has(draft: &mut Draft, at: &str, variable: &str, subject: Subject, value: &Pa
              Probably a test for exactly {meant:?} was meant"
         ),
     );
-    draft.test(at, subject, Predicate::exact(meant)).perhaps()
+    Condition::Never(Box::new(draft.test(at, subject, Predicate::exact(meant))))
 }
 
 fn subject(variable: &str) -> Option<Subject> {
