@@ -1,30 +1,46 @@
 //! Istio: the `http` routes of a `VirtualService`, in their order, with the subsets of `DestinationRule`.
 //!
 //! Variants are Istio's own clusters, `outbound|<port>|<subset>|<host>`, so nothing has to be renamed: only the
-//! `DestinationRule` must stay. A request that no route matches is left to the host.
+//! `DestinationRule` must stay. Of several virtual services the one with the most specific host decides, and a request that none of
+//! its routes matches is left to the host.
 
 mod destination;
+mod hosts;
 mod matching;
+mod route;
 #[cfg(test)]
 mod tests;
 
 use antumbra_policy::document::Tree;
 
-use super::condition::{Condition, whole};
-use super::draft::{Draft, Mirror, Split, Target};
+use super::condition::Condition;
+use super::draft::{Draft, Target};
 use super::part::Part;
 use crate::imported::{ImportError, Imported};
 use destination::Service;
+use hosts::{Hosted, Unit};
 
 /// Reads all virtual services of the documents.
 pub(super) fn import(documents: &[Tree]) -> Result<Imported, ImportError> {
-    let services: Vec<Part<'_>> = of_kind(documents, "VirtualService");
+    let mut objects: Vec<Part<'_>> = of_kind(documents, "VirtualService");
+    objects.sort_by_key(|object| object.get("metadata").and_then(|data| data.text_of("creationTimestamp")));
     let rules = of_kind(documents, "DestinationRule");
-    let name = services.first().and_then(|service| service.get("metadata")?.text_of("name"));
+    let name = objects.first().and_then(|service| service.get("metadata")?.text_of("name"));
     let mut draft = Draft::named(name.unwrap_or_else(|| "istio".to_owned()));
+    note_others(&mut draft, documents);
+    let services: Vec<Hosted<'_>> = objects.iter().filter_map(Hosted::new).collect();
+    let delegates: Vec<Part<'_>> =
+        objects.into_iter().filter(|object| Hosted::new(object).is_none()).collect();
     for service in &services {
-        import_service(&mut draft, &Service::new(service, &rules), service);
+        note_service(&mut draft, service);
     }
+    let units = hosts::units(&services);
+    for (index, unit) in units.iter().enumerate() {
+        let Some(service) = services.get(unit.service) else { continue };
+        let mesh = Mesh { services: &services, delegates: &delegates, rules: &rules };
+        mesh.import(&mut draft, service, unit, index + 1 == units.len());
+    }
+    note_unused(&mut draft, &services, &delegates);
     draft.finish("VirtualService with http routes")
 }
 
@@ -32,118 +48,145 @@ pub(super) fn import(documents: &[Tree]) -> Result<Imported, ImportError> {
 fn of_kind<'a>(documents: &'a [Tree], kind: &str) -> Vec<Part<'a>> {
     let parts = documents.iter().map(|tree| Part::new("", tree));
     let parts = parts.filter(|part| part.text_of("kind").as_deref() == Some(kind));
-    parts
-        .map(|part| {
-            let name = part.get("metadata").and_then(|metadata| metadata.text_of("name"));
-            Part::new(format!("{kind}/{}:", name.unwrap_or_default()), part.tree)
-        })
-        .collect()
+    parts.map(|part| Part::new(format!("{kind}/{}:", metadata(&part, "name")), part.tree)).collect()
 }
 
-fn import_service(draft: &mut Draft, service: &Service<'_>, part: &Part<'_>) {
-    let Some(spec) = part.get("spec") else { return };
-    let spec = Part::new(part.at.clone(), spec.tree);
+fn metadata(part: &Part<'_>, field: &str) -> String {
+    part.get("metadata").and_then(|metadata| metadata.text_of(field)).unwrap_or_default()
+}
+
+fn note_others(draft: &mut Draft, documents: &[Tree]) {
+    for part in documents.iter().map(|tree| Part::new("", tree)) {
+        let kind = part.text_of("kind").unwrap_or_default();
+        let of_istio = part.text_of("apiVersion").is_some_and(|version| version.contains("istio.io/"));
+        if of_istio && !matches!(kind.as_str(), "VirtualService" | "DestinationRule") {
+            draft.note(
+                format!("{kind}/{}", metadata(&part, "name")),
+                "is not read: what it changes stays in Istio",
+            );
+        }
+    }
+}
+
+fn note_service(draft: &mut Draft, service: &Hosted<'_>) {
+    let Some(spec) = service.part.get("spec") else { return };
+    let spec = Part::new(service.part.at.clone(), spec.tree);
     for (name, field) in spec.others(&["hosts", "http", "gateways", "exportTo"]) {
         draft.note(field.at, format!("{name:?} is not about HTTP routes: keep it in Istio"));
     }
-    let hosts = matching::hosts(draft, service, &spec);
-    for route in spec.items_of("http") {
-        import_route(draft, service, &route, &hosts);
+    if let Some(field) = spec.get("exportTo") {
+        draft.note(
+            field.at,
+            "is not carried over: the policy holds for every client of the proxy that has the filter",
+        );
+    }
+    if let Some(field) = spec.get("gateways") {
+        let names = service.gateways.join(", ");
+        draft.note(
+            field.at,
+            format!("is not carried over: install the filter at {names} alone, where these routes apply"),
+        );
     }
 }
 
-fn import_route(draft: &mut Draft, service: &Service<'_>, route: &Part<'_>, hosts: &Condition) {
-    for (field, part) in route.others(&ROUTE_FIELDS) {
-        draft.note(part.at, format!("{field:?} is not part of a policy: keep it in Istio"));
-    }
-    let condition = Condition::all([hosts.clone(), matching::matches(draft, route)]);
-    let headers = route.get("headers").and_then(|headers| destination::headers(draft, &headers));
-    let weights = weights(draft, service, route, headers.as_ref());
-    let mirrors = mirrors(draft, service, route);
-    let name = route.text_of("name").unwrap_or_else(|| match weights.as_slice() {
-        [] => "host".to_owned(),
-        [(only, _)] => only.clone(),
-        _ => "split".to_owned(),
-    });
-    let target = match weights.as_slice() {
-        [] => Target::Host,
-        [(only, _)] => Target::To(only.clone()),
-        _ => Target::Split(Split { weights, ..Split::default() }),
-    };
-    draft.rule(&route.at, &name, condition, target, mirrors);
-}
-
-fn weights(
-    draft: &mut Draft,
-    service: &Service<'_>,
-    route: &Part<'_>,
-    headers: Option<&Tree>,
-) -> Vec<(String, u64)> {
-    let mut weights = Vec::new();
-    for entry in route.items_of("route") {
-        for (field, part) in entry.others(&["destination", "weight", "headers"]) {
-            draft.note(part.at, format!("{field:?} is not part of a policy: keep it in Istio"));
+/// A delegate that no route names takes no request.
+fn note_unused(draft: &mut Draft, services: &[Hosted<'_>], delegates: &[Part<'_>]) {
+    for delegate in delegates {
+        let used = services.iter().any(|service| {
+            let routes = service.part.get("spec").map(|spec| spec.items_of("http")).unwrap_or_default();
+            routes.iter().filter_map(|route| route.get("delegate")).any(|named| is(delegate, &named, service))
+        });
+        if !used {
+            draft.note(
+                delegate.at.trim_end_matches(':'),
+                "has no hosts, and no route of the input names it as its delegate: it is left out",
+            );
         }
-        let own = entry.get("headers").and_then(|headers| destination::headers(draft, &headers));
-        let headers = destination::merged(headers, own.as_ref());
-        let Some(to) = entry.get("destination") else {
-            draft.note(entry.at, "has no destination");
-            continue;
+    }
+}
+
+/// Whether a route's `delegate` names an object; without a namespace it is the service's own.
+fn is(delegate: &Part<'_>, named: &Part<'_>, service: &Hosted<'_>) -> bool {
+    let namespace = named.text_of("namespace").unwrap_or_else(|| service.namespace.clone());
+    let own = hosts::namespace(delegate).unwrap_or_else(|| "default".to_owned());
+    named.text_of("name") == Some(metadata(delegate, "name")) && namespace == own
+}
+
+/// All that the routes of a virtual service depend on.
+struct Mesh<'a> {
+    services: &'a [Hosted<'a>],
+    delegates: &'a [Part<'a>],
+    rules: &'a [Part<'a>],
+}
+
+impl Mesh<'_> {
+    fn import(&self, draft: &mut Draft, hosted: &Hosted<'_>, unit: &Unit, last: bool) {
+        let Some(spec) = hosted.part.get("spec") else { return };
+        let spec = Part::new(hosted.part.at.clone(), spec.tree);
+        let mut requests = hosted.test(draft, &unit.hosts);
+        if unit.shared {
+            requests = Condition::all([requests, self.rival(draft, hosted, unit)]);
+        }
+        let service = Service::new(&hosted.part, self.rules);
+        let routes = spec.items_of("http");
+        for route in &routes {
+            match route.get("delegate") {
+                Some(named) => self.delegated(draft, hosted, route, &named, &requests),
+                None => route::import(draft, &service, route, &requests, None),
+            }
+        }
+        let ends =
+            routes.iter().any(|route| route.items_of("match").is_empty() && route.get("delegate").is_none());
+        if !last && !ends {
+            draft.rule(&spec.at, "unmatched", requests, Target::Host, Vec::new());
+        }
+    }
+
+    /// Where other gateways have another virtual service for the same host, the place of the filter decides, which is not known.
+    fn rival(&self, draft: &mut Draft, hosted: &Hosted<'_>, unit: &Unit) -> Condition {
+        let at = hosted.part.below("hosts");
+        let others = self.services.iter().filter(|other| other.part.at != hosted.part.at);
+        let mut elsewhere = others.filter(|other| other.gateways != hosted.gateways);
+        let elsewhere = elsewhere.any(|other| unit.hosts.iter().any(|host| other.has(hosted, host)));
+        if elsewhere {
+            return draft.unclear(
+                &at,
+                format!("{} also belong to another virtual service at other gateways: import one gateway's by itself", unit.hosts.join(", ")),
+            );
+        }
+        draft.note(
+            at,
+            format!(
+                "{} also belong to another virtual service: the older one's routes are tried first",
+                unit.hosts.join(", ")
+            ),
+        );
+        Condition::Always
+    }
+
+    /// A delegate's routes hold for the requests of the route that names it.
+    fn delegated(
+        &self,
+        draft: &mut Draft,
+        hosted: &Hosted<'_>,
+        root: &Part<'_>,
+        named: &Part<'_>,
+        requests: &Condition,
+    ) {
+        let requests = Condition::all([requests.clone(), matching::matches(draft, root)]);
+        let Some(delegate) = self.delegates.iter().find(|delegate| is(delegate, named, hosted)) else {
+            draft.note(
+                &named.at,
+                "names a virtual service without hosts that is not in the input: its requests are left to the host's own \
+                 routing",
+            );
+            draft.rule(&root.at, "delegate", requests, Target::Host, Vec::new());
+            return;
         };
-        let weight = entry.get("weight").map_or(Some(0), |weight| weight.weight());
-        if weight.is_none() {
-            draft.note(&entry.at, "weight is not a whole number from 0 to 10000000: 0 is taken");
-        }
-        weights.push((service.variant(draft, &to, headers), weight.unwrap_or(0)));
-    }
-    weights
-}
-
-fn mirrors(draft: &mut Draft, service: &Service<'_>, route: &Part<'_>) -> Vec<Mirror> {
-    let mut mirrors = Vec::new();
-    if let Some(to) = route.get("mirror") {
-        let share =
-            ["mirrorPercentage", "mirror_percentage"].iter().find_map(|name| route.get(name)?.get("value"));
-        let older = ["mirrorPercent", "mirror_percent"].iter().find_map(|name| route.get(name));
-        mirrors.extend(mirror(draft, service, &to, share.or(older)));
-    }
-    for entry in route.items_of("mirrors") {
-        if let Some(to) = entry.get("destination") {
-            let share = entry.get("percentage").and_then(|share| share.get("value"));
-            mirrors.extend(mirror(draft, service, &to, share));
+        let service = Service::new(delegate, self.rules);
+        let Some(spec) = delegate.get("spec") else { return };
+        for route in Part::new(delegate.at.clone(), spec.tree).items_of("http") {
+            route::import(draft, &service, &route, &requests, Some(root));
         }
     }
-    mirrors
 }
-
-fn mirror(
-    draft: &mut Draft,
-    service: &Service<'_>,
-    to: &Part<'_>,
-    share: Option<Part<'_>>,
-) -> Option<Mirror> {
-    let percent = match &share {
-        None => Some(100.0),
-        Some(share) => share.number().filter(|percent| (0.0..=100.0).contains(percent)),
-    };
-    let Some(percent) = percent else {
-        let at = share.map_or_else(|| to.at.clone(), |share| share.at);
-        draft.note(at, "must be a number within 0..=100: nothing is mirrored");
-        return None;
-    };
-    let percent = whole((percent * 1e6).round() / 1e6);
-    Some(Mirror { to: service.variant(draft, to, None), share: ("percent", percent), at: to.at.clone() })
-}
-
-const ROUTE_FIELDS: [&str; 10] = [
-    "name",
-    "match",
-    "route",
-    "headers",
-    "mirror",
-    "mirrors",
-    "mirrorPercentage",
-    "mirrorPercent",
-    "mirror_percentage",
-    "mirror_percent",
-];

@@ -2,6 +2,7 @@
 
 use antumbra_policy::document::Tree;
 
+use super::hosts::namespace;
 use crate::draft::{Destination, Draft};
 use crate::part::Part;
 
@@ -15,7 +16,7 @@ pub(super) struct Service<'a> {
 impl<'a> Service<'a> {
     /// Of a `VirtualService` among these `DestinationRule`s.
     pub(super) fn new(part: &Part<'_>, rules: &'a [Part<'a>]) -> Self {
-        let namespace = part.get("metadata").and_then(|metadata| metadata.text_of("namespace"));
+        let namespace = namespace(part);
         Self {
             named: namespace.is_some(),
             namespace: namespace.unwrap_or_else(|| "default".to_owned()),
@@ -23,22 +24,9 @@ impl<'a> Service<'a> {
         }
     }
 
-    /// A host as Istio completes it: a name without a dot is a service of the same namespace.
-    pub(super) fn full(&self, host: &str) -> String {
-        if host.contains('.') {
-            host.to_owned()
-        } else {
-            format!("{host}.{}.svc.cluster.local", self.namespace)
-        }
-    }
-
-    /// The names under which a service is called.
-    pub(super) fn spellings(&self, host: &str) -> Vec<String> {
-        if host.contains('.') {
-            return vec![host.to_owned()];
-        }
-        let endings = ["".to_owned(), format!(".{}", self.namespace), format!(".{}.svc", self.namespace)];
-        endings.iter().map(|end| format!("{host}{end}")).chain([self.full(host)]).collect()
+    /// A host as Istio completes it.
+    fn full(&self, host: &str) -> String {
+        completed(host, &self.namespace)
     }
 
     /// The variant of a `destination`, whose cluster is Istio's own.
@@ -78,7 +66,8 @@ impl<'a> Service<'a> {
     fn knows(&self, host: &str, subset: &str) -> bool {
         let of_host = |rule: &&Part<'_>| {
             let written = rule.get("spec").and_then(|spec| spec.text_of("host")).unwrap_or_default();
-            self.full(&written) == self.full(host)
+            let namespace = namespace(rule).unwrap_or_else(|| self.namespace.clone());
+            completed(&written, &namespace) == self.full(host)
         };
         let has = |rule: &Part<'_>| {
             let subsets = rule.get("spec").map(|spec| spec.items_of("subsets")).unwrap_or_default();
@@ -86,6 +75,11 @@ impl<'a> Service<'a> {
         };
         self.rules.is_empty() || self.rules.iter().filter(of_host).any(has)
     }
+}
+
+/// A name without a dot is a service of the same namespace.
+fn completed(host: &str, namespace: &str) -> String {
+    if host.contains('.') { host.to_owned() } else { format!("{host}.{namespace}.svc.cluster.local") }
 }
 
 /// The `request` part of `headers`; what is done to responses is noted.

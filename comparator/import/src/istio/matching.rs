@@ -1,20 +1,8 @@
 //! Istio's `match`: alternatives, in each of which all fields must hold. Regular expressions match the whole value.
 
-use super::destination::Service;
 use crate::condition::{Condition, Predicate, Subject};
 use crate::draft::Draft;
 use crate::part::Part;
-
-/// The hosts of a virtual service, services of the mesh in all their spellings.
-pub(super) fn hosts(draft: &mut Draft, service: &Service<'_>, spec: &Part<'_>) -> Condition {
-    let Some(field) = spec.get("hosts") else { return Condition::Always };
-    let hosts = field.texts();
-    if hosts.is_empty() || hosts.iter().any(|host| host == "*") {
-        return Condition::Always;
-    }
-    let spellings = hosts.iter().flat_map(|host| service.spellings(host)).collect();
-    draft.test(&field.at, Subject::Host, Predicate::one_of(spellings))
-}
 
 /// The alternatives of a route; none at all is every request.
 pub(super) fn matches(draft: &mut Draft, route: &Part<'_>) -> Condition {

@@ -1,7 +1,7 @@
 //! Virtual services as a user would have them.
 
 use crate::Format;
-use crate::tests::shown;
+use crate::tests::{goes, noted, shown};
 
 macro_rules! check {
     ($name:literal, $text:expr) => {
@@ -112,4 +112,161 @@ items:
       mirrorPercent: 101
     - {match: [{uri: {prefix: /none}}], route: [{weight: 1}]}
 ");
+}
+
+#[test]
+fn a_service_is_one_host_in_all_its_spellings() {
+    let text = "
+kind: VirtualService
+metadata: {name: cart, namespace: shop}
+spec:
+  hosts: [cart.shop.svc.cluster.local, rates.bank.svc, stock.depot]
+  http:
+  - match: [{uri: {prefix: /new}}]
+    route: [{destination: {host: cart, subset: v2, port: {number: 80}}}]
+  - route: [{destination: {host: cart, subset: v1, port: {number: 80}}}]
+";
+    let (new, old) =
+        ("outbound|80|v2|cart.shop.svc.cluster.local", "outbound|80|v1|cart.shop.svc.cluster.local");
+    goes(
+        Format::Istio,
+        text,
+        &[
+            ("{path: /new, host: cart}", new),
+            ("{path: /new, host: 'cart.shop:80'}", new),
+            ("{path: /new, host: CART.shop.svc}", new),
+            ("{path: /, host: cart.shop.svc.cluster.local}", old),
+            ("{path: /new, host: rates.bank.svc.cluster.local}", new),
+            ("{path: /new, host: rates.bank}", new),
+            ("{path: /new, host: stock.depot.svc}", new),
+            ("{path: /new, host: rates}", "host"),
+            ("{path: /new, host: cart.other}", "host"),
+        ],
+    );
+}
+
+#[test]
+fn the_most_specific_host_decides_wherever_it_stands() {
+    let service = |name: &str, hosts: &str, http: &str| {
+        format!(
+            "---\nkind: VirtualService\nmetadata: {{name: {name}, namespace: n}}\nspec: {{hosts: [{hosts}], gateways: [gw], http: [{http}]}}\n"
+        )
+    };
+    let to = |host: &str| format!("route: [{{destination: {{host: {host}.test, port: {{number: 80}}}}}}]");
+    let text = [
+        service("all", "'*'", &format!("{{{}}}", to("all"))),
+        service("wide", "'*.shop.test', help.test", &format!("{{{}}}", to("wide"))),
+        service("deep", "'*.eu.shop.test'", &format!("{{match: [{{uri: {{prefix: /x}}}}], {}}}", to("deep"))),
+        service("exact", "a.eu.shop.test", &format!("{{match: [{{uri: {{prefix: /y}}}}], {}}}", to("exact"))),
+    ]
+    .concat();
+    goes(
+        Format::Istio,
+        &text,
+        &[
+            ("{path: /y, host: a.eu.shop.test}", "outbound|80||exact.test"),
+            ("{path: /z, host: a.eu.shop.test}", "host"),
+            ("{path: /x, host: b.eu.shop.test}", "outbound|80||deep.test"),
+            ("{path: /y, host: b.eu.shop.test}", "host"),
+            ("{path: /y, host: b.shop.test}", "outbound|80||wide.test"),
+            ("{path: /y, host: help.test}", "outbound|80||wide.test"),
+            ("{path: /y, host: shop.test}", "outbound|80||all.test"),
+        ],
+    );
+    assert!(
+        noted(Format::Istio, &text)
+            .contains("VirtualService/deep: gateways is not carried over: install the filter at gw")
+    );
+}
+
+#[test]
+fn a_delegate_holds_below_the_route_that_names_it() {
+    let text = "
+kind: VirtualService
+metadata: {name: pay, namespace: money}
+spec:
+  http:
+  - match: [{headers: {x-beta: {exact: '1'}}}]
+    route: [{destination: {host: pay, subset: v2, port: {number: 80}}}]
+  - match: [{uri: {prefix: /pay/old}}]
+    route: [{destination: {host: pay, subset: v1, port: {number: 80}}}]
+---
+kind: VirtualService
+metadata: {name: lost, namespace: money}
+spec: {http: [{route: [{destination: {host: lost, port: {number: 80}}}]}]}
+---
+kind: VirtualService
+metadata: {name: front, namespace: shop}
+spec:
+  hosts: [shop.test, www.shop.test]
+  http:
+  - match: [{uri: {prefix: /pay}}]
+    delegate: {name: pay, namespace: money}
+    mirror: {host: shadow.test, port: {number: 80}}
+  - match: [{uri: {prefix: /gone}}]
+    delegate: {name: gone}
+  - route: [{destination: {host: web, port: {number: 80}}}]
+";
+    let (new, old) =
+        ("outbound|80|v2|pay.money.svc.cluster.local", "outbound|80|v1|pay.money.svc.cluster.local");
+    let web = "outbound|80||web.shop.svc.cluster.local";
+    let mirrored = |to: &str| format!("{to} + outbound|80||shadow.test");
+    goes(
+        Format::Istio,
+        text,
+        &[
+            ("{path: /pay/1, host: shop.test, headers: {x-beta: '1'}}", &mirrored(new)),
+            ("{path: /pay/old, host: shop.test}", &mirrored(old)),
+            ("{path: /pay/1, host: shop.test}", web),
+            ("{path: /, host: www.shop.test, headers: {x-beta: '1'}}", web),
+            ("{path: /gone, host: shop.test}", "host"),
+            ("{path: /pay/old, host: other.test}", "host"),
+        ],
+    );
+    let notes = noted(Format::Istio, text);
+    assert!(
+        notes.contains("VirtualService/lost has no hosts, and no route of the input names it"),
+        "{notes}"
+    );
+    assert!(notes.contains("VirtualService/front: http[1].delegate names a virtual service"), "{notes}");
+}
+
+/// What a policy cannot test stands before a route to the new version.
+#[test]
+fn requests_of_a_route_that_cannot_be_tested_are_left_to_istio() {
+    for (condition, request, expected) in [
+        ("sourceLabels: {app: bank}", "{path: /, host: a.test}", "host"),
+        ("sourceNamespace: bank, uri: {prefix: /x}", "{path: /x, host: a.test}", "host"),
+        ("sourceNamespace: bank, uri: {prefix: /x}", "{path: /y, host: a.test}", "outbound|80||new.test"),
+        ("gateways: [mesh]", "{path: /, host: a.test}", "host"),
+        ("port: 8443", "{path: /, host: a.test}", "host"),
+        ("scheme: {exact: https}", "{path: /, host: a.test}", "host"),
+        ("withoutHeaders: {x-a: {regex: '(?=b)'}}", "{path: /, host: a.test}", "host"),
+        ("authority: {regex: 'a[.].*'}", "{path: /, host: a.test}", "outbound|80||old.test"),
+    ] {
+        let text = format!(
+            "{{kind: VirtualService, metadata: {{name: s}}, spec: {{hosts: [a.test], http: [\
+             {{match: [{{{condition}}}], route: [{{destination: {{host: old.test, port: {{number: 80}}}}}}]}}, \
+             {{route: [{{destination: {{host: new.test, port: {{number: 80}}}}}}]}}]}}}}"
+        );
+        goes(Format::Istio, &text, &[(request, expected)]);
+    }
+}
+
+#[test]
+fn one_host_at_several_gateways_is_left_to_istio() {
+    let text = "
+{kind: VirtualService, metadata: {name: in}, spec: {hosts: [a.test], gateways: [gw], http: [{route: [{destination: {host: one.test, port: {number: 80}}}]}]}}
+---
+{kind: VirtualService, metadata: {name: mesh}, spec: {hosts: [a.test, b.test], http: [{route: [{destination: {host: two.test, port: {number: 80}}}]}]}}
+";
+    goes(
+        Format::Istio,
+        text,
+        &[("{path: /, host: a.test}", "host"), ("{path: /, host: b.test}", "outbound|80||two.test")],
+    );
+    assert!(
+        noted(Format::Istio, text)
+            .contains("a.test also belong to another virtual service at other gateways")
+    );
 }
