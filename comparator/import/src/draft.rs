@@ -3,9 +3,11 @@
 use antumbra_policy::document::{Tree, is_name};
 
 use crate::imported::{ImportError, Imported, Note};
+pub(super) use headers::{Changes, merged};
 
 mod conditions;
 mod document;
+mod headers;
 mod rules;
 
 /// A policy in the making.

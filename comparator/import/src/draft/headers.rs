@@ -1,0 +1,128 @@
+//! Changes of headers as a policy takes them: what it would refuse, and what the peer would have filled in, becomes a note.
+
+use antumbra_policy::document::Tree;
+
+use super::Draft;
+
+/// Changes in the order of the input.
+#[derive(Debug, Default)]
+pub(crate) struct Changes {
+    /// Names with their values.
+    pub(crate) set: Vec<(String, String)>,
+    /// Names with their values.
+    pub(crate) add: Vec<(String, String)>,
+    /// Names.
+    pub(crate) remove: Vec<String>,
+}
+
+impl Draft {
+    /// The policy's `headers`; `None` if nothing is left of them.
+    pub(crate) fn headers(&mut self, at: &str, changes: Changes) -> Option<Tree> {
+        let mut tree = Tree::Map(Vec::new());
+        for (field, pairs) in [("set", changes.set), ("add", changes.add)] {
+            let mut written = Tree::Map(Vec::new());
+            for (name, value) in pairs {
+                match refusal(&name, &value) {
+                    Some(why) => {
+                        self.note(at, format!("the change of header {name:?} is not carried over: {why}"));
+                    }
+                    None => written.set(&name, Tree::Text(value)),
+                }
+            }
+            if written != Tree::Map(Vec::new()) {
+                tree.set(field, written);
+            }
+        }
+        let mut removed = Vec::new();
+        for name in changes.remove {
+            match refusal(&name, "") {
+                Some(why) => self.note(at, format!("header {name:?} is not removed: {why}")),
+                None => removed.push(Tree::Text(name)),
+            }
+        }
+        if !removed.is_empty() {
+            tree.set("remove", Tree::List(removed));
+        }
+        (tree != Tree::Map(Vec::new())).then_some(tree)
+    }
+}
+
+/// Both, the second last where they name the same header.
+pub(crate) fn merged(first: Option<&Tree>, second: Option<&Tree>) -> Option<Tree> {
+    let (Some(Tree::Map(first)), Some(Tree::Map(second))) = (first, second) else {
+        return first.or(second).cloned();
+    };
+    let mut tree = Tree::Map(first.clone());
+    for (field, added) in second {
+        let both = match (tree.get(field), added) {
+            (Some(Tree::List(known)), Tree::List(added)) => Tree::List([known.as_slice(), added].concat()),
+            (Some(known @ Tree::Map(_)), Tree::Map(added)) => {
+                let mut both = known.clone();
+                added.iter().for_each(|(name, value)| both.set(name, value.clone()));
+                both
+            }
+            _ => added.clone(),
+        };
+        tree.set(field, both);
+    }
+    Some(tree)
+}
+
+fn refusal(name: &str, value: &str) -> Option<&'static str> {
+    let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+    let lower = name.to_ascii_lowercase();
+    if name.is_empty() || !name.bytes().all(token) {
+        return Some("it is not the name of a header that a policy can change");
+    }
+    if MEANINGFUL.contains(&lower.as_str()) {
+        return Some("the header has a meaning of its own");
+    }
+    if filled_in(value) {
+        return Some("its value is filled in for each request");
+    }
+    let visible = value.bytes().all(|b| b.is_ascii_graphic() || matches!(b, b' ' | b'\t'));
+    let fits = visible && value.len() <= LONGEST_VALUE && value.trim() == value;
+    (!fits).then_some("its value is not visible ASCII without blanks around")
+}
+
+/// Envoy's `%REQ(x)%`, which Istio's values may have, too.
+fn filled_in(value: &str) -> bool {
+    let mut parts = value.split('%').skip(1);
+    parts.any(|part| part.starts_with(|c: char| c.is_ascii_uppercase()))
+}
+
+/// The policy refuses changes of these.
+const MEANINGFUL: [&str; 10] = [
+    "connection",
+    "content-length",
+    "host",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "x-antumbra-shadow",
+];
+/// Bytes.
+const LONGEST_VALUE: usize = 4096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_policy_refuses_is_noted() {
+        let mut draft = Draft::default();
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let changes = Changes {
+            set: vec![pair("x-a", "1 %"), pair("Host", "b"), pair(":path", "/"), pair("x-b", "%REQ(x)%")],
+            add: vec![pair("x-c", "é"), pair("x-d", " d")],
+            remove: vec!["te".to_owned(), "x-e".to_owned()],
+        };
+        let headers = draft.headers("here", changes).unwrap();
+        assert_eq!(serde_json::to_string(&headers).unwrap(), r#"{"set":{"x-a":"1 %"},"remove":["x-e"]}"#);
+        assert_eq!(draft.notes.len(), 6);
+        assert_eq!(draft.headers("here", Changes::default()), None);
+    }
+}
