@@ -1,8 +1,10 @@
 //! Gateway API: `HTTPRoute` and `GRPCRoute`.
 //!
 //! There the most specific match wins wherever it stands; in a policy the first. So the rules are written in the order of
-//! Gateway API's precedence: host, exact path, longer prefix, method, more headers, more query parameters, then the input's.
+//! Gateway API's precedence: host, exact path, longer prefix, method, more headers, more query parameters, then the older route,
+//! the first by name, and the input's order. A request for a host of which no match takes it does not go on to wider hosts.
 
+mod attachment;
 mod backend;
 mod matching;
 #[cfg(test)]
@@ -14,20 +16,31 @@ use super::condition::Condition;
 use super::draft::{Draft, Mirror, Split, Target};
 use super::part::Part;
 use crate::imported::{ImportError, Imported};
+use attachment::{Attachment, Route, metadata};
 use matching::{Entry, Host};
 
 /// Reads all routes of the documents.
 pub(super) fn import(documents: &[Tree]) -> Result<Imported, ImportError> {
     let parts = documents.iter().map(|tree| Part::new("", tree));
-    let routes: Vec<Part<'_>> = parts.filter(|part| KINDS.contains(&kind(part).as_str())).collect();
-    let name = routes.first().and_then(|route| route.get("metadata")?.text_of("name"));
+    let mut routes: Vec<Part<'_>> = parts.filter(|part| KINDS.contains(&kind(part).as_str())).collect();
+    let name = routes.first().and_then(|route| metadata(route, "name"));
     let mut draft = Draft::named(name.unwrap_or_else(|| "gateway-api".to_owned()));
+    note_others(&mut draft, documents);
+    // A date without a value comes last, as one that is yet to be written.
+    routes.sort_by_cached_key(|route| {
+        let created = metadata(route, "creationTimestamp");
+        (created.is_none(), created, metadata(route, "namespace"), metadata(route, "name"))
+    });
+    let attached = attached(&mut draft, documents, &routes);
     let mut rules: Vec<Rule> = Vec::new();
     let mut entries: Vec<(usize, Entry)> = Vec::new();
-    for route in &routes {
-        import_route(&mut draft, route, &mut rules, &mut entries);
+    for (index, (route, attachment)) in attached.iter().enumerate() {
+        let rivals = attached.iter().enumerate().filter(|(other, _)| *other != index);
+        let rivals: Vec<_> =
+            rivals.map(|(_, other)| other).filter(|other| attachment.rivals(&other.1)).collect();
+        import_route(&mut draft, (route, attachment), &rivals, &mut rules, &mut entries);
     }
-    if let [_] = routes.as_slice() {
+    if let [_] = attached.as_slice() {
         entries.iter_mut().for_each(|(_, entry)| entry.precedence.0 = Host::None);
     }
     entries.sort_by(|(_, a), (_, b)| a.precedence.cmp(&b.precedence));
@@ -44,30 +57,86 @@ struct Rule {
     name: String,
     target: Target,
     mirrors: Vec<Mirror>,
+    /// What only the listener can tell.
+    listener: Condition,
 }
 
 fn kind(part: &Part<'_>) -> String {
     part.text_of("kind").unwrap_or_default()
 }
 
+fn note_others(draft: &mut Draft, documents: &[Tree]) {
+    for part in documents.iter().map(|tree| Part::new("", tree)) {
+        let kind = kind(&part);
+        let ours = part.text_of("apiVersion").is_some_and(|version| version.contains("gateway"));
+        if ours && kind != "Gateway" && !KINDS.contains(&kind.as_str()) {
+            let name = metadata(&part, "name").unwrap_or_default();
+            draft.note(format!("{kind}/{name}"), "is not read: what it changes stays in the host");
+        }
+    }
+}
+
+/// The routes that some listener takes, each called by kind and name.
+fn attached<'a>(draft: &mut Draft, documents: &[Tree], routes: &[Part<'a>]) -> Vec<(Route<'a>, Attachment)> {
+    let mut attached = Vec::new();
+    for part in routes {
+        let kind = kind(part);
+        let Some(spec) = part.get("spec") else { continue };
+        let name = metadata(part, "name").unwrap_or_default();
+        let spec = Part::new(format!("{kind}/{name}:"), spec.tree);
+        let namespace = metadata(part, "namespace").unwrap_or_else(|| "default".to_owned());
+        let route = Route { kind, namespace, spec };
+        if let Some(attachment) = Attachment::of(draft, documents, &route) {
+            attached.push((route, attachment));
+        }
+    }
+    attached
+}
+
+type Attached<'a> = (Route<'a>, Attachment);
+
 fn import_route(
     draft: &mut Draft,
-    route: &Part<'_>,
+    (route, attachment): (&Route<'_>, &Attachment),
+    rivals: &[&Attached<'_>],
     rules: &mut Vec<Rule>,
     entries: &mut Vec<(usize, Entry)>,
 ) {
-    let kind = kind(route);
-    let metadata = route.get("metadata");
-    let text = |field| metadata.as_ref().and_then(|metadata| metadata.text_of(field));
-    let namespace = text("namespace").unwrap_or_else(|| "default".to_owned());
-    let Some(spec) = route.get("spec") else { return };
-    let spec = Part::new(format!("{kind}/{}:", text("name").unwrap_or_default()), spec.tree);
-    let hosts = spec.get("hostnames").map(|hosts| hosts.texts()).unwrap_or_default();
-    for rule in spec.items_of("rules") {
-        for entry in matching::entries(draft, &rule, &kind, &hosts) {
+    let serves = |(route, _): &Attached<'_>| {
+        route.spec.items_of("rules").iter().any(|rule| !rule.items_of("backendRefs").is_empty())
+    };
+    let served: Vec<String> = rivals
+        .iter()
+        .filter(|rival| serves(rival))
+        .map(|(rival, _)| rival.spec.at.trim_end_matches(':').to_owned())
+        .collect();
+    for rule in route.spec.items_of("rules") {
+        if !served.is_empty() && rule.items_of("backendRefs").is_empty() {
+            draft.note(
+                &rule.at,
+                format!(
+                    "has no backend and is attached to another listener than {}, which serves the same hosts: it is left \
+                     to the host, so install the filter at the listener that serves",
+                    served.join(", ")
+                ),
+            );
+            continue;
+        }
+        for entry in matching::entries(draft, &rule, &route.kind, &attachment.hosts()) {
             entries.push((rules.len(), entry));
         }
-        rules.push(read_rule(draft, &rule, &namespace));
+        let mut read = read_rule(draft, &rule, &route.namespace);
+        if !served.is_empty() {
+            read.listener = draft.unclear(
+                route.spec.at.trim_end_matches(':'),
+                format!(
+                    "{} serves the same hosts at another listener, which a policy cannot test: import the routes of one \
+                     listener by themselves",
+                    served.join(", ")
+                ),
+            );
+        }
+        rules.push(read);
     }
 }
 
@@ -78,14 +147,7 @@ fn read_rule(draft: &mut Draft, rule: &Part<'_>, namespace: &str) -> Rule {
         draft.note(part.at, format!("{field:?} is not carried over: {instead}"));
     }
     let headers = backend::headers(draft, rule);
-    let mut weights = Vec::new();
-    for entry in rule.items_of("backendRefs") {
-        let weight = entry.get("weight").map_or(Some(1), |weight| weight.weight());
-        if weight.is_none() {
-            draft.note(&entry.at, "weight is not a whole number from 0 to 10000000: 0 is taken");
-        }
-        weights.push((backend::variant(draft, &entry, namespace, headers.as_ref()), weight.unwrap_or(0)));
-    }
+    let weights = backend::weights(draft, rule, namespace, headers.as_ref());
     let mirrors = backend::mirrors(draft, rule, namespace);
     let name = rule.text_of("name").unwrap_or_else(|| match weights.as_slice() {
         [] => "host".to_owned(),
@@ -96,20 +158,31 @@ fn read_rule(draft: &mut Draft, rule: &Part<'_>, namespace: &str) -> Rule {
         [] => Target::Host,
         _ => Target::Split(Split { weights, ..Split::default() }),
     };
-    Rule { at: rule.at.clone(), name, target, mirrors }
+    Rule { at: rule.at.clone(), name, target, mirrors, listener: Condition::Always }
 }
 
-/// Entries of the same rule that follow each other are one rule of the policy.
+/// Entries of the same rule that follow each other are one rule of the policy. Behind the last entry for a host stands a rule for
+/// what none of them took, unless one takes all or no wider host follows.
 fn write(draft: &mut Draft, rules: &[Rule], entries: Vec<(usize, Entry)>) {
     let mut entries = entries.into_iter().peekable();
+    let mut open: Vec<String> = Vec::new();
     while let Some((index, entry)) = entries.next() {
+        let rank = entry.precedence.0.clone();
         let mut group = vec![entry];
-        while let Some((_, next)) = entries.next_if(|(next, _)| *next == index) {
+        while let Some((_, next)) =
+            entries.next_if(|(next, entry)| *next == index && entry.precedence.0 == rank)
+        {
             group.push(next);
         }
         let Some(rule) = rules.get(index) else { continue };
+        matching::leave_open(&group, &mut open);
         let condition = Condition::any(matching::joined(draft, &rule.at, group));
+        let condition = Condition::all([condition, rule.listener.clone()]);
         draft.rule(&rule.at, &rule.name, condition, rule.target.clone(), rule.mirrors.clone());
+        if entries.peek().is_some_and(|(_, next)| next.precedence.0 != rank) && !open.is_empty() {
+            let hosts = matching::hosts(draft, "hostnames", &std::mem::take(&mut open));
+            draft.rule("hostnames", "unmatched", hosts, Target::Host, Vec::new());
+        }
     }
 }
 

@@ -3,33 +3,78 @@
 use antumbra_policy::document::Tree;
 
 use crate::condition::whole;
-use crate::draft::{Destination, Draft, Mirror};
+use crate::draft::{Changes, Destination, Draft, Mirror, merged};
 use crate::part::Part;
 
-/// The variant of a `backendRef`, which is called as its service.
-pub(super) fn variant(
+/// The variants of a rule with their weights; none if one of them cannot be told, since the others would get its share.
+pub(super) fn weights(
     draft: &mut Draft,
-    backend: &Part<'_>,
+    rule: &Part<'_>,
     namespace: &str,
     shared: Option<&Tree>,
-) -> String {
-    let own = headers(draft, backend);
-    if own.is_some() && shared.is_some() {
-        draft.note(&backend.at, "has header filters beside those of its rule: only its own are written");
+) -> Vec<(String, u64)> {
+    let mut weights = Vec::new();
+    for entry in rule.items_of("backendRefs") {
+        let Some(weight) = entry.get("weight").map_or(Some(1), |weight| weight.weight()) else {
+            draft.note(
+                &entry.at,
+                "weight is not a whole number from 0 to 10000000, so the rule's requests are left to the host's own routing",
+            );
+            return Vec::new();
+        };
+        note_reference(draft, &entry, namespace);
+        weights.push((variant(draft, &entry, namespace, shared), weight));
     }
-    let destination = destination(backend, namespace, own.as_ref().or(shared));
+    if weights.is_empty() && !answers(rule) {
+        draft.note(
+            &rule.at,
+            "has no backend: a gateway answers 500, and the host's own routing keeps its requests",
+        );
+    }
+    weights
+}
+
+/// Whether a rule without backends is meant to have none.
+fn answers(rule: &Part<'_>) -> bool {
+    let filters = rule.items_of("filters");
+    filters.iter().any(|filter| filter.text_of("type").as_deref() == Some("RequestRedirect"))
+}
+
+fn note_reference(draft: &mut Draft, backend: &Part<'_>, namespace: &str) {
+    let kind = backend.text_of("kind").unwrap_or_else(|| "Service".to_owned());
+    if kind != "Service" {
+        draft.note(
+            &backend.at,
+            format!("is of kind {kind:?}, not a Service: its cluster may be called otherwise"),
+        );
+    }
+    if let Some(other) = backend.text_of("namespace").filter(|other| other != namespace) {
+        draft.note(
+            &backend.at,
+            format!(
+                "is in namespace {other:?}: without a ReferenceGrant there, which is not looked for, a gateway answers 500"
+            ),
+        );
+    }
+}
+
+/// The variant of a `backendRef`, which is called as its service.
+fn variant(draft: &mut Draft, backend: &Part<'_>, namespace: &str, shared: Option<&Tree>) -> String {
+    let own = headers(draft, backend);
+    let destination = destination(backend, namespace, merged(shared, own.as_ref()));
     draft.variant(destination)
 }
 
 /// The header modifications for requests; other filters are noted.
 pub(super) fn headers(draft: &mut Draft, part: &Part<'_>) -> Option<Tree> {
-    let mut tree = Tree::Map(Vec::new());
+    let mut changes = None;
     for filter in part.items_of("filters") {
         match filter.text_of("type").unwrap_or_default().as_str() {
             "RequestMirror" => {}
             "RequestHeaderModifier" => {
-                for (field, written) in filter.get("requestHeaderModifier").iter().flat_map(modifications) {
-                    tree.set(field, written);
+                if let Some(modifier) = filter.get("requestHeaderModifier") {
+                    let own = draft.headers(&modifier.at, modifications(&modifier));
+                    changes = merged(changes.as_ref(), own.as_ref());
                 }
             }
             other => draft.note(
@@ -38,12 +83,28 @@ pub(super) fn headers(draft: &mut Draft, part: &Part<'_>) -> Option<Tree> {
             ),
         }
     }
-    (tree != Tree::Map(Vec::new())).then_some(tree)
+    changes
 }
 
-/// The mirrors of a rule.
+/// The mirrors of a rule, and those of its backend if it has but one with a weight.
 pub(super) fn mirrors(draft: &mut Draft, rule: &Part<'_>, namespace: &str) -> Vec<Mirror> {
-    let filters = rule.items_of("filters");
+    let mut filters = rule.items_of("filters");
+    let backends = rule.items_of("backendRefs");
+    let weighed = |backend: &&Part<'_>| backend.get("weight").and_then(|weight| weight.weight()) != Some(0);
+    let alone = backends.iter().filter(weighed).count() == 1;
+    for backend in backends.iter().filter(weighed) {
+        let of_backend = backend.items_of("filters");
+        let (mirrors, _): (Vec<_>, Vec<_>) =
+            of_backend.into_iter().partition(|filter| filter.get("requestMirror").is_some());
+        if alone {
+            filters.extend(mirrors);
+        } else if let Some(mirror) = mirrors.first() {
+            draft.note(
+                &mirror.at,
+                "mirrors only what goes to this backend of several, which a policy cannot say: nothing is mirrored",
+            );
+        }
+    }
     let all = filters.iter().filter_map(|filter| filter.get("requestMirror"));
     let mut mirrors = Vec::new();
     for mirror in all {
@@ -65,12 +126,12 @@ pub(super) fn mirrors(draft: &mut Draft, rule: &Part<'_>, namespace: &str) -> Ve
     mirrors
 }
 
-fn destination(backend: &Part<'_>, namespace: &str, headers: Option<&Tree>) -> Destination {
+fn destination(backend: &Part<'_>, namespace: &str, headers: Option<Tree>) -> Destination {
     let name = backend.text_of("name").unwrap_or_default();
     let namespace = backend.text_of("namespace").unwrap_or_else(|| namespace.to_owned());
     let port = backend.text_of("port").map(|port| format!(":{port}")).unwrap_or_default();
     let servers = vec![format!("{}.{namespace}{port}", name)];
-    Destination { cluster: name.clone(), name, headers: headers.cloned(), servers, host: None }
+    Destination { cluster: name.clone(), name, headers, servers, host: None }
 }
 
 fn share(mirror: &Part<'_>) -> Option<(&'static str, Tree)> {
@@ -94,23 +155,11 @@ fn share(mirror: &Part<'_>) -> Option<(&'static str, Tree)> {
     }
 }
 
-/// `[{name, value}]` as the policy's mapping.
-fn modifications(modifier: &Part<'_>) -> Vec<(&'static str, Tree)> {
+fn modifications(modifier: &Part<'_>) -> Changes {
     let pairs = |field| {
         let pairs = modifier.items_of(field);
-        pairs
-            .iter()
-            .filter_map(|pair| Some((pair.text_of("name")?, Tree::Text(pair.text_of("value")?))))
-            .collect()
+        pairs.iter().filter_map(|pair| Some((pair.text_of("name")?, pair.text_of("value")?))).collect()
     };
-    let removed = modifier.get("remove").map(|names| names.texts()).unwrap_or_default();
-    let fields = [
-        ("set", Tree::Map(pairs("set"))),
-        ("add", Tree::Map(pairs("add"))),
-        ("remove", Tree::List(removed.into_iter().map(Tree::Text).collect())),
-    ];
-    let empty = |tree: &Tree| {
-        matches!(tree, Tree::Map(entries) if entries.is_empty()) || *tree == Tree::List(Vec::new())
-    };
-    fields.into_iter().filter(|(_, tree)| !empty(tree)).collect()
+    let remove = modifier.get("remove").map(|names| names.texts()).unwrap_or_default();
+    Changes { set: pairs("set"), add: pairs("add"), remove }
 }

@@ -62,9 +62,26 @@ pub(super) fn joined(draft: &mut Draft, at: &str, entries: Vec<Entry>) -> Vec<Co
     }
     let mut with_hosts = |(condition, hosts): (Condition, Vec<String>)| match hosts.as_slice() {
         [] => condition,
-        _ => Condition::all([draft.test(at, Subject::Host, Predicate::one_of(hosts)), condition]),
+        named => Condition::all([self::hosts(draft, at, named), condition]),
     };
     joined.into_iter().map(&mut with_hosts).collect()
+}
+
+/// Whether a request has one of these hosts.
+pub(super) fn hosts(draft: &mut Draft, at: &str, hosts: &[String]) -> Condition {
+    draft.test(at, Subject::Host, Predicate::one_of(hosts.to_vec()))
+}
+
+/// Keeps account of the hosts of which some requests have matched no entry yet.
+pub(super) fn leave_open(entries: &[Entry], open: &mut Vec<String>) {
+    for entry in entries {
+        let Some(host) = &entry.host else { continue };
+        if entry.condition == Condition::Always {
+            open.retain(|known| known != host);
+        } else if !open.contains(host) {
+            open.push(host.clone());
+        }
+    }
 }
 
 type Rest = (Path, bool, Reverse<usize>, Reverse<usize>);
@@ -92,7 +109,7 @@ fn one(draft: &mut Draft, part: &Part<'_>, kind: &str) -> (Condition, Rest) {
 fn http_path(draft: &mut Draft, part: &Part<'_>) -> (Condition, Path) {
     let Some(path) = part.get("path") else { return (Condition::Always, Path::Prefix(Reverse(1))) };
     let value = path.text_of("value").unwrap_or_else(|| "/".to_owned());
-    let length = Reverse(value.len());
+    let length = Reverse(value.trim_end_matches('/').len().max(1));
     let (test, specific) = match path.text_of("type").as_deref() {
         Some("Exact") => ("exact", Path::Exact),
         Some("RegularExpression") => ("regex", Path::Regex(length)),

@@ -1,7 +1,7 @@
 //! Routes as a user would have them.
 
 use crate::Format;
-use crate::tests::shown;
+use crate::tests::{goes, noted, shown};
 
 macro_rules! check {
     ($name:literal, $text:expr) => {
@@ -108,4 +108,176 @@ spec:
   - matches: [{method: {type: RegularExpression, service: 'shop\\.[A-Z].*'}}, {method: {type: Exact}}]
     backendRefs: [{name: cart-v3, port: 80}]
 ");
+}
+
+#[test]
+fn a_mirror_of_the_only_backend_is_one_of_the_rule() {
+    let text = |weights: (u8, u8)| {
+        format!(
+            "{{kind: HTTPRoute, metadata: {{name: cart}}, spec: {{rules: [{{backendRefs: [\
+             {{name: cart, port: 80, weight: {}, filters: [{{type: RequestMirror, requestMirror: {{backendRef: {{name: next, port: 80}}}}}}]}}, \
+             {{name: other, port: 80, weight: {}}}]}}]}}}}",
+            weights.0, weights.1
+        )
+    };
+    goes(Format::GatewayApi, &text((1, 0)), &[("{path: /}", "cart + next")]);
+    goes(Format::GatewayApi, &text((1, 1)), &[("{path: /}", "cart or other")]);
+    let notes = noted(Format::GatewayApi, &text((1, 1)));
+    assert!(
+        notes.contains("backendRefs[0].filters[0] mirrors only what goes to this backend of several"),
+        "{notes}"
+    );
+}
+
+/// One route at the listener for plain HTTP sends clients to HTTPS, and another serves them there.
+#[test]
+fn of_two_listeners_the_one_that_serves_decides() {
+    let route = |name: &str, section: &str, rules: &str| {
+        format!(
+            "---\nkind: HTTPRoute\nmetadata: {{name: {name}}}\nspec: {{parentRefs: [{{name: edge, sectionName: {section}}}], hostnames: [shop.test], rules: [{rules}]}}\n"
+        )
+    };
+    let redirect = "{filters: [{type: RequestRedirect, requestRedirect: {scheme: https}}]}";
+    let serve = |name: &str| format!("{{backendRefs: [{{name: {name}, port: 80}}]}}");
+    let pair = route("a", "plain", redirect) + &route("b", "tls", &serve("web"));
+    goes(Format::GatewayApi, &pair, &[("{path: /, host: shop.test}", "web")]);
+    let notes = noted(Format::GatewayApi, &pair);
+    assert!(
+        notes.contains(
+            "HTTPRoute/a: rules[0] has no backend and is attached to another listener than HTTPRoute/b"
+        ),
+        "{notes}"
+    );
+    let same = route("a", "tls", redirect) + &route("b", "tls", &serve("web"));
+    goes(Format::GatewayApi, &same, &[("{path: /, host: shop.test}", "host")]);
+    let both = route("a", "plain", &serve("web")) + &route("b", "tls", &serve("next"));
+    goes(Format::GatewayApi, &both, &[("{path: /, host: shop.test}", "host")]);
+    assert!(
+        noted(Format::GatewayApi, &both).contains("HTTPRoute/b serves the same hosts at another listener")
+    );
+}
+
+#[test]
+fn a_listener_narrows_the_hosts_of_its_routes() {
+    let text = "
+kind: Gateway
+metadata: {name: edge, namespace: infra}
+spec:
+  listeners:
+  - {name: shop, port: 443, hostname: '*.shop.test', allowedRoutes: {namespaces: {from: All}}}
+  - {name: own, port: 443, hostname: own.test}
+---
+kind: HTTPRoute
+metadata: {name: wide, namespace: apps}
+spec:
+  parentRefs: [{name: edge, namespace: infra}]
+  hostnames: [a.shop.test, own.test, b.test]
+  rules: [{backendRefs: [{name: web, port: 80}]}]
+---
+kind: HTTPRoute
+metadata: {name: any, namespace: infra}
+spec:
+  parentRefs: [{name: edge}]
+  rules: [{backendRefs: [{name: any, port: 80}]}]
+---
+kind: HTTPRoute
+metadata: {name: lost, namespace: apps}
+spec:
+  parentRefs: [{name: edge, namespace: infra, sectionName: own}]
+  rules: [{backendRefs: [{name: lost, port: 80}]}]
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: TLSRoute
+metadata: {name: raw}
+";
+    goes(
+        Format::GatewayApi,
+        text,
+        &[
+            ("{path: /, host: own.test}", "any"),
+            ("{path: /, host: b.test}", "host"),
+            ("{path: /, host: b.shop.test}", "any"),
+        ],
+    );
+    let notes = noted(Format::GatewayApi, text);
+    assert!(notes.contains("HTTPRoute/lost no listener of its gateways takes it"), "{notes}");
+    assert!(notes.contains("TLSRoute/raw is not read"), "{notes}");
+}
+
+#[test]
+fn routes_of_one_host_are_merged_by_their_matches_then_by_age_and_name() {
+    let route = |name: &str, metadata: &str, hosts: &str, rule: &str| {
+        format!(
+            "---\nkind: HTTPRoute\nmetadata: {{name: {name}, namespace: n{metadata}}}\nspec: {{parentRefs: [{{name: gw}}], hostnames: [{hosts}], rules: [{{{rule}backendRefs: [{{name: {name}, port: 80}}]}}]}}\n"
+        )
+    };
+    let path = |path: &str| format!("matches: [{{path: {{value: {path}}}}}], ");
+    let text = [
+        route("zeta", ", creationTimestamp: '2024-01-01T00:00:00Z'", "a.test", &path("/x")),
+        route("beta", ", creationTimestamp: '2025-01-01T00:00:00Z'", "a.test", &path("/x")),
+        route("deep", "", "a.test", &path("/x/y")),
+        route("alpha", "", "a.test", &path("/z")),
+        route("alpha2", "", "a.test", &path("/z/")),
+        route("wide", "", "'*.test'", ""),
+    ]
+    .concat();
+    goes(
+        Format::GatewayApi,
+        &text,
+        &[
+            ("{path: /x/1, host: a.test}", "zeta"),
+            ("{path: /x/y, host: a.test}", "deep"),
+            ("{path: /z, host: a.test}", "alpha"),
+            ("{path: /other, host: a.test}", "host"),
+            ("{path: /other, host: b.test}", "wide"),
+        ],
+    );
+}
+
+#[test]
+fn backends_that_are_missing_or_weigh_nothing_serve_nobody() {
+    for (rule, expected, note) in [
+        ("{matches: [{path: {value: /x}}]}", "host", "has no backend: a gateway answers 500"),
+        ("{backendRefs: [{name: a, weight: 0}, {name: b, weight: 0}]}", "host", "all weights are 0"),
+        (
+            "{backendRefs: [{name: a, weight: ten}, {name: b, weight: 1}]}",
+            "host",
+            "weight is not a whole number",
+        ),
+        ("{backendRefs: [{name: a, kind: ServiceImport}]}", "a", "is of kind \"ServiceImport\""),
+    ] {
+        let text = format!(
+            "{{kind: HTTPRoute, metadata: {{name: r}}, spec: {{rules: [{rule}, {{matches: [{{path: {{value: /y}}}}], backendRefs: [{{name: c}}]}}]}}}}"
+        );
+        goes(Format::GatewayApi, &text, &[("{path: /x}", expected)]);
+        let notes = noted(Format::GatewayApi, &text);
+        assert!(notes.contains(note), "{notes}");
+    }
+}
+
+/// A route of the mesh holds for a service, whatever hosts it names.
+#[test]
+fn a_route_of_a_service_takes_its_names() {
+    let text = "
+kind: HTTPRoute
+metadata: {name: r, namespace: shop}
+spec:
+  parentRefs: [{kind: Service, group: '', name: cart}]
+  rules:
+  - backendRefs:
+    - {name: cart-v2, port: 80, filters: [{type: RequestHeaderModifier, requestHeaderModifier: {set: [{name: x-b, value: '2'}]}}]}
+    filters: [{type: RequestHeaderModifier, requestHeaderModifier: {set: [{name: x-a, value: '1'}, {name: host, value: b}]}}]
+";
+    goes(
+        Format::GatewayApi,
+        text,
+        &[
+            ("{path: /, host: cart}", "cart-v2"),
+            ("{path: /, host: cart.shop.svc.cluster.local}", "cart-v2"),
+            ("{path: /, host: other}", "host"),
+        ],
+    );
+    let shown = shown(Format::GatewayApi, text);
+    assert!(shown.contains("set:\n        x-a: \"1\"\n        x-b: \"2\""), "{shown}");
+    assert!(shown.contains("the change of header \"host\" is not carried over"), "{shown}");
 }

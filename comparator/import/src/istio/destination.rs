@@ -3,7 +3,7 @@
 use antumbra_policy::document::Tree;
 
 use super::hosts::namespace;
-use crate::draft::{Destination, Draft};
+use crate::draft::{Changes, Destination, Draft};
 use crate::part::Part;
 
 /// What the destinations of a virtual service depend on.
@@ -88,40 +88,10 @@ pub(super) fn headers(draft: &mut Draft, headers: &Part<'_>) -> Option<Tree> {
         draft.note(response.at, "headers of responses are not part of a policy: keep them in Istio");
     }
     let request = headers.get("request")?;
-    let mut tree = Tree::Map(Vec::new());
-    for (field, part) in request.entries() {
-        let written = match field {
-            "set" | "add" => Tree::Map(
-                part.entries()
-                    .into_iter()
-                    .filter_map(|(name, value)| Some((name.to_owned(), Tree::Text(value.text()?))))
-                    .collect(),
-            ),
-            "remove" => Tree::List(part.texts().into_iter().map(Tree::Text).collect()),
-            _ => continue,
-        };
-        tree.set(field, written);
-    }
-    (tree != Tree::Map(Vec::new())).then_some(tree)
-}
-
-/// Both, the second last where they name the same header.
-pub(super) fn merged(first: Option<&Tree>, second: Option<&Tree>) -> Option<Tree> {
-    let (Some(Tree::Map(first)), Some(Tree::Map(second))) = (first, second) else {
-        return first.or(second).cloned();
+    let pairs = |field: &str| {
+        let entries = request.get(field).map(|part| part.entries()).unwrap_or_default();
+        entries.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value.text()?))).collect()
     };
-    let mut tree = Tree::Map(first.clone());
-    for (field, added) in second {
-        let both = match (tree.get(field), added) {
-            (Some(Tree::List(known)), Tree::List(added)) => Tree::List([known.as_slice(), added].concat()),
-            (Some(known @ Tree::Map(_)), Tree::Map(added)) => {
-                let mut both = known.clone();
-                added.iter().for_each(|(name, value)| both.set(name, value.clone()));
-                both
-            }
-            _ => added.clone(),
-        };
-        tree.set(field, both);
-    }
-    Some(tree)
+    let remove = request.get("remove").map(|names| names.texts()).unwrap_or_default();
+    draft.headers(&request.at, Changes { set: pairs("set"), add: pairs("add"), remove })
 }
