@@ -14,6 +14,8 @@ pub enum Format {
     Istio,
     /// Gateway API's `HTTPRoute` and `GRPCRoute`
     GatewayApi,
+    /// Envoy's virtual hosts and routes: a bootstrap, a route configuration or a config dump
+    Envoy,
 }
 
 /// A policy and what is not in it.

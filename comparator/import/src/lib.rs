@@ -6,6 +6,7 @@
 mod apisix;
 mod condition;
 mod draft;
+mod envoy;
 mod gateway_api;
 mod imported;
 mod istio;
@@ -34,5 +35,6 @@ pub fn import(format: Format, text: &[u8]) -> Result<Imported, ImportError> {
         Format::Nginx => nginx::import(text),
         Format::Istio => istio::import(&documents(text)?),
         Format::GatewayApi => gateway_api::import(&documents(text)?),
+        Format::Envoy => envoy::import(&documents(text)?),
     }
 }

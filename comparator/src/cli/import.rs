@@ -34,6 +34,8 @@ enum System {
     Istio,
     /// Gateway API's `HTTPRoute` and `GRPCRoute`
     GatewayApi,
+    /// Envoy's virtual hosts and routes: a bootstrap, a route configuration or a config dump
+    Envoy,
 }
 
 impl From<System> for Format {
@@ -43,6 +45,7 @@ impl From<System> for Format {
             System::Nginx => Self::Nginx,
             System::Istio => Self::Istio,
             System::GatewayApi => Self::GatewayApi,
+            System::Envoy => Self::Envoy,
         }
     }
 }
@@ -87,9 +90,10 @@ Examples:
   nginx -T 2>/dev/null | antumbra import nginx - > shop.yaml
   kubectl get virtualservice,destinationrule -o yaml | antumbra import istio -
   antumbra import gateway-api httproute.yaml --output json | jq .notes
+  curl -s localhost:9901/config_dump | antumbra import envoy -
 
 The policy goes to stdout, what could not be carried over to stderr. A rule whose condition was not wholly understood
-is written with `enabled: false`.";
+is written with `enabled: false`; behind it stands a rule that keeps its requests away from those below.";
 
 #[cfg(test)]
 mod tests {

@@ -120,7 +120,7 @@ pub(crate) const PLANS: &[Plan] = &[
     Plan {
         name: "antumbra-import",
         sources: "comparator/import/src",
-        rooms: &["condition imported part pattern", "draft reading", "apisix gateway_api istio nginx"],
+        rooms: &["condition imported part pattern", "draft reading", "apisix envoy gateway_api istio nginx"],
         knotted: &["condition", "nginx"],
         never: &[],
     },

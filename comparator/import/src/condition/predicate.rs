@@ -22,6 +22,11 @@ impl Predicate {
         Self(vec![(test, whole(number))])
     }
 
+    /// `range`, both ends included.
+    pub(crate) fn range(first: i64, last: i64) -> Self {
+        Self(vec![("range", Tree::List(vec![Tree::Integer(first), Tree::Integer(last)]))])
+    }
+
     /// `in`, or `exact` if it is one.
     pub(crate) fn one_of(mut texts: Vec<String>) -> Self {
         texts.dedup();

@@ -34,7 +34,12 @@ impl Draft {
         if target == Target::Onward && mirrors.is_empty() {
             return;
         }
+        let clear = condition.is_clear();
         let meant = condition.bounds();
+        if clear && meant.possibly.is_none() {
+            self.note(at, format!("its condition holds for no request: rule {name:?} is left out"));
+            return;
+        }
         if let Some(sure) = meant.surely.as_ref().filter(|_| meant.surely == meant.possibly) {
             self.write(at, name, sure, (target, mirrors), Role::Carried);
             return;

@@ -1,0 +1,255 @@
+//! What a route does with its requests: a cluster, clusters by weight, an answer of its own, and its mirrors.
+
+use antumbra_policy::document::Tree;
+
+use super::matching::read_fraction;
+use crate::draft::{Changes, Destination, Draft, Mirror, Split, Target, merged};
+use crate::part::Part;
+
+/// What a route does.
+pub(super) struct Action {
+    /// Where its requests go.
+    pub(super) target: Target,
+    /// Who gets them as well.
+    pub(super) mirrors: Vec<Mirror>,
+}
+
+/// A route, its virtual host and its route configuration: what the first does not say the next may.
+type Levels<'a> = [Part<'a>; 3];
+
+impl Action {
+    /// That of a route.
+    pub(super) fn of(draft: &mut Draft, levels: &Levels<'_>) -> Self {
+        let [route, ..] = levels;
+        for (field, part) in route.others(&ROUTE_FIELDS) {
+            draft.note(part.at, format!("{field:?} is not part of a policy: keep it in the host's route"));
+        }
+        let Some(action) = route.get("route") else {
+            return Self { target: Target::Host, mirrors: Vec::new() };
+        };
+        for (field, part) in action.others(&ACTION_FIELDS) {
+            draft.note(part.at, format!("{field:?} is not part of a policy: keep it in the host's route"));
+        }
+        let target = target(draft, levels, &action);
+        let has = |part: &&Part<'_>| part.get("request_mirror_policies").is_some();
+        let [_, host, config] = levels;
+        let policies = [&action, host, config].into_iter().find(has);
+        let policies = policies.map(|part| part.items_of("request_mirror_policies")).unwrap_or_default();
+        let mirrors = policies.iter().filter_map(|policy| mirror(draft, policy)).collect();
+        Self { target, mirrors }
+    }
+
+    /// One of several, each with its share of what those before leave.
+    pub(super) fn drawn(draft: &mut Draft, at: &str, actions: Vec<((u64, u64), Self)>) -> Self {
+        let [_, _, ..] = actions.as_slice() else {
+            let only = actions.into_iter().next().map(|(_, only)| only);
+            return only.unwrap_or(Self { target: Target::Host, mirrors: Vec::new() });
+        };
+        let mut left = SHARES;
+        let mut weights = Vec::new();
+        let mut by: Option<Vec<String>> = None;
+        let mirrors: Vec<Vec<Mirror>> = actions.iter().map(|(_, action)| action.mirrors.clone()).collect();
+        let bare =
+            |mirrors: &[Mirror]| mirrors.iter().map(|m| (m.to.clone(), m.share.clone())).collect::<Vec<_>>();
+        let alike = mirrors.iter().all(|one| bare(one) == bare(mirrors.first().map_or(&[], Vec::as_slice)));
+        for ((numerator, denominator), action) in actions {
+            let own = left * numerator / denominator.max(1);
+            left -= own;
+            let split = match action.target {
+                Target::To(name) => Split { weights: vec![(name, 1)], ..Split::default() },
+                Target::Split(split) => split,
+                Target::Host | Target::Onward => {
+                    return Self::undrawn(draft, at, "one of them answers itself");
+                }
+            };
+            if by.get_or_insert_with(|| split.by.clone()) != &split.by {
+                return Self::undrawn(draft, at, "their keys differ");
+            }
+            let sum: u64 = split.weights.iter().map(|(_, weight)| weight).sum();
+            weights.extend(split.weights.into_iter().map(|(name, weight)| (name, own * weight / sum.max(1))));
+        }
+        if !alike {
+            return Self::undrawn(draft, at, "they mirror differently");
+        }
+        let split = Split { weights, by: by.unwrap_or_default(), ..Split::default() };
+        Self { target: Target::Split(split), mirrors: mirrors.into_iter().next().unwrap_or_default() }
+    }
+
+    fn undrawn(draft: &mut Draft, at: &str, why: &str) -> Self {
+        draft.note(
+            at,
+            format!("the dice choose among routes, and {why}: their requests are left to the host"),
+        );
+        Self { target: Target::Host, mirrors: Vec::new() }
+    }
+}
+
+fn target(draft: &mut Draft, levels: &Levels<'_>, action: &Part<'_>) -> Target {
+    if let Some(name) = action.text_of("cluster") {
+        return Target::To(variant(draft, levels, action, &name, None));
+    }
+    let Some(weighted) = action.get("weighted_clusters") else {
+        draft.note(
+            &action.at,
+            "chooses its cluster by what a policy cannot name: its requests are left to the host",
+        );
+        return Target::Host;
+    };
+    for (field, part) in weighted.others(&["clusters", "total_weight", "use_hash_policy"]) {
+        draft.note(part.at, format!("{field:?} is not carried over: the weights as written count"));
+    }
+    let mut weights = Vec::new();
+    for entry in weighted.items_of("clusters") {
+        for (field, part) in entry.others(&CLUSTER_FIELDS) {
+            draft.note(part.at, format!("{field:?} is not part of a policy: keep it in the host's route"));
+        }
+        let weight = entry.get("weight").map_or(Some(0), |weight| weight.weight());
+        let name = entry.text_of("name").filter(|name| !name.is_empty());
+        let Some((name, weight)) = name.zip(weight) else {
+            draft.note(
+                &entry.at,
+                "has no name, or a weight that is not a whole number from 0 to 10000000: the route's requests are left \
+                 to the host",
+            );
+            return Target::Host;
+        };
+        weights.push((variant(draft, levels, action, &name, Some(&entry)), weight));
+    }
+    let by =
+        if super::header::is_true(&weighted, "use_hash_policy") { keys(draft, action) } else { Vec::new() };
+    Target::Split(Split { by, weights, ..Split::default() })
+}
+
+/// The keys of `hash_policy`, the first that a request has counts.
+fn keys(draft: &mut Draft, action: &Part<'_>) -> Vec<String> {
+    let mut keys = Vec::new();
+    for policy in action.items_of("hash_policy") {
+        let name = |field: &str, key: &str| policy.get(field).and_then(|part| part.text_of(key));
+        let header = name("header", "header_name").map(|name| format!("header:{name}"));
+        let cookie = || name("cookie", "name").map(|name| format!("cookie:{name}"));
+        let query = || name("query_parameter", "name").map(|name| format!("query:{name}"));
+        let address = || name("connection_properties", "source_ip").map(|_| "ip".to_owned());
+        match header.or_else(cookie).or_else(query).or_else(address) {
+            Some(key) => keys.push(key),
+            None => draft.note(&policy.at, "is no key that a policy has: it is left out"),
+        }
+    }
+    draft.note(
+        &action.at,
+        "a client stays with a variant by its keys as in Envoy, of which each is another variant's share of the clients: \
+         the hash differs, and of several keys only the first that a request has counts",
+    );
+    keys
+}
+
+/// The variant of a cluster with what the route changes in its requests.
+fn variant(
+    draft: &mut Draft,
+    levels: &Levels<'_>,
+    action: &Part<'_>,
+    cluster: &str,
+    entry: Option<&Part<'_>>,
+) -> String {
+    let mut headers: Option<Tree> = None;
+    for part in entry.into_iter().chain(levels) {
+        let own = changes(draft, part);
+        headers = merged(headers.as_ref(), own.as_ref());
+    }
+    let rewritten = entry.and_then(|entry| entry.text_of("host_rewrite_literal"));
+    let host = rewritten.or_else(|| action.text_of("host_rewrite_literal"));
+    draft.variant(Destination {
+        name: cluster.to_owned(),
+        cluster: cluster.to_owned(),
+        host,
+        headers,
+        ..Destination::default()
+    })
+}
+
+fn changes(draft: &mut Draft, part: &Part<'_>) -> Option<Tree> {
+    let mut changes = Changes::default();
+    for option in part.items_of("request_headers_to_add") {
+        let Some(header) = option.get("header") else { continue };
+        let pair = (header.text_of("key").unwrap_or_default(), header.text_of("value").unwrap_or_default());
+        let append = option.text_of("append").unwrap_or_else(|| "true".to_owned());
+        match (option.text_of("append_action").as_deref(), append.as_str()) {
+            (Some("OVERWRITE_IF_EXISTS_OR_ADD"), _) | (None, "false") => changes.set.push(pair),
+            (None | Some("APPEND_IF_EXISTS_OR_ADD"), _) => changes.add.push(pair),
+            (Some(other), _) => draft
+                .note(&option.at, format!("append_action {other} is not carried over: keep it in the host")),
+        }
+    }
+    changes.remove = part.get("request_headers_to_remove").map(|names| names.texts()).unwrap_or_default();
+    draft.headers(&part.at, changes)
+}
+
+fn mirror(draft: &mut Draft, policy: &Part<'_>) -> Option<Mirror> {
+    for (field, part) in policy.others(&["cluster", "runtime_fraction", "disable_shadow_host_suffix_append"])
+    {
+        draft.note(part.at, format!("{field:?} is not carried over"));
+    }
+    let Some(cluster) = policy.text_of("cluster").filter(|cluster| !cluster.is_empty()) else {
+        draft.note(&policy.at, "names no cluster: nothing is mirrored");
+        return None;
+    };
+    let (numerator, denominator) = match policy.get("runtime_fraction") {
+        None => (1, 1),
+        Some(fraction) => match read_fraction(draft, &fraction) {
+            Some(fraction) => fraction,
+            None => {
+                draft.note(&fraction.at, "has no default value: nothing is mirrored");
+                return None;
+            }
+        },
+    };
+    if !super::header::is_true(policy, "disable_shadow_host_suffix_append") {
+        draft.note(
+            &policy.at,
+            "Envoy appends -shadow to the host of a mirrored request, which the filter does not",
+        );
+    }
+    let to = draft.variant(Destination { name: cluster.clone(), cluster, ..Destination::default() });
+    let number = |number: u64| Tree::Integer(i64::try_from(number).unwrap_or(i64::MAX));
+    let share = match denominator {
+        1 | 100 => ("percent", number(numerator * 100 / denominator)),
+        _ => {
+            let fields = [("numerator", numerator), ("denominator", denominator)];
+            ("fraction", Tree::Map(fields.map(|(name, value)| (name.to_owned(), number(value))).into()))
+        }
+    };
+    Some(Mirror { to, share, at: policy.at.clone() })
+}
+
+const ROUTE_FIELDS: [&str; 10] = [
+    "name",
+    "match",
+    "route",
+    "redirect",
+    "direct_response",
+    "non_forwarding_action",
+    "request_headers_to_add",
+    "request_headers_to_remove",
+    "stat_prefix",
+    "metadata",
+];
+const ACTION_FIELDS: [&str; 9] = [
+    "cluster",
+    "weighted_clusters",
+    "cluster_header",
+    "cluster_specifier_plugin",
+    "inline_cluster_specifier_plugin",
+    "hash_policy",
+    "host_rewrite_literal",
+    "request_mirror_policies",
+    "metadata_match",
+];
+const CLUSTER_FIELDS: [&str; 6] = [
+    "name",
+    "weight",
+    "cluster_header",
+    "request_headers_to_add",
+    "request_headers_to_remove",
+    "host_rewrite_literal",
+];
+/// What the shares of routes that are drawn together are parts of.
+const SHARES: u64 = 1_000_000;

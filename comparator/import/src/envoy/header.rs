@@ -1,0 +1,123 @@
+//! Envoy's matchers of texts and headers.
+//!
+//! A header that is missing matches nothing there, also if the matcher is inverted, unless it is to be treated as empty.
+
+use crate::condition::{Condition, Predicate, Subject};
+use crate::draft::Draft;
+use crate::part::Part;
+use crate::pattern;
+
+/// A `HeaderMatcher`.
+pub(super) fn condition(draft: &mut Draft, matcher: &Part<'_>) -> Condition {
+    let name = matcher.text_of("name").unwrap_or_default().to_ascii_lowercase();
+    let inverted = is_true(matcher, "invert_match");
+    let subject = match name.as_str() {
+        ":method" => Subject::Method,
+        ":authority" | "host" => {
+            draft.note(&matcher.at, "the host is compared without its port, where Envoy compares it");
+            Subject::Host
+        }
+        ":path" => return path(draft, matcher, inverted),
+        _ if name.starts_with(':') => {
+            return draft.unclear(&matcher.at, format!("{name:?} is nothing that a policy can test"));
+        }
+        _ => Subject::Header(name),
+    };
+    if let Some(present) = matcher.get("present_match") {
+        let expected = (present.text().as_deref() == Some("true")) != inverted;
+        return exists(draft, matcher, &subject, expected);
+    }
+    let Some(text) = text(matcher) else {
+        return exists(draft, matcher, &subject, !inverted);
+    };
+    let predicate = match text {
+        Ok(predicate) => predicate,
+        Err(what) => return draft.unclear(&matcher.at, what),
+    };
+    let test = tested(draft, matcher, &subject, predicate.clone());
+    let there = exists(draft, matcher, &subject, true);
+    match (is_true(matcher, "treat_missing_header_as_empty"), inverted) {
+        (false, false) => test,
+        (false, true) => Condition::all([there, test.negated()]),
+        (true, _) if pattern::holds_on_empty(&predicate.to_tree()) => {
+            Condition::any([test, there.negated()]).negated_if(inverted)
+        }
+        (true, _) => test.negated_if(inverted),
+    }
+}
+
+/// A `StringMatcher`, or what its place calls its fields: `exact` as well as `exact_match`. `None` if it has none of them.
+pub(super) fn text(matcher: &Part<'_>) -> Option<Result<Predicate, String>> {
+    if let Some(inner) = matcher.get("string_match") {
+        return text(&inner).or_else(|| Some(Err("string_match is empty".to_owned())));
+    }
+    if let Some(range) = matcher.get("range_match") {
+        let end = |field: &str| range.text_of(field).map_or(Some(0), |text| text.trim().parse::<i64>().ok());
+        let bounds = end("start").zip(end("end").and_then(|end| end.checked_sub(1)));
+        let bounds = bounds.filter(|(first, last)| first <= last);
+        return Some(
+            bounds
+                .map(|(first, last)| Predicate::range(first, last))
+                .ok_or_else(|| "range_match is empty".to_owned()),
+        );
+    }
+    let ignored = is_true(matcher, "ignore_case");
+    for (field, test) in TESTS {
+        for field in [field.to_owned(), format!("{field}_match")] {
+            if let Some(value) = matcher.get(&field) {
+                let text = if test == "regex" { value.text_of("regex") } else { value.text() };
+                let predicate =
+                    text.map(|text| Predicate::text(test, text).ignoring_case(ignored && test != "regex"));
+                return Some(predicate.ok_or_else(|| format!("{field} has no text")));
+            }
+        }
+    }
+    let other = matcher.get("custom");
+    other.map(|_| Err("an extension that compares texts cannot be carried over".to_owned()))
+}
+
+/// Whether a field is `true`.
+pub(super) fn is_true(part: &Part<'_>, field: &str) -> bool {
+    part.text_of(field).as_deref() == Some("true")
+}
+
+fn exists(draft: &mut Draft, matcher: &Part<'_>, subject: &Subject, expected: bool) -> Condition {
+    match subject {
+        // Every request has these.
+        Subject::Method | Subject::Host if expected => Condition::Always,
+        Subject::Method | Subject::Host => Condition::Always.negated(),
+        _ => draft.test(&matcher.at, subject.clone(), Predicate::exists(expected)),
+    }
+}
+
+fn tested(draft: &mut Draft, matcher: &Part<'_>, subject: &Subject, predicate: Predicate) -> Condition {
+    let cookies = *subject == Subject::Header("cookie".to_owned());
+    match predicate.texts("regex").first().filter(|_| cookies) {
+        Some(pattern) => draft.cookie_header(&matcher.at, "regex", pattern, false),
+        None => draft.test(&matcher.at, subject.clone(), predicate),
+    }
+}
+
+/// The whole target of a request, with its query: its beginning is one of the path.
+fn path(draft: &mut Draft, matcher: &Part<'_>, inverted: bool) -> Condition {
+    let prefix = text(matcher).and_then(Result::ok).filter(|predicate| predicate.tests().eq(["prefix"]));
+    let prefix =
+        prefix.and_then(|predicate| predicate.texts("prefix").first().map(|text| (*text).to_owned()));
+    match prefix.filter(|prefix| !prefix.contains('?')) {
+        Some(prefix) => {
+            draft.test(&matcher.at, Subject::Path, Predicate::text("startsWith", prefix)).negated_if(inverted)
+        }
+        None => draft.unclear(
+            &matcher.at,
+            "\":path\" holds the query, too: a policy tests path and query by themselves",
+        ),
+    }
+}
+
+const TESTS: [(&str, &str); 5] = [
+    ("exact", "exact"),
+    ("prefix", "prefix"),
+    ("suffix", "suffix"),
+    ("contains", "contains"),
+    ("safe_regex", "regex"),
+];

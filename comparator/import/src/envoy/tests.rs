@@ -1,0 +1,1 @@
+//! Route configurations as a user would have them.

@@ -1,0 +1,166 @@
+//! `antumbra import envoy` and the routes of a real Envoy send the same requests to the same clusters.
+//!
+//! One Envoy with a listener for each configuration, all made up out of a seed, and no filter: its own routes decide, and its
+//! answers name the cluster. What the imported policy says of the same request has to agree, also where Envoy answers itself.
+
+mod made_up;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::path::Path;
+
+use antumbra_e2e::client::Client;
+use antumbra_e2e::command;
+use antumbra_e2e::comparator::antumbra;
+use antumbra_e2e::envoy::Envoy;
+use antumbra_e2e::envoy_binary;
+use antumbra_e2e::envoy_config::{CONNECTION_MANAGER, EnvoyConfig};
+use antumbra_e2e::patience::until;
+use antumbra_e2e::upstream::{Behaviour, Reply, Upstream};
+use antumbra_policy::document::Tree;
+use antumbra_policy::{Dice, Policy, Timestamp, WrittenRequest};
+use http_body_util::Full;
+use hyper::body::Bytes;
+use serde_json::{Value, json};
+
+const CONFIGURATIONS: u64 = 48;
+const REQUESTS: u64 = 24;
+const SEED: u64 = 20_261_130;
+
+#[tokio::test]
+async fn an_imported_policy_decides_as_envoys_own_routes() {
+    let version = envoy_binary::find().unwrap().version;
+    let cookies = !version.starts_with("1.36.") && !version.starts_with("1.37.");
+    let routes: Vec<Value> =
+        (0..CONFIGURATIONS).map(|n| made_up::routes(SEED + n, n % 2 == 0, cookies)).collect();
+    let service = Upstream::start(Behaviour::Answer(Reply::json("{}"))).await.unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let envoy = Envoy::start(config(&routes, service.address()), directory.path(), 1).await.unwrap();
+    let listeners = listeners(&envoy).await;
+    let client = Client::default();
+    let (mut compared, mut chosen) = (0, BTreeMap::new());
+    let mut mirrored = 0;
+    for (number, config) in (0..).zip(&routes) {
+        let policy = imported(config, directory.path());
+        for index in 0..REQUESTS {
+            let request = made_up::request(SEED * 7 + number * REQUESTS + index, number % 2 == 0);
+            let decided = decided(&policy, &request);
+            let answer = client.send(sent(&request, listeners[&format!("r{number}")])).await.unwrap();
+            let cluster = answer.headers.get("x-cluster").and_then(|value| value.to_str().ok());
+            let cluster = cluster.filter(|cluster| *cluster != "-").unwrap_or("host");
+            assert!(
+                decided.clusters.contains(cluster),
+                "Envoy chose {cluster} ({}), the policy {:?}\nroutes {config:#}\npolicy {}\nrequest {request}",
+                answer.status,
+                decided.clusters,
+                policy.1
+            );
+            mirrored += decided.mirrored;
+            *chosen.entry(cluster.to_owned()).or_insert(0) += 1;
+            compared += 1;
+        }
+    }
+    assert_eq!(compared, CONFIGURATIONS * REQUESTS);
+    println!("{compared} decisions: {chosen:?}, {mirrored} mirrored");
+    for cluster in made_up::CLUSTERS.into_iter().chain(["host"]) {
+        assert!(chosen.contains_key(cluster), "{cluster} was never chosen: {chosen:?}");
+    }
+    assert!(mirrored > 20, "only {mirrored} requests were mirrored");
+    until("Envoy has mirrored as many requests as the policies would", || async {
+        let sent = envoy.statistic("cluster.shadow.upstream_rq_total").await?;
+        anyhow::ensure!(sent <= mirrored, "{sent} requests were mirrored, the policies mirror {mirrored}");
+        Ok((sent == mirrored).then_some(()))
+    })
+    .await
+    .unwrap();
+}
+
+/// Where a request may go under the policy, over all that chance may choose.
+struct Decided {
+    clusters: BTreeSet<String>,
+    mirrored: u64,
+}
+
+fn decided((policy, _): &(Policy, String), request: &Value) -> Decided {
+    let tree = Tree::from_json(request.to_string().as_bytes()).unwrap();
+    let written = WrittenRequest::from_tree(&tree, Timestamp(0)).unwrap();
+    let decisions: Vec<_> = (0..200).map(|word| policy.decide(&written, Dice(word))).collect();
+    let cluster = |variant: &std::sync::Arc<antumbra_policy::Variant>| variant.cluster.clone();
+    let clusters = decisions
+        .iter()
+        .map(|decision| decision.variant.map_or_else(|| "host".to_owned(), cluster))
+        .collect();
+    let mirrored = decisions.first().map_or(0, |decision| decision.mirrors.len() as u64);
+    Decided { clusters, mirrored }
+}
+
+/// The policy of a route configuration, as the command line imports it, and its text.
+fn imported(routes: &Value, directory: &Path) -> (Policy, String) {
+    let file = directory.join("routes.json");
+    std::fs::write(&file, routes.to_string()).unwrap();
+    let mut import = antumbra().unwrap();
+    let written = command::run(import.args(["import", "envoy", "--output", "json"]).arg(&file)).unwrap();
+    let imported: Value = serde_json::from_str(&written).unwrap();
+    let text = format!("{:#}\nnotes {:#}", imported["policy"], imported["notes"]);
+    let tree = Tree::from_json(imported["policy"].to_string().as_bytes()).unwrap();
+    (Policy::from_tree(&tree).unwrap_or_else(|invalid| panic!("{invalid}\n{text}")), text)
+}
+
+/// The shipped Envoy without the filter, with a listener for each route configuration and all clusters at one service.
+fn config(routes: &[Value], service: SocketAddr) -> EnvoyConfig {
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    let mut config = EnvoyConfig::shipped().unwrap().listener(any).unwrap();
+    let cluster = |name: &str| {
+        json!({"name": name, "connect_timeout": "5s", "load_assignment": {"cluster_name": name, "endpoints": [
+            {"lb_endpoints": [{"endpoint": {"address": {"socket_address":
+                {"address": service.ip().to_string(), "port_value": service.port()}}}}]}]}})
+    };
+    let clusters: Vec<Value> = made_up::CLUSTERS.into_iter().chain(["shadow"]).map(cluster).collect();
+    *config.at("/static_resources/clusters").unwrap() = json!(clusters);
+    let manager = config.at(CONNECTION_MANAGER).unwrap();
+    manager["http_filters"] = json!([{"name": "router", "typed_config":
+        {"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"}}]);
+    for field in ["strip_any_host_port", "strip_matching_host_port"] {
+        manager.as_object_mut().unwrap().remove(field);
+    }
+    let mut listeners = Vec::new();
+    for (number, routes) in routes.iter().enumerate() {
+        let mut one = config.clone();
+        let mut shown = routes.clone();
+        shown["response_headers_to_add"] =
+            json!([{"header": {"key": "x-cluster", "value": "%UPSTREAM_CLUSTER%"}}]);
+        *one.at(&format!("{CONNECTION_MANAGER}/route_config")).unwrap() = shown;
+        let mut listener = one.at("/static_resources/listeners/0").unwrap().take();
+        listener["name"] = json!(format!("r{number}"));
+        listeners.push(listener);
+    }
+    *config.at("/static_resources/listeners").unwrap() = json!(listeners);
+    config
+}
+
+async fn listeners(envoy: &Envoy) -> BTreeMap<String, SocketAddr> {
+    let url = format!("http://{}/listeners?format=json", envoy.admin);
+    let status = Client::default().get(&url).await.unwrap().json().unwrap();
+    let all = status["listener_statuses"].as_array().unwrap().iter();
+    all.map(|listener| {
+        let socket = &listener["local_address"]["socket_address"];
+        let address = format!("{}:{}", socket["address"].as_str().unwrap(), socket["port_value"]);
+        (listener["name"].as_str().unwrap().to_owned(), address.parse().unwrap())
+    })
+    .collect()
+}
+
+fn sent(request: &Value, to: SocketAddr) -> http::Request<Full<Bytes>> {
+    let uri = format!("http://{to}{}", request["path"].as_str().unwrap());
+    let mut builder = http::Request::builder().method(request["method"].as_str().unwrap()).uri(uri);
+    for (name, value) in request["headers"].as_object().unwrap() {
+        builder = builder.header(name, value.as_str().unwrap());
+    }
+    let cookies = request["cookies"].as_object().unwrap();
+    let cookies: Vec<String> =
+        cookies.iter().map(|(name, value)| format!("{name}={}", value.as_str().unwrap())).collect();
+    if !cookies.is_empty() {
+        builder = builder.header("cookie", cookies.join("; "));
+    }
+    builder.header("host", request["host"].as_str().unwrap()).body(Full::default()).unwrap()
+}
