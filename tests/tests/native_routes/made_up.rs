@@ -23,6 +23,9 @@ pub(crate) fn routes(seed: u64, ports: bool, cookies: bool) -> Value {
     let mut hosts = Vec::new();
     for index in 0..dice.below(4) + 1 {
         let mut own = Vec::new();
+        if index == 0 && dice.chance() {
+            own.push(domains.remove(0));
+        }
         for _ in 0..dice.below(3) + 1 {
             if !domains.is_empty() {
                 let at = dice.below(domains.len() as u64);
@@ -82,10 +85,11 @@ pub(crate) fn request(seed: u64, ports: bool) -> Value {
 }
 
 fn host_routes(dice: &mut Dice, mirrors: bool, cookies: bool) -> Vec<Value> {
-    let mut routes = Vec::new();
+    // So that each serves something.
+    let mut routes = vec![json!({"match": {"path": "/api/x/y"}, "route": {"cluster": "c0"}})];
     for _ in 0..dice.below(6) + 1 {
         let matched = route_match(dice, cookies);
-        if dice.below(6) == 0 {
+        if dice.below(6) == 0 && matched.get("runtime_fraction").is_none() {
             // Half of what comes so far goes on to the next route, which is for all of it.
             let mut half = matched.clone();
             half["runtime_fraction"] = json!({"default_value": {"numerator": 50, "denominator": "HUNDRED"}});
@@ -105,7 +109,7 @@ fn host_routes(dice: &mut Dice, mirrors: bool, cookies: bool) -> Vec<Value> {
             }
             _ => route["route"] = json!({"cluster": dice.pick(&CLUSTERS)}),
         }
-        if mirrors && dice.below(4) == 0 && route.get("route").is_some() {
+        if mirrors && dice.chance() && route.get("route").is_some() {
             let share = dice
                 .pick(&[
                     json!({"numerator": 100}),
@@ -117,6 +121,9 @@ fn host_routes(dice: &mut Dice, mirrors: bool, cookies: bool) -> Vec<Value> {
                 json!([{"cluster": "shadow", "runtime_fraction": {"default_value": share}}]);
         }
         routes.push(route);
+    }
+    if dice.chance() {
+        routes.push(json!({"match": {"prefix": "/"}, "route": {"cluster": dice.pick(&CLUSTERS)}}));
     }
     routes
 }
@@ -143,22 +150,26 @@ fn route_match(dice: &mut Dice, cookies: bool) -> Value {
     }
     if dice.below(4) == 0 {
         let query = json!({"name": dice.pick(&["q", "r"])});
-        let test = dice.pick(&[
-            json!({"present_match": true}),
-            json!({}),
-            json!({"string_match": {"exact": "1"}}),
-            json!({"string_match": {"safe_regex": {"regex": "[27]"}}}),
-            json!({"string_match": {"prefix": ""}}),
-        ]);
-        matched["query_parameters"] = json!([merged(&query, test)]);
+        let test = dice
+            .pick(&[
+                json!({"present_match": true}),
+                json!({}),
+                json!({"string_match": {"exact": "1"}}),
+                json!({"string_match": {"safe_regex": {"regex": "[27]"}}}),
+                json!({"string_match": {"exact": ""}}),
+            ])
+            .clone();
+        matched["query_parameters"] = json!([merged(&query, &test)]);
     }
     if cookies && dice.below(4) == 0 {
-        let test = dice.pick(&[
-            json!({"string_match": {"exact": "1"}}),
-            json!({"string_match": {"prefix": "ON", "ignore_case": true}}),
-            json!({"string_match": {"exact": "on"}, "invert_match": true}),
-        ]);
-        matched["cookies"] = json!([merged(&json!({"name": dice.pick(&["c1", "uid"])}), test)]);
+        let test = dice
+            .pick(&[
+                json!({"string_match": {"exact": "1"}}),
+                json!({"string_match": {"prefix": "ON", "ignore_case": true}}),
+                json!({"string_match": {"exact": "on"}, "invert_match": true}),
+            ])
+            .clone();
+        matched["cookies"] = json!([merged(&json!({"name": dice.pick(&["c1", "uid"])}), &test)]);
     }
     if dice.below(10) == 0 {
         matched["grpc"] = json!({});
@@ -195,7 +206,7 @@ fn header(dice: &mut Dice) -> Value {
             json!({"string_match": {"contains": "BETA", "ignore_case": true}}),
             json!({"string_match": {"safe_regex": {"regex": "[a-z]*"}}}),
             json!({"range_match": {"start": -3, "end": 15}}),
-            json!({"string_match": {"prefix": ""}}),
+            json!({"string_match": {"exact": ""}}),
         ])
         .clone();
     let mut matcher = merged(&json!({"name": dice.pick(&["x-a", "X-B", "user-agent"])}), &test);

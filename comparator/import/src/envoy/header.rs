@@ -23,12 +23,16 @@ pub(super) fn condition(draft: &mut Draft, matcher: &Part<'_>) -> Condition {
         }
         _ => Subject::Header(name),
     };
-    if let Some(present) = matcher.get("present_match") {
-        let expected = (present.text().as_deref() == Some("true")) != inverted;
-        return exists(draft, matcher, &subject, expected);
-    }
-    let Some(text) = text(matcher) else {
-        return exists(draft, matcher, &subject, !inverted);
+    let empty = is_true(matcher, "treat_missing_header_as_empty");
+    let present = matcher.get("present_match").map(|present| present.text().as_deref() == Some("true"));
+    let text = text(matcher);
+    let (None, Some(text)) = (present, text) else {
+        let expected = present.unwrap_or(true) != inverted;
+        return match (empty, expected) {
+            (false, _) => exists(draft, matcher, &subject, expected),
+            // What is missing is there, too.
+            (true, expected) => Condition::Always.negated_if(!expected),
+        };
     };
     let predicate = match text {
         Ok(predicate) => predicate,
@@ -36,7 +40,7 @@ pub(super) fn condition(draft: &mut Draft, matcher: &Part<'_>) -> Condition {
     };
     let test = tested(draft, matcher, &subject, predicate.clone());
     let there = exists(draft, matcher, &subject, true);
-    match (is_true(matcher, "treat_missing_header_as_empty"), inverted) {
+    match (empty, inverted) {
         (false, false) => test,
         (false, true) => Condition::all([there, test.negated()]),
         (true, _) if pattern::holds_on_empty(&predicate.to_tree()) => {
