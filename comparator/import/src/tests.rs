@@ -55,7 +55,8 @@ pub(super) fn noted(format: Format, text: &str) -> String {
     imported.notes.iter().map(|note| format!("{} {}\n", note.at, note.what)).collect()
 }
 
-const FORMATS: [Format; 4] = [Format::Apisix, Format::Nginx, Format::Istio, Format::GatewayApi];
+const FORMATS: [Format; 5] =
+    [Format::Apisix, Format::Nginx, Format::Istio, Format::GatewayApi, Format::Envoy];
 
 #[test]
 fn nothing_to_import_is_said() {
@@ -81,6 +82,11 @@ fn nothing_to_import_is_said() {
             Format::GatewayApi,
             "[1, 2]",
             "input has no HTTPRoute or GRPCRoute with rules: there is nothing to import",
+        ),
+        (
+            Format::Envoy,
+            "static_resources: {}",
+            "input has no virtual host with routes to clusters: there is nothing to import",
         ),
     ] {
         let error = import(format, text.as_bytes()).unwrap_err().to_string();
@@ -134,6 +140,10 @@ fn damaged_inputs_are_survived() {
             Format::GatewayApi,
             "{kind: HTTPRoute, spec: {hostnames: ['*.a'], rules: [{matches: [{path: {value: /a}}], backendRefs: [{name: a}], filters: [{type: RequestMirror, requestMirror: {backendRef: {name: b}, percent: 5}}]}]}}",
         ),
+        (
+            Format::Envoy,
+            "{virtual_hosts: [{domains: ['*.a:80', b], routes: [{match: {prefix: /a, headers: [{name: x, string_match: {exact: y}}], runtime_fraction: {default_value: {numerator: 5}}}, route: {weighted_clusters: {clusters: [{name: c, weight: 1}]}, request_mirror_policies: [{cluster: d}]}}]}]}",
+        ),
     ] {
         shown(format, text);
         for index in 0..text.len() {
@@ -174,7 +184,13 @@ fn hostile_inputs_are_bounded() {
     assert_eq!(error, "input makes 300 rules, a policy must have at most 256");
 }
 
-const PIECES: [&str; 60] = [
+const PIECES: [&str; 66] = [
+    "virtual_hosts: ",
+    "domains: ",
+    "routes: ",
+    "cluster: ",
+    "clusters: ",
+    "runtime_fraction: ",
     "{",
     "}",
     "[",

@@ -206,6 +206,8 @@ fn header(dice: &mut Dice) -> Value {
             json!({"string_match": {"contains": "BETA", "ignore_case": true}}),
             json!({"string_match": {"safe_regex": {"regex": "[a-z]*"}}}),
             json!({"range_match": {"start": -3, "end": 15}}),
+            json!({"range_match": {"start": 1, "end": 15}}),
+            json!({"range_match": {"start": 2, "end": 100}}),
             json!({"string_match": {"exact": ""}}),
         ])
         .clone();

@@ -136,8 +136,8 @@ fn keys(draft: &mut Draft, action: &Part<'_>) -> Vec<String> {
     }
     draft.note(
         &action.at,
-        "a client stays with a variant by its keys as in Envoy, of which each is another variant's share of the clients: \
-         the hash differs, and of several keys only the first that a request has counts",
+        "clients stay with a variant by these keys, as in Envoy, but not with the same one: the hash differs, and of several \
+         keys the first that a request has counts, where Envoy joins them",
     );
     keys
 }

@@ -64,10 +64,26 @@ pub(super) fn units(draft: &mut Draft, hosts: &[Host<'_>]) -> Vec<Unit> {
             domains.push(next);
         }
         let Some(host) = hosts.get(index) else { continue };
-        let requests = Condition::any(domains.iter().map(|domain| host.test(draft, hosts, index, domain)));
-        units.push(Unit { host: index, requests });
+        let tests = domains.iter().map(|domain| host.test(draft, hosts, index, domain)).collect();
+        units.push(Unit { host: index, requests: listed(tests) });
     }
     units
+}
+
+/// Names that stand alone are one list.
+fn listed(tests: Vec<Condition>) -> Condition {
+    let mut names = Vec::new();
+    let mut others = Vec::new();
+    for test in tests {
+        match test {
+            Condition::Test(Subject::Host, predicate) if predicate.tests().eq(["exact"]) => {
+                names.extend(predicate.texts("exact").into_iter().map(str::to_owned));
+            }
+            other => others.push(other),
+        }
+    }
+    let names = (!names.is_empty()).then(|| Condition::Test(Subject::Host, Predicate::one_of(names)));
+    Condition::any(names.into_iter().chain(others))
 }
 
 impl Host<'_> {

@@ -1,1 +1,204 @@
-//! Route configurations as a user would have them.
+//! Route configurations as a user would have them. What Envoy itself makes of such is compared end to end, in `native_routes`.
+
+use crate::Format;
+use crate::tests::{goes, noted, shown};
+
+macro_rules! check {
+    ($name:literal, $text:expr) => {
+        insta::assert_snapshot!($name, shown(Format::Envoy, $text))
+    };
+}
+
+/// A route configuration with one virtual host for all, of these routes.
+fn routes(routes: &str) -> String {
+    format!("{{virtual_hosts: [{{name: all, domains: ['*'], routes: [{routes}]}}]}}")
+}
+
+#[test]
+fn a_bootstrap_with_weights_and_a_mirror() {
+    check!(
+        "bootstrap",
+        r#"
+static_resources:
+  listeners:
+  - name: edge
+    filter_chains:
+    - filters:
+      - name: envoy.filters.network.http_connection_manager
+        typed_config:
+          "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
+          stat_prefix: edge
+          strip_any_host_port: true
+          route_config:
+            name: shop
+            request_headers_to_add: [{header: {key: x-edge, value: "1"}, append_action: OVERWRITE_IF_EXISTS_OR_ADD}]
+            virtual_hosts:
+            - name: shop
+              domains: [shop.test, "*.shop.test", "shop.*"]
+              require_tls: ALL
+              routes:
+              - name: testers
+                match: {prefix: /, headers: [{name: cookie, string_match: {safe_regex: {regex: "^(.*?; )?(tester=yes)(;.*)?$"}}}]}
+                route: {cluster: canary, timeout: 3s}
+              - match: {path_separated_prefix: /api, case_sensitive: false}
+                route:
+                  weighted_clusters:
+                    use_hash_policy: true
+                    clusters:
+                    - {name: canary, weight: 5, request_headers_to_add: [{header: {key: x-c, value: "%REQ(x)%"}}, {header: {key: x-v, value: "2"}}]}
+                    - {name: stable, weight: 95}
+                  hash_policy: [{cookie: {name: uid}}, {connection_properties: {source_ip: true}}]
+                  host_rewrite_literal: api.test
+                  prefix_rewrite: /
+              - match: {prefix: /}
+                route: {cluster: stable}
+              request_mirror_policies: [{cluster: shadow, runtime_fraction: {default_value: {numerator: 5, denominator: TEN_THOUSAND}, runtime_key: mirror.share}}]
+  clusters: [{name: canary}, {name: stable}]
+"#
+    );
+}
+
+#[test]
+fn every_matcher() {
+    check!(
+        "matchers",
+        &routes(
+            "
+{match: {path: /a, headers: [{name: X-A, string_match: {prefix: b, ignore_case: true}}, {name: n, range_match: {start: 1, end: 10}}]}, route: {cluster: a}},
+{match: {safe_regex: {regex: '/v[0-9]'}, query_parameters: [{name: q, string_match: {exact: '1'}}, {name: r, present_match: true}], grpc: {}}, route: {cluster: b}},
+{match: {prefix: /c, cookies: [{name: c, string_match: {exact: x}, invert_match: true}]}, route: {cluster: c}},
+{match: {prefix: /d, headers: [{name: a, exact_match: x, invert_match: true}, {name: b, string_match: {exact: ''}, treat_missing_header_as_empty: true}, {name: ':method', string_match: {exact: POST}, invert_match: true}]}, route: {cluster: d}},
+{match: {prefix: /e, headers: [{name: ':authority', string_match: {suffix: .test}}, {name: ':path', string_match: {prefix: /e/}}]}, route: {cluster: e}},
+{match: {prefix: /f, runtime_fraction: {default_value: {numerator: 0}}}, route: {cluster: f}},
+{match: {prefix: /g, runtime_fraction: {default_value: {numerator: 100}}}, redirect: {https_redirect: true}}"
+        )
+    );
+}
+
+/// Each stands before a route that sends everything else to the new version.
+#[test]
+fn requests_of_a_route_that_cannot_be_tested_are_left_to_the_host() {
+    for (route, request, expected) in [
+        ("match: {prefix: /, tls_context: {validated: true}}, route: {cluster: old}", "{path: /}", "host"),
+        ("match: {prefix: /x, dynamic_metadata: [{}]}, route: {cluster: old}", "{path: /x/1}", "host"),
+        ("match: {prefix: /x, dynamic_metadata: [{}]}, route: {cluster: old}", "{path: /y}", "new"),
+        (
+            "match: {prefix: /x, runtime_fraction: {default_value: {numerator: 9}}}, route: {cluster: old}",
+            "{path: /x}",
+            "host",
+        ),
+        (
+            "match: {prefix: /x, headers: [{name: ':path', string_match: {exact: /x?a}}]}, route: {cluster: old}",
+            "{path: /x}",
+            "host",
+        ),
+        (
+            "match: {prefix: /x, headers: [{name: a, string_match: {safe_regex: {regex: '(?=b)'}}}]}, route: {cluster: old}",
+            "{path: /x}",
+            "host",
+        ),
+        (
+            "match: {prefix: /x, headers: [{name: a, string_match: {custom: {}}}]}, route: {cluster: old}",
+            "{path: /x}",
+            "host",
+        ),
+        ("match: {prefix: /x}, route: {cluster_header: x-to}", "{path: /x}", "host"),
+        (
+            "match: {prefix: /x}, route: {weighted_clusters: {clusters: [{name: old, weight: -1}, {name: new, weight: 1}]}}",
+            "{path: /x}",
+            "host",
+        ),
+        ("match: {prefix: /x}, direct_response: {status: 200}", "{path: /x}", "host"),
+    ] {
+        let text = routes(&format!("{{{route}}}, {{match: {{prefix: /}}, route: {{cluster: new}}}}"));
+        goes(Format::Envoy, &text, &[(request, expected)]);
+        assert!(!noted(Format::Envoy, &text).is_empty() || route.contains("direct_response"), "{route}");
+    }
+}
+
+#[test]
+fn routes_that_only_the_dice_tell_apart_are_a_split() {
+    let text = routes(
+        "
+{match: {prefix: /x, runtime_fraction: {default_value: {numerator: 10}, runtime_key: shift}}, route: {cluster: a}},
+{match: {prefix: /x, runtime_fraction: {default_value: {numerator: 50}}}, route: {cluster: b}},
+{match: {prefix: /x}, route: {weighted_clusters: {clusters: [{name: c, weight: 1}, {name: b, weight: 2}]}}}",
+    );
+    let shown = shown(Format::Envoy, &text);
+    assert!(shown.contains("a: 100000\n      b: 750000\n      c: 150000"), "{shown}");
+    assert!(shown.contains("the runtime key \"shift\" may say another share"), "{shown}");
+}
+
+#[test]
+fn ports_of_hosts() {
+    let text = |ignore: bool, first: &str, second: &str| {
+        format!(
+            "{{ignore_port_in_host_matching: {ignore}, virtual_hosts: [\
+             {{name: a, domains: [{first}], routes: [{{match: {{prefix: /}}, route: {{cluster: a}}}}]}}, \
+             {{name: b, domains: [{second}], routes: [{{match: {{prefix: /}}, route: {{cluster: b}}}}]}}]}}"
+        )
+    };
+    let request = "{path: /, host: 'a.test:8080'}";
+    goes(Format::Envoy, &text(true, "a.test", "'*'"), &[(request, "a")]);
+    goes(Format::Envoy, &text(true, "'a.test:8080'", "'*'"), &[(request, "b")]);
+    goes(
+        Format::Envoy,
+        &text(false, "'a.test:*'", "'*'"),
+        &[(request, "host"), ("{path: /, host: b.test}", "b")],
+    );
+    goes(Format::Envoy, &text(false, "a.test, 'a.test:*'", "'*'"), &[(request, "a")]);
+    goes(Format::Envoy, &text(false, "'a.test:8080'", "a.test"), &[(request, "host")]);
+    assert!(
+        noted(Format::Envoy, &text(true, "'a.test:8080'", "'*'"))
+            .contains("\"a.test:8080\" has a port, which is taken off before")
+    );
+    assert!(
+        noted(Format::Envoy, &text(false, "a.test", "b.test"))
+            .contains("hosts are compared without their ports")
+    );
+}
+
+/// The usual pair of listeners, and two that serve the same hosts.
+#[test]
+fn of_several_listeners_what_serves_counts() {
+    let manager = |routes: &str| {
+        format!(
+            "{{filters: [{{typed_config: {{stat_prefix: x, route_config: {{virtual_hosts: [{{domains: ['*'], routes: [{routes}]}}]}}}}}}]}}"
+        )
+    };
+    let listeners = |first: &str, second: &str| {
+        format!(
+            "{{static_resources: {{listeners: [{{filter_chains: [{}]}}, {{filter_chains: [{}]}}]}}}}",
+            manager(first),
+            manager(second)
+        )
+    };
+    let redirect = "{match: {prefix: /}, redirect: {https_redirect: true}}";
+    let serve = |cluster: &str| format!("{{match: {{prefix: /}}, route: {{cluster: {cluster}}}}}");
+    goes(Format::Envoy, &listeners(redirect, &serve("web")), &[("{path: /}", "web")]);
+    assert!(
+        noted(Format::Envoy, &listeners(redirect, &serve("web")))
+            .contains("answers all requests itself, at another listener")
+    );
+    goes(Format::Envoy, &listeners(&serve("web"), &serve("next")), &[("{path: /}", "host")]);
+    goes(Format::Envoy, &listeners(&serve("web"), &serve("web")), &[("{path: /}", "web")]);
+}
+
+/// A dump has a configuration in its bootstrap, its listener and its routes, in either spelling.
+#[test]
+fn a_dump_and_the_other_spelling() {
+    let config = "{\"name\": \"r\", \"virtualHosts\": [{\"name\": \"v\", \"domains\": [\"*\"], \"routes\": [{\"match\": {\"pathSeparatedPrefix\": \"/x\"}, \"route\": {\"weightedClusters\": {\"clusters\": [{\"name\": \"a\", \"weight\": 1}, {\"name\": \"b\", \"weight\": 0}]}}}]}]}";
+    let dump = format!(
+        "{{\"configs\": [{{\"bootstrap\": {{\"staticResources\": {{\"listeners\": [{{\"filterChains\": [{{\"filters\": [{{\"typedConfig\": {{\"statPrefix\": \"s\", \"routeConfig\": {config}}}}}]}}]}}]}}}}}}, \
+         {{\"staticRouteConfigs\": [{{\"routeConfig\": {config}}}]}}]}}"
+    );
+    for text in [config, &dump] {
+        goes(Format::Envoy, text, &[("{path: /x/1}", "a"), ("{path: /xy}", "host")]);
+    }
+    let elsewhere = format!(
+        "{{\"configs\": [{{\"stat_prefix\": \"s\", \"rds\": {{\"route_config_name\": \"far\"}}}}, {{\"route_config\": {config}}}]}}"
+    );
+    assert!(
+        noted(Format::Envoy, &elsewhere).contains("the route configuration \"far\" comes from elsewhere")
+    );
+}
