@@ -21,7 +21,7 @@ use super::draft::{Draft, Split, Target};
 use super::part::Part;
 use crate::imported::{ImportError, Imported};
 use objects::Objects;
-use settings::Route;
+use settings::{PLUGINS, Route};
 use upstream::Upstreams;
 
 /// Reads all routes of the documents.
@@ -156,4 +156,3 @@ fn group_condition(draft: &mut Draft, group: &Part<'_>) -> Condition {
 }
 
 const WANTED: &str = "route with traffic-split or proxy-mirror";
-const PLUGINS: [&str; 2] = ["traffic-split", "proxy-mirror"];

@@ -3,8 +3,9 @@
 use antumbra_policy::document::{Tree, is_name};
 
 use crate::imported::{ImportError, Imported, Note};
-pub(super) use headers::{Changes, merged};
+pub(super) use changes::{Changes, merged};
 
+mod changes;
 mod conditions;
 mod document;
 mod headers;

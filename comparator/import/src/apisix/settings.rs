@@ -67,7 +67,7 @@ impl<'a> Route<'a> {
     pub(super) fn other_plugins(&self) -> Vec<(&'a str, Part<'a>)> {
         let holders = [Some(&self.part), self.config.as_ref(), self.service.as_ref()];
         let plugins = holders.into_iter().flatten().filter_map(|holder| holder.get("plugins"));
-        plugins.flat_map(|plugins| plugins.others(&super::PLUGINS)).collect()
+        plugins.flat_map(|plugins| plugins.others(&PLUGINS)).collect()
     }
 
     /// Its hosts, else its service's; `None` takes every host.
@@ -95,3 +95,6 @@ impl<'a> Route<'a> {
 fn is_on(plugin: &Part<'_>) -> bool {
     plugin.get("_meta").and_then(|meta| meta.text_of("disable")).is_none_or(|disable| disable != "true")
 }
+
+/// What is carried over.
+pub(super) const PLUGINS: [&str; 2] = ["traffic-split", "proxy-mirror"];
