@@ -146,7 +146,7 @@ fn examples(folder: &str) -> Vec<(String, Tree)> {
 
 /// What imports made of other systems' configuration: what stands below the head of a snapshot.
 fn imported() -> Vec<(String, Tree)> {
-    let folders = ["apisix", "gateway_api", "istio", "nginx"].iter();
+    let folders = ["apisix", "envoy", "gateway_api", "istio", "nginx"].iter();
     let files = folders.flat_map(|format| below(&format!("../import/src/{format}/snapshots")));
     let parse = |file: PathBuf| {
         let text = read(&file);

@@ -73,6 +73,9 @@ fn import_route<'a>(
     last: bool,
 ) {
     let part = &route.part;
+    for (name, field) in part.others(&ROUTE_FIELDS) {
+        draft.note(field.at, format!("{name:?} is a setting of the route: keep it in the host"));
+    }
     let mut own = upstreams.own(draft, route);
     if let Some(plugin) = route.plugin("proxy-mirror") {
         let condition = filtered(draft, &plugin, base);
@@ -156,3 +159,31 @@ fn group_condition(draft: &mut Draft, group: &Part<'_>) -> Condition {
 }
 
 const WANTED: &str = "route with traffic-split or proxy-mirror";
+const ROUTE_FIELDS: [&str; 26] = [
+    "id",
+    "name",
+    "desc",
+    "labels",
+    "create_time",
+    "update_time",
+    "status",
+    "priority",
+    "uri",
+    "uris",
+    "host",
+    "hosts",
+    "method",
+    "methods",
+    "remote_addr",
+    "remote_addrs",
+    "vars",
+    "filter_func",
+    "plugins",
+    "plugin_config_id",
+    "service_id",
+    "upstream",
+    "upstream_id",
+    "rules",
+    "traffic-split",
+    "proxy-mirror",
+];

@@ -23,7 +23,7 @@ use source::Source;
 
 /// Reads all route configurations of the documents.
 pub(super) fn import(documents: &[Tree]) -> Result<Imported, ImportError> {
-    let documents: Vec<Tree> = documents.iter().map(source::snake_case).collect();
+    let documents: Vec<Tree> = documents.iter().map(source::normal).collect();
     let mut draft = Draft::named("envoy");
     let sources = source::all(&mut draft, &documents);
     if let [source] = sources.as_slice() {

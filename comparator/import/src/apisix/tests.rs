@@ -203,11 +203,13 @@ plugin_configs:
 services:
 - {id: s, hosts: [s.test], upstream_id: served, plugins: {traffic-split: {rules: [{match: [{vars: [[arg_new, '==', '1']]}], weighted_upstreams: [{upstream_id: new}]}]}}}
 routes:
-- {id: a, uri: '/a/*', plugin_config_id: half, upstream_id: old}
+- {id: a, uri: '/a/*', plugin_config_id: half, upstream_id: old, enable_websocket: true}
 - {id: own, uri: '/own/*', plugin_config_id: half, upstream_id: old, plugins: {traffic-split: {_meta: {disable: true}, rules: []}}}
 - {id: gone, uri: '/gone/*', plugin_config_id: nowhere, upstream_id: old}
 - {id: served, uri: '/*', service_id: s}
 - {id: filtered, uri: '/f/*', upstream_id: old, plugins: {traffic-split: {_meta: {filter: [[http_x_in, '==', yes]]}, rules: [{weighted_upstreams: [{upstream_id: new}]}]}}}
+upstreams:
+- {id: served, nodes: {'10.0.0.1:80': 9, '10.0.0.2:80': 1}}
 stream_routes:
 - {id: tcp, server_port: 9100, upstream_id: old}
 ";
@@ -230,6 +232,8 @@ stream_routes:
         "routes[2].plugin_config_id plugin configuration \"nowhere\" is not in the input",
         "plugin_configs[0].plugins.limit-count the plugin \"limit-count\" is not about splitting",
         "stream_routes[0] stream_routes are not carried over",
+        "routes[0].enable_websocket \"enable_websocket\" is a setting of the route",
+        "upstreams[0].nodes have different weights",
     ] {
         assert!(notes.contains(note), "{note}: {notes}");
     }

@@ -69,6 +69,12 @@ fn by_id(id: &str) -> Destination {
 
 fn described(draft: &mut Draft, upstream: &Part<'_>, id: Option<&str>) -> Destination {
     let servers = upstream.get("nodes").map(|nodes| servers(&nodes)).unwrap_or_default();
+    if upstream.get("nodes").is_some_and(|nodes| weighs_differently(&nodes)) {
+        draft.note(
+            upstream.below("nodes"),
+            "have different weights, which are not carried over: give them to the endpoints of the host's cluster",
+        );
+    }
     let name = upstream
         .text_of("name")
         .or_else(|| upstream.text_of("service_name"))
@@ -101,6 +107,14 @@ fn servers(nodes: &Part<'_>) -> Vec<String> {
         Some(node.text_of("port").map_or_else(|| host.clone(), |port| format!("{host}:{port}")))
     });
     mapped.chain(listed).collect()
+}
+
+fn weighs_differently(nodes: &Part<'_>) -> bool {
+    let mapped = nodes.entries().into_iter().map(|(_, weight)| weight.text());
+    let listed = nodes.items().into_iter().map(|node| node.text_of("weight"));
+    let mut weights: Vec<Option<String>> = mapped.chain(listed).collect();
+    weights.dedup();
+    weights.len() > 1
 }
 
 const UPSTREAM_FIELDS: [&str; 12] = [

@@ -40,7 +40,7 @@ impl Action {
     }
 
     /// One of several, each with its share of what those before leave.
-    pub(super) fn drawn(draft: &mut Draft, at: &str, actions: Vec<((u64, u64), Self)>) -> Self {
+    pub(super) fn drawn(draft: &mut Draft, at: &str, actions: Vec<(Option<(u64, u64)>, Self)>) -> Self {
         let [_, _, ..] = actions.as_slice() else {
             let only = actions.into_iter().next().map(|(_, only)| only);
             return only.unwrap_or(Self { target: Target::Host, mirrors: Vec::new() });
@@ -52,7 +52,10 @@ impl Action {
         let bare =
             |mirrors: &[Mirror]| mirrors.iter().map(|m| (m.to.clone(), m.share.clone())).collect::<Vec<_>>();
         let alike = mirrors.iter().all(|one| bare(one) == bare(mirrors.first().map_or(&[], Vec::as_slice)));
-        for ((numerator, denominator), action) in actions {
+        for (share, action) in actions {
+            let Some((numerator, denominator)) = share else {
+                return Self::undrawn(draft, at, "the share of one of them cannot be read");
+            };
             let own = left * numerator / denominator.max(1);
             left -= own;
             let split = match action.target {

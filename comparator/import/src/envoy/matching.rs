@@ -61,10 +61,10 @@ pub(super) fn drawn_together(routes: &[Part<'_>]) -> usize {
     1
 }
 
-/// The share of the requests that come so far which a route takes, as numerator and denominator.
-pub(super) fn share(draft: &mut Draft, route: &Part<'_>) -> (u64, u64) {
+/// The share of the requests that come so far which a route takes, as numerator and denominator; `None` if it cannot be read.
+pub(super) fn share(draft: &mut Draft, route: &Part<'_>) -> Option<(u64, u64)> {
     let fraction = route.get("match").and_then(|matched| matched.get("runtime_fraction"));
-    fraction.map_or((1, 1), |fraction| read_fraction(draft, &fraction).unwrap_or((0, 1)))
+    fraction.map_or(Some((1, 1)), |fraction| read_fraction(draft, &fraction))
 }
 
 /// A `RuntimeFractionalPercent`; `None` if it has no value that can be read.

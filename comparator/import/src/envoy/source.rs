@@ -23,8 +23,20 @@ impl<'a> Source<'a> {
     }
 }
 
+/// A document in one spelling, in which virtual hosts by themselves are a route configuration.
+pub(super) fn normal(tree: &Tree) -> Tree {
+    let tree = snake_case(tree);
+    let is_host = |tree: &Tree| tree.get("domains").is_some() && tree.get("routes").is_some();
+    let hosts = match tree {
+        Tree::List(items) if items.iter().any(is_host) => items,
+        host if is_host(&host) => vec![host],
+        other => return other,
+    };
+    Tree::Map(vec![("virtual_hosts".to_owned(), Tree::List(hosts))])
+}
+
 /// `virtualHosts` as `virtual_hosts`, at every depth.
-pub(super) fn snake_case(tree: &Tree) -> Tree {
+fn snake_case(tree: &Tree) -> Tree {
     match tree {
         Tree::Map(entries) => {
             Tree::Map(entries.iter().map(|(key, value)| (snake(key), snake_case(value))).collect())
@@ -86,6 +98,12 @@ fn collect<'a>(draft: &mut Draft, part: &Part<'a>, ports: Ports, found: &mut Vec
             format!(
                 "the route configuration {name:?} comes from elsewhere: import it, or a dump that has it"
             ),
+        );
+    }
+    if let Some(scoped) = part.get("scoped_routes") {
+        draft.note(
+            scoped.at,
+            "which route configuration a request has depends on its scope: import each by itself",
         );
     }
     for (_, entry) in part.entries() {

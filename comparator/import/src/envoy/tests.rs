@@ -127,6 +127,8 @@ fn routes_that_only_the_dice_tell_apart_are_a_split() {
     let shown = shown(Format::Envoy, &text);
     assert!(shown.contains("a: 100000\n      b: 750000\n      c: 150000"), "{shown}");
     assert!(shown.contains("the runtime key \"shift\" may say another share"), "{shown}");
+    let unread = text.replace("numerator: 10", "numerator: ten");
+    goes(Format::Envoy, &unread, &[("{path: /x}", "host")]);
 }
 
 #[test]
@@ -192,7 +194,9 @@ fn a_dump_and_the_other_spelling() {
         "{{\"configs\": [{{\"bootstrap\": {{\"staticResources\": {{\"listeners\": [{{\"filterChains\": [{{\"filters\": [{{\"typedConfig\": {{\"statPrefix\": \"s\", \"routeConfig\": {config}}}}}]}}]}}]}}}}}}, \
          {{\"staticRouteConfigs\": [{{\"routeConfig\": {config}}}]}}]}}"
     );
-    for text in [config, &dump] {
+    let host =
+        "{name: v, domains: ['*'], routes: [{match: {path_separated_prefix: /x}, route: {cluster: a}}]}";
+    for text in [config, &dump, host, &format!("[{host}]")] {
         goes(Format::Envoy, text, &[("{path: /x/1}", "a"), ("{path: /xy}", "host")]);
     }
     let elsewhere = format!(
