@@ -115,8 +115,17 @@ fn garbage_is_survived() {
     for _ in 0..3_000 {
         let text: String = (0..next(24)).map(|_| PIECES[next(PIECES.len())]).collect();
         for format in FORMATS {
-            let _ = import(format, text.as_bytes());
+            survive(format, &text);
         }
+    }
+}
+
+/// What is imported at all is a policy.
+fn survive(format: Format, text: &str) {
+    if let Ok(imported) = import(format, text.as_bytes())
+        && let Err(invalid) = Document::from_tree(imported.policy)
+    {
+        panic!("{invalid}\n{text}");
     }
 }
 
@@ -148,8 +157,11 @@ fn damaged_inputs_are_survived() {
         shown(format, text);
         for index in 0..text.len() {
             let (before, after) = text.split_at(index);
-            let _ = import(format, before.as_bytes());
-            let _ = import(format, format!("{before}{}", &after[1..]).as_bytes());
+            survive(format, before);
+            survive(format, &format!("{before}{}", &after[1..]));
+            for odd in ["-", "é", ":8"] {
+                survive(format, &format!("{before}{odd}{}", &after[1..]));
+            }
         }
     }
 }

@@ -82,7 +82,7 @@ fn described(draft: &mut Draft, upstream: &Part<'_>, id: Option<&str>) -> Destin
         .or_else(|| servers.first().cloned())
         .unwrap_or_else(|| "upstream".to_owned());
     let host = match upstream.text_of("pass_host").as_deref() {
-        Some("rewrite") => upstream.text_of("upstream_host"),
+        Some("rewrite") => draft.rewritten_host(&upstream.at, upstream.text_of("upstream_host")),
         Some("node") => {
             draft.note(
                 &upstream.at,

@@ -21,6 +21,38 @@ impl Draft {
         }
     }
 
+    /// A key of a split, as `cookie:uid`, if the policy takes it.
+    pub(crate) fn key(&mut self, at: &str, subject: &Subject) -> Option<String> {
+        let key = match subject {
+            Subject::Header(name) if is_token(name) => Some(format!("header:{name}")),
+            Subject::Cookie(name) if is_cookie(name) => Some(format!("cookie:{name}")),
+            Subject::Query(name) if !name.is_empty() => Some(format!("query:{name}")),
+            Subject::Ip => Some("ip".to_owned()),
+            _ => None,
+        };
+        if key.is_none() {
+            self.note(at, "is no key that a policy has: it is not carried over");
+        }
+        key
+    }
+
+    /// The host that a variant's requests get, if the policy takes it: a name or an address, with a port or without.
+    pub(crate) fn rewritten_host(&mut self, at: &str, host: Option<String>) -> Option<String> {
+        let host = host?;
+        let name = match host.rsplit_once(':') {
+            Some((name, port)) if port.parse::<u16>().is_ok() => name,
+            _ => host.as_str(),
+        };
+        if is_host(name) && !name.starts_with("*.") {
+            return Some(host);
+        }
+        self.note(
+            at,
+            format!("the host {host:?} is not carried over: it is not a name with a port or without"),
+        );
+        None
+    }
+
     /// A test of a whole Cookie header by a pattern. Where it looks for one cookie, that is said instead.
     pub(crate) fn cookie_header(
         &mut self,

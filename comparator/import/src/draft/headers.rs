@@ -32,7 +32,24 @@ impl Draft {
         if !removed.is_empty() {
             tree.set("remove", Tree::List(removed));
         }
+        for field in ["set", "add", "remove"] {
+            if let Some(changes) = tree.get_mut(field) {
+                self.shorten(at, changes);
+            }
+        }
         (tree != Tree::Map(Vec::new())).then_some(tree)
+    }
+
+    fn shorten(&mut self, at: &str, changes: &mut Tree) {
+        let over = match changes {
+            Tree::Map(entries) if entries.len() > MAX_CHANGES => entries.split_off(MAX_CHANGES).len(),
+            Tree::List(items) if items.len() > MAX_CHANGES => items.split_off(MAX_CHANGES).len(),
+            _ => return,
+        };
+        self.note(
+            at,
+            format!("{over} changes of headers are not carried over: a policy takes {MAX_CHANGES}"),
+        );
     }
 }
 
@@ -72,6 +89,8 @@ const MEANINGFUL: [&str; 10] = [
     "upgrade",
     "x-antumbra-shadow",
 ];
+/// Of one kind.
+const MAX_CHANGES: usize = 32;
 /// Bytes.
 const LONGEST_VALUE: usize = 4096;
 
@@ -92,5 +111,12 @@ mod tests {
         assert_eq!(serde_json::to_string(&headers).unwrap(), r#"{"set":{"x-a":"1 %"},"remove":["x-e"]}"#);
         assert_eq!(draft.notes.len(), 6);
         assert_eq!(draft.headers("here", Changes::default()), None);
+        let many = Changes { remove: (0..40).map(|n| format!("x-{n}")).collect(), ..Changes::default() };
+        let headers = draft.headers("there", many).unwrap();
+        assert!(matches!(headers.get("remove"), Some(Tree::List(names)) if names.len() == 32));
+        assert_eq!(
+            draft.notes.last().unwrap().what,
+            "8 changes of headers are not carried over: a policy takes 32"
+        );
     }
 }

@@ -3,6 +3,7 @@
 use antumbra_policy::document::Tree;
 
 use super::matching::read_fraction;
+use crate::condition::Subject;
 use crate::draft::{Changes, Destination, Draft, Mirror, Split, Target, merged};
 use crate::part::Part;
 
@@ -128,14 +129,12 @@ fn keys(draft: &mut Draft, action: &Part<'_>) -> Vec<String> {
     let mut keys = Vec::new();
     for policy in action.items_of("hash_policy") {
         let name = |field: &str, key: &str| policy.get(field).and_then(|part| part.text_of(key));
-        let header = name("header", "header_name").map(|name| format!("header:{name}"));
-        let cookie = || name("cookie", "name").map(|name| format!("cookie:{name}"));
-        let query = || name("query_parameter", "name").map(|name| format!("query:{name}"));
-        let address = || name("connection_properties", "source_ip").map(|_| "ip".to_owned());
-        match header.or_else(cookie).or_else(query).or_else(address) {
-            Some(key) => keys.push(key),
-            None => draft.note(&policy.at, "is no key that a policy has: it is left out"),
-        }
+        let subject = name("header", "header_name")
+            .map(|name| Subject::Header(name.to_ascii_lowercase()))
+            .or_else(|| name("cookie", "name").map(Subject::Cookie))
+            .or_else(|| name("query_parameter", "name").map(Subject::Query))
+            .or_else(|| name("connection_properties", "source_ip").map(|_| Subject::Ip));
+        keys.extend(draft.key(&policy.at, &subject.unwrap_or(Subject::Path)));
     }
     draft.note(
         &action.at,
@@ -160,6 +159,7 @@ fn variant(
     }
     let rewritten = entry.and_then(|entry| entry.text_of("host_rewrite_literal"));
     let host = rewritten.or_else(|| action.text_of("host_rewrite_literal"));
+    let host = draft.rewritten_host(&action.at, host);
     draft.variant(Destination {
         name: cluster.to_owned(),
         cluster: cluster.to_owned(),
