@@ -38,6 +38,10 @@ pub(super) fn import(documents: &[Tree]) -> Result<Imported, ImportError> {
     }
     note_router(&mut draft, &routes);
     let upstreams = Upstreams::of(&objects);
+    let places = routes.iter().map(|route| {
+        route.hosts().map_or(1, |hosts| hosts.len()) * route.uris().map_or(1, |uris| uris.len())
+    });
+    ImportError::unless_few("hosts with their URIs", places.sum())?;
     let mut entries = order::entries(&routes).into_iter().peekable();
     while let Some(entry) = entries.next() {
         let mut group = vec![entry];

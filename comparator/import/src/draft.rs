@@ -114,7 +114,15 @@ impl Draft {
 
     /// The variant of a destination; the same destination is the same variant.
     pub(super) fn variant(&mut self, mut destination: Destination) -> String {
-        destination.cluster = valid_cluster(&destination.cluster);
+        let cluster = valid_cluster(&destination.cluster);
+        if cluster != destination.cluster {
+            let what = format!(
+                "the cluster {:?} is written {cluster:?}: a policy takes visible ASCII",
+                destination.cluster
+            );
+            self.note("variants", what);
+        }
+        destination.cluster = cluster;
         if let Some((name, _)) = self.variants.iter().find(|(_, known)| *known == destination) {
             return name.clone();
         }

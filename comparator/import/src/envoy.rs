@@ -36,6 +36,8 @@ pub(super) fn import(documents: &[Tree]) -> Result<Imported, ImportError> {
     for host in &hosts {
         note_host(&mut draft, host);
     }
+    let names = hosts.iter().map(|host| host.part.get("domains").map_or(0, |domains| domains.items().len()));
+    ImportError::unless_few("domains", names.sum())?;
     let units = domains::units(&mut draft, &hosts);
     for (index, unit) in units.iter().enumerate() {
         let Some(host) = hosts.get(unit.host) else { continue };

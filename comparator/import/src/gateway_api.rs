@@ -32,6 +32,7 @@ pub(super) fn import(documents: &[Tree]) -> Result<Imported, ImportError> {
         (created.is_none(), created, metadata(route, "namespace"), metadata(route, "name"))
     });
     let attached = attached(&mut draft, documents, &routes);
+    ImportError::unless_few("hosts", attached.iter().map(|(_, attachment)| attachment.len()).sum())?;
     let mut rules: Vec<Rule> = Vec::new();
     let mut entries: Vec<(usize, Entry)> = Vec::new();
     for (index, (route, attachment)) in attached.iter().enumerate() {

@@ -60,6 +60,14 @@ pub enum ImportError {
     /// Well written, but nothing that a policy could say.
     #[error("input has no {0}: there is nothing to import")]
     Nothing(&'static str),
+    /// More names than are compared with each other.
+    #[error("input has {found} {what}, must have at most {MAX_NAMES}")]
+    TooManyNames {
+        /// Plural.
+        what: &'static str,
+        /// How many.
+        found: usize,
+    },
     /// More than a policy can hold.
     #[error("input makes {found} {what}, a policy must have at most {most}")]
     TooMany {
@@ -72,5 +80,14 @@ pub enum ImportError {
     },
 }
 
+impl ImportError {
+    /// Refuses more names, as hosts, than are compared with each other.
+    pub(crate) fn unless_few(what: &'static str, found: usize) -> Result<(), Self> {
+        if found > MAX_NAMES { Err(Self::TooManyNames { what, found }) } else { Ok(()) }
+    }
+}
+
+/// Far more than the rules of a policy can be for, and few enough that each can be compared with each.
+const MAX_NAMES: usize = 4096;
 /// Bytes of an input.
 pub const LARGEST_INPUT: usize = 4 * 1024 * 1024;

@@ -34,6 +34,7 @@ pub(super) fn import(documents: &[Tree]) -> Result<Imported, ImportError> {
     for service in &services {
         note_service(&mut draft, service);
     }
+    ImportError::unless_few("hosts", services.iter().map(Hosted::len).sum())?;
     let units = hosts::units(&services);
     for (index, unit) in units.iter().enumerate() {
         let Some(service) = services.get(unit.service) else { continue };

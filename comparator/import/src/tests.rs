@@ -194,6 +194,31 @@ fn hostile_inputs_are_bounded() {
     let many = format!("{{\"rules\": [{}]}}", rules.trim_end_matches(','));
     let error = import(Format::Apisix, many.as_bytes()).unwrap_err().to_string();
     assert_eq!(error, "input makes 300 rules, a policy must have at most 256");
+    let names = (0..5_000).map(|index| format!("h{index}.test")).collect::<Vec<_>>().join(", ");
+    for (format, text, expected) in [
+        (
+            Format::Envoy,
+            format!("{{virtual_hosts: [{{domains: [{names}], routes: [{{route: {{cluster: a}}}}]}}]}}"),
+            "input has 5000 domains, must have at most 4096",
+        ),
+        (
+            Format::Istio,
+            format!("{{kind: VirtualService, spec: {{hosts: [{names}]}}}}"),
+            "input has 5000 hosts, must have at most 4096",
+        ),
+        (
+            Format::GatewayApi,
+            format!("{{kind: HTTPRoute, spec: {{hostnames: [{names}]}}}}"),
+            "input has 5000 hosts, must have at most 4096",
+        ),
+        (
+            Format::Apisix,
+            format!("{{hosts: [{names}], uris: [/a, /b], plugins: {{traffic-split: {{}}}}}}"),
+            "input has 10000 hosts with their URIs, must have at most 4096",
+        ),
+    ] {
+        assert_eq!(import(format, text.as_bytes()).unwrap_err().to_string(), expected);
+    }
 }
 
 const PIECES: [&str; 66] = [

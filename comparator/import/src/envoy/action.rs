@@ -136,6 +136,9 @@ fn keys(draft: &mut Draft, action: &Part<'_>) -> Vec<String> {
             .or_else(|| name("connection_properties", "source_ip").map(|_| Subject::Ip));
         keys.extend(draft.key(&policy.at, &subject.unwrap_or(Subject::Path)));
     }
+    if keys.is_empty() {
+        return keys;
+    }
     draft.note(
         &action.at,
         "clients stay with a variant by these keys, as in Envoy, but not with the same one: the hash differs, and of several \

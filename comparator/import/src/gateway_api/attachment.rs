@@ -46,6 +46,11 @@ impl Attachment {
         Some(attachment)
     }
 
+    /// How many hosts it has, those of each listener by themselves.
+    pub(super) fn len(&self) -> usize {
+        self.places.len()
+    }
+
     /// Its hosts; none is every host.
     pub(super) fn hosts(&self) -> Vec<String> {
         let mut hosts: Vec<String> = Vec::new();

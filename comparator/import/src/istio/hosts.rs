@@ -44,6 +44,11 @@ impl<'a> Hosted<'a> {
         (!hosts.is_empty()).then(|| Self { part: part.clone(), namespace, gateways, hosts })
     }
 
+    /// How many hosts it has.
+    pub(super) fn len(&self) -> usize {
+        self.hosts.len()
+    }
+
     /// Whether a request has one of these hosts, in any spelling.
     pub(super) fn test(&self, draft: &mut Draft, hosts: &[String]) -> Condition {
         if hosts.iter().any(|host| host == "*") {
