@@ -44,8 +44,8 @@ pub(crate) fn request(seed: u64, ports: bool) -> Value {
     let mut dice = Dice(seed);
     let mut headers = Map::new();
     let vocabulary: [(&str, &[&str]); 4] = [
-        ("x-a", &["1", "beta", "Beta-7", "15", ""]),
-        ("x-b", &["2", "", "a-beta-z", "-3"]),
+        ("x-a", &["1", "beta", "Beta-7", "15", "15", ""]),
+        ("x-b", &["2", "15", "", "a-beta-z", "-3"]),
         ("content-type", &["application/grpc", "application/grpc+proto", "application/grpcx", "text/html"]),
         ("user-agent", &["curl/8", "Mozilla"]),
     ];
@@ -207,7 +207,7 @@ fn header(dice: &mut Dice) -> Value {
             json!({"string_match": {"safe_regex": {"regex": "[a-z]*"}}}),
             json!({"range_match": {"start": -3, "end": 15}}),
             json!({"range_match": {"start": 1, "end": 15}}),
-            json!({"range_match": {"start": 2, "end": 100}}),
+            json!({"range_match": {"start": 2, "end": 15}}),
             json!({"string_match": {"exact": ""}}),
         ])
         .clone();
