@@ -188,7 +188,7 @@ enum Command {
     /// Print a signed header by which its bearer gets a variant for a while
     #[command(after_help = overriding::EXAMPLES)]
     Override(overriding::Options),
-    /// Write a policy from the configuration of APISIX, nginx, Istio or Gateway API
+    /// Write a policy from the configuration of APISIX, nginx, Istio, Gateway API or Envoy
     #[command(after_help = import::EXAMPLES)]
     Import(import::Options),
     /// Print the JSON Schema of a policy, for editors, or of an observation, for other producers

@@ -97,19 +97,19 @@ fn import_route<'a>(
     for (name, plugin) in route.other_plugins() {
         draft.note(plugin.at, format!("the plugin {name:?} is not about splitting: keep it in the host"));
     }
-    let target = match own {
-        Some(own) if !route.is_partial() => Target::To(own),
-        _ => Target::Host,
-    };
-    match target {
-        Target::To(own) if last && *base == Condition::Always => draft.default = Some(own),
-        Target::Host if last && *base == Condition::Always => {}
-        target if !taken => {
-            let name = if let Target::To(own) = &target { own.clone() } else { "host".to_owned() };
-            draft.rule(&part.at, &name, base.clone(), target, Vec::new());
-        }
+    match own.filter(|_| !route.is_partial()) {
+        Some(own) if last && *base == Condition::Always => draft.default = Some(own),
+        None if last && *base == Condition::Always => {}
+        own if !taken => import_rest(draft, &part.at, base, own),
         _ => {}
     }
+}
+
+/// What none of a route's rules takes goes to its own upstream.
+fn import_rest(draft: &mut Draft, at: &str, base: &Condition, own: Option<String>) {
+    let name = own.clone().unwrap_or_else(|| "host".to_owned());
+    let target = own.map_or(Target::Host, Target::To);
+    draft.rule(at, &name, base.clone(), target, Vec::new());
 }
 
 /// `_meta.filter` says for which requests a plugin runs.

@@ -103,22 +103,19 @@ fn import_route(
     rules: &mut Vec<Rule>,
     entries: &mut Vec<(usize, Entry)>,
 ) {
-    let serves = |(route, _): &Attached<'_>| {
-        route.spec.items_of("rules").iter().any(|rule| !rule.items_of("backendRefs").is_empty())
-    };
     let served: Vec<String> = rivals
         .iter()
-        .filter(|rival| serves(rival))
+        .filter(|(rival, _)| rival.spec.items_of("rules").iter().any(serves))
         .map(|(rival, _)| rival.spec.at.trim_end_matches(':').to_owned())
         .collect();
+    let served = served.join(", ");
     for rule in route.spec.items_of("rules") {
-        if !served.is_empty() && rule.items_of("backendRefs").is_empty() {
+        if !served.is_empty() && !serves(&rule) {
             draft.note(
                 &rule.at,
                 format!(
-                    "has no backend and is attached to another listener than {}, which serves the same hosts: it is left \
-                     to the host, so install the filter at the listener that serves",
-                    served.join(", ")
+                    "has no backend and is attached to another listener than {served}, which serves the same hosts: it is \
+                     left to the host, so install the filter at the listener that serves"
                 ),
             );
             continue;
@@ -128,17 +125,25 @@ fn import_route(
         }
         let mut read = read_rule(draft, &rule, &route.namespace);
         if !served.is_empty() {
-            read.listener = draft.unclear(
-                route.spec.at.trim_end_matches(':'),
-                format!(
-                    "{} serves the same hosts at another listener, which a policy cannot test: import the routes of one \
-                     listener by themselves",
-                    served.join(", ")
-                ),
-            );
+            read.listener = rivalled(draft, &route.spec, &served);
         }
         rules.push(read);
     }
+}
+
+fn serves(rule: &Part<'_>) -> bool {
+    !rule.items_of("backendRefs").is_empty()
+}
+
+/// Which of several routes has a request is not guessed.
+fn rivalled(draft: &mut Draft, spec: &Part<'_>, served: &str) -> Condition {
+    draft.unclear(
+        spec.at.trim_end_matches(':'),
+        format!(
+            "{served} serves the same hosts at another listener, which a policy cannot test: import the routes of one \
+             listener by themselves"
+        ),
+    )
 }
 
 fn read_rule(draft: &mut Draft, rule: &Part<'_>, namespace: &str) -> Rule {

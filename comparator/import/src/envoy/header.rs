@@ -23,13 +23,17 @@ pub(super) fn condition(draft: &mut Draft, matcher: &Part<'_>) -> Condition {
         }
         _ => Subject::Header(name),
     };
+    value(draft, matcher, &subject, inverted)
+}
+
+fn value(draft: &mut Draft, matcher: &Part<'_>, subject: &Subject, inverted: bool) -> Condition {
     let empty = is_true(matcher, "treat_missing_header_as_empty");
     let present = matcher.get("present_match").map(|present| present.text().as_deref() == Some("true"));
     let text = text(matcher);
     let (None, Some(text)) = (present, text) else {
         let expected = present.unwrap_or(true) != inverted;
         return match (empty, expected) {
-            (false, _) => exists(draft, matcher, &subject, expected),
+            (false, _) => exists(draft, matcher, subject, expected),
             // What is missing is there, too.
             (true, expected) => Condition::Always.negated_if(!expected),
         };
@@ -38,8 +42,8 @@ pub(super) fn condition(draft: &mut Draft, matcher: &Part<'_>) -> Condition {
         Ok(predicate) => predicate,
         Err(what) => return draft.unclear(&matcher.at, what),
     };
-    let test = tested(draft, matcher, &subject, predicate.clone());
-    let there = exists(draft, matcher, &subject, true);
+    let test = tested(draft, matcher, subject, predicate.clone());
+    let there = exists(draft, matcher, subject, true);
     match (empty, inverted) {
         (false, false) => test,
         (false, true) => Condition::all([there, test.negated()]),
