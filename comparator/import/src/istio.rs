@@ -39,7 +39,7 @@ pub(super) fn import(documents: &[Tree]) -> Result<Imported, ImportError> {
     for (index, unit) in units.iter().enumerate() {
         let Some(service) = services.get(unit.service) else { continue };
         let mesh = Mesh { services: &services, delegates: &delegates, rules: &rules };
-        mesh.import(&mut draft, service, unit, index + 1 == units.len());
+        mesh.import(&mut draft, service, unit, units.get(index + 1..).unwrap_or_default());
     }
     note_unused(&mut draft, &services, &delegates);
     draft.finish("VirtualService with http routes")
@@ -121,12 +121,13 @@ struct Mesh<'a> {
 }
 
 impl Mesh<'_> {
-    fn import(&self, draft: &mut Draft, hosted: &Hosted<'_>, unit: &Unit, last: bool) {
+    fn import(&self, draft: &mut Draft, hosted: &Hosted<'_>, unit: &Unit, later: &[Unit]) {
         let Some(spec) = hosted.part.get("spec") else { return };
         let spec = Part::new(hosted.part.at.clone(), spec.tree);
         let mut requests = hosted.test(draft, &unit.hosts);
         if unit.shared {
-            requests = Condition::all([requests, self.rival(draft, hosted, unit)]);
+            let Some(rest) = self.rival(draft, hosted, unit) else { return };
+            requests = Condition::all([requests, rest]);
         }
         let service = Service::new(&hosted.part, self.rules);
         let routes = spec.items_of("http");
@@ -138,31 +139,58 @@ impl Mesh<'_> {
         }
         let ends =
             routes.iter().any(|route| route.items_of("match").is_empty() && route.get("delegate").is_none());
-        if !last && !ends {
+        if !later.is_empty() && !ends && !self.merges(hosted, unit, later) {
             draft.rule(&spec.at, "unmatched", requests, Target::Host, Vec::new());
         }
     }
 
-    /// Where other gateways have another virtual service for the same host, the place of the filter decides, which is not known.
-    fn rival(&self, draft: &mut Draft, hosted: &Hosted<'_>, unit: &Unit) -> Condition {
+    /// Whether a later unit has routes for the same hosts at the same gateway.
+    fn merges(&self, hosted: &Hosted<'_>, unit: &Unit, later: &[Unit]) -> bool {
+        let same = |later: &Unit| {
+            let other = self.services.get(later.service).filter(|other| other.gateways == hosted.gateways);
+            other.is_some_and(|other| unit.hosts.iter().any(|host| other.has(hosted, host)))
+        };
+        unit.shared && !hosted.gateways.iter().any(|gateway| gateway == hosts::MESH) && later.iter().any(same)
+    }
+
+    /// What is left of a virtual service of whose hosts others have one, too; `None` is nothing.
+    ///
+    /// Sidecars take the oldest alone and gateways merge all. Where these differ, the place of the filter decides, which is not known.
+    fn rival(&self, draft: &mut Draft, hosted: &Hosted<'_>, unit: &Unit) -> Option<Condition> {
         let at = hosted.part.below("hosts");
-        let others = self.services.iter().filter(|other| other.part.at != hosted.part.at);
-        let mut elsewhere = others.filter(|other| other.gateways != hosted.gateways);
-        let elsewhere = elsewhere.any(|other| unit.hosts.iter().any(|host| other.has(hosted, host)));
-        if elsewhere {
-            return draft.unclear(
+        let names = unit.hosts.join(", ");
+        let shares = |other: &&Hosted<'_>| unit.hosts.iter().any(|host| other.has(hosted, host));
+        let others = self.services.iter().filter(|other| other.part.at != hosted.part.at).filter(shares);
+        let others: Vec<&Hosted<'_>> = others.collect();
+        let in_mesh = hosted.gateways.iter().any(|gateway| gateway == hosts::MESH);
+        let alone = hosted.gateways.len() == 1;
+        if others.iter().any(|other| other.gateways != hosted.gateways) || (in_mesh && !alone) {
+            return Some(draft.unclear(
                 &at,
-                format!("{} also belong to another virtual service at other gateways: import one gateway's by itself", unit.hosts.join(", ")),
+                format!(
+                    "{names} also belong to another virtual service at other gateways: import one gateway's by itself"
+                ),
+            ));
+        }
+        let earlier = self
+            .services
+            .iter()
+            .take_while(|other| other.part.at != hosted.part.at)
+            .any(|other| shares(&other));
+        if in_mesh && earlier {
+            draft.note(at, format!("{names} also belong to an older virtual service, which is the only one that sidecars take"));
+            return None;
+        }
+        if !in_mesh {
+            draft.note(
+                at,
+                format!(
+                    "{names} also belong to another virtual service: the routes of the older one are tried first, where \
+                     Istio tries those without a match last"
+                ),
             );
         }
-        draft.note(
-            at,
-            format!(
-                "{} also belong to another virtual service: the older one's routes are tried first",
-                unit.hosts.join(", ")
-            ),
-        );
-        Condition::Always
+        Some(Condition::Always)
     }
 
     /// A delegate's routes hold for the requests of the route that names it.

@@ -270,3 +270,35 @@ fn one_host_at_several_gateways_is_left_to_istio() {
             .contains("a.test also belong to another virtual service at other gateways")
     );
 }
+
+/// Sidecars take the oldest of several virtual services for a host, gateways try the routes of all.
+#[test]
+fn of_several_services_for_one_host_sidecars_take_the_oldest() {
+    let service = |name: &str, gateway: &str, created: &str, path: &str| {
+        format!(
+            "---\nkind: VirtualService\nmetadata: {{name: {name}, creationTimestamp: '{created}'}}\nspec: {{hosts: [a.shop.test], gateways: [{gateway}], http: \
+             [{{match: [{{uri: {{prefix: {path}}}}}], route: [{{destination: {{host: {name}.x.test, port: {{number: 80}}}}}}]}}]}}\n"
+        )
+    };
+    let pair = |gateway: &str| {
+        service("young", gateway, "2025-01-01T00:00:00Z", "/")
+            + &service("old", gateway, "2024-01-01T00:00:00Z", "/x")
+    };
+    let (old, young) = ("outbound|80||old.x.test", "outbound|80||young.x.test");
+    let (x, y) = ("{path: /x, host: a.shop.test}", "{path: /y, host: a.shop.test}");
+    goes(Format::Istio, &pair("gw"), &[(x, old), (y, young)]);
+    goes(Format::Istio, &pair("mesh"), &[(x, old), (y, "host")]);
+    goes(Format::Istio, &pair("gw, mesh"), &[(x, "host"), (y, "host")]);
+    let wide = |gateway: &str| {
+        let all =
+            service("wide", gateway, "2023-01-01T00:00:00Z", "/").replace("a.shop.test", "'*.shop.test'");
+        all + &pair(gateway).replace("{uri: {prefix: /}}", "{uri: {prefix: /z}}")
+    };
+    for gateway in ["gw", "mesh"] {
+        goes(Format::Istio, &wide(gateway), &[(x, old), (y, "host")]);
+    }
+    assert!(
+        noted(Format::Istio, &pair("mesh"))
+            .contains("VirtualService/young: hosts a.shop.test also belong to an older")
+    );
+}
