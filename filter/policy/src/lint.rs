@@ -161,7 +161,8 @@ impl Warnings<'_> {
         let whom = match (next, default) {
             (Some((index, later)), _) => {
                 let name = rule_name(place.index + 1 + index, later);
-                format!("rule {name:?} decides its requests, unless one between them does")
+                let between = if index > 0 { ", unless one between them does" } else { "" };
+                format!("rule {name:?} decides its requests{between}")
             }
             (None, Some(Tree::Text(default))) => {
                 format!("its requests go on to the rules below and to the default {default:?}")
