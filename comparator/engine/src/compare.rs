@@ -183,7 +183,7 @@ mod tests {
         check(&json("{\"a\":1}"), &json("{\"a\":1.0 }"), true, &[]);
         check(&json("{\"a\":1}"), &json("{\"a\":2}"), true, &["/a value: 1 -> 2"]);
         check(&json("1"), &leg(200, "application/problem+json; charset=utf-8", Body::Same), true, &[]);
-        check(&json("1"), &json("oops"), true, &[" type: \"1\" (1 bytes) -> \"oops\" (4 bytes)"]);
+        check(&json("1"), &json("oops"), true, &[" type: \"1\" (1 byte) -> \"oops\" (4 bytes)"]);
         check(
             &json("{"),
             &json("["),

@@ -210,9 +210,9 @@ mod tests {
             &["/z/1/p value: 2 -> 5", "/z/2/p value: 3 -> 6", "/a type: true -> null"],
         );
         check(left, &left.replace(',', " , "), Media::Auto, &[]);
-        check("a", "b", Media::Auto, &[" value: \"a\" (1 bytes) -> \"b\" (1 bytes)"]);
-        check("1", "b", Media::Auto, &[" type: \"1\" (1 bytes) -> \"b\" (1 bytes)"]);
-        check("1", "1.0", Media::Bytes, &[" value: \"1\" (1 bytes) -> \"1.0\" (3 bytes)"]);
+        check("a", "b", Media::Auto, &[" value: \"a\" (1 byte) -> \"b\" (1 byte)"]);
+        check("1", "b", Media::Auto, &[" type: \"1\" (1 byte) -> \"b\" (1 byte)"]);
+        check("1", "1.0", Media::Bytes, &[" value: \"1\" (1 byte) -> \"1.0\" (3 bytes)"]);
     }
 
     #[test]

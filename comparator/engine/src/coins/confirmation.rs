@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use crate::wording::many;
-
 /// How far a suspicion is from being confirmed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Confirmation {
@@ -26,13 +24,13 @@ impl fmt::Display for Confirmation {
         match *self {
             Self::Confirmed => f.write_str("confirmed"),
             Self::Blocks { show, of, length: 1 } => {
-                write!(f, "seen in {} of time, about {of} are needed", many(show, "block"))
+                write!(f, "seen in {show} of about {of} blocks of time")
             }
             Self::Blocks { show, of, length } => {
-                write!(f, "seen in {} of {length} blocks of time, about {of} are needed", many(show, "span"))
+                write!(f, "seen in {show} of about {of} spans of {length} blocks of time")
             }
             Self::Clients { show, of } => {
-                write!(f, "seen for {} of clients, about {of} are needed", many(show, "group"))
+                write!(f, "seen for {show} of about {of} groups of clients")
             }
         }
     }

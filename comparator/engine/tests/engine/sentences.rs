@@ -107,7 +107,7 @@ fn what_a_burst_says() {
     }
     insta::assert_snapshot!(sentences(&read(&evidence)), @r#"
     ! 1 endpoint with 100 % of the exchanges needs more traffic to show that at most 2 % are worse: GET /cart.
-    - GET /cart /total: wrong in 40 of 300 answers of the candidate, never in the stable version (evidence 10^11); suspected: seen in 1 block of time, about 8 are needed
+    - GET /cart /total: wrong in 40 of 300 answers of the candidate, never in the stable version (evidence 10^11); suspected: seen in 1 of about 8 blocks of time
     - up to 22 % of answers may be worse, must be below 0.5 %: 41,101 to 205,504 more exchanges
     - 1 endpoint needs more traffic (most: GET /cart): 6,618 to 33,090 more exchanges
     - latency: too few exchanges to rule out that p99 is 25 % higher: 271 to 1,351 more exchanges
