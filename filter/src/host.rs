@@ -13,7 +13,9 @@ use std::time::Duration;
 
 use antumbra_exchange::{Answer, Call, Found, Headers, Now};
 use antumbra_observation::Bytes;
-use antumbra_policy::{Body, BodyKind, Dice, Edit, PropertyPath, Timestamp, parse_address};
+use antumbra_policy::{
+    Body, BodyKind, Dice, Edit, Policy, PropertyPath, Timestamp, joined_lines, parse_address,
+};
 
 #[link(wasm_import_module = "env")]
 unsafe extern "C" {
@@ -124,7 +126,7 @@ pub(crate) enum Level {
 
 /// The request of the current stream; readable in the request-headers callback, and as long as that holds it.
 pub(crate) struct CurrentRequest {
-    /// Looks at all headers at once, which costs as much as asking for three.
+    /// Looks at all headers at once, in one call instead of one for each.
     all: bool,
     map: OnceCell<Option<HeaderMap>>,
     body: AwaitedBody,
@@ -141,9 +143,16 @@ pub(crate) enum AwaitedBody {
 }
 
 impl CurrentRequest {
-    /// A request of which so many headers may be asked for.
-    pub(crate) fn new(headers: usize, body: AwaitedBody) -> Self {
-        Self { all: headers > FEW_HEADERS, map: OnceCell::new(), body }
+    /// A request that this policy decides about. A single header is asked for by its first line, so where all lines of one count the
+    /// whole map is read, and every other header is found there, too.
+    pub(crate) fn asked_by(policy: &Policy, body: AwaitedBody) -> Self {
+        let all = policy.needs_all_lines() || policy.header_count() > FEW_HEADERS;
+        Self { all, map: OnceCell::new(), body }
+    }
+
+    /// A request of which nobody asks anything.
+    pub(crate) fn unasked() -> Self {
+        Self { all: false, map: OnceCell::new(), body: AwaitedBody::Ignored }
     }
 
     fn is_of(&self, kind: BodyKind) -> bool {
@@ -170,7 +179,7 @@ impl antumbra_policy::Request for CurrentRequest {
             return header(Map::RequestHeaders, name).map(Cow::Owned);
         }
         let map = self.map.get_or_init(|| HeaderMap::read(Map::RequestHeaders));
-        map.as_ref()?.first(name.as_bytes()).map(Cow::Borrowed)
+        joined_lines(name, map.as_ref()?.lines(name.as_bytes()))
     }
 
     fn peer_address(&self) -> Option<IpAddr> {
@@ -205,7 +214,7 @@ pub(crate) fn log(level: Level, text: &str) {
     unsafe { proxy_log(level as u32, text.as_ptr(), text.len()) };
 }
 
-/// The first value of a header.
+/// The first line of a header.
 pub(crate) fn header(map: Map, name: &str) -> Option<Vec<u8>> {
     // SAFETY: the key is read before the call returns; see `taken` for the answer.
     taken(|value, size| unsafe {
@@ -447,9 +456,10 @@ impl HeaderMap {
         Some(Self { bytes, places })
     }
 
-    fn first(&self, name: &[u8]) -> Option<&[u8]> {
-        let found = self.places.iter().find(|(known, _)| self.bytes.get(known.clone()) == Some(name));
-        found.and_then(|(_, value)| self.bytes.get(value.clone()))
+    /// The values under a name, in order.
+    fn lines(&self, name: &[u8]) -> impl Iterator<Item = &[u8]> {
+        let found = self.places.iter().filter(move |(known, _)| self.bytes.get(known.clone()) == Some(name));
+        found.filter_map(|(_, value)| self.bytes.get(value.clone()))
     }
 }
 

@@ -57,14 +57,14 @@ impl Stream {
             if self.instance.is_enabled() {
                 self.edit(Map::RequestHeaders, &Edit::Remove(VARIANT_HEADER));
             }
-            self.begin(None, &CurrentRequest::new(0, AwaitedBody::Ignored), end);
+            self.begin(None, &CurrentRequest::unasked(), end);
             return Flow::Continue;
         };
         let body = match policy.reads_bodies() && !end && self.instance.awaits_bodies() {
             true => AwaitedBody::Within(policy.largest_body()),
             false => AwaitedBody::Ignored,
         };
-        let request = CurrentRequest::new(policy.header_count(), body);
+        let request = CurrentRequest::asked_by(&policy, body);
         let dice = host::dice();
         let decision = policy.decide(&request, dice);
         if decision.awaits_body {
@@ -179,7 +179,7 @@ impl Stream {
     fn decide_with(&mut self, body: AwaitedBody) {
         let Some(Held { dice, .. }) = self.held.take() else { return };
         let Some(policy) = self.instance.policy() else { return };
-        let request = CurrentRequest::new(policy.header_count(), body);
+        let request = CurrentRequest::asked_by(&policy, body);
         let decision = policy.decide(&request, dice);
         self.carry_out(&policy, &decision, &request, false);
     }

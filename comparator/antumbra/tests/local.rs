@@ -68,6 +68,45 @@ fn explain_answers_line_by_line_and_goes_on_after_a_bad_one() {
 }
 
 #[test]
+fn explain_reads_several_lines_of_a_header_and_bytes_as_the_proxy_shows_them() {
+    let rule = |test: &str| {
+        format!(
+            "{{version: 1, name: lines, variants: {{old: null, new: null}}, default: old, clientIp: {{from: xff, trustedHops: 1}}, \
+             propagate: [{{cookie: uid, as: 'baggage:uid', allow: ['7']}}], rules: [{{name: one, matches: [{{{test}}}], to: new}}]}}"
+        )
+    };
+    let check = |test: &str, request: Value, matches: bool| {
+        let directory = directory(&[("lines.yaml", &rule(test))]);
+        let ran = antumbra(directory.path(), "explain lines.yaml --request -", &request.to_string());
+        let explained: Value = serde_json::from_str(&ran.out).unwrap_or_else(|_| panic!("{}", ran.err));
+        assert_eq!(explained["variant"], if matches { "new" } else { "old" }, "{test} {request}");
+        explained
+    };
+    let cookies = json!({"headers": {"cookie": ["a=1", "uid=7"]}});
+    let explained = check("cookies: {uid: '7'}", cookies.clone(), true);
+    assert_eq!(explained["headers"]["baggage"], "uid=7");
+    check("headers: {cookie: {search: '; uid=7$'}}", cookies, true);
+    let forwarded = json!({"headers": {"x-forwarded-for": ["10.8.0.1", "192.0.2.1"]}});
+    check("ip: 10.8.0.0/16", forwarded, true);
+    let agents = json!({"headers": {"user-agent": ["Desktop", "Mobile"]}});
+    check("headers: {user-agent: {contains: Mobile}}", agents, true);
+    check("headers: {x-tenant: b}", json!({"headers": {"x-tenant": ["a", "b"]}}), false);
+    check("host: [shop.example, '*.beta.example']", json!({"host": "SHOP.example.:8080"}), true);
+    check("host: shop.example.", json!({"host": "shop.example"}), true);
+    check("host: '*.beta.example.'", json!({"host": "a.beta.example."}), true);
+    check("headers: {host: shop.example}", json!({"host": "shop.example"}), true);
+    let name = json!({"headers": {"x-name": {"base64": "Y2Fm6Q=="}}});
+    check("headers: {x-name: {search: '^caf'}}", name.clone(), true);
+    check("headers: {x-name: café}", name, false);
+    let explained = check(
+        "cookies: {uid: '8'}",
+        json!({"headers": {"baggage": [{"base64": "YT3p"}, "b=2"], "cookie": "uid=7"}}),
+        false,
+    );
+    assert_eq!(explained["headers"]["baggage"], json!({"base64": "YT3pLGI9Mix1aWQ9Nw=="}));
+}
+
+#[test]
 fn a_signed_header_opens_its_variant() {
     let directory = directory(&[("shop.yaml", SHOP), ("key", "0123456789abcdef0123\n"), ("short", "abc")]);
     let ran = antumbra(directory.path(), "override shop.yaml --variant canary --for 1h --secret key", "");

@@ -5,6 +5,7 @@ use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use antumbra_observation::Bytes;
 use antumbra_policy::{Decision, Dice, Edit, SkippedMirror};
 use serde::Serialize;
 
@@ -87,9 +88,9 @@ struct Shadow {
 #[serde(untagged)]
 enum Change {
     /// Exactly this value.
-    Set(String),
+    Set(Bytes),
     /// These values besides others.
-    Added(Vec<String>),
+    Added(Vec<Bytes>),
     Removed,
 }
 
@@ -120,25 +121,21 @@ fn changes(edits: &[Edit<'_>]) -> BTreeMap<String, Change> {
     let mut changes: BTreeMap<String, Change> = BTreeMap::new();
     for edit in edits {
         let (name, change) = match edit {
-            Edit::Set(name, value) => (name, Change::Set(text(value))),
+            Edit::Set(name, value) => (name, Change::Set(value.as_ref().into())),
             Edit::Remove(name) => (name, Change::Removed),
             Edit::Add(name, value) => match changes.remove(*name) {
                 Some(Change::Added(mut values)) => {
-                    values.push(text(value));
+                    values.push(value.as_ref().into());
                     (name, Change::Added(values))
                 }
-                Some(Change::Set(first)) => (name, Change::Set(format!("{first},{}", text(value)))),
-                Some(Change::Removed) => (name, Change::Set(text(value))),
-                None => (name, Change::Added(vec![text(value)])),
+                Some(Change::Set(first)) => (name, Change::Set([&first, &b","[..], value].concat().into())),
+                Some(Change::Removed) => (name, Change::Set(value.as_ref().into())),
+                None => (name, Change::Added(vec![value.as_ref().into()])),
             },
         };
         changes.insert((*name).to_owned(), change);
     }
     changes
-}
-
-fn text(value: &[u8]) -> String {
-    String::from_utf8_lossy(value).into_owned()
 }
 
 fn open(file: &Path) -> std::io::Result<Box<dyn Read>> {
@@ -153,8 +150,10 @@ Examples:
   echo '{\"path\": \"/cart\", \"cookies\": {\"canary\": \"1\"}}' | antumbra explain shop.yaml --request -
   antumbra explain shop.yaml --request requests.ndjson --seed 7 | jq -r .variant | sort | uniq -c
 
-A request has any of method, path, host, headers, cookies, ip, metadata, json, form, time. The answer's headers are those that the
-filter sets (a text), adds (a list) or removes (null) before the request is routed; response holds what it adds to the answer.";
+A request has any of method, path, host, headers, cookies, ip, metadata, json, form, time. A list of values stands for several lines of
+a header, {\"headers\": {\"cookie\": [\"a=1\", \"b=2\"]}}, which are joined where Envoy joins them; a value that is not UTF-8 is written
+{\"base64\": \"/w==\"}. The answer's headers are those that the filter sets (a text), adds (a list) or removes (null) before the request
+is routed; response holds what it adds to the answer.";
 
 #[cfg(test)]
 mod tests {

@@ -10,6 +10,7 @@ use std::ops::Range;
 use crate::client::ClientAddress;
 use crate::cookies::cookies;
 use crate::json::Pointer;
+use crate::lines::separator;
 use crate::property::PropertyPath;
 use crate::query;
 use crate::request::{Body, BodyKind, Request};
@@ -56,6 +57,8 @@ pub(crate) struct JsonSlot(usize);
 impl Questions {
     /// The slot of a header; `name` in lower case.
     pub(crate) fn header(&mut self, name: &str) -> HeaderSlot {
+        // Hosts keep it under this name, whatever the version of HTTP; not all of them know it by the other.
+        let name = if name == "host" { ":authority" } else { name };
         HeaderSlot(place(&mut self.headers, |known| known == name, || name.to_owned()))
     }
 
@@ -93,6 +96,11 @@ impl Questions {
 
     pub(crate) fn header_count(&self) -> usize {
         self.headers.len()
+    }
+
+    /// Whether a header is asked for of which all lines count.
+    pub(crate) fn need_all_lines(&self) -> bool {
+        self.headers.iter().any(|name| separator(name).is_some())
     }
 
     /// The request headers that decisions may depend on, pseudo headers aside.
@@ -173,7 +181,7 @@ impl<'r, R: Request + ?Sized> Facts<'r, R> {
         }
     }
 
-    /// The first value of a header.
+    /// The value of a header.
     pub(crate) fn header(&mut self, slot: HeaderSlot) -> Option<&[u8]> {
         ask(&mut self.headers, self.request, self.questions, slot)
     }
@@ -187,9 +195,9 @@ impl<'r, R: Request + ?Sized> Facts<'r, R> {
         target.get(..end)
     }
 
-    /// The host that is asked, without port; `slot` is that of `:authority`.
+    /// The host that is asked, without port and without the dot that ends a full name; `slot` is that of `:authority`.
     pub(crate) fn host(&mut self, slot: HeaderSlot) -> Option<&[u8]> {
-        self.header(slot).map(without_port)
+        self.header(slot).map(without_port).map(without_last_dot)
     }
 
     /// The value of the first cookie of that name.
@@ -376,6 +384,11 @@ fn without_port(authority: &[u8]) -> &[u8] {
     }
 }
 
+/// `shop.example.` is the full name of `shop.example`.
+pub(crate) fn without_last_dot(host: &[u8]) -> &[u8] {
+    host.strip_suffix(b".").filter(|name| !name.is_empty()).unwrap_or(host)
+}
+
 fn length_bit(name: &[u8]) -> u64 {
     1 << (name.len() % 64)
 }
@@ -445,6 +458,9 @@ mod tests {
             ("", ""),
         ] {
             assert_eq!(without_port(authority.as_bytes()), host.as_bytes(), "{authority}");
+        }
+        for (full, host) in [("a.test.", "a.test"), ("a.test", "a.test"), (".", "."), ("", "")] {
+            assert_eq!(without_last_dot(full.as_bytes()), host.as_bytes(), "{full}");
         }
     }
 }

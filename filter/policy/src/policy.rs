@@ -193,6 +193,11 @@ impl Policy {
         self.questions.header_count()
     }
 
+    /// Whether a decision asks for a header of which all lines count, not the first alone: `cookie` or `baggage`.
+    pub fn needs_all_lines(&self) -> bool {
+        self.questions.need_all_lines()
+    }
+
     /// Whether decisions are counted by rule and variant.
     pub fn counts_decisions(&self) -> bool {
         self.observe.metrics

@@ -6,6 +6,7 @@ use std::cmp::Ordering;
 use std::ops::RangeInclusive;
 
 use crate::document::{Field, Map, Tree};
+use crate::facts::without_last_dot;
 use crate::key::{self, Salt};
 use crate::number::{Number, whole};
 use crate::order;
@@ -22,7 +23,7 @@ pub(crate) enum Subject {
     Value,
     /// A path without its query: it begins with `/`, and its prefixes end at a segment.
     Path,
-    /// A host name without port: case does not matter, and `*.example.org` is every name below.
+    /// A host name without port or last dot: case does not matter, and `*.example.org` is every name below.
     Host,
     /// A method, in upper case as on the wire.
     Method,
@@ -321,9 +322,10 @@ fn literal(field: &Field<'_>, subject: Subject) -> Option<(Box<[u8]>, bool)> {
     let wrong = match subject {
         Subject::Path => (!text.starts_with(b"/")).then_some(PATHS),
         Subject::Host if text.starts_with(b"*.") && is_host(text.get(2..).unwrap_or_default()) => {
-            return Some((text.get(1..)?.into(), true));
+            return Some((without_last_dot(text.get(1..)?).into(), true));
         }
-        Subject::Host => (!is_host(&text)).then_some("must be a host name without port, or *. before one"),
+        Subject::Host if is_host(&text) => return Some((without_last_dot(&text).into(), false)),
+        Subject::Host => Some("must be a host name without port, or *. before one"),
         Subject::Method => (!is_method(&text)).then_some("must be a method in upper case such as GET"),
         Subject::Value => None,
     };

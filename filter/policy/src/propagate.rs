@@ -80,7 +80,7 @@ impl Propagation {
         if ours.is_empty() && trusted(facts) {
             return;
         }
-        // Written anew even if nothing is forged here: only the first of several lines is seen.
+        // Written anew even if nothing is forged here: several lines become one.
         let sent = sent.unwrap_or_default();
         let forged = |name: &[u8]| self.members.iter().any(|(known, _)| known.as_bytes() == name);
         let mut list: Vec<Cow<'_, [u8]>> = members(&sent)

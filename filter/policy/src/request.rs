@@ -9,8 +9,8 @@ use crate::timestamp::Timestamp;
 /// What a decision asks of a request. Every call may be a call to the host, so each is made at most once per decision
 /// and only when a rule needs it.
 pub trait Request {
-    /// The first value of a header as raw bytes; `None` if the request does not have it. `name` is in lower case; `:path`,
-    /// `:method` and `:authority` are names.
+    /// The value of a header as raw bytes; `None` if the request does not have it. Of several lines under one name it is what
+    /// [`joined_lines`](crate::joined_lines) makes of them. `name` is in lower case; `:path`, `:method` and `:authority` are names.
     fn header(&self, name: &str) -> Option<Cow<'_, [u8]>>;
 
     /// The address at the other end of the connection, if the host knows it.

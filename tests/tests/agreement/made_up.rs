@@ -1,10 +1,14 @@
 //! Policies and requests out of a seed. The vocabulary is small, so that rules and requests meet often.
 
+use antumbra_observation::Bytes;
 use serde_json::{Map, Value, json};
 
 /// A policy with up to eight rules and a little of everything else.
 pub(crate) fn policy(seed: u64, number: u64) -> Value {
     let mut dice = Dice(seed);
+    if dice.below(4) == 0 {
+        return lean(&mut dice, number);
+    }
     let rules: Vec<Value> = (0..dice.below(8) + 1).map(|index| rule(&mut dice, index)).collect();
     let mut policy = json!({
         "version": 1,
@@ -40,24 +44,46 @@ pub(crate) fn policy(seed: u64, number: u64) -> Value {
     policy
 }
 
+/// A policy that asks for few headers: a filter may read those one by one.
+fn lean(dice: &mut Dice, number: u64) -> Value {
+    let mut rule = match dice.below(3) {
+        0 => json!({"matches": [{"cookies": {*dice.pick(&["c1", "version"]): predicate(dice)}}], "to": "a"}),
+        1 => {
+            json!({"matches": [{"headers": {*dice.pick(&["cookie", "user-agent", "x-a"]): predicate(dice)}}], "to": "b"})
+        }
+        _ => json!({"split": split(dice)}),
+    };
+    rule["name"] = json!("only");
+    json!({
+        "version": 1,
+        "name": format!("p{number}"),
+        "variants": {"stable": {}, "a": {}, "b": {}},
+        "default": "stable",
+        "rules": [rule],
+    })
+}
+
 /// A request that the policies ask about.
 pub(crate) fn request(seed: u64) -> Value {
     let mut dice = Dice(seed);
     let mut headers = Map::new();
-    let vocabulary: [(&str, &[&str]); 9] = [
+    let vocabulary: [(&str, &[&str]); 11] = [
         ("x-a", &["1", "beta", "Beta-7", "15"]),
         ("x-b", &["2", "", "a-beta-z", "-3"]),
         ("x-id", &["u1", "120", "99", "u2"]),
         ("x-force", &["a", "b", "red", "nobody"]),
         ("x-forwarded-for", &["10.1.2.3", "192.0.2.7, 10.9.9.9", "2001:db8::1", "unknown"]),
         ("baggage", &["c1=forged,other=1", "other=1;p=2"]),
+        ("user-agent", &["tester-1", "Beta/2"]),
+        ("cookie", &["c1=on", "version=v2; uid=user-7", "sticky=b;; c1", "uid"]),
         ("x-copied", &["forged"]),
         ("x-gone", &["1"]),
         ("x-antumbra-variant", &["forged"]),
     ];
     for (name, values) in vocabulary {
         if dice.below(3) == 0 {
-            headers.insert(name.to_owned(), json!(dice.pick(values)));
+            let lines: Vec<Value> = (0..dice.below(2) + 1).map(|_| line(&mut dice, values)).collect();
+            headers.insert(name.to_owned(), json!(lines));
         }
     }
     let mut cookies = Map::new();
@@ -77,11 +103,20 @@ pub(crate) fn request(seed: u64) -> Value {
     json!({
         "method": if body { "POST" } else { *dice.pick(&["GET", "HEAD", "DELETE"]) },
         "path": format!("{path}{query}"),
-        "host": dice.pick(&["shop.test", "a.shop.test:8080", "OTHER.test"]),
+        "host": dice.pick(&["shop.test", "a.shop.test:8080", "OTHER.test", "shop.test.", "A.shop.test.:8080"]),
         "headers": headers,
         "cookies": cookies,
         "json": if body { json!({"model": dice.pick(&["m1", "m2"]), "user": {"id": dice.below(4)}}) } else { Value::Null },
     })
+}
+
+/// One of these values; now and then with a byte behind it that is not UTF-8.
+fn line(dice: &mut Dice, values: &[&str]) -> Value {
+    let value = *dice.pick(values);
+    match dice.below(6) {
+        0 => json!(Bytes([value.as_bytes(), b"\xe9"].concat())),
+        _ => json!(value),
+    }
 }
 
 fn rule(dice: &mut Dice, index: u64) -> Value {
@@ -135,9 +170,12 @@ fn condition(dice: &mut Dice, depth: u64) -> (&'static str, Value) {
         1 => ("method", dice.pick(&[json!("GET"), json!(["HEAD", "POST"]), json!({"not": "GET"})]).clone()),
         2 => (
             "host",
-            dice.pick(&[json!("shop.test"), json!("*.shop.test"), json!(["other.test", "x.test"])]).clone(),
+            dice.pick(&[json!("shop.test"), json!("*.shop.test."), json!(["other.test", "x.test"])]).clone(),
         ),
-        3 => ("headers", json!({*dice.pick(&["x-a", "X-B", "x-id"]): predicate(dice)})),
+        3 => (
+            "headers",
+            json!({*dice.pick(&["x-a", "X-B", "x-id", "user-agent", "cookie", "Host"]): predicate(dice)}),
+        ),
         4 => ("cookies", json!({*dice.pick(&["c1", "uid", "version"]): predicate(dice)})),
         5 => ("query", json!({*dice.pick(&["q", "r"]): predicate(dice)})),
         6 => (
@@ -185,6 +223,9 @@ fn predicate(dice: &mut Dice) -> Value {
         json!({"contains": "BETA", "ignoreCase": true}),
         json!({"regex": "user-[0-4].*"}),
         json!({"search": "[0-9]$"}),
+        json!({"search": "uid=user-7|\u{fffd}"}),
+        json!("beta\u{fffd}"),
+        json!({"suffix": ".test"}),
         json!({"range": [-5, 15]}),
         json!({"gt": 1.5}),
         json!({"lte": 2}),

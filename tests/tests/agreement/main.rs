@@ -16,6 +16,7 @@ use antumbra_e2e::envoy::Envoy;
 use antumbra_e2e::envoy_config::{CONNECTION_MANAGER, EnvoyConfig};
 use antumbra_e2e::toolchain;
 use antumbra_e2e::upstream::{Behaviour, Received, Reply, Upstream};
+use antumbra_observation::Bytes;
 use http_body_util::Full;
 use serde_json::{Value, json};
 
@@ -65,23 +66,20 @@ async fn explain_agrees_with_the_filter() {
 fn agree(request: &Value, explained: &Value, received: &Received, answer: &Answer, shown: &str) {
     for (name, change) in explained["headers"].as_object().unwrap() {
         let name = if name == ":authority" { "host" } else { name };
-        let found: Vec<&str> =
-            received.headers.get_all(name).iter().map(|value| value.to_str().unwrap()).collect();
-        match change {
-            Value::Null => assert!(found.is_empty(), "{name} is {found:?}\n{shown}"),
-            Value::String(value) => assert_eq!(found, [value], "{name}\n{shown}"),
-            added => {
-                let sent = request["headers"][name].as_str();
-                let added = added.as_array().unwrap().iter().map(|value| value.as_str().unwrap());
-                assert_eq!(found, sent.into_iter().chain(added).collect::<Vec<_>>(), "{name}\n{shown}");
-            }
+        let mut expected = lines(change);
+        if change.is_array() {
+            expected = [lines(&request["headers"][name]), expected].concat();
         }
+        assert_eq!(received_lines(received, name), expected, "{name}\n{shown}");
     }
     // Where nothing was decided, a trusted client's own word stays.
-    let variant = received.headers.get("x-antumbra-variant").map(|value| value.to_str().unwrap());
-    let sent = request["headers"]["x-antumbra-variant"].as_str();
-    let stays = sent.filter(|_| explained["headers"].get("x-antumbra-variant").is_none());
-    assert_eq!(variant, explained["variant"].as_str().or(stays), "{shown}");
+    let variant = match explained["headers"].get("x-antumbra-variant") {
+        Some(_) => &explained["variant"],
+        None => &request["headers"]["x-antumbra-variant"],
+    };
+    assert_eq!(received_lines(received, "x-antumbra-variant"), lines(variant), "{shown}");
+    // What the client sent under this name is nobody's business but the service's.
+    assert_eq!(received_lines(received, "cookie"), cookie_lines(request), "{shown}");
     for name in ["set-cookie", "vary", "x-shown", "x-explained"] {
         let found: Vec<&str> =
             answer.headers.get_all(name).iter().map(|value| value.to_str().unwrap()).collect();
@@ -92,6 +90,32 @@ fn agree(request: &Value, explained: &Value, received: &Received, answer: &Answe
         };
         assert_eq!(found, expected, "{name}\n{shown}");
     }
+}
+
+/// A header's lines in writing: none, one or a list.
+fn lines(written: &Value) -> Vec<Bytes> {
+    let one = |line: &Value| serde_json::from_value(line.clone()).unwrap();
+    match written {
+        Value::Null => Vec::new(),
+        Value::Array(lines) => lines.iter().map(one).collect(),
+        line => vec![one(line)],
+    }
+}
+
+fn received_lines(received: &Received, name: &str) -> Vec<Bytes> {
+    received.headers.get_all(name).iter().map(|value| value.as_bytes().into()).collect()
+}
+
+/// The lines that a request sends, those of single cookies as one.
+fn cookie_lines(request: &Value) -> Vec<Bytes> {
+    let mut sent = lines(&request["headers"]["cookie"]);
+    let cookies = request["cookies"].as_object().unwrap().iter();
+    let cookies: Vec<String> =
+        cookies.map(|(name, value)| format!("{name}={}", value.as_str().unwrap())).collect();
+    if !cookies.is_empty() {
+        sent.push(cookies.join("; ").as_str().into());
+    }
+    sent
 }
 
 /// The shipped Envoy with a listener for each policy, all in front of one service; every other filter takes it for any host. Nothing
@@ -147,9 +171,8 @@ fn explain(policy: &Value, requests: &[Value], written: &str, directory: &std::p
     for request in requests {
         let mut met = request.clone();
         met["ip"] = json!("127.0.0.1");
-        let forwarded = request["headers"]["x-forwarded-for"].as_str();
-        met["headers"]["x-forwarded-for"] =
-            json!(forwarded.map_or(written.to_owned(), |sent| format!("{sent},{written}")));
+        let forwarded = [lines(&request["headers"]["x-forwarded-for"]), vec![written.into()]].concat();
+        met["headers"]["x-forwarded-for"] = json!(forwarded);
         writeln!(input, "{met}").unwrap();
     }
     drop(input);
@@ -165,16 +188,12 @@ fn sent(request: &Value, to: SocketAddr) -> http::Request<Full<hyper::body::Byte
     let uri = format!("http://{to}{}", request["path"].as_str().unwrap());
     let mut builder = http::Request::builder().method(request["method"].as_str().unwrap()).uri(uri);
     for (name, value) in request["headers"].as_object().unwrap() {
-        builder = builder.header(name, value.as_str().unwrap());
+        for line in lines(value).iter().filter(|_| name != "cookie") {
+            builder = builder.header(name, &**line);
+        }
     }
-    let cookies: Vec<String> = request["cookies"]
-        .as_object()
-        .unwrap()
-        .iter()
-        .map(|(name, value)| format!("{name}={}", value.as_str().unwrap()))
-        .collect();
-    if !cookies.is_empty() {
-        builder = builder.header("cookie", cookies.join("; "));
+    for line in cookie_lines(request) {
+        builder = builder.header("cookie", &*line);
     }
     builder = builder.header("host", request["host"].as_str().unwrap());
     let body = match &request["json"] {

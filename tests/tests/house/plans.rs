@@ -23,7 +23,7 @@ pub(crate) const PLANS: &[Plan] = &[
         name: "antumbra-policy",
         sources: "filter/policy/src",
         rooms: &[
-            "cookies dice json names order property query",
+            "cookies dice json lines names order property query",
             "document",
             "address headers number pattern share signature timestamp",
             "client edits request",
