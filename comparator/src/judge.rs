@@ -155,8 +155,9 @@ impl Bench {
         let name = release.to_owned();
         let judging = aside.run(move || {
             let began = Instant::now();
-            let gates = snapshot.version.document.gates();
-            let report = antumbra_engine::report(&name, &snapshot.evidence, gates, &delivery);
+            let (document, evidence) = (&snapshot.version.document, &snapshot.evidence);
+            let report = antumbra_engine::report(&name, evidence, document.gates(), &delivery);
+            let report = report.with_unmet(evidence, document.rules());
             (Arc::new(report), began.elapsed())
         });
         let (report, took) = judging.await.map_err(|error| {

@@ -4,6 +4,7 @@
 pub mod assigned;
 mod headers;
 mod rules;
+mod unlikely;
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use std::time::Duration;
 use antumbra_engine::{EndpointPattern, Gates, LatencyMargins, Pattern, Rules};
 use antumbra_policy::document::{Field, Map, Tree};
 
+pub use self::unlikely::warnings;
 use crate::comparison::assigned::Assigned;
 
 /// Reads `compare: {ignore: [pattern…], unordered: [pattern…], endpoints: [endpoint…], rules: […], headers: {only: [pattern…]},

@@ -2,6 +2,11 @@
 //!
 //! A pattern names a place in every answer, or in those of one endpoint. A path pattern covers what lies below it too.
 
+mod reading;
+
+use std::fmt;
+
+pub use self::reading::BadPattern;
 use crate::endpoint::{self, EndpointPattern};
 
 /// A place in an answer.
@@ -27,7 +32,8 @@ pub(crate) enum Segment<'a> {
 }
 
 /// A place that a rule names: `/items/*/price`, `header:x-build`, `header:x-debug-*`, `cookie:session`, `trailer:grpc-status`, each also for
-/// one endpoint only: `GET /search /results/*/score`. `*` is any one segment; `/` alone is the whole body.
+/// one endpoint only: `GET /search /results/*/score`. `*` is any one segment, `**` any number of them; `/` alone is the whole body.
+/// In a name `~0` is `~`, `~1` is `/`, `~2` is `*` and `~3` is a blank, which needs that only at the name's beginning or end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pattern {
     pub(crate) endpoint: Option<Endpoint>,
@@ -45,11 +51,21 @@ pub(crate) struct Endpoint {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Target {
-    /// `None` is `*`.
-    Body(Vec<Option<String>>),
+    Body(Vec<Way>),
     Header(Name),
     Cookie(Name),
     Trailer(Name),
+}
+
+/// How a pattern goes on within a body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// `*`: any member or element.
+    Any,
+    /// `**`: any number of members and elements, none among them.
+    Deep,
+    /// The member of this name, or the element at this position.
+    Named(String),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,53 +75,13 @@ pub(crate) struct Name {
     pub(crate) open: bool,
 }
 
-/// Why a text is not a pattern.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum BadPattern {
-    /// It is empty.
-    #[error(
-        "is empty, must be a path such as /items/*/price, header:<name>, cookie:<name> or trailer:<name>"
-    )]
-    Empty,
-    /// It has neither one part nor three.
-    #[error("has {0} parts, must be <place> or <method> <route> <place>")]
-    Parts(usize),
-    /// The route of the endpoint does not begin with a slash.
-    #[error("names the route {0:?}, must begin with /")]
-    Route(String),
-    /// The place is of no known form.
-    #[error("names the place {0:?}, must begin with / or be header:<name>, cookie:<name> or trailer:<name>")]
-    Place(String),
-    /// It has a `*` within a name.
-    #[error("has a * within {0:?}, may only be a whole segment or the end of a name")]
-    Star(String),
-    /// It is longer than 1,024 bytes.
-    #[error("has {0} bytes, must be at most 1024")]
-    Long(usize),
-}
-
 impl Pattern {
     /// Reads a pattern.
     ///
     /// # Errors
     /// Returns what is wrong with the text; nothing is guessed.
     pub fn parse(text: &str) -> Result<Self, BadPattern> {
-        if text.len() > MAX_LENGTH {
-            return Err(BadPattern::Long(text.len()));
-        }
-        let parts: Vec<&str> = text.split_whitespace().collect();
-        match parts.as_slice() {
-            [] => Err(BadPattern::Empty),
-            [place] => Ok(Self { endpoint: None, target: target(place)? }),
-            [_, route, _] if !route.starts_with('/') => Err(BadPattern::Route((*route).to_owned())),
-            [method, route, place] => {
-                let (method, route) = (method.as_bytes(), route.as_bytes());
-                let (written, name) = (endpoint::written(method, route), endpoint::template(method, route));
-                let endpoint = Endpoint { written, name };
-                Ok(Self { endpoint: Some(endpoint), target: target(place)? })
-            }
-            more => Err(BadPattern::Parts(more.len())),
-        }
+        reading::pattern(text)
     }
 
     /// The same where these endpoints are given. A rule for [a part](Self::is_part_of) of one reaches nothing, rather than more than
@@ -128,6 +104,48 @@ impl Pattern {
     pub fn is_of_body(&self) -> bool {
         matches!(self.target, Target::Body(_))
     }
+
+    /// Returns whether the pattern reaches places at any depth. Every value of every answer has to be looked up for such a one.
+    pub fn is_deep(&self) -> bool {
+        matches!(&self.target, Target::Body(ways) if ways.contains(&Way::Deep))
+    }
+
+    /// Returns the method and the route that the pattern names, as they are written.
+    pub fn endpoint(&self) -> Option<(&str, &str)> {
+        self.endpoint.as_ref().and_then(|endpoint| endpoint.written.split_once(' '))
+    }
+}
+
+/// As it can be read again.
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(endpoint) = &self.endpoint {
+            write!(f, "{} ", endpoint.written)?;
+        }
+        match &self.target {
+            Target::Body(ways) if ways.is_empty() => f.write_str("/"),
+            Target::Body(ways) => ways.iter().try_for_each(|way| write!(f, "/{way}")),
+            Target::Header(name) => write!(f, "header:{name}"),
+            Target::Cookie(name) => write!(f, "cookie:{name}"),
+            Target::Trailer(name) => write!(f, "trailer:{name}"),
+        }
+    }
+}
+
+impl fmt::Display for Way {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Any => f.write_str("*"),
+            Self::Deep => f.write_str("**"),
+            Self::Named(name) => f.write_str(&reading::escaped(name)),
+        }
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.text, if self.open { "*" } else { "" })
+    }
 }
 
 impl Endpoint {
@@ -136,40 +154,6 @@ impl Endpoint {
         endpoint::of_rule(given, method.as_bytes(), route.as_bytes())
     }
 }
-
-fn target(place: &str) -> Result<Target, BadPattern> {
-    if let Some(path) = place.strip_prefix('/') {
-        let segments = if path.is_empty() { Ok(Vec::new()) } else { path.split('/').map(segment).collect() };
-        return segments.map(Target::Body);
-    }
-    match place.split_once(':') {
-        Some(("header", header)) => Ok(Target::Header(name(place, &header.to_ascii_lowercase())?)),
-        Some(("cookie", cookie)) => Ok(Target::Cookie(name(place, cookie)?)),
-        Some(("trailer", trailer)) => Ok(Target::Trailer(name(place, &trailer.to_ascii_lowercase())?)),
-        _ => Err(BadPattern::Place(place.to_owned())),
-    }
-}
-
-fn segment(written: &str) -> Result<Option<String>, BadPattern> {
-    match written {
-        "*" => Ok(None),
-        _ if written.contains('*') => Err(BadPattern::Star(written.to_owned())),
-        _ => Ok(Some(written.replace("~1", "/").replace("~0", "~"))),
-    }
-}
-
-fn name(place: &str, written: &str) -> Result<Name, BadPattern> {
-    let text = written.strip_suffix('*').unwrap_or(written);
-    if text.contains('*') {
-        return Err(BadPattern::Star(written.to_owned()));
-    }
-    if written.is_empty() {
-        return Err(BadPattern::Place(place.to_owned()));
-    }
-    Ok(Name { text: text.to_owned(), open: text.len() < written.len() })
-}
-
-const MAX_LENGTH: usize = 1024;
 
 #[cfg(test)]
 mod tests {
@@ -197,6 +181,23 @@ mod tests {
         check("/items/4", "GET /", &["items", "3"], false);
         check("/", "GET /", &["a"], true);
         check("/a~1b", "GET /", &["a/b"], true);
+        check("/~2", "GET /", &["*"], true);
+        check("/~2", "GET /", &["b"], false);
+        check("/~02", "GET /", &["~2"], true);
+        check("/shipping address/street", "GET /", &["shipping address", "street"], true);
+        check("GET /cart /shipping address/street", "GET /cart", &["shipping address", "street"], true);
+        check("GET /cart /shipping address/street", "GET /bill", &["shipping address", "street"], false);
+        check("/~3a", "GET /", &[" a"], true);
+        check("/**/at", "GET /", &["at"], true);
+        check("/**/at", "GET /", &["items", "3", "at"], true);
+        check("/**/at", "GET /", &["items", "3", "at", "zone"], true);
+        check("/**/at", "GET /", &["items", "3", "that"], false);
+        check("/items/**/at", "GET /", &["items", "at"], true);
+        check("/items/**/at", "GET /", &["others", "at"], false);
+        check("/**", "GET /", &["a", "b"], true);
+        check("/**/a/**/b", "GET /", &["x", "a", "a", "y", "b"], true);
+        check("/**/a/**/b", "GET /", &["b", "a"], false);
+        check("GET /search /**/ts", "POST /search", &["ts"], false);
         check("GET /search /ts", "GET /search", &["ts"], true);
         check("GET /search /ts", "POST /search", &["ts"], false);
         check("GET /users/7 /ts", "GET /users/{id}", &["ts"], true);
@@ -217,7 +218,7 @@ mod tests {
                 let ignored = rules.ignores(&endpoint, Place::Body(&body(&["ts"])));
                 assert_eq!(ignored, expected, "{:?} of {path}, which is {endpoint}", pattern());
             }
-            let header = Pattern { target: target("header:x").unwrap(), ..pattern() };
+            let header = Pattern { target: Pattern::parse("header:x").unwrap().target, ..pattern() };
             let rules = Rules::default().with_headers_only(&[header]).with_endpoints(named());
             let endpoint = rules.endpoint(b"GET", path.as_bytes());
             assert_eq!(rules.lists(&endpoint, Place::Header("x")), Some(expected));
@@ -254,27 +255,5 @@ mod tests {
             *rules.array("GET /", &body(&["tags", "0"])) == Arrays::Ordered,
             "the array itself, not those within"
         );
-    }
-
-    #[test]
-    fn bad_patterns_say_what_is_wrong() {
-        let check =
-            |text: &str, expected: &str| assert_eq!(Pattern::parse(text).unwrap_err().to_string(), expected);
-        check(
-            " ",
-            "is empty, must be a path such as /items/*/price, header:<name>, cookie:<name> or trailer:<name>",
-        );
-        check("a b", "has 2 parts, must be <place> or <method> <route> <place>");
-        check("GET search /a", "names the route \"search\", must begin with /");
-        check(
-            "items",
-            "names the place \"items\", must begin with / or be header:<name>, cookie:<name> or trailer:<name>",
-        );
-        check(
-            "header:",
-            "names the place \"header:\", must begin with / or be header:<name>, cookie:<name> or trailer:<name>",
-        );
-        check("/a*/b", "has a * within \"a*\", may only be a whole segment or the end of a name");
-        check(&"/a".repeat(600), "has 1200 bytes, must be at most 1024");
     }
 }

@@ -5,6 +5,7 @@ mod endpoints;
 mod notes;
 mod refused;
 mod uncovered;
+mod unmet;
 
 use std::collections::BTreeMap;
 use std::fmt;

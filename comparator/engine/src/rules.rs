@@ -171,9 +171,17 @@ impl Rules {
         self.reading.only.as_ref().map(|(_, only)| !only.reaching(endpoint, place).is_empty())
     }
 
-    /// Whether something is allowed of values at or below a place of a body.
+    /// Whether something is allowed of values at or below a place of a body, or said of arrays below it.
     pub(crate) fn reach_into(&self, endpoint: &str, path: &[Segment<'_>]) -> bool {
         !self.values.said.is_empty() && self.values.index.reaches_into(endpoint, path)
+            || !self.arrays.said.is_empty() && self.arrays.index.leads_below(endpoint, path)
+    }
+
+    /// The patterns of all rules.
+    pub(crate) fn patterns(&self) -> impl Iterator<Item = &Pattern> {
+        let only = self.reading.only.iter().flat_map(|(only, _)| only);
+        let values = self.values.said.iter().map(|(pattern, _)| pattern);
+        values.chain(self.arrays.said.iter().map(|(pattern, _)| pattern)).chain(only)
     }
 
     /// Whether `1` and `1.0` may differ anywhere.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use antumbra_control::Document;
+use antumbra_control::{Document, comparison};
 use antumbra_policy::document::{Invalid, Problem};
 use antumbra_policy::lint;
 use serde::Serialize;
@@ -49,6 +49,7 @@ fn warnings(document: &Document, before: Option<&Document>) -> Vec<Problem> {
     // A document that was just read compiles.
     let Ok(policy) = document.policy() else { return Vec::new() };
     let mut warnings = lint::warnings(document.tree(), &policy, clock::now());
+    warnings.extend(comparison::warnings(document.tree()));
     let before = before.and_then(|before| before.policy().ok());
     warnings.extend(before.into_iter().flat_map(|before| lint::change_warnings(&before, &policy)));
     if document.rollout().is_some() {

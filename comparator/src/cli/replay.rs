@@ -120,7 +120,8 @@ pub(super) fn replay(options: &Options, sandbox: &dyn Runtime) -> Result<ExitCod
     bar.finish_and_clear();
     let found = replay.found();
     let name = terms.name.as_deref().unwrap_or("replay");
-    let mut report = antumbra_engine::report(name, &found.evidence, &terms.gates, &found.accounts.delivery());
+    let report = antumbra_engine::report(name, &found.evidence, &terms.gates, &found.accounts.delivery());
+    let mut report = report.with_unmet(&found.evidence, &terms.comparing.rules);
     found.accounts.statuses.judge(&mut report);
     match options.output {
         Output::Json => print_json(&Replayed { report: &report, replay: &found.accounts }),

@@ -115,7 +115,8 @@ pub(super) fn offline(source: &Source, sandbox: &dyn Runtime) -> Result<(Report,
     let terms = Terms::read(policy, &source.plugin, &source.descriptors, sandbox)?;
     let Captured { evidence, accounts, release, .. } = captured(&source.from, &terms.comparing)?;
     let name = terms.name.or(release).unwrap_or_default();
-    Ok((antumbra_engine::report(&name, &evidence, &terms.gates, &accounts.delivery()), accounts))
+    let report = antumbra_engine::report(&name, &evidence, &terms.gates, &accounts.delivery());
+    Ok((report.with_unmet(&evidence, &terms.comparing.rules), accounts))
 }
 
 /// All captures together, as if they were one.

@@ -437,7 +437,7 @@ fn span(duration: Duration) -> String {
 }
 
 /// `; did you mean "percent"?` if a known name is near enough, else `; known: …` if there are few, else nothing.
-fn suggestion<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) -> String {
+pub(crate) fn suggestion<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) -> String {
     let known: Vec<&str> = known.into_iter().collect();
     match nearest(name, known.iter().copied()) {
         Some(near) => near,

@@ -4,6 +4,7 @@
 
 mod cover;
 mod movement;
+mod unlikely;
 
 use std::sync::Arc;
 
@@ -14,6 +15,7 @@ use crate::timestamp::Timestamp;
 use crate::variant::{State, Variant};
 
 pub use movement::{Movement, movements};
+pub use unlikely::{unlikely_method, unlikely_path};
 
 /// Everything about a valid document that is probably unintended, in the order of the document. `now` tells which time windows
 /// are over.
@@ -130,6 +132,9 @@ impl Warnings<'_> {
                 format!("is never reached: rule {name:?} decides every request that it would"),
             );
         }
+        if let Some(matches) = place.rule.get("matches") {
+            unlikely::blocks(&place.path(".matches"), matches, &mut self.found);
+        }
         if let Some(Tree::Text(until)) = place.rule.get("until")
             && Timestamp::parse(until).is_some_and(|until| until < now)
         {
@@ -236,6 +241,9 @@ impl Warnings<'_> {
     }
 
     fn mirror(&mut self, path: &str, mirror: &Tree) {
+        if let Some(methods) = mirror.get("methods") {
+            unlikely::methods(&format!("{path}.methods"), methods, &mut self.found);
+        }
         if mirror.get("unsafeMethods") == Some(&Tree::Text("allow".to_owned())) {
             self.warn(
                 format!("{path}.unsafeMethods"),

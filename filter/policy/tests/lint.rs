@@ -45,6 +45,81 @@ fn everything_that_may_not_be_meant() {
 }
 
 #[test]
+fn conditions_that_hardly_any_request_fulfils() {
+    let said = |conditions: &str| {
+        let yaml = format!(
+            "{{version: 1, name: p, variants: {{a: {{}}, b: {{}}}}, default: a, observe: {{vary: true}}, \
+             rules: [{{matches: [{{{conditions}}}], to: b}}]}}"
+        );
+        warnings(&yaml)
+    };
+    for (conditions, expected) in [
+        ("method: GET", ""),
+        ("method: [GET, PROPFIND]", ""),
+        ("method: GETS", r#"method is "GETS", a method that is not in use; did you mean "GET"?"#),
+        ("method: [GET, POTS]", r#"method[1] is "POTS", a method that is not in use; did you mean "POST"?"#),
+        ("method: {not: GTE}", r#"method.not is "GTE", a method that is not in use; did you mean "GET"?"#),
+        (
+            "method: {regex: 'get|post'}",
+            r#"method.regex is "get|post", which no method has: methods are in upper case"#,
+        ),
+        ("method: {regex: 'get|post', ignoreCase: true}", ""),
+        ("method: {regex: '\\w+'}", ""),
+        ("method: {prefix: P}", ""),
+        ("path: /cart", ""),
+        ("path: /", ""),
+        (
+            "path: /cart/",
+            r#"path is "/cart/", which is not "/cart": a prefix without the last slash matches both"#,
+        ),
+        ("path: {in: [/cart, /cart/]}", ""),
+        (
+            "path: {in: [/a, /cart/]}",
+            r#"path.in[1] is "/cart/", which is not "/cart": a prefix without the last slash matches both"#,
+        ),
+        ("path: {prefix: /cart/}", ""),
+        ("path: {startsWith: /cart/}", ""),
+        (
+            "path: {prefix: [/a, //b]}",
+            r#"path.prefix[1] is "//b", which no path is where the proxy merges slashes"#,
+        ),
+        ("path: '/a?b=1'", r#"path is "/a?b=1", which no path is: what follows ? or # is no part of it"#),
+        (
+            "path: {not: {prefix: '/a/../b'}}",
+            r#"path.not.prefix is "/a/../b", which no path is where the proxy normalises paths"#,
+        ),
+        (
+            "path: /café",
+            r#"path is "/café", which no path is: requests have such characters in percent notation, as %20"#,
+        ),
+        ("path: /caf%C3%A9", ""),
+        ("path: {regex: 'api/.*'}", r#"path.regex is "api/.*", which no path matches: paths begin with /"#),
+        ("path: {regex: '/api/.*'}", ""),
+        ("path: {search: api}", ""),
+        ("path: {search: '^api'}", r#"path.search is "^api", which no path matches: paths begin with /"#),
+        (
+            "any: [{not: {method: PUTT}}]",
+            r#"any[0].not.method is "PUTT", a method that is not in use; did you mean "PUT"?"#,
+        ),
+        ("headers: {x: {exists: false}}", ""),
+        (
+            "headers: {x: {exists: false, prefix: a}}",
+            "headers.x never holds: it asks for a missing value, for which prefix is false",
+        ),
+        ("cookies: {x: {exists: true, prefix: a}}", ""),
+    ] {
+        let expected =
+            if expected.is_empty() { String::new() } else { format!("rules[0].matches[0].{expected}") };
+        assert_eq!(said(conditions), expected, "{conditions}");
+    }
+    let mirrored = warnings(
+        "{version: 1, name: p, variants: {a: {}, b: {}}, default: a, rules: [{name: m, mirror: [{to: b, unsafeMethods: allow, methods: [GET, OPTIONSS]}]}]}",
+    );
+    let expected = r#"rules[0].mirror[0].methods[1] is "OPTIONSS", a method that is not in use; did you mean "OPTIONS"?"#;
+    assert!(mirrored.lines().any(|line| line == expected), "{mirrored}");
+}
+
+#[test]
 fn a_clear_policy_has_no_warnings() {
     assert_eq!(warnings(CLEAR), "");
 }

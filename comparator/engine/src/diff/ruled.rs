@@ -62,7 +62,7 @@ impl<'t> Walk<'_, '_, 't> {
         let rules = self.scope.rules;
         let reached = self.spelled || rules.reach_into(self.scope.endpoint, &self.path);
         match rules.array(self.scope.endpoint, &self.path) {
-            Arrays::By(keys) => self.keyed(keys, lefts, rights),
+            Arrays::By(keys) => self.keyed(keys, lefts, rights, reached),
             Arrays::Unordered => self.unordered(left, right, lefts, rights, reached),
             Arrays::Ordered => return reached && self.in_place(left, right, lefts, rights),
         }
@@ -107,10 +107,8 @@ impl<'t> Walk<'_, '_, 't> {
         }
         let mut matched = Matched::of(self.primary, lefts, self.other, rights);
         if reached {
-            let blurred =
-                |tree: &'t Tree<'t>, nodes: &[&'t Node], rest: &[usize]| self.blurred(tree, nodes, rest);
-            let (l, r) =
-                (blurred(self.primary, lefts, &matched.left), blurred(self.other, rights, &matched.right));
+            let l = self.blurred(self.primary, lefts, &matched.left);
+            let r = self.blurred(self.other, rights, &matched.right);
             matched.further(l, r);
         }
         matched.by_likeness(self.primary, lefts, self.other, rights);
@@ -119,8 +117,13 @@ impl<'t> Walk<'_, '_, 't> {
 
     /// Elements with equal keys answer to each other, of those with the same key the equal ones and then the n-th to the n-th;
     /// elements without it by position.
-    fn keyed(&mut self, keys: &[String], lefts: &[&'t Node], rights: &[&'t Node]) {
+    fn keyed(&mut self, keys: &[String], lefts: &[&'t Node], rights: &[&'t Node], reached: bool) {
         let mut matched = Matched::of(self.primary, lefts, self.other, rights);
+        if reached {
+            let l = self.blurred_of_key(keys, self.primary, lefts, &matched.left);
+            let r = self.blurred_of_key(keys, self.other, rights, &matched.right);
+            matched.further(l, r);
+        }
         let keyed = |tree: &Tree<'_>, nodes: &[&Node], rest: &[usize]| -> Vec<(Key, usize)> {
             let key = |&at: &usize| Some(((key_of(tree, nodes.get(at)?, keys), 0), at));
             rest.iter().filter_map(key).collect()
@@ -185,6 +188,21 @@ impl<'t> Walk<'_, '_, 't> {
         rest.iter().filter_map(&mut blurred).collect()
     }
 
+    /// The same of those with a key, which has to be equal, too.
+    fn blurred_of_key(
+        &self,
+        keys: &[String],
+        tree: &'t Tree<'t>,
+        nodes: &[&'t Node],
+        rest: &[usize],
+    ) -> Vec<(Key, usize)> {
+        let of_key = |((hash, rank), at): (Key, usize)| {
+            let key = key_of(tree, nodes.get(at)?, keys)?;
+            Some(((hash.map(|hash| spread(hash, key)), rank), at))
+        };
+        self.blurred(tree, nodes, rest).into_iter().filter_map(of_key).collect()
+    }
+
     fn blur(
         &self,
         tree: &'t Tree<'t>,
@@ -193,18 +211,22 @@ impl<'t> Walk<'_, '_, 't> {
         rank: &mut Option<f64>,
     ) -> u64 {
         let rules = self.scope.rules;
-        if !rules.reach_into(self.scope.endpoint, path) {
+        if !rules.reach_into(self.scope.endpoint, path) && !self.is_shuffled(node, path) {
             return tree.hash(node);
         }
         let mut hash = 0_u64;
         match node.shape {
             Shape::Object | Shape::Array => {
                 let ignored = rules.ignores(self.scope.endpoint, Place::Body(path));
+                let element = node.shape == Shape::Array;
+                let mut places = element.then(|| Places::of(rules.array(self.scope.endpoint, path)));
                 for (at, child) in tree.children(node).enumerate().filter(|_| !ignored) {
-                    let element = node.shape == Shape::Array;
                     path.push(if element { Segment::Element(at) } else { Segment::Member(tree.key(child)) });
                     let value = self.blur(tree, child, path, rank);
-                    let place = if element { at as u64 } else { xxh3_64(&tree.key(child)) };
+                    let place = match &mut places {
+                        Some(places) => places.next(tree, child),
+                        None => xxh3_64(&tree.key(child)),
+                    };
                     // Members commute; one that may be absent counts as if it were.
                     let absent = value == NOTHING && !element;
                     hash = hash.wrapping_add(if absent { 0 } else { spread(place, value) });
@@ -214,6 +236,11 @@ impl<'t> Walk<'_, '_, 't> {
             }
             _ => self.blur_scalar(tree, node, path, rank),
         }
+    }
+
+    /// It is an array whose order does not count.
+    fn is_shuffled(&self, node: &Node, path: &[Segment<'_>]) -> bool {
+        node.shape == Shape::Array && *self.scope.rules.array(self.scope.endpoint, path) != Arrays::Ordered
     }
 
     /// A scalar is all that its rules make equal to it, or itself.
@@ -227,6 +254,36 @@ impl<'t> Walk<'_, '_, 't> {
             Some(class) => spread(class, 1),
             None if blur.nothing => NOTHING,
             None => tree.hash(node),
+        }
+    }
+}
+
+/// What the place of an element in its array counts for, by what is said of the array. Elements of one place commute.
+enum Places<'r> {
+    /// By position.
+    Ordered(u64),
+    Unordered,
+    /// Elements without the key by their position among those, the others commute.
+    By(&'r [String], u64),
+}
+
+impl<'r> Places<'r> {
+    fn of(arrays: &'r Arrays) -> Self {
+        match arrays {
+            Arrays::Ordered => Self::Ordered(0),
+            Arrays::Unordered => Self::Unordered,
+            Arrays::By(keys) => Self::By(keys, 0),
+        }
+    }
+
+    fn next(&mut self, tree: &Tree<'_>, element: &Node) -> u64 {
+        match self {
+            Self::Unordered => ANYWHERE,
+            Self::By(keys, _) if key_of(tree, element, keys).is_some() => ANYWHERE,
+            Self::Ordered(at) | Self::By(_, at) => {
+                *at += 1;
+                *at
+            }
         }
     }
 }
@@ -353,6 +410,8 @@ fn spread(left: u64, right: u64) -> u64 {
     (left.rotate_left(23) ^ right.wrapping_mul(0x9e37_79b9_7f4a_7c15)).wrapping_mul(0xd6e8_feb8_6659_fd93)
 }
 
+/// The place of an element that may stand at any.
+const ANYWHERE: u64 = 0;
 /// What stands for a value that may as well be absent.
 const NOTHING: u64 = 0x00ab_5e27;
 

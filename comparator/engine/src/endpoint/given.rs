@@ -24,6 +24,9 @@ pub enum BadEndpoint {
     /// It does not have two parts, the method and the route.
     #[error("has {0} parts, must be <method> <route> such as GET /users/{{name}}/orders")]
     Parts(usize),
+    /// The method is none that a request has.
+    #[error("names the method {0:?}, must be a method in upper case such as GET, or *")]
+    Method(String),
     /// The route does not begin with a slash.
     #[error("names the route {0:?}, must begin with /")]
     Route(String),
@@ -49,6 +52,9 @@ impl EndpointPattern {
         }
         let parts: Vec<&str> = text.split_whitespace().collect();
         let [method, route] = parts.as_slice() else { return Err(BadEndpoint::Parts(parts.len())) };
+        if method.bytes().any(|b| b.is_ascii_lowercase()) {
+            return Err(BadEndpoint::Method((*method).to_owned()));
+        }
         let Some(path) = route.strip_prefix('/') else { return Err(BadEndpoint::Route((*route).to_owned())) };
         if let Some(mark) = path.chars().find(|c| matches!(c, '?' | '#')) {
             return Err(BadEndpoint::Query(mark));
@@ -134,6 +140,7 @@ mod tests {
             assert_eq!(EndpointPattern::parse(text).unwrap_err().to_string(), expected);
         };
         check("/users", "has 1 parts, must be <method> <route> such as GET /users/{name}/orders");
+        check("get /users", "names the method \"get\", must be a method in upper case such as GET, or *");
         check("GET users", "names the route \"users\", must begin with /");
         check("GET /a{id}", "has the segment \"a{id}\", must be a word or a name in braces such as {id}");
         check("GET /{}", "has the segment \"{}\", must be a word or a name in braces such as {id}");

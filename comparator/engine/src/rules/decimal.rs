@@ -60,6 +60,12 @@ impl Decimal {
         self
     }
 
+    /// The number with the other sign.
+    pub(crate) fn negated(mut self) -> Self {
+        self.negative = !self.negative && !self.digits.is_empty();
+        self
+    }
+
     /// Compares without the signs.
     pub(crate) fn magnitude_cmp(&self, other: &Self) -> Ordering {
         match (self.digits.is_empty(), other.digits.is_empty()) {
@@ -96,7 +102,7 @@ impl Decimal {
     }
 
     /// |`self` − `other`|, unless that takes too many digits.
-    fn distance(&self, other: &Self) -> Option<Self> {
+    pub(crate) fn distance(&self, other: &Self) -> Option<Self> {
         if self.digits.is_empty() || other.digits.is_empty() {
             let other = if self.digits.is_empty() { other } else { self };
             return Some(Self { negative: false, ..other.clone() });

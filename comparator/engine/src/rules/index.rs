@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::pattern::{Name, Pattern, Place, Segment, Target};
+use crate::pattern::{Name, Pattern, Place, Segment, Target, Way};
 
 /// Where each of a list of patterns leads; patterns are known by their position in it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -35,6 +35,10 @@ struct Places {
 struct Step {
     below: BTreeMap<Box<[u8]>, usize>,
     any: Option<usize>,
+    /// Where `**` begins.
+    deep: Option<usize>,
+    /// It is a `**`: every segment leads back to it.
+    stays: bool,
     ends: Vec<usize>,
 }
 
@@ -73,7 +77,9 @@ impl Index {
                 Place::Trailer(name) => places.trailers.reaching(name, &mut found),
             }
         }
-        found.sort_unstable_by_key(|reach| reach.pattern);
+        // One with a `**` may come here in several ways.
+        found.sort_unstable_by_key(|reach| (reach.pattern, !reach.exact));
+        found.dedup_by_key(|reach| reach.pattern);
         found
     }
 
@@ -82,12 +88,21 @@ impl Index {
         self.of(endpoint).any(|places| {
             let mut steps = places.root();
             for segment in path {
-                if steps.iter().any(|step| !step.ends.is_empty()) {
+                if places.ends(&steps).next().is_some() {
                     return true;
                 }
                 steps = places.next(&steps, segment);
             }
             !steps.is_empty()
+        })
+    }
+
+    /// Whether a pattern names a place below this one of a body.
+    pub(crate) fn leads_below(&self, endpoint: &str, path: &[Segment<'_>]) -> bool {
+        self.of(endpoint).any(|places| {
+            let steps = path.iter().fold(places.root(), |steps, segment| places.next(&steps, segment));
+            let goes_on = |step: &Step| step.stays || step.any.is_some() || !step.below.is_empty();
+            steps.iter().filter_map(|at| places.body.get(*at)).any(goes_on)
         })
     }
 
@@ -97,20 +112,23 @@ impl Index {
 }
 
 impl Places {
-    fn add(&mut self, segments: &[Option<String>], pattern: usize) {
+    fn add(&mut self, ways: &[Way], pattern: usize) {
         if self.body.is_empty() {
             self.body.push(Step::default());
         }
         let mut at = 0;
-        for segment in segments {
+        for way in ways {
             let fresh = self.body.len();
             let Some(step) = self.body.get_mut(at) else { return };
-            at = match segment {
-                None => *step.any.get_or_insert(fresh),
-                Some(name) => *step.below.entry(name.as_bytes().into()).or_insert(fresh),
+            at = match way {
+                Way::Any => *step.any.get_or_insert(fresh),
+                // Twice in a row is as good as once.
+                Way::Deep if step.stays => at,
+                Way::Deep => *step.deep.get_or_insert(fresh),
+                Way::Named(name) => *step.below.entry(name.as_bytes().into()).or_insert(fresh),
             };
             if at == fresh {
-                self.body.push(Step::default());
+                self.body.push(Step { stays: *way == Way::Deep, ..Step::default() });
             }
         }
         if let Some(step) = self.body.get_mut(at) {
@@ -118,12 +136,13 @@ impl Places {
         }
     }
 
-    fn root(&self) -> Vec<&Step> {
-        self.body.first().into_iter().collect()
+    /// Where patterns begin.
+    fn root(&self) -> Vec<usize> {
+        if self.body.is_empty() { Vec::new() } else { self.closed(vec![0]) }
     }
 
     /// Where patterns that came so far go on with this segment.
-    fn next<'s>(&'s self, steps: &[&'s Step], segment: &Segment<'_>) -> Vec<&'s Step> {
+    fn next(&self, steps: &[usize], segment: &Segment<'_>) -> Vec<usize> {
         let digits;
         let name = match segment {
             Segment::Member(key) => key.as_ref(),
@@ -132,8 +151,29 @@ impl Places {
                 digits.as_bytes()
             }
         };
-        let next = steps.iter().flat_map(|step| [step.any, step.below.get(name).copied()]);
-        next.flatten().filter_map(|at| self.body.get(at)).collect()
+        let next = steps.iter().filter_map(|at| Some((at, self.body.get(*at)?)));
+        let next = next.flat_map(|(at, step)| {
+            [Some(*at).filter(|_| step.stays), step.any, step.below.get(name).copied()]
+        });
+        self.closed(next.flatten().collect())
+    }
+
+    /// With the steps at which `**` begins here, each once: it may stand for nothing.
+    fn closed(&self, mut steps: Vec<usize>) -> Vec<usize> {
+        let deep = steps.iter().filter_map(|at| self.body.get(*at)?.deep);
+        let deep: Vec<usize> = deep.collect();
+        if !deep.is_empty() {
+            steps.extend(deep);
+        }
+        if steps.len() > 1 {
+            steps.sort_unstable();
+            steps.dedup();
+        }
+        steps
+    }
+
+    fn ends(&self, steps: &[usize]) -> impl Iterator<Item = usize> {
+        steps.iter().filter_map(|at| self.body.get(*at)).flat_map(|step| &step.ends).copied()
     }
 
     fn reaching(&self, path: &[Segment<'_>], found: &mut Vec<Reach>) {
@@ -141,8 +181,7 @@ impl Places {
         let mut rest = path.iter();
         while !steps.is_empty() {
             let segment = rest.next();
-            let ends = steps.iter().flat_map(|step| &step.ends);
-            found.extend(ends.map(|&pattern| Reach { pattern, exact: segment.is_none() }));
+            found.extend(self.ends(&steps).map(|pattern| Reach { pattern, exact: segment.is_none() }));
             let Some(segment) = segment else { return };
             steps = self.next(&steps, segment);
         }
@@ -208,5 +247,24 @@ mod tests {
         assert!(into(&[]) && into(&["a"]) && into(&["a", "7"]) && into(&["a", "7", "b"]));
         assert!(into(&["c"]) && into(&["c", "d"]) && !into(&["b"]) && !into(&["a", "7", "c"]));
         assert!(!index.reaches_into("POST /", &path(&["c"])));
+        let below = |way: &[&str]| index.leads_below("GET /", &path(way));
+        assert!(below(&[]) && below(&["a"]) && below(&["a", "7"]));
+        assert!(!below(&["a", "7", "b"]) && !below(&["c"]) && !below(&["b"]));
+    }
+
+    #[test]
+    fn any_depth_is_reached_once_however_many_ways_lead_there() {
+        let index = index(&["/**/a/**", "/a", "/**/**/a"]);
+        let reaching = |way: &[&str]| -> Vec<(usize, bool)> {
+            let found = index.reaching("GET /", Place::Body(&path(way)));
+            found.iter().map(|reach| (reach.pattern, reach.exact)).collect()
+        };
+        assert_eq!(reaching(&["a"]), [(0, true), (1, true), (2, true)]);
+        assert_eq!(reaching(&["a", "b"]), [(0, true), (1, false), (2, false)]);
+        assert_eq!(reaching(&["b", "a"]), [(0, true), (2, true)]);
+        assert_eq!(reaching(&["b"]), []);
+        assert!(index.reaches_into("GET /", &path(&["b"])) && index.leads_below("GET /", &path(&["b", "c"])));
+        let nested = self::index(&[&"/**/a".repeat(60)]);
+        assert_eq!(nested.reaching("GET /", Place::Body(&path(&vec!["a"; 64]))).len(), 1);
     }
 }

@@ -119,9 +119,14 @@ fn time_of_day(clock: &[u8]) -> Option<i64> {
 
 /// `fraction` is empty or a point with digits.
 fn seconds(whole: i64, fraction: &[u8]) -> Option<Decimal> {
-    // Before 1970 the fraction goes the other way; what is compared there is not worth the digits.
-    let fraction = if whole < 0 { &[] } else { fraction };
-    Decimal::parse(&[whole.to_string().as_bytes(), fraction].concat())
+    let magnitude = whole.unsigned_abs().to_string();
+    if whole >= 0 || fraction.is_empty() {
+        let seconds = Decimal::parse(&[magnitude.as_bytes(), fraction].concat())?;
+        return Some(if whole < 0 { seconds.negated() } else { seconds });
+    }
+    // Before 1970 the fraction goes the other way.
+    let fraction = Decimal::parse(&[b"0", fraction].concat())?;
+    Decimal::parse(magnitude.as_bytes())?.distance(&fraction).map(Decimal::negated)
 }
 
 /// Days since 1970-01-01 in the proleptic Gregorian calendar, if that day exists.
@@ -166,6 +171,11 @@ mod tests {
         check("1700000000000000", "1700000000500000", "0.5", true);
         check("1700000000", "1700000000000", "100000000000000", false);
         check("1969-12-31T23:59:59Z", "1970-01-01T00:00:00Z", "1", true);
+        check("1969-12-31T23:59:59.9Z", "1969-12-31T23:59:59.1Z", "0.001", false);
+        check("1969-12-31T23:59:59.9Z", "1969-12-31T23:59:59.1Z", "0.8", true);
+        check("1965-02-04T12:00:00.25Z", "1965-02-04T12:00:00.75Z", "0.4", false);
+        check("1969-12-31T23:59:59.75Z", "1970-01-01T00:00:00.25Z", "0.5", true);
+        check("1969-12-31T23:59:59.75Z", "1970-01-01T00:00:00.25Z", "0.49", false);
     }
 
     #[test]
@@ -181,6 +191,7 @@ mod tests {
             "2026-02-29T00:00:00Z",
             "2026-02-04T24:00:00Z",
             "2026-02-04T00:00:00.Z",
+            "1969-02-04T00:00:00.Z",
             "2026-02-04T00:00:00+08",
             "2026-0a-04T00:00:00Z",
             "Wed, 21 Okt 2026 07:28:00 GMT",

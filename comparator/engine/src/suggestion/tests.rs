@@ -10,7 +10,8 @@ fn places_are_named_as_patterns_are() {
     check("GET /users/{id}", "/a/*/b", Some("GET /users/{id} /a/*/b"));
     check("GET /", "", Some("GET / /"));
     check("GET /", "/a~1b/~0", Some("GET / /a~1b/~0"));
-    check("GET /", "/first name/x", None);
+    check("GET /", "/first name/x", Some("GET / /first name/x"));
+    check("GET /", "/name /x", None);
     check("GET /", "/a/x*", None);
     check("GET /", "/a;b", Some("GET / /a;b"));
     check("GET /", "header:etag", Some("GET / header:etag"));

@@ -105,6 +105,88 @@ fn elements_are_matched_as_the_rules_see_them() {
     );
 }
 
+fn unordered(places: &[&str]) -> Rules {
+    Rules::new(vec![], places.iter().map(|text| at(text)).collect())
+}
+
+#[test]
+fn arrays_within_elements_are_seen_as_their_rules_see_them() {
+    let lists = unordered(&["/groups", "/groups/*/members"]);
+    let left = r#"{"groups":[{"members":[3,1,2]},{"members":[9,8]}]}"#;
+    check(&lists, left, r#"{"groups":[{"members":[8,9]},{"members":[1,2,3]}]}"#, &[]);
+    check(
+        &lists,
+        left,
+        r#"{"groups":[{"members":[8,9]},{"members":[1,2,4]}]}"#,
+        &["/groups/*/members/* value /groups/0/members/0: 3 -> 4"],
+    );
+    check(
+        &unordered(&["/groups"]),
+        r#"{"groups":[{"m":[1,2]},{"m":[3,4]}]}"#,
+        r#"{"groups":[{"m":[3,4]},{"m":[2,1]}]}"#,
+        &["/groups/*/m order /groups/0/m: [2 elements] -> [2 elements]"],
+    );
+    let three = unordered(&["/", "/*", "/*/*"]);
+    check(&three, "[[[1,2],[3]],[[4]]]", "[[[4]],[[3],[2,1]]]", &[]);
+    check(&unordered(&["/**"]), r#"[{"a":[[1,2],[3]]},4]"#, r#"[4,{"a":[[3],[2,1]]}]"#, &[]);
+    // The order of the outer array counts, that of the inner ones does not.
+    let inner = unordered(&["/*"]);
+    check(&inner, "[[1,2],[3,4],[2,1]]", "[[2,1],[4,3],[1,2]]", &[]);
+    check(&unordered(&["/*/m"]), r#"[{"m":[1,2]},{"m":[2,1]}]"#, r#"[{"m":[2,1]},{"m":[1,2]}]"#, &[]);
+}
+
+#[test]
+fn keyed_arrays_within_elements_are_matched_by_their_keys() {
+    let rules = unordered(&["/teams"]).with_rules([Rule::Array(at("/teams/*/people"), by(&["id"]))]);
+    let left =
+        r#"{"teams":[{"people":[{"id":1,"age":5},{"id":2,"age":6}]},{"people":[{"id":3,"age":7},{"x":1}]}]}"#;
+    check(
+        &rules,
+        left,
+        r#"{"teams":[{"people":[{"x":1},{"id":3,"age":7}]},{"people":[{"id":2,"age":6},{"id":1,"age":5}]}]}"#,
+        &[],
+    );
+    check(
+        &rules,
+        left,
+        r#"{"teams":[{"people":[{"x":1},{"id":3,"age":8}]},{"people":[{"id":2,"age":6},{"id":1,"age":5}]}]}"#,
+        &["/teams/*/people/*/age value /teams/1/people/0/age: 7 -> 8"],
+    );
+    // Of several with one key those meet that are equal but for what may differ.
+    let keyed = arrays("/", by(&["id"])).with_rules([Rule::Array(at("/*/tags"), Arrays::Unordered)]);
+    check(
+        &keyed,
+        r#"[{"id":1,"tags":[1,2]},{"id":1,"tags":[3,4]}]"#,
+        r#"[{"id":1,"tags":[4,3]},{"id":1,"tags":[2,1]}]"#,
+        &[],
+    );
+}
+
+#[test]
+fn names_that_patterns_have_signs_for() {
+    let ignored = |text: &str| Rules::new(vec![at(text)], vec![]);
+    check(&ignored("/given name"), r#"{"given name":1}"#, r#"{"given name":2}"#, &[]);
+    let star = r#"{"*":1,"b":1}"#;
+    check(&ignored("/~2"), star, r#"{"*":2,"b":1}"#, &[]);
+    check(&ignored("/~2"), star, r#"{"*":2,"b":2}"#, &["/b value /b: 1 -> 2"]);
+    check(&ignored("/*"), star, r#"{"*":2,"b":2}"#, &[]);
+    check(
+        &ignored("/**/updatedAt"),
+        r#"{"updatedAt":1,"a":[{"updatedAt":{"t":1},"b":1}]}"#,
+        r#"{"updatedAt":2,"a":[{"updatedAt":{"t":2},"b":2}]}"#,
+        &["/a/*/b value /a/0/b: 1 -> 2"],
+    );
+}
+
+#[test]
+fn times_before_1970_are_as_far_apart_as_later_ones() {
+    let near = |span| rules([("/t", Allow::Time(std::time::Duration::from_millis(span)))]);
+    let (left, right) = (r#"{"t":"1969-12-31T23:59:59.9Z"}"#, r#"{"t":"1969-12-31T23:59:59.1Z"}"#);
+    let apart = "/t value /t: \"1969-12-31T23:59:59.9Z\" -> \"1969-12-31T23:59:59.1Z\"";
+    check(&near(1), left, right, &[apart]);
+    check(&near(800), left, right, &[]);
+}
+
 #[test]
 fn keyed_arrays() {
     let keyed = arrays("/", by(&["id"]));
