@@ -3,6 +3,7 @@
 //! A warning never keeps a policy from running. Each names the field and what would happen.
 
 mod cover;
+mod drift;
 mod movement;
 mod unlikely;
 
@@ -11,6 +12,7 @@ use std::sync::Arc;
 use crate::document::{Problem, Tree, parse_duration};
 use crate::policy::Policy;
 use crate::rule::rule_name;
+use crate::split::Split;
 use crate::timestamp::Timestamp;
 use crate::variant::{State, Variant};
 
@@ -84,7 +86,7 @@ impl Place<'_> {
     }
 }
 
-impl Warnings<'_> {
+impl<'p> Warnings<'p> {
     fn warn(&mut self, path: impl Into<String>, message: impl Into<String>) {
         self.found.push(Problem { path: path.into(), message: message.into() });
     }
@@ -191,14 +193,17 @@ impl Warnings<'_> {
                 "has neither keys (by) nor a sticky cookie: users get another variant with each request";
             self.warn(place.path(".split"), message);
         }
-        if let (Some(Tree::Map(weights)), Some(rule)) = (split.get("weights"), self.compiled(place))
-            && rule > 0
-        {
+        let compiled = self.compiled(place);
+        let adjacent = compiled.map(|split| split.layout().adjacent).filter(|adjacent| *adjacent > 0);
+        if let (Some(Tree::Map(weights)), Some(_)) = (split.get("weights"), adjacent) {
             let message = format!(
                 "has {} candidates side by side, so the growth of one moves users of the next: buckets keep them",
                 weights.len().saturating_sub(1)
             );
             self.warn(place.path(".split.weights"), message);
+        }
+        if let Some(drift) = compiled.and_then(|compiled| drift::drift(compiled, split)) {
+            self.warn(place.path(".split.sticky.stick"), drift);
         }
         let Some(sticky) = split.get("sticky") else { return };
         let same = |rule: &Tree| {
@@ -233,11 +238,10 @@ impl Warnings<'_> {
         }
     }
 
-    /// How many candidates of the rule's split lie side by side.
-    fn compiled(&self, place: &Place<'_>) -> Option<usize> {
+    /// The rule's split as the filter has it.
+    fn compiled(&self, place: &Place<'_>) -> Option<&'p Split> {
         let name = rule_name(place.index, place.rule);
-        let rule = self.policy.rules().iter().find(|rule| rule.name == name)?;
-        rule.split().map(|split| split.layout().adjacent)
+        self.policy.rules().iter().find(|rule| rule.name == name)?.split()
     }
 
     fn mirror(&mut self, path: &str, mirror: &Tree) {
@@ -282,6 +286,11 @@ fn shown(variant: Option<&str>) -> &str {
 fn percent(share: f64) -> String {
     let digits = format!("{:.4}", share * 100.0);
     format!("{} %", digits.trim_end_matches('0').trim_end_matches('.'))
+}
+
+/// A share of 1 in percent without decimals.
+fn whole_percent(share: f64) -> String {
+    format!("{:.0} %", share * 100.0)
 }
 
 /// Seconds of 30 days.

@@ -2,7 +2,7 @@
 #![cfg(not(target_family = "wasm"))]
 
 use antumbra_policy::document::{Problem, Tree};
-use antumbra_policy::{Policy, Timestamp, lint};
+use antumbra_policy::{Dice, Edit, Policy, Timestamp, WrittenRequest, lint};
 
 fn policy(yaml: &str) -> (Tree, Policy) {
     let tree: Tree = serde_saphyr::from_str(yaml).unwrap();
@@ -42,6 +42,82 @@ fn everything_that_may_not_be_meant() {
     observe.vary is off: a cache in front may hand one variant's answers to users of another
     observe.explainHeader is never sent: only clients that override trusts get it
     "#);
+}
+
+/// The number in the warning is what happens to users who send back the cookies that they get.
+#[test]
+fn a_split_that_leads_all_users_to_a_candidate_is_said_with_how_many() {
+    let yaml = |split: &str| {
+        format!(
+            "{{version: 1, name: p, variants: {{a: {{}}, b: {{}}, c: {{}}}}, default: a, observe: {{vary: true}}, \
+             rules: [{{name: r, split: {{{split}}}}}]}}"
+        )
+    };
+    let drift = |split: &str| {
+        let said = warnings(&yaml(split));
+        let line = said.lines().find(|line| line.contains("draw anew")).map(str::to_owned);
+        line.map(|line| {
+            let text = line
+                .strip_prefix("rules[0].split.sticky.stick remembers candidates alone, and ")
+                .unwrap()
+                .to_owned();
+            text.split(" after 30 requests").next().unwrap().to_owned()
+        })
+    };
+    let weights = "weights: {b: 10, a: 90}";
+    let sticky = "sticky: {cookie: rel, stick: candidates}";
+    let users = |of: &str, at: &str| Some(format!("{of} draw anew with each request: with {at}"));
+    for (split, expected) in [
+        (
+            format!("{weights}, {sticky}"),
+            users("users", "its share of 10 %, 96 % of them are on a candidate"),
+        ),
+        (
+            format!("weights: {{b: 1, c: 1, a: 98}}, {sticky}"),
+            users("users", "its share of 2 %, 45 % of them are on a candidate"),
+        ),
+        (
+            format!("weights: {{b: 0, a: 1}}, {sticky}"),
+            users("users", "a share of 10 %, 96 % of them are on a candidate"),
+        ),
+        (
+            format!("by: ['cookie:uid'], {weights}, {sticky}"),
+            users("users without a key", "its share of 10 %, 96 % of them are on a candidate"),
+        ),
+        (format!("by: ['cookie:uid', ip], {weights}, {sticky}"), None),
+        (format!("by: ['cookie:uid'], onMissingKey: default, {weights}, {sticky}"), None),
+        (format!("by: ['cookie:uid'], onMissingKey: mint, {weights}, {sticky}"), None),
+        (format!("{weights}, sticky: {{cookie: rel}}"), None),
+        (format!("weights: {{b: 10, a: 0}}, {sticky}"), None),
+    ] {
+        assert_eq!(drift(&split), expected, "{split}");
+    }
+    let (_, policy) = policy(&yaml(&format!("{weights}, {sticky}")));
+    let mut dice = Dice(5);
+    let users = 4_000;
+    let on_candidate = (0..users).filter(|_| {
+        let mut cookie = None;
+        let mut last = String::new();
+        for _ in 0..30 {
+            let request = cookie.as_ref().map_or_else(
+                || "{}".to_owned(),
+                |cookie| format!(r#"{{"headers": {{"cookie": "{cookie}"}}}}"#),
+            );
+            let asked =
+                WrittenRequest::from_tree(&Tree::from_json(request.as_bytes()).unwrap(), Timestamp(0))
+                    .unwrap();
+            let decision = policy.decide(&asked, Dice(dice.next()));
+            last.clone_from(&decision.variant.unwrap().name);
+            for edit in decision.response_edits.iter().filter(|edit| edit.name() == "set-cookie") {
+                let Edit::Add(_, value) = edit else { continue };
+                let value = String::from_utf8(value.to_vec()).unwrap();
+                cookie = value.split(';').next().map(str::to_owned);
+            }
+        }
+        last == "b"
+    });
+    let share = on_candidate.count() as f64 / f64::from(users);
+    assert!((share - 0.9576).abs() < 0.013, "{share}");
 }
 
 #[test]
