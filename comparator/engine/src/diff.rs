@@ -14,6 +14,7 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::iter::Peekable;
 
+use self::ruled::Blurs;
 use crate::arrays::{self, Elements};
 use crate::endpoint::{is_identifier, is_token};
 use crate::excerpt;
@@ -42,7 +43,8 @@ pub(crate) fn compare<'t>(
 ) {
     let (Some(left), Some(right)) = (primary.root(), other.root()) else { return };
     let spelled = scope.rules.spell_numbers();
-    Walk { primary, other, scope, path, into, spelled, trial: false }.values(left, right);
+    let blurs = Blurs::default();
+    Walk { primary, other, scope, path, into, spelled, trial: false, blurs: &blurs }.values(left, right);
 }
 
 /// One difference of whatever stands at `path` as a whole, unless it is declared; nobody can look into it.
@@ -93,6 +95,8 @@ struct Walk<'w, 'd, 't> {
     spelled: bool,
     /// Only whether anything differs is asked.
     trial: bool,
+    /// Arrays within arrays are looked at again at each level.
+    blurs: &'w Blurs,
 }
 
 impl<'t> Walk<'_, '_, 't> {

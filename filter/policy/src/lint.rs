@@ -5,10 +5,12 @@
 mod cover;
 mod drift;
 mod movement;
+mod shown;
 mod unlikely;
 
 use std::sync::Arc;
 
+use self::shown::percent;
 use crate::document::{Problem, Tree, parse_duration};
 use crate::policy::Policy;
 use crate::rule::rule_name;
@@ -280,17 +282,6 @@ fn is_enabled(rule: &Tree) -> bool {
 
 fn shown(variant: Option<&str>) -> &str {
     variant.unwrap_or("the host's own routing")
-}
-
-/// A share of 1 in percent, with as many decimals as a position has.
-fn percent(share: f64) -> String {
-    let digits = format!("{:.4}", share * 100.0);
-    format!("{} %", digits.trim_end_matches('0').trim_end_matches('.'))
-}
-
-/// A share of 1 in percent without decimals.
-fn whole_percent(share: f64) -> String {
-    format!("{:.0} %", share * 100.0)
 }
 
 /// Seconds of 30 days.

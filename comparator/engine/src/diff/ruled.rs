@@ -3,9 +3,11 @@
 //! Elements are matched as the rules see them, so that two that are equal but for what may differ meet. Everything sorts,
 //! nothing is quadratic. Where no rule reaches, none of this runs.
 
-use std::borrow::Cow;
+mod blur;
 
-use xxhash_rust::xxh3::xxh3_64;
+pub(super) use blur::Blurs;
+
+use std::borrow::Cow;
 
 use super::{ABSENT, Detail, Walk, aggregated, exact, is_secret};
 use crate::arrays::{self, Elements, Hashed, introduce, remove};
@@ -87,8 +89,9 @@ impl<'t> Walk<'_, '_, 't> {
     fn is_trial_passed(&mut self, lefts: &[&'t Node], rights: &[&'t Node]) -> bool {
         let mut found = Differences::subjects();
         let (primary, other, scope, spelled) = (self.primary, self.other, self.scope, self.spelled);
+        let blurs = self.blurs;
         let path = std::mem::take(&mut self.path);
-        let mut walk = Walk { primary, other, scope, path, into: &mut found, spelled, trial: true };
+        let mut walk = Walk { primary, other, scope, path, into: &mut found, spelled, trial: true, blurs };
         walk.pairs(lefts, rights, (0..lefts.len()).map(|at| (at, at)));
         self.path = walk.path;
         found.seen == 0
@@ -173,118 +176,6 @@ impl<'t> Walk<'_, '_, 't> {
             self.into.add(|place| aggregated(path, place), kind, detail, guesses);
         }
         self.path.pop();
-    }
-
-    /// What of the elements does not come under a rule, as a hash; and a number that may vary, to pair those that are nearest.
-    fn blurred(&self, tree: &'t Tree<'t>, nodes: &[&'t Node], rest: &[usize]) -> Vec<(Key, usize)> {
-        let mut path = self.path.clone();
-        let mut blurred = |&at: &usize| {
-            path.push(Segment::Element(at));
-            let mut rank = None;
-            let hash = nodes.get(at).map(|node| self.blur(tree, node, &mut path, &mut rank));
-            path.pop();
-            Some(((hash, ordered(rank.unwrap_or_default())), at))
-        };
-        rest.iter().filter_map(&mut blurred).collect()
-    }
-
-    /// The same of those with a key, which has to be equal, too.
-    fn blurred_of_key(
-        &self,
-        keys: &[String],
-        tree: &'t Tree<'t>,
-        nodes: &[&'t Node],
-        rest: &[usize],
-    ) -> Vec<(Key, usize)> {
-        let of_key = |((hash, rank), at): (Key, usize)| {
-            let key = key_of(tree, nodes.get(at)?, keys)?;
-            Some(((hash.map(|hash| spread(hash, key)), rank), at))
-        };
-        self.blurred(tree, nodes, rest).into_iter().filter_map(of_key).collect()
-    }
-
-    fn blur(
-        &self,
-        tree: &'t Tree<'t>,
-        node: &'t Node,
-        path: &mut Vec<Segment<'t>>,
-        rank: &mut Option<f64>,
-    ) -> u64 {
-        let rules = self.scope.rules;
-        if !rules.reach_into(self.scope.endpoint, path) && !self.is_shuffled(node, path) {
-            return tree.hash(node);
-        }
-        let mut hash = 0_u64;
-        match node.shape {
-            Shape::Object | Shape::Array => {
-                let ignored = rules.ignores(self.scope.endpoint, Place::Body(path));
-                let element = node.shape == Shape::Array;
-                let mut places = element.then(|| Places::of(rules.array(self.scope.endpoint, path)));
-                for (at, child) in tree.children(node).enumerate().filter(|_| !ignored) {
-                    path.push(if element { Segment::Element(at) } else { Segment::Member(tree.key(child)) });
-                    let value = self.blur(tree, child, path, rank);
-                    let place = match &mut places {
-                        Some(places) => places.next(tree, child),
-                        None => xxh3_64(&tree.key(child)),
-                    };
-                    // Members commute; one that may be absent counts as if it were.
-                    let absent = value == NOTHING && !element;
-                    hash = hash.wrapping_add(if absent { 0 } else { spread(place, value) });
-                    path.pop();
-                }
-                hash ^ (u64::from(node.count) * u64::from(node.shape == Shape::Array))
-            }
-            _ => self.blur_scalar(tree, node, path, rank),
-        }
-    }
-
-    /// It is an array whose order does not count.
-    fn is_shuffled(&self, node: &Node, path: &[Segment<'_>]) -> bool {
-        node.shape == Shape::Array && *self.scope.rules.array(self.scope.endpoint, path) != Arrays::Ordered
-    }
-
-    /// A scalar is all that its rules make equal to it, or itself.
-    fn blur_scalar(&self, tree: &Tree<'_>, node: &Node, path: &[Segment<'_>], rank: &mut Option<f64>) -> u64 {
-        let value = value(tree, node);
-        let blur = self.scope.rules.at(self.scope.endpoint, Place::Body(path)).blur(&value);
-        if let Some(found) = blur.rank {
-            rank.get_or_insert(found);
-        }
-        match blur.class {
-            Some(class) => spread(class, 1),
-            None if blur.nothing => NOTHING,
-            None => tree.hash(node),
-        }
-    }
-}
-
-/// What the place of an element in its array counts for, by what is said of the array. Elements of one place commute.
-enum Places<'r> {
-    /// By position.
-    Ordered(u64),
-    Unordered,
-    /// Elements without the key by their position among those, the others commute.
-    By(&'r [String], u64),
-}
-
-impl<'r> Places<'r> {
-    fn of(arrays: &'r Arrays) -> Self {
-        match arrays {
-            Arrays::Ordered => Self::Ordered(0),
-            Arrays::Unordered => Self::Unordered,
-            Arrays::By(keys) => Self::By(keys, 0),
-        }
-    }
-
-    fn next(&mut self, tree: &Tree<'_>, element: &Node) -> u64 {
-        match self {
-            Self::Unordered => ANYWHERE,
-            Self::By(keys, _) if key_of(tree, element, keys).is_some() => ANYWHERE,
-            Self::Ordered(at) | Self::By(_, at) => {
-                *at += 1;
-                *at
-            }
-        }
     }
 }
 
@@ -400,20 +291,9 @@ fn value<'v>(tree: &'v Tree<'_>, node: &Node) -> Value<'v> {
     Value::new(node.shape, text)
 }
 
-/// Floats in their order.
-fn ordered(number: f64) -> u64 {
-    let bits = number.to_bits();
-    if number.is_sign_negative() { !bits } else { bits | 1 << 63 }
-}
-
 fn spread(left: u64, right: u64) -> u64 {
     (left.rotate_left(23) ^ right.wrapping_mul(0x9e37_79b9_7f4a_7c15)).wrapping_mul(0xd6e8_feb8_6659_fd93)
 }
-
-/// The place of an element that may stand at any.
-const ANYWHERE: u64 = 0;
-/// What stands for a value that may as well be absent.
-const NOTHING: u64 = 0x00ab_5e27;
 
 #[cfg(test)]
 mod tests;

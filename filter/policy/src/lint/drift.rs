@@ -1,7 +1,7 @@
 //! Splits that lead all users to a candidate in the end, whatever its weight: where candidates alone are remembered and each request
 //! draws anew, each request is another chance to get one, and none to leave it.
 
-use super::{percent, whole_percent};
+use super::shown::{percent, whole_percent};
 use crate::document::Tree;
 use crate::key::POSITIONS;
 use crate::split::Split;

@@ -129,6 +129,7 @@ fn arrays_within_elements_are_seen_as_their_rules_see_them() {
     let three = unordered(&["/", "/*", "/*/*"]);
     check(&three, "[[[1,2],[3]],[[4]]]", "[[[4]],[[3],[2,1]]]", &[]);
     check(&unordered(&["/**"]), r#"[{"a":[[1,2],[3]]},4]"#, r#"[4,{"a":[[3],[2,1]]}]"#, &[]);
+    check(&unordered(&["/**"]), "[[[1,2],[3]],[[1],[2,3]]]", "[[[3,2],[1]],[[3],[2,1]]]", &[]);
     // The order of the outer array counts, that of the inner ones does not.
     let inner = unordered(&["/*"]);
     check(&inner, "[[1,2],[3,4],[2,1]]", "[[2,1],[4,3],[1,2]]", &[]);
