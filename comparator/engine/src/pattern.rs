@@ -2,11 +2,12 @@
 //!
 //! A pattern names a place in every answer, or in those of one endpoint. A path pattern covers what lies below it too.
 
-mod reading;
+mod target;
 
 use std::fmt;
 
-pub use self::reading::BadPattern;
+pub use self::target::BadPattern;
+pub(crate) use self::target::{Name, Target, Way};
 use crate::endpoint::{self, EndpointPattern};
 
 /// A place in an answer.
@@ -49,39 +50,36 @@ pub(crate) struct Endpoint {
     pub(crate) name: String,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Target {
-    Body(Vec<Way>),
-    Header(Name),
-    Cookie(Name),
-    Trailer(Name),
-}
-
-/// How a pattern goes on within a body.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Way {
-    /// `*`: any member or element.
-    Any,
-    /// `**`: any number of members and elements, none among them.
-    Deep,
-    /// The member of this name, or the element at this position.
-    Named(String),
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Name {
-    pub(crate) text: String,
-    /// A `*` follows.
-    pub(crate) open: bool,
-}
-
 impl Pattern {
     /// Reads a pattern.
     ///
     /// # Errors
     /// Returns what is wrong with the text; nothing is guessed.
     pub fn parse(text: &str) -> Result<Self, BadPattern> {
-        reading::pattern(text)
+        if text.len() > MAX_LENGTH {
+            return Err(BadPattern::Long(text.len()));
+        }
+        let text = text.trim();
+        if text.is_empty() {
+            return Err(BadPattern::Empty);
+        }
+        let Some((method, rest)) = text.split_once(char::is_whitespace).filter(|_| !begins_a_place(text))
+        else {
+            return Ok(Pattern { endpoint: None, target: target::target(text)? });
+        };
+        let rest = rest.trim_start();
+        let (route, place) = rest.split_once(char::is_whitespace).ok_or(BadPattern::Parts(2))?;
+        if !route.starts_with('/') {
+            return Err(BadPattern::Route(route.to_owned()));
+        }
+        if !is_method(method) {
+            return Err(BadPattern::Method(method.to_owned()));
+        }
+        let endpoint = Endpoint {
+            written: endpoint::written(method.as_bytes(), route.as_bytes()),
+            name: endpoint::template(method.as_bytes(), route.as_bytes()),
+        };
+        Ok(Pattern { endpoint: Some(endpoint), target: target::target(place.trim_start())? })
     }
 
     /// The same where these endpoints are given. A rule for [a part](Self::is_part_of) of one reaches nothing, rather than more than
@@ -122,29 +120,7 @@ impl fmt::Display for Pattern {
         if let Some(endpoint) = &self.endpoint {
             write!(f, "{} ", endpoint.written)?;
         }
-        match &self.target {
-            Target::Body(ways) if ways.is_empty() => f.write_str("/"),
-            Target::Body(ways) => ways.iter().try_for_each(|way| write!(f, "/{way}")),
-            Target::Header(name) => write!(f, "header:{name}"),
-            Target::Cookie(name) => write!(f, "cookie:{name}"),
-            Target::Trailer(name) => write!(f, "trailer:{name}"),
-        }
-    }
-}
-
-impl fmt::Display for Way {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Any => f.write_str("*"),
-            Self::Deep => f.write_str("**"),
-            Self::Named(name) => f.write_str(&reading::escaped(name)),
-        }
-    }
-}
-
-impl fmt::Display for Name {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}", self.text, if self.open { "*" } else { "" })
+        self.target.fmt(f)
     }
 }
 
@@ -154,6 +130,18 @@ impl Endpoint {
         endpoint::of_rule(given, method.as_bytes(), route.as_bytes())
     }
 }
+
+fn begins_a_place(text: &str) -> bool {
+    text.starts_with('/') || ["header:", "cookie:", "trailer:"].iter().any(|kind| text.starts_with(kind))
+}
+
+/// RFC 9110, section 9.1: methods are compared with their case, and none in use has lower case letters.
+fn is_method(text: &str) -> bool {
+    let token = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || b"!#$%&'*+-.^_`|~".contains(&b);
+    text != "*" && text.bytes().all(token)
+}
+
+const MAX_LENGTH: usize = 1024;
 
 #[cfg(test)]
 mod tests {
@@ -255,5 +243,57 @@ mod tests {
             *rules.array("GET /", &body(&["tags", "0"])) == Arrays::Ordered,
             "the array itself, not those within"
         );
+    }
+
+    #[test]
+    fn bad_patterns_say_what_is_wrong() {
+        let check =
+            |text: &str, expected: &str| assert_eq!(Pattern::parse(text).unwrap_err().to_string(), expected);
+        check(
+            " ",
+            "is empty, must be a path such as /items/*/price, header:<name>, cookie:<name> or trailer:<name>",
+        );
+        check("GET /b", "has 2 parts, must be <place> or <method> <route> <place>");
+        check("get /search /a", "names the method \"get\", must be a method in upper case such as GET");
+        check("* /search /a", "names the method \"*\", must be a method in upper case such as GET");
+        let blank = "has a blank at an end of \"search \"; is that a route without its method? A blank that belongs to a name is written ~3";
+        check("/search /results", blank);
+        check(
+            "header:x y",
+            "names the place \"header:x y\", must begin with / or be header:<name>, cookie:<name> or trailer:<name>",
+        );
+        check("GET search /a", "names the route \"search\", must begin with /");
+        check(
+            "items",
+            "names the place \"items\", must begin with / or be header:<name>, cookie:<name> or trailer:<name>",
+        );
+        check(
+            "header:",
+            "names the place \"header:\", must begin with / or be header:<name>, cookie:<name> or trailer:<name>",
+        );
+        check(
+            "/a*/b",
+            "has a * within \"a*\", may only be a whole segment or the end of a name; as a part of a name it is written ~2",
+        );
+        check(&"/a".repeat(600), "has 1200 bytes, must be at most 1024");
+    }
+
+    #[test]
+    fn patterns_are_written_as_they_are_read() {
+        for text in [
+            "/",
+            "/a b/*/~2/**/c~1d~0",
+            "/~3a~3",
+            "/~3",
+            "/~3~3",
+            "GET /x /a b",
+            "GET /search /results/**",
+            "header:x-a*",
+            "POST /a cookie:sid",
+            "trailer:grpc-status",
+        ] {
+            assert_eq!(Pattern::parse(text).unwrap().to_string(), text);
+        }
+        assert_eq!(Pattern::parse("  GET  /x   /a  b ").unwrap().to_string(), "GET /x /a  b");
     }
 }
