@@ -4,36 +4,83 @@
 //! that applies counts. The destination of a location is one such list, and its cases become rules. A file without
 //! `proxy_pass` is read for what its first variable chooses.
 
+mod answer;
 mod config;
-mod definitions;
+mod cookie;
+mod files;
+mod geo;
+mod goal;
 mod location;
+mod maps;
+mod mirrors;
+mod others;
+mod pass;
+mod query;
+mod reading;
 mod request;
+mod rules;
 mod scope;
+mod script;
+mod servers;
+mod shares;
 mod syntax;
+mod test;
 #[cfg(test)]
 mod tests;
 mod value;
+mod variable;
+mod when;
 
-use super::draft::Draft;
 use crate::imported::{ImportError, Imported};
-use config::Config;
+use location::Place;
+use reading::Reading;
+use scope::Scope;
+use servers::{Server, has_pass};
+use syntax::Directive;
+use when::When;
 
 /// Reads a configuration or a part of one.
 pub(super) fn import(text: &str) -> Result<Imported, ImportError> {
-    let directives = syntax::parse(text)?;
-    let mut draft = Draft::named("nginx".to_owned());
-    let config = Config::of(&directives);
-    for include in config.all(&directives, "include") {
-        draft.note(
-            include.at(),
-            format!("{:?} is not followed: give the file as nginx -T prints it", include.text(0)),
-        );
-    }
-    if config.all(&directives, "proxy_pass").is_empty() && config.all(&directives, "grpc_pass").is_empty() {
-        location::import_variable(&mut draft, &config, &directives);
+    let directives = files::read(text)?;
+    let around = http(&directives);
+    let inner: Vec<&Directive> = around
+        .iter()
+        .flat_map(|block| block.iter())
+        .filter(|directive| !OUTSIDE.contains(&directive.name.as_str()))
+        .collect();
+    let mut reading = Reading::of(&inner);
+    others::note(&mut reading, &inner);
+    if inner.iter().any(|directive| has_pass(std::slice::from_ref(*directive))) {
+        import_servers(&mut reading, &around, &inner);
     } else {
-        location::import_servers(&mut draft, &config, &directives);
+        variable::import(&mut reading, &inner);
     }
-    draft.note_clusters("the proxy needs clusters of these names, or the variants those that it has");
-    draft.finish("proxy_pass, split_clients, map, geo or set")
+    reading.draft.note_clusters("the proxy needs clusters of these names, or the variants those that it has");
+    reading.draft.finish("proxy_pass, split_clients, map, geo or set")
 }
+
+/// What stands within `http`, or the text itself if it is only a part of a configuration.
+fn http(directives: &[Directive]) -> Vec<&[Directive]> {
+    let blocks = directives.iter().filter(|directive| directive.name == "http");
+    let blocks: Vec<&[Directive]> = blocks.map(|http| http.block.as_slice()).collect();
+    if blocks.is_empty() { vec![directives] } else { blocks }
+}
+
+fn import_servers<'d>(reading: &mut Reading<'d>, around: &[&'d [Directive]], inner: &[&'d Directive]) {
+    let found: Vec<&Directive> =
+        inner.iter().copied().filter(|directive| directive.name == "server").collect();
+    let block = around.first().copied().unwrap_or_default();
+    let mut servers = servers::servers(reading, &[block], &found);
+    if servers.is_empty() {
+        let place = Place::server(&[block], block);
+        servers.push(Server { when: When::always(), place, scope: Scope::default(), at: "text".to_owned() });
+    }
+    let mut items = Vec::new();
+    for server in &servers {
+        items.extend(rules::items(reading, server));
+    }
+    rules::write(reading, items, str::to_owned);
+}
+
+/// Blocks whose servers and variables are not those of HTTP.
+const OUTSIDE: [&str; 3] = ["stream", "mail", "events"];

@@ -1,65 +1,133 @@
 //! What a configuration defines for all its servers: variables and upstreams.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::syntax::Directive;
-use crate::draft::Destination;
+use crate::draft::{Destination, Draft};
 
 /// Definitions by name.
 pub(super) struct Config<'d> {
-    variables: BTreeMap<&'d str, &'d Directive>,
-    upstreams: BTreeMap<&'d str, Vec<String>>,
+    variables: BTreeMap<String, &'d Directive>,
+    upstreams: BTreeMap<String, &'d Directive>,
+    assigned: BTreeSet<String>,
     /// The variables in the order of the file.
-    pub(super) order: Vec<&'d str>,
+    pub(super) order: Vec<String>,
 }
 
 impl<'d> Config<'d> {
-    /// All that the directives and those within them define.
-    pub(super) fn of(directives: &'d [Directive]) -> Self {
-        let mut config = Self { variables: BTreeMap::new(), upstreams: BTreeMap::new(), order: Vec::new() };
-        config.add(directives);
+    /// All that the directives and those within them define. Of two definitions of one variable the last counts, as in nginx.
+    pub(super) fn of(directives: &[&'d Directive]) -> Self {
+        let mut config = Self {
+            variables: BTreeMap::new(),
+            upstreams: BTreeMap::new(),
+            assigned: BTreeSet::new(),
+            order: Vec::new(),
+        };
+        for directive in directives {
+            config.add(directive);
+        }
         config
     }
 
-    fn add(&mut self, directives: &'d [Directive]) {
-        for directive in directives {
-            match (directive.name.as_str(), directive.args.as_slice()) {
-                ("map" | "split_clients", [_, variable]) | ("geo", [.., variable]) => {
-                    let name = variable.trim_start_matches('$');
-                    if self.variables.insert(name, directive).is_none() {
-                        self.order.push(name);
-                    }
+    fn add(&mut self, directive: &'d Directive) {
+        match (directive.name.as_str(), directive.args.as_slice()) {
+            ("map" | "split_clients", [_, variable]) | ("geo", [.., variable]) => {
+                let name = variable.trim_start_matches('$').to_ascii_lowercase();
+                if self.variables.insert(name.clone(), directive).is_none() {
+                    self.order.push(name);
                 }
-                ("upstream", [name]) => {
-                    let servers = directive.block.iter().filter(|inner| inner.name == "server");
-                    self.upstreams.insert(name, servers.map(|server| server.text(0).to_owned()).collect());
-                }
-                _ => self.add(&directive.block),
             }
+            ("upstream", [name]) => {
+                self.upstreams.entry(name.to_ascii_lowercase()).or_insert(directive);
+            }
+            (name, [variable, ..]) if name == "set" || name.starts_with("set_by_lua") => {
+                self.assigned.insert(variable.trim_start_matches('$').to_ascii_lowercase());
+            }
+            _ => directive.block.iter().for_each(|inner| self.add(inner)),
         }
     }
 
     /// What defines a variable.
     pub(super) fn variable(&self, name: &str) -> Option<&'d Directive> {
-        self.variables.get(name).copied()
+        self.variables.get(&name.to_ascii_lowercase()).copied()
     }
 
-    /// The destination that `proxy_pass` calls `host`.
-    pub(super) fn destination(&self, host: &str) -> Destination {
-        let servers = self.upstreams.get(host).cloned().unwrap_or_default();
-        let (name, cluster) = if host.is_empty() { ("default", "default") } else { (host, host) };
-        Destination { name: name.to_owned(), cluster: cluster.to_owned(), servers, ..Destination::default() }
+    /// Whether a `set` assigns the variable anywhere: where none did yet, it is empty.
+    pub(super) fn is_assigned(&self, name: &str) -> bool {
+        self.assigned.contains(&name.to_ascii_lowercase())
     }
 
-    /// All directives of a name, wherever they stand.
-    pub(super) fn all<'a>(&self, directives: &'a [Directive], name: &str) -> Vec<&'a Directive> {
-        let mut found = Vec::new();
-        for directive in directives {
-            if directive.name == name {
-                found.push(directive);
-            }
-            found.extend(self.all(&directive.block, name));
+    /// The destination that `proxy_pass` calls `host`, with a note if its servers are not all alike.
+    pub(super) fn destination(&self, draft: &mut Draft, host: &str) -> Destination {
+        let upstream = self.upstreams.get(&host.to_ascii_lowercase());
+        if let Some(upstream) = upstream {
+            note_servers(draft, upstream);
         }
-        found
+        let servers = upstream.into_iter().flat_map(|upstream| servers(upstream));
+        let servers = servers.map(|server| server.text(0).to_owned()).collect();
+        let name = upstream.map_or(host, |upstream| upstream.text(0));
+        let name = if name.is_empty() { "default" } else { name };
+        Destination { name: name.to_owned(), cluster: name.to_owned(), servers, ..Destination::default() }
     }
 }
+
+fn servers(upstream: &Directive) -> impl Iterator<Item = &Directive> {
+    upstream.block.iter().filter(|inner| inner.name == "server")
+}
+
+/// A policy sends to a cluster: which of its servers answers is the proxy's own, with shares that are written there.
+fn note_servers(draft: &mut Draft, upstream: &Directive) {
+    let name = upstream.text(0);
+    let up: Vec<&Directive> = servers(upstream).filter(|server| !has(server, "down")).collect();
+    let sum: u64 = up.iter().filter(|server| !has(server, "backup")).map(|server| weight(server)).sum();
+    for server in &up {
+        let address = server.text(0);
+        let percent = weight(server).saturating_mul(1000).checked_div(sum).unwrap_or(0);
+        if has(server, "backup") {
+            draft.note(
+                server.at(),
+                format!(
+                    "backup is not carried over: give {address} a lower priority in the cluster {name:?}"
+                ),
+            );
+        } else if weight(server) != 1 {
+            draft.note(
+                server.at(),
+                format!(
+                    "weight={} is not carried over: {address} has {}.{} % of the cluster {name:?}, which the proxy has to \
+                     give it; to compare it as a version of its own, write a `split` between two clusters",
+                    weight(server),
+                    percent / 10,
+                    percent % 10
+                ),
+            );
+        }
+    }
+    for server in servers(upstream).filter(|server| has(server, "down")) {
+        draft.note(
+            server.at(),
+            format!("down is not carried over: leave {} out of the cluster {name:?}", server.text(0)),
+        );
+    }
+    let balancing = upstream.block.iter().find(|inner| BALANCERS.contains(&inner.name.as_str()));
+    if let Some(balancing) = balancing {
+        draft.note(
+            balancing.at(),
+            format!(
+                "{} is not carried over: set the load balancing of the cluster {name:?} in the proxy",
+                balancing.name
+            ),
+        );
+    }
+}
+
+fn has(server: &Directive, flag: &str) -> bool {
+    server.args.iter().any(|word| word == flag)
+}
+
+fn weight(server: &Directive) -> u64 {
+    let weight = server.args.iter().find_map(|word| word.strip_prefix("weight="));
+    weight.and_then(|weight| weight.parse().ok()).unwrap_or(1)
+}
+
+const BALANCERS: [&str; 6] = ["ip_hash", "hash", "least_conn", "least_time", "random", "sticky"];

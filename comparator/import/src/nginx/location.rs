@@ -1,280 +1,231 @@
-//! Servers and locations, whose destinations become rules and whose mirrors become mirrors.
+//! Which location a request meets, in nginx's own order: an exact path, the longest prefix if it says `^~`, patterns as written,
+//! the longest prefix. Locations within a location are looked at once it is the longest prefix or its pattern matches.
 
-use super::config::Config;
-use super::definitions;
-use super::scope::{Scope, is_pass};
+use regex_lite::RegexBuilder;
+
+use super::pass::is_pass;
+use super::reading::Reading;
+use super::request;
 use super::syntax::Directive;
-use super::value::{Case, Drawn, Outcome};
-use crate::condition::{Condition, Predicate, Subject, whole};
-use crate::draft::{Destination, Draft, Mirror, Split, Target};
+use super::test::Test;
+use super::when::When;
+use crate::condition::{Predicate, Subject};
 
-/// Reads the first variable that nothing else is made of, where no `proxy_pass` says which one counts.
-pub(super) fn import_variable(draft: &mut Draft, config: &Config<'_>, directives: &[Directive]) {
-    let mut scope = Scope::new(config);
-    run_everywhere(draft, &mut scope, directives);
-    let set: Vec<String> = scope.names().map(str::to_owned).collect();
-    let used = |name: &str| {
-        let sources = config.order.iter().filter_map(|known| config.variable(known));
-        sources.filter(|definition| !definition.block.is_empty()).any(|definition| {
-            let values = definition.block.iter().flat_map(|entry| &entry.args);
-            let mut texts = values.chain(definition.args.iter().rev().skip(1));
-            texts.any(|text| *text == format!("${name}") || text.contains(&format!("${{{name}}}")))
-        })
-    };
-    let free = config.order.iter().map(|name| (*name).to_owned()).filter(|name| !used(name));
-    let mut names = set.into_iter().chain(free);
-    let Some(name) = names.next() else { return };
-    for other in names {
-        draft.note(
-            format!("${other}"),
-            format!("one policy makes one choice, here that of ${name}: import the other by itself"),
-        );
+/// A location, and the blocks around it from the outermost to its own.
+#[derive(Debug, Clone)]
+pub(super) struct Place<'d> {
+    /// `None` for the server itself, where no location fits.
+    pub(super) location: Option<&'d Directive>,
+    /// What it inherits from, its own block last.
+    pub(super) chain: Vec<&'d [Directive]>,
+}
+
+/// A place, and when a request meets it unless it meets an earlier one.
+pub(super) struct Spot<'d> {
+    pub(super) when: When,
+    /// `None` where nginx answers itself: with the same path and a slash behind it.
+    pub(super) place: Option<Place<'d>>,
+    /// The location that is the reason.
+    pub(super) at: String,
+}
+
+impl<'d> Place<'d> {
+    /// The server itself.
+    pub(super) fn server(around: &[&'d [Directive]], block: &'d [Directive]) -> Self {
+        Self { location: None, chain: [around, &[block]].concat() }
     }
-    let Some(cases) = definitions::cases_of(draft, &scope, &format!("${name}"), &format!("${{{name}}}"), 0)
-    else {
-        return;
-    };
-    let rules = Rules { scope: &scope, base: Condition::Always, catches_all: true, names_variants: true };
-    rules.write(draft, &format!("${name}"), &cases);
-}
 
-fn run_everywhere(draft: &mut Draft, scope: &mut Scope<'_>, directives: &[Directive]) {
-    scope.run(draft, directives);
-    for directive in directives.iter().filter(|directive| directive.name != "if") {
-        run_everywhere(draft, scope, &directive.block);
+    /// A location within it.
+    pub(super) fn within(&self, location: &'d Directive) -> Self {
+        let chain = [self.chain.as_slice(), &[location.block.as_slice()]].concat();
+        Self { location: Some(location), chain }
+    }
+
+    /// Its own block.
+    pub(super) fn block(&self) -> &'d [Directive] {
+        self.chain.last().copied().unwrap_or_default()
+    }
+
+    /// All directives of a name that hold here: those of the innermost block that has any.
+    pub(super) fn inherited(&self, name: &str) -> Vec<&'d Directive> {
+        let own =
+            |block: &&'d [Directive]| block.iter().filter(|inner| inner.name == name).collect::<Vec<_>>();
+        self.chain.iter().rev().map(own).find(|found| !found.is_empty()).unwrap_or_default()
+    }
+
+    /// The location of this server that has a name, as `@old`.
+    pub(super) fn named(&self, name: &str) -> Option<Self> {
+        let server = Self { location: None, chain: self.chain.get(..2).unwrap_or(&self.chain).to_vec() };
+        let mut locations = server.block().iter().filter(|directive| directive.name == "location");
+        let found = locations.find(|location| parts(location).1 == name)?;
+        Some(server.within(found))
+    }
+
+    /// The server of this place.
+    pub(super) fn of_server(&self) -> Self {
+        Self { location: None, chain: self.chain.get(..2).unwrap_or(&self.chain).to_vec() }
     }
 }
 
-/// Reads all servers that send requests on; one alone takes every host, of several the last to be tried does.
-pub(super) fn import_servers(draft: &mut Draft, config: &Config<'_>, directives: &[Directive]) {
-    let mut servers: Vec<&[Directive]> =
-        config.all(directives, "server").into_iter().map(|server| server.block.as_slice()).collect();
-    servers.retain(|block| has_pass(block));
-    if servers.is_empty() {
-        servers.push(directives);
-    }
-    let catch_all = servers.iter().position(|block| is_default(block)).unwrap_or(0);
-    let last = servers.remove(catch_all.min(servers.len() - 1));
-    for block in servers {
-        let host = host(draft, block);
-        import_server(draft, config, block, &host, false);
-    }
-    import_server(draft, config, last, &Condition::Always, true);
+/// Every place of a server, in the order in which they are tried.
+pub(super) fn spots<'d>(reading: &mut Reading<'_>, server: &Place<'d>) -> Vec<Spot<'d>> {
+    let Found { mut first, last } = found(reading, server);
+    first.extend(last);
+    first.push(Spot { when: When::always(), place: Some(server.clone()), at: String::new() });
+    first
 }
 
-fn has_pass(block: &[Directive]) -> bool {
-    block.iter().any(|directive| is_pass(directive) || has_pass(&directive.block))
+/// The places below one.
+#[derive(Default)]
+struct Found<'d> {
+    /// Those that end the search.
+    first: Vec<Spot<'d>>,
+    /// Those that count if no pattern matches.
+    last: Vec<Spot<'d>>,
 }
 
-fn is_default(block: &[Directive]) -> bool {
-    let listens = block.iter().filter(|directive| directive.name == "listen");
-    listens.flat_map(|listen| &listen.args).any(|word| word == "default_server")
-}
-
-fn host(draft: &mut Draft, block: &[Directive]) -> Condition {
-    let Some(directive) = block.iter().find(|directive| directive.name == "server_name") else {
-        return draft.unclear("server", "has no server_name to tell its requests by");
-    };
-    let names = directive.args.iter().flat_map(|name| match name.strip_prefix('.') {
-        Some(rest) => vec![rest.to_owned(), format!("*.{rest}")],
-        None => vec![name.clone()],
-    });
-    draft.test(&directive.at(), Subject::Host, Predicate::one_of(names.collect()))
-}
-
-fn import_server(draft: &mut Draft, config: &Config<'_>, block: &[Directive], host: &Condition, last: bool) {
-    let mut locations = Vec::new();
-    flatten(block, &mut locations);
-    let shadows: Vec<&str> = config.all(block, "mirror").iter().map(|mirror| mirror.text(0)).collect();
-    let mut scope = Scope::new(config);
-    scope.run(draft, block);
-    if locations.is_empty() {
-        let rules = Rules { scope: &scope, base: host.clone(), catches_all: last, names_variants: false };
-        rules.write_destination(draft, "proxy_pass", block);
-    }
-    locations.sort_by_key(|location| order(location));
-    for location in &locations {
-        let (_, uri) = parts(location);
-        let inner =
-            location.block.iter().any(|directive| directive.name == "internal") || uri.starts_with('@');
-        if inner || shadows.contains(&uri) {
-            continue;
+fn found<'d>(reading: &mut Reading<'_>, place: &Place<'d>) -> Found<'d> {
+    let Locations { exact, prefixes, patterns } = Locations::of(place.block());
+    let mut found = Found::default();
+    for location in exact.iter().chain(&prefixes) {
+        let path = parts(location).1;
+        let sent = location.block.iter().any(is_pass);
+        let bare = path.strip_suffix('/').filter(|bare| !bare.is_empty() && sent);
+        let known = |bare: &str| exact.iter().chain(&prefixes).any(|other| parts(other).1 == bare);
+        if let Some(bare) = bare.filter(|bare| !known(bare)) {
+            let when = path_test(reading, location, Predicate::exact(bare));
+            found.first.push(Spot { when, place: None, at: location.at() });
         }
-        import_location(draft, &scope, block, location, host, last, &locations);
+    }
+    for location in &exact {
+        let when = path_test(reading, location, Predicate::exact(parts(location).1));
+        found.first.push(spot(when, place.within(location), location));
+    }
+    let mut later = Vec::new();
+    for location in &prefixes {
+        let (modifier, path) = parts(location);
+        let here = starts(reading, location);
+        let inner = found_below(reading, place, location);
+        let stops = modifier == "^~";
+        if stops || !inner.first.is_empty() {
+            let longer =
+                prefixes.iter().filter(|other| parts(other).1 != path && parts(other).1.starts_with(path));
+            let longer: Vec<When> = longer.map(|other| starts(reading, other).negated()).collect();
+            let best = here.and(&When::all(longer));
+            found.first.extend(within(&best, inner.first));
+            if stops {
+                found.first.extend(within(&best, inner.last));
+                found.first.push(spot(best, place.within(location), location));
+                continue;
+            }
+        }
+        later.extend(within(&here, inner.last));
+        later.push(spot(here, place.within(location), location));
+    }
+    for location in &patterns {
+        let (modifier, pattern) = parts(location);
+        let test = Test::matching(pattern, modifier == "~*");
+        let when = request::plain(reading, &location.at(), &Subject::Path, &test);
+        let inner = found_below(reading, place, location);
+        found.first.extend(within(&when, inner.first));
+        found.first.extend(within(&when, inner.last));
+        found.first.push(spot(when, place.within(location), location));
+    }
+    found.last = later;
+    found
+}
+
+fn found_below<'d>(reading: &mut Reading<'_>, place: &Place<'d>, location: &'d Directive) -> Found<'d> {
+    let nested = location.block.iter().any(|inner| inner.name == "location");
+    if nested { found(reading, &place.within(location)) } else { Found::default() }
+}
+
+fn spot<'d>(when: When, place: Place<'d>, location: &Directive) -> Spot<'d> {
+    Spot { when, place: Some(place), at: location.at() }
+}
+
+fn within<'d>(when: &When, spots: Vec<Spot<'d>>) -> Vec<Spot<'d>> {
+    spots.into_iter().map(|spot| Spot { when: when.and(&spot.when), ..spot }).collect()
+}
+
+fn starts(reading: &mut Reading<'_>, location: &Directive) -> When {
+    match parts(location).1 {
+        "/" | "" => When::always(),
+        path => path_test(reading, location, Predicate::text("startsWith", path)),
     }
 }
 
-/// The locations of a server, those within others as well.
-fn flatten<'d>(block: &'d [Directive], locations: &mut Vec<&'d Directive>) {
-    for location in block.iter().filter(|directive| directive.name == "location") {
-        locations.push(location);
-        flatten(&location.block, locations);
+fn path_test(reading: &mut Reading<'_>, location: &Directive, predicate: Predicate) -> When {
+    let path = parts(location).1;
+    if !path.bytes().all(|byte| byte.is_ascii_graphic() && !b"%?#".contains(&byte)) {
+        reading.note(
+            location.at(),
+            format!("the path {path:?} arrives in percent notation, which a policy does not decode: what the location may take keeps the old version"),
+        );
+        return When::unclear();
+    }
+    request::path_is_plain(reading, false);
+    When::exactly(reading.draft.test(&location.at(), Subject::Path, predicate))
+}
+
+/// The locations of a block by their kind, in the order in which they are tried.
+struct Locations<'d> {
+    exact: Vec<&'d Directive>,
+    prefixes: Vec<&'d Directive>,
+    patterns: Vec<&'d Directive>,
+}
+
+impl<'d> Locations<'d> {
+    fn of(block: &'d [Directive]) -> Self {
+        let mut all = Self { exact: Vec::new(), prefixes: Vec::new(), patterns: Vec::new() };
+        for location in block.iter().filter(|directive| directive.name == "location") {
+            match parts(location) {
+                ("=", _) => all.exact.push(location),
+                ("~" | "~*", _) => all.patterns.push(location),
+                (_, path) if path.starts_with('@') => {}
+                _ => all.prefixes.push(location),
+            }
+        }
+        all.prefixes.sort_by_key(|location| std::cmp::Reverse(parts(location).1.len()));
+        all
     }
 }
 
-/// Modifier and path of a location.
-fn parts(location: &Directive) -> (&str, &str) {
+/// Modifier and path of a location; they may be written as one word.
+pub(super) fn parts(location: &Directive) -> (&str, &str) {
     match location.args.as_slice() {
         [modifier, uri] => (modifier, uri),
-        [uri] => ("", uri),
+        [uri] => {
+            let modifier = ["^~", "~*", "~", "="].into_iter().find(|modifier| uri.starts_with(modifier));
+            modifier.map_or(("", uri), |modifier| (modifier, uri.get(modifier.len()..).unwrap_or_default()))
+        }
         _ => ("", "/"),
     }
 }
 
-/// nginx's order: exact, prefixes that stop the search, patterns as written, the longest prefix.
-fn order(location: &Directive) -> (u8, std::cmp::Reverse<usize>) {
-    let (modifier, uri) = parts(location);
-    let class = match modifier {
-        "=" => 0,
-        "^~" => 1,
-        "~" | "~*" => 2,
-        _ => 3,
-    };
-    (class, std::cmp::Reverse(if class == 2 { 0 } else { uri.len() }))
-}
-
-fn import_location(
-    draft: &mut Draft,
-    server: &Scope<'_>,
-    block: &[Directive],
-    location: &Directive,
-    host: &Condition,
-    last: bool,
-    all: &[&Directive],
-) {
-    let path = path(draft, location);
-    let base = Condition::all([host.clone(), path]);
-    let mut scope = server.within();
-    scope.run(draft, &location.block);
-    let catches_all = last && base == Condition::Always;
-    let rules = Rules { scope: &scope, base, catches_all, names_variants: false };
-    let mirrors = [location.block.as_slice(), block];
-    let mirrors = mirrors.iter().find_map(|block| {
-        let mirrors: Vec<&Directive> = block.iter().filter(|directive| directive.name == "mirror").collect();
-        (!mirrors.is_empty()).then_some(mirrors)
-    });
-    for mirror in mirrors.into_iter().flatten().filter(|mirror| mirror.text(0) != "off") {
-        match all.iter().find(|shadow| parts(shadow).1 == mirror.text(0)) {
-            Some(shadow) => rules.mirror(draft, server, mirror, shadow),
-            None => draft
-                .note(mirror.at(), format!("there is no location {:?}: nothing is mirrored", mirror.text(0))),
+/// The place that a path without variables leads to; `None` if that cannot be told here.
+pub(super) fn place_of<'d>(server: &Place<'d>, path: &str) -> Option<Place<'d>> {
+    let Locations { exact, prefixes, patterns } = Locations::of(server.block());
+    if let Some(found) = exact.iter().find(|location| parts(location).1 == path) {
+        return Some(server.within(found));
+    }
+    let best = prefixes.iter().find(|location| path.starts_with(parts(location).1));
+    let nested = |location: &Directive| location.block.iter().any(|inner| inner.name == "location");
+    if let Some(best) = best {
+        let inner = nested(best);
+        if parts(best).0 == "^~" && !inner {
+            return Some(server.within(best));
+        }
+        if inner {
+            return None;
         }
     }
-    rules.write_destination(draft, &location.at(), &location.block);
-}
-
-fn path(draft: &mut Draft, location: &Directive) -> Condition {
-    let (modifier, uri) = parts(location);
-    let predicate = match modifier {
-        "=" => Predicate::exact(uri),
-        "~" => Predicate::text("search", uri),
-        "~*" => Predicate::text("search", uri).ignoring_case(true),
-        _ if uri == "/" => return Condition::Always,
-        _ => Predicate::text("startsWith", uri),
-    };
-    draft.test(&location.at(), Subject::Path, predicate)
-}
-
-/// Where the requests of one location go.
-struct Rules<'s, 'd> {
-    scope: &'s Scope<'d>,
-    base: Condition,
-    /// Whether nothing is tried after it.
-    catches_all: bool,
-    /// Whether an empty text is a variant like others, and not a request that is not sent on.
-    names_variants: bool,
-}
-
-impl Rules<'_, '_> {
-    /// Writes the rules of what the directives send on.
-    fn write_destination(&self, draft: &mut Draft, at: &str, directives: &[Directive]) {
-        let cases = self.scope.destination(draft, directives).unwrap_or_else(|| {
-            draft.note(at, "where its requests go could not be told: the host's own routing keeps them");
-            Case::fixed("")
-        });
-        self.write(draft, at, &cases);
-    }
-
-    /// Writes a rule for each case, and for the last of all the default.
-    fn write(&self, draft: &mut Draft, at: &str, cases: &[Case]) {
-        let last = cases.len().saturating_sub(1);
-        for (index, case) in cases.iter().enumerate() {
-            let target = self.target(draft, &case.outcome);
-            let ends = self.catches_all && index == last && case.condition == Condition::Always;
-            let name = match &target {
-                Target::To(name) => name.clone(),
-                Target::Split(_) => "split".to_owned(),
-                Target::Host | Target::Onward => "host".to_owned(),
-            };
-            match &target {
-                Target::To(name) if ends => draft.default = Some(name.clone()),
-                Target::Host if ends => {}
-                _ => {
-                    if let (true, Target::Split(Split { weights, .. })) = (ends, &target) {
-                        draft.default = weights.last().map(|(name, _)| name.clone());
-                    }
-                    let condition = Condition::all([self.base.clone(), case.condition.clone()]);
-                    draft.rule(at, &name, condition, target, Vec::new());
-                }
-            }
+    for location in &patterns {
+        let (modifier, pattern) = parts(location);
+        let regex = RegexBuilder::new(pattern).case_insensitive(modifier == "~*").build().ok()?;
+        if regex.is_match(path) {
+            return (!nested(location)).then(|| server.within(location));
         }
     }
-
-    fn target(&self, draft: &mut Draft, outcome: &Outcome) -> Target {
-        match outcome {
-            Outcome::Value(host) if host.is_empty() && !self.names_variants => Target::Host,
-            Outcome::Value(host) => Target::To(draft.variant(self.destination(host))),
-            Outcome::Drawn(drawn) => {
-                let weights =
-                    drawn.parts.iter().map(|(weight, host)| (draft.variant(self.destination(host)), *weight));
-                let weights = weights.collect();
-                Target::Split(Split { weights, ..definitions::split(draft, self.scope, &drawn.variable) })
-            }
-        }
-    }
-
-    /// The destination of a text, which is a host, or where there are none any text that may name a variant.
-    fn destination(&self, text: &str) -> Destination {
-        let named = text.trim_start_matches(|c: char| !c.is_ascii_alphanumeric());
-        self.scope.config.destination(if self.names_variants { named } else { text })
-    }
-
-    /// Writes the mirrors of a shadow location; where its destination is empty, nothing is mirrored.
-    fn mirror(&self, draft: &mut Draft, server: &Scope<'_>, mirror: &Directive, shadow: &Directive) {
-        let mut scope = server.within();
-        scope.run(draft, &shadow.block);
-        let Some(cases) = scope.destination(draft, &shadow.block) else {
-            draft.note(mirror.at(), "where it mirrors to could not be told: nothing is mirrored");
-            return;
-        };
-        let mut earlier: Vec<Condition> = Vec::new();
-        for case in &cases {
-            let others = earlier.iter().cloned().map(Condition::negated);
-            let condition =
-                Condition::all([self.base.clone(), case.condition.clone()].into_iter().chain(others));
-            let mirrors = self.mirrors(draft, &mirror.at(), &case.outcome);
-            draft.rule(&mirror.at(), "mirror", condition, Target::Onward, mirrors);
-            earlier.push(case.condition.clone());
-        }
-    }
-
-    fn mirrors(&self, draft: &mut Draft, at: &str, outcome: &Outcome) -> Vec<Mirror> {
-        let drawn = match outcome {
-            Outcome::Value(host) => Drawn { variable: String::new(), parts: vec![(1, host.clone())] },
-            Outcome::Drawn(drawn) => {
-                draft.note(at, "the mirror draws anew for each request, where nginx hashes a key");
-                drawn.clone()
-            }
-        };
-        let sum: u64 = drawn.parts.iter().map(|(weight, _)| *weight).sum();
-        let hosts = drawn.parts.iter().filter(|(weight, host)| *weight > 0 && !host.is_empty());
-        #[expect(clippy::cast_precision_loss, reason = "at most 10 000")]
-        let percent = |weight: u64| whole((weight as f64 / sum as f64 * 1e8).round() / 1e6);
-        let mirror = |(weight, host): &(u64, String)| Mirror {
-            to: draft.variant(self.scope.config.destination(host)),
-            share: ("percent", percent(*weight)),
-            at: at.to_owned(),
-        };
-        hosts.map(mirror).collect()
-    }
+    Some(best.map_or_else(|| server.clone(), |best| server.within(best)))
 }

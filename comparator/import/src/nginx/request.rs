@@ -1,91 +1,210 @@
 //! nginx's variables of the request, as subjects of a condition and as keys of a split.
 
+use super::reading::Reading;
+use super::test::Test;
+use super::when::When;
+use super::{cookie, query};
 use crate::condition::{Condition, Predicate, Subject};
-use crate::draft::Draft;
 
-/// What a condition asks of a variable.
-#[derive(Debug, Clone)]
-pub(super) enum Test {
-    /// Whether it is one of these.
-    Equals(Vec<String>, bool),
-    /// Whether a pattern is found in it; the flag ignores case.
-    Matches(String, bool),
-    /// Whether it is neither empty nor "0".
-    Truthy,
-}
-
-impl Test {
-    /// Whether a known text passes; `None` for a pattern.
-    pub(super) fn passes(&self, text: &str) -> Option<bool> {
-        match self {
-            Self::Equals(values, true) => Some(values.iter().any(|value| value.eq_ignore_ascii_case(text))),
-            Self::Equals(values, false) => Some(values.iter().any(|value| value == text)),
-            Self::Matches(..) => None,
-            Self::Truthy => Some(!text.is_empty() && text != "0"),
+/// A test of a variable of the request. What the request lacks is empty there, where here it is missing.
+pub(super) fn tested(reading: &mut Reading<'_>, at: &str, variable: &str, test: &Test) -> When {
+    match subject(variable) {
+        _ if variable.eq_ignore_ascii_case("request_uri") => target(reading, at, test),
+        Some(Subject::Cookie(name)) => cookie::tested(reading, at, &name, test),
+        Some(Subject::Query(name)) => query::tested(reading, at, &name, test),
+        Some(subject) => {
+            if variable.eq_ignore_ascii_case("http_host") {
+                reading.note(at, "$http_host has the port, if the client sends one, of which a policy sees nothing: the host alone is compared");
+            }
+            plain(reading, at, &subject, test)
+        }
+        None => {
+            let what = match variable {
+                name if name.bytes().all(|byte| byte.is_ascii_digit()) => "a capture of a pattern".to_owned(),
+                _ => "nothing that a policy can test".to_owned(),
+            };
+            reading.note(
+                at,
+                format!("${variable} is {what}: the requests that it decides keep the old version"),
+            );
+            When::unclear()
         }
     }
 }
 
-/// A test of a variable of the request. A missing one is empty there, where here it is missing.
-pub(super) fn tested(draft: &mut Draft, at: &str, variable: &str, test: &Test) -> Condition {
-    let Some(subject) = subject(variable) else {
-        return draft.unclear(at, format!("the variable ${variable} is nothing that a policy can test"));
-    };
-    let condition = match test {
-        Test::Equals(values, fold) => equals(draft, at, &subject, values, *fold),
-        Test::Matches(pattern, _) if pattern == "^$" => equals(draft, at, &subject, &[String::new()], false),
-        Test::Matches(pattern, fold) if variable == "http_cookie" => {
-            draft.cookie_header(at, "search", pattern, *fold)
+/// A test of a value that a policy sees as nginx does.
+pub(super) fn plain(reading: &mut Reading<'_>, at: &str, subject: &Subject, test: &Test) -> When {
+    match test {
+        Test::Equals(values, fold) => equals(reading, at, subject, values, *fold),
+        Test::Truthy => equals(reading, at, subject, &[String::new(), "0".to_owned()], false).negated(),
+        Test::Matches { pattern, fold, filled } => matches(reading, at, subject, pattern, *fold, *filled),
+        Test::Below(domain) if *subject == Subject::Host => {
+            let name = format!("*.{domain}");
+            When::exactly(reading.draft.test(at, Subject::Host, Predicate::exact(name)))
         }
-        Test::Matches(pattern, fold) => {
-            let predicate = Predicate::text("search", pattern).ignoring_case(*fold);
-            draft.test(at, subject, predicate)
+        Test::Below(domain) => {
+            let predicate = Predicate::text("suffix", format!(".{domain}")).ignoring_case(true);
+            let bare = Predicate::exact(format!(".{domain}")).ignoring_case(true);
+            let suffix = When::exactly(reading.draft.test(at, subject.clone(), predicate));
+            suffix.and(&When::exactly(reading.draft.test(at, subject.clone(), bare)).negated())
         }
-        Test::Truthy => {
-            let empty = ["".to_owned(), "0".to_owned()];
-            equals(draft, at, &subject, &empty, false).negated()
+        Test::Under(start) => {
+            let predicate = Predicate::text("prefix", start.clone());
+            let predicate = predicate.ignoring_case(*subject != Subject::Host);
+            When::exactly(reading.draft.test(at, subject.clone(), predicate))
         }
-    };
-    if variable != "request_uri" {
-        return condition;
     }
-    draft.note(at, "$request_uri is the path with its query, of which a policy tests the path alone");
-    condition.perhaps()
 }
 
-fn equals(draft: &mut Draft, at: &str, subject: &Subject, values: &[String], fold: bool) -> Condition {
+fn equals(reading: &mut Reading<'_>, at: &str, subject: &Subject, values: &[String], fold: bool) -> When {
     let (empty, texts): (Vec<String>, Vec<String>) = values.iter().cloned().partition(String::is_empty);
-    let listed = matches!(subject, Subject::Method | Subject::Host | Subject::Ip);
-    let fold = fold && !listed && texts.iter().any(|text| text.chars().any(char::is_alphabetic));
+    let texts: Vec<String> = texts.into_iter().filter_map(|text| possible(subject, text, fold)).collect();
+    let fold = fold && can_fold(subject) && texts.iter().any(|text| text.chars().any(char::is_alphabetic));
     let mut parts = Vec::new();
-    if !empty.is_empty() && !listed && *subject != Subject::Path {
-        parts.push(draft.test(at, subject.clone(), Predicate::exists(false)));
-        parts.push(draft.test(at, subject.clone(), Predicate::exact("")));
+    if !empty.is_empty() && can_lack(subject) {
+        parts.push(When::exactly(reading.draft.test(at, subject.clone(), Predicate::exists(false))));
+        parts.push(When::exactly(reading.draft.test(at, subject.clone(), Predicate::exact(""))));
     }
     if !texts.is_empty() {
-        parts.push(draft.test(at, subject.clone(), Predicate::one_of(texts).ignoring_case(fold)));
+        let predicate = Predicate::one_of(texts).ignoring_case(fold);
+        parts.push(When::exactly(reading.draft.test(at, subject.clone(), predicate)));
     }
-    if parts.is_empty() {
-        return draft.unclear(at, "compares with nothing, which no request is");
+    When::any(parts)
+}
+
+/// The value in the form in which the request can have it; `None` if it never does.
+fn possible(subject: &Subject, text: String, fold: bool) -> Option<String> {
+    match subject {
+        Subject::Path => text.starts_with('/').then_some(text),
+        Subject::Method => {
+            let text = if fold { text.to_ascii_uppercase() } else { text };
+            let letters = text.bytes().all(|byte| byte.is_ascii_uppercase() || matches!(byte, b'_' | b'-'));
+            letters.then_some(text)
+        }
+        Subject::Ip => text.parse::<std::net::IpAddr>().ok().map(|address| address.to_string()),
+        Subject::Host => {
+            let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte));
+            let lower = fold || !text.bytes().any(|byte| byte.is_ascii_uppercase());
+            (plain && lower).then_some(text)
+        }
+        Subject::Header(_) | Subject::Cookie(_) | Subject::Query(_) => Some(text),
     }
-    Condition::any(parts)
+}
+
+/// Whether a predicate may ignore case, or does anyway.
+fn can_fold(subject: &Subject) -> bool {
+    !matches!(subject, Subject::Method | Subject::Host | Subject::Ip)
+}
+
+fn can_lack(subject: &Subject) -> bool {
+    matches!(subject, Subject::Header(_) | Subject::Cookie(_) | Subject::Query(_))
+}
+
+fn matches(
+    reading: &mut Reading<'_>,
+    at: &str,
+    subject: &Subject,
+    pattern: &str,
+    fold: bool,
+    filled: bool,
+) -> When {
+    if *subject == Subject::Ip {
+        reading.note(
+            at,
+            format!("the pattern {pattern:?} of an address is not carried over: write networks in a `geo`; its requests keep the old version"),
+        );
+        return When::unclear();
+    }
+    let predicate = Predicate::text("search", pattern).ignoring_case(fold);
+    let found = When::exactly(reading.draft.test(at, subject.clone(), predicate));
+    if found.perhaps().is_some() {
+        return found;
+    }
+    let long = Predicate::text("search", "").negated();
+    match subject {
+        Subject::Path => path_is_plain(reading, true),
+        Subject::Header(_) => {
+            let exists = Condition::Test(subject.clone(), Predicate::exists(true));
+            reading.odd(Condition::all([exists, Condition::Test(subject.clone(), long)]));
+        }
+        _ => {}
+    }
+    let empty = Test::matching(pattern, fold).known("") == Some(true);
+    match (empty && can_lack(subject), filled) {
+        (true, false) => found.negated_if_missing(reading, at, subject),
+        (true, true) => {
+            let empty = When::exactly(reading.draft.test(at, subject.clone(), Predicate::exact("")));
+            found.and(&empty.negated())
+        }
+        (false, _) => found,
+    }
+}
+
+impl When {
+    /// With the requests that lack the value: a pattern that fits nothing fits them.
+    fn negated_if_missing(self, reading: &mut Reading<'_>, at: &str, subject: &Subject) -> Self {
+        let missing = Self::exactly(reading.draft.test(at, subject.clone(), Predicate::exists(false)));
+        Self::any([self, missing])
+    }
+}
+
+/// `$request_uri` has the query as well, which a policy does not test.
+fn target(reading: &mut Reading<'_>, at: &str, test: &Test) -> When {
+    let Test::Matches { pattern, fold, .. } = test else {
+        reading.note(at, "$request_uri has the query as well, which a policy does not test: the requests with such a path keep the old version");
+        let path = plain(reading, at, &Subject::Path, test);
+        return if matches!(test, Test::Truthy) {
+            When::always()
+        } else {
+            When::between(&When::never(), &path)
+        };
+    };
+    let path = plain(reading, at, &Subject::Path, &Test::matching(pattern, *fold));
+    let begins = pattern
+        .strip_prefix('^')
+        .is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/_-".contains(&byte)));
+    if begins {
+        return path;
+    }
+    reading.note(
+        at,
+        format!("{pattern:?} may also be found in the query of $request_uri, which a policy does not test: the requests in whose path it is not found keep the old version"),
+    );
+    let whole = !pattern.contains(['$', '\\', '(']);
+    let surely = if whole { path } else { When::never() };
+    When::between(&surely, &When::always())
+}
+
+/// Notes once that nginx decodes and shortens a path before it looks at it, and keeps such paths away from the rules.
+pub(super) fn path_is_plain(reading: &mut Reading<'_>, by_pattern: bool) {
+    let encoded = if by_pattern { "%[0-7]" } else { LETTERS };
+    let odd = format!("//|/\\.\\.?(?:/|$)|{encoded}");
+    reading.odd(Condition::Test(Subject::Path, Predicate::text("search", odd).ignoring_case(true)));
+    if by_pattern {
+        reading.odd(Condition::Test(Subject::Path, Predicate::text("search", "").negated()));
+    }
+    reading.note("locations", "nginx decodes a path and takes `//`, `/./` and `/../` out of it before it chooses, a policy sees it as it was sent: requests with such paths keep the old version, unless the proxy normalizes them first");
 }
 
 /// What of the request a variable is.
 pub(super) fn subject(variable: &str) -> Option<Subject> {
-    if let Some(name) = variable.strip_prefix("arg_") {
-        return Some(Subject::Query(name.to_owned()));
+    let lower = variable.to_ascii_lowercase();
+    if lower.starts_with("arg_") {
+        return variable.get(4..).filter(|name| !name.is_empty()).map(|name| Subject::Query(name.to_owned()));
     }
-    if let Some(name) = variable.strip_prefix("cookie_") {
-        return Some(Subject::Cookie(name.to_owned()));
+    if lower.starts_with("cookie_") {
+        return variable
+            .get(7..)
+            .filter(|name| !name.is_empty())
+            .map(|name| Subject::Cookie(name.to_owned()));
     }
-    match variable {
-        "uri" | "document_uri" | "request_uri" => Some(Subject::Path),
+    match lower.as_str() {
+        "uri" | "document_uri" => Some(Subject::Path),
         "host" | "http_host" => Some(Subject::Host),
         "request_method" => Some(Subject::Method),
         "remote_addr" => Some(Subject::Ip),
-        "content_type" | "content_length" => Some(Subject::Header(variable.replace('_', "-"))),
-        _ => Some(Subject::Header(variable.strip_prefix("http_")?.replace('_', "-").to_ascii_lowercase())),
+        "content_type" | "content_length" => Some(Subject::Header(lower.replace('_', "-"))),
+        _ => Some(Subject::Header(lower.strip_prefix("http_")?.replace('_', "-"))),
     }
 }
 
@@ -96,7 +215,7 @@ pub(super) fn key(variable: &str) -> Option<String> {
         Some(Subject::Header(name)) => Some(format!("header:{name}")),
         Some(Subject::Cookie(name)) => Some(format!("cookie:{name}")),
         Some(Subject::Query(name)) => Some(format!("query:{name}")),
-        _ => (variable == "binary_remote_addr").then(|| "ip".to_owned()),
+        _ => variable.eq_ignore_ascii_case("binary_remote_addr").then(|| "ip".to_owned()),
     }
 }
 
@@ -104,3 +223,6 @@ pub(super) fn key(variable: &str) -> Option<String> {
 pub(super) fn is_random(variable: &str) -> bool {
     matches!(variable, "request_id" | "msec" | "connection" | "connection_requests" | "pid")
 }
+
+/// Letters, digits, `-._~` and `/` in percent notation.
+const LETTERS: &str = "%(?:2[def]|3\\d|[46][1-9a-f]|[57][0-9a]|5f|7e)";

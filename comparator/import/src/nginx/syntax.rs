@@ -1,9 +1,11 @@
 //! nginx's syntax: directives of words, ended by `;` or a block. It is read tolerantly, but never without a bound.
 
+use std::rc::Rc;
+
 use crate::ImportError;
 
 /// One directive.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Directive {
     /// Its first word.
     pub(super) name: String,
@@ -11,13 +13,21 @@ pub(super) struct Directive {
     pub(super) args: Vec<String>,
     /// What stands between its braces.
     pub(super) block: Vec<Directive>,
+    file: Rc<str>,
     line: usize,
 }
 
 impl Directive {
-    /// Where it stands.
+    /// Where it stands: its line, behind the name of its file if there are several.
     pub(super) fn at(&self) -> String {
-        format!("line {}", self.line)
+        let Self { file, line, .. } = self;
+        if file.is_empty() { format!("line {line}") } else { format!("{file} line {line}") }
+    }
+
+    /// The same with another block.
+    pub(super) fn with(&self, block: Vec<Directive>) -> Self {
+        let Self { name, args, file, line, .. } = self;
+        Self { name: name.clone(), args: args.clone(), block, file: Rc::clone(file), line: *line }
     }
 
     /// A word behind the name; empty if there is none.
@@ -26,17 +36,18 @@ impl Directive {
     }
 }
 
-/// Reads a whole file.
+/// Reads a whole file; `file` is its name, empty if it is the only one.
 ///
 /// # Errors
 /// A quote or a block that is not closed, or blocks that are nested too deeply.
-pub(super) fn parse(text: &str) -> Result<Vec<Directive>, ImportError> {
-    let mut reader = Reader { rest: text, line: 1 };
+pub(super) fn parse(text: &str, file: &str) -> Result<Vec<Directive>, ImportError> {
+    let mut reader = Reader { rest: text, file: file.into(), line: 1 };
     reader.directives(0)
 }
 
 struct Reader<'t> {
     rest: &'t str,
+    file: Rc<str>,
     line: usize,
 }
 
@@ -87,7 +98,8 @@ impl Reader<'_> {
             };
             let mut rest = std::mem::take(&mut words).into_iter();
             if let Some(name) = rest.next() {
-                directives.push(Directive { name, args: rest.collect(), block, line });
+                let file = Rc::clone(&self.file);
+                directives.push(Directive { name, args: rest.collect(), block, file, line });
             }
         }
     }
@@ -130,10 +142,7 @@ impl Reader<'_> {
                 c => word.push(c),
             }
         }
-        Err(ImportError::Syntax {
-            line: opened,
-            problem: format!("opens a quote {quote} that is not closed"),
-        })
+        Err(self.error_at(opened, format!("opens a quote {quote} that is not closed")))
     }
 
     fn bare(&mut self) -> String {
@@ -149,9 +158,13 @@ impl Reader<'_> {
         word
     }
 
-    /// A backslash goes before a quote or another one, and stays before all else, as in a regular expression.
+    /// A backslash goes before a quote or another one, makes control characters of `t`, `r` and `n`, and stays before all
+    /// else, as in a regular expression.
     fn escaped(&mut self, word: &mut String) {
         match self.next() {
+            Some('t') => word.push('\t'),
+            Some('r') => word.push('\r'),
+            Some('n') => word.push('\n'),
             Some(c @ ('"' | '\'' | '\\')) => word.push(c),
             Some(c) => word.extend(['\\', c]),
             None => word.push('\\'),
@@ -190,7 +203,12 @@ impl Reader<'_> {
     }
 
     fn error(&self, problem: String) -> ImportError {
-        ImportError::Syntax { line: self.line, problem }
+        self.error_at(self.line, problem)
+    }
+
+    fn error_at(&self, line: usize, problem: String) -> ImportError {
+        let problem = if self.file.is_empty() { problem } else { format!("of {} {problem}", self.file) };
+        ImportError::Syntax { line, problem }
     }
 }
 
@@ -219,7 +237,7 @@ mod tests {
             ("content_by_lua_block { if x then y({1}) end } b;", "1:content_by_lua_block[]{} 1:b[]{}"),
             ("", ""),
         ] {
-            assert_eq!(shown(&parse(text).unwrap()), expected, "{text}");
+            assert_eq!(shown(&parse(text, "").unwrap()), expected, "{text}");
         }
     }
 
@@ -235,7 +253,7 @@ mod tests {
             ("x_by_lua_block { {", "line 1 is the last, but a block of Lua is not ended"),
             (&deep, "line 1 opens a block in 32 others, which is the most that is read"),
         ] {
-            assert_eq!(parse(text).unwrap_err().to_string(), expected, "{text}");
+            assert_eq!(parse(text, "").unwrap_err().to_string(), expected, "{text}");
         }
     }
 }

@@ -1,0 +1,135 @@
+//! `$arg_x`: nginx finds the parameter in any case of its name and compares it as it was sent, a policy finds one spelling and
+//! compares what it means.
+
+use super::reading::Reading;
+use super::request;
+use super::test::Test;
+use super::when::When;
+use crate::condition::{Condition, Predicate, Subject};
+
+/// A test of a query parameter.
+pub(super) fn tested(reading: &mut Reading<'_>, at: &str, name: &str, test: &Test) -> When {
+    let spellings = spellings(name);
+    reading.note(
+        at,
+        format!(
+            "nginx finds the parameter {name:?} in any case of its name, a policy as one of {}: others count as absent. A value is compared decoded, and requests with two spellings keep the old version",
+            spellings.join(", ")
+        ),
+    );
+    one_spelling(reading, &spellings);
+    match test {
+        Test::Equals(values, fold) => equals(reading, at, &spellings, values, *fold),
+        Test::Truthy => {
+            let empty = [String::new(), "0".to_owned()];
+            equals(reading, at, &spellings, &empty, false).negated()
+        }
+        _ => {
+            let found: Vec<When> = spellings
+                .iter()
+                .map(|name| request::plain(reading, at, &Subject::Query(name.clone()), test))
+                .collect();
+            let fits_nothing = test.known("") == Some(true);
+            if fits_nothing {
+                When::any([When::any(found), filled(&spellings).negated()])
+            } else {
+                When::any(found)
+            }
+        }
+    }
+}
+
+fn equals(reading: &mut Reading<'_>, at: &str, spellings: &[String], values: &[String], fold: bool) -> When {
+    let mut parts = Vec::new();
+    if values.iter().any(String::is_empty) {
+        parts.push(filled(spellings).negated());
+    }
+    let (encoded, plain): (Vec<&String>, Vec<&String>) =
+        values.iter().filter(|value| !value.is_empty()).partition(|value| value.contains(['%', '+']));
+    let mut is = |values: Vec<String>| {
+        let test = Test::Equals(values, fold);
+        let one = |name: &String| request::plain(reading, at, &Subject::Query(name.clone()), &test);
+        When::any(spellings.iter().map(one).collect::<Vec<_>>())
+    };
+    if !plain.is_empty() {
+        parts.push(is(plain.into_iter().cloned().collect()));
+    }
+    if !encoded.is_empty() {
+        let meant = is(encoded.iter().map(|value| decoded(value)).collect());
+        parts.push(When::between(&When::never(), &meant));
+        reading.note(
+            at,
+            format!("{:?} is compared as it is sent, a policy compares what it means: the requests that mean it keep the old version", encoded.first().map_or("", |value| value.as_str())),
+        );
+    }
+    When::any(parts)
+}
+
+/// Whether the parameter is there and not empty.
+fn filled(spellings: &[String]) -> When {
+    let one = |name: &String| {
+        let subject = Subject::Query(name.clone());
+        let exists = Condition::Test(subject.clone(), Predicate::exists(true));
+        When::exactly(Condition::all([exists, Condition::Test(subject, Predicate::exact("").negated())]))
+    };
+    When::any(spellings.iter().map(one))
+}
+
+/// Of two spellings nginx takes that which comes first.
+fn one_spelling(reading: &mut Reading<'_>, spellings: &[String]) {
+    let exists = |name: &String| Condition::Test(Subject::Query(name.clone()), Predicate::exists(true));
+    for (index, name) in spellings.iter().enumerate() {
+        let others = spellings.get(index + 1..).unwrap_or_default();
+        if !others.is_empty() {
+            reading.odd(Condition::all([exists(name), Condition::any(others.iter().map(exists))]));
+        }
+    }
+}
+
+/// A name as it is written and in the spellings that clients use; all of a short one.
+fn spellings(name: &str) -> Vec<String> {
+    let (lower, upper) = (name.to_ascii_lowercase(), name.to_ascii_uppercase());
+    let capital = upper.chars().take(1).chain(lower.chars().skip(1)).collect();
+    let mut all = vec![name.to_owned(), lower, upper, capital];
+    if name.bytes().filter(u8::is_ascii_alphabetic).count() <= SHORT {
+        all.extend(every_spelling(name));
+    }
+    let mut seen = Vec::new();
+    all.retain(|spelling| {
+        !seen.contains(spelling) && {
+            seen.push(spelling.clone());
+            true
+        }
+    });
+    all
+}
+
+fn every_spelling(name: &str) -> Vec<String> {
+    name.chars().fold(vec![String::new()], |all, c| {
+        let (lower, upper) = (c.to_ascii_lowercase(), c.to_ascii_uppercase());
+        let letters = if lower == upper { vec![c] } else { vec![lower, upper] };
+        all.iter().flat_map(|start| letters.iter().map(move |c| format!("{start}{c}"))).collect()
+    })
+}
+
+fn decoded(text: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = text.as_bytes();
+    while let [first, after @ ..] = rest {
+        rest = after;
+        let digits = after.get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
+        let byte = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        match (first, byte) {
+            (b'%', Some(byte)) => {
+                bytes.push(byte);
+                rest = after.get(2..).unwrap_or_default();
+            }
+            (b'+', _) => bytes.push(b' '),
+            (other, _) => bytes.push(*other),
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// Letters of a name that is tested in every spelling.
+const SHORT: usize = 3;

@@ -1,0 +1,88 @@
+//! `split_clients`: what it draws, and the key that a split of a policy takes for its own.
+
+use super::reading::Reading;
+use super::request;
+use super::scope::{Word, words};
+use super::syntax::Directive;
+use super::value::{Case, Cases, Outcome, Text, one};
+use super::when::When;
+use crate::draft::Split;
+
+/// What a `split_clients` makes of its variable. Without `*`, the rest of the requests has the empty text.
+pub(super) fn cases(reading: &mut Reading<'_>, name: &str, definition: &Directive) -> Cases<Text> {
+    let mut parts: Vec<(u64, Text)> = Vec::new();
+    let mut sum = 0_u64;
+    for entry in &definition.block {
+        let share = entry.name.strip_suffix('%').and_then(hundredths);
+        let weight = if entry.name == "*" { Some(WHOLE.saturating_sub(sum)) } else { share };
+        let Some(weight) = weight.filter(|weight| sum.saturating_add(*weight) <= WHOLE) else {
+            reading.note(
+                entry.at(),
+                format!("{:?} is not a share as 0.5% or *, or exceeds 100 % with those before: what ${name} chooses keeps the old version", entry.name),
+            );
+            return one(Text::Unknown);
+        };
+        sum = sum.saturating_add(weight);
+        parts.push((weight, Text::literal(entry.text(0))));
+    }
+    if sum < WHOLE {
+        parts.push((WHOLE.saturating_sub(sum), Text::literal("")));
+    }
+    let divisor = parts.iter().map(|(weight, _)| *weight).fold(0, gcd).max(1);
+    parts.iter_mut().for_each(|(weight, _)| *weight = weight.checked_div(divisor).unwrap_or(0));
+    vec![Case { when: When::always(), outcome: Outcome::Drawn(name.to_owned(), parts) }]
+}
+
+/// The key and the salt of a `split_clients`, with empty weights.
+pub(super) fn split(reading: &mut Reading<'_>, variable: &str) -> Split {
+    let Some(definition) = reading.config.variable(variable) else { return Split::default() };
+    let (at, source) = (definition.at(), definition.text(0));
+    let (mut by, mut salt, mut names) = (Vec::new(), String::new(), 0);
+    for word in words(source) {
+        match word {
+            Word::Literal(text) => salt.push_str(&text),
+            Word::Variable(name) if request::is_random(&name.to_ascii_lowercase()) => {
+                return Split::default();
+            }
+            Word::Variable(name) => {
+                names += 1;
+                by.extend(request::key(&name));
+            }
+        }
+    }
+    if by.is_empty() {
+        reading.note(
+            at,
+            format!(
+                "{source:?} is no key that a split can take, which are addresses, \
+             headers, cookies and query parameters"
+            ),
+        );
+        return Split::default();
+    }
+    if names > 1 {
+        by.truncate(1);
+        reading
+            .note(&at, format!("the key {source:?} joins several values: {:?} alone is taken", by.concat()));
+    }
+    reading.note(&at, "shares are the same, but nginx hashes otherwise: who is in which share changes once");
+    let salt = (!salt.is_empty() && salt.len() <= LONGEST_SALT).then_some(salt);
+    Split { by, salt, ..Split::default() }
+}
+
+/// A percentage of two decimals.
+fn hundredths(text: &str) -> Option<u64> {
+    let (whole, decimals) = text.split_once('.').unwrap_or((text, ""));
+    let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
+    let sound = digits(whole) && digits(decimals) && decimals.len() <= 2 && whole.len() <= 3;
+    sound.then(|| format!("{whole}{decimals:0<2}").parse().ok())?
+}
+
+fn gcd(a: u64, b: u64) -> u64 {
+    if b == 0 { a } else { gcd(b, a.checked_rem(b).unwrap_or(0)) }
+}
+
+/// Hundredths of a percent.
+const WHOLE: u64 = 10_000;
+/// Bytes.
+const LONGEST_SALT: usize = 255;
