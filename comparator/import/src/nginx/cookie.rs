@@ -12,7 +12,8 @@ use crate::condition::{Condition, Predicate, Subject};
 /// A test of a cookie.
 pub(super) fn tested(reading: &mut Reading<'_>, at: &str, name: &str, test: &Test) -> When {
     let subject = Subject::Cookie(name.to_owned());
-    reading.odd(header(&format!("{}(?:\"|.*[;,] *{name} *=)", start(name))));
+    let again = start(name);
+    reading.odd(header(&format!("{again}(?:\"|.*{again})")));
     reading.note(
         at,
         format!("nginx finds the cookie {name:?} in any case of its name: a policy finds other spellings in headers of up to 2 KiB alone, and requests that send it twice or in quotes keep the old version"),

@@ -164,7 +164,7 @@ fn path_test(reading: &mut Reading<'_>, location: &Directive, predicate: Predica
         );
         return When::unclear();
     }
-    request::path_is_plain(reading, false);
+    reading.compares_paths(false);
     When::exactly(reading.draft.test(&location.at(), Subject::Path, predicate))
 }
 

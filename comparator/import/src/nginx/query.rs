@@ -86,30 +86,17 @@ fn one_spelling(reading: &mut Reading<'_>, spellings: &[String]) {
     }
 }
 
-/// A name as it is written and in the spellings that clients use; all of a short one.
+/// A name as it is written and in the spellings that clients use.
 fn spellings(name: &str) -> Vec<String> {
     let (lower, upper) = (name.to_ascii_lowercase(), name.to_ascii_uppercase());
-    let capital = upper.chars().take(1).chain(lower.chars().skip(1)).collect();
-    let mut all = vec![name.to_owned(), lower, upper, capital];
-    if name.bytes().filter(u8::is_ascii_alphabetic).count() <= SHORT {
-        all.extend(every_spelling(name));
-    }
-    let mut seen = Vec::new();
-    all.retain(|spelling| {
-        !seen.contains(spelling) && {
-            seen.push(spelling.clone());
-            true
+    let capital: String = upper.chars().take(1).chain(lower.chars().skip(1)).collect();
+    let mut all: Vec<String> = Vec::new();
+    for spelling in [name.to_owned(), lower, upper, capital] {
+        if !all.contains(&spelling) {
+            all.push(spelling);
         }
-    });
+    }
     all
-}
-
-fn every_spelling(name: &str) -> Vec<String> {
-    name.chars().fold(vec![String::new()], |all, c| {
-        let (lower, upper) = (c.to_ascii_lowercase(), c.to_ascii_uppercase());
-        let letters = if lower == upper { vec![c] } else { vec![lower, upper] };
-        all.iter().flat_map(|start| letters.iter().map(move |c| format!("{start}{c}"))).collect()
-    })
 }
 
 fn decoded(text: &str) -> String {
@@ -130,6 +117,3 @@ fn decoded(text: &str) -> String {
     }
     String::from_utf8_lossy(&bytes).into_owned()
 }
-
-/// Letters of a name that is tested in every spelling.
-const SHORT: usize = 3;

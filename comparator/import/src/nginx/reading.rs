@@ -3,7 +3,7 @@
 
 use super::config::Config;
 use super::syntax::Directive;
-use crate::condition::Condition;
+use crate::condition::{Condition, Predicate, Subject};
 use crate::draft::Draft;
 
 /// A configuration that is being read.
@@ -14,6 +14,8 @@ pub(super) struct Reading<'d> {
     pub(super) config: Config<'d>,
     /// Requests whose words mean something else to nginx: they keep the old version.
     odd: Vec<Condition>,
+    /// Whether paths are compared, and by patterns.
+    paths: Option<bool>,
     /// Variables that may still be followed: maps of maps of maps grow without end.
     budget: usize,
 }
@@ -22,7 +24,7 @@ impl<'d> Reading<'d> {
     /// Nothing was read yet.
     pub(super) fn of(directives: &[&'d Directive]) -> Self {
         let draft = Draft::named("nginx".to_owned());
-        Self { draft, config: Config::of(directives), odd: Vec::new(), budget: MAX_FOLLOWED }
+        Self { draft, config: Config::of(directives), odd: Vec::new(), paths: None, budget: MAX_FOLLOWED }
     }
 
     /// Notes what could not be carried over.
@@ -37,9 +39,30 @@ impl<'d> Reading<'d> {
         }
     }
 
+    /// A path is compared, perhaps by a pattern: those that nginx decodes or shortens before are odd.
+    pub(super) fn compares_paths(&mut self, by_pattern: bool) {
+        self.paths = Some(by_pattern || self.paths == Some(true));
+        self.note(
+            "locations",
+            "nginx decodes a path and takes `//`, `/./` and `/../` out of it before it chooses, a policy sees it as it was \
+             sent: requests with such paths keep the old version, unless the proxy normalizes them first",
+        );
+    }
+
     /// All such requests.
     pub(super) fn odd_requests(&mut self) -> Vec<Condition> {
-        std::mem::take(&mut self.odd)
+        let path = |predicate| Condition::Test(Subject::Path, predicate);
+        let mut odd = Vec::new();
+        if let Some(by_pattern) = self.paths {
+            let encoded = if by_pattern { "%[0-7]" } else { LETTERS };
+            let pattern = format!("//|/\\.\\.?(?:/|$)|{encoded}");
+            odd.push(path(Predicate::text("search", pattern).ignoring_case(true)));
+            if by_pattern {
+                odd.push(path(Predicate::text("search", "").negated()));
+            }
+        }
+        odd.append(&mut self.odd);
+        odd
     }
 
     /// Whether another variable may be followed.
@@ -49,4 +72,6 @@ impl<'d> Reading<'d> {
     }
 }
 
+/// Letters, digits, `-._~` and `/` in percent notation.
+const LETTERS: &str = "%(?:2[def]|3\\d|[46][1-9a-f]|[57][0-9a]|5f|7e)";
 const MAX_FOLLOWED: usize = 20_000;

@@ -122,7 +122,7 @@ fn matches(
     }
     let long = Predicate::text("search", "").negated();
     match subject {
-        Subject::Path => path_is_plain(reading, true),
+        Subject::Path => reading.compares_paths(true),
         Subject::Header(_) => {
             let exists = Condition::Test(subject.clone(), Predicate::exists(true));
             reading.odd(Condition::all([exists, Condition::Test(subject.clone(), long)]));
@@ -175,17 +175,6 @@ fn target(reading: &mut Reading<'_>, at: &str, test: &Test) -> When {
     When::between(&surely, &When::always())
 }
 
-/// Notes once that nginx decodes and shortens a path before it looks at it, and keeps such paths away from the rules.
-pub(super) fn path_is_plain(reading: &mut Reading<'_>, by_pattern: bool) {
-    let encoded = if by_pattern { "%[0-7]" } else { LETTERS };
-    let odd = format!("//|/\\.\\.?(?:/|$)|{encoded}");
-    reading.odd(Condition::Test(Subject::Path, Predicate::text("search", odd).ignoring_case(true)));
-    if by_pattern {
-        reading.odd(Condition::Test(Subject::Path, Predicate::text("search", "").negated()));
-    }
-    reading.note("locations", "nginx decodes a path and takes `//`, `/./` and `/../` out of it before it chooses, a policy sees it as it was sent: requests with such paths keep the old version, unless the proxy normalizes them first");
-}
-
 /// What of the request a variable is.
 pub(super) fn subject(variable: &str) -> Option<Subject> {
     let lower = variable.to_ascii_lowercase();
@@ -223,6 +212,3 @@ pub(super) fn key(variable: &str) -> Option<String> {
 pub(super) fn is_random(variable: &str) -> bool {
     matches!(variable, "request_id" | "msec" | "connection" | "connection_requests" | "pid")
 }
-
-/// Letters, digits, `-._~` and `/` in percent notation.
-const LETTERS: &str = "%(?:2[def]|3\\d|[46][1-9a-f]|[57][0-9a]|5f|7e)";

@@ -166,29 +166,35 @@ fn through(ends: &[Case<Option<Goal>>], goals: &[Case<Goal>]) -> Cases<Goal> {
 }
 
 /// Writes all items as rules, behind one for the requests that nginx reads in another way.
-pub(super) fn write(reading: &mut Reading<'_>, items: Vec<Item>, named: impl Fn(&str) -> String + Copy) {
+pub(super) fn write(reading: &mut Reading<'_>, mut items: Vec<Item>, named: impl Fn(&str) -> String + Copy) {
+    let end = items.iter().position(|item| item.when.is_always() && matches!(item.what, What::Goes(_)));
+    items.truncate(end.map_or(items.len(), |end| end.saturating_add(1)));
     let old = old(&items).map(|host| variant(reading, &named(&host)));
-    let whole = items.iter().rev().find(|item| matches!(item.what, What::Goes(_)));
-    let last = whole.filter(|item| item.when.is_always()).map(|item| match &item.what {
+    let last = items.last().filter(|item| item.when.is_always()).map(|item| match &item.what {
         What::Goes(Outcome::One(Goal::Answer)) | What::Mirrored(_) => None,
         What::Goes(Outcome::One(Goal::To(host))) => Some(variant(reading, &named(host))),
         What::Goes(_) => old.clone(),
     });
     reading.draft.default = last.flatten();
-    let kept = old.map_or(Target::Host, Target::To);
-    let writer = Writer { kept, default: reading.draft.default.clone() };
+    let writer = Writer {
+        by_default: reading.draft.default.clone().map_or(Target::Host, Target::To),
+        kept: old.map_or(Target::Host, Target::To),
+    };
     let odd = reading.odd_requests();
-    if !odd.is_empty() && items.iter().any(|item| matches!(&item.what, What::Goes(_))) {
-        let at = "requests".to_owned();
-        writer.rule(reading, &at, "read-otherwise", &Condition::any(odd), writer.kept.clone(), Vec::new());
+    if !odd.is_empty() {
+        writer.rule(reading, "requests", ODD, &Condition::any(odd), writer.kept.clone(), Vec::new());
     }
-    for item in items {
-        let ends = item.when.is_always();
-        let goes = matches!(item.what, What::Goes(_));
-        writer.item(reading, item, named);
-        if ends && goes {
-            break;
+    let mut items: Vec<Item> = items.into_iter().rev().collect();
+    let same = |item: &Item| match &item.what {
+        What::Goes(Outcome::One(Goal::To(host))) => {
+            item.when.perhaps().is_none() && writer.by_default == Target::To(named(host))
         }
+        _ => false,
+    };
+    let superfluous = items.iter().take_while(|item| same(item)).count();
+    items.drain(..superfluous);
+    for item in items.into_iter().rev() {
+        writer.item(reading, item, named);
     }
 }
 
@@ -211,35 +217,34 @@ fn variant(reading: &mut Reading<'_>, host: &str) -> String {
 struct Writer {
     /// Where requests go that keep the old version.
     kept: Target,
-    default: Option<String>,
+    /// Where requests go that no rule takes.
+    by_default: Target,
 }
 
 impl Writer {
     fn item(&self, reading: &mut Reading<'_>, item: Item, named: impl Fn(&str) -> String) {
         let Item { when, what, at } = item;
-        let target = match what {
-            What::Goes(outcome) => self.target(reading, &outcome, named),
+        match what {
             What::Mirrored(mirrors) => {
                 if let Some(sure) = when.sure() {
                     self.rule(reading, &at, "mirror", sure, Target::Onward, mirrors);
                 }
-                return;
             }
-        };
-        let by_default = self.default.clone().map_or(Target::Host, Target::To);
-        if when.is_always() && target == by_default {
-            return;
-        }
-        if target != self.kept
-            && let Some(sure) = when.sure()
-        {
-            self.rule(reading, &at, &name_of(&target), sure, target.clone(), Vec::new());
-        }
-        let kept = if target == self.kept { when.perhaps().or_else(|| when.sure()) } else { when.perhaps() };
-        if let Some(kept) = kept {
-            let name =
-                if target == self.kept { name_of(&target) } else { format!("{}-kept", name_of(&target)) };
-            self.rule(reading, &at, &name, kept, self.kept.clone(), Vec::new());
+            What::Goes(Outcome::One(Goal::Old(_))) => {
+                if let Some(kept) = when.perhaps().or_else(|| when.sure()) {
+                    self.rule(reading, &at, &kept_name(&at), kept, self.kept.clone(), Vec::new());
+                }
+            }
+            What::Goes(outcome) => {
+                let target = self.target(reading, &outcome, named);
+                let superfluous = when.is_always() && target == self.by_default;
+                if let Some(sure) = when.sure().filter(|_| !superfluous) {
+                    self.rule(reading, &at, &name_of(&target), sure, target, Vec::new());
+                }
+                if let Some(kept) = when.perhaps() {
+                    self.rule(reading, &at, &kept_name(&at), kept, self.kept.clone(), Vec::new());
+                }
+            }
         }
     }
 
@@ -306,6 +311,12 @@ impl Writer {
     }
 }
 
+/// The name of a rule that keeps requests with the old version: it names the line of which a note says why.
+fn kept_name(at: &str) -> String {
+    let short: Vec<&str> = at.rsplit('/').take(1).collect();
+    format!("kept-{}", short.concat().replace(' ', "-"))
+}
+
 fn name_of(target: &Target) -> String {
     match target {
         Target::To(name) => name.clone(),
@@ -336,6 +347,8 @@ fn widest(condition: &Condition) -> usize {
     }
 }
 
+/// The name of the rule for requests that nginx reads in another way.
+const ODD: &str = "read-otherwise";
 /// Below what a policy takes.
 const DEEPEST: usize = 14;
 const WIDEST: usize = 60;
