@@ -45,7 +45,7 @@ fn any(target: &str) -> Result<Compiler> {
         anyhow::anyhow!(
             "no compiler for {target}. One of these would do:\n  rustup target add {target}\n  {}\nWhy not yet:\n  \
              rustup: {rustup:#}\n  debian: {debian:#}",
-            debian::COMMAND
+            crate::debian::COMMAND
         )
     })
 }

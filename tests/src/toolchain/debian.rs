@@ -5,13 +5,12 @@
 //! built from the sources, which takes cargo's unstable `build-std`, hence `RUSTC_BOOTSTRAP`.
 
 use std::ffi::OsString;
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 
 use super::WASIP1;
+use crate::debian::{self, apt, is_root};
 use crate::{cache, command};
 
 /// The unpacked packages.
@@ -31,7 +30,7 @@ impl Compiler {
             cache::say(
                 "fetching Debian's compiler for WebAssembly into target/debian/ (139 MB, nothing is installed)",
             );
-            packages.unpack(place)
+            debian::unpack(&packages.names()?, place)
         })?;
         Ok(Self { root, llvm: packages.llvm })
     }
@@ -60,9 +59,6 @@ impl Compiler {
     }
 }
 
-/// What a person would type so that the packages can be had; for an error.
-pub(super) const COMMAND: &str = "apt-get update    # as root, on Debian 12; the rest happens by itself";
-
 /// Packages that match each other.
 #[derive(Debug, PartialEq, Eq)]
 struct Packages {
@@ -82,9 +78,7 @@ impl Packages {
                 "apt knows no rustc-web of {OLDEST}; its lists may be missing or old: run `apt-get update` as root"
             );
         }
-        let _lock = cache::lock("apt")?;
-        cache::say("updating apt's lists (apt-get update)");
-        command::run(&mut apt("apt-get", &["update"]))?;
+        debian::update()?;
         let found = Self::ask()?.filter(Self::is_recent);
         found.with_context(|| {
             format!("apt knows no rustc-web of {OLDEST}, even after `apt-get update`: this is not Debian 12")
@@ -97,36 +91,12 @@ impl Packages {
     }
 
     fn ask() -> Result<Option<Self>> {
-        let policy = command::run(&mut apt("apt-cache", &["policy", "rustc-web"]))?;
-        let Some(version) = candidate(&policy) else { return Ok(None) };
-        let library = library(version).with_context(|| format!("rustc-web has the odd version {version}"))?;
+        let Some(version) = debian::candidate("rustc-web")? else { return Ok(None) };
+        let library =
+            library(&version).with_context(|| format!("rustc-web has the odd version {version}"))?;
         let depends = command::run(&mut apt("apt-cache", &["depends", &library]))?;
         let llvm = llvm(&depends).with_context(|| format!("{library} depends on no libllvm"))?;
-        Ok(Some(Self { version: version.to_owned(), llvm: llvm.to_owned() }))
-    }
-
-    fn unpack(&self, place: &Path) -> Result<()> {
-        self.download(place)?;
-        for archive in archives(place)? {
-            let arguments = [OsString::from("-x"), archive.clone().into(), place.into()];
-            command::run(Command::new("dpkg").args(arguments))?;
-            fs::remove_file(&archive).with_context(|| format!("cannot remove {}", archive.display()))?;
-        }
-        Ok(())
-    }
-
-    /// Lists that are too old name files that are gone: as root they are updated and the download tried once more.
-    fn download(&self, place: &Path) -> Result<()> {
-        let names = self.names()?;
-        let arguments: Vec<&str> =
-            std::iter::once("download").chain(names.iter().map(String::as_str)).collect();
-        match command::run(apt("apt-get", &arguments).current_dir(place)) {
-            Err(_) if is_root() => {
-                command::run(&mut apt("apt-get", &["update"]))?;
-                command::run(apt("apt-get", &arguments).current_dir(place)).map(drop)
-            }
-            other => other.map(drop).context("apt's lists may be old: run `apt-get update` as root"),
-        }
+        Ok(Some(Self { llvm: llvm.to_owned(), version }))
     }
 
     fn names(&self) -> Result<Vec<String>> {
@@ -136,12 +106,6 @@ impl Packages {
         let names = rust.map(|name| format!("{name}={version}")).into_iter();
         Ok(names.chain([format!("libllvm{llvm}"), format!("lld-{llvm}"), "wasi-libc".to_owned()]).collect())
     }
-}
-
-/// `  Candidate: 1.96.0+dfsg1-1~deb12u2`
-fn candidate(policy: &str) -> Option<&str> {
-    let mut lines = policy.lines().filter_map(|line| line.trim().strip_prefix("Candidate: "));
-    lines.next().filter(|version| *version != "(none)")
 }
 
 /// The version of Rust that the workspace asks for.
@@ -165,27 +129,6 @@ fn llvm(depends: &str) -> Option<&str> {
     depends.lines().find_map(|line| line.trim().strip_prefix("Depends: libllvm"))
 }
 
-fn archives(place: &Path) -> Result<Vec<PathBuf>> {
-    let entries = fs::read_dir(place).with_context(|| format!("cannot read {}", place.display()))?;
-    let paths = entries.map(|entry| Ok(entry?.path()));
-    let found: Vec<PathBuf> = paths.collect::<Result<_>>()?;
-    Ok(found
-        .into_iter()
-        .filter(|path| path.extension().is_some_and(|extension| extension == "deb"))
-        .collect())
-}
-
-/// Its words are read, so they must not be translated.
-fn apt(name: &str, arguments: &[&str]) -> Command {
-    let mut command = command::program(name, arguments, &cache::root());
-    command.env("LC_ALL", "C");
-    command
-}
-
-fn is_root() -> bool {
-    command::run(Command::new("id").arg("-u")).is_ok_and(|id| id.trim() == "0")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -193,11 +136,6 @@ mod tests {
 
     #[test]
     fn apt_is_asked_for_versions_that_match() {
-        let policy =
-            "rustc-web:\n  Installed: (none)\n  Candidate: 1.96.0+dfsg1-1~deb12u2\n  Version table:\n";
-        assert_eq!(candidate(policy), Some("1.96.0+dfsg1-1~deb12u2"));
-        assert_eq!(candidate("rustc-web:\n  Installed: (none)\n  Candidate: (none)\n"), None);
-        assert_eq!(candidate(""), None);
         assert_eq!(llvm("libstd-rust-web-1.96\n  Depends: libc6\n  Depends: libllvm22\n"), Some("22"));
         let packages = Packages { version: "1.96.0+d".to_owned(), llvm: "22".to_owned() };
         let old = Packages { version: "1.85.0+dfsg3-1~deb12u3".to_owned(), llvm: "19".to_owned() };

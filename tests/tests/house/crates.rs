@@ -58,7 +58,13 @@ fn dependencies_follow_the_data() {
         ("antumbra-components", &["antumbra-features"]),
         (
             "antumbra-e2e",
-            &["antumbra-comparator", "antumbra-components", "antumbra-observation", "antumbra-policy"],
+            &[
+                "antumbra-comparator",
+                "antumbra-components",
+                "antumbra-import",
+                "antumbra-observation",
+                "antumbra-policy",
+            ],
         ),
     ];
     let metadata = metadata();

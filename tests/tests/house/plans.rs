@@ -164,8 +164,8 @@ pub(crate) const PLANS: &[Plan] = &[
         sources: "tests/src",
         rooms: &[
             "cache client command misbehaving patience pieces process recorder service",
-            "comparator components envoy_binary envoy_config upstream",
-            "toolchain plugin",
+            "comparator components debian envoy_binary envoy_config upstream",
+            "nginx toolchain plugin",
             "envoy",
             "world",
             "recorded_world services showing",

@@ -1,0 +1,55 @@
+//! Ports that are free, and a request on the wire to see which upstream it reaches.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+
+use anyhow::{Context as _, Result};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpSocket;
+
+/// A request to nginx and to a policy.
+#[derive(Debug, Clone)]
+pub(crate) struct Sent {
+    pub(crate) method: &'static str,
+    /// With its query.
+    pub(crate) path: String,
+    pub(crate) host: String,
+    /// The whole Cookie header; none if it is empty.
+    pub(crate) cookie: String,
+    pub(crate) headers: Vec<(&'static str, String)>,
+    /// The address that it comes from.
+    pub(crate) ip: Ipv4Addr,
+}
+
+/// Ports on which nobody listens, all different.
+pub(crate) fn free_ports(count: usize) -> Vec<u16> {
+    let listeners: Vec<TcpListener> =
+        (0..count).map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap()).collect();
+    listeners.iter().map(|listener| listener.local_addr().unwrap().port()).collect()
+}
+
+/// The upstream that a request reaches; `None` if nginx answers itself.
+pub(crate) async fn reached(port: u16, request: &Sent) -> Result<Option<String>> {
+    let socket = TcpSocket::new_v4()?;
+    socket.bind(SocketAddr::from((request.ip, 0)))?;
+    let mut stream = socket.connect(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await?;
+    let Sent { method, path, host, cookie, headers, .. } = request;
+    let mut text = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n");
+    if !cookie.is_empty() {
+        text.push_str(&format!("Cookie: {cookie}\r\n"));
+    }
+    for (name, value) in headers {
+        text.push_str(&format!("{name}: {value}\r\n"));
+    }
+    if *method == "POST" {
+        text.push_str("Content-Length: 0\r\n");
+    }
+    text.push_str("\r\n");
+    stream.write_all(text.as_bytes()).await?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await?;
+    let answer = String::from_utf8_lossy(&answer);
+    let head = answer.split("\r\n\r\n").next().context("no answer")?;
+    anyhow::ensure!(head.starts_with("HTTP/1.1 "), "{request:?} was answered by {answer:?}");
+    let from = head.lines().find_map(|line| line.strip_prefix("x-from: "));
+    Ok(from.map(str::to_owned))
+}
