@@ -112,6 +112,11 @@ impl Draft {
         }
     }
 
+    /// What was noted so far.
+    pub(super) fn notes(&self) -> &[Note] {
+        &self.notes
+    }
+
     /// The variant of a destination; the same destination is the same variant.
     pub(super) fn variant(&mut self, mut destination: Destination) -> String {
         let cluster = valid_cluster(&destination.cluster);

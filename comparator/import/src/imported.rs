@@ -68,6 +68,14 @@ pub enum ImportError {
         /// How many.
         found: usize,
     },
+    /// Well written, but no destination is known; with the first note.
+    #[error("no request can be told to reach a destination: {at}: {what}")]
+    Untold {
+        /// Where in the input.
+        at: String,
+        /// Why.
+        what: String,
+    },
     /// More than a policy can hold.
     #[error("input makes {found} {what}, a policy must have at most {most}")]
     TooMany {

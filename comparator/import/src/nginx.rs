@@ -31,7 +31,7 @@ mod value;
 mod variable;
 mod when;
 
-use crate::imported::{ImportError, Imported};
+use crate::imported::{ImportError, Imported, Note};
 use location::Place;
 use reading::Reading;
 use scope::Scope;
@@ -56,7 +56,15 @@ pub(super) fn import(text: &str) -> Result<Imported, ImportError> {
         variable::import(&mut reading, &inner);
     }
     reading.draft.note_clusters("the proxy needs clusters of these names, or the variants those that it has");
-    reading.draft.finish("proxy_pass, split_clients, map, geo or set")
+    let reason = reading.draft.notes().iter().find(|note| note.what.contains("old version")).cloned();
+    let sends = inner.iter().any(|directive| has_pass(std::slice::from_ref(*directive)));
+    match (reading.draft.finish("proxy_pass, split_clients, map, geo or set"), reason) {
+        (Err(ImportError::Nothing(_)), Some(Note { at, what })) => Err(ImportError::Untold { at, what }),
+        (Err(ImportError::Nothing(_)), None) if sends => {
+            Err(ImportError::Nothing("request that reaches a proxy_pass"))
+        }
+        (other, _) => other,
+    }
 }
 
 /// What stands within `http`, or the text itself if it is only a part of a configuration.

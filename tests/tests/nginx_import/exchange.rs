@@ -27,8 +27,18 @@ pub(crate) fn free_ports(count: usize) -> Vec<u16> {
     listeners.iter().map(|listener| listener.local_addr().unwrap().port()).collect()
 }
 
-/// The upstream that a request reaches; `None` if nginx answers itself.
+/// The upstream that a request reaches; `None` if nginx answers itself. A connection may be reset where nginx still closes an
+/// earlier one from the same port, so a request is sent up to three times.
 pub(crate) async fn reached(port: u16, request: &Sent) -> Result<Option<String>> {
+    for _ in 1..ATTEMPTS {
+        if let Ok(reached) = reached_at_once(port, request).await {
+            return Ok(reached);
+        }
+    }
+    reached_at_once(port, request).await
+}
+
+async fn reached_at_once(port: u16, request: &Sent) -> Result<Option<String>> {
     let socket = TcpSocket::new_v4()?;
     socket.bind(SocketAddr::from((request.ip, 0)))?;
     let mut stream = socket.connect(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await?;
@@ -53,3 +63,5 @@ pub(crate) async fn reached(port: u16, request: &Sent) -> Result<Option<String>>
     let from = head.lines().find_map(|line| line.strip_prefix("x-from: "));
     Ok(from.map(str::to_owned))
 }
+
+const ATTEMPTS: usize = 3;

@@ -35,7 +35,7 @@ async fn an_imported_policy_decides_as_nginx_does() {
     }
     println!("{done} configurations from seed {seed}: {counts:?}");
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));
-    assert_eq!(counts.refused, 0, "configurations without a policy");
+    assert!(counts.refused * 50 <= count, "configurations without a policy: {counts:?}");
     let all = counts.same + counts.said;
     assert!(counts.same * 10 >= all * 7, "too much is kept with the old version: {counts:?}");
     assert!(counts.moved * 10 >= all, "hardly anything goes elsewhere than to the default: {counts:?}");
@@ -75,15 +75,27 @@ async fn compare(first: u64, count: u64, counts: &mut Counts, failures: &mut Vec
     let _nginx = Nginx::start(directory.path(), &http, address).unwrap();
     for each in &made {
         let text = each.text();
-        let Ok(imported) = import(Format::Nginx, text.as_bytes()) else {
-            counts.refused += 1;
-            failures.push(format!("seed {}: nothing imported\n{text}", each.seed));
-            continue;
+        let imported = match import(Format::Nginx, text.as_bytes()) {
+            Ok(imported) => imported,
+            Err(error) => {
+                counts.refused += 1;
+                for request in each.requests(REQUESTS) {
+                    if let Some(nginx) = reached(each.port(), &request).await.unwrap() {
+                        failures.push(format!(
+                            "seed {}: {error}, but {request:?} went to {nginx}\n{text}",
+                            each.seed
+                        ));
+                    }
+                }
+                continue;
+            }
         };
         let policy =
             Policy::of(&imported).unwrap_or_else(|error| panic!("seed {}: {error}\n{text}", each.seed));
         for request in each.requests(REQUESTS) {
-            let nginx = reached(each.port(), &request).await.unwrap();
+            let nginx = reached(each.port(), &request)
+                .await
+                .unwrap_or_else(|error| panic!("seed {}: {error:#}: {request:?}\n{text}", each.seed));
             let (outcome, decided) = policy.outcome(&request, nginx.as_deref());
             match outcome {
                 Outcome::Same { moved } => {

@@ -59,6 +59,12 @@ impl Policy {
         if rule == ODD {
             return self.notes.iter().any(|(_, what)| what.contains("keep the old version"));
         }
+        if rule.starts_with("split") {
+            return self
+                .notes
+                .iter()
+                .any(|(_, what)| what.starts_with("a part of the draw leads to no upstream"));
+        }
         let Some(place) = rule.strip_prefix("kept-") else { return false };
         self.notes.iter().any(|(at, what)| {
             let name = at.rsplit('/').next().unwrap_or_default().replace(' ', "-");

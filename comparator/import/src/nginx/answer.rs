@@ -44,8 +44,7 @@ pub(super) fn goals<'d>(
     if way.steps > MAX_STEPS {
         return one(Goal::unclear());
     }
-    if place.location.is_some() && !way.internal && place.block().iter().any(|inner| inner.name == "internal")
-    {
+    if place.location.is_some() && !way.internal && place.has("internal") {
         return answered(reading, scope, place, 404, way);
     }
     let script = match place.location {

@@ -46,6 +46,11 @@ impl<'d> Place<'d> {
         self.chain.last().copied().unwrap_or_default()
     }
 
+    /// Whether it or a location around it has a directive.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.chain.iter().any(|block| block.iter().any(|inner| inner.name == name))
+    }
+
     /// All directives of a name that hold here: those of the innermost block that has any.
     pub(super) fn inherited(&self, name: &str) -> Vec<&'d Directive> {
         let own =
@@ -101,37 +106,32 @@ fn found<'d>(reading: &mut Reading<'_>, place: &Place<'d>) -> Found<'d> {
         let when = path_test(reading, location, Predicate::exact(parts(location).1));
         found.first.push(spot(when, place.within(location), location));
     }
-    let mut later = Vec::new();
+    let mut stops = Vec::new();
     for location in &prefixes {
         let (modifier, path) = parts(location);
         let here = starts(reading, location);
         let inner = found_below(reading, place, location);
-        let stops = modifier == "^~";
-        if stops || !inner.first.is_empty() {
-            let longer =
-                prefixes.iter().filter(|other| parts(other).1 != path && parts(other).1.starts_with(path));
-            let longer: Vec<When> = longer.map(|other| starts(reading, other).negated()).collect();
-            let best = here.and(&When::all(longer));
-            found.first.extend(within(&best, inner.first));
-            if stops {
-                found.first.extend(within(&best, inner.last));
-                found.first.push(spot(best, place.within(location), location));
-                continue;
-            }
+        let longer =
+            prefixes.iter().filter(|other| parts(other).1 != path && parts(other).1.starts_with(path));
+        let longer: Vec<When> = longer.map(|other| starts(reading, other).negated()).collect();
+        let best = here.and(&When::all(longer));
+        found.first.extend(within(&best, inner.first));
+        if modifier == "^~" {
+            stops.push(best.negated());
         }
-        later.extend(within(&here, inner.last));
-        later.push(spot(here, place.within(location), location));
+        found.last.extend(within(&here, inner.last));
+        found.last.push(spot(here, place.within(location), location));
     }
+    let searched = When::all(stops);
     for location in &patterns {
         let (modifier, pattern) = parts(location);
         let test = Test::matching(pattern, modifier == "~*");
-        let when = request::plain(reading, &location.at(), &Subject::Path, &test);
+        let when = request::plain(reading, &location.at(), &Subject::Path, &test).and(&searched);
         let inner = found_below(reading, place, location);
         found.first.extend(within(&when, inner.first));
         found.first.extend(within(&when, inner.last));
         found.first.push(spot(when, place.within(location), location));
     }
-    found.last = later;
     found
 }
 

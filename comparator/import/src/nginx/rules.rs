@@ -12,6 +12,7 @@ use super::scope::Scope;
 use super::script::{End, Script};
 use super::servers::Server;
 use super::shares;
+use super::syntax::Directive;
 use super::value::{Case, Cases, Outcome, one};
 use super::when::When;
 use crate::condition::Condition;
@@ -37,6 +38,11 @@ pub(super) fn items<'d>(reading: &mut Reading<'d>, server: &Server<'d>) -> Vec<I
     let whole = ends.iter().all(|case| matches!(&case.outcome, Outcome::One(_)));
     let mut items = Vec::new();
     if whole {
+        if server.when.perhaps().is_some()
+            || ends.iter().any(|case| is_unclear(case, |goal| matches!(goal, Some(Goal::Old(_)))))
+        {
+            note_kept(reading, &server.at);
+        }
         let mut onward: Vec<When> = Vec::new();
         for case in &ends {
             let Outcome::One(goal) = &case.outcome else { continue };
@@ -107,8 +113,10 @@ fn items_of<'d>(
         }
     };
     let goals = through(ends, &goals);
-    if base.perhaps().is_some() || goals.iter().any(|case| unclear(case)) {
-        reading.note(&at, "a part of its requests cannot be told from others by a policy, or hangs on too much at once: they keep the old version");
+    if base.perhaps().is_some()
+        || goals.iter().any(|case| is_unclear(case, |goal| matches!(goal, Goal::Old(_))))
+    {
+        note_kept(reading, &at);
     }
     let mut items = Vec::new();
     if let Some(place) = &spot.place {
@@ -126,13 +134,19 @@ fn items_of<'d>(
     items
 }
 
-fn unclear(case: &Case<Goal>) -> bool {
-    let old = |goal: &Goal| matches!(goal, Goal::Old(_));
+fn is_unclear<T>(case: &Case<T>, old: impl Fn(&T) -> bool) -> bool {
     case.when.perhaps().is_some()
         || match &case.outcome {
             Outcome::One(goal) => old(goal),
             Outcome::Drawn(_, parts) => parts.iter().any(|(_, goal)| old(goal)),
         }
+}
+
+fn note_kept(reading: &mut Reading<'_>, at: &str) {
+    reading.note(
+        at,
+        "a part of its requests cannot be told from others by a policy, or hangs on too much at once: they keep the old version",
+    );
 }
 
 /// The goals where the server's own directives let requests go on.
@@ -298,8 +312,9 @@ impl Writer {
             let to = match goal {
                 Goal::To(host) => variant(reading, &named(host)),
                 Goal::Answer | Goal::Old(_) => {
+                    let at = reading.config.variable(draw).map_or_else(String::new, Directive::at);
                     reading.note(
-                        format!("${draw}"),
+                        at,
                         "a part of the draw leads to no upstream, or where it leads could not be told: it goes to the old version",
                     );
                     old.clone()

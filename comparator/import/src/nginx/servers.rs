@@ -138,7 +138,6 @@ struct Name {
     test: Test,
     /// Those of a higher rank are tried first; of one rank, longer ones.
     rank: (u8, usize),
-    text: String,
     when: When,
 }
 
@@ -152,16 +151,17 @@ fn names(reading: &mut Reading<'_>, servers: &[&Directive]) -> Vec<Name> {
         {
             patterns = patterns.saturating_sub(1);
             for (rank, test) in tests(name, patterns) {
-                let text = name.to_ascii_lowercase();
-                if rank.0 > 0 && names.iter().any(|known| known.test == test) {
-                    reading.note(
-                        directive.at(),
-                        format!("the name {name:?} belongs to an earlier server of the port"),
-                    );
+                if let Some(known) = names.iter().find(|known| known.test == test) {
+                    if known.server != index {
+                        reading.note(
+                            directive.at(),
+                            format!("the name {name:?} belongs to an earlier server of the port"),
+                        );
+                    }
                     continue;
                 }
                 let when = request::plain(reading, &directive.at(), &Subject::Host, &test);
-                names.push(Name { server: index, test, rank, text, when });
+                names.push(Name { server: index, test, rank, when });
             }
         }
     }
@@ -220,7 +220,7 @@ fn may_overlap(better: &Name, name: &Name) -> bool {
         (Test::Equals(values, _), test) => values.iter().any(|value| test.known(value).unwrap_or(true)),
         (Test::Below(long), Test::Below(short)) => long.ends_with(&format!(".{short}")),
         (Test::Under(long), Test::Under(short)) => long.starts_with(short.as_str()),
-        _ => better.text != name.text,
+        _ => true,
     }
 }
 
