@@ -49,7 +49,7 @@ pub(super) fn goals<'d>(
     }
     let script = match place.location {
         Some(_) => Script::run(reading, scope, place.block()),
-        None => Script { scope: scope.clone(), ends: Vec::new(), blocks: Vec::new() },
+        None => Script::of(scope),
     };
     let mut result = held(reading, &script.scope, place, &script.blocks, way);
     for (guard, end) in script.ends.iter().rev() {
@@ -87,7 +87,7 @@ fn ended<'d>(
         End::Return(directive, scope) => returned(reading, scope, place, directive, way),
         End::Redirect => one(Goal::Answer),
         End::Elsewhere => one(Goal::unclear()),
-        End::Break(scope, blocks) => {
+        End::Break(scope, blocks) | End::Rewritten(scope, blocks) => {
             held(reading, scope, place, script.blocks.get(..*blocks).unwrap_or_default(), way)
         }
     }

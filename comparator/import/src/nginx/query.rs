@@ -24,19 +24,19 @@ pub(super) fn tested(reading: &mut Reading<'_>, at: &str, name: &str, test: &Tes
             let empty = [String::new(), "0".to_owned()];
             equals(reading, at, &spellings, &empty, false).negated()
         }
-        _ => {
-            let found: Vec<When> = spellings
-                .iter()
-                .map(|name| request::plain(reading, at, &Subject::Query(name.clone()), test))
-                .collect();
-            let fits_nothing = test.known("") == Some(true);
-            if fits_nothing {
-                When::any([When::any(found), filled(&spellings).negated()])
-            } else {
-                When::any(found)
-            }
+        Test::Matches { pattern, fold, filled: known } => {
+            let test = Test::Matches { pattern: pattern.clone(), fold: *fold, filled: true };
+            let found = each(reading, at, &spellings, &test);
+            let fits_nothing = !known && Test::matching(pattern, *fold).known("") == Some(true);
+            if fits_nothing { When::any([found, filled(&spellings).negated()]) } else { found }
         }
+        Test::Below(_) | Test::Under(_) => each(reading, at, &spellings, test),
     }
+}
+
+fn each(reading: &mut Reading<'_>, at: &str, spellings: &[String], test: &Test) -> When {
+    let one = |name: &String| request::plain(reading, at, &Subject::Query(name.clone()), test);
+    When::any(spellings.iter().map(one).collect::<Vec<_>>())
 }
 
 fn equals(reading: &mut Reading<'_>, at: &str, spellings: &[String], values: &[String], fold: bool) -> When {
@@ -46,11 +46,7 @@ fn equals(reading: &mut Reading<'_>, at: &str, spellings: &[String], values: &[S
     }
     let (encoded, plain): (Vec<&String>, Vec<&String>) =
         values.iter().filter(|value| !value.is_empty()).partition(|value| value.contains(['%', '+']));
-    let mut is = |values: Vec<String>| {
-        let test = Test::Equals(values, fold);
-        let one = |name: &String| request::plain(reading, at, &Subject::Query(name.clone()), &test);
-        When::any(spellings.iter().map(one).collect::<Vec<_>>())
-    };
+    let mut is = |values: Vec<String>| each(reading, at, spellings, &Test::Equals(values, fold));
     if !plain.is_empty() {
         parts.push(is(plain.into_iter().cloned().collect()));
     }

@@ -120,6 +120,13 @@ fn matches(
     if found.perhaps().is_some() {
         return found;
     }
+    if *subject == Subject::Host && !fold && has_capital(pattern) {
+        reading.note(
+            at,
+            format!("{pattern:?} has a capital letter, and nginx compares the host in small ones, a policy in any: the requests in question keep the old version"),
+        );
+        return When::between(&When::never(), &found);
+    }
     let long = Predicate::text("search", "").negated();
     match subject {
         Subject::Path => reading.compares_paths(true),
@@ -138,6 +145,16 @@ fn matches(
         }
         (false, _) => found,
     }
+}
+
+/// Whether a pattern asks for a capital letter, those of classes as `\\D` aside.
+fn has_capital(pattern: &str) -> bool {
+    let mut escaped = false;
+    pattern.chars().any(|c| {
+        let capital = c.is_ascii_uppercase() && !escaped;
+        escaped = c == '\\' && !escaped;
+        capital
+    })
 }
 
 impl When {

@@ -73,9 +73,12 @@ fn ends<'d>(reading: &mut Reading<'d>, server: &Server<'d>, script: &Script<'d>)
                 answer::returned(reading, scope, &server.place, directive, Way::default())
             }
             End::Redirect => one(Goal::Answer),
-            // A `break` ends the script of the server with the path that it has made; a location is looked for with that.
-            End::Elsewhere => one(Goal::Old(None)),
-            End::Break(..) => continue,
+            // A location is looked for by the new path.
+            End::Elsewhere | End::Rewritten(..) => one(Goal::Old(None)),
+            End::Break(..) => {
+                result = guard.choose(reading, &one(None), &result);
+                continue;
+            }
         };
         let then: Cases<Option<Goal>> = then.into_iter().map(some).collect();
         result = guard.choose(reading, &then, &result);

@@ -18,6 +18,8 @@ pub(super) struct Script<'d> {
     pub(super) ends: Vec<(Guard, End<'d>)>,
     /// The `if`s that hold may answer, the last that does.
     pub(super) blocks: Vec<(Guard, &'d Directive)>,
+    /// Where a `break` was met, so that nothing is set any more.
+    broken: Vec<Guard>,
 }
 
 /// Why a block is left before its end.
@@ -31,6 +33,8 @@ pub(super) enum End<'d> {
     Elsewhere,
     /// `break`: the rest of the block does not run, with the variables and the number of `if`s until then.
     Break(Box<Scope>, usize),
+    /// The same with another path.
+    Rewritten(Box<Scope>, usize),
 }
 
 /// What an `if` asks.
@@ -84,9 +88,14 @@ impl Guard {
 }
 
 impl<'d> Script<'d> {
+    /// Nothing ran yet.
+    pub(super) fn of(scope: &Scope) -> Self {
+        Self { scope: scope.clone(), ends: Vec::new(), blocks: Vec::new(), broken: Vec::new() }
+    }
+
     /// Runs the directives of a block.
     pub(super) fn run(reading: &mut Reading<'_>, scope: &Scope, block: &'d [Directive]) -> Self {
-        let mut script = Self { scope: scope.clone(), ends: Vec::new(), blocks: Vec::new() };
+        let mut script = Self::of(scope);
         for directive in block {
             if directive.name == "if" {
                 script.run_if(reading, directive);
@@ -112,7 +121,9 @@ impl<'d> Script<'d> {
                 return true;
             }
             ("break", _) => {
-                self.ends.push((guard.clone(), self.broken()));
+                let end = End::Break(Box::new(self.scope.clone()), self.blocks.len());
+                self.ends.push((guard.clone(), end));
+                self.broken.push(guard.clone());
                 return true;
             }
             ("rewrite", [pattern, replacement, flags @ ..]) => {
@@ -134,14 +145,13 @@ impl<'d> Script<'d> {
         }
     }
 
-    fn broken(&self) -> End<'d> {
-        End::Break(Box::new(self.scope.clone()), self.blocks.len())
-    }
-
     fn assign(&mut self, reading: &mut Reading<'_>, guard: &Guard, variable: &str, new: &Cases<Text>) {
         let name = variable.trim_start_matches('$');
         let old = self.scope.get(name).cloned().unwrap_or_else(|| one(Text::literal("")));
-        let cases = guard.choose(reading, new, &old);
+        let mut cases = guard.choose(reading, new, &old);
+        for broken in &self.broken {
+            cases = broken.choose(reading, &old, &cases);
+        }
         self.scope.set(name, cases);
     }
 
@@ -164,8 +174,9 @@ impl<'d> Script<'d> {
         if flag == "break" {
             reading.note(&at, "the path is not rewritten by a policy: rewrite it in the host");
             self.assign(reading, &guard, "uri", &one(Text::Unknown));
-            let end = self.broken();
-            self.ends.push((guard, end));
+            let end = End::Rewritten(Box::new(self.scope.clone()), self.blocks.len());
+            self.ends.push((guard.clone(), end));
+            self.broken.push(guard);
             return;
         }
         reading.note(
