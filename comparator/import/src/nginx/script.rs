@@ -147,7 +147,7 @@ impl<'d> Script<'d> {
 
     fn assign(&mut self, reading: &mut Reading<'_>, guard: &Guard, variable: &str, new: &Cases<Text>) {
         let name = variable.trim_start_matches('$');
-        let old = self.scope.get(name).cloned().unwrap_or_else(|| one(Text::literal("")));
+        let old = self.scope.variable(reading, name);
         let mut cases = guard.choose(reading, new, &old);
         for broken in &self.broken {
             cases = broken.choose(reading, &old, &cases);

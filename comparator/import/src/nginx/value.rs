@@ -232,11 +232,17 @@ pub(super) fn tidy<T: Unclear>(cases: impl IntoIterator<Item = Case<T>>) -> Case
             return kept;
         }
         let ends = case.when.is_always();
+        // What an earlier case takes, or keeps because it is unclear, never gets here.
+        let taken = |earlier: &Case<T>| {
+            case.when.is_within(&earlier.when, earlier.outcome == Outcome::One(T::unclear()))
+        };
+        let beyond = ends || !kept.iter().any(taken);
         match kept.last_mut() {
             Some(last) if last.outcome == case.outcome => {
                 last.when = When::any([last.when.clone(), case.when]);
             }
-            _ => kept.push(case),
+            _ if beyond => kept.push(case),
+            _ => {}
         }
         if ends {
             return kept;

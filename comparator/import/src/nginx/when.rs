@@ -83,6 +83,13 @@ impl When {
         self.maybe == never()
     }
 
+    /// Whether all that may be meant is surely meant by `other`, or with `perhaps` may be, as far as that is plain.
+    pub(super) fn is_within(&self, other: &Self, perhaps: bool) -> bool {
+        let outer = if perhaps { &other.maybe } else { &other.sure };
+        let small = self.maybe.size().saturating_mul(outer.size()) <= LARGEST_PROOF;
+        small && implies(&self.maybe, outer)
+    }
+
     /// How many tests it has.
     pub(super) fn size(&self) -> usize {
         self.sure.size().saturating_add(self.maybe.size())
@@ -122,6 +129,20 @@ fn exclude(a: &Condition, b: &Condition) -> bool {
     denies(a, b) || denies(b, a)
 }
 
+/// Whether every request that fulfils `a` fulfils `b`, as far as their words say so.
+fn implies(a: &Condition, b: &Condition) -> bool {
+    if a == b || *b == Condition::Always {
+        return true;
+    }
+    match (a, b) {
+        (Condition::Any(parts), _) => parts.iter().all(|part| implies(part, b)),
+        (_, Condition::All(parts)) => parts.iter().all(|part| implies(a, part)),
+        (_, Condition::Any(parts)) if parts.iter().any(|part| implies(a, part)) => true,
+        (Condition::All(parts), _) => parts.iter().any(|part| implies(part, b)),
+        _ => false,
+    }
+}
+
 fn any(parts: Vec<Condition>) -> Condition {
     let mut kept: Vec<Condition> = Vec::new();
     for part in parts {
@@ -136,6 +157,9 @@ fn not(condition: Condition) -> Condition {
     if condition == Condition::Always { never() } else { condition.negated() }
 }
 
+/// Tests of two conditions, multiplied, that are compared.
+const LARGEST_PROOF: usize = 2_500;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -143,6 +167,25 @@ mod tests {
 
     fn test(name: &str) -> When {
         When::exactly(Condition::Test(Subject::Header(name.to_owned()), Predicate::exact("1")))
+    }
+
+    #[test]
+    fn what_lies_within_what() {
+        let (a, b) = (test("a"), test("b"));
+        let either = When::any([a.clone(), b.clone()]);
+        for (inner, outer, expected) in [
+            (&a, &a, true),
+            (&a, &When::always(), true),
+            (&a, &either, true),
+            (&either, &a, false),
+            (&a.and(&b), &b, true),
+            (&a, &a.and(&b), false),
+            (&a.and(&either.clone().negated()), &either.clone().negated(), true),
+            (&either, &When::unclear(), true),
+        ] {
+            assert_eq!(inner.is_within(outer, true), expected, "{inner:?} {outer:?}");
+        }
+        assert!(!a.is_within(&When::unclear(), false) && a.is_within(&either, false));
     }
 
     #[test]
