@@ -41,7 +41,13 @@ use when::When;
 
 /// Reads a configuration or a part of one.
 pub(super) fn import(text: &str) -> Result<Imported, ImportError> {
-    let directives = files::read(text)?;
+    let mut directives = files::read(text)?;
+    if directives.iter().any(is_of_location) {
+        let (inner, around) =
+            directives.into_iter().partition(|directive| !AROUND.contains(&directive.name.as_str()));
+        directives = around;
+        directives.push(Directive::location(inner));
+    }
     let around = http(&directives);
     let inner: Vec<&Directive> = around
         .iter()
@@ -67,6 +73,11 @@ pub(super) fn import(text: &str) -> Result<Imported, ImportError> {
     }
 }
 
+/// Whether a directive tells that the text is what stands in a location.
+fn is_of_location(directive: &Directive) -> bool {
+    pass::is_pass(directive) || (directive.name == "if" && has_pass(&directive.block))
+}
+
 /// What stands within `http`, or the text itself if it is only a part of a configuration.
 fn http(directives: &[Directive]) -> Vec<&[Directive]> {
     let blocks = directives.iter().filter(|directive| directive.name == "http");
@@ -90,5 +101,7 @@ fn import_servers<'d>(reading: &mut Reading<'d>, around: &[&'d [Directive]], inn
     rules::write(reading, items, str::to_owned);
 }
 
+/// What stands around locations.
+const AROUND: [&str; 7] = ["map", "geo", "split_clients", "upstream", "server", "location", "http"];
 /// Blocks whose servers and variables are not those of HTTP.
 const OUTSIDE: [&str; 3] = ["stream", "mail", "events"];

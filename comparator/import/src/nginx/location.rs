@@ -164,7 +164,7 @@ fn path_test(reading: &mut Reading<'_>, location: &Directive, predicate: Predica
         );
         return When::unclear();
     }
-    reading.compares_paths(false);
+    reading.compares_paths(&location.at(), false);
     When::exactly(reading.draft.test(&location.at(), Subject::Path, predicate))
 }
 

@@ -87,7 +87,7 @@ impl Entries {
                 }
                 ("default", _) => last = entry(None, directive),
                 (pattern, _) if pattern.starts_with('~') => {
-                    patterns.push(entry(Some(pattern_of(pattern)), directive))
+                    patterns.push(entry(Some(pattern_of(pattern)), directive));
                 }
                 (text, _) => {
                     let masked = if host { mask(text) } else { None };

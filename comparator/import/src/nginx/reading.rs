@@ -40,10 +40,14 @@ impl<'d> Reading<'d> {
     }
 
     /// A path is compared, perhaps by a pattern: those that nginx decodes or shortens before are odd.
-    pub(super) fn compares_paths(&mut self, by_pattern: bool) {
+    pub(super) fn compares_paths(&mut self, at: &str, by_pattern: bool) {
+        let first = self.paths.is_none();
         self.paths = Some(by_pattern || self.paths == Some(true));
+        if !first {
+            return;
+        }
         self.note(
-            "locations",
+            at,
             "nginx decodes a path and takes `//`, `/./` and `/../` out of it before it chooses, a policy sees it as it was \
              sent: requests with such paths keep the old version, unless the proxy normalizes them first",
         );

@@ -129,8 +129,12 @@ fn matches(
     }
     let long = Predicate::text("search", "").negated();
     match subject {
-        Subject::Path => reading.compares_paths(true),
-        Subject::Header(_) => {
+        Subject::Path => reading.compares_paths(at, true),
+        Subject::Header(name) => {
+            reading.note(
+                at,
+                format!("a pattern searches no more than 2 KiB: requests with a longer header {name:?} keep the old version"),
+            );
             let exists = Condition::Test(subject.clone(), Predicate::exists(true));
             reading.odd(Condition::all([exists, Condition::Test(subject.clone(), long)]));
         }

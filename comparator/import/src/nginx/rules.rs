@@ -14,7 +14,7 @@ use super::servers::Server;
 use super::shares;
 use super::syntax::Directive;
 use super::value::{Case, Cases, Outcome, one};
-use super::when::When;
+use super::when::{When, is_covered};
 use crate::condition::Condition;
 use crate::draft::{Mirror, Split, Target};
 
@@ -193,18 +193,21 @@ pub(super) fn write(reading: &mut Reading<'_>, mut items: Vec<Item>, named: impl
         What::Goes(_) => old.clone(),
     });
     reading.draft.default = last.flatten();
-    let writer = Writer {
+    let mut writer = Writer {
+        written: Vec::new(),
         by_default: reading.draft.default.clone().map_or(Target::Host, Target::To),
         kept: old.map_or(Target::Host, Target::To),
     };
     let odd = reading.odd_requests();
     if !odd.is_empty() {
-        writer.rule(reading, "requests", ODD, &Condition::any(odd), writer.kept.clone(), Vec::new());
+        let kept = writer.kept.clone();
+        writer.rule(reading, "requests", ODD, &Condition::any(odd), kept, Vec::new());
     }
     let mut items: Vec<Item> = items.into_iter().rev().collect();
+    let by_default = writer.by_default.clone();
     let same = |item: &Item| match &item.what {
         What::Goes(Outcome::One(Goal::To(host))) => {
-            item.when.perhaps().is_none() && writer.by_default == Target::To(named(host))
+            item.when.perhaps().is_none() && by_default == Target::To(named(host))
         }
         _ => false,
     };
@@ -232,6 +235,8 @@ fn variant(reading: &mut Reading<'_>, host: &str) -> String {
 }
 
 struct Writer {
+    /// The conditions of the rules so far that decide.
+    written: Vec<Condition>,
     /// Where requests go that keep the old version.
     kept: Target,
     /// Where requests go that no rule takes.
@@ -239,7 +244,7 @@ struct Writer {
 }
 
 impl Writer {
-    fn item(&self, reading: &mut Reading<'_>, item: Item, named: impl Fn(&str) -> String) {
+    fn item(&mut self, reading: &mut Reading<'_>, item: Item, named: impl Fn(&str) -> String) {
         let Item { when, what, at } = item;
         match what {
             What::Mirrored(mirrors) => {
@@ -267,7 +272,7 @@ impl Writer {
 
     /// Writes a rule; a condition that a policy cannot hold keeps everything from there on.
     fn rule(
-        &self,
+        &mut self,
         reading: &mut Reading<'_>,
         at: &str,
         name: &str,
@@ -275,13 +280,20 @@ impl Writer {
         target: Target,
         mirrors: Vec<Mirror>,
     ) {
+        if self.written.iter().any(|earlier| is_covered(condition, earlier)) {
+            return;
+        }
         if depth(condition) <= DEEPEST && widest(condition) <= WIDEST {
+            if target != Target::Onward {
+                self.written.push(condition.clone());
+            }
             reading.draft.rule(at, name, condition.clone(), target, mirrors);
             return;
         }
         reading.note(at, format!("rule {name:?} hangs on too much at once: every request that it could meet keeps the old version"));
         if target != Target::Onward {
-            reading.draft.rule(at, name, Condition::Always, self.kept.clone(), Vec::new());
+            reading.draft.rule(at, &kept_name(at), Condition::Always, self.kept.clone(), Vec::new());
+            self.written.push(Condition::Always);
         }
     }
 

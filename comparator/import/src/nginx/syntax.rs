@@ -30,6 +30,13 @@ impl Directive {
         Self { name: name.clone(), args: args.clone(), block, file: Rc::clone(file), line: *line }
     }
 
+    /// The location of all paths, with what stands in it.
+    pub(super) fn location(block: Vec<Directive>) -> Self {
+        let (file, line) =
+            block.first().map_or_else(|| ("".into(), 1), |first| (Rc::clone(&first.file), first.line));
+        Self { name: "location".to_owned(), args: vec!["/".to_owned()], block, file, line }
+    }
+
     /// A word behind the name; empty if there is none.
     pub(super) fn text(&self, index: usize) -> &str {
         self.args.get(index).map_or("", String::as_str)
