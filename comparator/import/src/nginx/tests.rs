@@ -1,5 +1,7 @@
 //! Configurations as a user would have them.
 
+mod decided;
+
 use crate::Format;
 use crate::tests::shown;
 
