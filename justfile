@@ -110,6 +110,14 @@ fuzz-engine target *options:
 hostile requests="100000" seed="1":
     ANTUMBRA_HOSTILE_REQUESTS={{requests}} ANTUMBRA_HOSTILE_SEED={{seed}} cargo test -p antumbra-e2e --test hostile -- --nocapture made_up
 
+# Made-up configurations on a real nginx beside what is imported from them; prints how many requests went the same way.
+import-nginx configurations="2000" seed="1":
+    ANTUMBRA_IMPORT_CONFIGURATIONS={{configurations}} ANTUMBRA_IMPORT_SEED={{seed}} cargo test -p antumbra-e2e --test nginx_import -- --nocapture decides
+
+# Every file of a directory as each system that its name suggests: no panic, and what is imported is a valid policy.
+import-files directory:
+    ANTUMBRA_IMPORT_FILES={{directory}} cargo test -p antumbra-e2e --test nginx_import -- --nocapture files_of
+
 # Licences, advisories and sources of all dependencies (needs cargo-deny).
 deny:
     cargo deny check

@@ -1,7 +1,8 @@
 //! Reads the configuration of another system and writes it as a policy.
 //!
 //! What cannot be carried over becomes a note, and a condition that was only half understood never sends a request to a new
-//! version: its rule is written with `enabled: false`, and a rule behind it keeps its requests away from those below.
+//! version: its rule is written with `enabled: false`, and a rule behind it keeps its requests away from those below. For nginx, such a rule stands
+//! alone.
 
 mod apisix;
 mod condition;

@@ -28,16 +28,18 @@ pub(super) fn request(maker: &mut Maker, paths: &[String]) -> Sent {
         host.push_str(":8080");
     }
     let headers = ["x-group", "user-agent"];
-    let headers = headers
-        .into_iter()
-        .filter_map(|name| maker.one_in(2).then(|| (name, maker.pick(&VALUES).to_owned())));
-    let headers = headers.collect();
+    let mut sent = Vec::new();
+    for name in headers {
+        if maker.one_in(2) {
+            sent.push((name, maker.pick(&VALUES).to_owned()));
+        }
+    }
     Sent {
         method: maker.pick(&["GET", "GET", "GET", "POST", "HEAD", "DELETE"]),
         path,
         host,
         cookie: cookie(maker),
-        headers,
+        headers: sent,
         ip: Ipv4Addr::new(127, 0, 0, u8::try_from(1 + maker.below(12)).unwrap()),
     }
 }
