@@ -62,7 +62,9 @@ pub(super) fn import(text: &str) -> Result<Imported, ImportError> {
         variable::import(&mut reading, &inner);
     }
     reading.draft.note_clusters("the proxy needs clusters of these names, or the variants those that it has");
-    let reason = reading.draft.notes().iter().find(|note| note.what.contains("old version")).cloned();
+    // How nginx reads paths and names in general is no reason why nothing could be told.
+    let tells = |note: &&Note| note.what.contains("old version") && !note.what.starts_with("nginx ");
+    let reason = reading.draft.notes().iter().find(tells).cloned();
     let sends = inner.iter().any(|directive| has_pass(std::slice::from_ref(*directive)));
     match (reading.draft.finish("proxy_pass, split_clients, map, geo or set"), reason) {
         (Err(ImportError::Nothing(_)), Some(Note { at, what })) => Err(ImportError::Untold { at, what }),

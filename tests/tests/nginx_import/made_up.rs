@@ -74,6 +74,8 @@ struct Maker {
     groups: Vec<String>,
     /// Variables that are worth an upstream.
     targets: Vec<String>,
+    /// Variables that are worth the end of an upstream's name.
+    ends: Vec<String>,
     count: usize,
 }
 
@@ -88,6 +90,7 @@ impl Maker {
             paths: vec!["/".to_owned()],
             groups: Vec::new(),
             targets: Vec::new(),
+            ends: Vec::new(),
             count: 0,
         }
     }

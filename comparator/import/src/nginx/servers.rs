@@ -85,7 +85,8 @@ fn listens(server: &Directive) -> Vec<Listen> {
 
 /// `80` for all addresses, `10.0.0.1:80` for one.
 fn port_of(address: &str) -> String {
-    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let digit = |byte: u8| byte.is_ascii_digit() || byte == b'-';
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(digit);
     if digits(address) || address.starts_with("unix:") {
         return address.to_owned();
     }

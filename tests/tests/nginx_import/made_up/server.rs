@@ -87,8 +87,9 @@ fn location(maker: &mut Maker, below: &str, named: &[String], used: &mut Vec<Str
         _ => pass(maker),
     });
     if maker.one_in(4) {
-        let (page, code) = (maker.any_of(named), maker.pick(&["418", "404", "419"]));
-        text.push_str(&format!("error_page {code} = {page};\n"));
+        let page = if maker.one_in(3) { maker.pick(&PATHS).to_owned() } else { maker.any_of(named) };
+        let code = maker.pick(&["418 =", "404", "419 =200", "403 418"]);
+        text.push_str(&format!("error_page {code} {page};\n"));
         if maker.one_in(3) {
             text.push_str("recursive_error_pages on;\n");
         }
@@ -156,7 +157,12 @@ fn condition(maker: &mut Maker) -> String {
 }
 
 fn pass(maker: &mut Maker) -> String {
-    format!("proxy_pass http://{};\n", to(maker))
+    if maker.ends.is_empty() || !maker.one_in(5) {
+        return format!("proxy_pass http://{};\n", to(maker));
+    }
+    let ends = maker.ends.clone();
+    let end = maker.any_of(&ends);
+    format!("proxy_pass http://{}_{end};\n", maker.prefix)
 }
 
 const NAMES: [&str; 9] = [

@@ -11,6 +11,9 @@ pub(super) fn all(maker: &mut Maker) -> String {
     for _ in 0..1 + maker.below(3) {
         text.push_str(&target(maker));
     }
+    if maker.one_in(2) {
+        text.push_str(&end(maker));
+    }
     text
 }
 
@@ -111,6 +114,12 @@ fn joined(maker: &mut Maker, name: &str) -> String {
 }
 
 fn geo(maker: &mut Maker, name: &str) -> String {
+    if maker.one_in(4) {
+        let (first, second) = (maker.pick(&GROUPS), maker.pick(&GROUPS));
+        return format!(
+            "geo {name} {{ ranges; default b; 127.0.0.1-127.0.0.4 \"{first}\"; 127.0.0.5-127.0.0.9 \"{second}\"; }}\n"
+        );
+    }
     let mut text = String::new();
     for network in ["127.0.0.0/8", "127.0.0.0/29", "127.0.0.2", "127.0.0.3/32", "10.0.0.0/8"] {
         if maker.one_in(2) {
@@ -164,6 +173,17 @@ fn target(maker: &mut Maker) -> String {
     let name = format!("${}", maker.name("t"));
     maker.targets.push(name.clone());
     format!("map {source} {name} {{ {text} default {default}; }}\n")
+}
+
+/// A variable that is worth the end of an upstream's name, often by a draw.
+fn end(maker: &mut Maker) -> String {
+    let name = format!("${}", maker.name("e"));
+    maker.ends.push(format!("${{{}}}", name.trim_start_matches('$')));
+    if maker.one_in(2) {
+        return format!("split_clients $remote_addr {name} {{ 20% new; 30% third; * old; }}\n");
+    }
+    let source = source(maker);
+    format!("map {source} {name} {{ a new; b third; default old; }}\n")
 }
 
 /// An upstream, or a variable that is worth one.
