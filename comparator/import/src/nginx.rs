@@ -30,6 +30,7 @@ mod tests;
 mod value;
 mod variable;
 mod when;
+mod writing;
 
 use crate::imported::{ImportError, Imported, Note};
 use location::Place;
@@ -100,7 +101,7 @@ fn import_servers<'d>(reading: &mut Reading<'d>, around: &[&'d [Directive]], inn
     for server in &servers {
         items.extend(rules::items(reading, server));
     }
-    rules::write(reading, items, str::to_owned);
+    writing::write(reading, items, str::to_owned);
 }
 
 /// What stands around locations.

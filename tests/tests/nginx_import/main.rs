@@ -12,7 +12,7 @@ mod outcome;
 mod shares;
 
 use std::fs;
-use std::net::SocketAddr;
+use std::path::Path;
 
 use antumbra_e2e::nginx::Nginx;
 use antumbra_import::{Format, ImportError, import};
@@ -62,60 +62,65 @@ async fn compare(first: u64, count: u64, counts: &mut Counts, failures: &mut Vec
         .map(|(index, ports)| made_up::configuration(first + index, upstream, [ports[0], ports[1]]))
         .collect();
     let directory = tempfile::tempdir().unwrap();
+    let http = written(&made, upstream, directory.path());
+    let _nginx = Nginx::start(directory.path(), &http, ([127, 0, 0, 1], upstream).into()).unwrap();
+    for each in &made {
+        let text = each.text();
+        match import(Format::Nginx, text.as_bytes()) {
+            Ok(imported) => {
+                let policy = Policy::of(&imported);
+                let policy = policy.unwrap_or_else(|error| panic!("seed {}: {error}\n{text}", each.seed));
+                compare_one(each, &policy, counts, failures).await;
+            }
+            Err(ImportError::TooMany { .. }) => counts.refused += 1,
+            Err(error) => {
+                counts.refused += 1;
+                for request in each.requests(REQUESTS) {
+                    if let Some(nginx) = reached(each.port(), &request).await.unwrap() {
+                        let seed = each.seed;
+                        failures
+                            .push(format!("seed {seed}: {error}, but {request:?} went to {nginx}\n{text}"));
+                    }
+                }
+            }
+        }
+        if failures.len() >= SHOWN {
+            return;
+        }
+    }
+}
+
+/// Writes the files of configurations and answers what includes them, beside the server that all their upstreams lead to.
+fn written(made: &[Made], upstream: u16, directory: &Path) -> String {
     let mut http =
         format!("server {{ listen 127.0.0.1:{upstream}; add_header x-from $host always; return 200; }}\n");
-    for each in &made {
+    for each in made {
         for (name, text) in &each.files {
-            let file = directory.path().join(name);
+            let file = directory.join(name);
             fs::create_dir_all(file.parent().unwrap()).unwrap();
             fs::write(file, text).unwrap();
         }
         http.push_str(&format!("include {};\n", each.files[0].0));
     }
-    let address: SocketAddr = ([127, 0, 0, 1], upstream).into();
-    let _nginx = Nginx::start(directory.path(), &http, address).unwrap();
-    for each in &made {
-        let text = each.text();
-        let imported = match import(Format::Nginx, text.as_bytes()) {
-            Ok(imported) => imported,
-            Err(ImportError::TooMany { .. }) => {
-                counts.refused += 1;
-                continue;
+    http
+}
+
+/// Asks nginx and the policy about requests of one configuration.
+async fn compare_one(made: &Made, policy: &Policy, counts: &mut Counts, failures: &mut Vec<String>) {
+    let (seed, text) = (made.seed, made.text());
+    for request in made.requests(REQUESTS) {
+        let nginx = reached(made.port(), &request).await;
+        let nginx = nginx.unwrap_or_else(|error| panic!("seed {seed}: {error:#}: {request:?}\n{text}"));
+        let (outcome, decided) = policy.outcome(&request, nginx.as_deref());
+        match outcome {
+            Outcome::Same { moved } => {
+                counts.same += 1;
+                counts.moved += u64::from(moved);
             }
-            Err(error) => {
-                counts.refused += 1;
-                for request in each.requests(REQUESTS) {
-                    if let Some(nginx) = reached(each.port(), &request).await.unwrap() {
-                        failures.push(format!(
-                            "seed {}: {error}, but {request:?} went to {nginx}\n{text}",
-                            each.seed
-                        ));
-                    }
-                }
-                continue;
-            }
-        };
-        let policy =
-            Policy::of(&imported).unwrap_or_else(|error| panic!("seed {}: {error}\n{text}", each.seed));
-        for request in each.requests(REQUESTS) {
-            let nginx = reached(each.port(), &request)
-                .await
-                .unwrap_or_else(|error| panic!("seed {}: {error:#}: {request:?}\n{text}", each.seed));
-            let (outcome, decided) = policy.outcome(&request, nginx.as_deref());
-            match outcome {
-                Outcome::Same { moved } => {
-                    counts.same += 1;
-                    counts.moved += u64::from(moved);
-                }
-                Outcome::Said => counts.said += 1,
-                Outcome::Differs => failures.push(format!(
-                    "seed {}: nginx sent {request:?} to {nginx:?}, the policy {decided}\n{text}\n{policy}",
-                    each.seed
-                )),
-            }
-        }
-        if failures.len() >= SHOWN {
-            return;
+            Outcome::Said => counts.said += 1,
+            Outcome::Differs => failures.push(format!(
+                "seed {seed}: nginx sent {request:?} to {nginx:?}, the policy {decided}\n{text}\n{policy}"
+            )),
         }
     }
 }

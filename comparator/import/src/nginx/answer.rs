@@ -123,7 +123,8 @@ fn own<'d>(reading: &mut Reading<'d>, scope: &Scope, place: &Place<'d>, way: Way
     if let Some(include) = place.block().iter().find(|directive| may_decide(directive)) {
         reading.note(
             include.at(),
-            format!("{:?} is not in this text and may decide where its location sends requests: they keep the old version; give the file as nginx -T prints it", include.text(0)),
+            format!("{:?} is not in this text and may decide where its location sends requests: they keep the old \
+                version; give the file as nginx -T prints it", include.text(0)),
         );
         return one(Goal::Old(last_resort(&content(reading, scope, place))));
     }
@@ -164,7 +165,8 @@ fn tried<'d>(
     }
     reading.note(
         directive.at(),
-        "try_files: whether a file is there no policy knows, so its requests keep the old version; take it out before the import if the files are served elsewhere",
+        "try_files: whether a file is there no policy knows, so its requests keep the old version; take it out before \
+            the import if the files are served elsewhere",
     );
     one(Goal::Old(last_resort(&fallback)))
 }
@@ -176,7 +178,8 @@ fn files<'d>(reading: &mut Reading<'d>, scope: &Scope, place: &Place<'d>, way: W
         if !only_answers(&goals) {
             reading.note(
                 directive.at(),
-                format!("error_page {code}: whether a file is there no policy knows, so the requests of its location keep the old version"),
+                format!("error_page {code}: whether a file is there no policy knows, so the requests of its location \
+                    keep the old version"),
             );
             return one(Goal::Old(last_resort(&goals)));
         }
@@ -297,7 +300,8 @@ fn note_failures<'d>(reading: &mut Reading<'d>, scope: &Scope, place: &Place<'d>
         if !only_answers(&goals) {
             reading.note(
                 directive.at(),
-                format!("error_page {code}: that another server answers when the first fails is not carried over: set retries in the proxy"),
+                format!("error_page {code}: that another server answers when the first fails is not carried over: set \
+                    retries in the proxy"),
             );
         }
     }

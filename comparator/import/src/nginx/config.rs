@@ -103,19 +103,25 @@ fn note_servers(draft: &mut Draft, upstream: &Directive) {
             );
         }
     }
+    note_balancing(draft, upstream);
+}
+
+fn note_balancing(draft: &mut Draft, upstream: &Directive) {
+    let name = upstream.text(0);
     for server in servers(upstream).filter(|server| has(server, "down")) {
+        let address = server.text(0);
         draft.note(
             server.at(),
-            format!("down is not carried over: leave {} out of the cluster {name:?}", server.text(0)),
+            format!("down is not carried over: leave {address} out of the cluster {name:?}"),
         );
     }
     let balancing = upstream.block.iter().find(|inner| BALANCERS.contains(&inner.name.as_str()));
     if let Some(balancing) = balancing {
+        let method = &balancing.name;
         draft.note(
             balancing.at(),
             format!(
-                "{} is not carried over: set the load balancing of the cluster {name:?} in the proxy",
-                balancing.name
+                "{method} is not carried over: set the load balancing of the cluster {name:?} in the proxy"
             ),
         );
     }

@@ -11,46 +11,52 @@ use crate::condition::{Condition, Predicate, Subject};
 
 /// A test of a cookie.
 pub(super) fn tested(reading: &mut Reading<'_>, at: &str, name: &str, test: &Test) -> When {
-    let subject = Subject::Cookie(name.to_owned());
     let again = start(name);
     reading.odd(header(&format!("{again}(?:\"|.*{again})")));
     reading.note(
         at,
-        format!("nginx finds the cookie {name:?} in any case of its name: a policy finds other spellings in headers of up to 2 KiB alone, and requests that send it twice or in quotes keep the old version"),
+        format!("nginx finds the cookie {name:?} in any case of its name: a policy finds other spellings in headers \
+            of up to 2 KiB alone, and requests that send it twice or in quotes keep the old version"),
     );
-    let absent = Condition::Test(subject.clone(), Predicate::exists(false));
-    let otherwise = |condition: Condition| When::exactly(Condition::all([absent.clone(), condition]));
     match test {
-        Test::Equals(values, fold) => {
-            let (empty, texts): (Vec<String>, Vec<String>) =
-                values.iter().cloned().partition(String::is_empty);
-            let mut parts = Vec::new();
-            if !empty.is_empty() {
-                let some = header(&format!("{}[^; ]", start(name)));
-                let filled = Condition::all([
-                    Condition::Test(subject.clone(), Predicate::exists(true)),
-                    Condition::Test(subject.clone(), Predicate::exact("").negated()),
-                ]);
-                parts.push(When::any([When::exactly(filled), otherwise(some)]).negated());
-            }
-            let texts: Vec<String> = texts.into_iter().filter(|text| !text.contains([';', '"'])).collect();
-            if !texts.is_empty() {
-                parts.push(request::plain(reading, at, &subject, &Test::Equals(texts.clone(), *fold)));
-                parts.push(otherwise(spelled_otherwise(name, &texts, *fold)));
-            }
-            When::any(parts)
-        }
+        Test::Equals(values, fold) => equals(reading, at, name, values, *fold),
         Test::Truthy => {
-            let empty = Test::Equals(vec![String::new(), "0".to_owned()], false);
-            tested(reading, at, name, &empty).negated()
+            let empty = [String::new(), "0".to_owned()];
+            equals(reading, at, name, &empty, false).negated()
         }
         _ => {
-            let found = request::plain(reading, at, &subject, test);
-            let other = otherwise(header(&start(name)));
+            let found = request::plain(reading, at, &Subject::Cookie(name.to_owned()), test);
+            let other = otherwise(name, header(&start(name)));
             let unclear = other.and(&When::unclear());
             When::any([found.and(&other.negated()), unclear])
         }
     }
+}
+
+fn equals(reading: &mut Reading<'_>, at: &str, name: &str, values: &[String], fold: bool) -> When {
+    let subject = Subject::Cookie(name.to_owned());
+    let (empty, texts): (Vec<String>, Vec<String>) = values.iter().cloned().partition(String::is_empty);
+    let mut parts = Vec::new();
+    if !empty.is_empty() {
+        let some = header(&format!("{}[^; ]", start(name)));
+        let filled = Condition::all([
+            Condition::Test(subject.clone(), Predicate::exists(true)),
+            Condition::Test(subject.clone(), Predicate::exact("").negated()),
+        ]);
+        parts.push(When::any([When::exactly(filled), otherwise(name, some)]).negated());
+    }
+    let texts: Vec<String> = texts.into_iter().filter(|text| !text.contains([';', '"'])).collect();
+    if !texts.is_empty() {
+        parts.push(request::plain(reading, at, &subject, &Test::Equals(texts.clone(), fold)));
+        parts.push(otherwise(name, spelled_otherwise(name, &texts, fold)));
+    }
+    When::any(parts)
+}
+
+/// A condition on the whole header, where the cookie is not there under the name as written.
+fn otherwise(name: &str, condition: Condition) -> When {
+    let absent = Condition::Test(Subject::Cookie(name.to_owned()), Predicate::exists(false));
+    When::exactly(Condition::all([absent, condition]))
 }
 
 /// The cookie under another spelling of its name, with one of the values.

@@ -139,7 +139,8 @@ mod tests {
 
     #[test]
     fn files_that_include_each_other_come_to_an_end() {
-        let text = "# configuration file /c/a:\ninclude b; include b; x 1;\n# configuration file /c/b:\ninclude a; include a; y 2;\n";
+        let text = "# configuration file /c/a:\ninclude b; include b; x 1;\n# configuration file /c/b:\ninclude a; \
+            include a; y 2;\n";
         let read = read(text).unwrap();
         assert!(!read.is_empty() && read.len() <= MAX_DIRECTIVES);
     }

@@ -14,7 +14,8 @@ pub(super) fn cases(reading: &mut Reading<'_>, definition: &Directive) -> Cases<
     if let Some(entry) = forwarded.or_else(|| (!known).then_some(definition)) {
         reading.note(
             entry.at(),
-            format!("geo takes the address from elsewhere than the connection ({source} {}): what it chooses keeps the old version; see `clientIp` for clients behind proxies", entry.name),
+            format!("geo takes the address from elsewhere than the connection ({source} {}): what it chooses keeps \
+                the old version; see `clientIp` for clients behind proxies", entry.name),
         );
         return one(Text::Unknown);
     }
@@ -39,11 +40,20 @@ pub(super) fn cases(reading: &mut Reading<'_>, definition: &Directive) -> Cases<
     if gap {
         return one(Text::Unknown);
     }
+    of_networks(reading, &definition.at(), networks, default)
+}
+
+fn of_networks(
+    reading: &mut Reading<'_>,
+    at: &str,
+    mut networks: Vec<(String, String)>,
+    default: String,
+) -> Cases<Text> {
     networks.sort_by_key(|(network, _)| size(network));
     let mut cases = Vec::new();
     for group in networks.chunk_by(|a, b| a.1 == b.1) {
         let listed = group.iter().map(|(network, _)| network.clone()).collect();
-        let test = reading.draft.test(&definition.at(), Subject::Ip, Predicate::one_of(listed));
+        let test = reading.draft.test(at, Subject::Ip, Predicate::one_of(listed));
         let value = group.first().map(|(_, value)| value.clone()).unwrap_or_default();
         cases.push(Case { when: When::exactly(test), outcome: Outcome::One(Text::literal(value)) });
     }

@@ -160,7 +160,8 @@ fn path_test(reading: &mut Reading<'_>, location: &Directive, predicate: Predica
     if !path.bytes().all(|byte| byte.is_ascii_graphic() && !b"%?#".contains(&byte)) {
         reading.note(
             location.at(),
-            format!("the path {path:?} arrives in percent notation, which a policy does not decode: what the location may take keeps the old version"),
+            format!("the path {path:?} arrives in percent notation, which a policy does not decode: what the location \
+                may take keeps the old version"),
         );
         return When::unclear();
     }

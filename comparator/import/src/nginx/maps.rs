@@ -82,7 +82,14 @@ impl Entries {
             match (directive.name.as_str(), directive.args.len()) {
                 ("hostnames" | "volatile", 0) => {}
                 ("include", _) => {
-                    reading.note(directive.at(), format!("{:?} is not in this text: the requests that its entries may decide keep the old version; give the file as nginx -T prints it", directive.text(0)));
+                    reading.note(
+                        directive.at(),
+                        format!(
+                            "{:?} is not in this text: the requests that its entries may \
+                        decide keep the old version; give the file as nginx -T prints it",
+                            directive.text(0)
+                        ),
+                    );
                     missing.push(Entry { value: None, ..entry(None, directive) });
                 }
                 ("default", _) => last = entry(None, directive),

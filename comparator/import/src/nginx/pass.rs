@@ -21,7 +21,10 @@ pub(super) fn passed(reading: &mut Reading<'_>, scope: &Scope, pass: &Directive)
         let Some((host, path)) = host(text) else {
             reading.note(
                 &at,
-                format!("where {url:?} leads comes from the request: name its values in a `map`; until then its requests keep the old version"),
+                format!(
+                    "where {url:?} leads comes from the request: name its values in a `map`; until then its \
+                    requests keep the old version"
+                ),
             );
             return one(Goal::Old(None));
         };

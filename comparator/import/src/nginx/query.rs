@@ -13,7 +13,8 @@ pub(super) fn tested(reading: &mut Reading<'_>, at: &str, name: &str, test: &Tes
     reading.note(
         at,
         format!(
-            "nginx finds the parameter {name:?} in any case of its name, a policy as one of {}: others count as absent. A value is compared decoded, and requests with two spellings keep the old version",
+            "nginx finds the parameter {name:?} in any case of its name, a policy as one of {}: others count as \
+                absent. A value is compared decoded, and requests with two spellings keep the old version",
             spellings.join(", ")
         ),
     );
@@ -55,7 +56,8 @@ fn equals(reading: &mut Reading<'_>, at: &str, spellings: &[String], values: &[S
         parts.push(When::between(&When::never(), &meant));
         reading.note(
             at,
-            format!("{:?} is compared as it is sent, a policy compares what it means: the requests that mean it keep the old version", encoded.first().map_or("", |value| value.as_str())),
+            format!("{:?} is compared as it is sent, a policy compares what it means: the requests that mean it keep \
+                the old version", encoded.first().map_or("", |value| value.as_str())),
         );
     }
     When::any(parts)

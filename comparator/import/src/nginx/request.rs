@@ -14,7 +14,11 @@ pub(super) fn tested(reading: &mut Reading<'_>, at: &str, variable: &str, test: 
         Some(Subject::Query(name)) => query::tested(reading, at, &name, test),
         Some(subject) => {
             if variable.eq_ignore_ascii_case("http_host") {
-                reading.note(at, "$http_host has the port, if the client sends one, of which a policy sees nothing: the host alone is compared");
+                reading.note(
+                    at,
+                    "$http_host has the port, if the client sends one, of which a policy sees nothing: \
+                    the host alone is compared",
+                );
             }
             plain(reading, at, &subject, test)
         }
@@ -111,7 +115,10 @@ fn matches(
     if *subject == Subject::Ip {
         reading.note(
             at,
-            format!("the pattern {pattern:?} of an address is not carried over: write networks in a `geo`; its requests keep the old version"),
+            format!(
+                "the pattern {pattern:?} of an address is not carried over: write networks in a `geo`; its \
+                requests keep the old version"
+            ),
         );
         return When::unclear();
     }
@@ -123,31 +130,38 @@ fn matches(
     if *subject == Subject::Host && !fold && has_capital(pattern) {
         reading.note(
             at,
-            format!("{pattern:?} has a capital letter, and nginx compares the host in small ones, a policy in any: the requests in question keep the old version"),
+            format!("{pattern:?} has a capital letter, and nginx compares the host in small ones, a policy in any: \
+                the requests in question keep the old version"),
         );
         return When::between(&When::never(), &found);
     }
-    let long = Predicate::text("search", "").negated();
-    match subject {
-        Subject::Path => reading.compares_paths(at, true),
-        Subject::Header(name) => {
-            reading.note(
-                at,
-                format!("a pattern searches no more than 2 KiB: requests with a longer header {name:?} keep the old version"),
-            );
-            let exists = Condition::Test(subject.clone(), Predicate::exists(true));
-            reading.odd(Condition::all([exists, Condition::Test(subject.clone(), long)]));
-        }
-        _ => {}
-    }
+    keep_long(reading, at, subject);
     let empty = Test::matching(pattern, fold).known("") == Some(true);
     match (empty && can_lack(subject), filled) {
-        (true, false) => found.negated_if_missing(reading, at, subject),
+        (true, false) => found.or_missing(reading, at, subject),
         (true, true) => {
             let empty = When::exactly(reading.draft.test(at, subject.clone(), Predicate::exact("")));
             found.and(&empty.negated())
         }
         (false, _) => found,
+    }
+}
+
+/// A policy searches values of up to 2 KiB: what has longer ones keeps the old version.
+fn keep_long(reading: &mut Reading<'_>, at: &str, subject: &Subject) {
+    match subject {
+        Subject::Path => reading.compares_paths(at, true),
+        Subject::Header(name) => {
+            reading.note(
+                at,
+                format!("a pattern searches no more than 2 KiB: requests with a longer header {name:?} keep the old \
+                    version"),
+            );
+            let test = |predicate| Condition::Test(subject.clone(), predicate);
+            let long = Predicate::text("search", "").negated();
+            reading.odd(Condition::all([test(Predicate::exists(true)), test(long)]));
+        }
+        _ => {}
     }
 }
 
@@ -163,7 +177,7 @@ fn has_capital(pattern: &str) -> bool {
 
 impl When {
     /// With the requests that lack the value: a pattern that fits nothing fits them.
-    fn negated_if_missing(self, reading: &mut Reading<'_>, at: &str, subject: &Subject) -> Self {
+    fn or_missing(self, reading: &mut Reading<'_>, at: &str, subject: &Subject) -> Self {
         let missing = Self::exactly(reading.draft.test(at, subject.clone(), Predicate::exists(false)));
         Self::any([self, missing])
     }
@@ -172,7 +186,11 @@ impl When {
 /// `$request_uri` has the query as well, which a policy does not test.
 fn target(reading: &mut Reading<'_>, at: &str, test: &Test) -> When {
     let Test::Matches { pattern, fold, .. } = test else {
-        reading.note(at, "$request_uri has the query as well, which a policy does not test: the requests with such a path keep the old version");
+        reading.note(
+            at,
+            "$request_uri has the query as well, which a policy does not test: the requests with such a \
+            path keep the old version",
+        );
         let path = plain(reading, at, &Subject::Path, test);
         return if matches!(test, Test::Truthy) {
             When::always()
@@ -189,7 +207,10 @@ fn target(reading: &mut Reading<'_>, at: &str, test: &Test) -> When {
     }
     reading.note(
         at,
-        format!("{pattern:?} may also be found in the query of $request_uri, which a policy does not test: the requests in whose path it is not found keep the old version"),
+        format!(
+            "{pattern:?} may also be found in the query of $request_uri, which a policy does not test: the \
+            requests in whose path it is not found keep the old version"
+        ),
     );
     let whole = !pattern.contains(['$', '\\', '(']);
     let surely = if whole { path } else { When::never() };

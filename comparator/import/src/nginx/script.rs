@@ -181,7 +181,8 @@ impl<'d> Script<'d> {
         }
         reading.note(
             &at,
-            "the new path may lead to another location, which a policy does not look for: the requests that are rewritten keep the old version",
+            "the new path may lead to another location, which a policy does not look for: the requests that are \
+                rewritten keep the old version",
         );
         self.ends.push((guard, End::Elsewhere));
     }
@@ -200,12 +201,25 @@ impl<'d> Script<'d> {
                 (*variable, operator.starts_with('!'), Test::matching(pattern, operator.ends_with('*')))
             }
             _ => {
-                reading.note(&at, format!("the condition {:?} is nothing that a policy can test: the requests that it decides keep the old version", words.join(" ")));
+                reading.note(
+                    &at,
+                    format!(
+                        "the condition {:?} is nothing that a policy can test: the requests that it \
+                    decides keep the old version",
+                        words.join(" ")
+                    ),
+                );
                 return Guard::Unclear;
             }
         };
         let Some(name) = only_variable(variable) else {
-            reading.note(&at, format!("{variable:?} is not one variable: the requests that this `if` decides keep the old version"));
+            reading.note(
+                &at,
+                format!(
+                    "{variable:?} is not one variable: the requests that this `if` decides keep the \
+                old version"
+                ),
+            );
             return Guard::Unclear;
         };
         Guard::If { source: self.scope.variable(reading, &name), test, negated, at }

@@ -18,7 +18,8 @@ pub(super) fn cases(reading: &mut Reading<'_>, name: &str, definition: &Directiv
         let Some(weight) = weight.filter(|weight| sum.saturating_add(*weight) <= WHOLE) else {
             reading.note(
                 entry.at(),
-                format!("{:?} is not a share as 0.5% or *, or exceeds 100 % with those before: what ${name} chooses keeps the old version", entry.name),
+                format!("{:?} is not a share as 0.5% or *, or exceeds 100 % with those before: what ${name} chooses \
+                    keeps the old version", entry.name),
             );
             return one(Text::Unknown);
         };

@@ -2,11 +2,12 @@
 
 use super::goal::Goal;
 use super::reading::Reading;
-use super::rules::{Item, What, write};
+use super::rules::{Item, What};
 use super::scope::Scope;
 use super::script::Script;
 use super::syntax::Directive;
 use super::value::{Outcome, looked_up, one};
+use super::writing::write;
 
 /// Reads the first variable that nothing else is made of, where no `proxy_pass` says which one counts.
 pub(super) fn import(reading: &mut Reading<'_>, directives: &[&Directive]) {
