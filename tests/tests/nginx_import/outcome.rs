@@ -50,6 +50,11 @@ impl Policy {
         if same {
             return (Outcome::Same { moved: cluster != default }, decided);
         }
+        // What nginx drew and answers itself has the old version's share of the split; which part is drawn is left to chance.
+        let drawn = decision.reason == Reason::Split && nginx.is_none();
+        if drawn && self.says(rule) {
+            return (Outcome::Said, decided);
+        }
         let old = cluster == default || (default.is_none() && self.old().as_deref() == cluster);
         if old && self.says(rule) { (Outcome::Said, decided) } else { (Outcome::Differs, decided) }
     }

@@ -140,7 +140,7 @@ fn own<'d>(reading: &mut Reading<'d>, scope: &Scope, place: &Place<'d>, way: Way
 }
 
 /// Whether what is included may choose a destination; files of settings that all packages have do not.
-fn may_decide(directive: &Directive) -> bool {
+pub(super) fn may_decide(directive: &Directive) -> bool {
     let name = directive.text(0).rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
     directive.name == "include" && !SETTINGS.iter().any(|part| name.contains(part))
 }

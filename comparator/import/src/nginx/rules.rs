@@ -1,7 +1,7 @@
 //! What becomes of the requests of a server, in the order in which nginx looks: first what its own directives end, then its
 //! locations with their mirrors.
 
-use super::answer::{self, Way};
+use super::answer::{self, Way, last_resort, may_decide};
 use super::goal::Goal;
 use super::location::{Spot, spots};
 use super::mirrors;
@@ -28,6 +28,34 @@ pub(super) enum What {
 
 /// All that becomes of the requests of a server.
 pub(super) fn items<'d>(reading: &mut Reading<'d>, server: &Server<'d>) -> Vec<Item> {
+    let mut items = known_items(reading, server);
+    if let Some(include) = server.place.block().iter().find(|directive| may_decide(directive)) {
+        reading.note(
+            include.at(),
+            format!(
+                "{:?} is not in this text and may have locations: the requests of its server keep the old version; give \
+                 the file as nginx -T prints it",
+                include.text(0)
+            ),
+        );
+        let old = Goal::Old(old(&items));
+        items.insert(
+            0,
+            Item { when: server.when.clone(), what: What::Goes(Outcome::One(old)), at: include.at() },
+        );
+    }
+    items
+}
+
+/// Where the requests go at last that nothing takes.
+pub(super) fn old(items: &[Item]) -> Option<String> {
+    items.iter().rev().find_map(|item| match &item.what {
+        What::Goes(outcome) => last_resort(&[Case { when: When::always(), outcome: outcome.clone() }]),
+        What::Mirrored(_) => None,
+    })
+}
+
+fn known_items<'d>(reading: &mut Reading<'d>, server: &Server<'d>) -> Vec<Item> {
     let script = Script::run(reading, &server.scope, server.place.block());
     let ends = ends(reading, server, &script);
     let whole = ends.iter().all(|case| matches!(&case.outcome, Outcome::One(_)));

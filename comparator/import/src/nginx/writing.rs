@@ -1,14 +1,13 @@
 //! Items as rules of a policy: in the order in which nginx looks, with a rule behind each for the requests that may be meant and
 //! surely are not, so that none of the rules below can send them to the new version.
 
-use super::answer::last_resort;
 use super::goal::Goal;
 use super::reading::Reading;
-use super::rules::{Item, What};
+use super::rules::{Item, What, old};
 use super::shares;
 use super::syntax::Directive;
-use super::value::{Case, Outcome};
-use super::when::{When, is_covered};
+use super::value::Outcome;
+use super::when::is_covered;
 use crate::condition::Condition;
 use crate::draft::{Mirror, Split, Target};
 
@@ -46,17 +45,6 @@ pub(super) fn write(reading: &mut Reading<'_>, mut items: Vec<Item>, named: impl
     for item in items.into_iter().rev() {
         writer.item(reading, item, named);
     }
-}
-
-/// The old version: where the requests go at last that nothing takes.
-fn old(items: &[Item]) -> Option<String> {
-    let hosts = items.iter().rev().filter_map(|item| match &item.what {
-        What::Goes(outcome) => Some(outcome),
-        What::Mirrored(_) => None,
-    });
-    hosts
-        .into_iter()
-        .find_map(|outcome| last_resort(&[Case { when: When::always(), outcome: outcome.clone() }]))
 }
 
 fn variant(reading: &mut Reading<'_>, host: &str) -> String {

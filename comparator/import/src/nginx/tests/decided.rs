@@ -346,6 +346,11 @@ fn what_is_included_and_not_there_keeps_the_old_version() {
             (r#"{"path": "/y"}"#, "next"),
         ],
     );
+    let text = "server { server_name a.test; include unknown/*.conf; location / { proxy_pass http://next; } }
+        server { server_name b.test; include snippets/ssl.conf; location / { proxy_pass http://next; } }
+        server { listen 80 default_server; location / { proxy_pass http://stable; } }";
+    check(text, &[(r#"{"host": "a.test"}"#, "stable"), (r#"{"host": "b.test"}"#, "next")]);
+    assert!(says(&imported(text), "line 1", "may have locations"));
 }
 
 #[test]
