@@ -1,7 +1,7 @@
 //! A real nginx as Debian packages it, unpacked under `target/` and started on a configuration.
 
 use std::fs;
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -18,11 +18,12 @@ pub struct Nginx {
 }
 
 impl Nginx {
-    /// Starts nginx in `directory`, with what `http` writes as its `http` block, and waits until it takes connections at `address`.
+    /// Starts nginx in `directory`, with what `http` writes as its `http` block, and waits until it takes connections at every one
+    /// of `ports`: it opens them one after the other.
     ///
     /// # Errors
     /// There is no nginx to be had, or it refuses the configuration.
-    pub fn start(directory: &Path, http: &str, address: SocketAddr) -> Result<Self> {
+    pub fn start(directory: &Path, http: &str, ports: &[u16]) -> Result<Self> {
         let program = program()?;
         let settings = directory.join("nginx.conf");
         fs::write(&settings, format!("{SETTINGS}http {{\n{PLACES}\n{http}\n}}\n"))
@@ -32,7 +33,9 @@ impl Nginx {
         let mut checked = Command::new(command.get_program());
         command::run(checked.args(command.get_args()).arg("-t"))?;
         let mut nginx = Self { process: Process::spawn(command, "nginx", directory)? };
-        nginx.wait(address)?;
+        for port in ports {
+            nginx.wait(SocketAddr::from((Ipv4Addr::LOCALHOST, *port)))?;
+        }
         Ok(nginx)
     }
 

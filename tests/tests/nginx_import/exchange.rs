@@ -1,6 +1,8 @@
 //! Ports that are free, and a request on the wire to see which upstream it reaches.
 
+use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::Mutex;
 
 use anyhow::{Context as _, Result};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -20,11 +22,21 @@ pub(crate) struct Sent {
     pub(crate) ip: Ipv4Addr,
 }
 
-/// Ports on which nobody listens, all different.
+/// Ports on which nobody listens, all different. They lie below those that the system gives to outgoing connections, which
+/// could take one before nginx does, and are handed out once: tests run side by side.
 pub(crate) fn free_ports(count: usize) -> Vec<u16> {
-    let listeners: Vec<TcpListener> =
-        (0..count).map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap()).collect();
-    listeners.iter().map(|listener| listener.local_addr().unwrap().port()).collect()
+    let first = 12_000 + u16::try_from(std::process::id() % 12_000).unwrap();
+    let mut taken = TAKEN.lock().unwrap();
+    let listeners: Vec<TcpListener> = (first..EPHEMERAL)
+        .chain(12_000..first)
+        .filter(|port| !taken.contains(port))
+        .filter_map(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok())
+        .take(count)
+        .collect();
+    assert_eq!(listeners.len(), count, "ports that are free");
+    let ports: Vec<u16> = listeners.iter().map(|listener| listener.local_addr().unwrap().port()).collect();
+    taken.extend(&ports);
+    ports
 }
 
 /// The upstream that a request reaches; `None` if nginx answers itself. A connection may be reset where nginx still closes an
@@ -64,4 +76,8 @@ async fn reached_at_once(port: u16, request: &Sent) -> Result<Option<String>> {
     Ok(from.map(str::to_owned))
 }
 
+/// Ports that were handed out.
+static TAKEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
 const ATTEMPTS: usize = 3;
+/// Where Linux begins with the ports of outgoing connections.
+const EPHEMERAL: u16 = 32_768;

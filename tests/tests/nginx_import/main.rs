@@ -63,7 +63,8 @@ async fn compare(first: u64, count: u64, counts: &mut Counts, failures: &mut Vec
         .collect();
     let directory = tempfile::tempdir().unwrap();
     let http = written(&made, upstream, directory.path());
-    let _nginx = Nginx::start(directory.path(), &http, ([127, 0, 0, 1], upstream).into()).unwrap();
+    let open: Vec<u16> = made.iter().map(Made::port).chain([upstream]).collect();
+    let _nginx = Nginx::start(directory.path(), &http, &open).unwrap();
     for each in &made {
         let text = each.text();
         match import(Format::Nginx, text.as_bytes()) {

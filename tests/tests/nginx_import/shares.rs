@@ -35,9 +35,7 @@ async fn the_shares_of_a_draw_are_those_of_nginx() {
         let directory = tempfile::tempdir().unwrap();
         let service =
             format!("server {{ listen 127.0.0.1:{upstream}; add_header x-from $host always; return 200; }}");
-        let nginx =
-            Nginx::start(directory.path(), &format!("{text}\n{service}"), ([127, 0, 0, 1], port).into())
-                .unwrap();
+        let nginx = Nginx::start(directory.path(), &format!("{text}\n{service}"), &[port, upstream]).unwrap();
         let sum: u64 = expected.iter().map(|(_, weight)| weight).sum();
         let mut found = BTreeMap::<String, u64>::new();
         for index in 0..REQUESTS {
