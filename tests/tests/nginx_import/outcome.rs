@@ -50,9 +50,8 @@ impl Policy {
         if same {
             return (Outcome::Same { moved: cluster != default }, decided);
         }
-        // What nginx drew and answers itself has the old version's share of the split; which part is drawn is left to chance.
-        let drawn = decision.reason == Reason::Split && nginx.is_none();
-        if drawn && self.says(rule) {
+        // A part of the draw that could not be told has the old version's share; which part is drawn is left to chance.
+        if decision.reason == Reason::Split && self.says(rule) {
             return (Outcome::Said, decided);
         }
         let old = cluster == default || (default.is_none() && self.old().as_deref() == cluster);

@@ -243,7 +243,7 @@ fn error_page<'d>(
     let target = directive.args.last()?;
     let recursive = place.inherited("recursive_error_pages");
     let handled = recursive.last().is_none_or(|directive| directive.text(0) != "on");
-    let scope = redirected(reading, scope, target);
+    let scope = redirected(scope, target);
     let goals = match led(reading, &scope, place, target, way.further(handled)) {
         Some(goals) => goals,
         None if target.starts_with("http") => one(Goal::Answer),
@@ -252,20 +252,13 @@ fn error_page<'d>(
     Some((directive, goals))
 }
 
-/// The variables behind an internal redirect: a path is asked for by GET, a named location by the method of before.
-fn redirected(reading: &mut Reading<'_>, scope: &Scope, target: &str) -> Scope {
+/// The variables behind an internal redirect: it has another path, no parameters, and another method, while maps that were
+/// looked at before keep what they were worth. So what hangs on these cannot be told.
+fn redirected(scope: &Scope, target: &str) -> Scope {
     let mut scope = scope.clone();
     if target.starts_with('/') {
-        let method = Guard::If {
-            source: one(Text::asked("request_method")),
-            test: Test::Equals(vec!["HEAD".to_owned()], false),
-            negated: false,
-            at: String::new(),
-        };
-        let method = method.choose(reading, &one(Text::literal("HEAD")), &one(Text::literal("GET")));
-        scope.set("request_method", method);
-        for name in ["uri", "document_uri"] {
-            scope.set(name, one(Text::literal(path_of(target))));
+        for name in ["request_method", "uri", "document_uri", "args"] {
+            scope.set(name, one(Text::Unknown));
         }
     }
     scope

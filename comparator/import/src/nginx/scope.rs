@@ -53,7 +53,8 @@ impl Scope {
     }
 
     fn variable_in(&self, reading: &mut Reading<'_>, name: &str, depth: usize) -> Cases<Text> {
-        if let Some(cases) = self.get(name) {
+        let parameter = name.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("arg_"));
+        if let Some(cases) = self.get(name).or_else(|| self.get("args").filter(|_| parameter)) {
             return cases.clone();
         }
         if let Some(definition) = reading.config.variable(name) {
