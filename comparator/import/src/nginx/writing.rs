@@ -187,7 +187,7 @@ fn depth(condition: &Condition) -> usize {
             parts.iter().map(depth).max().unwrap_or(0).saturating_add(1)
         }
         Condition::Not(inner) => depth(inner).saturating_add(1),
-        Condition::Always | Condition::Test(..) | Condition::Unclear(_) => 0,
+        Condition::Always | Condition::Test(..) | Condition::Unclear(_) | Condition::Never(_) => 0,
     }
 }
 
@@ -198,7 +198,7 @@ fn widest(condition: &Condition) -> usize {
             parts.iter().map(widest).max().unwrap_or(0).max(parts.len())
         }
         Condition::Not(inner) => widest(inner),
-        Condition::Always | Condition::Test(..) | Condition::Unclear(_) => 1,
+        Condition::Always | Condition::Test(..) | Condition::Unclear(_) | Condition::Never(_) => 1,
     }
 }
 
