@@ -322,3 +322,19 @@ fn the_endpoint_of_two_answers_may_be_said() {
     let found = [None, Some("GET /items/9"), Some("POST /items/9"), Some("GET /items")].map(diff);
     assert_eq!(found, [Some(1), Some(0), Some(1), Some(1)]);
 }
+
+/// What a reader copies out of the documents is a policy.
+#[test]
+fn the_policies_in_the_documents_are_valid() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    for (document, least) in [("README.md", 1), ("envoy/POLICY.md", 2)] {
+        let text = std::fs::read_to_string(root.join(document)).unwrap();
+        let blocks = text.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next());
+        let policies: Vec<&str> = blocks.filter(|block| block.starts_with("version:")).collect();
+        assert!(policies.len() >= least, "{document}: {policies:?}");
+        for policy in policies {
+            let found = antumbra(directory(&[("p.yaml", policy)]).path(), "check p.yaml", "");
+            assert_eq!(found.code, 0, "{document}: {}\n{policy}", found.err);
+        }
+    }
+}
