@@ -1,9 +1,8 @@
-//! Who changed what, when and why: entries that are chained by their hashes, and the differences they record.
+//! Who changed what, when and why: entries that are chained by their hashes.
 //!
 //! Each entry's hash covers the one before it in the same release, so that an entry cannot be altered or taken out
 //! without every later hash being wrong.
 
-use antumbra_policy::document::Tree;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -18,7 +17,7 @@ pub struct Entry {
     pub seq: u64,
     /// The policy's name.
     pub release: String,
-    /// The generation in force after the change.
+    /// The generation in force after the change; of a deletion the last that there was.
     pub generation: u64,
     /// Milliseconds since 1970.
     pub at_ms: u64,
@@ -27,7 +26,7 @@ pub struct Entry {
     pub at: String,
     /// The author, as the client named itself or by its address.
     pub who: String,
-    /// `put`, `mirror`, `weights`, `reset`.
+    /// `put`, `file`, `mirror`, `weights`, `reset`, `delete`.
     pub action: String,
     /// Why, in the author's words; may be empty.
     pub reason: String,
@@ -91,61 +90,21 @@ pub fn broken_at(chain: &[Entry]) -> Option<u64> {
     None
 }
 
-/// One line per field in which the trees differ: `rules[0].mirror[0].percent: 0 → 5`.
-pub fn diff(old: &Tree, new: &Tree) -> Vec<String> {
-    let mut lines = Vec::new();
-    compare("", old, new, &mut lines);
-    lines
-}
-
-fn compare(path: &str, old: &Tree, new: &Tree, lines: &mut Vec<String>) {
-    match (old, new) {
-        (Tree::Map(before), Tree::Map(after)) => compare_maps(path, before, after, lines),
-        (Tree::List(before), Tree::List(after)) => {
-            for index in 0..before.len().max(after.len()) {
-                side_by_side(&format!("{path}[{index}]"), before.get(index), after.get(index), lines);
-            }
+/// The change that made each generation of the policy that there is, oldest first: what was before a deletion is another policy's.
+pub fn generations(chain: Vec<Entry>) -> Vec<Entry> {
+    let begun = chain.iter().rposition(|entry| entry.action == DELETE).map_or(0, |deleted| deleted + 1);
+    let mut made: Vec<Entry> = Vec::new();
+    for entry in chain.into_iter().skip(begun) {
+        // A new session of a policy that can have no next generation is no generation.
+        if made.last().is_none_or(|last| last.generation < entry.generation) {
+            made.push(entry);
         }
-        _ if old != new => lines.push(format!("{path}: {} → {}", short(old), short(new))),
-        _ => {}
     }
+    made
 }
 
-fn compare_maps(path: &str, old: &[(String, Tree)], new: &[(String, Tree)], lines: &mut Vec<String>) {
-    let dot = if path.is_empty() { "" } else { "." };
-    let find = |entries: &'_ [(String, Tree)], name: &str| entries.iter().position(|(n, _)| n == name);
-    for (name, before) in old {
-        let after = find(new, name).and_then(|at| new.get(at)).map(|(_, tree)| tree);
-        side_by_side(&format!("{path}{dot}{name}"), Some(before), after, lines);
-    }
-    for (name, after) in new.iter().filter(|(name, _)| find(old, name).is_none()) {
-        side_by_side(&format!("{path}{dot}{name}"), None, Some(after), lines);
-    }
-    let order = |a: &[(String, Tree)], b| {
-        a.iter().filter(|(n, _)| find(b, n).is_some()).map(|e| e.0.clone()).collect()
-    };
-    let (before, after): (Vec<String>, Vec<String>) = (order(old, new), order(new, old));
-    if before != after {
-        lines.push(format!("{path}: order {} → {}", before.join(", "), after.join(", ")));
-    }
-}
-
-fn side_by_side(path: &str, old: Option<&Tree>, new: Option<&Tree>, lines: &mut Vec<String>) {
-    match (old, new) {
-        (Some(old), Some(new)) => compare(path, old, new, lines),
-        (Some(old), None) => lines.push(format!("{path}: {} removed", short(old))),
-        (None, Some(new)) => lines.push(format!("{path}: {} added", short(new))),
-        (None, None) => {}
-    }
-}
-
-fn short(tree: &Tree) -> String {
-    let text = serde_json::to_string(tree).unwrap_or_default();
-    match text.char_indices().nth(SHOWN) {
-        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
-        None => text,
-    }
-}
+/// The action of a deletion.
+pub(crate) const DELETE: &str = "delete";
 
 /// Every field with its length before it, so that no two entries have the same text.
 fn hash(entry: &Entry) -> String {
@@ -158,9 +117,6 @@ fn hash(entry: &Entry) -> String {
     }
     fingerprint::hex(&digest.finalize())
 }
-
-/// Characters of a value that a line shows.
-const SHOWN: usize = 120;
 
 #[cfg(test)]
 mod tests {
@@ -193,21 +149,15 @@ mod tests {
     }
 
     #[test]
-    fn differences_name_the_field() {
-        let tree = |json: &str| Tree::from_json(json.as_bytes()).unwrap();
-        let old = tree(r#"{"a":{"x":1,"y":2},"l":[1,2],"gone":true}"#);
-        let new = tree(r#"{"a":{"y":2,"x":5},"l":[1,3,{"k":"v"}],"fresh":null}"#);
-        assert_eq!(
-            diff(&old, &new),
-            [
-                "a.x: 1 → 5",
-                "a: order x, y → y, x",
-                "l[1]: 2 → 3",
-                r#"l[2]: {"k":"v"} added"#,
-                "gone: true removed",
-                "fresh: null added",
-            ]
-        );
-        assert!(diff(&old, &old).is_empty());
+    fn each_generation_since_the_last_deletion_has_its_change() {
+        let entry = |seq, generation, action: &str| {
+            let draft = Draft { generation, action: action.to_owned(), ..draft("") };
+            draft.chained(seq, String::new())
+        };
+        let actions = [(1, "put"), (2, "mirror"), (2, "delete"), (3, "put"), (4, "reset"), (4, "reset")];
+        let chain = (1..).zip(actions).map(|(seq, (generation, action))| entry(seq, generation, action));
+        let made = generations(chain.collect());
+        let told: Vec<_> = made.iter().map(|entry| (entry.seq, entry.generation)).collect();
+        assert_eq!(told, [(4, 3), (5, 4)]);
     }
 }

@@ -25,8 +25,10 @@ pub struct Change {
 /// What to do with a policy.
 #[derive(Debug, Clone)]
 pub enum Edit {
-    /// Replace, or create.
+    /// Replace.
     Put(Tree),
+    /// Replace, or create.
+    Create(Tree),
     /// The same from a policy file at the start of the comparator.
     File(Tree),
     /// Set the mirrored share.
@@ -51,7 +53,7 @@ impl Edit {
     /// The name in the audit.
     pub fn action(&self) -> &'static str {
         match self {
-            Self::Put(_) => "put",
+            Self::Put(_) | Self::Create(_) => PUT,
             Self::File(_) => FILE,
             Self::Mirror { .. } => "mirror",
             Self::Weights { .. } => "weights",
@@ -61,6 +63,11 @@ impl Edit {
     /// Whether a policy file says so.
     pub fn is_file(&self) -> bool {
         matches!(self, Self::File(_))
+    }
+
+    /// Whether it brings a whole document.
+    pub(crate) fn is_document(&self) -> bool {
+        matches!(self, Self::Put(_) | Self::Create(_) | Self::File(_))
     }
 }
 
@@ -81,7 +88,11 @@ pub enum Expected {
 pub fn amended(current: Option<&Version>, change: &Change) -> Result<Option<Document>, Refusal> {
     check(current, &change.expected)?;
     let document = match &change.edit {
-        Edit::Put(tree) | Edit::File(tree) => named(Document::from_tree(tree.clone())?, &change.name)?,
+        // A name that nobody knows is a slip more often than a new release.
+        Edit::Put(_) if current.is_none() && change.expected != Expected::Absent => {
+            return Err(Refusal::Uncreated(change.name.clone()));
+        }
+        Edit::Put(tree) | Edit::Create(tree) | Edit::File(tree) => named(Document::from_tree(tree.clone())?, &change.name)?,
         other => {
             let current = current.ok_or_else(|| Refusal::Unknown(change.name.clone()))?;
             current.refuse_read_only()?;
@@ -92,7 +103,7 @@ pub fn amended(current: Option<&Version>, change: &Change) -> Result<Option<Docu
     Ok((!same).then_some(document))
 }
 
-fn check(current: Option<&Version>, expected: &Expected) -> Result<(), Refusal> {
+pub(crate) fn check(current: Option<&Version>, expected: &Expected) -> Result<(), Refusal> {
     let met = match (expected, current) {
         (Expected::Any, _) | (Expected::Existing, Some(_)) | (Expected::Absent, None) => true,
         (Expected::OneOf(tags), Some(version)) => tags.contains(&version.etag()),
@@ -110,7 +121,7 @@ fn named(document: Document, name: &str) -> Result<Document, Invalid> {
 
 fn edited(mut tree: Tree, edit: &Edit) -> Result<Tree, Invalid> {
     let refused = match edit {
-        Edit::Put(_) | Edit::File(_) => None,
+        Edit::Put(_) | Edit::Create(_) | Edit::File(_) => None,
         Edit::Mirror { percent, rule, to } => {
             let selection = Selection { rule: rule.as_deref(), to: to.as_deref() };
             edit::set_mirror(&mut tree, selection, *percent).err()
@@ -130,6 +141,8 @@ fn edited(mut tree: Tree, edit: &Edit) -> Result<Tree, Invalid> {
 
 /// The action of [`Edit::File`] in the audit.
 pub const FILE: &str = "file";
+/// The action of [`Edit::Put`] and [`Edit::Create`] in the audit.
+pub const PUT: &str = "put";
 
 #[cfg(test)]
 mod tests {

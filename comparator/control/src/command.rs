@@ -5,8 +5,9 @@
 
 use antumbra_policy::document::Tree;
 
-use crate::audit::{self, Draft};
-use crate::change::{Change, Edit, Expected, amended};
+use crate::audit::{DELETE, Draft};
+use crate::change::{Change, Edit, Expected, amended, check};
+use crate::difference::{self, Undone};
 use crate::document::Document;
 use crate::files::Files;
 use crate::records::{Session, StoredPolicy};
@@ -22,6 +23,8 @@ pub enum Command {
     Adopt(Box<Document>),
     /// Begin a new session of evidence.
     Reset(Reset),
+    /// Take the policy out of force, and forget all that is known of the release but its audit.
+    Delete(Delete),
     /// Begin a new session where the evidence was gathered with other files than those that are here: they may see differences
     /// elsewhere.
     NoteFiles {
@@ -41,6 +44,21 @@ pub struct Reset {
     pub reason: String,
 }
 
+/// An end that somebody asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delete {
+    /// The policy's name.
+    pub release: String,
+    /// In which state it must be.
+    pub expected: Expected,
+    /// Although filters run it.
+    pub force: bool,
+    /// Who asks.
+    pub author: String,
+    /// Why; may be empty.
+    pub reason: String,
+}
+
 /// What a command meets.
 #[derive(Clone, Copy)]
 pub struct State<'a> {
@@ -52,6 +70,12 @@ pub struct State<'a> {
     pub gathered_with: &'a str,
     /// What the last policy file of this name said.
     pub known_file: Option<&'a str>,
+    /// The document of the last generation that was put, by a file or over HTTP: what changed since then was changed at run time.
+    pub last_put: Option<&'a Tree>,
+    /// The highest generation that a policy of this name ever had; 0 before the first.
+    pub last_generation: u64,
+    /// Filter instances that run the policy now.
+    pub filters: usize,
     /// The files that are here.
     pub at_hand: &'a Files,
 }
@@ -74,6 +98,8 @@ pub enum Effect {
         /// When, in milliseconds since 1970.
         at_ms: u64,
     },
+    /// Forget the policy, all its generations, and all evidence of the release; its audit stays.
+    Forget,
 }
 
 /// What a command does.
@@ -85,6 +111,8 @@ pub struct Effects {
     pub version: Option<Version>,
     /// One line per changed field.
     pub diff: Vec<String>,
+    /// What was changed at run time and is not so any more.
+    pub undone: Vec<Undone>,
 }
 
 impl Command {
@@ -94,6 +122,7 @@ impl Command {
             Self::Change(change) => &change.name,
             Self::Adopt(document) => document.name(),
             Self::Reset(reset) => &reset.release,
+            Self::Delete(delete) => &delete.release,
             Self::NoteFiles { release } => release,
         }
     }
@@ -104,8 +133,13 @@ impl Effects {
     pub fn begun(&self) -> Option<Session> {
         self.writes.iter().find_map(|effect| match effect {
             Effect::BeginSession { session, .. } => Some(*session),
-            Effect::PutFile(_) | Effect::PutPolicy(_) | Effect::Audit(_) => None,
+            Effect::PutFile(_) | Effect::PutPolicy(_) | Effect::Audit(_) | Effect::Forget => None,
         })
+    }
+
+    /// Whether the policy is out of force afterwards.
+    pub fn deleted(&self) -> bool {
+        self.writes.contains(&Effect::Forget)
     }
 }
 
@@ -118,6 +152,7 @@ pub fn decide(command: &Command, state: State<'_>, now_ms: u64) -> Result<Effect
         Command::Change(wanted) => change(wanted, state, now_ms),
         Command::Adopt(document) => adopt(document, state, now_ms),
         Command::Reset(wanted) => reset(wanted, state, now_ms),
+        Command::Delete(wanted) => delete(wanted, state, now_ms),
         Command::NoteFiles { release } => note_files(release, state, now_ms),
     }
 }
@@ -132,15 +167,16 @@ fn change(change: &Change, state: State<'_>, now_ms: u64) -> Result<Effects, Ref
     state.at_hand.refuse_absent(&document, current.map(|current| &current.document))?;
     let is_new = current.is_none_or(|current| !current.document.shares_evidence_with(&document));
     let before = current.map_or(&NOTHING, |current| current.document.tree());
-    let diff = audit::diff(before, document.tree());
-    let generation = current.map_or(1, |current| current.generation + 1);
+    let diff = difference::lines(before, document.tree());
+    let undone = state.undone_by(&change.edit, &document);
+    let generation = state.next_generation();
     // A file is noted even if it changed nothing: what is changed at run time afterwards is newer than it.
     let file = change.edit.is_file().then(|| Effect::PutFile(document.text()));
     let session = is_new.then(|| state.next_session(&document, generation, now_ms));
     let by = By { author: &change.author, action: change.edit.action(), reason: &change.reason };
     let version = Version::new(document, generation, now_ms);
     let writes = file.into_iter().chain(put(&version, by, &diff)).chain(session).collect();
-    Ok(Effects { writes, version: Some(version), diff })
+    Ok(Effects { writes, version: Some(version), diff, undone })
 }
 
 fn adopt(document: &Document, state: State<'_>, now_ms: u64) -> Result<Effects, Refusal> {
@@ -162,13 +198,26 @@ fn adopt(document: &Document, state: State<'_>, now_ms: u64) -> Result<Effects, 
 fn reset(reset: &Reset, state: State<'_>, now_ms: u64) -> Result<Effects, Refusal> {
     let current = state.current.ok_or_else(|| Refusal::Unknown(reset.release.clone()))?;
     current.refuse_read_only()?;
-    let generation = current.generation + 1;
+    let generation = state.next_generation();
     let document = Document::from_tree(current.document.tree().clone())?;
     let session = state.next_session(&document, generation, now_ms);
     let by = By { author: &reset.author, action: RESET, reason: &reset.reason };
     let version = Version::new(document, generation, now_ms);
     let writes = put(&version, by, &[]).into_iter().chain([session]).collect();
-    Ok(Effects { writes, version: Some(version), diff: Vec::new() })
+    Ok(Effects { writes, version: Some(version), ..Effects::default() })
+}
+
+/// The audit says what the policy was, for nothing else will.
+fn delete(wanted: &Delete, state: State<'_>, now_ms: u64) -> Result<Effects, Refusal> {
+    let current = state.current.ok_or_else(|| Refusal::Unknown(wanted.release.clone()))?;
+    check(Some(current), &wanted.expected)?;
+    if state.filters > 0 && !wanted.force {
+        return Err(Refusal::Running { release: wanted.release.clone(), filters: state.filters });
+    }
+    let diff = difference::lines(current.document.tree(), &NOTHING);
+    let by = By { author: &wanted.author, action: DELETE, reason: &wanted.reason };
+    let audit = Effect::Audit(by.draft(&wanted.release, current.generation, now_ms, &diff));
+    Ok(Effects { writes: vec![audit, Effect::Forget], diff, ..Effects::default() })
 }
 
 fn note_files(release: &str, state: State<'_>, now_ms: u64) -> Result<Effects, Refusal> {
@@ -231,6 +280,21 @@ impl State<'_> {
     fn next_session(&self, document: &Document, since: u64, at_ms: u64) -> Effect {
         let number = self.session.map_or(1, |session| session.number + 1);
         Effect::BeginSession { session: Session { number, since }, files: self.at_hand.of(document), at_ms }
+    }
+
+    /// Above that of a policy of the same name that was deleted: a filter that still runs that one takes the new one for newer.
+    fn next_generation(&self) -> u64 {
+        self.current.map_or(0, |current| current.generation).max(self.last_generation) + 1
+    }
+
+    /// What was changed at run time since a document was put last, and is not so in the one that is put now.
+    fn undone_by(&self, edit: &Edit, next: &Document) -> Vec<Undone> {
+        match (self.last_put, self.current) {
+            (Some(put), Some(current)) if edit.is_document() => {
+                difference::undone(put, current.document.tree(), next.tree())
+            }
+            _ => Vec::new(),
+        }
     }
 }
 

@@ -7,6 +7,7 @@ pub mod change;
 pub mod command;
 pub mod comparands;
 pub mod comparison;
+pub mod difference;
 pub mod document;
 pub mod files;
 pub mod fingerprint;
@@ -17,7 +18,7 @@ pub mod timestamp;
 pub mod tried;
 pub mod version;
 
-pub use command::{Command, Effect, Effects, Reset, State, decide};
+pub use command::{Command, Delete, Effect, Effects, Reset, State, decide};
 pub use comparands::Comparands;
 pub use comparison::assigned::Assigned;
 pub use document::Document;

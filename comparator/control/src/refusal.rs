@@ -8,6 +8,22 @@ pub enum Refusal {
     /// The policy is not there.
     #[error("there is no policy {0:?}")]
     Unknown(String),
+    /// The policy is not there, and nobody said that it is to be created.
+    #[error(
+        "there is no policy {0:?}; to create it, PUT it with `?create=true` or `If-None-Match: *` (`antumbra policy put --create`)"
+    )]
+    Uncreated(String),
+    /// Filters run the policy that is to be deleted.
+    #[error(
+        "{filters} filter{} run{} the policy {release:?}: they would go on splitting by it; delete it nevertheless with \
+         `?force=true` (`antumbra policy delete --force`)", if *.filters == 1 { "" } else { "s" }, if *.filters == 1 { "s" } else { "" }
+    )]
+    Running {
+        /// The policy's name.
+        release: String,
+        /// How many.
+        filters: usize,
+    },
     /// It is not in the state that the change is meant for.
     #[error("the policy is at generation {0}, which the precondition excludes")]
     Precondition(u64),

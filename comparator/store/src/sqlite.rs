@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use antumbra_control::audit::{Draft, Entry};
+use antumbra_control::change;
 use antumbra_control::records::{Session, StoredPolicy};
 use antumbra_control::timestamp;
 use antumbra_engine::Row;
@@ -93,6 +94,41 @@ impl Store {
             Ok((row.get(3)?, StoredPolicy { generation: row.get(0)?, at_ms: row.get(1)?, text }))
         })?;
         Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// The document of a generation of a policy that is there; none if there is no such generation.
+    pub fn generation(&self, name: &str, generation: u64) -> Result<Option<StoredPolicy>, StoreError> {
+        self.stored(
+            "SELECT generation, at, document FROM policies WHERE name = ?1 AND generation = ?2",
+            params![name, generation],
+        )
+    }
+
+    /// The last generation of a policy that a document brought as a whole; none if its audit knows of none.
+    pub fn last_put(&self, name: &str) -> Result<Option<StoredPolicy>, StoreError> {
+        self.stored(
+            "SELECT generation, at, document FROM policies WHERE name = ?1 AND generation =
+             (SELECT max(generation) FROM audit WHERE release = ?1 AND action IN (?2, ?3))",
+            params![name, change::PUT, change::FILE],
+        )
+    }
+
+    fn stored(&self, query: &str, of: impl rusqlite::Params) -> Result<Option<StoredPolicy>, StoreError> {
+        let mut statement = self.connection.prepare_cached(query)?;
+        let row = statement.query_row(of, |row| {
+            let text = document(row.get_ref(2)?);
+            Ok(StoredPolicy { generation: row.get(0)?, at_ms: row.get(1)?, text })
+        });
+        Ok(row.optional()?)
+    }
+
+    /// The highest generation that a policy of this name ever had, deleted ones included; 0 if there never was one.
+    pub fn last_generation(&self, name: &str) -> Result<u64, StoreError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT max(coalesce((SELECT max(generation) FROM policies WHERE name = ?1), 0),
+                        coalesce((SELECT max(generation) FROM audit WHERE release = ?1), 0))",
+        )?;
+        Ok(statement.query_row([name], |row| row.get(0))?)
     }
 
     /// What the last file of a policy said; none if there never was one.
@@ -288,6 +324,24 @@ impl Writing<'_> {
         Ok(())
     }
 
+    /// Forgets a policy and all that is known of its release. Its audit stays, and so does the number of its last session: neither
+    /// generations nor sessions are numbered twice under one name.
+    pub fn forget(&self, name: &str) -> Result<(), StoreError> {
+        for of_release in [
+            "DELETE FROM policies WHERE name = ?1",
+            "DELETE FROM files WHERE name = ?1",
+            "DELETE FROM evidence WHERE release = ?1",
+            "DELETE FROM journal WHERE release = ?1",
+            "DELETE FROM plugins WHERE release = ?1",
+            "DELETE FROM deliveries WHERE release = ?1",
+            "DELETE FROM sessions WHERE release = ?1 AND session <
+             (SELECT max(session) FROM sessions WHERE release = ?1)",
+        ] {
+            self.0.prepare_cached(of_release)?.execute([name])?;
+        }
+        Ok(())
+    }
+
     /// Keeps what the filters of a release said they delivered.
     pub fn put_delivery(&self, release: &str, session: u64, text: &str) -> Result<(), StoreError> {
         self.0
@@ -463,6 +517,57 @@ mod tests {
         let kept: u64 =
             store.connection.query_row("SELECT count(*) FROM batches", [], |row| row.get(0)).unwrap();
         assert_eq!(kept, 5, "the batch that moves the window is noted before the next one prunes");
+    }
+
+    #[test]
+    fn what_is_forgotten_leaves_its_audit_and_numbers_that_are_not_used_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = Store::open(&dir.path().join("a.db")).unwrap();
+        let draft = |release: &str, generation, action: &str| Draft {
+            release: release.to_owned(),
+            generation,
+            at_ms: 0,
+            who: "ana".to_owned(),
+            action: action.to_owned(),
+            reason: String::new(),
+            diff: Vec::new(),
+        };
+        let stored = |generation| StoredPolicy { generation, at_ms: 0, text: format!("{{\"g\":{generation}}}") };
+        let work = |writing: &Writing<'_>| {
+            for release in ["shop", "till"] {
+                for (generation, action) in [(1, "put"), (2, "file"), (3, "mirror")] {
+                    writing.put_policy(release, &stored(generation))?;
+                    writing.append_audit(draft(release, generation, action))?;
+                }
+                writing.put_file(release, "{}")?;
+                writing.begin_session(release, Session { number: 1, since: 1 }, "", 0)?;
+                writing.begin_session(release, Session { number: 2, since: 2 }, "prices=1f", 0)?;
+                let row = Row { key: "a".to_owned(), bytes: vec![1] };
+                writing.put_evidence(release, 2, &row)?;
+                writing.append_journal(release, 2, &JournalEntry { repeated: 1, compared: Vec::new() })?;
+                writing.put_delivery(release, 2, "{}")?;
+            }
+            Ok(())
+        };
+        store.transaction(work).unwrap();
+        assert_eq!(store.last_put("shop").unwrap(), Some(stored(2)));
+        assert_eq!(store.generation("shop", 1).unwrap(), Some(stored(1)));
+        assert_eq!(store.generation("shop", 4).unwrap(), None);
+        store.transaction(|writing| writing.forget("shop")).unwrap();
+        let left = |store: &Store, release| {
+            (
+                (store.last_put(release).unwrap(), store.file(release).unwrap()),
+                (store.evidence(release, 2).unwrap().len(), store.journal(release, 2).unwrap().len()),
+                (store.files(release).unwrap(), store.delivery(release).unwrap().is_some()),
+            )
+        };
+        assert_eq!(left(&store, "shop"), ((None, None), (0, 0), (String::new(), false)));
+        let kept = ((Some(stored(2)), Some("{}".to_owned())), (1, 1), ("prices=1f".to_owned(), true));
+        assert_eq!(left(&store, "till"), kept);
+        assert_eq!(store.policies().unwrap().len(), 1);
+        assert_eq!((store.audit("shop").unwrap().len(), store.last_generation("shop").unwrap()), (3, 3));
+        assert_eq!(store.session("shop").unwrap(), Some(Session { number: 2, since: 2 }));
+        assert_eq!(store.last_generation("never").unwrap(), 0);
     }
 
     #[test]

@@ -11,12 +11,23 @@ struct Met {
     stored: Option<String>,
     gathered_with: &'static str,
     known_file: Option<String>,
+    put: Option<String>,
+    last_generation: u64,
+    filters: usize,
     at_hand: Files,
 }
 
 impl Met {
     fn nothing() -> Self {
-        Self { stored: None, gathered_with: "", known_file: None, at_hand: Files::default() }
+        Self {
+            stored: None,
+            gathered_with: "",
+            known_file: None,
+            put: None,
+            last_generation: 0,
+            filters: 0,
+            at_hand: Files::default(),
+        }
     }
 
     /// A policy that says this, or what else is stored of it.
@@ -38,21 +49,33 @@ impl Met {
         Self { known_file: Some(document(file).text()), ..self }
     }
 
+    fn put(self, text: &str) -> Self {
+        Self { put: Some(text.to_owned()), ..self }
+    }
+
     fn check(&self, command: &Command, expected: &[&str]) {
+        let found = match self.decide(command) {
+            Ok(effects) => shown(&effects),
+            Err(refusal) => vec![format!("refused: {refusal}")],
+        };
+        assert_eq!(found, expected, "{}", action(command));
+    }
+
+    fn decide(&self, command: &Command) -> Result<Effects, Refusal> {
         let current =
             self.stored.as_deref().map(|text| Version::new(Document::restore("shop", text), 3, 1_000));
+        let put = self.put.as_deref().map(|text| tree_from_yaml(text.as_bytes()).unwrap());
         let state = State {
             current: current.as_ref(),
             session: current.as_ref().map(|_| Session { number: 2, since: 2 }),
             gathered_with: self.gathered_with,
             known_file: self.known_file.as_deref(),
+            last_put: put.as_ref(),
+            last_generation: self.last_generation,
+            filters: self.filters,
             at_hand: &self.at_hand,
         };
-        let found = match decide(command, state, 7_000) {
-            Ok(effects) => shown(&effects),
-            Err(refusal) => vec![format!("refused: {refusal}")],
-        };
-        assert_eq!(found, expected, "{}", action(command));
+        decide(command, state, 7_000)
     }
 }
 
@@ -61,6 +84,7 @@ fn action(command: &Command) -> &'static str {
         Command::Change(change) => change.edit.action(),
         Command::Adopt(_) => "adopt",
         Command::Reset(_) => "reset",
+        Command::Delete(_) => "delete",
         Command::NoteFiles { .. } => "note files",
     }
 }
@@ -84,9 +108,11 @@ fn shown(effects: &Effects) -> Vec<String> {
         Effect::BeginSession { session, files, at_ms } => {
             format!("session {} since {} at {at_ms} [{files}]", session.number, session.since)
         }
+        Effect::Forget => "forget".to_owned(),
     };
+    let undone = effects.undone.iter().map(|undone| format!("undone: {undone}"));
     let in_force = effects.version.iter().map(|version| format!("in force {}", version.generation));
-    effects.writes.iter().map(line).chain(in_force).collect()
+    effects.writes.iter().map(line).chain(in_force).chain(undone).collect()
 }
 
 /// The fields that differ.
@@ -111,6 +137,15 @@ fn changed(edit: Edit, expected: Expected) -> Command {
 
 fn put(text: &str) -> Command {
     changed(Edit::Put(tree_from_yaml(text.as_bytes()).unwrap()), Expected::Any)
+}
+
+fn create(text: &str) -> Command {
+    changed(Edit::Create(tree_from_yaml(text.as_bytes()).unwrap()), Expected::Any)
+}
+
+fn delete(force: bool, expected: Expected) -> Command {
+    let (release, author, reason) = ("shop".to_owned(), "eve".to_owned(), "retired".to_owned());
+    Command::Delete(Delete { release, expected, force, author, reason })
 }
 
 fn mirror(percent: f64) -> Command {
@@ -138,7 +173,7 @@ fn with(plugin: &str) -> String {
 fn a_change_makes_a_generation_and_a_session_only_if_what_is_compared_changes() {
     let six = SHOP.replace("percent: 5", "percent: 6");
     Met::nothing().check(
-        &put(SHOP),
+        &create(SHOP),
         &[
             "generation 1 at 7000 of 5",
             "audit 1 ana put \"more\" version, name, variants, default, rules",
@@ -176,6 +211,7 @@ fn what_does_not_fit_is_refused() {
     let absent = Expected::Absent;
     Met::nothing().check(&mirror(5.0), &["refused: there is no policy \"shop\""]);
     Met::nothing().check(&reset(), &["refused: there is no policy \"shop\""]);
+    Met::nothing().check(&delete(true, Expected::Any), &["refused: there is no policy \"shop\""]);
     Met::nothing().check(&note_files(), &["refused: there is no policy \"shop\""]);
     Met::stored(SHOP).check(
         &changed(Edit::Put(tree_from_yaml(SHOP.as_bytes()).unwrap()), absent),
@@ -289,4 +325,61 @@ fn what_is_gathered_by_the_usual_rules_is_a_session_of_its_own() {
             "in force 4",
         ],
     );
+}
+
+#[test]
+fn a_name_that_nobody_knows_is_created_only_if_that_is_said() {
+    let refused = "refused: there is no policy \"shop\"; to create it, PUT it with `?create=true` or `If-None-Match: *` \
+                   (`antumbra policy put --create`)";
+    Met::nothing().check(&put(SHOP), &[refused]);
+    let absent = changed(Edit::Put(tree_from_yaml(SHOP.as_bytes()).unwrap()), Expected::Absent);
+    for creating in [absent, create(SHOP), adopt(SHOP)] {
+        assert_eq!(Met::nothing().decide(&creating).unwrap().version.unwrap().generation, 1);
+    }
+    Met::stored(SHOP).check(&create(SHOP), &[]);
+}
+
+#[test]
+fn a_deletion_forgets_all_but_the_audit_which_has_the_whole_document() {
+    let deleted = ["audit 3 eve delete \"retired\" version, name, variants, default, rules", "forget"];
+    Met::stored(SHOP).check(&delete(false, Expected::Any), &deleted);
+    Met::stored("{").check(&delete(false, Expected::Any), &["audit 3 eve delete \"retired\" ", "forget"]);
+    let run = |filters| Met { filters, ..Met::stored(SHOP) };
+    for (filters, told) in [(1, "1 filter runs"), (2, "2 filters run")] {
+        let refused = format!(
+            "refused: {told} the policy \"shop\": they would go on splitting by it; delete it nevertheless with `?force=true` \
+             (`antumbra policy delete --force`)"
+        );
+        run(filters).check(&delete(false, Expected::Any), &[&refused]);
+        run(filters).check(&delete(true, Expected::Any), &deleted);
+    }
+    Met::stored(SHOP).check(
+        &delete(true, Expected::OneOf(vec!["\"2\"".to_owned()])),
+        &["refused: the policy is at generation 3, which the precondition excludes"],
+    );
+    assert!(run(0).decide(&delete(false, Expected::Any)).unwrap().deleted());
+}
+
+#[test]
+fn a_name_that_was_deleted_goes_on_with_its_generations() {
+    let gone = Met { last_generation: 9, ..Met::nothing() };
+    let effects = gone.decide(&create(SHOP)).unwrap();
+    assert_eq!(effects.version.as_ref().unwrap().generation, 10);
+    assert_eq!(effects.begun().unwrap().since, 10);
+}
+
+#[test]
+fn a_document_says_what_it_takes_back() {
+    let fifty = SHOP.replace("percent: 5", "percent: 50");
+    let six = SHOP.replace("percent: 5", "percent: 6");
+    let undone = |text| Met::stored(&fifty).put(SHOP).decide(&put(text)).unwrap().undone;
+    let told = |text| undone(text).iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(told(SHOP), ["rules[0].mirror[0].percent goes back from 50 to 5"]);
+    assert_eq!(told(&six), ["rules[0].mirror[0].percent goes back from 50 to 6"]);
+    assert_eq!(told(&fifty), [""; 0]);
+    assert_eq!(told(&fifty.replace("rules:", "gates: {margin: 1}, rules:")), [""; 0]);
+    let by_file = Met::stored(&fifty).put(SHOP).decide(&adopt(SHOP)).unwrap().undone;
+    assert_eq!(by_file.len(), 1);
+    let at_run_time = Met::stored(&fifty).put(SHOP).decide(&mirror(5.0)).unwrap().undone;
+    assert_eq!(at_run_time, [], "who tunes knows what was tuned");
 }
