@@ -15,6 +15,7 @@ mod init;
 mod local;
 mod output;
 mod overriding;
+mod policies;
 mod replay;
 mod report;
 mod schema;
@@ -80,9 +81,7 @@ fn dispatch(command: Command, sandbox: &dyn Runtime) -> Result<ExitCode, Failure
         Command::Status(target) => commands::status(&target),
         Command::Mirror { command: MirrorCommand::Set(options) } => commands::set_mirror(&options),
         Command::Weights { command: WeightsCommand::Set(options) } => commands::set_weights(&options),
-        Command::Policy { command: PolicyCommand::Show(target) } => commands::show_policy(&target),
-        Command::Policy { command: PolicyCommand::List(target) } => commands::list_policies(&target),
-        Command::Policy { command: PolicyCommand::Put(options) } => commands::put_policy(&options),
+        Command::Policy { command } => policies::run(&command),
         Command::Audit(target) => commands::audit(&target),
         Command::Report(options) => report::report(&options, sandbox),
         Command::Verdict(options) => verdict::verdict(&options, sandbox),
@@ -143,11 +142,11 @@ enum Command {
         #[command(subcommand)]
         command: WeightsCommand,
     },
-    /// Show, replace or list policies
-    #[command(after_help = POLICY_EXAMPLES)]
+    /// Show, replace, delete or list policies
+    #[command(after_help = policies::EXAMPLES)]
     Policy {
         #[command(subcommand)]
-        command: PolicyCommand,
+        command: policies::Command,
     },
     /// Show who changed what, when and why
     #[command(after_help = AUDIT_EXAMPLES)]
@@ -284,33 +283,6 @@ struct SetWeights {
 }
 
 #[derive(Subcommand)]
-enum PolicyCommand {
-    /// Print the policy in force
-    #[command(after_help = POLICY_EXAMPLES)]
-    Show(Target),
-    /// Replace a policy, or create it
-    #[command(after_help = POLICY_EXAMPLES)]
-    Put(PutPolicy),
-    /// List the policies
-    #[command(after_help = POLICY_EXAMPLES)]
-    List(Target),
-}
-
-#[derive(Args)]
-struct PutPolicy {
-    /// YAML or JSON; its `name` says which policy it is
-    file: PathBuf,
-    /// Only if the policy is at this generation
-    #[arg(long, value_name = "GENERATION")]
-    if_generation: Option<u64>,
-    /// Why, for the audit
-    #[arg(long)]
-    reason: Option<String>,
-    #[command(flatten)]
-    target: Target,
-}
-
-#[derive(Subcommand)]
 enum EvidenceCommand {
     /// A new build of the candidate: what the old one did no longer counts
     #[command(after_help = RESET_EXAMPLES)]
@@ -333,7 +305,7 @@ struct Target {
     #[arg(long, env = "ANTUMBRA_SERVER", default_value = "http://127.0.0.1:7400", value_name = "URL")]
     server: String,
     /// The policy; may be left out while there is one
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, env = POLICY_VARIABLE, value_name = "NAME")]
     policy: Option<String>,
     /// How to print
     #[arg(long, value_enum, default_value_t)]
@@ -349,6 +321,8 @@ enum Output {
     Json,
 }
 
+/// Names the policy where `--policy` does not.
+const POLICY_VARIABLE: &str = "ANTUMBRA_POLICY";
 const USAGE: u8 = 2;
 const RUNTIME: u8 = 4;
 const EXAMPLES: &str = "\
@@ -396,11 +370,6 @@ const AUDIT_EXAMPLES: &str = "\
 Examples:
   antumbra audit
   antumbra audit --policy checkout --output json";
-const POLICY_EXAMPLES: &str = "\
-Examples:
-  antumbra policy list
-  antumbra policy show > shop.yaml
-  antumbra policy put shop.yaml --if-generation 3 --reason 'mirror the search too'";
 const RESET_EXAMPLES: &str = "\
 Example:
   antumbra evidence reset --reason 'build 1.4.1'";

@@ -3,6 +3,7 @@
 mod app;
 mod asking;
 mod exchanges;
+mod generations;
 mod guard;
 mod policies;
 mod problems;

@@ -130,6 +130,11 @@ impl Judge {
         Ok(Standing { session, exchanges, not_sent, plugins, verdict })
     }
 
+    /// Forgets a release that is not there any more.
+    pub(crate) fn forget(&self, release: &str) {
+        self.benches.lock().unwrap_or_else(PoisonError::into_inner).remove(release);
+    }
+
     fn bench(&self, release: &str) -> Arc<Bench> {
         let mut benches = self.benches.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(benches.entry(release.to_owned()).or_default())

@@ -92,7 +92,9 @@ pub fn amended(current: Option<&Version>, change: &Change) -> Result<Option<Docu
         Edit::Put(_) if current.is_none() && change.expected != Expected::Absent => {
             return Err(Refusal::Uncreated(change.name.clone()));
         }
-        Edit::Put(tree) | Edit::Create(tree) | Edit::File(tree) => named(Document::from_tree(tree.clone())?, &change.name)?,
+        Edit::Put(tree) | Edit::Create(tree) | Edit::File(tree) => {
+            named(Document::from_tree(tree.clone())?, &change.name)?
+        }
         other => {
             let current = current.ok_or_else(|| Refusal::Unknown(change.name.clone()))?;
             current.refuse_read_only()?;

@@ -248,17 +248,30 @@ mod tests {
         check(&put, &current, &put, &[percent, weights]);
         check(&put, &current, &current, &[]);
         check(&put, &put, &current, &[]);
-        check(&put, &current, &shop(r#""percent":50"#, 30), &[
-            "rules[1].split.weights.canary goes back from 20 to 30",
-        ]);
-        check(&shop(r#""fraction":0.05"#, 1), &shop(r#""percent":50"#, 1), &shop(r#""fraction":0.05"#, 1), &[
-            "rules[0].mirror[0].fraction goes back from nothing to 0.05",
-            "rules[0].mirror[0].percent goes back from 50 to nothing",
-        ]);
-        check(&put, &current, r#"{"rules":[]}"#, &[
-            "rules[0].mirror[0].percent goes back from 50 to nothing",
-            "rules[1].split.weights.canary goes back from 20 to nothing",
-        ]);
+        check(
+            &put,
+            &current,
+            &shop(r#""percent":50"#, 30),
+            &["rules[1].split.weights.canary goes back from 20 to 30"],
+        );
+        check(
+            &shop(r#""fraction":0.05"#, 1),
+            &shop(r#""percent":50"#, 1),
+            &shop(r#""fraction":0.05"#, 1),
+            &[
+                "rules[0].mirror[0].fraction goes back from nothing to 0.05",
+                "rules[0].mirror[0].percent goes back from 50 to nothing",
+            ],
+        );
+        check(
+            &put,
+            &current,
+            r#"{"rules":[]}"#,
+            &[
+                "rules[0].mirror[0].percent goes back from 50 to nothing",
+                "rules[1].split.weights.canary goes back from 20 to nothing",
+            ],
+        );
     }
 
     #[test]

@@ -8,9 +8,9 @@ use http::Method;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::client::{Client, Message};
+use super::client::{Client, Message, variable};
 use super::output::{self, print, print_json};
-use super::{Failure, Output, PutPolicy, ResetEvidence, SetMirror, SetWeights, Target, local};
+use super::{Failure, Output, POLICY_VARIABLE, ResetEvidence, SetMirror, SetWeights, Target};
 use crate::api::policies::{Audit, Listed, Outcome};
 use crate::api::releases::Begun;
 use crate::api::status::Status;
@@ -52,44 +52,6 @@ pub(super) fn set_weights(options: &SetWeights) -> Result<ExitCode, Failure> {
     amend(&options.target, "weights", &mapping(entries))
 }
 
-/// `antumbra policy show`.
-pub(super) fn show_policy(target: &Target) -> Result<ExitCode, Failure> {
-    let policy: Tree = read(target, |name| format!("/v1/policies/{name}"))?;
-    match target.output {
-        Output::Json => print_json(&policy),
-        Output::Text => {
-            let yaml = serde_saphyr::to_string(&policy);
-            print(&yaml.map_err(|error| Failure::Runtime(error.to_string()))?);
-        }
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
-/// `antumbra policy list`.
-pub(super) fn list_policies(target: &Target) -> Result<ExitCode, Failure> {
-    let listed: Vec<Listed> = Client::new(&target.server)?.get("/v1/policies")?;
-    show(target.output, &listed, |listed| {
-        listed.iter().map(|p| format!("{}  generation {}  since {}\n", p.name, p.generation, p.at)).collect()
-    })
-}
-
-/// `antumbra policy put`. A bad file is refused here already, with all its problems.
-pub(super) fn put_policy(options: &PutPolicy) -> Result<ExitCode, Failure> {
-    let file = options.file.display();
-    let document =
-        local::read(&options.file)?.map_err(|invalid| Failure::Usage(format!("{file}:\n{invalid}")))?;
-    let name = options.target.policy.as_deref().unwrap_or(document.name());
-    let message = Message {
-        body: Some(("application/json", document.text().into_bytes())),
-        if_match: options.if_generation.map(|generation| format!("\"{generation}\"")),
-        reason: options.reason.clone(),
-        ..Message::default()
-    };
-    let path = format!("/v1/policies/{}", checked(name)?);
-    let outcome: Outcome = Client::new(&options.target.server)?.send(&Method::PUT, &path, message)?;
-    show(options.target.output, &outcome, output::outcome)
-}
-
 /// `antumbra audit`.
 pub(super) fn audit(target: &Target) -> Result<ExitCode, Failure> {
     let audit: Audit = read(target, |name| format!("/v1/policies/{name}/audit"))?;
@@ -126,7 +88,11 @@ fn amend(target: &Target, part: &str, body: &Tree) -> Result<ExitCode, Failure> 
     show(target.output, &outcome, output::outcome)
 }
 
-fn read<T: DeserializeOwned>(target: &Target, path: impl Fn(&str) -> String) -> Result<T, Failure> {
+/// Reads what a server has of the policy that is meant.
+pub(super) fn read<T: DeserializeOwned>(
+    target: &Target,
+    path: impl Fn(&str) -> String,
+) -> Result<T, Failure> {
     let client = Client::new(&target.server)?;
     client.get(&path(&name(&client, target.policy.as_deref())?))
 }
@@ -144,10 +110,10 @@ pub(super) fn show<T: Serialize>(
     Ok(ExitCode::SUCCESS)
 }
 
-/// The policy that is meant: the named one, or the only one.
+/// The policy that is meant: the named one, else the environment's, else the only one.
 pub(super) fn name(client: &Client, named: Option<&str>) -> Result<String, Failure> {
-    if let Some(name) = named {
-        return checked(name);
+    if let Some(name) = named.map(str::to_owned).or_else(|| variable(POLICY_VARIABLE)) {
+        return checked(&name);
     }
     let listed: Vec<Listed> = client.get("/v1/policies")?;
     match listed.as_slice() {
@@ -155,12 +121,16 @@ pub(super) fn name(client: &Client, named: Option<&str>) -> Result<String, Failu
         [] => Err(Failure::Usage("no policy is stored".to_owned())),
         several => {
             let names: Vec<&str> = several.iter().map(|listed| listed.name.as_str()).collect();
-            Err(Failure::Usage(format!("--policy is needed: there are {}", names.join(", "))))
+            Err(Failure::Usage(format!(
+                "--policy or {POLICY_VARIABLE} is needed: there are {}",
+                names.join(", ")
+            )))
         }
     }
 }
 
-fn checked(name: &str) -> Result<String, Failure> {
+/// A name that can be one.
+pub(super) fn checked(name: &str) -> Result<String, Failure> {
     if is_name(name) {
         Ok(name.to_owned())
     } else {

@@ -10,7 +10,7 @@ use antumbra_store::Accounts;
 use console::Term;
 use serde::Serialize;
 
-use crate::api::policies::{Audit, Outcome};
+use crate::api::policies::{Audit, Generation, History, Outcome};
 use crate::api::status::Filter;
 use crate::api::status::{ReleaseStatus, Status};
 
@@ -57,9 +57,19 @@ pub(super) fn colour() -> bool {
     std::io::stdout().is_terminal() && !refused && !dumb
 }
 
+/// Says on stderr what a change did that may not be meant.
+pub(super) fn complain(outcome: &Outcome) {
+    if !outcome.undone.is_empty() {
+        eprintln!("antumbra: this takes back what was changed at run time since the policy was put last:");
+    }
+    for undone in &outcome.undone {
+        eprintln!("  {undone}");
+    }
+}
+
 /// What a change did.
 pub(super) fn outcome(outcome: &Outcome) -> String {
-    let Outcome { name, generation, changed, new_session, diff } = outcome;
+    let Outcome { name, generation, changed, created, new_session, diff, .. } = outcome;
     if !changed {
         return format!("{name}: nothing to change, generation {generation} says so already\n");
     }
@@ -67,7 +77,7 @@ pub(super) fn outcome(outcome: &Outcome) -> String {
     for line in diff {
         let _ = writeln!(text, "  {line}");
     }
-    if *new_session && *generation > 1 {
+    if *new_session && !*created {
         text.push_str("  the evidence begins anew: what is compared, or how, became different\n");
     }
     text
@@ -147,6 +157,23 @@ fn write_accounts(text: &mut String, accounts: &Accounts) {
     }
 }
 
+/// All generations, newest last.
+pub(super) fn history(history: &History) -> String {
+    let mut text = String::new();
+    for generation in &history.generations {
+        let Generation { generation, at, who, action, reason, diff } = generation;
+        let _ = writeln!(text, "generation {generation}  {at}  {who}  {action}{}", quoted(reason));
+        for line in diff {
+            let _ = writeln!(text, "      {line}");
+        }
+    }
+    text
+}
+
+fn quoted(reason: &str) -> String {
+    if reason.is_empty() { String::new() } else { format!("  \"{reason}\"") }
+}
+
 /// The audit, newest last.
 pub(super) fn audit(audit: &Audit) -> String {
     let mut text: String = audit.entries.iter().map(entry).collect();
@@ -159,7 +186,7 @@ pub(super) fn audit(audit: &Audit) -> String {
 
 fn entry(entry: &Entry) -> String {
     let Entry { seq, at, who, action, generation, reason, .. } = entry;
-    let why = if reason.is_empty() { String::new() } else { format!("  \"{reason}\"") };
+    let why = quoted(reason);
     let mut text = format!("{seq:>4}  {at}  {who}  {action}  generation {generation}{why}\n");
     for line in &entry.diff {
         let _ = writeln!(text, "      {line}");
@@ -225,8 +252,10 @@ mod tests {
             name: "shop".to_owned(),
             generation: 5,
             changed: true,
+            created: false,
             new_session: true,
             diff: vec!["rules[0].mirror[0].percent: 0 → 5".to_owned()],
+            undone: Vec::new(),
         };
         insta::assert_snapshot!(outcome(&done), @r"
         shop: generation 5

@@ -2,24 +2,26 @@
 
 use std::sync::Arc;
 
-use antumbra_control::audit::broken_at;
+use antumbra_control::audit::{Entry, broken_at};
 use antumbra_control::change::{Change, Edit, Expected};
 use antumbra_control::document::tree_from_yaml;
 use antumbra_control::timestamp;
-use antumbra_control::{Command, Version};
+use antumbra_control::{Command, Delete, Version};
 use antumbra_policy::document::{Field, Invalid, Problems, Tree};
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, Request, State};
 use axum::http::header::{ETAG, IF_MATCH, IF_NONE_MATCH};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
 
 use super::app::App;
 use super::asking::{MAX_REASON, Named, Peer, author, one_line, reason};
 use crate::api::answer::{json, json_text};
 use crate::api::body;
-use crate::api::policies::{Audit, Listed, Outcome};
+use crate::api::policies::{Audit, Deleted, Listed, Outcome};
 use crate::api::problem::Problem;
 use crate::writer::{Changed, Job};
 
@@ -50,16 +52,52 @@ pub(super) async fn show(
     Ok(tagged(json_text(StatusCode::OK, version.document.text()), &version))
 }
 
-/// `PUT /v1/policies/{name}`.
+/// What a request for a change says beside its body.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Asked {
+    /// The policy may be a new one.
+    create: bool,
+    /// Delete it although filters run it.
+    force: bool,
+}
+
+/// `PUT /v1/policies/{name}`; a new one with `?create=true` or `If-None-Match: *`.
 pub(super) async fn put(
     State(app): State<Arc<App>>,
     Named(name): Named,
+    asked: Result<Query<Asked>, QueryRejection>,
     request: Request,
 ) -> Result<Response, Problem> {
+    let Asked { create, .. } = query(asked)?;
     let (parts, body) = request.into_parts();
     let tree = written(&parts, body, LIMIT).await?;
     let reason = reason(&parts.headers);
-    change(&app, &parts, name, Edit::Put(tree), reason).await
+    let edit = if create { Edit::Create(tree) } else { Edit::Put(tree) };
+    change(&app, &parts, name, edit, reason).await
+}
+
+/// `DELETE /v1/policies/{name}`, with `?force=true` although filters run it.
+pub(super) async fn delete(
+    State(app): State<Arc<App>>,
+    Named(name): Named,
+    asked: Result<Query<Asked>, QueryRejection>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let Asked { force, .. } = query(asked)?;
+    let (headers, peer) = (request.headers(), request.extensions().get::<Peer>());
+    let (expected, author, reason) = (expected(headers), author(headers, peer), reason(headers));
+    let command = Command::Delete(Delete { release: name.clone(), expected, force, author, reason });
+    let deleted = app.intake.writer.ask(|reply| Job::Command(Box::new(command), reply)).await??;
+    app.judge.forget(&name);
+    let generation = deleted.version.generation;
+    Ok(json(StatusCode::OK, &Deleted { release: name, generation }))
+}
+
+fn query(asked: Result<Query<Asked>, QueryRejection>) -> Result<Asked, Problem> {
+    let Query(asked) =
+        asked.map_err(|error| Problem::new(StatusCode::BAD_REQUEST, "query", error.body_text()))?;
+    Ok(asked)
 }
 
 /// A body of YAML or JSON, of at most `limit` bytes.
@@ -95,15 +133,20 @@ pub(super) async fn weights(
     change(&app, &parts, name, edit, reason).await
 }
 
-/// `GET /v1/policies/{name}/audit`.
+/// `GET /v1/policies/{name}/audit`, which outlives the policy.
 pub(super) async fn audit(State(app): State<Arc<App>>, Named(name): Named) -> Result<Response, Problem> {
-    if app.intake.policies.get(&name).is_none() {
+    let entries = audited(&app, &name).await?;
+    if entries.is_empty() && app.intake.policies.get(&name).is_none() {
         return Err(Problem::unknown_release(&name));
     }
-    let entries = app.intake.writer.ask(|reply| Job::Audit(name, reply)).await?;
-    let entries = entries.map_err(|error| Problem::unavailable(error.to_string()))?;
     let broken_at = broken_at(&entries);
     Ok(json(StatusCode::OK, &Audit { entries, broken_at }))
+}
+
+/// All that was ever done under this name.
+pub(super) async fn audited(app: &App, name: &str) -> Result<Vec<Entry>, Problem> {
+    let entries = app.intake.writer.ask(|reply| Job::Audit(name.to_owned(), reply)).await?;
+    entries.map_err(|error| Problem::unavailable(error.to_string()))
 }
 
 async fn change(
@@ -118,11 +161,12 @@ async fn change(
     let reason = one_line(&reason, MAX_REASON);
     let change = Change { name: name.clone(), edit, expected, author, reason };
     let command = Box::new(Command::Change(change));
-    let Changed { version, changed, begun, diff } =
+    let Changed { version, changed, created, begun, diff, undone } =
         app.intake.writer.ask(|reply| Job::Command(command, reply)).await??;
     let new_session = begun.is_some();
-    let status = if changed && version.generation == 1 { StatusCode::CREATED } else { StatusCode::OK };
-    let outcome = Outcome { name, generation: version.generation, changed, new_session, diff };
+    let status = if created { StatusCode::CREATED } else { StatusCode::OK };
+    let outcome =
+        Outcome { name, generation: version.generation, changed, created, new_session, diff, undone };
     Ok(tagged(json(status, &outcome), &version))
 }
 
@@ -193,7 +237,8 @@ fn tags(headers: &HeaderMap, name: axum::http::HeaderName) -> Vec<String> {
         .collect()
 }
 
-fn tagged(mut response: Response, version: &Version) -> Response {
+/// With the entity tag of a generation.
+pub(super) fn tagged(mut response: Response, version: &Version) -> Response {
     if let Ok(etag) = HeaderValue::from_str(&version.etag()) {
         response.headers_mut().insert(ETAG, etag);
     }

@@ -27,6 +27,12 @@ impl From<ChangeError> for Problem {
     fn from(error: ChangeError) -> Self {
         match error {
             ChangeError::Refused(Refusal::Unknown(name)) => Self::unknown_release(&name),
+            ChangeError::Refused(Refusal::Uncreated(_)) => {
+                Self::new(StatusCode::NOT_FOUND, "unknown-release", error.to_string())
+            }
+            ChangeError::Refused(Refusal::Running { .. }) => {
+                Self::new(StatusCode::CONFLICT, "running-policy", error.to_string())
+            }
             ChangeError::Refused(Refusal::Precondition(_)) => {
                 Self::new(StatusCode::PRECONDITION_FAILED, "precondition-failed", error.to_string())
             }

@@ -12,7 +12,7 @@ use axum::routing::{delete, get, patch, post};
 
 use crate::api::problem::Problem;
 use crate::http::app::App;
-use crate::http::{exchanges, policies, releases, status, trying};
+use crate::http::{exchanges, generations, policies, releases, status, trying};
 use crate::ingest;
 
 /// All routes behind the guard.
@@ -20,10 +20,12 @@ pub(crate) fn router(app: Arc<App>) -> Router {
     Router::new()
         .merge(ingest::routes(Arc::clone(&app.intake)))
         .route("/v1/policies", get(policies::list))
-        .route("/v1/policies/{name}", get(policies::show).put(policies::put))
+        .route("/v1/policies/{name}", get(policies::show).put(policies::put).delete(policies::delete))
         .route("/v1/policies/{name}/mirror", patch(policies::mirror))
         .route("/v1/policies/{name}/weights", patch(policies::weights))
         .route("/v1/policies/{name}/audit", get(policies::audit))
+        .route("/v1/policies/{name}/generations", get(generations::history))
+        .route("/v1/policies/{name}/generations/{number}", get(generations::show))
         .route("/v1/releases/{name}/report", get(releases::report))
         .route("/v1/releases/{name}/evidence", delete(releases::reset))
         .route("/v1/releases/{name}/exchanges", get(exchanges::stream))

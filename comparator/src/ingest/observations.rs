@@ -22,6 +22,7 @@ use crate::live::ledger::Settled;
 pub(super) struct Acknowledged {
     compared: u64,
     duplicates: u64,
+    unknown_release: u64,
     superseded: u64,
     elsewhere: u64,
     repeated: u64,
@@ -30,8 +31,9 @@ pub(super) struct Acknowledged {
 
 impl From<Settled> for Acknowledged {
     fn from(settled: Settled) -> Self {
-        let Settled { compared, duplicates, superseded, elsewhere, repeated, same_id, unstored: _ } = settled;
-        Self { compared, duplicates, superseded, elsewhere, repeated, same_id }
+        let Settled { compared, duplicates, unknown_release, superseded, .. } = settled;
+        let Settled { elsewhere, repeated, same_id, .. } = settled;
+        Self { compared, duplicates, unknown_release, superseded, elsewhere, repeated, same_id }
     }
 }
 

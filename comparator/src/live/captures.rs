@@ -78,6 +78,11 @@ impl Captures {
         }
     }
 
+    /// Ends the streams of a release that is not there any more, after what is queued.
+    pub(crate) fn end(&self, release: &str) {
+        self.lock().each.retain(|listener| listener.release != release);
+    }
+
     /// Ends all streams after what is queued, and lets nobody listen any more.
     pub(crate) fn close(&self) {
         *self.lock() = Listeners { closed: true, each: Vec::new() };

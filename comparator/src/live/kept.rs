@@ -59,6 +59,11 @@ impl Kept {
         releases.share();
     }
 
+    /// Forgets a release that is not there any more.
+    pub(crate) fn forget(&self, release: &str) {
+        self.lock().each.remove(release);
+    }
+
     /// What is kept of a release.
     pub(crate) fn sample(&self, release: &str) -> Sample {
         let mut sample = self.lock().each.get(release).map(Reservoir::sample).unwrap_or_default();

@@ -37,6 +37,11 @@ impl Known {
         all.insert(release.to_owned(), Arc::new(outline));
     }
 
+    /// Forgets a release that is not there any more.
+    pub(crate) fn forget(&self, release: &str) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).remove(release);
+    }
+
     /// Takes over what is known now if that is more by a good part.
     pub(crate) fn refresh(&self, release: &str, session: Session, evidence: &Evidence) {
         let before = self.get(release).exchanges;

@@ -72,6 +72,8 @@ pub(crate) struct Settled {
     pub(crate) compared: u64,
     /// Seen before.
     pub(crate) duplicates: u64,
+    /// Of a policy that was deleted since they arrived.
+    pub(crate) unknown_release: u64,
     /// Decided under a policy whose evidence ended.
     pub(crate) superseded: u64,
     /// Answered by a variant that is not compared with.
@@ -90,6 +92,7 @@ impl Settled {
         Self {
             compared: self.compared + other.compared,
             duplicates: self.duplicates + other.duplicates,
+            unknown_release: self.unknown_release + other.unknown_release,
             superseded: self.superseded + other.superseded,
             elsewhere: self.elsewhere + other.elsewhere,
             repeated: self.repeated + other.repeated,
@@ -99,13 +102,15 @@ impl Settled {
     }
 
     fn total(self) -> u64 {
-        let uncounted = self.superseded + self.elsewhere + self.repeated + self.same_id;
+        let uncounted =
+            self.unknown_release + self.superseded + self.elsewhere + self.repeated + self.same_id;
         self.compared + self.duplicates + uncounted + self.unstored
     }
 
     fn apply(self, accounts: &mut Accounts) {
         accounts.compared += self.compared;
         accounts.duplicates += self.duplicates;
+        refuse(accounts, Reason::UnknownRelease, self.unknown_release);
         refuse(accounts, Reason::Superseded, self.superseded);
         refuse(accounts, Reason::Elsewhere, self.elsewhere);
         refuse(accounts, Reason::Repeated, self.repeated);
@@ -184,6 +189,7 @@ mod tests {
         let settled = Settled {
             compared: 2,
             duplicates: 1,
+            unknown_release: 1,
             superseded: 1,
             elsewhere: 1,
             same_id: 1,
@@ -191,12 +197,13 @@ mod tests {
         };
         let stored = ledger.after(settled);
         assert!(stored.add_up(), "{stored:?}");
-        assert_eq!((stored.received, stored.in_flight), (9, 0));
+        assert_eq!((stored.received, stored.in_flight), (10, 0));
         ledger.settle(settled);
         let now = ledger.now();
         assert!(now.add_up(), "{now:?}");
-        assert_eq!((now.received, now.compared, now.in_flight), (13, 2, 4));
-        let refused = [("elsewhere", 1), ("same_id", 1), ("superseded", 1), ("too_large", 3)];
+        assert_eq!((now.received, now.compared, now.in_flight), (13, 2, 3));
+        let refused =
+            [("elsewhere", 1), ("same_id", 1), ("superseded", 1), ("too_large", 3), ("unknown_release", 1)];
         assert_eq!(now.refused, BTreeMap::from(refused.map(|(reason, count)| (reason.to_owned(), count))));
     }
 }

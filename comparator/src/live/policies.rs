@@ -58,6 +58,11 @@ impl Policies {
         document.with_schemas(self.descriptors.schemas.clone())
     }
 
+    /// Takes a policy out of force.
+    pub(crate) fn forget(&self, name: &str) {
+        self.versions.write().unwrap_or_else(PoisonError::into_inner).remove(name);
+    }
+
     /// Puts a generation in force.
     pub(crate) fn put(&self, version: Version) -> Arc<Version> {
         let document = self.described(version.document);

@@ -162,6 +162,18 @@ impl Registry {
         }
     }
 
+    /// How many instances run the policy of a release: those that spoke within the last minute.
+    pub(crate) fn running(&self, release: &str, now: Instant) -> usize {
+        let all = self.lock();
+        let seen = all.get(release).into_iter().flat_map(|filters| filters.seen.values());
+        seen.filter(|seen| now.saturating_duration_since(seen.at) <= SHOWN).count()
+    }
+
+    /// The release is not there any more.
+    pub(crate) fn forget(&self, release: &str) {
+        self.lock().remove(release);
+    }
+
     /// A new session of evidence began: what happened before does not concern it.
     pub(crate) fn begin_session(&self, release: &str) {
         if let Some(filters) = self.lock().get_mut(release) {

@@ -1,9 +1,12 @@
 //! Commands at the writer: it finds the state that they meet, commits their effects at once, and puts what they made in force. What
 //! they do is decided in the control crate.
 
+use std::time::Instant;
+
 use antumbra_control::refusal::Refusal;
 use antumbra_control::{Command, Document, Effect, Effects, Session, State, decide};
 use antumbra_engine::Evidence;
+use antumbra_policy::document::Tree;
 use antumbra_store::{StoreError, Writing};
 
 use super::gathered::Gathered;
@@ -15,7 +18,10 @@ impl Thread {
     /// Puts a policy file's document in force, unless it is the one that a file brought before.
     pub(crate) fn adopt(&mut self, document: Document) -> Result<(), ChangeError> {
         let name = document.name().to_owned();
-        let Changed { version, changed, .. } = self.command(&Command::Adopt(Box::new(document)))?;
+        let Changed { version, changed, undone, .. } = self.command(&Command::Adopt(Box::new(document)))?;
+        for undone in undone {
+            tracing::warn!(policy = name, %undone, "the policy file takes back what was changed at run time");
+        }
         if !changed {
             tracing::info!(
                 policy = name,
@@ -31,11 +37,17 @@ impl Thread {
         let release = command.release();
         let current = self.policies.get(release);
         let (gathered_with, known_file) = (self.store.files(release)?, self.store.file(release)?);
+        let last_put = self.store.last_put(release)?;
+        // A stored document that cannot be read any more takes nothing back.
+        let last_put = last_put.and_then(|stored| Tree::from_json(stored.text.as_bytes()).ok());
         let state = State {
             current: current.as_deref(),
             session: self.store.session(release)?,
             gathered_with: &gathered_with,
             known_file: known_file.as_deref(),
+            last_put: last_put.as_ref(),
+            last_generation: self.store.last_generation(release)?,
+            filters: self.registry.running(release, Instant::now()),
             at_hand: &self.at_hand,
         };
         let effects = decide(command, state, clock::now_ms())?;
@@ -47,11 +59,25 @@ impl Thread {
         if let Some(session) = begun {
             self.begin(release, session);
         }
-        let Effects { version, diff, .. } = effects;
-        let changed = version.is_some();
+        let deleted = effects.deleted();
+        if deleted {
+            self.forget(release);
+        }
+        let Effects { version, diff, undone, .. } = effects;
+        let (changed, created) = (version.is_some() || deleted, current.is_none());
         let version = version.map(|version| self.policies.put(version)).or(current);
         let version = version.ok_or_else(|| Refusal::Unknown(release.to_owned()))?;
-        Ok(Changed { version, changed, begun, diff })
+        Ok(Changed { version, changed, created, begun, diff, undone })
+    }
+
+    /// Nothing of the release stays in memory. Filters hear that there is no such policy, and stop mirroring after their lease.
+    fn forget(&mut self, release: &str) {
+        self.policies.forget(release);
+        self.releases.remove(release);
+        self.known.forget(release);
+        self.kept.forget(release);
+        self.registry.forget(release);
+        self.captures.end(release);
     }
 
     /// What was gathered, delivered and lost before does not concern the new session.
@@ -109,6 +135,7 @@ fn write(writing: &Writing<'_>, release: &str, effects: &[Effect]) -> Result<(),
             Effect::BeginSession { session, files, at_ms } => {
                 writing.begin_session(release, *session, files, *at_ms)?;
             }
+            Effect::Forget => writing.forget(release)?,
         }
     }
     Ok(())

@@ -43,6 +43,8 @@ pub(super) enum Belongs {
 /// What became of an observation.
 #[derive(Debug, PartialEq)]
 enum Became {
+    /// Its policy was deleted since it arrived.
+    Unknown,
     /// It does not belong to the session.
     Superseded,
     /// It was met before.
@@ -65,11 +67,12 @@ impl Counting<'_> {
         for (at, observation) in batch.observations.iter().enumerate() {
             let (became, marks) = self.one(observation, batch.prepared.get(&at), compared.next().flatten());
             belong.push(match (&became, marks) {
-                (Became::Superseded | Became::SameId, _) => Belongs::Not,
+                (Became::Unknown | Became::Superseded | Became::SameId, _) => Belongs::Not,
                 (Became::Taken(Taken::Compared), Some(marks)) => Belongs::Compared(marks),
                 (Became::Taken(_), _) => Belongs::Counted,
             });
             match became {
+                Became::Unknown => settled.unknown_release += 1,
                 Became::Superseded => settled.superseded += 1,
                 Became::SameId => settled.same_id += 1,
                 Became::Taken(Taken::Compared | Taken::WarmingUp) => settled.compared += 1,
@@ -89,7 +92,7 @@ impl Counting<'_> {
         let release = &observation.release;
         let (Some(gathered), Some(version)) = (self.releases.get_mut(release), self.policies.get(release))
         else {
-            return (Became::Superseded, None);
+            return (Became::Unknown, None);
         };
         let session = gathered.session;
         gathered.evidence.set_pace(version.document.gates().pace());

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use antumbra_control::audit::Entry;
+use antumbra_control::difference::Undone;
 use antumbra_control::refusal::Refusal;
-use antumbra_control::{Command, Session, Version};
+use antumbra_control::{Command, Session, StoredPolicy, Version};
 use antumbra_engine::{Compared, Evidence};
 use antumbra_observation::{Instance, Observation};
 use antumbra_policy::document::Invalid;
@@ -29,6 +30,8 @@ pub(crate) enum Job {
     Snapshot(String, Reply<Result<Snapshot, ChangeError>>),
     /// The audit of a release.
     Audit(String, Reply<Result<Vec<Entry>, StoreError>>),
+    /// A generation of a policy that is there; none if there is no such generation.
+    Generation(String, u64, Reply<Result<Option<StoredPolicy>, StoreError>>),
     /// Store what the filters of a release said they delivered.
     Delivered(String),
     /// Store the accounts.
@@ -78,14 +81,18 @@ pub(crate) struct Batch {
 
 /// What a command did.
 pub(crate) struct Changed {
-    /// The generation in force now.
+    /// The generation in force now; of a policy that was deleted the last.
     pub(crate) version: Arc<Version>,
     /// Whether the command made it.
     pub(crate) changed: bool,
+    /// Whether there was no policy of that name before.
+    pub(crate) created: bool,
     /// The session of evidence that it began.
     pub(crate) begun: Option<Session>,
     /// One line per changed field.
     pub(crate) diff: Vec<String>,
+    /// What was changed at run time and is not so any more.
+    pub(crate) undone: Vec<Undone>,
 }
 
 /// Why a change did not happen.

@@ -72,6 +72,9 @@ impl Thread {
                 Job::Command(command, reply) => drop(reply.send(self.command(&command))),
                 Job::Snapshot(release, reply) => drop(reply.send(self.snapshot(&release))),
                 Job::Audit(release, reply) => drop(reply.send(self.store.audit(&release))),
+                Job::Generation(release, generation, reply) => {
+                    drop(reply.send(self.store.generation(&release, generation)));
+                }
                 Job::Delivered(release) => self.keep(&release),
                 Job::Flush => self.flush(),
                 Job::Probe(reply) => drop(reply.send(self.store.probe())),
@@ -85,6 +88,10 @@ impl Thread {
     /// If it fails, a later one has all of it. The text is made here, where sessions begin: one that was made before would belong to an
     /// earlier session.
     fn keep(&mut self, release: &str) {
+        // A heartbeat may have come just before the policy was deleted.
+        if self.policies.get(release).is_none() {
+            return;
+        }
         let Ok(Some(Session { number, .. })) = self.store.session(release) else { return };
         let Some(delivered) = self.registry.kept(release) else { return };
         let stored = self.store.transaction(|writing| writing.put_delivery(release, number, &delivered));

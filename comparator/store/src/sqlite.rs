@@ -532,7 +532,8 @@ mod tests {
             reason: String::new(),
             diff: Vec::new(),
         };
-        let stored = |generation| StoredPolicy { generation, at_ms: 0, text: format!("{{\"g\":{generation}}}") };
+        let stored =
+            |generation| StoredPolicy { generation, at_ms: 0, text: format!("{{\"g\":{generation}}}") };
         let work = |writing: &Writing<'_>| {
             for release in ["shop", "till"] {
                 for (generation, action) in [(1, "put"), (2, "file"), (3, "mirror")] {

@@ -13,13 +13,21 @@ pub(crate) struct Line {
 
 /// Runs `antumbra` with the arguments that `line` holds, separated by blanks.
 pub(crate) async fn antumbra(world: &World, line: &str) -> Line {
+    antumbra_with(world, &[], line).await
+}
+
+/// The same with variables of the environment.
+pub(crate) async fn antumbra_with(world: &World, variables: &[(&str, &str)], line: &str) -> Line {
+    let variables: Vec<(String, String)> =
+        variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let arguments: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
     let server = format!("http://{}", world.address);
     let dir = world.data().parent().unwrap().to_owned();
     let run = move || {
         let mut command = Command::new(env!("CARGO_BIN_EXE_antumbra"));
         command.args(&arguments).current_dir(dir).env("ANTUMBRA_SERVER", server).env("USER", "dana");
-        command.env_remove("ANTUMBRA_TOKEN").output().unwrap()
+        command.env_remove("ANTUMBRA_TOKEN").env_remove("ANTUMBRA_POLICY").envs(variables);
+        command.output().unwrap()
     };
     let Output { status, stdout, stderr } = tokio::task::spawn_blocking(run).await.unwrap();
     Line {
@@ -36,7 +44,9 @@ async fn an_operator_tunes_a_release() {
     for (line, code, shown) in [
         ("report", 2, "no policy is stored"),
         ("check shop.yaml", 0, "policy \"shop\" is valid"),
-        ("policy put shop.yaml", 0, "shop: generation 1"),
+        ("policy put shop.yaml", 2, "antumbra policy put --create"),
+        ("policy put shop.yaml --policy till", 2, "the `name` in shop.yaml is \"shop\""),
+        ("policy put shop.yaml --create", 0, "shop: generation 1"),
         ("policy list", 0, "shop  generation 1"),
         ("policy show", 0, "name: shop"),
         ("mirror set 0.5% --reason careful", 0, "rules[0].mirror[0].percent: 5 → 0.5"),
@@ -50,6 +60,14 @@ async fn an_operator_tunes_a_release() {
         ("policy put shop.yaml --if-generation 2", 2, "at generation 3"),
         ("verdict", 3, "wait"),
         ("evidence reset", 0, "session 2 begins with generation 4"),
+        ("policy history", 0, "dana  mirror  \"careful\"\n      rules[0].mirror[0].percent: 5 → 0.5\n"),
+        ("policy show --generation 1", 0, "percent: 5\n"),
+        ("policy show --generation 9", 2, "has no generation 9; 4 is in force"),
+        ("policy delete", 2, "--policy is needed"),
+        ("policy delete --policy shop --if-generation 3", 2, "at generation 4"),
+        ("policy delete --policy shop --reason done", 0, "shop: deleted at generation 4"),
+        ("policy show --policy shop", 2, "there is no policy"),
+        ("audit --policy shop", 0, "dana  delete  generation 4  \"done\""),
         ("verdict --policy no/name", 2, "is not a name"),
     ] {
         let Line { code: found, out, err } = antumbra(&world, line).await;

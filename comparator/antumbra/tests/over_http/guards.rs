@@ -19,7 +19,10 @@ async fn with_a_token_every_route_but_health_asks_for_it() {
         (Method::PUT, "/v1/policies/shop"),
         (Method::PATCH, "/v1/policies/shop/mirror"),
         (Method::PATCH, "/v1/policies/shop/weights"),
+        (Method::DELETE, "/v1/policies/shop"),
         (Method::GET, "/v1/policies/shop/audit"),
+        (Method::GET, "/v1/policies/shop/generations"),
+        (Method::GET, "/v1/policies/shop/generations/1"),
         (Method::GET, "/v1/releases/shop/report"),
         (Method::DELETE, "/v1/releases/shop/evidence"),
         (Method::GET, "/v1/releases/shop/exchanges"),
@@ -38,7 +41,7 @@ async fn with_a_token_every_route_but_health_asks_for_it() {
     }
     let bearer = format!("Bearer {TOKEN}");
     let headers = [("authorization", bearer.as_str()), ("content-type", "application/yaml")];
-    assert_eq!(world.send(Method::PUT, "/v1/policies/shop", &headers, SHOP).await.status, 201);
+    assert_eq!(world.send(Method::PUT, "/v1/policies/shop?create=true", &headers, SHOP).await.status, 201);
 }
 
 #[tokio::test]

@@ -12,6 +12,7 @@ mod example_plugin;
 mod guards;
 mod handovers;
 mod ingest;
+mod lifetime;
 mod offline;
 #[cfg(feature = "plugins")]
 mod plugins;

@@ -153,7 +153,7 @@ impl World {
 
     pub(crate) async fn put(&self, name: &str, yaml: &str) -> Answer {
         let headers = [("content-type", "application/yaml"), ("x-antumbra-author", "ana")];
-        self.send(Method::PUT, &format!("/v1/policies/{name}"), &headers, yaml.to_owned()).await
+        self.send(Method::PUT, &format!("/v1/policies/{name}?create=true"), &headers, yaml.to_owned()).await
     }
 
     pub(crate) async fn patch(&self, path: &str, json: &str) -> Answer {
