@@ -7,8 +7,8 @@ use std::time::Duration;
 use antumbra_exchange::{
     Call, CallId, Capture, Decisions, Host, Incident, Mirroring, Now, Settings, refused,
 };
-use antumbra_observation::{ExchangeId, Instance, NotMirrored, Unsent};
-use antumbra_policy::{Decision, Policy, Secrets};
+use antumbra_observation::{ExchangeId, Instance, NotMirrored, Unsent, node_name};
+use antumbra_policy::{Decision, Policy, Secrets, Variant};
 
 use crate::host::{self, Level};
 use crate::metrics::Metrics;
@@ -63,7 +63,11 @@ impl FilterInstance {
         let secrets = settings.secrets.clone();
         let instance = Instance(u128::from(host::dice().0) << 64 | u128::from(host::dice().0));
         let metrics = Metrics::new(&settings.release, settings.host == Host::Envoy);
-        let mirroring = Mirroring::new(settings, instance, previous);
+        // Asked once: other hosts than Envoy name no node, and some fall over properties that they do not know.
+        let named = settings.host == Host::Envoy && settings.comparator.is_some();
+        let node = named.then(|| host::property(&["node", "id"])).flatten();
+        let mut mirroring = Mirroring::new(settings, instance, previous);
+        mirroring.runs_in(node.and_then(|node| node_name(&node)));
         Self {
             generation: Cell::new(mirroring.policy().and_then(|policy| policy.generation())),
             host: mirroring.host(),
@@ -134,6 +138,19 @@ impl FilterInstance {
     pub(crate) fn decided(&self, policy: &Arc<Policy>, decision: &Decision<'_>) {
         if let Ok(mut decisions) = self.decisions.try_borrow_mut() {
             decisions.count(policy, decision);
+        }
+    }
+
+    /// Whether to look where a request that got this variant went.
+    pub(crate) fn wants_route(&self, policy: &Policy, variant: &Variant) -> bool {
+        self.host == Host::Envoy
+            && self.mirroring.try_borrow().is_ok_and(|mirroring| mirroring.wants_route(policy, variant))
+    }
+
+    /// A request that got this variant went to `cluster`.
+    pub(crate) fn routed(&self, policy: &Policy, variant: &Variant, cluster: &[u8]) {
+        if let Ok(mut mirroring) = self.mirroring.try_borrow_mut() {
+            mirroring.routed(policy, variant, cluster);
         }
     }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use antumbra_exchange::{Ending, Event, Exchange, Host, Incident, Now, Passed};
 use antumbra_observation::{ExchangeId, NotMirrored};
-use antumbra_policy::{Decision, Dice, Edit, OwnedEdit, Policy};
+use antumbra_policy::{Decision, Dice, Edit, OwnedEdit, Policy, Variant};
 
 use crate::host::{self, AwaitedBody, Buffer, CurrentRequest, Map};
 use crate::instance::FilterInstance;
@@ -22,6 +22,8 @@ pub(crate) struct Stream {
     response_edits: Vec<OwnedEdit>,
     /// What the recording under way has reserved of the instance's budget.
     reserved: Option<usize>,
+    /// Look at the end whether the proxy has a route for this variant.
+    watched: Option<(Arc<Policy>, Arc<Variant>)>,
 }
 
 /// A request that waits for its body.
@@ -48,6 +50,7 @@ impl Stream {
             held: None,
             response_edits: Vec::new(),
             reserved: None,
+            watched: None,
         }
     }
 
@@ -129,6 +132,7 @@ impl Stream {
 
     /// The stream is over; the host shows the request once more.
     pub(crate) fn log(&mut self) {
+        self.look_at_the_route();
         let (routed, ending) = match self.exchange.is_recording() {
             true => (host::headers(Map::RequestHeaders), ending()),
             false => (None, Ending::Service),
@@ -136,6 +140,14 @@ impl Stream {
         match self.exchange.end(routed, ending) {
             Ok(captured) => self.instance.captured(captured),
             Err(passed) => self.pass(passed),
+        }
+    }
+
+    /// A request without an upstream, as one that the proxy answered itself, says nothing.
+    fn look_at_the_route(&mut self) {
+        let Some((policy, variant)) = self.watched.take() else { return };
+        if let Some(cluster) = host::property(&["xds", "cluster_name"]).filter(|name| !name.is_empty()) {
+            self.instance.routed(&policy, &variant, &cluster);
         }
     }
 
@@ -196,6 +208,8 @@ impl Stream {
         for edit in &decision.request_edits {
             self.edit(Map::RequestHeaders, edit);
         }
+        let variant = decision.variant.filter(|variant| self.instance.wants_route(policy, variant));
+        self.watched = variant.map(|variant| (Arc::clone(policy), Arc::clone(variant)));
         if policy.logs_decisions() {
             host::set_property("antumbra_variant", decision.variant.map_or("", |variant| &variant.name));
             host::set_property("antumbra_rule", decision.rule.unwrap_or(decision.reason.as_str()));

@@ -42,3 +42,13 @@ pub enum LegName {
     /// The second call to the stable version.
     Control,
 }
+
+impl LegName {
+    /// The name in observations and heartbeats.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Candidate => "candidate",
+            Self::Control => "control",
+        }
+    }
+}

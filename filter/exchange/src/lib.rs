@@ -39,6 +39,7 @@ mod settings;
 mod shadow;
 mod subscription;
 mod trailers;
+mod troubles;
 mod turns;
 mod waiting;
 

@@ -32,6 +32,11 @@ impl Link {
         }
     }
 
+    /// Between two polls.
+    pub(crate) fn interval(&self) -> Duration {
+        self.interval
+    }
+
     /// Whether it is time to poll.
     pub(crate) fn is_due(&self, now: Duration) -> bool {
         !self.polling && now >= self.next_poll

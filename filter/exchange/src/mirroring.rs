@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use antumbra_observation::{
-    Accounts, Breakers, Heartbeat, Instance, NotMirrored, Undelivered, Unsent, VERSION, encode,
+    Accounts, Breakers, Heartbeat, Instance, MAX_TROUBLES, NotMirrored, Undelivered, Unsent, encode,
 };
 use antumbra_policy::document::Invalid;
 use antumbra_policy::{Dice, Mirror, Policy, Variant, Via};
@@ -22,10 +22,12 @@ use crate::handover::Handovers;
 use crate::incident::Incident;
 use crate::outbox::{Batch, LARGEST_OBSERVATION, Outbox, Receipt, Repeats};
 use crate::passed::Passed;
+use crate::report::Said;
 use crate::settings::{Host, Settings};
 use crate::shadow::{self, Answer};
 use crate::subscription::Subscription;
 use crate::trailers;
+use crate::troubles::Troubles;
 use crate::turns::Turns;
 use crate::waiting::InFlight;
 
@@ -42,6 +44,9 @@ pub struct Mirroring {
     accounts: Accounts,
     farewell: Farewell,
     turns: Turns,
+    troubles: Troubles,
+    /// The proxy's name for itself.
+    node: Option<String>,
 }
 
 /// The last heartbeat of an instance that is to end: without it nobody would hear of its last accounts.
@@ -75,8 +80,28 @@ impl Mirroring {
             accounts: Accounts::default(),
             farewell: Farewell::NotYet,
             turns: Turns::new(settings.host),
+            troubles: Troubles::default(),
+            node: None,
             settings,
             instance,
+        }
+    }
+
+    /// Takes the proxy's name for itself, which heartbeats then say.
+    pub fn runs_in(&mut self, node: Option<String>) {
+        self.node = node;
+    }
+
+    /// Whether to look where a request that `policy` gave this variant went, and to tell it to [`Self::routed`].
+    pub fn wants_route(&self, policy: &Policy, variant: &Variant) -> bool {
+        self.subscription.has_comparator() && self.troubles.wants_route(policy, variant)
+    }
+
+    /// Takes the cluster that a request of this variant went to.
+    pub fn routed(&mut self, policy: &Policy, variant: &Variant, cluster: &[u8]) {
+        if policy.generation() == self.subscription.generation() {
+            self.troubles.under(policy.generation());
+            self.troubles.routed(policy, variant, cluster);
         }
     }
 
@@ -224,7 +249,8 @@ impl Mirroring {
         }
         self.subscription.begin_poll();
         self.farewell = Farewell::Said;
-        self.heartbeat(now)
+        let last = Heartbeat { ends: true, ..self.state(now) };
+        Some(self.settings.comparator.as_ref()?.heartbeat(&last))
     }
 
     fn passed(&mut self, passed: Passed) {
@@ -362,9 +388,12 @@ impl Mirroring {
     /// One leg is over; with the last one the observation goes to the outbox.
     fn shadow_over(&mut self, key: u64, leg: LegName, answer: Result<Answer, Unsent>, now: Now) -> Vec<Call> {
         let Some(waiting) = self.in_flight.get_mut(key) else { return Vec::new() };
+        let unsent = answer.as_ref().err().copied();
         let outcome = waiting.settle(leg, answer, now.monotonic).outcome;
         if let Some(variant) = waiting.variant(leg) {
             self.breakers.record(&variant.cluster, outcome, now.monotonic);
+            self.troubles.under(self.subscription.generation());
+            self.troubles.asked(leg, &variant.cluster, unsent);
         }
         let Some(waiting) = self.in_flight.take_complete(key) else { return Vec::new() };
         let mut observation = waiting.observation(&self.settings.release);
@@ -383,8 +412,11 @@ impl Mirroring {
         let mut calls: Vec<Call> = due.into_iter().filter_map(|batch| self.post(batch, now)).collect();
         let due = self.handovers.outbox.due(now.monotonic);
         calls.extend(due.into_iter().filter_map(|batch| self.hand_over(batch)));
-        if self.settings.enabled && self.subscription.poll(&self.accounts, now.monotonic, dice) {
-            calls.extend(self.heartbeat(now));
+        if self.settings.enabled {
+            let said = self.said();
+            if self.subscription.poll(&said, now.monotonic, dice) {
+                calls.extend(self.heartbeat(now));
+            }
         }
         calls
     }
@@ -406,14 +438,24 @@ impl Mirroring {
 
     /// What the instance says of itself, now.
     fn state(&mut self, now: Now) -> Heartbeat {
-        self.subscription.says(&self.accounts, now.monotonic);
+        let said = self.said();
+        self.subscription.says(said.clone(), now.monotonic);
+        let Said { generation, accounts, troubles } = said;
+        let every = self.subscription.longest_silence();
         Heartbeat {
-            version: VERSION,
-            release: self.settings.release.clone(),
-            instance: self.instance,
-            generation: self.subscription.generation(),
-            accounts: self.accounts.clone(),
+            troubles,
+            node: self.node.clone(),
+            every_ms: every.and_then(|every| u64::try_from(every.as_millis()).ok()),
+            ..Heartbeat::new(&self.settings.release, self.instance, generation, accounts)
         }
+    }
+
+    fn said(&mut self) -> Said {
+        let generation = self.subscription.generation();
+        self.troubles.under(generation);
+        let troubles = self.subscription.troubles().cloned().chain(self.troubles.all());
+        let troubles = troubles.take(MAX_TROUBLES).collect();
+        Said { generation, accounts: self.accounts.clone(), troubles }
     }
 
     fn abandon(&mut self) {

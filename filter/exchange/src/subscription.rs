@@ -6,8 +6,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use antumbra_observation::{Accounts, Instance, NotMirrored, RUN_HEADER};
-use antumbra_policy::document::{Invalid, Tree};
+use antumbra_observation::{Instance, MAX_TROUBLES, NotMirrored, RUN_HEADER, Trouble, TroubleKind};
+use antumbra_policy::document::{Invalid, Problem, Tree};
 use antumbra_policy::{Dice, Policy, Secrets};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -15,7 +15,7 @@ use crate::comparator::{brought_policy, is_the_comparators, trouble};
 use crate::election::{Election, Found, Known, News, Step};
 use crate::headers::first;
 use crate::link::Link;
-use crate::report::Report;
+use crate::report::{LONGEST_SILENCE, Report, Said};
 use crate::settings::Comparator;
 use crate::shadow::{self, Answer};
 
@@ -36,6 +36,8 @@ pub(crate) struct Subscription {
     /// The last document, if the others may have to hear of it.
     document: Option<Vec<u8>>,
     rejected: Option<Invalid>,
+    /// The same for the comparator, as long as that document is the last.
+    troubles: Vec<Trouble>,
     /// The hash of the document that was refused last.
     refused: Option<u64>,
     refusals: u64,
@@ -63,6 +65,7 @@ impl Subscription {
             known: Known::default(),
             document: None,
             rejected: None,
+            troubles: Vec::new(),
             refused: None,
             refusals: 0,
             notice: None,
@@ -120,16 +123,26 @@ impl Subscription {
     }
 
     /// Whether to poll now, or to report where another instance polls; if so, the poll counts as under way.
-    pub(crate) fn poll(&mut self, accounts: &Accounts, now: Duration, dice: &mut Dice) -> bool {
+    pub(crate) fn poll(&mut self, said: &Said, now: Duration, dice: &mut Dice) -> bool {
         let (Some(link), Some(election)) = (&mut self.link, &self.election) else { return false };
-        let reports = || self.report.is_due(self.generation, accounts, link.is_lively(now), now);
+        let reports = || self.report.is_due(said, link.is_lively(now), now);
         let wanted = link.is_due(now) && (!election.follows() || reports());
         wanted && link.poll(now, dice)
     }
 
-    /// What is sent now says what this instance runs, and these accounts.
-    pub(crate) fn says(&mut self, accounts: &Accounts, now: Duration) {
-        self.report.say(self.generation, accounts, now);
+    /// What is sent now says this.
+    pub(crate) fn says(&mut self, said: Said, now: Duration) {
+        self.report.say(said, now);
+    }
+
+    /// What was wrong with the document that was refused last, as long as no other was taken.
+    pub(crate) fn troubles(&self) -> impl Iterator<Item = &Trouble> {
+        self.troubles.iter()
+    }
+
+    /// The time within which the instance speaks again, whether it polls or another one does.
+    pub(crate) fn longest_silence(&self) -> Option<Duration> {
+        self.link.as_ref().map(|link| link.interval().max(LONGEST_SILENCE))
     }
 
     /// What was sent last may have reached nobody.
@@ -278,10 +291,7 @@ impl Subscription {
             self.known.document = hash;
             return;
         }
-        let compiled = Tree::from_json(document)
-            .and_then(|tree| Policy::from_tree(&tree))
-            .and_then(|policy| policy.bind(&self.secrets));
-        match compiled {
+        match self.compiled(document) {
             // Another instance may have asked before this one did.
             Ok(policy) if source == Source::Instance && policy.generation() < self.generation => {}
             Ok(policy) => {
@@ -289,14 +299,39 @@ impl Subscription {
                 self.generation = policy.generation();
                 self.policy = Some(Arc::new(policy));
                 self.refused = None;
+                self.troubles = Vec::new();
             }
-            Err(invalid) => {
+            Err(Refused { kind, generation, invalid }) => {
+                let trouble = |problem: &Problem| {
+                    Trouble::new(kind, &problem.path, &problem.message).of_generation(generation)
+                };
+                self.troubles = invalid.problems.iter().take(MAX_TROUBLES).map(trouble).collect();
                 self.known.document = hash;
                 self.rejected = Some(invalid);
                 self.refused = Some(hash);
                 self.refusals = self.refusals.saturating_add(1);
             }
         }
+    }
+}
+
+/// Why a document was not taken.
+struct Refused {
+    kind: TroubleKind,
+    generation: Option<u64>,
+    invalid: Invalid,
+}
+
+impl Subscription {
+    fn compiled(&self, document: &[u8]) -> Result<Policy, Refused> {
+        let refused = |kind, generation| move |invalid| Refused { kind, generation, invalid };
+        let tree = Tree::from_json(document).map_err(refused(TroubleKind::PolicyRefused, None))?;
+        let generation = match tree.get("generation") {
+            Some(Tree::Integer(number)) => u64::try_from(*number).ok(),
+            _ => None,
+        };
+        let policy = Policy::from_tree(&tree).map_err(refused(TroubleKind::PolicyRefused, generation))?;
+        policy.bind(&self.secrets).map_err(refused(TroubleKind::MissingSecret, generation))
     }
 }
 

@@ -436,14 +436,66 @@ mod tests {
 
     #[test]
     fn heartbeats() {
-        let heartbeat = Heartbeat {
+        let accounts = crate::Accounts { requests: 5, ..Default::default() };
+        let heartbeat = Heartbeat::new("r", crate::Instance(1), Some(2), accounts);
+        assert_eq!(decode_heartbeat(&encode_heartbeat(&heartbeat)), Ok(heartbeat.clone()));
+        assert!(decode_heartbeat(b"\xff").is_err());
+        let trouble = crate::Trouble::new(crate::TroubleKind::UnknownCluster, "canary", "candidate");
+        let more = Heartbeat {
+            troubles: vec![trouble],
+            node: Some("edge-1".to_owned()),
+            every_ms: Some(10_000),
+            ends: true,
+            ..heartbeat
+        };
+        assert_eq!(decode_heartbeat(&encode_heartbeat(&more)), Ok(more));
+    }
+
+    /// What a filter of before this version of the heartbeat sends and reads: five members.
+    #[derive(Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Earlier {
+        version: u32,
+        release: String,
+        instance: crate::Instance,
+        generation: Option<u64>,
+        accounts: crate::Accounts,
+    }
+
+    #[test]
+    fn heartbeats_of_earlier_filters_are_read_and_earlier_comparators_read_these() {
+        let plain = Heartbeat::new("r", crate::Instance(1), Some(2), crate::Accounts::default());
+        let earlier = || Earlier {
             version: VERSION,
             release: "r".to_owned(),
             instance: crate::Instance(1),
             generation: Some(2),
-            accounts: crate::Accounts { requests: 5, ..Default::default() },
+            accounts: crate::Accounts::default(),
         };
-        assert_eq!(decode_heartbeat(&encode_heartbeat(&heartbeat)), Ok(heartbeat));
-        assert!(decode_heartbeat(b"\xff").is_err());
+        assert_eq!(decode_heartbeat(&minicbor_serde::to_vec(earlier()).unwrap()), Ok(plain.clone()));
+        let trouble =
+            crate::Trouble::new(crate::TroubleKind::MissingSecret, "override", "is signed with \"k\"");
+        let more = Heartbeat {
+            troubles: vec![trouble; crate::MAX_TROUBLES],
+            node: Some("edge-1".to_owned()),
+            every_ms: Some(10_000),
+            ends: true,
+            ..plain
+        };
+        assert_eq!(minicbor_serde::from_slice::<Earlier>(&encode_heartbeat(&more)).unwrap(), earlier());
+    }
+
+    #[test]
+    fn the_largest_heartbeat_fits_into_a_header() {
+        let long = "\u{10ffff}".repeat(1_000);
+        let trouble = crate::Trouble::new(crate::TroubleKind::UnknownCluster, &long, &long);
+        let heartbeat = Heartbeat {
+            troubles: vec![trouble.of_generation(Some(u64::MAX)); crate::MAX_TROUBLES],
+            node: crate::node_name(long.as_bytes()),
+            every_ms: Some(u64::MAX),
+            ..Heartbeat::new("r", crate::Instance(1), Some(2), crate::Accounts::default())
+        };
+        // An Envoy takes 60 KiB of headers.
+        assert!(encode_heartbeat_header(&heartbeat).len() < 24 << 10);
     }
 }

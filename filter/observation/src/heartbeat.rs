@@ -2,10 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::contract::VERSION;
 use crate::counts::Counts;
 use crate::hex::Instance;
 use crate::not_mirrored::NotMirrored;
 use crate::reason::Meaning;
+use crate::trouble::Trouble;
 use crate::undelivered::Undelivered;
 use crate::unsafe_method::UnsafeMethod;
 
@@ -23,6 +25,35 @@ pub struct Heartbeat {
     pub generation: Option<u64>,
     /// What the instance counted since it began.
     pub accounts: Accounts,
+    /// What keeps it from doing what the policy says, at most [`MAX_TROUBLES`](crate::MAX_TROUBLES). Earlier filters do not say it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub troubles: Vec<Trouble>,
+    /// The proxy's name for itself, if it has one. Earlier filters do not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
+    /// Milliseconds within which the instance speaks again, if all is well. Earlier filters do not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub every_ms: Option<u64>,
+    /// The instance ends, and says nothing any more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ends: bool,
+}
+
+impl Heartbeat {
+    /// A heartbeat of an instance that has nothing else to say.
+    pub fn new(release: &str, instance: Instance, generation: Option<u64>, accounts: Accounts) -> Self {
+        Self {
+            version: VERSION,
+            release: release.to_owned(),
+            instance,
+            generation,
+            accounts,
+            troubles: Vec::new(),
+            node: None,
+            every_ms: None,
+            ends: false,
+        }
+    }
 }
 
 /// Cumulative counts of one filter instance. `requests = mirrored + Σ not_mirrored`, and

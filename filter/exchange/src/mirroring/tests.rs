@@ -2,6 +2,7 @@
 
 mod by_tick;
 mod handing_over;
+mod telling;
 mod together;
 
 use super::*;
