@@ -8,3 +8,4 @@ pub(crate) mod problem;
 pub(crate) mod releases;
 pub(crate) mod status;
 pub(crate) mod trial;
+pub(crate) mod trouble;

@@ -22,6 +22,7 @@ mod schema;
 mod serving;
 mod shell;
 mod simulate;
+mod status;
 mod terms;
 mod tried;
 mod trying;

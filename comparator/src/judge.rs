@@ -73,8 +73,16 @@ struct Judged {
 struct Of {
     generation: u64,
     session: u64,
-    delivery: Delivery,
+    beside: Beside,
     taken: u64,
+}
+
+/// What a report is made of beside the evidence.
+#[derive(Debug, Clone, Default, PartialEq)]
+struct Beside {
+    delivery: Delivery,
+    /// What keeps filters from doing what the policy says, in words.
+    notes: Vec<String>,
 }
 
 impl Judge {
@@ -89,6 +97,7 @@ impl Judge {
         writer: &Handle,
         registry: &Registry,
         release: &str,
+        notes: Vec<String>,
     ) -> Result<Arc<Report>, Unjudged> {
         let asked = Instant::now();
         let bench = self.bench(release);
@@ -98,7 +107,8 @@ impl Judge {
         }
         let at = Instant::now();
         let snapshot = snapshot(writer, release).await?;
-        bench.judge(&self.aside, at, snapshot, registry.delivery(release, at), release).await
+        let beside = Beside { delivery: registry.delivery(release, at), notes };
+        bench.judge(&self.aside, at, snapshot, beside, release).await
     }
 
     /// How a release stands. The verdict is the last one if nothing changed since, or if judging anew could take more than a small
@@ -108,6 +118,7 @@ impl Judge {
         writer: &Handle,
         registry: &Registry,
         release: &str,
+        notes: Vec<String>,
     ) -> Result<Standing, Unjudged> {
         let bench = self.bench(release);
         let at = Instant::now();
@@ -124,7 +135,8 @@ impl Judge {
                     Some(turn) => turn,
                     None => bench.turn.lock().await,
                 };
-                bench.judge(&self.aside, at, snapshot, registry.delivery(release, at), release).await?.verdict
+                let beside = Beside { delivery: registry.delivery(release, at), notes };
+                bench.judge(&self.aside, at, snapshot, beside, release).await?.verdict
             }
         };
         Ok(Standing { session, exchanges, not_sent, plugins, verdict })
@@ -148,10 +160,10 @@ impl Bench {
         aside: &Aside,
         at: Instant,
         snapshot: Snapshot,
-        delivery: Delivery,
+        beside: Beside,
         release: &str,
     ) -> Result<Arc<Report>, Unjudged> {
-        let of = Of::new(&snapshot, delivery);
+        let of = Of::new(&snapshot, beside.clone());
         if let Some(judged) = self.last().filter(|judged| judged.of == of) {
             let report = Arc::clone(&judged.report);
             self.keep(Judged { at, ..judged });
@@ -160,9 +172,9 @@ impl Bench {
         let name = release.to_owned();
         let judging = aside.run(move || {
             let began = Instant::now();
-            let (document, evidence) = (&snapshot.version.document, &snapshot.evidence);
-            let report = antumbra_engine::report(&name, evidence, document.gates(), &delivery);
-            let report = report.with_unmet(evidence, document.rules());
+            let gates = snapshot.version.document.gates();
+            let mut report = antumbra_engine::report(&name, &snapshot.evidence, gates, &beside.delivery);
+            report.notes.extend(beside.notes);
             (Arc::new(report), began.elapsed())
         });
         let (report, took) = judging.await.map_err(|error| {
@@ -189,11 +201,11 @@ impl Judged {
 }
 
 impl Of {
-    fn new(snapshot: &Snapshot, delivery: Delivery) -> Self {
+    fn new(snapshot: &Snapshot, beside: Beside) -> Self {
         Self {
             generation: snapshot.version.generation,
             session: snapshot.session.number,
-            delivery,
+            beside,
             taken: snapshot.evidence.taken(),
         }
     }
@@ -227,19 +239,24 @@ mod tests {
     #[tokio::test]
     async fn a_report_is_kept_until_something_changes() {
         let (bench, aside) = (Bench::default(), Aside::new().unwrap());
-        let (nothing, some) = (Delivery::default(), Delivery { mirrored: 7, ..Delivery::default() });
+        let (nothing, delivery) = (Beside::default(), Delivery { mirrored: 7, ..Delivery::default() });
+        let (some, noted) =
+            (Beside { delivery, notes: Vec::new() }, Beside { delivery, notes: vec!["no route".to_owned()] });
         let mut reports: Vec<Arc<Report>> = Vec::new();
-        for (generation, delivery, is_new) in [
+        for (generation, beside, is_new) in [
             (1, &nothing, true),
             (1, &nothing, false),
             (2, &nothing, true),
             (2, &some, true),
             (2, &some, false),
+            (2, &noted, true),
+            (2, &noted, false),
         ] {
-            let judging = bench.judge(&aside, Instant::now(), snapshot(generation), *delivery, "shop");
+            let judging = bench.judge(&aside, Instant::now(), snapshot(generation), beside.clone(), "shop");
             let report = judging.await.unwrap();
             let known = reports.iter().any(|before| Arc::ptr_eq(before, &report));
-            assert_eq!(!known, is_new, "generation {generation}, {delivery:?}");
+            assert_eq!(!known, is_new, "generation {generation}, {beside:?}");
+            assert!(beside.notes.iter().all(|note| report.notes.contains(note)));
             reports.push(report);
         }
     }

@@ -4,7 +4,7 @@
 //! count. A leg is where its requests go and how they are changed on the way: the name of a variant says neither.
 
 use antumbra_policy::document::{Problem, Tree};
-use antumbra_policy::{HeaderChanges, Mirror, Policy, Variant};
+use antumbra_policy::{HeaderChanges, Mirror, Policy, Variant, Via};
 
 /// Whose answers a policy compares.
 #[derive(Debug, Clone)]
@@ -14,6 +14,8 @@ pub struct Comparands {
     /// Whose answers count as the primary's: names, for that is what an observation carries. An empty one is the host's own routing.
     primary: Vec<String>,
     calibrating: bool,
+    /// The legs that the comparator asks itself, with their clusters, each once.
+    handed_over: Vec<(&'static str, String)>,
 }
 
 /// Where the requests of a leg go, and how they are changed.
@@ -39,10 +41,21 @@ impl Comparands {
             add(&mut candidates, candidate);
             control.into_iter().for_each(|control| add(&mut controls, control));
         }
+        let mut handed_over = Vec::new();
+        for mirror in policy.mirrors().filter(|mirror| mirror.via == Via::Comparator) {
+            let control = mirror.control.as_ref().map(|control| ("control", control.to.cluster.clone()));
+            let legs = [("candidate", mirror.to.cluster.clone())].into_iter().chain(control);
+            handed_over.extend(legs.filter(|leg| !handed_over.contains(leg)).collect::<Vec<_>>());
+        }
         let mut primary = primary.to_vec();
         primary.sort_unstable();
         primary.dedup();
-        Self { candidates, controls, primary, calibrating }
+        Self { candidates, controls, primary, calibrating, handed_over }
+    }
+
+    /// The legs whose calls mirrors leave to the comparator, with their clusters, each once.
+    pub(crate) fn handed_over(&self) -> &[(&'static str, String)] {
+        &self.handed_over
     }
 
     /// Whether the candidate is the stable version itself: it goes where the control goes, or the default, and is asked as that

@@ -125,6 +125,11 @@ impl Document {
         Self { rules: self.rules.with_schemas(schemas), ..self }
     }
 
+    /// The legs whose calls mirrors leave to the comparator, with their clusters, each once.
+    pub fn handed_over(&self) -> &[(&'static str, String)] {
+        self.comparands.as_ref().map_or(&[], Comparands::handed_over)
+    }
+
     /// The document as stored: JSON in the document's order.
     pub fn text(&self) -> String {
         serde_json::to_string(&self.tree).unwrap_or_default()

@@ -5,6 +5,8 @@ use antumbra_observation as observation;
 use antumbra_store::Accounts;
 use serde::{Deserialize, Serialize};
 
+use crate::api::trouble::Trouble;
+
 /// How everything stands.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -28,7 +30,16 @@ pub(crate) struct ReleaseStatus {
     pub(crate) problems: Vec<String>,
     /// Whether there are filters and all that are alive run it.
     pub(crate) converged: bool,
-    /// Filter instances that spoke within the last minute, at most 100 of them.
+    /// What keeps filters from doing what the policy says; usually nothing.
+    #[serde(default)]
+    pub(crate) troubles: Vec<Trouble>,
+    /// How many filter instances speak as often as they should.
+    #[serde(default)]
+    pub(crate) alive: usize,
+    /// How many missed three heartbeats within the last ten minutes, without having said that they end.
+    #[serde(default)]
+    pub(crate) gone: usize,
+    /// Those, and those that ended within the last minute: at most 100, the alive first, by node.
     pub(crate) filters: Vec<Filter>,
     /// How many more there are.
     pub(crate) more_filters: usize,
@@ -44,12 +55,34 @@ pub(crate) struct ReleaseStatus {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Filter {
-    /// 32 hexadecimal digits.
+    /// 32 hexadecimal digits. Each thread of a proxy has one.
     pub(crate) instance: String,
+    /// What its proxy calls itself, if it said.
+    #[serde(default)]
+    pub(crate) node: Option<String>,
+    /// Whether it is there.
+    #[serde(default)]
+    pub(crate) state: State,
     /// The generation it runs; none while it runs an inline policy or no policy.
     pub(crate) generation: Option<u64>,
     /// Seconds since its last heartbeat.
     pub(crate) seconds_since_seen: f64,
     /// Its own counts since it began.
     pub(crate) accounts: observation::Accounts,
+    /// What keeps it from doing what the policy says.
+    #[serde(default)]
+    pub(crate) troubles: Vec<observation::Trouble>,
+}
+
+/// Whether a filter instance is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum State {
+    /// It speaks as often as it should.
+    #[default]
+    Alive,
+    /// It missed three heartbeats.
+    Gone,
+    /// It said that it ends.
+    Ended,
 }

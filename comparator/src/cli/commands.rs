@@ -24,7 +24,7 @@ pub(super) fn status(target: &Target) -> Result<ExitCode, Failure> {
             return Err(Failure::Usage(format!("there is no policy {name:?}")));
         }
     }
-    show(target.output, &status, output::status)
+    show(target.output, &status, super::status::text)
 }
 
 /// `antumbra mirror set`.

@@ -5,14 +5,9 @@ use std::io::{ErrorKind, IsTerminal, Write as _};
 use std::sync::OnceLock;
 
 use antumbra_control::audit::Entry;
-use antumbra_engine::{Report, TextStyle};
-use antumbra_store::Accounts;
-use console::Term;
 use serde::Serialize;
 
 use crate::api::policies::{Audit, Generation, History, Outcome};
-use crate::api::status::Filter;
-use crate::api::status::{ReleaseStatus, Status};
 
 /// Writes text; a reader that closed the pipe has read enough. What else goes wrong is said at the end: see [`unwritten`].
 pub(super) fn print(text: &str) {
@@ -83,80 +78,6 @@ pub(super) fn outcome(outcome: &Outcome) -> String {
     text
 }
 
-/// How everything stands.
-pub(super) fn status(status: &Status) -> String {
-    let mut text = String::new();
-    for release in &status.releases {
-        write_release(&mut text, release);
-    }
-    if status.releases.is_empty() {
-        text.push_str("no policy is stored\n");
-    }
-    write_accounts(&mut text, &status.accounts);
-    text
-}
-
-fn write_release(text: &mut String, release: &ReleaseStatus) {
-    let converged = if release.converged { "yes" } else { "no" };
-    let count = |number: Option<u64>| number.map_or_else(|| "?".to_owned(), |number| number.to_string());
-    let _ = writeln!(
-        text,
-        "{}  generation {}  converged {converged}  session {}  exchanges {}",
-        release.name,
-        release.generation,
-        count(release.session),
-        count(release.exchanges),
-    );
-    for problem in &release.problems {
-        let _ = writeln!(text, "  the stored policy can only be replaced: {problem}");
-    }
-    if release.filters.is_empty() {
-        text.push_str("  no filter was seen within the last minute\n\n");
-        return;
-    }
-    let _ = writeln!(
-        text,
-        "  {:32} {:>10} {:>10} {:>10} {:>10} {:>10} {:>11} {:>8}",
-        "filter", "generation", "seen", "requests", "mirrored", "delivered", "undelivered", "unknown"
-    );
-    for filter in &release.filters {
-        write_filter(text, filter);
-    }
-    if release.more_filters > 0 {
-        let _ = writeln!(text, "  and {} more", release.more_filters);
-    }
-    text.push('\n');
-}
-
-fn write_filter(text: &mut String, filter: &Filter) {
-    let accounts = &filter.accounts;
-    let _ = writeln!(
-        text,
-        "  {:32} {:>10} {:>10} {:>10} {:>10} {:>10} {:>11} {:>8}",
-        filter.instance,
-        filter.generation.map_or_else(|| "none".to_owned(), |generation| generation.to_string()),
-        format!("{:.1} s ago", filter.seconds_since_seen),
-        accounts.requests,
-        accounts.mirrored,
-        accounts.delivered,
-        accounts.undelivered.total(),
-        accounts.unknown,
-    );
-}
-
-fn write_accounts(text: &mut String, accounts: &Accounts) {
-    let refused: u64 = accounts.refused.values().sum();
-    let reasons: Vec<String> = accounts.refused.iter().map(|(reason, n)| format!("{reason} {n}")).collect();
-    let _ = writeln!(
-        text,
-        "observations: received {} = compared {} + refused {refused} + duplicates {} + in flight {}",
-        accounts.received, accounts.compared, accounts.duplicates, accounts.in_flight
-    );
-    if refused > 0 {
-        let _ = writeln!(text, "refused: {}", reasons.join(", "));
-    }
-}
-
 /// All generations, newest last.
 pub(super) fn history(history: &History) -> String {
     let mut text = String::new();
@@ -197,54 +118,6 @@ fn entry(entry: &Entry) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn status_for_people() {
-        let filter = Filter {
-            instance: "0".repeat(31) + "1",
-            generation: Some(4),
-            seconds_since_seen: 0.3,
-            accounts: antumbra_observation::Accounts {
-                requests: 900,
-                mirrored: 45,
-                delivered: 44,
-                unknown: 1,
-                ..Default::default()
-            },
-        };
-        let release = |filters| ReleaseStatus {
-            name: "shop".to_owned(),
-            generation: 4,
-            problems: Vec::new(),
-            converged: true,
-            filters,
-            more_filters: 3,
-            session: Some(1),
-            exchanges: Some(44),
-            verdict: None,
-        };
-        let accounts = Accounts {
-            received: 47,
-            compared: 44,
-            refused: [("too_large".to_owned(), 2)].into(),
-            duplicates: 1,
-            in_flight: 0,
-        };
-        let status =
-            super::status(&Status { releases: vec![release(vec![filter]), release(vec![])], accounts });
-        insta::assert_snapshot!(status, @r"
-        shop  generation 4  converged yes  session 1  exchanges 44
-          filter                           generation       seen   requests   mirrored  delivered undelivered  unknown
-          00000000000000000000000000000001          4  0.3 s ago        900         45         44           0        1
-          and 3 more
-
-        shop  generation 4  converged yes  session 1  exchanges 44
-          no filter was seen within the last minute
-
-        observations: received 47 = compared 44 + refused 2 + duplicates 1 + in flight 0
-        refused: too_large 2
-        ");
-    }
 
     #[test]
     fn changes_for_people() {

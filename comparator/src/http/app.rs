@@ -4,10 +4,13 @@ use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::sync::Arc;
 use std::time::Instant;
 
+use antumbra_control::Version;
 use antumbra_engine::Report;
+use antumbra_observation::{self as observation, TroubleKind};
 use axum::http::HeaderValue;
 
 use crate::api::problem::Problem;
+use crate::api::trouble::Trouble;
 use crate::aside::Aside;
 use crate::http::guard::Guard;
 use crate::ingest::Intake;
@@ -15,7 +18,7 @@ use crate::judge::{Judge, Standing};
 use crate::live::captures::Captures;
 use crate::live::kept::Kept;
 use crate::live::ledger::Ledger;
-use crate::live::registry::Alive;
+use crate::live::registry::Present;
 
 /// What every route may use.
 pub(crate) struct App {
@@ -49,26 +52,39 @@ impl Run {
 impl App {
     /// The report of a release as of now.
     pub(crate) async fn report(&self, release: &str) -> Result<Arc<Report>, Problem> {
-        let Intake { writer, registry, .. } = self.knowing(release)?;
-        Ok(self.judge.report(writer, registry, release).await?)
+        let notes = self.notes(release)?;
+        let Intake { writer, registry, .. } = &*self.intake;
+        Ok(self.judge.report(writer, registry, release, notes).await?)
     }
 
     /// How a release stands, without its report.
     pub(crate) async fn standing(&self, release: &str) -> Result<Standing, Problem> {
-        let Intake { writer, registry, .. } = self.knowing(release)?;
-        Ok(self.judge.standing(writer, registry, release).await?)
+        let notes = self.notes(release)?;
+        let Intake { writer, registry, .. } = &*self.intake;
+        Ok(self.judge.standing(writer, registry, release, notes).await?)
     }
 
-    /// The judge keeps a place for whatever it is asked about, so it is asked about releases alone.
-    fn knowing(&self, release: &str) -> Result<&Intake, Problem> {
-        match self.intake.policies.get(release) {
-            Some(_) => Ok(&self.intake),
-            None => Err(Problem::unknown_release(release)),
-        }
+    /// What a report says beside the evidence. The judge keeps a place for whatever it is asked about, so it is asked about releases
+    /// alone.
+    fn notes(&self, release: &str) -> Result<Vec<String>, Problem> {
+        let version = self.intake.policies.get(release).ok_or_else(|| Problem::unknown_release(release))?;
+        let troubles = self.troubles(&version, &self.present(release, version.generation));
+        Ok(troubles.into_iter().map(|trouble| trouble.text).collect())
     }
 
-    /// The filters of a release that are alive, and how many of them run the generation.
-    pub(crate) fn alive(&self, release: &str, generation: u64) -> Alive {
-        self.intake.registry.alive(release, generation, Instant::now())
+    /// The filters of a release, and how many of them run the generation.
+    pub(crate) fn present(&self, release: &str, generation: u64) -> Present {
+        self.intake.registry.present(release, generation, Instant::now())
+    }
+
+    /// What keeps the filters from doing what the policy says: what they met, and what is known here.
+    pub(crate) fn troubles(&self, version: &Version, present: &Present) -> Vec<Trouble> {
+        let handed = version.document.handed_over().iter();
+        let without = handed.filter(|(_, cluster)| !self.intake.targets.knows(cluster));
+        let known = without.map(|(leg, cluster)| {
+            Trouble::of(observation::Trouble::new(TroubleKind::NoTarget, cluster, leg), 0)
+        });
+        let met = present.troubles.iter().map(|(trouble, filters)| Trouble::of(trouble.clone(), *filters));
+        met.chain(known).collect()
     }
 }

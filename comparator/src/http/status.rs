@@ -12,23 +12,28 @@ use crate::api::answer::json;
 use crate::api::problem::Problem;
 use crate::api::status::{ReleaseStatus, Status};
 use crate::live::metrics::Release;
-use crate::live::registry::Alive;
+use crate::live::registry::Present;
 use crate::writer::Job;
 
 /// `GET /v1/status`.
 pub(super) async fn show(State(app): State<Arc<App>>) -> Response {
     let mut releases = Vec::new();
     for (name, version) in app.intake.policies.all() {
-        let Alive { count, converged, shown } = app.alive(&name, version.generation);
+        let present = app.present(&name, version.generation);
+        let troubles = app.troubles(&version, &present);
+        let Present { alive, converged, gone, shown, more, .. } = present;
         let standing = app.standing(&name).await.ok();
         releases.push(ReleaseStatus {
-            converged: count > 0 && converged == count,
+            converged: alive > 0 && converged == alive,
+            troubles,
+            alive,
+            gone,
             generation: version.generation,
             problems: version.document.problems().iter().map(ToString::to_string).collect(),
             session: standing.as_ref().map(|standing| standing.session.number),
             exchanges: standing.as_ref().map(|standing| standing.exchanges),
             verdict: standing.as_ref().map(|standing| standing.verdict),
-            more_filters: count - shown.len(),
+            more_filters: more,
             filters: shown,
             name,
         });
@@ -40,7 +45,7 @@ pub(super) async fn show(State(app): State<Arc<App>>) -> Response {
 pub(super) async fn metrics(State(app): State<Arc<App>>) -> Response {
     let mut releases = Vec::new();
     for (name, version) in app.intake.policies.all() {
-        let Alive { count, converged, .. } = app.alive(&name, version.generation);
+        let Present { alive, converged, .. } = app.present(&name, version.generation);
         let standing = app.standing(&name).await.ok();
         let judged = standing.as_ref().map(|standing| (standing.exchanges, standing.verdict));
         let (not_sent, plugins) =
@@ -48,7 +53,7 @@ pub(super) async fn metrics(State(app): State<Arc<App>>) -> Response {
         releases.push(Release {
             generation: version.generation,
             converged,
-            filters: count,
+            filters: alive,
             judged,
             not_sent,
             plugins,

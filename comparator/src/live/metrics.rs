@@ -24,7 +24,7 @@ pub(crate) struct Release {
     pub(crate) name: String,
     /// The generation in force.
     pub(crate) generation: u64,
-    /// Filter instances that spoke within the last minute.
+    /// Filter instances that speak as often as they should.
     pub(crate) filters: usize,
     /// How many of them run the generation in force.
     pub(crate) converged: usize,
@@ -102,7 +102,7 @@ fn register_releases(registry: &mut Registry, releases: &[Release]) {
     }
     let [generations, filters, converged, exchanges] = families;
     registry.register("generation", "Generation of the policy in force", generations);
-    registry.register("filters", "Filter instances seen within the last minute", filters);
+    registry.register("filters", "Filter instances that speak as often as they should", filters);
     registry.register("filters_converged", "Those of them that run the generation in force", converged);
     registry.register("exchanges", "Exchanges in the session of evidence", exchanges);
     let help = "Exchanges in the session of which a shadow was not sent, by reason";

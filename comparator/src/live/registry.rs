@@ -1,18 +1,20 @@
 //! Which filter instances are there, what each of them runs, and what all of them together did not deliver.
 //!
 //! Every filter says everything again with its next heartbeat. Until one did, nothing is known, which is not the same as nothing
-//! lost. An instance that fell silent is no longer shown after a minute, but its counts stay in the sums, or a restarted proxy
+//! lost. An instance that fell silent is listed as gone for a while, and its counts stay in the sums, or a restarted proxy
 //! would make losses vanish; and they are written down every few seconds, or a restarted comparator would.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use antumbra_engine::Delivery;
-use antumbra_observation::{Accounts, Counts, Heartbeat, Instance, NotMirrored, Undelivered, UnsafeMethod};
+use antumbra_observation::{
+    Accounts, Counts, Heartbeat, Instance, NotMirrored, Trouble, Undelivered, UnsafeMethod, node_name,
+};
 use serde::{Deserialize, Serialize};
 
-use crate::api::status::Filter;
+use crate::api::status::{Filter, State};
 
 /// All filter instances, by release.
 #[derive(Default)]
@@ -46,17 +48,28 @@ struct Seen {
     generation: Option<u64>,
     accounts: Accounts,
     delivered: Delivered,
+    troubles: Vec<Trouble>,
+    node: Option<String>,
+    /// Within which it speaks again.
+    every: Duration,
+    ended: bool,
 }
 
-/// The filters of a release that spoke within the last minute.
+/// The filters of a release that are there, or were a while ago.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct Alive {
-    /// How many.
-    pub(crate) count: usize,
-    /// How many of them run the generation asked about.
+pub(crate) struct Present {
+    /// How many are alive.
+    pub(crate) alive: usize,
+    /// How many of those run the generation asked about.
     pub(crate) converged: usize,
-    /// The first [`MAX_SHOWN`] of them.
+    /// How many are gone, and were not a while ago.
+    pub(crate) gone: usize,
+    /// The first [`MAX_SHOWN`] of them, and of those that ended just now.
     pub(crate) shown: Vec<Filter>,
+    /// How many more there are.
+    pub(crate) more: usize,
+    /// What those that are alive met, and how many met it.
+    pub(crate) troubles: Vec<(Trouble, usize)>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -115,30 +128,53 @@ impl Registry {
     /// Notes a heartbeat.
     pub(crate) fn note(&self, heartbeat: Heartbeat, now: Instant) {
         let mut all = self.lock();
-        let Heartbeat { release, instance, generation, accounts, .. } = heartbeat;
+        let Heartbeat { release, instance, generation, accounts, troubles, node, every_ms, ends, .. } =
+            heartbeat;
         let filters = all.entry(release).or_default();
         filters.heard = true;
         let delivered = Delivered::of(&accounts);
         filters.gone.remove(&instance);
-        filters.seen.insert(instance, Seen { at: now, generation, accounts, delivered });
+        let seen = Seen {
+            at: now,
+            generation,
+            accounts,
+            delivered,
+            troubles: Trouble::within_bounds(troubles),
+            node: node.and_then(|node| node_name(node.as_bytes())),
+            every: every_ms.map_or(USUAL, Duration::from_millis).clamp(USUAL, LONGEST),
+            ended: ends,
+        };
+        filters.seen.insert(instance, seen);
         if filters.seen.len() > MAX_INSTANCES {
             filters.drop_the_longest_silent();
         }
     }
 
-    /// The instances of a release that spoke within the last minute, and how many of them run `generation`.
-    pub(crate) fn alive(&self, release: &str, generation: u64, now: Instant) -> Alive {
+    /// The instances of a release, and how many of them run `generation`.
+    pub(crate) fn present(&self, release: &str, generation: u64, now: Instant) -> Present {
         let all = self.lock();
-        let seen = all.get(release).into_iter().flat_map(|filters| &filters.seen);
-        let mut alive = Alive::default();
-        for (instance, seen) in seen.filter(|(_, seen)| now.saturating_duration_since(seen.at) <= SHOWN) {
-            alive.count += 1;
-            alive.converged += usize::from(seen.generation == Some(generation));
-            if alive.shown.len() < MAX_SHOWN {
-                alive.shown.push(seen.show(*instance, now));
-            }
+        let Some(filters) = all.get(release) else { return Present::default() };
+        let listed =
+            filters.seen.iter().filter_map(|(instance, seen)| Some((seen.listed(now)?, *instance, seen)));
+        let mut listed: Vec<_> = listed.collect();
+        listed.sort_by(|(state, instance, seen), (other, beside, next)| {
+            (state, &seen.node, instance).cmp(&(other, &next.node, beside))
+        });
+        let of = |wanted| listed.iter().filter(move |(state, ..)| *state == wanted).map(|(.., seen)| seen);
+        let mut troubles: BTreeMap<&Trouble, usize> = BTreeMap::new();
+        for seen in of(State::Alive) {
+            let met: BTreeSet<&Trouble> = seen.troubles.iter().collect();
+            met.into_iter().for_each(|trouble| *troubles.entry(trouble).or_default() += 1);
         }
-        alive
+        let shown = listed.iter().take(MAX_SHOWN);
+        Present {
+            alive: of(State::Alive).count(),
+            converged: of(State::Alive).filter(|seen| seen.generation == Some(generation)).count(),
+            gone: of(State::Gone).count(),
+            shown: shown.map(|(state, instance, seen)| seen.show(*instance, *state, now)).collect(),
+            more: listed.len().saturating_sub(MAX_SHOWN),
+            troubles: troubles.into_iter().take(MAX_TOLD).map(|(one, by)| (one.clone(), by)).collect(),
+        }
     }
 
     /// What the filters of a release delivered since the session of evidence began; unknown until one spoke.
@@ -148,7 +184,8 @@ impl Registry {
         let since = filters.sum().since(filters.baseline);
         let silence = |seen: &Seen| now.saturating_duration_since(seen.at);
         let alive = filters.seen.values().filter(|seen| silence(seen) <= SHOWN).count() as u64;
-        let missed = filters.seen.values().filter(|seen| silence(seen) <= MISSED).count() as u64;
+        let missed = |seen: &&Seen| silence(seen) <= SHOWN || (!seen.ended && silence(seen) <= MISSED);
+        let missed = filters.seen.values().filter(missed).count() as u64;
         Delivery {
             alive,
             silent: missed.saturating_sub(alive),
@@ -162,11 +199,11 @@ impl Registry {
         }
     }
 
-    /// How many instances run the policy of a release: those that spoke within the last minute.
+    /// How many instances of a release are alive.
     pub(crate) fn running(&self, release: &str, now: Instant) -> usize {
         let all = self.lock();
         let seen = all.get(release).into_iter().flat_map(|filters| filters.seen.values());
-        seen.filter(|seen| now.saturating_duration_since(seen.at) <= SHOWN).count()
+        seen.filter(|seen| seen.state(now) == State::Alive).count()
     }
 
     /// The release is not there any more.
@@ -218,10 +255,33 @@ impl Filters {
 }
 
 impl Seen {
-    fn show(&self, instance: Instance, now: Instant) -> Filter {
+    fn state(&self, now: Instant) -> State {
+        let silent = now.saturating_duration_since(self.at);
+        match self.ended {
+            true => State::Ended,
+            false if silent > self.every * MISSED_HEARTBEATS => State::Gone,
+            false => State::Alive,
+        }
+    }
+
+    /// How it is listed; not at all if it ended, or was heard last, too long ago.
+    fn listed(&self, now: Instant) -> Option<State> {
+        let (state, silent) = (self.state(now), now.saturating_duration_since(self.at));
+        let listed = match state {
+            State::Alive => true,
+            State::Gone => silent <= self.every * MISSED_HEARTBEATS + GONE,
+            State::Ended => silent <= SHOWN,
+        };
+        listed.then_some(state)
+    }
+
+    fn show(&self, instance: Instance, state: State, now: Instant) -> Filter {
         let silent = now.saturating_duration_since(self.at);
         Filter {
             instance: instance.to_string(),
+            node: self.node.clone(),
+            state,
+            troubles: self.troubles.clone(),
             generation: self.generation,
             seconds_since_seen: (silent.as_secs_f64() * 10.0).round() / 10.0,
             accounts: self.accounts.clone(),
@@ -270,6 +330,16 @@ impl Delivered {
 /// A process that is killed loses the last words of filters that ended within this time.
 const KEPT_EVERY: Duration = Duration::from_secs(5);
 const SHOWN: Duration = Duration::from_secs(60);
+/// The time within which a filter speaks again that does not say one, and the shortest that is believed.
+const USUAL: Duration = Duration::from_secs(10);
+/// The longest that is believed.
+const LONGEST: Duration = Duration::from_secs(600);
+/// Heartbeats that a filter may miss.
+const MISSED_HEARTBEATS: u32 = 3;
+/// How long a filter that is gone stays listed.
+const GONE: Duration = Duration::from_secs(600);
+/// Kinds of trouble that are told of one release.
+const MAX_TOLD: usize = 32;
 /// A filter that has been silent for longer is not missed any more: proxies come and go.
 const MISSED: Duration = Duration::from_secs(3_600);
 /// Instances of one release that are kept apart.

@@ -62,6 +62,11 @@ impl Targets {
         Ok(self)
     }
 
+    /// Whether the cluster has an address.
+    pub(crate) fn knows(&self, cluster: &str) -> bool {
+        self.by_name.contains_key(cluster)
+    }
+
     /// The first cluster that a handover names and that nobody knows.
     pub(crate) fn unknown<'h>(&self, handovers: &'h [Handover]) -> Option<&'h str> {
         let asked =

@@ -84,14 +84,7 @@ async fn a_batch_with_a_heartbeat_is_answered_by_the_policy_if_that_is_news() {
     let world = World::with_shop().await;
     let said = |generation| {
         let accounts = Accounts { requests: 9, ..Accounts::default() };
-        let release = "shop".to_owned();
-        encode_heartbeat_header(&Heartbeat {
-            version: 1,
-            release,
-            instance: Instance(7),
-            generation,
-            accounts,
-        })
+        encode_heartbeat_header(&Heartbeat::new("shop", Instance(7), generation, accounts))
     };
     for (id, generation, media_type) in
         [(1, None, POLICY_JSON), (2, Some(4), POLICY_JSON), (3, Some(1), "application/json")]

@@ -22,4 +22,5 @@ mod replay;
 mod server;
 mod service;
 mod stored;
+mod told;
 mod trying;

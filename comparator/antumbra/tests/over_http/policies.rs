@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use crate::server::{Answer, SHOP, World, healthy, send};
-use antumbra_observation::{Accounts, Heartbeat, Instance, VERSION, encode_heartbeat};
+use antumbra_observation::{Accounts, Heartbeat, Instance, encode_heartbeat};
 use http::Method;
 
 #[tokio::test]
@@ -191,10 +191,12 @@ pub(crate) async fn said(
     generation: Option<u64>,
     accounts: Accounts,
 ) -> Answer {
-    let release = release.to_owned();
-    let heartbeat = Heartbeat { version: VERSION, release, instance, generation, accounts };
+    tell(address, &Heartbeat::new(release, instance, generation, accounts)).await
+}
+
+pub(crate) async fn tell(address: SocketAddr, heartbeat: &Heartbeat) -> Answer {
     let headers = [("content-type", "application/cbor"), ("host", "antumbra")];
-    send(address, Method::POST, "/v1/heartbeats", &headers, encode_heartbeat(&heartbeat)).await.unwrap()
+    send(address, Method::POST, "/v1/heartbeats", &headers, encode_heartbeat(heartbeat)).await.unwrap()
 }
 
 async fn converged(world: &World) -> serde_json::Value {

@@ -10,24 +10,21 @@ fn beat(instance: u128, mirrored: u64, lost: u64, budget: u64) -> Heartbeat {
         unknown: 1,
         ..Accounts::default()
     };
-    Heartbeat {
-        version: 1,
-        release: "shop".to_owned(),
-        instance: Instance(instance),
-        generation: Some(2),
-        accounts,
-    }
+    Heartbeat::new("shop", Instance(instance), Some(2), accounts)
 }
 
 #[test]
-fn the_silent_are_not_shown_but_stay_in_the_sums() {
+fn the_silent_are_gone_but_stay_in_the_sums() {
     let registry = Registry::default();
     let start = Instant::now();
     let later = start + Duration::from_secs(61);
     registry.note(beat(1, 10, 2, 5), start);
     registry.note(beat(2, 20, 0, 0), later);
-    let shown: Vec<String> = registry.alive("shop", 2, later).shown.into_iter().map(|f| f.instance).collect();
-    assert_eq!(shown, [Instance(2).to_string()]);
+    let present = registry.present("shop", 2, later);
+    let shown: Vec<_> = present.shown.into_iter().map(|filter| (filter.instance, filter.state)).collect();
+    let expected = [(Instance(2).to_string(), State::Alive), (Instance(1).to_string(), State::Gone)];
+    assert_eq!(shown, expected);
+    assert_eq!((present.alive, present.gone), (1, 1));
     let delivery = registry.delivery("shop", Instant::now());
     assert_eq!((delivery.mirrored, delivery.undelivered, delivery.not_sent), (30, 4, 5));
     assert!(delivery.known && !registry.delivery("till", Instant::now()).known);
@@ -126,9 +123,9 @@ fn the_number_of_instances_is_bounded_and_sums_survive_it() {
     for instance in 0..MAX_INSTANCES as u128 + 10 {
         registry.note(beat(instance, 1, 0, 0), now);
     }
-    let alive = registry.alive("shop", 2, now);
-    assert_eq!((alive.count, alive.converged), (MAX_INSTANCES, MAX_INSTANCES));
-    assert_eq!(alive.shown.len(), MAX_SHOWN);
+    let present = registry.present("shop", 2, now);
+    assert_eq!((present.alive, present.converged), (MAX_INSTANCES, MAX_INSTANCES));
+    assert_eq!((present.shown.len(), present.more), (MAX_SHOWN, MAX_INSTANCES - MAX_SHOWN));
     assert_eq!(registry.delivery("shop", Instant::now()).mirrored, MAX_INSTANCES as u64 + 10);
     for instance in 0..10 {
         registry.note(beat(instance, 2, 0, 0), now);
@@ -185,4 +182,57 @@ fn what_an_earlier_version_wrote_down_knows_no_reasons_and_counts() {
     let delivery = registry.delivery("shop", Instant::now());
     assert_eq!((delivery.mirrored, delivery.undelivered, delivery.not_sent), (31, 5, 8));
     assert_eq!(delivery.undelivered_by, [(Undelivered::OutboxFull, 6)].into());
+}
+
+/// A filter says how often it speaks; one that ends says that, too, and is missed by nobody.
+#[test]
+fn a_filter_is_gone_after_three_heartbeats_unless_it_said_that_it_ends() {
+    let registry = Registry::default();
+    let (start, second) = (Instant::now(), Duration::from_secs(1));
+    registry.note(beat(1, 0, 0, 0), start);
+    registry.note(Heartbeat { every_ms: Some(60_000), ..beat(2, 0, 0, 0) }, start);
+    registry.note(Heartbeat { every_ms: Some(0), ..beat(3, 0, 0, 0) }, start);
+    registry.note(Heartbeat { ends: true, ..beat(4, 0, 0, 0) }, start);
+    let states = |after: u32| {
+        let shown = registry.present("shop", 2, start + second * after).shown;
+        let mut states: Vec<_> = shown.iter().map(|one| (one.instance.clone(), one.state)).collect();
+        states.sort();
+        states
+            .iter()
+            .map(|(instance, state)| format!("{}{state:?}", &instance[31..]))
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    assert_eq!(states(30), "1Alive 2Alive 3Alive 4Ended");
+    assert_eq!(states(31), "1Gone 2Alive 3Gone 4Ended");
+    assert_eq!(states(61), "1Gone 2Alive 3Gone", "an end is news for a minute");
+    assert_eq!(states(181), "1Gone 2Gone 3Gone");
+    assert_eq!(states(631), "2Gone", "and what is gone for ten");
+    assert_eq!(states(781), "");
+    assert_eq!(registry.running("shop", start + second), 3);
+    assert_eq!(registry.delivery("shop", start + second * 61).silent, 3);
+}
+
+#[test]
+fn what_filters_met_is_told_once_with_how_many_met_it() {
+    let registry = Registry::default();
+    let now = Instant::now();
+    let trouble =
+        |subject: &str| Trouble::new(antumbra_observation::TroubleKind::UnknownCluster, subject, "candidate");
+    let say = |instance, troubles, at| {
+        let node = Some(format!("edge-{}", 9 - instance));
+        registry.note(Heartbeat { troubles, node, ..beat(instance, 0, 0, 0) }, at);
+    };
+    say(1, vec![trouble("new")], now);
+    say(2, vec![trouble("new"), trouble("old")], now);
+    let long = Trouble { subject: "x".repeat(1 << 20), ..trouble("") };
+    say(3, vec![long; 100], now);
+    let present = registry.present("shop", 2, now);
+    let told: Vec<_> = present.troubles.iter().map(|(one, by)| (one.subject.len(), *by)).collect();
+    assert_eq!(told, [(3, 2), (3, 1), (200, 1)], "bounded, whoever wrote them");
+    let nodes: Vec<_> = present.shown.iter().map(|filter| filter.node.clone().unwrap()).collect();
+    assert_eq!(nodes, ["edge-6", "edge-7", "edge-8"]);
+    let later = now + Duration::from_secs(31);
+    say(2, Vec::new(), later);
+    assert_eq!(registry.present("shop", 2, later).troubles, [], "who is gone tells nothing");
 }
