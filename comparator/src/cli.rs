@@ -276,6 +276,9 @@ struct SetWeights {
     /// In this rule; needed if several split
     #[arg(long)]
     rule: Option<String>,
+    /// Raise a candidate although the verdict is `roll back`; the audit says so. Lowering one needs nothing
+    #[arg(long)]
+    despite_verdict: bool,
     /// Why, for the audit
     #[arg(long)]
     reason: Option<String>,

@@ -97,14 +97,21 @@ impl EnvoyConfig {
 
     /// The same configuration with its listeners in `file`, which Envoy watches: renaming another one onto it changes them
     /// while traffic flows. Answers the file's text too.
-    pub fn watched(mut self, file: &Path) -> Result<(Self, String)> {
-        let mut listener = self.at("/static_resources/listeners/0")?.take();
-        listener["@type"] = json!("type.googleapis.com/envoy.config.listener.v3.Listener");
-        self.at("/static_resources")?.as_object_mut().context("no resources")?.remove("listeners");
+    pub fn watched(self, file: &Path) -> Result<(Self, String)> {
         // Envoy asks for a name as soon as anything is watched.
-        self.value["node"] = json!({"id": "shop", "cluster": "shop"});
-        self.value["dynamic_resources"] = json!({"lds_config": {"path_config_source": {"path": file}}});
-        Ok((self, json!({"resources": [listener]}).to_string()))
+        let mut this = self.node("shop");
+        let mut listener = this.at("/static_resources/listeners/0")?.take();
+        listener["@type"] = json!("type.googleapis.com/envoy.config.listener.v3.Listener");
+        this.at("/static_resources")?.as_object_mut().context("no resources")?.remove("listeners");
+        this.value["dynamic_resources"] = json!({"lds_config": {"path_config_source": {"path": file}}});
+        Ok((this, json!({"resources": [listener]}).to_string()))
+    }
+
+    /// The same configuration of a proxy that calls itself so.
+    #[must_use]
+    pub fn node(mut self, id: &str) -> Self {
+        self.value["node"] = json!({"id": id, "cluster": id});
+        self
     }
 
     /// Whether the listeners are in this file, not in one that Envoy watches.

@@ -74,8 +74,8 @@ impl World {
         until("all filters run the newest generation", || async {
             let status = self.comparator.get("/v1/status").await?;
             let release = &status["releases"][0];
-            let filters = release["filters"].as_array().map_or(0, Vec::len);
-            Ok((filters > WORKERS && release["converged"] == json!(true)).then_some(()))
+            let alive = release["alive"].as_u64().unwrap_or(0);
+            Ok((alive > WORKERS as u64 && release["converged"] == json!(true)).then_some(()))
         })
         .await
     }

@@ -1,6 +1,7 @@
 //! Changes reach the running proxy: the mirrored share, the weights, and no bad policy.
 
 use antumbra_e2e::envoy_config::{CONNECTION_MANAGER, EnvoyConfig};
+use antumbra_e2e::patience::until;
 use antumbra_e2e::services::Services;
 use antumbra_e2e::upstream::{Behaviour, Reply};
 use antumbra_e2e::world::World;
@@ -153,4 +154,38 @@ async fn a_bad_policy_is_refused_whole_and_the_last_good_one_stays() -> Result<(
     assert_eq!(status["releases"][0]["generation"], 1);
     assert_eq!(world.get("/").await?.status, 200);
     Ok(())
+}
+
+/// The shipped Envoy has a route for `canary` and none for `lost`, and no cluster `nowhere`.
+#[tokio::test]
+async fn what_the_proxy_lacks_is_told() -> Result<()> {
+    let services = services().await?;
+    let policy = QUIET
+        .replace(
+            "candidate: {cluster: canary-shadow}",
+            "candidate: {cluster: nowhere}\n  lost: {cluster: elsewhere}",
+        )
+        .replace("percent: 0", "percent: 100")
+        .replace(
+            "split: {by: ['cookie:uid'], weights: {canary: 0, stable: 100}}",
+            "split: {weights: {canary: 1, lost: 1}}",
+        );
+    let world = World::start_with(services.versions(), &policy, |config| Ok(config.node("edge-1"))).await?;
+    world.drive(100, 4, |number| format!("/item/{number}"), || {}).await?;
+    let told = until("the filters told what they met", || async {
+        let release = world.comparator.get("/v1/status").await?["releases"][0].clone();
+        let troubles = release["troubles"].as_array().cloned().unwrap_or_default();
+        Ok((troubles.len() >= 2).then_some(release))
+    })
+    .await?;
+    let troubles: Vec<_> = told["troubles"].as_array().into_iter().flatten().collect();
+    let named: Vec<_> = troubles.iter().map(|one| (&one["kind"], &one["subject"], &one["detail"])).collect();
+    let [cluster, route] = [("unknown_cluster", "nowhere", "candidate"), ("no_route", "lost", "stable")];
+    let expected =
+        [cluster, route].map(|(kind, subject, detail)| (json!(kind), json!(subject), json!(detail)));
+    assert_eq!(named, expected.each_ref().map(|(kind, subject, detail)| (kind, subject, detail)));
+    assert_eq!(told["filters"][0]["node"], "edge-1");
+    let report = world.comparator.cli(&["report"]).await?;
+    assert!(report.contains("the proxy has no cluster \"nowhere\""), "{report}");
+    world.assert_no_traps().await
 }

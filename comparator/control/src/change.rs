@@ -1,5 +1,6 @@
 //! What a wanted change makes of the policy in force: a new document, nothing, or the reason why not. Pure.
 
+use antumbra_engine::Verdict;
 use antumbra_policy::document::{Invalid, Tree};
 use antumbra_policy::edit::{self, EditError, Selection};
 
@@ -20,6 +21,10 @@ pub struct Change {
     pub author: String,
     /// Why.
     pub reason: String,
+    /// What the evidence says about the candidate; none if nobody asked, as at the start of the comparator.
+    pub verdict: Option<Verdict>,
+    /// Although the verdict is `roll back`.
+    pub despite_verdict: bool,
 }
 
 /// What to do with a policy.
@@ -160,8 +165,15 @@ mod tests {
 
     fn check(edit: Edit, expected: Expected, outcome: &str) {
         let current = Version::new(Document::from_yaml(shop(5).as_bytes()).unwrap(), 3, 0);
-        let change =
-            Change { name: "shop".to_owned(), edit, expected, author: String::new(), reason: String::new() };
+        let change = Change {
+            name: "shop".to_owned(),
+            edit,
+            expected,
+            author: String::new(),
+            reason: String::new(),
+            verdict: None,
+            despite_verdict: false,
+        };
         let found = match amended(Some(&current), &change) {
             Ok(Some(document)) => document.text(),
             Ok(None) => "same".to_owned(),

@@ -3,12 +3,14 @@
 //! Effects are data. Whoever carries them out commits all of their writes at once, then puts the new generation in force, and needs to
 //! know nothing of policies.
 
+use antumbra_engine::Verdict;
 use antumbra_policy::document::Tree;
 
 use crate::audit::{DELETE, Draft};
 use crate::change::{Change, Edit, Expected, amended, check};
 use crate::difference::{self, Undone};
 use crate::document::Document;
+use crate::exposure;
 use crate::files::Files;
 use crate::records::{Session, StoredPolicy};
 use crate::refusal::Refusal;
@@ -113,6 +115,8 @@ pub struct Effects {
     pub diff: Vec<String>,
     /// What was changed at run time and is not so any more.
     pub undone: Vec<Undone>,
+    /// What else whoever asked should know.
+    pub warnings: Vec<String>,
 }
 
 impl Command {
@@ -165,6 +169,7 @@ fn change(change: &Change, state: State<'_>, now_ms: u64) -> Result<Effects, Ref
         return Ok(Effects { writes: writes.into_iter().collect(), ..Effects::default() });
     };
     state.at_hand.refuse_absent(&document, current.map(|current| &current.document))?;
+    let warning = against_the_verdict(current, &document, change)?;
     let is_new = current.is_none_or(|current| !current.document.shares_evidence_with(&document));
     let before = current.map_or(&NOTHING, |current| current.document.tree());
     let diff = difference::lines(before, document.tree());
@@ -173,10 +178,34 @@ fn change(change: &Change, state: State<'_>, now_ms: u64) -> Result<Effects, Ref
     // A file is noted even if it changed nothing: what is changed at run time afterwards is newer than it.
     let file = change.edit.is_file().then(|| Effect::PutFile(document.text()));
     let session = is_new.then(|| state.next_session(&document, generation, now_ms));
-    let by = By { author: &change.author, action: change.edit.action(), reason: &change.reason };
+    let reason = match change.verdict {
+        Some(Verdict::RollBack) if warning.is_some() => format!("{} {DESPITE}", change.reason),
+        _ => change.reason.clone(),
+    };
+    let by = By { author: &change.author, action: change.edit.action(), reason: reason.trim_start() };
     let version = Version::new(document, generation, now_ms);
     let writes = file.into_iter().chain(put(&version, by, &diff)).chain(session).collect();
-    Ok(Effects { writes, version: Some(version), diff, undone })
+    let warnings = warning.into_iter().collect();
+    Ok(Effects { writes, version: Some(version), diff, undone, warnings })
+}
+
+/// Clients get more of a candidate that is shown to be worse only if somebody says so; of one of which too little is known, with a warning.
+fn against_the_verdict(
+    current: Option<&Version>,
+    next: &Document,
+    change: &Change,
+) -> Result<Option<String>, Refusal> {
+    let (Some(current), Some(verdict)) = (current, change.verdict) else { return Ok(None) };
+    let raised = exposure::raised(current.document.tree(), next.tree());
+    let Some(raised) = raised.first() else { return Ok(None) };
+    match verdict {
+        Verdict::RollBack if !change.despite_verdict => Err(Refusal::Verdict { raised: raised.to_string() }),
+        Verdict::RollBack => Ok(Some(format!("the verdict is roll back, and {raised}"))),
+        Verdict::Wait if next.mirrors() => {
+            Ok(Some(format!("the verdict is wait: too little is known of the candidate, and {raised}")))
+        }
+        Verdict::Wait | Verdict::Promote => Ok(None),
+    }
 }
 
 fn adopt(document: &Document, state: State<'_>, now_ms: u64) -> Result<Effects, Refusal> {
@@ -189,6 +218,8 @@ fn adopt(document: &Document, state: State<'_>, now_ms: u64) -> Result<Effects, 
         expected: Expected::Any,
         author: OURSELVES.to_owned(),
         reason: "policy file at the start".to_owned(),
+        verdict: None,
+        despite_verdict: false,
     };
     change(&wanted, state, now_ms)
 }
@@ -302,6 +333,8 @@ impl State<'_> {
 static NOTHING: Tree = Tree::Map(Vec::new());
 /// The action of a new session in the audit.
 const RESET: &str = "reset";
+/// What the audit has behind the reason of a change that was made all the same.
+const DESPITE: &str = "(despite the verdict roll back)";
 /// The author of what nobody asked for.
 const OURSELVES: &str = "antumbra serve";
 

@@ -53,6 +53,11 @@ impl Comparands {
         Self { candidates, controls, primary, calibrating, handed_over }
     }
 
+    /// Whether anything is mirrored.
+    pub(crate) fn has_candidates(&self) -> bool {
+        !self.candidates.is_empty()
+    }
+
     /// The legs whose calls mirrors leave to the comparator, with their clusters, each once.
     pub(crate) fn handed_over(&self) -> &[(&'static str, String)] {
         &self.handed_over

@@ -125,6 +125,11 @@ impl Document {
         Self { rules: self.rules.with_schemas(schemas), ..self }
     }
 
+    /// Whether it mirrors anything, so that there is evidence to wait for.
+    pub fn mirrors(&self) -> bool {
+        self.comparands.as_ref().is_some_and(Comparands::has_candidates)
+    }
+
     /// The legs whose calls mirrors leave to the comparator, with their clusters, each once.
     pub fn handed_over(&self) -> &[(&'static str, String)] {
         self.comparands.as_ref().map_or(&[], Comparands::handed_over)

@@ -9,6 +9,7 @@ pub mod comparands;
 pub mod comparison;
 pub mod difference;
 pub mod document;
+pub mod exposure;
 pub mod files;
 pub mod fingerprint;
 pub mod records;

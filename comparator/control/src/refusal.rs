@@ -24,6 +24,15 @@ pub enum Refusal {
         /// How many.
         filters: usize,
     },
+    /// Clients would get more of a candidate that is shown to be worse.
+    #[error(
+        "the verdict is roll back, and {raised}; lowering needs nothing, raising needs `despiteVerdict: true` in a PATCH or \
+         `?despiteVerdict=true` at a PUT (`--despite-verdict`)"
+    )]
+    Verdict {
+        /// Which rule gives clients more.
+        raised: String,
+    },
     /// It is not in the state that the change is meant for.
     #[error("the policy is at generation {0}, which the precondition excludes")]
     Precondition(u64),

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Listed {
     /// Its name.
-    pub(crate) name: String,
+    pub(crate) release: String,
     /// The generation in force.
     pub(crate) generation: u64,
     /// Since when, RFC 3339.
@@ -21,7 +21,7 @@ pub(crate) struct Listed {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Outcome {
     /// The policy's name.
-    pub(crate) name: String,
+    pub(crate) release: String,
     /// The generation in force now.
     pub(crate) generation: u64,
     /// False if the document said that already.
@@ -34,6 +34,8 @@ pub(crate) struct Outcome {
     pub(crate) diff: Vec<String>,
     /// What was changed at run time since a document was put last, and is not so any more.
     pub(crate) undone: Vec<Undone>,
+    /// What else whoever asked should know.
+    pub(crate) warnings: Vec<String>,
 }
 
 /// A policy that is not there any more.

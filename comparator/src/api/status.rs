@@ -22,7 +22,7 @@ pub(crate) struct Status {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ReleaseStatus {
     /// The policy's name.
-    pub(crate) name: String,
+    pub(crate) release: String,
     /// The generation in force.
     pub(crate) generation: u64,
     /// What today's rules have against the stored policy, which runs on and can only be replaced; usually nothing.

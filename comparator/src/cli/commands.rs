@@ -19,7 +19,7 @@ use crate::api::status::Status;
 pub(super) fn status(target: &Target) -> Result<ExitCode, Failure> {
     let mut status: Status = Client::new(&target.server)?.get("/v1/status")?;
     if let Some(name) = &target.policy {
-        status.releases.retain(|release| release.name == *name);
+        status.releases.retain(|release| release.release == *name);
         if status.releases.is_empty() {
             return Err(Failure::Usage(format!("there is no policy {name:?}")));
         }
@@ -48,6 +48,7 @@ pub(super) fn set_weights(options: &SetWeights) -> Result<ExitCode, Failure> {
         ("weights", Some(Tree::Map(weights.collect()))),
         ("rule", options.rule.clone().map(Tree::Text)),
         ("reason", options.reason.clone().map(Tree::Text)),
+        ("despiteVerdict", options.despite_verdict.then_some(Tree::Bool(true))),
     ];
     amend(&options.target, "weights", &mapping(entries))
 }
@@ -85,6 +86,7 @@ fn amend(target: &Target, part: &str, body: &Tree) -> Result<ExitCode, Failure> 
     let body = serde_json::to_vec(body).map_err(|error| Failure::Usage(error.to_string()))?;
     let message = Message { body: Some(("application/json", body)), ..Message::default() };
     let outcome: Outcome = client.send(&Method::PATCH, &path, message)?;
+    output::complain(&outcome);
     show(target.output, &outcome, output::outcome)
 }
 
@@ -117,10 +119,10 @@ pub(super) fn name(client: &Client, named: Option<&str>) -> Result<String, Failu
     }
     let listed: Vec<Listed> = client.get("/v1/policies")?;
     match listed.as_slice() {
-        [only] => Ok(only.name.clone()),
+        [only] => Ok(only.release.clone()),
         [] => Err(Failure::Usage("no policy is stored".to_owned())),
         several => {
-            let names: Vec<&str> = several.iter().map(|listed| listed.name.as_str()).collect();
+            let names: Vec<&str> = several.iter().map(|listed| listed.release.as_str()).collect();
             Err(Failure::Usage(format!(
                 "--policy or {POLICY_VARIABLE} is needed: there are {}",
                 names.join(", ")

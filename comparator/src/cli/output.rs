@@ -54,6 +54,9 @@ pub(super) fn colour() -> bool {
 
 /// Says on stderr what a change did that may not be meant.
 pub(super) fn complain(outcome: &Outcome) {
+    for warning in &outcome.warnings {
+        eprintln!("antumbra: {warning}");
+    }
     if !outcome.undone.is_empty() {
         eprintln!("antumbra: this takes back what was changed at run time since the policy was put last:");
     }
@@ -64,11 +67,11 @@ pub(super) fn complain(outcome: &Outcome) {
 
 /// What a change did.
 pub(super) fn outcome(outcome: &Outcome) -> String {
-    let Outcome { name, generation, changed, created, new_session, diff, .. } = outcome;
+    let Outcome { release, generation, changed, created, new_session, diff, .. } = outcome;
     if !changed {
-        return format!("{name}: nothing to change, generation {generation} says so already\n");
+        return format!("{release}: nothing to change, generation {generation} says so already\n");
     }
-    let mut text = format!("{name}: generation {generation}\n");
+    let mut text = format!("{release}: generation {generation}\n");
     for line in diff {
         let _ = writeln!(text, "  {line}");
     }
@@ -122,13 +125,14 @@ mod tests {
     #[test]
     fn changes_for_people() {
         let mut done = Outcome {
-            name: "shop".to_owned(),
+            release: "shop".to_owned(),
             generation: 5,
             changed: true,
             created: false,
             new_session: true,
             diff: vec!["rules[0].mirror[0].percent: 0 → 5".to_owned()],
             undone: Vec::new(),
+            warnings: Vec::new(),
         };
         insta::assert_snapshot!(outcome(&done), @r"
         shop: generation 5

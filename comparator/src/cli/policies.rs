@@ -50,6 +50,9 @@ pub(super) struct Put {
     /// The policy may be a new one
     #[arg(long)]
     create: bool,
+    /// Give clients more of a candidate although the verdict is `roll back`; the audit says so
+    #[arg(long)]
+    despite_verdict: bool,
     /// Only if the policy is at this generation
     #[arg(long, value_name = "GENERATION")]
     if_generation: Option<u64>,
@@ -110,7 +113,10 @@ fn history(target: &Target) -> Result<ExitCode, Failure> {
 fn list(target: &Target) -> Result<ExitCode, Failure> {
     let listed: Vec<Listed> = Client::new(&target.server)?.get("/v1/policies")?;
     show(target.output, &listed, |listed| {
-        listed.iter().map(|p| format!("{}  generation {}  since {}\n", p.name, p.generation, p.at)).collect()
+        listed
+            .iter()
+            .map(|p| format!("{}  generation {}  since {}\n", p.release, p.generation, p.at))
+            .collect()
     })
 }
 
@@ -130,8 +136,8 @@ fn put(options: &Put) -> Result<ExitCode, Failure> {
         reason: options.reason.clone(),
         ..Message::default()
     };
-    let create = if options.create { "?create=true" } else { "" };
-    let path = format!("/v1/policies/{}{create}", checked(name)?);
+    let (create, despite) = (options.create, options.despite_verdict);
+    let path = format!("/v1/policies/{}?create={create}&despiteVerdict={despite}", checked(name)?);
     let outcome: Outcome = Client::new(&options.target.server)?.send(&Method::PUT, &path, message)?;
     output::complain(&outcome);
     show(options.target.output, &outcome, output::outcome)

@@ -27,7 +27,7 @@ fn write_release(text: &mut String, release: &ReleaseStatus) {
     let _ = writeln!(
         text,
         "{}  generation {}  converged {converged}  session {}  exchanges {}",
-        release.name,
+        release.release,
         release.generation,
         count(release.session),
         count(release.exchanges),
@@ -146,7 +146,7 @@ mod tests {
 
     fn release(filters: Vec<Filter>) -> ReleaseStatus {
         ReleaseStatus {
-            name: "shop".to_owned(),
+            release: "shop".to_owned(),
             generation: 4,
             problems: Vec::new(),
             converged: true,

@@ -7,6 +7,7 @@ use antumbra_control::change::{Change, Edit, Expected};
 use antumbra_control::document::tree_from_yaml;
 use antumbra_control::timestamp;
 use antumbra_control::{Command, Delete, Version};
+use antumbra_engine::Verdict;
 use antumbra_policy::document::{Field, Invalid, Problems, Tree};
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
@@ -28,7 +29,7 @@ use crate::writer::{Changed, Job};
 /// `GET /v1/policies`.
 pub(super) async fn list(State(app): State<Arc<App>>) -> Response {
     let all = app.intake.policies.all().into_iter().map(|(name, version)| Listed {
-        name,
+        release: name,
         generation: version.generation,
         at: timestamp::rfc3339(version.at_ms),
     });
@@ -60,21 +61,33 @@ pub(super) struct Asked {
     create: bool,
     /// Delete it although filters run it.
     force: bool,
+    /// Give clients more of a candidate although the verdict is `roll back`.
+    #[serde(rename = "despiteVerdict")]
+    despite_verdict: bool,
 }
 
-/// `PUT /v1/policies/{name}`; a new one with `?create=true` or `If-None-Match: *`.
+/// What a body asks for, beside which edit.
+struct Wanted {
+    edit: Edit,
+    reason: String,
+    despite_verdict: bool,
+}
+
+/// `PUT /v1/policies/{name}`; a new one with `?create=true` or `If-None-Match: *`, and with `?despiteVerdict=true` one that gives clients
+/// more of a candidate that is shown to be worse.
 pub(super) async fn put(
     State(app): State<Arc<App>>,
     Named(name): Named,
     asked: Result<Query<Asked>, QueryRejection>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let Asked { create, .. } = query(asked)?;
+    let Asked { create, despite_verdict, .. } = query(asked)?;
     let (parts, body) = request.into_parts();
     let tree = written(&parts, body, LIMIT).await?;
     let reason = reason(&parts.headers);
     let edit = if create { Edit::Create(tree) } else { Edit::Put(tree) };
-    change(&app, &parts, name, edit, reason).await
+    let verdict = verdict(&app, &name).await;
+    change(&app, &parts, name, Wanted { edit, reason, despite_verdict }, verdict).await
 }
 
 /// `DELETE /v1/policies/{name}`, with `?force=true` although filters run it.
@@ -118,19 +131,20 @@ pub(super) async fn mirror(
     request: Request,
 ) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
-    let (edit, reason) = wanted(&parts, body, read_mirror).await?;
-    change(&app, &parts, name, edit, reason).await
+    let wanted = wanted(&parts, body, read_mirror).await?;
+    change(&app, &parts, name, wanted, None).await
 }
 
-/// `PATCH /v1/policies/{name}/weights` with `{weights: {…}, rule?, reason?}`.
+/// `PATCH /v1/policies/{name}/weights` with `{weights: {…}, rule?, reason?, despiteVerdict?}`.
 pub(super) async fn weights(
     State(app): State<Arc<App>>,
     Named(name): Named,
     request: Request,
 ) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
-    let (edit, reason) = wanted(&parts, body, read_weights).await?;
-    change(&app, &parts, name, edit, reason).await
+    let wanted = wanted(&parts, body, read_weights).await?;
+    let verdict = verdict(&app, &name).await;
+    change(&app, &parts, name, wanted, verdict).await
 }
 
 /// `GET /v1/policies/{name}/audit`, which outlives the policy.
@@ -149,24 +163,31 @@ pub(super) async fn audited(app: &App, name: &str) -> Result<Vec<Entry>, Problem
     entries.map_err(|error| Problem::unavailable(error.to_string()))
 }
 
+/// What the evidence says now; none where nobody can say.
+async fn verdict(app: &App, name: &str) -> Option<Verdict> {
+    app.report(name).await.ok().map(|report| report.verdict)
+}
+
 async fn change(
     app: &App,
     parts: &Parts,
     name: String,
-    edit: Edit,
-    reason: String,
+    wanted: Wanted,
+    verdict: Option<Verdict>,
 ) -> Result<Response, Problem> {
+    let Wanted { edit, reason, despite_verdict } = wanted;
     let author = author(&parts.headers, parts.extensions.get::<Peer>());
     let expected = expected(&parts.headers);
     let reason = one_line(&reason, MAX_REASON);
-    let change = Change { name: name.clone(), edit, expected, author, reason };
+    let release = name.clone();
+    let change = Change { name, edit, expected, author, reason, verdict, despite_verdict };
     let command = Box::new(Command::Change(change));
-    let Changed { version, changed, created, begun, diff, undone } =
+    let Changed { version, changed, created, begun, diff, undone, warnings } =
         app.intake.writer.ask(|reply| Job::Command(command, reply)).await??;
     let new_session = begun.is_some();
     let status = if created { StatusCode::CREATED } else { StatusCode::OK };
-    let outcome =
-        Outcome { name, generation: version.generation, changed, created, new_session, diff, undone };
+    let generation = version.generation;
+    let outcome = Outcome { release, generation, changed, created, new_session, diff, undone, warnings };
     Ok(tagged(json(status, &outcome), &version))
 }
 
@@ -174,8 +195,8 @@ async fn change(
 async fn wanted(
     parts: &Parts,
     body: Body,
-    read: fn(&Field<'_>) -> Option<(Edit, String)>,
-) -> Result<(Edit, String), Problem> {
+    read: fn(&Field<'_>) -> Option<Wanted>,
+) -> Result<Wanted, Problem> {
     let media_type = body::media_type(&parts.headers);
     if !matches!(media_type.as_str(), "application/json" | "application/merge-patch+json") {
         return Err(body::unsupported(&media_type, "application/json"));
@@ -187,17 +208,18 @@ async fn wanted(
     problems.finish(wanted).map_err(Problem::invalid)
 }
 
-fn read_mirror(root: &Field<'_>) -> Option<(Edit, String)> {
+fn read_mirror(root: &Field<'_>) -> Option<Wanted> {
     let map = root.map(&["percent", "rule", "to", "reason"])?;
     let percent = map.required("percent").and_then(|field| field.number(0.0..=100.0));
     let rule = optional(map.get("rule"));
     let to = optional(map.get("to"));
     let reason = optional(map.get("reason"));
-    Some((Edit::Mirror { percent: percent?, rule: rule?, to: to? }, reason?.unwrap_or_default()))
+    let edit = Edit::Mirror { percent: percent?, rule: rule?, to: to? };
+    Some(Wanted { edit, reason: reason?.unwrap_or_default(), despite_verdict: false })
 }
 
-fn read_weights(root: &Field<'_>) -> Option<(Edit, String)> {
-    let map = root.map(&["weights", "rule", "reason"])?;
+fn read_weights(root: &Field<'_>) -> Option<Wanted> {
+    let map = root.map(&["weights", "rule", "reason", "despiteVerdict"])?;
     let weights = map.required("weights").and_then(Field::entries).map(|entries| {
         let read =
             entries.iter().map(|(name, field)| Some(((*name).to_owned(), field.integer(0..=MAX_WEIGHT)?)));
@@ -205,8 +227,10 @@ fn read_weights(root: &Field<'_>) -> Option<(Edit, String)> {
     });
     let rule = optional(map.get("rule"));
     let reason = optional(map.get("reason"));
+    let despite_verdict = map.get("despiteVerdict").map_or(Some(false), Field::boolean);
     let weights = weights?.into_iter().collect::<Option<Vec<_>>>()?;
-    Some((Edit::Weights { weights, rule: rule? }, reason?.unwrap_or_default()))
+    let edit = Edit::Weights { weights, rule: rule? };
+    Some(Wanted { edit, reason: reason?.unwrap_or_default(), despite_verdict: despite_verdict? })
 }
 
 /// `Some(None)` if the field is absent or null, `None` after a problem.

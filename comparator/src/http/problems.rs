@@ -30,6 +30,9 @@ impl From<ChangeError> for Problem {
             ChangeError::Refused(Refusal::Uncreated(_)) => {
                 Self::new(StatusCode::NOT_FOUND, "unknown-release", error.to_string())
             }
+            ChangeError::Refused(Refusal::Verdict { .. }) => {
+                Self::new(StatusCode::CONFLICT, "against-the-verdict", error.to_string())
+            }
             ChangeError::Refused(Refusal::Running { .. }) => {
                 Self::new(StatusCode::CONFLICT, "running-policy", error.to_string())
             }

@@ -35,7 +35,7 @@ pub(super) async fn show(State(app): State<Arc<App>>) -> Response {
             verdict: standing.as_ref().map(|standing| standing.verdict),
             more_filters: more,
             filters: shown,
-            name,
+            release: name,
         });
     }
     json(StatusCode::OK, &Status { releases, accounts: app.ledger.now() })

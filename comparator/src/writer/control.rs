@@ -63,11 +63,11 @@ impl Thread {
         if deleted {
             self.forget(release);
         }
-        let Effects { version, diff, undone, .. } = effects;
+        let Effects { version, diff, undone, warnings, .. } = effects;
         let (changed, created) = (version.is_some() || deleted, current.is_none());
         let version = version.map(|version| self.policies.put(version)).or(current);
         let version = version.ok_or_else(|| Refusal::Unknown(release.to_owned()))?;
-        Ok(Changed { version, changed, created, begun, diff, undone })
+        Ok(Changed { version, changed, created, begun, diff, undone, warnings })
     }
 
     /// Nothing of the release stays in memory. Filters hear that there is no such policy, and stop mirroring after their lease.

@@ -93,6 +93,8 @@ pub(crate) struct Changed {
     pub(crate) diff: Vec<String>,
     /// What was changed at run time and is not so any more.
     pub(crate) undone: Vec<Undone>,
+    /// What else whoever asked should know.
+    pub(crate) warnings: Vec<String>,
 }
 
 /// Why a change did not happen.

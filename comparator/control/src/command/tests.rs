@@ -132,7 +132,8 @@ fn document(text: &str) -> Document {
 
 fn changed(edit: Edit, expected: Expected) -> Command {
     let (author, reason) = ("ana".to_owned(), "more".to_owned());
-    Command::Change(Change { name: "shop".to_owned(), edit, expected, author, reason })
+    let name = "shop".to_owned();
+    Command::Change(Change { name, edit, expected, author, reason, verdict: None, despite_verdict: false })
 }
 
 fn put(text: &str) -> Command {
@@ -382,4 +383,56 @@ fn a_document_says_what_it_takes_back() {
     assert_eq!(by_file.len(), 1);
     let at_run_time = Met::stored(&fifty).put(SHOP).decide(&mirror(5.0)).unwrap().undone;
     assert_eq!(at_run_time, [], "who tunes knows what was tuned");
+}
+
+const SPLIT: &str = "{version: 1, name: shop, variants: {stable: null, canary: null}, default: stable,
+    rules: [{name: shadow, mirror: [{to: canary, percent: 5}]}, {name: share, split: {weights: {canary: 5, stable: 95}}}]}";
+
+fn weights(canary: u64, verdict: Verdict, despite_verdict: bool) -> Command {
+    let edit = Edit::Weights { weights: vec![("canary".to_owned(), canary)], rule: None };
+    let Command::Change(change) = changed(edit, Expected::Any) else { panic!("a change") };
+    Command::Change(Change { verdict: Some(verdict), despite_verdict, ..change })
+}
+
+#[test]
+fn clients_get_more_of_what_is_worse_only_if_somebody_says_so() {
+    let decide = |command: &Command| Met::stored(SPLIT).decide(command);
+    let refused = "refused: the verdict is roll back, and rule \"share\" gives 5 % → 17.39 % of its requests to candidates; lowering \
+                   needs nothing, raising needs `despiteVerdict: true` in a PATCH or `?despiteVerdict=true` at a PUT \
+                   (`--despite-verdict`)";
+    Met::stored(SPLIT).check(&weights(20, Verdict::RollBack, false), &[refused]);
+    Met::stored(SPLIT).check(
+        &weights(20, Verdict::RollBack, true),
+        &[
+            "generation 4 at 7000 of 5",
+            "audit 4 ana weights \"more (despite the verdict roll back)\" rules[1].split.weights.canary",
+            "in force 4",
+        ],
+    );
+    let warnings = |command| decide(&command).unwrap().warnings.join("\n");
+    let raised = "rule \"share\" gives 5 % → 17.39 % of its requests to candidates";
+    assert_eq!(
+        warnings(weights(20, Verdict::RollBack, true)),
+        format!("the verdict is roll back, and {raised}")
+    );
+    let wait = "the verdict is wait: too little is known of the candidate, and";
+    assert_eq!(warnings(weights(20, Verdict::Wait, false)), format!("{wait} {raised}"));
+    for quiet in [
+        weights(20, Verdict::Promote, false),
+        weights(1, Verdict::RollBack, false),
+        weights(0, Verdict::RollBack, true),
+        weights(1, Verdict::Wait, false),
+    ] {
+        assert_eq!(warnings(quiet), "");
+    }
+    let unmirrored = SPLIT.replace("{name: shadow, mirror: [{to: canary, percent: 5}]}, ", "");
+    let effects = Met::stored(&unmirrored).decide(&weights(20, Verdict::Wait, false)).unwrap();
+    assert_eq!(effects.warnings, [""; 0], "there is nothing to wait for");
+}
+
+#[test]
+fn mirroring_more_is_no_exposure() {
+    let Command::Change(change) = mirror(100.0) else { panic!("a change") };
+    let command = Command::Change(Change { verdict: Some(Verdict::RollBack), ..change });
+    assert_eq!(Met::stored(SPLIT).decide(&command).unwrap().warnings, [""; 0]);
 }
