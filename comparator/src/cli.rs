@@ -10,6 +10,7 @@ mod commands;
 mod diff;
 mod doctor;
 mod explain;
+mod failure;
 mod import;
 mod init;
 mod local;
@@ -37,18 +38,23 @@ use antumbra_plugin::Runtime;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::shadows::Network;
+use failure::Failure;
 use terms::DescriptorSet;
 use values::{NamedPlugin, NamedTarget, Percent, Weight};
 
 /// Runs the command line whose first argument is the program's name. Plugins run in `sandbox`.
 pub fn run(args: impl IntoIterator<Item = OsString>, sandbox: &dyn Runtime) -> ExitCode {
+    let args: Vec<OsString> = args.into_iter().collect();
+    // Looked for before anything is parsed: what cannot be parsed is told in the form that was asked for, too.
+    let output = failure::output(&args);
     let arguments = match Arguments::try_parse_from(args) {
         Ok(arguments) => arguments,
-        Err(error) => {
-            // Help and version are errors of code 0; nobody is left to tell if this cannot be written.
+        // Help and version are errors of code 0; nobody is left to tell if this cannot be written.
+        Err(error) if error.exit_code() == 0 || output == Output::Text => {
             let _ = error.print();
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(USAGE));
         }
+        Err(error) => return Failure::Usage(error.render().to_string().trim_end().to_owned()).tell(output),
     };
     let done = dispatch(arguments.command, sandbox).and_then(|code| match output::unwritten() {
         None => Ok(code),
@@ -56,10 +62,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, sandbox: &dyn Runtime) -> E
     });
     match done {
         Ok(code) => code,
-        Err(failure) => {
-            eprintln!("antumbra: {}", failure.message());
-            ExitCode::from(failure.code())
-        }
+        Err(failure) => failure.tell(output),
     }
 }
 
@@ -88,30 +91,6 @@ fn dispatch(command: Command, sandbox: &dyn Runtime) -> Result<ExitCode, Failure
         Command::Verdict(options) => verdict::verdict(&options, sandbox),
         Command::Try(options) => trying::rules(&options, sandbox),
         Command::Evidence { command: EvidenceCommand::Reset(options) } => commands::reset_evidence(&options),
-    }
-}
-
-/// Why a command did not do what it should.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Failure {
-    /// The user can mend it: a wrong argument, document or precondition.
-    Usage(String),
-    /// The server or the system failed.
-    Runtime(String),
-}
-
-impl Failure {
-    fn message(&self) -> &str {
-        match self {
-            Self::Usage(message) | Self::Runtime(message) => message,
-        }
-    }
-
-    fn code(&self) -> u8 {
-        match self {
-            Self::Usage(_) => USAGE,
-            Self::Runtime(_) => RUNTIME,
-        }
     }
 }
 

@@ -65,7 +65,8 @@ impl FilterInstance {
         let metrics = Metrics::new(&settings.release, settings.host == Host::Envoy);
         // Asked once: other hosts than Envoy name no node, and some fall over properties that they do not know.
         let named = settings.host == Host::Envoy && settings.comparator.is_some();
-        let node = named.then(|| host::property(&["node", "id"])).flatten();
+        let asked = || host::property(&["xds", "node", "id"]).or_else(|| host::property(&["node", "id"]));
+        let node = named.then(asked).flatten();
         let mut mirroring = Mirroring::new(settings, instance, previous);
         mirroring.runs_in(node.and_then(|node| node_name(&node)));
         Self {

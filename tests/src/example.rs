@@ -201,7 +201,7 @@ impl Example {
     async fn status(&self) -> Result<Value> {
         let status = self.comparator()?.get("/v1/status").await?;
         let mut releases = status["releases"].as_array().into_iter().flatten();
-        let found = releases.find(|release| release["name"] == self.release.as_str());
+        let found = releases.find(|release| release["release"] == self.release.as_str());
         found.cloned().with_context(|| format!("no release {} in {status}", self.release))
     }
 

@@ -58,7 +58,7 @@ fn explain_answers_line_by_line_and_goes_on_after_a_bad_one() {
     );
     assert_eq!(lines[0]["headers"], json!({"x-antumbra-variant": "canary"}));
     assert_eq!(lines[0]["response"], json!({"vary": ["x-force, cookie"]}));
-    assert_eq!((&lines[1]["reason"], &lines[1]["not_mirrored"]), (&json!("split"), &json!("unsafe_method")));
+    assert_eq!((&lines[1]["reason"], &lines[1]["notMirrored"]), (&json!("split"), &json!("unsafe_method")));
     assert!(lines[1]["position"].as_u64().is_some());
     let errors: Vec<&str> = ran.err.lines().collect();
     assert_eq!(errors[0], "antumbra: -: line 3: pth is not a known field; did you mean \"path\"?");

@@ -199,7 +199,12 @@ impl Client {
         if status == StatusCode::UNAUTHORIZED {
             refusal.push_str("; the command line takes the token from ANTUMBRA_TOKEN");
         }
-        if status.is_client_error() { Failure::Usage(refusal) } else { self.failed(method, path, &refusal) }
+        let problem = serde_json::from_slice(bytes).ok().filter(serde_json::Value::is_object);
+        match problem.map(Box::new) {
+            Some(problem) if status.is_client_error() => Failure::Refused { message: refusal, problem },
+            None if status.is_client_error() => Failure::Usage(refusal),
+            _ => self.failed(method, path, &refusal),
+        }
     }
 
     fn request(

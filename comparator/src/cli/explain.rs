@@ -61,6 +61,7 @@ pub(super) fn explain(options: &Options) -> Result<ExitCode, Failure> {
 
 /// A decision in writing.
 #[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Explained {
     variant: Option<String>,
     cluster: Option<String>,

@@ -74,7 +74,10 @@ async fn an_operator_tunes_a_release() {
         assert_eq!(found, code, "{line}: {out}{err}");
         let (told, other) = if matches!(code, 0 | 3) { (&out, &err) } else { (&err, &out) };
         assert!(told.contains(shown), "{line}: {out}{err}");
-        assert_eq!(other, "", "{line}");
+        // That little is known of the candidate yet is told beside.
+        let warned =
+            line.starts_with("weights set canary=10") && other.starts_with("antumbra: the verdict is wait");
+        assert!(other.is_empty() || warned, "{line}: {other}");
     }
 }
 
@@ -108,6 +111,92 @@ async fn the_verdict_is_an_exit_code_and_everything_prints_as_json() {
     assert!(report.lines().count() <= 20 && !report.contains("\nEndpoints"), "{report}");
     let full = antumbra(&world, "report --full").await.out;
     assert!(full.contains("\nEndpoints"), "{full}");
+}
+
+/// The names of all members, but for those of maps whose keys are names of reasons, methods or headers.
+fn members(json: &serde_json::Value, found: &mut Vec<String>) {
+    const BY_NAME: [&str; 7] =
+        ["headers", "refused", "notMirrored", "undelivered", "notMirroredBy", "undeliveredBy", "notSentBy"];
+    match json {
+        serde_json::Value::Object(map) => {
+            for (name, value) in map {
+                found.push(name.clone());
+                if !BY_NAME.contains(&name.as_str()) || value.is_array() {
+                    members(value, found);
+                }
+            }
+        }
+        serde_json::Value::Array(items) => items.iter().for_each(|item| members(item, found)),
+        _ => {}
+    }
+}
+
+#[tokio::test]
+async fn json_is_camel_case_everywhere_and_a_release_is_called_release() {
+    let world = World::with_shop().await;
+    world.batch(1, &healthy(20)).await;
+    std::fs::write(world.data().with_file_name("shop.yaml"), SHOP).unwrap();
+    std::fs::write(
+        world.data().with_file_name("request.ndjson"),
+        "{\"method\": \"POST\", \"path\": \"/\"}\n",
+    )
+    .unwrap();
+    for line in [
+        "status --output json",
+        "report --output json",
+        "verdict --output json",
+        "audit --output json",
+        "policy list --output json",
+        "policy history --output json",
+        "mirror set 7 --output json",
+        "weights set canary=1 --output json",
+        "policy put shop.yaml --output json",
+        "check shop.yaml --output json",
+        "simulate shop.yaml --output json",
+        "explain shop.yaml --request request.ndjson",
+        "evidence reset --output json",
+        "policy delete --policy shop --output json",
+    ] {
+        let Line { out, err, .. } = antumbra(&world, line).await;
+        let json: serde_json::Value =
+            serde_json::from_str(&out).unwrap_or_else(|e| panic!("{line}: {e}: {out}{err}"));
+        let mut found = Vec::new();
+        members(&json, &mut found);
+        let odd: Vec<_> = found
+            .iter()
+            .filter(|name| name.contains(['_', '-']) || name.starts_with(char::is_uppercase))
+            .collect();
+        assert_eq!(odd, [""; 0], "{line}: {json}");
+        assert!(json.get("name").is_none() && json[0].get("name").is_none(), "{line}: {json}");
+    }
+}
+
+#[tokio::test]
+async fn errors_are_json_where_that_is_asked_for() {
+    let mut world = World::with_shop().await;
+    std::fs::write(world.data().with_file_name("bad.yaml"), "name: 7").unwrap();
+    for (line, code, kind, detail) in [
+        ("report --policy till", 2, "unknown-release", "there is no policy \"till\""),
+        ("policy put bad.yaml", 2, "usage", "bad.yaml"),
+        ("weights set canary=1 --rule nope", 2, "invalid-document", "problem"),
+        ("status --policy no/name", 2, "usage", "there is no policy"),
+        ("mirror set 101", 2, "usage", "101"),
+        ("status --server http://127.0.0.1:1", 4, "runtime", "antumbra serve"),
+    ] {
+        let Line { code: found, out, err } = antumbra(&world, &format!("{line} --output json")).await;
+        let json: serde_json::Value =
+            serde_json::from_str(&err).unwrap_or_else(|e| panic!("{line}: {e}: {err}"));
+        assert_eq!((found, out.as_str()), (code, ""), "{line}");
+        assert_eq!(json["type"], format!("urn:antumbra:problem:{kind}"), "{line}: {json}");
+        assert!(
+            json["detail"].as_str().unwrap().contains(detail) && json["title"].is_string(),
+            "{line}: {json}"
+        );
+        let ours = matches!(kind, "usage" | "runtime");
+        assert_eq!(json.get("exitCode").is_some(), ours, "the server's problem is passed through: {json}");
+        assert_eq!(json.get("status").is_none(), ours, "{json}");
+    }
+    world.end().await;
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ mod diffing;
 mod durability;
 #[cfg(feature = "plugins")]
 mod example_plugin;
+mod exposure;
 mod guards;
 mod handovers;
 mod ingest;

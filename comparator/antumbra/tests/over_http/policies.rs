@@ -27,7 +27,7 @@ async fn a_policy_has_a_tag_and_preconditions_hold() {
         assert_eq!(answer.status.as_u16(), expected, "{name}: {value} {answer:?}");
     }
     let listed = world.get("/v1/policies").await.json();
-    assert_eq!((&listed[0]["name"], &listed[0]["generation"]), (&"shop".into(), &4.into()));
+    assert_eq!((&listed[0]["release"], &listed[0]["generation"]), (&"shop".into(), &4.into()));
     assert_eq!(world.get("/v1/policies/till").await.status, 404);
 }
 
