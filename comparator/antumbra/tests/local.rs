@@ -298,12 +298,10 @@ fn what_cannot_be_written_is_an_error() {
         .stdout(std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap())
         .output()
         .unwrap();
-    let said = String::from_utf8(ran.stderr).unwrap();
-    assert_eq!(
-        (ran.status.code(), said.starts_with("antumbra: stdout: No space left")),
-        (Some(4), true),
-        "{said}"
-    );
+    let said: Value = serde_json::from_slice(&ran.stderr).unwrap();
+    let detail = said["detail"].as_str().unwrap();
+    assert!(detail.starts_with("stdout: No space left"), "{said}");
+    assert_eq!((ran.status.code(), &said["exitCode"]), (Some(4), &json!(4)));
 }
 
 #[test]

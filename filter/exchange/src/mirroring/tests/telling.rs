@@ -88,3 +88,14 @@ fn a_heartbeat_says_where_the_instance_runs_how_often_it_speaks_and_when_it_ends
     let farewell = instance.on(Incident::Drain, 2_020).pop().unwrap();
     assert!(decode_heartbeat(&farewell.body).unwrap().ends);
 }
+
+#[test]
+fn a_policy_that_the_comparator_has_no_more_splits_on_and_mirrors_nothing_after_its_lease() {
+    let mut instance = Fixture::running();
+    for at in (2_000..=16_000).step_by(2_000) {
+        instance.heartbeat(at);
+        instance.on(Incident::Answered(CallId::Poll, answer("404", "{}")), at + 10);
+    }
+    assert_eq!(instance.admit(0, 16_000), Err(NotMirrored::Lease));
+    assert_eq!(instance.mirroring.policy().and_then(|policy| policy.generation()), Some(7));
+}
