@@ -11,7 +11,7 @@ pub(crate) const PLANS: &[Plan] = &[
         sources: "filter/observation/src",
         rooms: &[
             "bytes contract hex reason",
-            "headers hop not_mirrored undelivered unsafe_method unsent",
+            "headers hop not_mirrored trouble undelivered unsafe_method unsent",
             "counts observation",
             "breaker building collected handover heartbeat",
             "codec",
@@ -49,7 +49,7 @@ pub(crate) const PLANS: &[Plan] = &[
             "budget call capture election",
             "shadow",
             "comparator exchange incident trailers waiting",
-            "handover subscription turns",
+            "handover subscription troubles turns",
             "mirroring",
         ],
         knotted: &[],
@@ -108,7 +108,7 @@ pub(crate) const PLANS: &[Plan] = &[
         name: "antumbra-control",
         sources: "comparator/control/src",
         rooms: &[
-            "comparands comparison fingerprint records refusal rollout timestamp",
+            "comparands comparison difference exposure fingerprint records refusal rollout timestamp",
             "audit document",
             "files tried version",
             "change",
