@@ -148,8 +148,8 @@ impl FilterInstance {
             && self.mirroring.try_borrow().is_ok_and(|mirroring| mirroring.wants_route(policy, variant))
     }
 
-    /// A request that got this variant went to `cluster`.
-    pub(crate) fn routed(&self, policy: &Policy, variant: &Variant, cluster: &[u8]) {
+    /// A request that got this variant went to `cluster`, if the host says so.
+    pub(crate) fn routed(&self, policy: &Policy, variant: &Variant, cluster: Option<&[u8]>) {
         if let Ok(mut mirroring) = self.mirroring.try_borrow_mut() {
             mirroring.routed(policy, variant, cluster);
         }

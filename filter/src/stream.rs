@@ -143,12 +143,11 @@ impl Stream {
         }
     }
 
-    /// A request without an upstream, as one that the proxy answered itself, says nothing.
+    /// A request that the proxy answered itself has no upstream.
     fn look_at_the_route(&mut self) {
         let Some((policy, variant)) = self.watched.take() else { return };
-        if let Some(cluster) = host::property(&["xds", "cluster_name"]).filter(|name| !name.is_empty()) {
-            self.instance.routed(&policy, &variant, &cluster);
-        }
+        let cluster = host::property(&["xds", "cluster_name"]).filter(|name| !name.is_empty());
+        self.instance.routed(&policy, &variant, cluster.as_deref());
     }
 
     /// The stream is over, and the host never showed the request again: only what would have been mirrored is missed for that.

@@ -189,6 +189,12 @@ fn change(change: &Change, state: State<'_>, now_ms: u64) -> Result<Effects, Ref
     Ok(Effects { writes, version: Some(version), diff, undone, warnings })
 }
 
+/// Whether a change, if it is made, gives clients more of a candidate: only then somebody has to ask for the verdict.
+pub fn raises(current: Option<&Version>, wanted: &Change) -> bool {
+    let (Some(now), Ok(Some(next))) = (current, amended(current, wanted)) else { return false };
+    !exposure::raised(now.document.tree(), next.tree()).is_empty()
+}
+
 /// Clients get more of a candidate that is shown to be worse only if somebody says so; of one of which too little is known, with a warning.
 fn against_the_verdict(
     current: Option<&Version>,

@@ -6,8 +6,7 @@ use antumbra_control::audit::{Entry, broken_at};
 use antumbra_control::change::{Change, Edit, Expected};
 use antumbra_control::document::tree_from_yaml;
 use antumbra_control::timestamp;
-use antumbra_control::{Command, Delete, Version};
-use antumbra_engine::Verdict;
+use antumbra_control::{Command, Delete, Version, raises};
 use antumbra_policy::document::{Field, Invalid, Problems, Tree};
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
@@ -86,8 +85,7 @@ pub(super) async fn put(
     let tree = written(&parts, body, LIMIT).await?;
     let reason = reason(&parts.headers);
     let edit = if create { Edit::Create(tree) } else { Edit::Put(tree) };
-    let verdict = verdict(&app, &name).await;
-    change(&app, &parts, name, Wanted { edit, reason, despite_verdict }, verdict).await
+    change(&app, &parts, name, Wanted { edit, reason, despite_verdict }).await
 }
 
 /// `DELETE /v1/policies/{name}`, with `?force=true` although filters run it.
@@ -132,7 +130,7 @@ pub(super) async fn mirror(
 ) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
     let wanted = wanted(&parts, body, read_mirror).await?;
-    change(&app, &parts, name, wanted, None).await
+    change(&app, &parts, name, wanted).await
 }
 
 /// `PATCH /v1/policies/{name}/weights` with `{weights: {…}, rule?, reason?, despiteVerdict?}`.
@@ -143,8 +141,7 @@ pub(super) async fn weights(
 ) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
     let wanted = wanted(&parts, body, read_weights).await?;
-    let verdict = verdict(&app, &name).await;
-    change(&app, &parts, name, wanted, verdict).await
+    change(&app, &parts, name, wanted).await
 }
 
 /// `GET /v1/policies/{name}/audit`, which outlives the policy.
@@ -163,24 +160,17 @@ pub(super) async fn audited(app: &App, name: &str) -> Result<Vec<Entry>, Problem
     entries.map_err(|error| Problem::unavailable(error.to_string()))
 }
 
-/// What the evidence says now; none where nobody can say.
-async fn verdict(app: &App, name: &str) -> Option<Verdict> {
-    app.report(name).await.ok().map(|report| report.verdict)
-}
-
-async fn change(
-    app: &App,
-    parts: &Parts,
-    name: String,
-    wanted: Wanted,
-    verdict: Option<Verdict>,
-) -> Result<Response, Problem> {
+async fn change(app: &App, parts: &Parts, name: String, wanted: Wanted) -> Result<Response, Problem> {
     let Wanted { edit, reason, despite_verdict } = wanted;
     let author = author(&parts.headers, parts.extensions.get::<Peer>());
     let expected = expected(&parts.headers);
     let reason = one_line(&reason, MAX_REASON);
     let release = name.clone();
-    let change = Change { name, edit, expected, author, reason, verdict, despite_verdict };
+    let mut change = Change { name, edit, expected, author, reason, verdict: None, despite_verdict };
+    // Judging may take a while, and nobody who takes clients from a candidate should wait for it.
+    if raises(app.intake.policies.get(&release).as_deref(), &change) {
+        change.verdict = app.report(&release).await.ok().map(|report| report.verdict);
+    }
     let command = Box::new(Command::Change(change));
     let Changed { version, changed, created, begun, diff, undone, warnings } =
         app.intake.writer.ask(|reply| Job::Command(command, reply)).await??;

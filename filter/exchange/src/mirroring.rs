@@ -97,8 +97,8 @@ impl Mirroring {
         self.subscription.has_comparator() && self.troubles.wants_route(policy, variant)
     }
 
-    /// Takes the cluster that a request of this variant went to.
-    pub fn routed(&mut self, policy: &Policy, variant: &Variant, cluster: &[u8]) {
+    /// Takes the cluster that a request of this variant went to; none if the host does not say.
+    pub fn routed(&mut self, policy: &Policy, variant: &Variant, cluster: Option<&[u8]>) {
         if policy.generation() == self.subscription.generation() {
             self.troubles.under(policy.generation());
             self.troubles.routed(policy, variant, cluster);

@@ -22,6 +22,8 @@ struct Route {
     variant: String,
     /// How often they went elsewhere than to the default's cluster.
     well: u8,
+    /// How often nobody could say where they went, as where the proxy answered them itself.
+    unknown: u8,
     /// The default's cluster, if they went there last.
     astray: Option<String>,
 }
@@ -51,20 +53,28 @@ impl Troubles {
         let differs = |default: &Variant| default.name != variant.name && default.cluster != variant.cluster;
         let route = || self.routes.iter().find(|route| route.variant == variant.name);
         policy.default_variant().is_some_and(|default| differs(default))
-            && route().is_none_or(|route| route.astray.is_some() || route.well < LOOKS)
+            && route().is_none_or(|route| {
+                route.astray.is_some() || (route.well < LOOKS && route.unknown < MAX_UNKNOWN)
+            })
     }
 
-    /// A request of this variant went to `cluster`.
-    pub(crate) fn routed(&mut self, policy: &Policy, variant: &Variant, cluster: &[u8]) {
+    /// A request of this variant went to `cluster`, or nobody can say where.
+    pub(crate) fn routed(&mut self, policy: &Policy, variant: &Variant, cluster: Option<&[u8]>) {
         let Some(default) = policy.default_variant() else { return };
-        let astray = (cluster == default.cluster.as_bytes()).then(|| default.cluster.clone());
-        let well = u8::from(astray.is_none());
-        match self.routes.iter_mut().find(|route| route.variant == variant.name) {
-            Some(route) => {
-                route.well = route.well.saturating_add(well);
-                route.astray = astray;
+        if !self.routes.iter().any(|route| route.variant == variant.name) {
+            let route = Route { variant: variant.name.clone(), well: 0, unknown: 0, astray: None };
+            self.routes.push(route);
+        }
+        let Some(route) = self.routes.iter_mut().find(|route| route.variant == variant.name) else { return };
+        match cluster {
+            None => route.unknown = route.unknown.saturating_add(1),
+            Some(cluster) if cluster == default.cluster.as_bytes() => {
+                route.astray = Some(default.cluster.clone());
             }
-            None => self.routes.push(Route { variant: variant.name.clone(), well, astray }),
+            Some(_) => {
+                route.well = route.well.saturating_add(1);
+                route.astray = None;
+            }
         }
     }
 
@@ -84,6 +94,8 @@ impl Troubles {
 const MAX_CLUSTERS: usize = 8;
 /// Requests of a variant that went well before nobody looks any more.
 const LOOKS: u8 = 3;
+/// Requests of a variant of which nobody could say where they went, before nobody looks any more.
+const MAX_UNKNOWN: u8 = 32;
 
 #[cfg(test)]
 mod tests {
@@ -133,17 +145,26 @@ mod tests {
         };
         assert_eq!(wants(&troubles), [false, true, false]);
         for _ in 0..5 {
-            troubles.routed(&policy, variant("canary"), b"stable");
+            troubles.routed(&policy, variant("canary"), Some(b"stable"));
             assert_eq!(
                 (told(&troubles), wants(&troubles)[1]),
                 (vec!["NoRoute canary stable".to_owned()], true)
             );
         }
         for looks in 1..=LOOKS {
-            troubles.routed(&policy, variant("canary"), b"new");
+            troubles.routed(&policy, variant("canary"), Some(b"new"));
             assert_eq!((told(&troubles).len(), wants(&troubles)[1]), (0, looks < LOOKS), "{looks}");
         }
         troubles.under(Some(2));
         assert!(wants(&troubles)[1], "another generation may have another route");
+        for _ in 0..MAX_UNKNOWN {
+            assert!(wants(&troubles)[1]);
+            troubles.routed(&policy, variant("canary"), None);
+        }
+        assert_eq!(
+            (wants(&troubles)[1], told(&troubles).len()),
+            (false, 0),
+            "a host that never says is not asked for ever"
+        );
     }
 }

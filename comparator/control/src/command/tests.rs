@@ -436,3 +436,19 @@ fn mirroring_more_is_no_exposure() {
     let command = Command::Change(Change { verdict: Some(Verdict::RollBack), ..change });
     assert_eq!(Met::stored(SPLIT).decide(&command).unwrap().warnings, [""; 0]);
 }
+
+#[test]
+fn the_verdict_is_asked_for_only_where_clients_get_more() {
+    let current = Version::new(document(SPLIT), 3, 0);
+    let asks = |command: Command, current: Option<&Version>| {
+        let Command::Change(change) = command else { panic!("a change") };
+        raises(current, &change)
+    };
+    let (more, less) = (weights(6, Verdict::Wait, false), weights(4, Verdict::Wait, false));
+    assert!(asks(more, Some(&current)));
+    assert!(!asks(less, Some(&current)));
+    assert!(!asks(mirror(100.0), Some(&current)));
+    assert!(!asks(create(SPLIT), None), "there is no evidence about a policy that is new");
+    assert!(asks(put(&SPLIT.replace("canary: 5, stable", "canary: 6, stable")), Some(&current)));
+    assert!(!asks(put("{version: 1}"), Some(&current)), "what is refused changes nothing");
+}

@@ -68,10 +68,10 @@ fn requests_that_go_astray_are_told_with_where_they_go() {
     let policy = Arc::clone(instance.mirroring.policy().unwrap());
     let candidate = policy.variants().find(|variant| variant.name == "candidate").unwrap();
     assert!(instance.mirroring.wants_route(&policy, candidate));
-    instance.mirroring.routed(&policy, candidate, b"stable");
+    instance.mirroring.routed(&policy, candidate, Some(b"stable"));
     assert_eq!(told(&instance.heartbeat(2_000)), ["NoRoute None candidate stable"]);
     instance.polled(&POLICY.replace(":7", ":8"), 2_010);
-    instance.mirroring.routed(&policy, candidate, b"stable");
+    instance.mirroring.routed(&policy, candidate, Some(b"stable"));
     assert_eq!(told(&instance.heartbeat(4_000)), [""; 0], "decided by the generation before");
 }
 
