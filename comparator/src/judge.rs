@@ -73,13 +73,13 @@ struct Judged {
 struct Of {
     generation: u64,
     session: u64,
-    beside: Beside,
+    circumstances: Circumstances,
     taken: u64,
 }
 
-/// What a report is made of beside the evidence.
+/// What a report is made of, the evidence aside.
 #[derive(Debug, Clone, Default, PartialEq)]
-struct Beside {
+struct Circumstances {
     delivery: Delivery,
     /// What keeps filters from doing what the policy says, in words.
     notes: Vec<String>,
@@ -107,8 +107,8 @@ impl Judge {
         }
         let at = Instant::now();
         let snapshot = snapshot(writer, release).await?;
-        let beside = Beside { delivery: registry.delivery(release, at), notes };
-        bench.judge(&self.aside, at, snapshot, beside, release).await
+        let circumstances = Circumstances { delivery: registry.delivery(release, at), notes };
+        bench.judge(&self.aside, at, snapshot, circumstances, release).await
     }
 
     /// How a release stands. The verdict is the last one if nothing changed since, or if judging anew could take more than a small
@@ -135,8 +135,8 @@ impl Judge {
                     Some(turn) => turn,
                     None => bench.turn.lock().await,
                 };
-                let beside = Beside { delivery: registry.delivery(release, at), notes };
-                bench.judge(&self.aside, at, snapshot, beside, release).await?.verdict
+                let circumstances = Circumstances { delivery: registry.delivery(release, at), notes };
+                bench.judge(&self.aside, at, snapshot, circumstances, release).await?.verdict
             }
         };
         Ok(Standing { session, exchanges, not_sent, plugins, verdict })
@@ -160,10 +160,10 @@ impl Bench {
         aside: &Aside,
         at: Instant,
         snapshot: Snapshot,
-        beside: Beside,
+        circumstances: Circumstances,
         release: &str,
     ) -> Result<Arc<Report>, Unjudged> {
-        let of = Of::new(&snapshot, beside.clone());
+        let of = Of::new(&snapshot, circumstances.clone());
         if let Some(judged) = self.last().filter(|judged| judged.of == of) {
             let report = Arc::clone(&judged.report);
             self.keep(Judged { at, ..judged });
@@ -173,8 +173,9 @@ impl Bench {
         let judging = aside.run(move || {
             let began = Instant::now();
             let gates = snapshot.version.document.gates();
-            let mut report = antumbra_engine::report(&name, &snapshot.evidence, gates, &beside.delivery);
-            report.notes.extend(beside.notes);
+            let mut report =
+                antumbra_engine::report(&name, &snapshot.evidence, gates, &circumstances.delivery);
+            report.notes.extend(circumstances.notes);
             (Arc::new(report), began.elapsed())
         });
         let (report, took) = judging.await.map_err(|error| {
@@ -201,11 +202,11 @@ impl Judged {
 }
 
 impl Of {
-    fn new(snapshot: &Snapshot, beside: Beside) -> Self {
+    fn new(snapshot: &Snapshot, circumstances: Circumstances) -> Self {
         Self {
             generation: snapshot.version.generation,
             session: snapshot.session.number,
-            beside,
+            circumstances,
             taken: snapshot.evidence.taken(),
         }
     }
@@ -239,11 +240,13 @@ mod tests {
     #[tokio::test]
     async fn a_report_is_kept_until_something_changes() {
         let (bench, aside) = (Bench::default(), Aside::new().unwrap());
-        let (nothing, delivery) = (Beside::default(), Delivery { mirrored: 7, ..Delivery::default() });
-        let (some, noted) =
-            (Beside { delivery, notes: Vec::new() }, Beside { delivery, notes: vec!["no route".to_owned()] });
+        let (nothing, delivery) = (Circumstances::default(), Delivery { mirrored: 7, ..Delivery::default() });
+        let (some, noted) = (
+            Circumstances { delivery, notes: Vec::new() },
+            Circumstances { delivery, notes: vec!["no route".to_owned()] },
+        );
         let mut reports: Vec<Arc<Report>> = Vec::new();
-        for (generation, beside, is_new) in [
+        for (generation, circumstances, is_new) in [
             (1, &nothing, true),
             (1, &nothing, false),
             (2, &nothing, true),
@@ -252,11 +255,12 @@ mod tests {
             (2, &noted, true),
             (2, &noted, false),
         ] {
-            let judging = bench.judge(&aside, Instant::now(), snapshot(generation), beside.clone(), "shop");
+            let judging =
+                bench.judge(&aside, Instant::now(), snapshot(generation), circumstances.clone(), "shop");
             let report = judging.await.unwrap();
             let known = reports.iter().any(|before| Arc::ptr_eq(before, &report));
-            assert_eq!(!known, is_new, "generation {generation}, {beside:?}");
-            assert!(beside.notes.iter().all(|note| report.notes.contains(note)));
+            assert_eq!(!known, is_new, "generation {generation}, {circumstances:?}");
+            assert!(circumstances.notes.iter().all(|note| report.notes.contains(note)));
             reports.push(report);
         }
     }

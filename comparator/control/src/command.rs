@@ -115,7 +115,7 @@ pub struct Effects {
     pub diff: Vec<String>,
     /// What was changed at run time and is not so any more.
     pub undone: Vec<Undone>,
-    /// What else whoever asked should know.
+    /// What the author of the change should know, in words.
     pub warnings: Vec<String>,
 }
 

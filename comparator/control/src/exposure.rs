@@ -1,4 +1,4 @@
-//! Whether a change of a policy gives clients more of a candidate, which nobody should do by the way while the verdict is `roll back`.
+//! Whether a change of a policy gives clients more of a candidate, which has to be said by name while the verdict is `roll back`.
 //!
 //! What counts is the share that each rule gives to variants other than the stable ones, all of them together: a change that lowers one
 //! candidate raises the shares of what is left, and must never have to ask. Whom a rule concerns is not looked at: conditions that are
@@ -244,7 +244,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whoever takes weight from a candidate, or gives some to the stable version, is never asked.
+        /// Taking weight from a candidate, or giving some to the stable version, never asks.
         #[test]
         fn lowering_never_asks(canary in 0_u64..1_000, next in 0_u64..1_000, stable in 1_u64..1_000, less in 0_u64..1_000) {
             let current = split(canary, next, stable);
@@ -259,7 +259,7 @@ mod tests {
             }
         }
 
-        /// Whoever gives weight to a candidate is always asked, as long as the stable version has some to lose.
+        /// Giving weight to a candidate always asks, as long as the stable version has some to lose.
         #[test]
         fn raising_always_asks(canary in 0_u64..1_000, next in 0_u64..1_000, stable in 1_u64..1_000, more in 1_u64..1_000) {
             let current = split(canary, next, stable);

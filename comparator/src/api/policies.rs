@@ -34,7 +34,7 @@ pub(crate) struct Outcome {
     pub(crate) diff: Vec<String>,
     /// What was changed at run time since a document was put last, and is not so any more.
     pub(crate) undone: Vec<Undone>,
-    /// What else whoever asked should know.
+    /// What the author of the change should know, in words.
     pub(crate) warnings: Vec<String>,
 }
 

@@ -64,7 +64,7 @@ impl App {
         Ok(self.judge.standing(writer, registry, release, notes).await?)
     }
 
-    /// What a report says beside the evidence. The judge keeps a place for whatever it is asked about, so it is asked about releases
+    /// What a report notes of the filters. The judge keeps a place for whatever it is asked about, so it is asked about releases
     /// alone.
     fn notes(&self, release: &str) -> Result<Vec<String>, Problem> {
         let version = self.intake.policies.get(release).ok_or_else(|| Problem::unknown_release(release))?;

@@ -52,7 +52,7 @@ pub(super) async fn show(
     Ok(tagged(json_text(StatusCode::OK, version.document.text()), &version))
 }
 
-/// What a request for a change says beside its body.
+/// What the query of a request for a change says.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Asked {
@@ -65,7 +65,7 @@ pub(super) struct Asked {
     despite_verdict: bool,
 }
 
-/// What a body asks for, beside which edit.
+/// A change that a request asks for.
 struct Wanted {
     edit: Edit,
     reason: String,
@@ -169,7 +169,11 @@ async fn change(app: &App, parts: &Parts, name: String, wanted: Wanted) -> Resul
     let mut change = Change { name, edit, expected, author, reason, verdict: None, despite_verdict };
     // Judging may take a while, and nobody who takes clients from a candidate should wait for it.
     if raises(app.intake.policies.get(&release).as_deref(), &change) {
-        change.verdict = app.report(&release).await.ok().map(|report| report.verdict);
+        change.verdict = match app.report(&release).await {
+            Ok(report) => Some(report.verdict),
+            Err(_) if despite_verdict => None,
+            Err(problem) => return Err(problem),
+        };
     }
     let command = Box::new(Command::Change(change));
     let Changed { version, changed, created, begun, diff, undone, warnings } =

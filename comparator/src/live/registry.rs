@@ -157,8 +157,8 @@ impl Registry {
         let listed =
             filters.seen.iter().filter_map(|(instance, seen)| Some((seen.listed(now)?, *instance, seen)));
         let mut listed: Vec<_> = listed.collect();
-        listed.sort_by(|(state, instance, seen), (other, beside, next)| {
-            (state, &seen.node, instance).cmp(&(other, &next.node, beside))
+        listed.sort_by(|(state, instance, seen), (other, another, next)| {
+            (state, &seen.node, instance).cmp(&(other, &next.node, another))
         });
         let of = |wanted| listed.iter().filter(move |(state, ..)| *state == wanted).map(|(.., seen)| seen);
         let mut troubles: BTreeMap<&Trouble, usize> = BTreeMap::new();

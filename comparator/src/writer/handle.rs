@@ -93,7 +93,7 @@ pub(crate) struct Changed {
     pub(crate) diff: Vec<String>,
     /// What was changed at run time and is not so any more.
     pub(crate) undone: Vec<Undone>,
-    /// What else whoever asked should know.
+    /// What the author of the change should know, in words.
     pub(crate) warnings: Vec<String>,
 }
 

@@ -1,7 +1,7 @@
 //! What keeps a filter instance from doing what its policy says, so that somebody can be told who can mend it.
 //!
-//! Kinds are names and the rest are the names of what is concerned: sentences are made where people read them. All of it is bounded, for
-//! a heartbeat may travel in a header.
+//! A kind and the names of what is concerned: sentences are made where people read them. All texts are bounded, for a heartbeat may
+//! travel in a header.
 
 use serde::{Deserialize, Serialize};
 
@@ -52,7 +52,7 @@ impl Trouble {
         Self { generation, ..self }
     }
 
-    /// The first of them that a heartbeat has place for, each within its bounds, whoever wrote them.
+    /// The first that fit into a heartbeat, each cut to its bounds: what comes over the network may have any size.
     pub fn within_bounds(all: Vec<Self>) -> Vec<Self> {
         let bounded = all
             .into_iter()

@@ -74,7 +74,7 @@ async fn an_operator_tunes_a_release() {
         assert_eq!(found, code, "{line}: {out}{err}");
         let (told, other) = if matches!(code, 0 | 3) { (&out, &err) } else { (&err, &out) };
         assert!(told.contains(shown), "{line}: {out}{err}");
-        // That little is known of the candidate yet is told beside.
+        // Little is known of the candidate yet, which a raise warns of on stderr.
         let warned =
             line.starts_with("weights set canary=10") && other.starts_with("antumbra: the verdict is wait");
         assert!(other.is_empty() || warned, "{line}: {other}");

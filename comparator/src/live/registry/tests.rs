@@ -229,7 +229,7 @@ fn what_filters_met_is_told_once_with_how_many_met_it() {
     say(3, vec![long; 100], now);
     let present = registry.present("shop", 2, now);
     let told: Vec<_> = present.troubles.iter().map(|(one, by)| (one.subject.len(), *by)).collect();
-    assert_eq!(told, [(3, 2), (3, 1), (200, 1)], "bounded, whoever wrote them");
+    assert_eq!(told, [(3, 2), (3, 1), (200, 1)], "bounded by the comparator, too");
     let nodes: Vec<_> = present.shown.iter().map(|filter| filter.node.clone().unwrap()).collect();
     assert_eq!(nodes, ["edge-6", "edge-7", "edge-8"]);
     let later = now + Duration::from_secs(31);
