@@ -83,7 +83,7 @@ impl Example {
         directory: TempDir,
     ) -> Result<Self> {
         let file = cache::root().join(&folder).join(policy);
-        comparator.cli(&["policy", "put", &file.to_string_lossy()]).await?;
+        comparator.cli(&["policy", "put", "--create", &file.to_string_lossy()]).await?;
         let mut config = Config::read(&folder, envoy)?;
         let mut plugin = config.envoy.plugin_configuration()?;
         plugin["comparator"]["poll"] = json!("250ms");
