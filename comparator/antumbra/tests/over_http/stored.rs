@@ -1,5 +1,6 @@
 //! What was stored was valid once: a document that today's rules refuse runs on, read-only, and keeps no other release from running.
 
+use crate::command_line::antumbra;
 use crate::policies::beat;
 use crate::server::{SHOP, World, healthy, observation};
 use antumbra_observation::Observation;
@@ -86,6 +87,9 @@ async fn a_damaged_row_keeps_no_other_release_from_running() {
         assert_eq!(beat(&world, "shop", None).await.status, 204, "nothing is left to answer");
         let shown = world.get("/v1/policies/shop").await;
         assert_eq!((shown.status.as_u16(), &shown.json()["errors"][0]["path"]), (500, &"document".into()));
+        let told = antumbra(&world, "policy show --policy shop --output json").await;
+        let problem: serde_json::Value = serde_json::from_str(&told.err).unwrap();
+        assert_eq!((told.code, &problem["type"]), (4, &"urn:antumbra:problem:damaged-policy".into()));
         assert_eq!(world.patch("/v1/policies/shop/mirror", r#"{"percent": 50}"#).await.status, 409);
         assert_eq!(world.get(REPORT).await.json()["verdict"], "wait");
         world.restart(Vec::new()).await;
