@@ -172,9 +172,9 @@ impl Bench {
         let name = release.to_owned();
         let judging = aside.run(move || {
             let began = Instant::now();
-            let gates = snapshot.version.document.gates();
-            let mut report =
-                antumbra_engine::report(&name, &snapshot.evidence, gates, &circumstances.delivery);
+            let (document, evidence) = (&snapshot.version.document, &snapshot.evidence);
+            let report = antumbra_engine::report(&name, evidence, document.gates(), &circumstances.delivery);
+            let mut report = report.with_unmet(evidence, document.rules());
             report.notes.extend(circumstances.notes);
             (Arc::new(report), began.elapsed())
         });

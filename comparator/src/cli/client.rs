@@ -200,10 +200,11 @@ impl Client {
             refusal.push_str("; the command line takes the token from ANTUMBRA_TOKEN");
         }
         let problem = serde_json::from_slice(bytes).ok().filter(serde_json::Value::is_object);
+        let mendable = status.is_client_error();
+        let failure = if mendable { Failure::Usage(refusal) } else { self.failed(method, path, &refusal) };
         match problem.map(Box::new) {
-            Some(problem) if status.is_client_error() => Failure::Refused { message: refusal, problem },
-            None if status.is_client_error() => Failure::Usage(refusal),
-            _ => self.failed(method, path, &refusal),
+            Some(problem) => Failure::Answered { message: failure.message().to_owned(), problem, mendable },
+            None => failure,
         }
     }
 

@@ -114,8 +114,8 @@ fn comparator(options: &Options, checks: &mut Vec<Check>) -> Result<Vec<Release>
     let subject = format!("comparator {}", options.target.server);
     let Dated { value: status, date } = match client.get_dated::<Status>("/v1/status") {
         Ok(status) => status,
-        Err(Failure::Runtime(why) | Failure::Usage(why)) => {
-            checks.push(Check::failed(subject, why));
+        Err(failure) => {
+            checks.push(Check::failed(subject, failure.message()));
             return Ok(Vec::new());
         }
     };
@@ -124,14 +124,15 @@ fn comparator(options: &Options, checks: &mut Vec<Check>) -> Result<Vec<Release>
     let listed: Vec<Listed> = client.get("/v1/policies")?;
     let wanted = |name: &str| options.target.policy.as_deref().is_none_or(|wanted| wanted == name);
     let mut releases = Vec::new();
-    for Listed { name, .. } in listed.iter().filter(|listed| wanted(&listed.name)) {
+    for Listed { release: name, .. } in listed.iter().filter(|listed| wanted(&listed.release)) {
         let policy: Value = client.get(&format!("/v1/policies/{name}"))?;
         releases.push(Release { name: name.clone(), policy });
     }
     if releases.is_empty() {
-        checks.push(Check::failed("policy", "none is stored; `antumbra policy put FILE` stores one"));
+        checks
+            .push(Check::failed("policy", "none is stored; `antumbra policy put FILE --create` stores one"));
     }
-    let reported = status.releases.iter().filter(|release| wanted(&release.name));
+    let reported = status.releases.iter().filter(|release| wanted(&release.release));
     checks.extend(reported.flat_map(checks::release));
     Ok(releases)
 }
@@ -151,8 +152,8 @@ fn envoy(url: &str, checks: &mut Vec<Check>) -> Result<Option<Proxy>, Failure> {
             checks.extend(clock(&subject, date));
             Ok(Some(proxy))
         }
-        Err(Failure::Runtime(why) | Failure::Usage(why)) => {
-            checks.push(Check::failed(subject, why));
+        Err(failure) => {
+            checks.push(Check::failed(subject, failure.message()));
             Ok(None)
         }
     }

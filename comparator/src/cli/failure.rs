@@ -12,12 +12,14 @@ use super::{Output, RUNTIME, USAGE};
 pub(super) enum Failure {
     /// The user can mend it: a wrong argument, document or precondition.
     Usage(String),
-    /// The server refused it, and the user can mend it.
-    Refused {
+    /// The server answered with a problem.
+    Answered {
         /// In words.
         message: String,
-        /// The server's problem (RFC 9457), as it came.
+        /// The problem (RFC 9457), as it came.
         problem: Box<Value>,
+        /// Whether the user can mend it: a status below 500.
+        mendable: bool,
     },
     /// The server or the system failed.
     Runtime(String),
@@ -36,14 +38,19 @@ impl Failure {
     /// In words.
     pub(super) fn message(&self) -> &str {
         match self {
-            Self::Usage(message) | Self::Refused { message, .. } | Self::Runtime(message) => message,
+            Self::Usage(message) | Self::Answered { message, .. } | Self::Runtime(message) => message,
         }
+    }
+
+    /// Whether the same may succeed later.
+    pub(super) fn may_pass(&self) -> bool {
+        self.code() == RUNTIME
     }
 
     /// As a problem: the server's own, or one in its form.
     fn problem(&self) -> Value {
         let (kind, title) = match self {
-            Self::Refused { problem, .. } => return (**problem).clone(),
+            Self::Answered { problem, .. } => return (**problem).clone(),
             Self::Usage(_) => ("usage", "wrong usage or configuration"),
             Self::Runtime(_) => ("runtime", "failed while running"),
         };
@@ -58,8 +65,8 @@ impl Failure {
     /// With which code the command ends.
     pub(super) fn code(&self) -> u8 {
         match self {
-            Self::Usage(_) | Self::Refused { .. } => USAGE,
-            Self::Runtime(_) => RUNTIME,
+            Self::Usage(_) | Self::Answered { mendable: true, .. } => USAGE,
+            Self::Runtime(_) | Self::Answered { mendable: false, .. } => RUNTIME,
         }
     }
 }
@@ -100,8 +107,11 @@ mod tests {
         );
         assert_eq!(Failure::Runtime(String::new()).problem()["exitCode"], 4);
         let problem = json!({"type": "urn:antumbra:problem:unknown-release", "status": 404});
-        let refused =
-            Failure::Refused { message: "no policy".to_owned(), problem: Box::new(problem.clone()) };
-        assert_eq!((refused.problem(), refused.code()), (problem, USAGE));
+        for (mendable, code) in [(true, USAGE), (false, RUNTIME)] {
+            let (message, problem) = ("no policy".to_owned(), Box::new(problem.clone()));
+            let answered = Failure::Answered { message, problem: problem.clone(), mendable };
+            assert_eq!((answered.problem(), answered.code()), (*problem, code));
+            assert_eq!(answered.may_pass(), !mendable);
+        }
     }
 }

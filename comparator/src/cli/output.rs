@@ -5,6 +5,8 @@ use std::io::{ErrorKind, IsTerminal, Write as _};
 use std::sync::OnceLock;
 
 use antumbra_control::audit::Entry;
+use antumbra_engine::{Report, TextStyle};
+use console::Term;
 use serde::Serialize;
 
 use crate::api::policies::{Audit, Generation, History, Outcome};

@@ -94,7 +94,7 @@ fn decided(source: &Source, most: Duration) -> Result<Report, Failure> {
         let left = end.saturating_duration_since(Instant::now());
         match &asked {
             Ok(report) if report.verdict == Verdict::Wait => progress.waits(report),
-            Err(failure @ Failure::Runtime(_)) => progress.says(failure.message()),
+            Err(failure) if failure.may_pass() => progress.says(failure.message()),
             _ => return asked,
         }
         if left.is_zero() {

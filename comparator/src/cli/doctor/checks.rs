@@ -16,11 +16,12 @@ pub(super) struct Release {
 
 /// What the comparator knows of a release's filters.
 pub(super) fn release(status: &ReleaseStatus) -> Vec<Check> {
-    let subject = format!("release {}", status.name);
+    let subject = format!("release {}", status.release);
     let mut checks: Vec<Check> =
         status.problems.iter().map(|problem| Check::failed(format!("{subject} policy"), problem)).collect();
-    let filters = status.filters.len() + status.more_filters;
-    checks.push(match (filters, status.converged) {
+    let troubles = status.troubles.iter();
+    checks.extend(troubles.map(|trouble| Check::failed(format!("{subject} filters"), &trouble.text)));
+    checks.push(match (status.alive, status.converged) {
         (0, _) => Check::failed(
             format!("{subject} filters"),
             "none reports; check `release` and `comparator.cluster` of the filter's configuration, and its token",
