@@ -140,7 +140,7 @@ enum Command {
     /// Show what other rules would explain and hide, on the exchanges that a server keeps or on a capture; nothing changes
     #[command(after_help = trying::EXAMPLES)]
     Try(trying::Options),
-    /// Begin the evidence anew
+    /// Start a new session of evidence
     #[command(after_help = RESET_EXAMPLES)]
     Evidence {
         #[command(subcommand)]
@@ -155,7 +155,7 @@ enum Command {
     /// Compare two answers in files under the rules of a policy; exit code 0 equal, 1 different
     #[command(after_help = diff::EXAMPLES)]
     Diff(diff::Options),
-    /// Validate a policy file: everything that is wrong with it, and what may not be meant
+    /// Validate a policy file: everything that is wrong with it, and what is probably unintended
     #[command(after_help = check::EXAMPLES)]
     Check(check::Options),
     /// Say what a policy makes of requests, as the filter would
@@ -164,7 +164,7 @@ enum Command {
     /// Try a policy on many users: who gets what, and who moves
     #[command(after_help = simulate::EXAMPLES)]
     Simulate(simulate::Options),
-    /// Print a signed header by which its bearer gets a variant for a while
+    /// Print a signed header that gives its holder a variant for a limited time
     #[command(after_help = overriding::EXAMPLES)]
     Override(overriding::Options),
     /// Write a policy from the configuration of APISIX, nginx, Istio, Gateway API or Envoy
@@ -209,7 +209,7 @@ struct ServeOptions {
     #[arg(long, value_name = "CIDR")]
     allow_address: Vec<Network>,
     /// A component that rewrites or judges answers where a policy's `compare.plugins` names it; may be repeated. The file is read
-    /// once, at the start; another one begins the evidence anew
+    /// once, at the start; a changed file starts a new session of evidence
     #[arg(long, value_name = "NAME=FILE")]
     plugin: Vec<NamedPlugin>,
     #[command(flatten)]

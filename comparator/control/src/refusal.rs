@@ -34,7 +34,7 @@ pub enum Refusal {
         raised: String,
     },
     /// It is not in the state that the change is meant for.
-    #[error("the policy is at generation {0}, which the precondition excludes")]
+    #[error("the policy is at generation {0}, not at the one that the change was made for")]
     Precondition(u64),
     /// The document, or what the change would make of it, breaks its rules.
     #[error(transparent)]

@@ -175,7 +175,11 @@ pub(crate) fn judge<'e>(evidence: &'e Evidence, gates: &Gates, delivery: &Delive
     let needed = most(&missing);
     if evidence.exchanges() == 0 {
         let reason = Reason::new(Code::NothingCompared).needing(needed);
-        let why = format!("no exchange has been compared yet{}", takes(needed));
+        let why = if delivery.known {
+            format!("no exchange has been compared yet{}", takes(needed))
+        } else {
+            "no exchange has been compared yet, and no filter has reported: `antumbra doctor` looks for the cause".to_owned()
+        };
         return Judgement::new(Verdict::Wait, vec![(reason, why)], needed, tested);
     }
     if gates.calibration {

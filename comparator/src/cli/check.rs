@@ -1,4 +1,4 @@
-//! `antumbra check`: a policy file, everything that is wrong with it, and what may not be meant.
+//! `antumbra check`: a policy file, everything that is wrong with it, and what is probably unintended.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

@@ -20,6 +20,8 @@ pub(super) struct Client {
     pool: Pool<HttpConnector, Full<Bytes>>,
     runtime: tokio::runtime::Runtime,
     base: String,
+    /// What to look at if it does not answer.
+    hint: &'static str,
     token: Option<String>,
     author: Option<String>,
 }
@@ -54,8 +56,9 @@ impl Client {
         let base = server.trim_end_matches('/').to_owned();
         let uri: Uri = base.parse().map_err(|error| Failure::Usage(format!("{flag} {server:?}: {error}")))?;
         if uri.scheme_str() != Some("http") || uri.host().is_none() {
+            let port = if flag == "--server" { 7400 } else { 9901 };
             let why =
-                format!("{flag} is {server:?}, must be an http:// address, such as http://127.0.0.1:7400");
+                format!("{flag} is {server:?}, must be an http:// address, such as http://127.0.0.1:{port}");
             return Err(Failure::Usage(why));
         }
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -65,6 +68,7 @@ impl Client {
             pool: Pool::builder(TokioExecutor::new()).build(connector),
             runtime: runtime.map_err(|error| Failure::Runtime(error.to_string()))?,
             base,
+            hint: "is `antumbra serve` running there? --server or ANTUMBRA_SERVER names another",
             token: variable("ANTUMBRA_TOKEN"),
             author: variable("USER").or_else(|| variable("LOGNAME")),
         })
@@ -73,7 +77,8 @@ impl Client {
     /// A client of a server that is no comparator, such as a proxy: it is told neither token nor author. `flag` is where its address
     /// comes from.
     pub(super) fn anonymous(server: &str, flag: &str) -> Result<Self, Failure> {
-        Ok(Self { token: None, author: None, ..Self::at(server, flag)? })
+        let hint = "is Envoy running, with its admin interface at that address?";
+        Ok(Self { token: None, author: None, hint, ..Self::at(server, flag)? })
     }
 
     /// Reads a resource as the type that it holds, with the time at which the server answered.
@@ -162,11 +167,7 @@ impl Client {
     ) -> Result<http::Response<Incoming>, Failure> {
         let request = self.request(method, path, message)?;
         self.pool.request(request).await.map_err(|error| {
-            let why = format!(
-                "{}; is `antumbra serve` running there? --server or ANTUMBRA_SERVER names another",
-                chain(&error)
-            );
-            self.failed(method, path, &why)
+            Failure::Runtime(format!("cannot reach {} ({}); {}", self.base, chain(&error), self.hint))
         })
     }
 

@@ -93,7 +93,7 @@ pub(super) fn doctor(options: &Options) -> Result<ExitCode, Failure> {
     for url in &options.envoy {
         let asked = envoy(url, &mut checks)?;
         if let Some(proxy) = asked {
-            checks.extend(checks::proxy(&proxy, &releases));
+            checks.extend(checks::proxy(&proxy, releases.as_deref()));
         }
     }
     if options.envoy.is_empty() {
@@ -103,20 +103,28 @@ pub(super) fn doctor(options: &Options) -> Result<ExitCode, Failure> {
     let healthy = checks.iter().all(|check| check.finding != Finding::Failed);
     match options.target.output {
         Output::Json => print_json(&Diagnosis { healthy, checks }),
-        Output::Text => print(&checks.iter().map(|check| format!("{check}\n")).collect::<String>()),
+        Output::Text => print(&text(&checks)),
     }
     Ok(ExitCode::from(u8::from(!healthy)))
 }
 
-/// The comparator, and the releases that it has.
-fn comparator(options: &Options, checks: &mut Vec<Check>) -> Result<Vec<Release>, Failure> {
+/// A line for each look, and how many there were.
+fn text(checks: &[Check]) -> String {
+    let count = |finding| checks.iter().filter(|check| check.finding == finding).count();
+    let lines: String = checks.iter().map(|check| format!("{check}\n")).collect();
+    let (failed, warnings) = (count(Finding::Failed), count(Finding::Warning));
+    format!("{lines}{} checks: {failed} failed, {warnings} to look at\n", checks.len())
+}
+
+/// The comparator, and the releases that it has; `None` if it does not answer.
+fn comparator(options: &Options, checks: &mut Vec<Check>) -> Result<Option<Vec<Release>>, Failure> {
     let client = Client::new(&options.target.server)?;
     let subject = format!("comparator {}", options.target.server);
     let Dated { value: status, date } = match client.get_dated::<Status>("/v1/status") {
         Ok(status) => status,
         Err(failure) => {
             checks.push(Check::failed(subject, failure.message()));
-            return Ok(Vec::new());
+            return Ok(None);
         }
     };
     checks.push(Check::ok(&subject, "answers"));
@@ -134,7 +142,7 @@ fn comparator(options: &Options, checks: &mut Vec<Check>) -> Result<Vec<Release>
     }
     let reported = status.releases.iter().filter(|release| wanted(&release.release));
     checks.extend(reported.flat_map(checks::release));
-    Ok(releases)
+    Ok(Some(releases))
 }
 
 /// What an Envoy says of itself.

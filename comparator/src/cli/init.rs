@@ -53,7 +53,12 @@ pub(super) struct Options {
 
 /// `antumbra init`.
 pub(super) fn init(options: &Options) -> Result<ExitCode, Failure> {
-    let asks = !options.yes && io::stdin().is_terminal();
+    let asks = !options.yes;
+    if asks && !io::stdin().is_terminal() {
+        return Err(Failure::Usage(
+            "stdin is not a terminal, so nothing can be asked; --yes takes the defaults".to_owned(),
+        ));
+    }
     let site = Site::of(options, &mut |question| if asks { answer(question) } else { Ok(None) })?;
     std::fs::create_dir_all(&options.folder)
         .map_err(|error| Failure::Usage(format!("{}: {error}", options.folder.display())))?;

@@ -71,14 +71,14 @@ pub(super) fn complain(outcome: &Outcome) {
 pub(super) fn outcome(outcome: &Outcome) -> String {
     let Outcome { release, generation, changed, created, new_session, diff, .. } = outcome;
     if !changed {
-        return format!("{release}: nothing to change, generation {generation} says so already\n");
+        return format!("{release}: already so, at generation {generation}\n");
     }
     let mut text = format!("{release}: generation {generation}\n");
     for line in diff {
         let _ = writeln!(text, "  {line}");
     }
     if *new_session && !*created {
-        text.push_str("  the evidence begins anew: what is compared, or how, became different\n");
+        text.push_str("  a new session of evidence starts: what is compared, or how, changed\n");
     }
     text
 }
@@ -104,7 +104,7 @@ fn quoted(reason: &str) -> String {
 pub(super) fn audit(audit: &Audit) -> String {
     let mut text: String = audit.entries.iter().map(entry).collect();
     let _ = match audit.broken_at {
-        None => writeln!(text, "the chain of {} entries holds", audit.entries.len()),
+        None => writeln!(text, "hash chain intact ({} entries)", audit.entries.len()),
         Some(seq) => writeln!(text, "THE CHAIN IS BROKEN at entry {seq}: the audit was altered"),
     };
     text
@@ -139,9 +139,9 @@ mod tests {
         insta::assert_snapshot!(outcome(&done), @r"
         shop: generation 5
           rules[0].mirror[0].percent: 0 → 5
-          the evidence begins anew: what is compared, or how, became different
+          a new session of evidence starts: what is compared, or how, changed
         ");
         done.changed = false;
-        insta::assert_snapshot!(outcome(&done), @"shop: nothing to change, generation 5 says so already");
+        insta::assert_snapshot!(outcome(&done), @"shop: already so, at generation 5");
     }
 }

@@ -22,11 +22,11 @@ pub(super) fn text(status: &Status) -> String {
 }
 
 fn write_release(text: &mut String, release: &ReleaseStatus) {
-    let converged = if release.converged { "yes" } else { "no" };
+    let converged = if release.converged { "run by all filters" } else { "not run by all filters" };
     let count = |number: Option<u64>| number.map_or_else(|| "?".to_owned(), |number| number.to_string());
     let _ = writeln!(
         text,
-        "{}  generation {}  converged {converged}  session {}  exchanges {}",
+        "{}  generation {}, {converged}  session {}  exchanges {}",
         release.release,
         release.generation,
         count(release.session),
@@ -179,7 +179,7 @@ mod tests {
             in_flight: 0,
         };
         insta::assert_snapshot!(text(&Status { releases: vec![told, release(vec![])], accounts }), @r#"
-        shop  generation 4  converged yes  session 1  exchanges 44
+        shop  generation 4, run by all filters  session 1  exchanges 44
           ! the proxy has no cluster "new", so no shadow reaches the candidate (2 filters)
           filters: 2 alive, 1 gone (3 heartbeats missed)
           proxies without a node name
@@ -192,7 +192,7 @@ mod tests {
           and 3 more filters
           not mirrored: not_sampled 2550, unsafe_method 15
 
-        shop  generation 4  converged yes  session 1  exchanges 44
+        shop  generation 4, run by all filters  session 1  exchanges 44
           no filter speaks
 
         observations: received 47 = compared 44 + refused 2 + duplicates 1 + in flight 0

@@ -38,9 +38,12 @@ pub(crate) async fn resolve(url: &Url, allowed: &[Network]) -> Result<SocketAddr
 fn check(host: &str, address: SocketAddr, allowed: &[Network]) -> Result<(), String> {
     let address = address.ip();
     match guarded(address) {
-        Some(kind) if !allowed.iter().any(|network| network.contains(address)) => Err(format!(
-            "{host} is {address}, which is {kind}; --allow-address {address} or a network around it allows that"
-        )),
+        Some(kind) if !allowed.iter().any(|network| network.contains(address)) => {
+            let named = if host == address.to_string() { String::new() } else { format!("{host} is ") };
+            Err(format!(
+                "{named}{address} is {kind}; --allow-address {address} or a network around it allows that"
+            ))
+        }
         _ => Ok(()),
     }
 }
@@ -56,8 +59,12 @@ mod tests {
     async fn guarded_addresses_must_be_named() {
         for (url, allowed, expected) in [
             ("http://127.0.0.1:1", "", Ok("127.0.0.1:1")),
-            ("http://169.254.169.254", "", Err("169.254.169.254 is 169.254.169.254, which is link-local")),
-            ("http://[::ffff:169.254.169.254]", "", Err("which is link-local")),
+            (
+                "http://169.254.169.254",
+                "",
+                Err("169.254.169.254 is a link-local address, where clouds answer"),
+            ),
+            ("http://[::ffff:169.254.169.254]", "", Err("is a link-local address")),
             ("http://10.1.2.3", "192.168.0.0/16", Err("--allow-address 10.1.2.3")),
             // The resolver of the system reads these as addresses, too.
             ("http://2852039166", "", Err("")),

@@ -104,7 +104,7 @@ impl Thread {
                 Ok(Changed { begun: Some(_), version, .. }) => tracing::info!(
                     policy = release,
                     files = self.at_hand.of(&version.document),
-                    "the evidence begins anew: plugins, descriptors or what can be read of the policy changed"
+                    "a new session of evidence starts: plugins, descriptors or what can be read of the policy changed"
                 ),
                 // Nothing to do. The policy was just found, so it cannot be unknown.
                 Ok(_) | Err(ChangeError::Refused(_)) => {}

@@ -95,7 +95,7 @@ pub(crate) fn trouble(answer: &Answer, release: &str) -> Option<String> {
         Some(404) => format!("the comparator has no policy {release:?}"),
         Some(status) => {
             let said: String = String::from_utf8_lossy(body).chars().take(SAID).collect();
-            format!("the comparator is not to be had: status {status}: {said}")
+            format!("cannot reach the comparator ({status}): {said}")
         }
         None => "the comparator's answer has no status".to_owned(),
     })

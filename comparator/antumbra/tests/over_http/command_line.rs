@@ -54,7 +54,7 @@ async fn an_operator_tunes_a_release() {
         ("weights set canary=10 stable=90", 0, "shop: generation 3"),
         ("weights set canry=10", 2, "canary"),
         ("weights set canary=1 --rule nope", 2, "rules has no split of rule \"nope\""),
-        ("status", 0, "shop  generation 3  converged no"),
+        ("status", 0, "shop  generation 3, not run by all filters"),
         ("status --policy till", 2, "there is no policy"),
         ("audit", 0, "dana  mirror  generation 2  \"careful\""),
         ("policy put shop.yaml --if-generation 2", 2, "at generation 3"),

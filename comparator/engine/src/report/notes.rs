@@ -29,7 +29,7 @@ pub(super) fn notes(evidence: &Evidence, gates: &Gates, dropped: &Dropped) -> Ve
     }
     if dropped.warm_up > 0 {
         notes.push(format!(
-            "{} not judged: a version had begun to answer less than {} before. Start the control when you start the candidate.",
+            "{} in the first {} of a version's answers: not judged, since it warms up.",
             exchanges(dropped.warm_up),
             seconds(gates.warm_up_ms)
         ));

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use super::family::{Tested, What};
+use super::real;
 use super::reason::{Code, Reason};
-use super::{MAX_NAMED, real};
 use crate::evidence::Evidence;
 use crate::kind::Kind;
 
@@ -76,8 +76,9 @@ pub(super) fn reasons(
     of: fn(&Tested<'_>) -> bool,
 ) -> Vec<(Reason, String)> {
     let found = findings(evidence, tested, of);
-    let more: usize = found.iter().skip(MAX_NAMED).map(|finding| 1 + finding.others.len()).sum();
-    let mut reasons: Vec<_> = found.iter().take(MAX_NAMED).map(|finding| finding.reason(evidence)).collect();
+    let more = found.len().saturating_sub(MAX_FINDINGS);
+    let mut reasons: Vec<_> =
+        found.iter().take(MAX_FINDINGS).map(|finding| finding.reason(evidence)).collect();
     if more > 0 {
         let reason = Reason { value: Some(real(more as u64)), ..Reason::new(Code::More) };
         reasons.push((reason, format!("and {more} more")));
@@ -99,6 +100,9 @@ impl Finding<'_, '_> {
         (lead.reason(), format!("{}{also}", lead.worded(evidence)))
     }
 }
+
+/// Findings that are named, each with all places of its cause.
+const MAX_FINDINGS: usize = 10;
 
 fn rank(tested: &Tested<'_>) -> Rank {
     let (path, kind) = tested.place();

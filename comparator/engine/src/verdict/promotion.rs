@@ -91,8 +91,13 @@ fn span_missing(all: &Group, gates: &Gates) -> Option<Missing> {
     let needed = u64::try_from(left.div_ceil(u128::from(span_ms.max(1)))).unwrap_or(u64::MAX).max(1);
     let needed = Some(Further::near(needed));
     let (span, bound) = (real(span_ms) / 1e3, real(gates.at_least_ms) / 1e3);
-    let why = format!("seen for {} so far, {} are needed", seconds(span_ms), seconds(gates.at_least_ms));
-    Some(Missing::new(why, Reason::of(Code::TooShort, span, bound).needing(needed)))
+    let why = format!(
+        "seen for {} of the {} that are needed: {} more",
+        seconds(span_ms),
+        seconds(gates.at_least_ms),
+        wording::wait(bound - span)
+    );
+    Some(Missing { why, reason: Reason::of(Code::TooShort, span, bound).needing(needed) })
 }
 
 /// Quiet places: of the noisy ones each has a share of its own.

@@ -111,7 +111,7 @@ fn what_a_burst_says() {
     - up to 22 % of answers may be worse, must be below 0.5 %: 41,101 to 205,504 more exchanges
     - 1 endpoint needs more traffic (most: GET /cart): 6,618 to 33,090 more exchanges
     - latency: too few exchanges to rule out that p99 is 25 % higher: 271 to 1,351 more exchanges
-    - seen for 29 s so far, 300 s are needed: 1,910 to 3,820 more exchanges
+    - seen for 29 s of the 300 s that are needed: 5 min more
     "#);
 }
 
@@ -127,14 +127,14 @@ fn what_a_wait_says() {
     - too few exchanges to rule out regressions: 617 to 1,234 more exchanges
     - 1 endpoint needs more traffic (most: GET /cart): 155 to 310 more exchanges
     - latency: too few exchanges to rule out that p50 is 10 %, p90 is 15 %, p99 is 25 % higher or 10 % of exchanges are 10 % slower: 404 to 2,020 more exchanges
-    - seen for 0 s so far, 300 s are needed: 1 to 2 more exchanges
+    - seen for 0 s of the 300 s that are needed: 5 min more
     "#);
     insta::assert_snapshot!(told(30, steady, steady), @r#"
     ! 1 endpoint with 100 % of the exchanges needs more traffic to show that at most 2 % are worse: GET /cart.
     - up to 16 % of answers may be worse, must be below 0.5 %: 597 to 1,193 more exchanges
     - 1 endpoint needs more traffic (most: GET /cart): 135 to 269 more exchanges
     - latency: too few exchanges to rule out that p90 is 15 %, p99 is 25 % higher or 10 % of exchanges are 10 % slower: 391 to 1,955 more exchanges
-    - seen for 290 s so far, 300 s are needed: 1 to 2 more exchanges
+    - seen for 290 s of the 300 s that are needed: 10 s more
     "#);
     insta::assert_snapshot!(told(2_000, steady, steady), @r#"
     - no regression: at most 0.22 % of answers are worse, shown by 2,000 exchanges
@@ -165,7 +165,7 @@ fn what_a_wait_says() {
     - too few exchanges to rule out regressions: 99,652 to 498,256 more exchanges
     - 1 endpoint needs more traffic (most: GET /cart): 6,469 to 32,341 more exchanges
     - latency: it cannot be ruled out that p50 is 10 %, p90 is 15 %, p99 is 25 % higher or 10 % of exchanges are 10 % slower: out of reach at the present rates
-    - seen for 30 s so far, 300 s are needed: 20 to 39 more exchanges
+    - seen for 30 s of the 300 s that are needed: 5 min more
     "#);
     insta::assert_snapshot!(told(30, |_| not_sent(Unsent::UnknownCluster), steady), @r#"
     ! 100 % of the exchanges are not compared: the candidate was not asked in 30, `unknown_cluster`: the proxy has no cluster of the name in the policy; correct one of the two.

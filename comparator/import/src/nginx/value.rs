@@ -191,6 +191,10 @@ fn by_part<T: Unclear>(draw: &str, parts: Vec<(u64, Cases<T>)>) -> Cases<T> {
         });
         places.push((weight, place));
     }
+    // Where all parts are alike the draw decides nothing, and another one may.
+    if let [only] = lists.as_slice() {
+        return only.clone();
+    }
     let mut combinations = vec![(When::always(), Vec::new())];
     for list in &lists {
         let longer = combinations.iter().flat_map(|(when, chosen)| {
@@ -283,6 +287,14 @@ mod tests {
         let expected = drawn("d", &[(1, "new"), (9, "old")]);
         assert_eq!(chosen(&source, passes, &then, &otherwise), expected);
         assert_eq!(chosen(&source, passes, &then, &then), then);
+    }
+
+    /// A test that holds for none of a draw's parts leaves what another draw decides as it is.
+    #[test]
+    fn a_draw_that_decides_nothing_hides_no_other() {
+        let (d, e) = (drawn("d", &[(1, "x"), (1, "y")]), drawn("e", &[(1, "new"), (9, "old")]));
+        assert_eq!(chosen(&d, |_| When::never(), &one(Text::literal("refused")), &e), e);
+        assert_eq!(chosen(&d, |_| When::always(), &e, &one(Text::literal("refused"))), e);
     }
 
     #[test]

@@ -20,6 +20,7 @@ pub(super) struct Proxy {
 }
 
 /// How the filter is configured for one release.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Filter {
     pub(super) release: String,
     /// The comparator's cluster.
@@ -42,6 +43,9 @@ impl Proxy {
             cluster_headers: BTreeSet::new(),
         };
         proxy.look(dump);
+        // A dump shows a filter once for each listener that has it, and once more for each state of that.
+        proxy.filters.sort();
+        proxy.filters.dedup();
         proxy
     }
 
