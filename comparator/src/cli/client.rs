@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 
 use super::Failure;
 use crate::api::headers::{AUTHOR_HEADER, REASON_HEADER, REDACT_HEADER};
-use crate::api::problem::Problem;
+use crate::api::problem::{self as api, Problem};
 
 /// A client of one server.
 pub(super) struct Client {
@@ -245,10 +245,20 @@ fn date(headers: &HeaderMap) -> Option<u64> {
     Some(date.duration_since(UNIX_EPOCH).ok()?.as_secs())
 }
 
-/// A problem as lines: what is wrong, then each problem of a document.
+/// A problem as lines: what is wrong, then each problem of a document. Where there is one alone, it is what is wrong.
 fn refusal(bytes: &[u8]) -> Option<String> {
     let problem: Problem = serde_json::from_slice(bytes).ok()?;
-    let lines = problem.errors.iter().map(|error| format!("\n  {} {}", error.path, error.message));
+    let line = |error: &api::Error| match error.message.strip_prefix("has no ") {
+        // All rules together are no subject that a reader would name.
+        Some(missing) if error.path == "rules" => format!("no {missing}"),
+        _ => format!("{} {}", error.path, error.message),
+    };
+    if let ([only], "urn:antumbra:problem:invalid-document") =
+        (problem.errors.as_slice(), problem.kind.as_str())
+    {
+        return Some(line(only));
+    }
+    let lines = problem.errors.iter().map(|error| format!("\n  {}", line(error)));
     Some(format!("{}{}", problem.detail, lines.collect::<String>()))
 }
 

@@ -104,7 +104,7 @@ fn quoted(reason: &str) -> String {
 pub(super) fn audit(audit: &Audit) -> String {
     let mut text: String = audit.entries.iter().map(entry).collect();
     let _ = match audit.broken_at {
-        None => writeln!(text, "hash chain intact ({} entries)", audit.entries.len()),
+        None => writeln!(text, "hash chain intact ({} checked)", audit.entries.len()),
         Some(seq) => writeln!(text, "THE CHAIN IS BROKEN at entry {seq}: the audit was altered"),
     };
     text

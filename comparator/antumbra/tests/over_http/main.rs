@@ -20,6 +20,7 @@ mod plugins;
 mod policies;
 mod recordings;
 mod replay;
+mod sentences;
 mod server;
 mod service;
 mod stored;

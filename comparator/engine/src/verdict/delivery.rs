@@ -90,7 +90,7 @@ impl Delivery {
             ..Reason::new(Code::Unreported).needing(Some(Further::exactly(0)))
         };
         if !self.known {
-            let why = "no filter has reported yet what it could not deliver";
+            let why = "no filter has reported yet: whether anything was lost is not known";
             return Some(Missing { why: why.to_owned(), reason: unknown });
         }
         let mirrored = self.mirrored;

@@ -212,7 +212,7 @@ fn what_filters_did_not_do_is_said() {
     "#);
     let untold = Delivery::default();
     insta::assert_snapshot!(sentences(&report("shop", &evidence, &Gates::default(), &untold)), @r#"
-    - no filter has reported yet what it could not deliver
+    - no filter has reported yet: whether anything was lost is not known
     "#);
     let late = Delivery { known: true, mirrored: 800, ..Delivery::default() };
     insta::assert_snapshot!(sentences(&report("shop", &evidence, &Gates::default(), &late)), @r#"
