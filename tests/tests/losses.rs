@@ -57,7 +57,7 @@ async fn without_a_comparator_traffic_goes_on_and_losses_are_counted() -> Result
     assert!(accounts.undelivered + accounts.unknown > 0, "{accounts:?}");
     let log = world.envoy.process().log();
     for told in
-        ["antumbra: shop: the comparator is not to be had", "antumbra: shop: the comparator answers again"]
+        ["antumbra: shop: cannot reach the comparator", "antumbra: shop: the comparator answers again"]
     {
         assert!(log.contains(told), "Envoy's log does not say {told:?}");
     }

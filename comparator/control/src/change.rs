@@ -21,10 +21,24 @@ pub struct Change {
     pub author: String,
     /// Why.
     pub reason: String,
-    /// What the evidence says about the candidate; none if nobody asked, as at the start of the comparator.
-    pub verdict: Option<Verdict>,
+    /// What is known of the candidate.
+    pub judged: Judged,
     /// Although the verdict is `roll back`.
     pub despite_verdict: bool,
+}
+
+/// What is known of the verdict where a change is asked for. Judging takes a while, so it is done before, and only for a change that gives
+/// clients more of a candidate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Judged {
+    /// It was not asked for, since the change gave clients no more of a candidate when it was looked at.
+    Unasked,
+    /// It was asked for, and could not be told.
+    Failed,
+    /// This one.
+    As(Verdict),
+    /// It does not matter, as for a policy file at the start.
+    Waived,
 }
 
 /// What to do with a policy.
@@ -171,7 +185,7 @@ mod tests {
             expected,
             author: String::new(),
             reason: String::new(),
-            verdict: None,
+            judged: Judged::Waived,
             despite_verdict: false,
         };
         let found = match amended(Some(&current), &change) {

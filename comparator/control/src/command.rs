@@ -7,7 +7,7 @@ use antumbra_engine::Verdict;
 use antumbra_policy::document::Tree;
 
 use crate::audit::{DELETE, Draft};
-use crate::change::{Change, Edit, Expected, amended, check};
+use crate::change::{Change, Edit, Expected, Judged, amended, check};
 use crate::difference::{self, Undone};
 use crate::document::Document;
 use crate::exposure;
@@ -178,8 +178,10 @@ fn change(change: &Change, state: State<'_>, now_ms: u64) -> Result<Effects, Ref
     // A file is noted even if it changed nothing: what is changed at run time afterwards is newer than it.
     let file = change.edit.is_file().then(|| Effect::PutFile(document.text()));
     let session = is_new.then(|| state.next_session(&document, generation, now_ms));
-    let reason = match change.verdict {
-        Some(Verdict::RollBack) if warning.is_some() => format!("{} {DESPITE}", change.reason),
+    let reason = match change.judged {
+        Judged::Failed | Judged::As(Verdict::RollBack) if warning.is_some() => {
+            format!("{} {DESPITE}", change.reason)
+        }
         _ => change.reason.clone(),
     };
     let by = By { author: &change.author, action: change.edit.action(), reason: reason.trim_start() };
@@ -201,16 +203,21 @@ fn against_the_verdict(
     next: &Document,
     change: &Change,
 ) -> Result<Option<String>, Refusal> {
-    let (Some(current), Some(verdict)) = (current, change.verdict) else { return Ok(None) };
+    let Some(current) = current else { return Ok(None) };
     let raised = exposure::raised(current.document.tree(), next.tree());
     let Some(raised) = raised.first() else { return Ok(None) };
-    match verdict {
-        Verdict::RollBack if !change.despite_verdict => Err(Refusal::Verdict { raised: raised.to_string() }),
-        Verdict::RollBack => Ok(Some(format!("the verdict is roll back, and {raised}"))),
-        Verdict::Wait if next.mirrors() => {
+    match change.judged {
+        // The policy changed since the change was looked at.
+        Judged::Unasked => Err(Refusal::Unjudged),
+        Judged::Failed | Judged::As(Verdict::RollBack) if !change.despite_verdict => {
+            Err(Refusal::Verdict { raised: raised.to_string() })
+        }
+        Judged::Failed => Ok(Some(format!("the verdict could not be told, and {raised}"))),
+        Judged::As(Verdict::RollBack) => Ok(Some(format!("the verdict is roll back, and {raised}"))),
+        Judged::As(Verdict::Wait) if next.mirrors() => {
             Ok(Some(format!("the verdict is wait: too little is known of the candidate, and {raised}")))
         }
-        Verdict::Wait | Verdict::Promote => Ok(None),
+        Judged::As(Verdict::Wait | Verdict::Promote) | Judged::Waived => Ok(None),
     }
 }
 
@@ -224,7 +231,7 @@ fn adopt(document: &Document, state: State<'_>, now_ms: u64) -> Result<Effects, 
         expected: Expected::Any,
         author: OURSELVES.to_owned(),
         reason: "policy file at the start".to_owned(),
-        verdict: None,
+        judged: Judged::Waived,
         despite_verdict: false,
     };
     change(&wanted, state, now_ms)

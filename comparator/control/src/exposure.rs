@@ -1,22 +1,32 @@
 //! Whether a change of a policy gives clients more of a candidate, which has to be said by name while the verdict is `roll back`.
 //!
 //! What counts is the share that each rule gives to variants other than the stable ones, all of them together: a change that lowers one
-//! candidate raises the shares of what is left, and must never have to ask. Whom a rule concerns is not looked at: conditions that are
-//! taken away, lists of ids, states and overrides can give clients a candidate, too, and are not noticed here. Mirroring is no exposure.
+//! candidate raises the shares of what is left, and must never have to ask. Whom a rule concerns and where a variant goes is not looked at:
+//! conditions that are taken away, rules that change their order, lists of ids, states, overrides, clusters of variants and a policy that is
+//! deleted and created anew can give clients a candidate, too, and are not noticed here. Mirroring is no exposure.
 
 use std::fmt;
 
 use antumbra_policy::document::Tree;
 
-/// A rule that gives clients more of the candidates than it did.
+/// A rule, or the default, that gives clients more of the candidates than it did.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Raised {
-    /// The rule's name, or `default`.
-    pub rule: String,
+    /// Which.
+    pub by: Giver,
     /// The share that it gave them, 0 to 1.
     pub from: f64,
     /// The share that it gives them now.
     pub to: f64,
+}
+
+/// What gives clients a variant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Giver {
+    /// `default`.
+    Default,
+    /// The rule of this name; `rules[2]` is one without.
+    Rule(String),
 }
 
 /// The rules that give clients more of the candidates in `next` than in `current`, in the order of `next`. A rule is the same if its name
@@ -24,23 +34,22 @@ pub struct Raised {
 pub fn raised(current: &Tree, next: &Tree) -> Vec<Raised> {
     let stable = Stable::of(current);
     let before = exposures(current, &stable);
-    let known = |rule: &str| before.iter().find(|(known, _)| known == rule).map_or(0.0, |(_, share)| *share);
+    let known = |by: &Giver| before.iter().find(|(known, _)| known == by).map_or(0.0, |(_, share)| *share);
     let after = exposures(next, &stable).into_iter();
-    let raised = after.map(|(rule, to)| Raised { from: known(&rule), rule, to });
+    let raised = after.map(|(by, to)| Raised { from: known(&by), by, to });
     raised.filter(|raised| raised.to > raised.from + ROUNDING).collect()
 }
 
 /// `rule "share" gives 5 % → 20 % of its requests to candidates`.
 impl fmt::Display for Raised {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { rule, from, to } = self;
+        let Self { by, from, to } = self;
+        let by = match by {
+            Giver::Default => "the default".to_owned(),
+            Giver::Rule(name) => format!("rule {name:?}"),
+        };
         let percent = |share: f64| (share * 10_000.0).round() / 100.0;
-        write!(
-            f,
-            "rule {rule:?} gives {} % → {} % of its requests to candidates",
-            percent(*from),
-            percent(*to)
-        )
+        write!(f, "{by} gives {} % → {} % of its requests to candidates", percent(*from), percent(*to))
     }
 }
 
@@ -48,17 +57,11 @@ impl fmt::Display for Raised {
 struct Stable<'t>(Vec<&'t str>);
 
 impl<'t> Stable<'t> {
-    /// The default, and whose answers count as the primary's. A policy that names neither leaves the rest to the proxy: there, in each
-    /// split, what has most is taken for stable.
+    /// The default, and whose answers count as the primary's. Under a policy that names neither, the proxy's own routing is what
+    /// candidates are compared with, so every variant is one.
     fn of(policy: &'t Tree) -> Self {
         let primary = policy.get("compare").and_then(|compare| compare.get("primary"));
-        let named = items(primary).iter().chain(policy.get("default")).filter_map(text);
-        let mut stable: Vec<&str> = named.collect();
-        if stable.is_empty() {
-            let rules = items(policy.get("rules")).iter();
-            stable.extend(rules.filter_map(|rule| largest(&weights(rule))));
-        }
-        Self(stable)
+        Self(items(primary).iter().chain(policy.get("default")).filter_map(text).collect())
     }
 
     fn has(&self, variant: &str) -> bool {
@@ -67,17 +70,17 @@ impl<'t> Stable<'t> {
 }
 
 /// What the default and each rule give to variants that are not stable.
-fn exposures(policy: &Tree, stable: &Stable<'_>) -> Vec<(String, f64)> {
+fn exposures(policy: &Tree, stable: &Stable<'_>) -> Vec<(Giver, f64)> {
     let candidate = |variant: &str| if stable.has(variant) { 0.0 } else { 1.0 };
     let default = policy.get("default").and_then(text).map_or(0.0, candidate);
-    let mut found = vec![("default".to_owned(), default)];
+    let mut found = vec![(Giver::Default, default)];
     for (index, rule) in items(policy.get("rules")).iter().enumerate() {
         let name = rule.get("name").and_then(text).map_or_else(|| format!("rules[{index}]"), str::to_owned);
         let share = match rule.get("enabled") {
             Some(Tree::Bool(false)) => 0.0,
             _ => exposure(rule, stable),
         };
-        found.push((name, share));
+        found.push((Giver::Rule(name), share));
     }
     found
 }
@@ -107,10 +110,6 @@ fn weights(rule: &Tree) -> Vec<(&str, f64)> {
     let listed = entries(rule.get("select").and_then(|select| select.get("map"))).iter();
     found.extend(listed.filter_map(|(_, variant)| Some((text(variant)?, 1.0))));
     found
-}
-
-fn largest<'t>(weights: &[(&'t str, f64)]) -> Option<&'t str> {
-    weights.iter().max_by(|(_, some), (_, other)| some.total_cmp(other)).map(|(name, _)| *name)
 }
 
 /// Positions from the first to the last, both included.
@@ -235,12 +234,39 @@ mod tests {
             ("default: b", 1, 0),
             ("default: a", 0, 1),
             ("default: b, compare: {primary: [a]}", 0, 0),
-            ("default: null", 1, 0),
+            ("default: null", 0, 0),
         ] {
             assert_eq!((more_of("a", head), more_of("b", head)), (of_a, of_b), "{head}");
         }
         let promoted = raised(&with("default: b"), &with("default: a"));
-        assert_eq!(promoted.iter().map(|raised| raised.rule.as_str()).collect::<Vec<_>>(), ["default"]);
+        assert_eq!(promoted.iter().map(|raised| &raised.by).collect::<Vec<_>>(), [&Giver::Default]);
+    }
+
+    /// Without a default the proxy's own routing is what is stable: taking weight from whatever variant has most never asks.
+    #[test]
+    fn without_a_default_no_variant_is_stable() {
+        let with = |canary: u8, stable: u8| {
+            let text = format!(
+                "{{default: null, rules: [{{name: r, split: {{weights: {{canary: {canary}, stable: {stable}}}}}}}]}}"
+            );
+            tree_from_yaml(text.as_bytes()).unwrap()
+        };
+        assert_eq!(raised(&with(60, 40), &with(0, 100)), []);
+        let none = tree_from_yaml(b"{default: null, rules: []}").unwrap();
+        let new = raised(&none, &with(5, 95));
+        assert_eq!(
+            new.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            [r#"rule "r" gives 0 % → 100 % of its requests to candidates"#]
+        );
+    }
+
+    /// A rule may be called as the default is.
+    #[test]
+    fn a_rule_that_is_called_default_is_a_rule() {
+        let share =
+            |canary: u8| format!("{{name: default, split: {{weights: {{canary: {canary}, stable: 90}}}}}}");
+        check(&share(20), &share(10), &[]);
+        check(&share(10), &share(90), &[r#"rule "default" gives 10 % → 50 % of its requests to candidates"#]);
     }
 
     proptest! {

@@ -33,6 +33,11 @@ pub enum Refusal {
         /// Which rule gives clients more.
         raised: String,
     },
+    /// It gives clients more of a candidate by now, and nobody asked for the verdict.
+    #[error(
+        "the policy changed meanwhile, and the change gives clients more of a candidate: the verdict has to be asked for"
+    )]
+    Unjudged,
     /// It is not in the state that the change is meant for.
     #[error("the policy is at generation {0}, not at the one that the change was made for")]
     Precondition(u64),

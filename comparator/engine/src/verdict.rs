@@ -28,6 +28,7 @@ use crate::forecast::Further;
 use crate::latency::LatencyMargins;
 use crate::pace::Pace;
 pub(crate) use crate::stats::ratio;
+use crate::wording::exchanges;
 
 /// What to do with the release now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -175,6 +176,19 @@ pub(crate) fn judge<'e>(evidence: &'e Evidence, gates: &Gates, delivery: &Delive
     let needed = most(&missing);
     if evidence.exchanges() == 0 {
         let reason = Reason::new(Code::NothingCompared).needing(needed);
+        let elsewhere = evidence.release.elsewhere;
+        if elsewhere > 0 {
+            let why = format!(
+                "no exchange could be compared: another variant than the primary of the comparison answered ({})",
+                exchanges(elsewhere)
+            );
+            return Judgement::new(
+                Verdict::Wait,
+                vec![(Reason::new(Code::NothingCompared), why)],
+                None,
+                tested,
+            );
+        }
         let why = if delivery.known {
             format!("no exchange has been compared yet{}", takes(needed))
         } else {

@@ -160,7 +160,7 @@ impl Mesh<'_> {
         let at = hosted.part.below("hosts");
         let names = unit.hosts.join(", ");
         let shares = |other: &&Hosted<'_>| unit.hosts.iter().any(|host| other.has(hosted, host));
-        let others = self.services.iter().filter(|other| other.part.at != hosted.part.at).filter(shares);
+        let others = self.services.iter().filter(|other| !std::ptr::eq(*other, hosted)).filter(shares);
         let others: Vec<&Hosted<'_>> = others.collect();
         let in_mesh = hosted.gateways.iter().any(|gateway| gateway == hosts::MESH);
         let alone = hosted.gateways.len() == 1;
@@ -175,7 +175,7 @@ impl Mesh<'_> {
         let earlier = self
             .services
             .iter()
-            .take_while(|other| other.part.at != hosted.part.at)
+            .take_while(|other| !std::ptr::eq(*other, hosted))
             .any(|other| shares(&other));
         if in_mesh && earlier {
             draft.note(at, format!("{names} also belong to an older virtual service, which is the only one that sidecars take"));

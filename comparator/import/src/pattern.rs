@@ -41,6 +41,14 @@ pub(super) fn cookie(pattern: &str) -> Option<(String, String)> {
     (framed && sound && whole).then(|| (name.to_owned(), value.to_owned()))
 }
 
+/// Whether a pattern that has to match all of a text lets something else stand before and behind what it names.
+pub(super) fn is_open(pattern: &str) -> bool {
+    let core = |c: char| plain(c) || c == '=';
+    let before = pattern.find(core).and_then(|from| pattern.get(..from)).unwrap_or(pattern);
+    let after = pattern.rfind(core).and_then(|to| pattern.get(to.saturating_add(1)..)).unwrap_or_default();
+    before.contains('*') && after.contains('*')
+}
+
 fn plain(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '_' | '-')
 }
@@ -51,6 +59,14 @@ const PROBE: &str = r#"{"version": 1, "name": "probe", "variants": {"a": {}}, "d
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_pattern_of_a_whole_header_is_open_at_both_ends_or_at_none() {
+        let open = ["^(.*?;)?(user=jason)(;.*)?$", ".*; ?user=jason;.*"];
+        let closed = ["user=jason", ".*user=jason", "user=jason;.*", "^user=jason$"];
+        assert_eq!(open.map(is_open), [true; 2]);
+        assert_eq!(closed.map(is_open), [false; 4]);
+    }
 
     #[test]
     fn what_the_filter_cannot_run() {

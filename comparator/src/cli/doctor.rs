@@ -133,10 +133,12 @@ fn comparator(options: &Options, checks: &mut Vec<Check>) -> Result<Option<Vec<R
     let wanted = |name: &str| options.target.policy.as_deref().is_none_or(|wanted| wanted == name);
     let mut releases = Vec::new();
     for Listed { release: name, .. } in listed.iter().filter(|listed| wanted(&listed.release)) {
-        let policy: Value = client.get(&format!("/v1/policies/{name}"))?;
-        releases.push(Release { name: name.clone(), policy });
+        match client.get::<Value>(&format!("/v1/policies/{name}")) {
+            Ok(policy) => releases.push(Release { name: name.clone(), policy }),
+            Err(failure) => checks.push(Check::failed(format!("policy {name}"), failure.message())),
+        }
     }
-    if releases.is_empty() {
+    if listed.is_empty() {
         checks
             .push(Check::failed("policy", "none is stored; `antumbra policy put FILE --create` stores one"));
     }

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use antumbra_control::audit::{Entry, broken_at};
-use antumbra_control::change::{Change, Edit, Expected};
+use antumbra_control::change::{Change, Edit, Expected, Judged};
 use antumbra_control::document::tree_from_yaml;
+use antumbra_control::refusal::Refusal;
 use antumbra_control::timestamp;
 use antumbra_control::{Command, Delete, Version, raises};
 use antumbra_policy::document::{Field, Invalid, Problems, Tree};
@@ -23,7 +24,7 @@ use crate::api::answer::{json, json_text};
 use crate::api::body;
 use crate::api::policies::{Audit, Deleted, Listed, Outcome};
 use crate::api::problem::Problem;
-use crate::writer::{Changed, Job};
+use crate::writer::{ChangeError, Changed, Job};
 
 /// `GET /v1/policies`.
 pub(super) async fn list(State(app): State<Arc<App>>) -> Response {
@@ -166,23 +167,39 @@ async fn change(app: &App, parts: &Parts, name: String, wanted: Wanted) -> Resul
     let expected = expected(&parts.headers);
     let reason = one_line(&reason, MAX_REASON);
     let release = name.clone();
-    let mut change = Change { name, edit, expected, author, reason, verdict: None, despite_verdict };
+    let judged = Judged::Unasked;
+    let mut change = Change { name, edit, expected, author, reason, judged, despite_verdict };
     // Judging may take a while, and nobody who takes clients from a candidate should wait for it.
     if raises(app.intake.policies.get(&release).as_deref(), &change) {
-        change.verdict = match app.report(&release).await {
-            Ok(report) => Some(report.verdict),
-            Err(_) if despite_verdict => None,
-            Err(problem) => return Err(problem),
-        };
+        change.judged = judge(app, &release, despite_verdict).await?;
     }
-    let command = Box::new(Command::Change(change));
-    let Changed { version, changed, created, begun, diff, undone, warnings } =
-        app.intake.writer.ask(|reply| Job::Command(command, reply)).await??;
+    let done = match commanded(app, change.clone()).await? {
+        // Another change came first.
+        Err(ChangeError::Refused(Refusal::Unjudged)) => {
+            change.judged = judge(app, &release, despite_verdict).await?;
+            commanded(app, change).await?
+        }
+        done => done,
+    };
+    let Changed { version, changed, created, begun, diff, undone, warnings } = done?;
     let new_session = begun.is_some();
     let status = if created { StatusCode::CREATED } else { StatusCode::OK };
     let generation = version.generation;
     let outcome = Outcome { release, generation, changed, created, new_session, diff, undone, warnings };
     Ok(tagged(json(status, &outcome), &version))
+}
+
+async fn judge(app: &App, release: &str, despite_verdict: bool) -> Result<Judged, Problem> {
+    match app.report(release).await {
+        Ok(report) => Ok(Judged::As(report.verdict)),
+        Err(_) if despite_verdict => Ok(Judged::Failed),
+        Err(problem) => Err(problem),
+    }
+}
+
+async fn commanded(app: &App, change: Change) -> Result<Result<Changed, ChangeError>, Problem> {
+    let command = Box::new(Command::Change(change));
+    Ok(app.intake.writer.ask(|reply| Job::Command(command, reply)).await?)
 }
 
 /// The body of a PATCH, read field by field so that all problems come at once.

@@ -30,7 +30,7 @@ impl From<ChangeError> for Problem {
             ChangeError::Refused(Refusal::Uncreated(_)) => {
                 Self::new(StatusCode::NOT_FOUND, "unknown-release", error.to_string())
             }
-            ChangeError::Refused(Refusal::Verdict { .. }) => {
+            ChangeError::Refused(Refusal::Verdict { .. } | Refusal::Unjudged) => {
                 Self::new(StatusCode::CONFLICT, "against-the-verdict", error.to_string())
             }
             ChangeError::Refused(Refusal::Running { .. }) => {

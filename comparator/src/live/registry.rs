@@ -29,6 +29,8 @@ struct Filters {
     forgotten: Delivered,
     /// The sums when the current session of evidence began.
     baseline: Delivered,
+    /// A release of this name was deleted: what instances say first belongs to that one.
+    again: bool,
     /// Whether anybody spoke to this process.
     heard: bool,
     /// When all this was last written down.
@@ -41,6 +43,8 @@ struct Kept {
     instances: BTreeMap<String, Delivered>,
     forgotten: Delivered,
     baseline: Delivered,
+    #[serde(default)]
+    again: bool,
 }
 
 struct Seen {
@@ -93,9 +97,9 @@ impl Registry {
     /// # Errors
     /// Of the reader of JSON; nothing is taken over then.
     pub(crate) fn take_over(&self, release: &str, text: &str, same_session: bool) -> serde_json::Result<()> {
-        let Kept { instances, forgotten, baseline } = serde_json::from_str(text)?;
+        let Kept { instances, forgotten, baseline, again } = serde_json::from_str(text)?;
         let gone = instances.into_iter().filter_map(|(instance, sums)| Some((instance.parse().ok()?, sums)));
-        let mut filters = Filters { gone: gone.collect(), forgotten, baseline, ..Filters::default() };
+        let mut filters = Filters { gone: gone.collect(), forgotten, baseline, again, ..Filters::default() };
         filters.forget_the_many();
         if !same_session {
             filters.baseline = filters.sum();
@@ -133,7 +137,11 @@ impl Registry {
         let filters = all.entry(release).or_default();
         filters.heard = true;
         let delivered = Delivered::of(&accounts);
-        filters.gone.remove(&instance);
+        let known = filters.gone.remove(&instance).is_some() || filters.seen.contains_key(&instance);
+        if filters.again && !known {
+            // It counts since it began, which may be before the release that is there now.
+            filters.baseline = filters.baseline.plus(delivered);
+        }
         let seen = Seen {
             at: now,
             generation,
@@ -206,9 +214,9 @@ impl Registry {
         seen.filter(|seen| seen.state(now) == State::Alive).count()
     }
 
-    /// The release is not there any more.
+    /// The release is not there any more. Its filters may still be, and count on.
     pub(crate) fn forget(&self, release: &str) {
-        self.lock().remove(release);
+        self.lock().insert(release.to_owned(), Filters { again: true, ..Filters::default() });
     }
 
     /// A new session of evidence began: what happened before does not concern it.
@@ -234,7 +242,8 @@ impl Filters {
         let seen = self.seen.iter().map(|(instance, seen)| (instance, &seen.delivered));
         let told = seen.chain(&self.gone).filter(|(_, sums)| **sums != Delivered::default());
         let instances = told.map(|(instance, sums)| (instance.to_string(), *sums)).collect();
-        let kept = Kept { instances, forgotten: self.forgotten, baseline: self.baseline };
+        let Self { forgotten, baseline, again, .. } = *self;
+        let kept = Kept { instances, forgotten, baseline, again };
         serde_json::to_string(&kept).unwrap_or_default()
     }
 

@@ -94,7 +94,10 @@ impl Mirroring {
 
     /// Whether to look where a request that `policy` gave this variant went, and to tell it to [`Self::routed`].
     pub fn wants_route(&self, policy: &Policy, variant: &Variant) -> bool {
-        self.subscription.has_comparator() && self.troubles.wants_route(policy, variant)
+        // What a policy of another generation did is not told.
+        self.subscription.has_comparator()
+            && policy.generation() == self.subscription.generation()
+            && self.troubles.wants_route(policy, variant)
     }
 
     /// Takes the cluster that a request of this variant went to; none if the host does not say.

@@ -133,7 +133,15 @@ fn document(text: &str) -> Document {
 fn changed(edit: Edit, expected: Expected) -> Command {
     let (author, reason) = ("ana".to_owned(), "more".to_owned());
     let name = "shop".to_owned();
-    Command::Change(Change { name, edit, expected, author, reason, verdict: None, despite_verdict: false })
+    Command::Change(Change {
+        name,
+        edit,
+        expected,
+        author,
+        reason,
+        judged: Judged::Waived,
+        despite_verdict: false,
+    })
 }
 
 fn put(text: &str) -> Command {
@@ -391,7 +399,7 @@ const SPLIT: &str = "{version: 1, name: shop, variants: {stable: null, canary: n
 fn weights(canary: u64, verdict: Verdict, despite_verdict: bool) -> Command {
     let edit = Edit::Weights { weights: vec![("canary".to_owned(), canary)], rule: None };
     let Command::Change(change) = changed(edit, Expected::Any) else { panic!("a change") };
-    Command::Change(Change { verdict: Some(verdict), despite_verdict, ..change })
+    Command::Change(Change { judged: Judged::As(verdict), despite_verdict, ..change })
 }
 
 #[test]
@@ -430,10 +438,30 @@ fn clients_get_more_of_what_is_worse_only_if_somebody_says_so() {
     assert_eq!(effects.warnings, [""; 0], "there is nothing to wait for");
 }
 
+/// Another change may have come between the look and the commit: then the verdict is asked for, and what could not be told counts as worse.
+#[test]
+fn a_raise_that_nobody_judged_is_none_yet() {
+    let with = |judged, despite_verdict| {
+        let Command::Change(change) = weights(20, Verdict::Promote, despite_verdict) else {
+            panic!("a change")
+        };
+        Met::stored(SPLIT).decide(&Command::Change(Change { judged, ..change }))
+    };
+    assert!(matches!(with(Judged::Unasked, true), Err(Refusal::Unjudged)));
+    assert!(matches!(with(Judged::Failed, false), Err(Refusal::Verdict { .. })));
+    let told = with(Judged::Failed, true).unwrap();
+    assert!(
+        told.warnings[0].starts_with("the verdict could not be told, and rule \"share\""),
+        "{:?}",
+        told.warnings
+    );
+    assert!(with(Judged::Waived, false).unwrap().warnings.is_empty());
+}
+
 #[test]
 fn mirroring_more_is_no_exposure() {
     let Command::Change(change) = mirror(100.0) else { panic!("a change") };
-    let command = Command::Change(Change { verdict: Some(Verdict::RollBack), ..change });
+    let command = Command::Change(Change { judged: Judged::As(Verdict::RollBack), ..change });
     assert_eq!(Met::stored(SPLIT).decide(&command).unwrap().warnings, [""; 0]);
 }
 

@@ -56,7 +56,7 @@ struct Group {
 /// What the verdict does not cover, and what else the reader must know.
 fn warnings(report: &Report, columns: usize) -> Group {
     let uncovered = report.not_covered_besides().filter(|uncovered| match uncovered.cause {
-        // The counts say so.
+        // The counts say so, or the reason does where nothing was counted.
         Gap::Elsewhere => false,
         Gap::Endpoint => !says(report, Code::Coverage),
         _ => true,

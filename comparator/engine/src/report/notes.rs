@@ -9,7 +9,7 @@ use crate::wording::{count, exchanges, many, percent_beside, seconds};
 pub(super) fn notes(evidence: &Evidence, gates: &Gates, dropped: &Dropped) -> Vec<String> {
     let all = &evidence.release.all;
     let mut notes = evidence.release.plugins.notes();
-    if all.exchanges == 0 && !gates.calibration {
+    if all.exchanges == 0 && dropped.elsewhere == 0 && !gates.calibration {
         notes.push(CALIBRATE.to_owned());
     }
     let uncontrolled = all.exchanges.saturating_sub(all.not_sent).saturating_sub(all.controlled);

@@ -8,15 +8,15 @@ use super::Report;
 use crate::evidence::Evidence;
 use crate::pattern::Pattern;
 use crate::rules::Rules;
-use crate::wording::count;
+use crate::wording::{count, many};
 
 impl Report {
     /// Returns the report with notes on the rules whose endpoint no exchange has had. Nothing is said while there are fewer than
     /// 100 exchanges, or where there were too many endpoints to tell all of them apart.
     #[must_use]
     pub fn with_unmet(mut self, evidence: &Evidence, rules: &Rules) -> Self {
-        if self.exchanges >= ENOUGH && self.dropped.endpoints == 0 {
-            self.notes.extend(notes(&unmet(evidence, rules), self.exchanges));
+        if self.controlled >= ENOUGH && self.dropped.endpoints == 0 {
+            self.notes.extend(notes(&unmet(evidence, rules), self.controlled));
         }
         self
     }
@@ -44,13 +44,16 @@ fn notes(unmet: &BTreeMap<&str, Vec<&Pattern>>, exchanges: u64) -> Vec<String> {
             more => format!("and {more} others name"),
         };
         Some(format!(
-            "The rule \"{first}\" {others} an endpoint that no exchange has had ({exchanges} exchanges)."
+            "The rule \"{first}\" {others} an endpoint that no compared exchange has had ({exchanges} were compared)."
         ))
     };
     let mut notes: Vec<String> = unmet.values().filter_map(note).take(MAX_NOTES).collect();
     let more = unmet.len().saturating_sub(MAX_NOTES);
     if more > 0 {
-        notes.push(format!("Rules name {more} more endpoints that no exchange has had."));
+        notes.push(format!(
+            "Rules name {} more that no compared exchange has had.",
+            many(more as u64, "endpoint")
+        ));
     }
     notes
 }
@@ -94,8 +97,9 @@ mod tests {
 
     #[test]
     fn rules_for_endpoints_that_nobody_asked_are_told() {
-        let note =
-            |what: &str| format!("The rule \"{what} an endpoint that no exchange has had (120 exchanges).");
+        let note = |what: &str| {
+            format!("The rule \"{what} an endpoint that no compared exchange has had (120 were compared).")
+        };
         let met = ["GET /search /results", "GET /users/{name} /id", "/everywhere", "header:etag"];
         assert_eq!(told(120, &met, &["GET /search header:etag"]), Vec::<String>::new());
         assert_eq!(told(120, &["GET /serch /results"], &[]), [note("GET /serch /results\" names")]);
@@ -110,7 +114,7 @@ mod tests {
         let found = told(120, &many, &[]);
         assert_eq!(
             (found.len(), found[5].as_str()),
-            (6, "Rules name 3 more endpoints that no exchange has had.")
+            (6, "Rules name 3 endpoints more that no compared exchange has had.")
         );
     }
 }

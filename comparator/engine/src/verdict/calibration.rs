@@ -3,7 +3,7 @@
 
 use super::missing::Missing;
 use super::reason::{Code, Reason};
-use super::{Judgement, Tested, Verdict, is_found};
+use super::{Judgement, Tested, Verdict, findings, is_found};
 use crate::evidence::Evidence;
 use crate::wording;
 
@@ -13,19 +13,20 @@ pub(super) fn judge<'e>(
     tested: Vec<Tested<'e>>,
     missing: Vec<Missing>,
 ) -> Judgement<'e> {
-    let alarms: Vec<&Tested<'_>> = tested.iter().filter(|tested| is_found(tested)).collect();
+    let alarms = findings::findings(evidence, &tested, is_found).len();
     let exchanges = evidence.exchanges();
     let mut reasons = vec![(
         Reason { value: Some(super::real(exchanges)), ..Reason::new(Code::Calibration) },
-        summary(exchanges, alarms.len()),
+        summary(exchanges, alarms),
     )];
-    reasons.extend(
-        alarms
-            .iter()
-            .map(|alarm| (Reason { code: Code::FalseAlarm, ..alarm.reason() }, alarm.worded(evidence))),
-    );
+    // In the order of a roll back's reasons, which is that of the report's findings.
+    let found = findings::reasons(evidence, &tested, is_found).into_iter();
+    reasons.extend(found.map(|(reason, why)| match reason.code {
+        Code::More => (reason, why),
+        _ => (Reason { code: Code::FalseAlarm, ..reason }, why),
+    }));
     let needed = super::most(&missing);
-    if missing.is_empty() && alarms.is_empty() {
+    if missing.is_empty() && alarms == 0 {
         let text = "a release that answers as this one does would be promoted";
         reasons.push((Reason::new(Code::Equivalent), text.to_owned()));
     }

@@ -23,6 +23,7 @@ pub(crate) fn effect(kind: Kind, of: Tally) -> String {
     match kind {
         Kind::Farther => return farther(of),
         Kind::Outcome => return unanswered(candidate, control, of.exchanges),
+        Kind::Any => return alone(of),
         _ => {}
     }
     let often = match of.exchanges {
@@ -43,6 +44,16 @@ fn farther(of: Tally) -> String {
         count(of.candidate_only),
         count(of.control_only),
         exchanges(of.exchanges)
+    )
+}
+
+/// Of what differs in anything at all it is only known which of the two differed alone.
+fn alone(of: Tally) -> String {
+    format!(
+        "only the candidate differs in {} of {}, only the stable version in {}",
+        count(of.candidate_only),
+        exchanges(of.exchanges),
+        count(of.control_only)
     )
 }
 
@@ -78,7 +89,7 @@ fn how(kind: Kind, control: u64) -> &'static str {
         Kind::Status => "another status in",
         Kind::Outcome => "unanswered in",
         Kind::Latency => "slower in",
-        Kind::Any => "something differs in",
+        Kind::Any => "only the candidate differs in",
     }
 }
 
@@ -121,7 +132,7 @@ mod tests {
         check(
             Kind::Any,
             [60, 0, 0, 4_000],
-            "something differs in 60 of 4,000 answers of the candidate, never in the stable version",
+            "only the candidate differs in 60 of 4,000 exchanges, only the stable version in 0",
         );
     }
 }

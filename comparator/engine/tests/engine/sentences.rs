@@ -171,6 +171,15 @@ fn what_a_wait_says() {
     ! 100 % of the exchanges are not compared: the candidate was not asked in 30, `unknown_cluster`: the proxy has no cluster of the name in the policy; correct one of the two.
     - no exchange could be compared: of 30 the candidate was not asked in 30, `unknown_cluster`: the proxy has no cluster of the name in the policy; correct one of the two
     "#);
+    let mut elsewhere = Evidence::new();
+    let rules = Rules::default().with_primary(vec!["stable".to_owned()]);
+    for number in 1..=40 {
+        elsewhere.observe(&exchange(number, "/cart", body("1"), body("1"), Some(body("1"))), &rules);
+    }
+    insta::assert_snapshot!(sentences(&read(&elsewhere)), @r#"
+    ! 40 exchanges answered by another variant, so not compared.
+    - no exchange could be compared: another variant than the primary of the comparison answered (40 exchanges)
+    "#);
     let calibration = Gates { calibration: true, ..Gates::default() };
     let known = Delivery { known: true, mirrored: 1, ..Delivery::default() };
     insta::assert_snapshot!(sentences(&report("shop", &alone, &calibration, &known)), @r#"

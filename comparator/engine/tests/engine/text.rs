@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::world::{Defects, answer, drive, exchange, read};
-use antumbra_engine::{Evidence, Kind, Rules, TextStyle};
+use antumbra_engine::{Delivery, Evidence, Gates, Kind, Rules, TextStyle};
 
 /// The last line of a summary.
 const MORE: &str = "more: antumbra report --full";
@@ -202,6 +202,36 @@ fn a_summary_that_rolls_back() {
       - {"at": "GET /cart /tags", "ignore": true}
         no narrower rule explains them; explains 186/186 of the
         control, hides 105/105 of the candidate alone; costs 0
+    "#);
+}
+
+/// Each false alarm stands with its own example.
+#[test]
+fn a_summary_of_a_calibration() {
+    let gates = Gates { calibration: true, ..Gates::default() };
+    let evidence = drive(1, 2_000, Defects::Seeded);
+    let delivery = Delivery { known: true, mirrored: evidence.exchanges(), ..Delivery::default() };
+    let report = antumbra_engine::report("shop", &evidence, &gates, &delivery);
+    insta::assert_snapshot!(report.to_summary(TextStyle::default(), MORE), @r#"
+    shop  WAIT
+      2,000 exchanges compared; up to 65 % of answers may be worse
+      - calibration: candidate and control are the same version; 2,000 exchanges, 5 FALSE ALARMS: the two do not
+        answer alike
+      - GET /quotes: another status in 36 of 392 answers of the candidate, never in the stable version (evidence
+        10^10)
+          GET /quotes: 200 → 500
+      - GET /items/{id} /stock: of another type in 397 of 397 answers of the candidate, never in the stable
+        version (evidence 10^118)
+          GET /items/17 at /stock: 12 → "12"
+      - GET /cart /total: missing in 386 of 386 answers of the candidate, never in the stable version (evidence
+        10^115)
+          GET /cart at /total: 99 → (absent)
+      - GET /search /items/*/price: wrong in 411 of 411 answers of the candidate, never in the stable version
+        (evidence 10^122)
+          GET /search?q=a at /items/5/price: 30 → 31
+      - GET /status latency: p99 7.9 → 233 ms (29×) (evidence 10^4.7)
+        and 8 more
+      more: antumbra report --full
     "#);
 }
 

@@ -56,10 +56,11 @@ fn a_defect_that_is_in_another_place_each_time_is_found_by_the_share_of_worse_ex
         let reason = report
             .reasons
             .iter()
-            .find(|reason| reason.starts_with("all endpoints: something differs in "))
+            .find(|reason| reason.starts_with("all endpoints: only the candidate differs in "))
             .unwrap();
         assert!(
-            reason.contains(" of 4,000 answers of the candidate") && reason.contains(" (evidence 10^"),
+            reason.contains(" of 4,000 exchanges, only the stable version in ")
+                && reason.contains(" (evidence 10^"),
             "{reason}"
         );
         assert_eq!(report.reason_details[0].code, Code::Regression);

@@ -107,7 +107,12 @@ fn simple(draft: &mut Draft, at: &str, subject: Subject, operator: &str, value: 
         }
         ("==", Tree::Integer(_) | Tree::Float(_)) if subject != Subject::Ip => number(value),
         ("==", Tree::Text(_)) => Some(Predicate::exact(text)),
-        ("in", Tree::List(items)) if !items.is_empty() => Some(Predicate::one_of(value.texts())),
+        // Within a list a text is compared as it is: a number is equal to none.
+        ("in", Tree::List(items))
+            if !items.is_empty() && items.iter().all(|item| matches!(item, Tree::Text(_))) =>
+        {
+            Some(Predicate::one_of(value.texts()))
+        }
         ("ipmatch", _) if subject == Subject::Ip && !value.texts().is_empty() => {
             Some(Predicate::one_of(value.texts()))
         }

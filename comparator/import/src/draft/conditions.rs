@@ -61,7 +61,9 @@ impl Draft {
         text: &str,
         fold: bool,
     ) -> Condition {
-        let Some((name, value)) = pattern::cookie(text) else {
+        // A pattern of the whole value finds a cookie among others only if it is open at both ends.
+        let among = kind != "regex" || pattern::is_open(text);
+        let Some((name, value)) = pattern::cookie(text).filter(|_| among) else {
             let predicate = Predicate::text(kind, text).ignoring_case(fold);
             return self.test(at, Subject::Header("cookie".to_owned()), predicate);
         };

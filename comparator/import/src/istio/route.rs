@@ -78,15 +78,25 @@ fn weights(
 fn mirrors(draft: &mut Draft, service: &Service<'_>, route: &Part<'_>) -> Vec<Mirror> {
     let mut mirrors = Vec::new();
     if let Some(to) = route.get("mirror") {
-        let share =
-            ["mirrorPercentage", "mirror_percentage"].iter().find_map(|name| route.get(name)?.get("value"));
+        let share = ["mirrorPercentage", "mirror_percentage"].iter().find_map(|name| route.get(name));
         let older = ["mirrorPercent", "mirror_percent"].iter().find_map(|name| route.get(name));
-        mirrors.extend(mirror(draft, service, &to, share.or(older)));
+        // A share without a value is one of nothing.
+        match share {
+            Some(share) if share.get("value").is_none() => draft.note(share.at, "is 0: nothing is mirrored"),
+            Some(share) => mirrors.extend(mirror(draft, service, &to, share.get("value"))),
+            None => mirrors.extend(mirror(draft, service, &to, older)),
+        }
     }
     for entry in route.items_of("mirrors") {
         if let Some(to) = entry.get("destination") {
-            let share = entry.get("percentage").and_then(|share| share.get("value"));
-            mirrors.extend(mirror(draft, service, &to, share));
+            match entry.get("percentage") {
+                Some(share) if share.get("value").is_none() => {
+                    draft.note(share.at, "is 0: nothing is mirrored");
+                }
+                share => {
+                    mirrors.extend(mirror(draft, service, &to, share.and_then(|share| share.get("value"))));
+                }
+            }
         }
     }
     mirrors

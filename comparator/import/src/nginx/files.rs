@@ -87,21 +87,45 @@ impl Includes<'_> {
 
 /// Whether a path fits a pattern of a shell, in which no wildcard stands for a slash.
 fn matches(pattern: &[u8], path: &[u8]) -> bool {
-    match (pattern, path) {
-        ([], []) => true,
-        ([b'*', rest @ ..], _) => {
-            let within = path.iter().take_while(|byte| **byte != b'/').count();
-            (0..=within).any(|taken| matches(rest, path.get(taken..).unwrap_or_default()))
+    let (patterns, steps) = (pattern.split(|b| *b == b'/'), path.split(|b| *b == b'/'));
+    patterns.clone().count() == steps.clone().count()
+        && patterns.zip(steps).all(|(pattern, step)| fits(pattern, step))
+}
+
+/// The same for one step of a path. Only the last `*` is ever tried anew: what an earlier one took may stay as it is.
+fn fits(mut pattern: &[u8], mut step: &[u8]) -> bool {
+    let mut star: Option<(&[u8], &[u8])> = None;
+    loop {
+        if let [b'*', rest @ ..] = pattern {
+            star = Some((rest, step));
+            pattern = rest;
+        } else if let ([], []) = (pattern, step) {
+            return true;
+        } else if let Some((behind, left)) = one(pattern, step) {
+            (pattern, step) = (behind, left);
+        } else if let Some((behind, [_, left @ ..])) = star {
+            star = Some((behind, left));
+            (pattern, step) = (behind, left);
+        } else {
+            return false;
         }
-        ([b'?', rest @ ..], [first, path @ ..]) => *first != b'/' && matches(rest, path),
-        ([b'[', rest @ ..], [first, path @ ..]) => {
-            let Some(end) = rest.iter().position(|byte| *byte == b']') else { return false };
-            let (class, rest) = rest.split_at_checked(end).unwrap_or_default();
-            in_class(class, *first) && matches(rest.get(1..).unwrap_or_default(), path)
-        }
-        ([wanted, rest @ ..], [first, path @ ..]) => wanted == first && matches(rest, path),
-        _ => false,
     }
+}
+
+/// What is left of both behind one character that fits.
+fn one<'p, 's>(pattern: &'p [u8], step: &'s [u8]) -> Option<(&'p [u8], &'s [u8])> {
+    let (first, left) = step.split_first()?;
+    let (fits, behind) = match pattern {
+        [b'?', rest @ ..] => (true, rest),
+        [b'[', rest @ ..] => {
+            let end = rest.iter().position(|byte| *byte == b']')?;
+            let (class, rest) = rest.split_at_checked(end)?;
+            (in_class(class, *first), rest.get(1..)?)
+        }
+        [wanted, rest @ ..] => (wanted == first, rest),
+        [] => return None,
+    };
+    fits.then_some((behind, left))
 }
 
 fn in_class(class: &[u8], byte: u8) -> bool {
@@ -132,6 +156,14 @@ mod tests {
             ("/a/[!x]7.conf", "/a/x7.conf", false),
             ("/a/[xy", "/a/x", false),
             ("/a/x.conf", "/a/x.conf", true),
+            ("/a/*a*b", "/a/xaxab", true),
+            ("/a/*a*b", "/a/xaxabc", false),
+            // Tried in every way, this one would take longer than the universe is old.
+            (
+                "/*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*b",
+                "/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+                false,
+            ),
         ] {
             assert_eq!(matches(pattern.as_bytes(), path.as_bytes()), expected, "{pattern} {path}");
         }

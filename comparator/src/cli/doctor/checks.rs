@@ -141,8 +141,7 @@ fn hosts(proxy: &Proxy, subject: &str, cluster: &str) -> Check {
 
 /// Variants that mirrors of the filter call; those of the comparator are called by its targets.
 fn mirrored(policy: &Value) -> BTreeSet<String> {
-    let rules = policy["rules"].as_array().into_iter().flatten();
-    let mirrors = rules.flat_map(|rule| rule["mirror"].as_array().into_iter().flatten());
+    let mirrors = rules(policy).flat_map(|rule| rule["mirror"].as_array().into_iter().flatten());
     let own = mirrors.filter(|mirror| mirror["via"] != "comparator");
     let names = own.flat_map(|mirror| [mirror["to"].as_str(), mirror["control"]["to"].as_str()]);
     names.flatten().map(str::to_owned).collect()
@@ -151,7 +150,9 @@ fn mirrored(policy: &Value) -> BTreeSet<String> {
 /// Variants that clients may get.
 fn chosen(policy: &Value) -> BTreeSet<String> {
     let mut names: BTreeSet<String> = BTreeSet::new();
-    for rule in policy["rules"].as_array().into_iter().flatten() {
+    for rule in rules(policy) {
+        let listed = rule["select"]["map"].as_object().into_iter().flat_map(|map| map.values());
+        names.extend(listed.filter_map(|variant| variant.as_str().map(str::to_owned)));
         names.extend(rule["to"].as_str().map(str::to_owned));
         for part in ["weights", "buckets"] {
             names.extend(rule["split"][part].as_object().into_iter().flat_map(|parts| parts.keys().cloned()));
@@ -160,6 +161,12 @@ fn chosen(policy: &Value) -> BTreeSet<String> {
     let variants = policy["variants"].as_object().into_iter().flatten();
     names.extend(variants.filter(|(_, variant)| variant["state"] == "yellow").map(|(name, _)| name.clone()));
     names
+}
+
+/// Those that take part.
+fn rules(policy: &Value) -> impl Iterator<Item = &Value> {
+    let rules = policy["rules"].as_array().into_iter().flatten();
+    rules.filter(|rule| rule["enabled"] != false)
 }
 
 /// Names of keys, wherever they stand.

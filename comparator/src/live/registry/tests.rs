@@ -34,6 +34,28 @@ fn the_silent_are_gone_but_stay_in_the_sums() {
     assert_eq!((delivery.mirrored, delivery.undelivered, delivery.not_sent), (5, 0, 0));
 }
 
+/// What filters counted for a release that was deleted is none of the one that is created under its name, after a restart either.
+#[test]
+fn a_release_that_is_created_again_begins_at_nothing() {
+    let (registry, now) = (Registry::default(), Instant::now());
+    registry.note(beat(1, 10, 2, 5), now);
+    registry.forget("shop");
+    assert!(!registry.delivery("shop", now).known);
+    registry.begin_session("shop");
+    registry.note(beat(1, 12, 3, 9), now);
+    registry.note(beat(1, 20, 4, 9), now);
+    let sums = |registry: &Registry| {
+        let Delivery { mirrored, undelivered, not_sent, .. } = registry.delivery("shop", now);
+        (mirrored, undelivered, not_sent)
+    };
+    assert_eq!(sums(&registry), (8, 1, 0));
+    let next = Registry::default();
+    next.take_over("shop", &registry.kept("shop").unwrap(), true).unwrap();
+    next.note(beat(2, 100, 7, 7), now);
+    next.note(beat(1, 21, 4, 9), now);
+    assert_eq!(sums(&next), (9, 1, 0));
+}
+
 /// Who ended an hour ago is no loss: proxies come and go.
 #[test]
 fn who_fell_silent_is_missed_for_an_hour() {

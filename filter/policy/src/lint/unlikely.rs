@@ -14,14 +14,20 @@ pub fn unlikely_method(text: &str) -> Option<String> {
     Some(format!("is {text:?}, a method that is not in use{near}"))
 }
 
-/// What is odd about a path or its beginning, as the end of a sentence; `None` if a request may well have it.
+/// What is odd about a whole path, as the end of a sentence; `None` if a request may well have it.
 pub fn unlikely_path(text: &str) -> Option<String> {
+    let ends = text.ends_with("/.") || text.ends_with("/..");
+    unlikely_part(text, ends)
+}
+
+/// What is odd about a part of a path, which may end anywhere, or `ends` in a step that proxies take out.
+fn unlikely_part(text: &str, ends: bool) -> Option<String> {
     let within = |part: &str| text.contains(part);
     let encoded =
         |c: char| !c.is_ascii_graphic() || matches!(c, '"' | '<' | '>' | '\\' | '^' | '`' | '{' | '|' | '}');
     let odd = if within("?") || within("#") {
         "which no path is: what follows ? or # is no part of it"
-    } else if within("/./") || within("/../") || text.ends_with("/.") || text.ends_with("/..") {
+    } else if within("/./") || within("/../") || ends {
         "which no path is where the proxy normalises paths"
     } else if text.contains(encoded) {
         "which no path is: requests have such characters in percent notation, as %20"
@@ -72,8 +78,10 @@ fn method(path: &str, test: &Tree, found: &mut Vec<Problem>) {
             "exact" | "in" => methods(&path, test, found),
             "not" => method(&path, test, found),
             "prefix" | "suffix" | "contains" | "regex" | "search" if !folds => {
+                let is_pattern = matches!(name.as_str(), "regex" | "search");
                 each(&path, test, &mut |path, part| {
-                    let lower = text(part).filter(|part| has_lower_case_letters(part));
+                    let plain = text(part).filter(|part| !is_pattern || is_literal(part));
+                    let lower = plain.filter(|part| part.bytes().any(|b| b.is_ascii_lowercase()));
                     let odd = |text| format!("is {text:?}, which no method has: methods are in upper case");
                     note(path, lower.map(odd), found);
                 });
@@ -89,14 +97,18 @@ fn paths(path: &str, test: &Tree, found: &mut Vec<Problem>) {
         let path = format!("{path}.{name}");
         match name.as_str() {
             "exact" | "in" => exact_paths(&path, test, found),
-            "prefix" | "startsWith" | "suffix" | "contains" => {
+            "suffix" => {
                 each(&path, test, &mut |path, part| note(path, text(part).and_then(unlikely_path), found));
+            }
+            "prefix" | "startsWith" | "contains" => {
+                let odd = |part: &str| unlikely_part(part, false);
+                each(&path, test, &mut |path, part| note(path, text(part).and_then(odd), found));
             }
             "regex" | "search" => {
                 let anchored = text(test).filter(|text| name == "regex" || text.starts_with('^'));
-                let begins = anchored.and_then(|text| text.trim_start_matches('^').chars().next());
+                let begins = anchored.filter(|text| begins_elsewhere(text.trim_start_matches('^')));
                 let odd = |_| format!("is {test}, which no path matches: paths begin with /");
-                note(&path, begins.filter(char::is_ascii_alphanumeric).map(odd), found);
+                note(&path, begins.map(odd), found);
             }
             "not" => paths(&path, test, found),
             _ => {}
@@ -131,14 +143,18 @@ fn value(path: &str, test: &Tree, found: &mut Vec<Problem>) {
     }
 }
 
-/// Letters, apart from those behind a backslash.
-fn has_lower_case_letters(pattern: &str) -> bool {
-    let mut escaped = false;
-    pattern.chars().any(|c| {
-        let letter = c.is_ascii_lowercase() && !escaped;
-        escaped = c == '\\' && !escaped;
-        letter
-    })
+/// Whether every text that a pattern matches begins with a letter or a digit, as far as that is plain: there is one alternative, and its
+/// first character has to be there.
+fn begins_elsewhere(pattern: &str) -> bool {
+    let mut rest = pattern.chars();
+    let first = rest.next().is_some_and(|c| c.is_ascii_alphanumeric());
+    first && !pattern.contains('|') && !matches!(rest.next(), Some('?' | '*' | '{'))
+}
+
+/// Whether a pattern means what it says, apart from its anchors and alternatives.
+fn is_literal(pattern: &str) -> bool {
+    let inner = pattern.trim_start_matches('^').trim_end_matches('$');
+    inner.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '|'))
 }
 
 /// The one text, or each of a list, with where it stands.

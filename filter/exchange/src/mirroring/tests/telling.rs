@@ -4,6 +4,9 @@ use antumbra_observation::{Heartbeat, TroubleKind};
 
 use super::*;
 
+#[cfg(target_family = "wasm")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
 impl Fixture {
     /// The next heartbeat of its own.
     fn heartbeat(&mut self, ms: u64) -> Heartbeat {
