@@ -32,6 +32,9 @@ rules:
 /// What a shadow may take where the candidate never answers: short, for the report knows only once it is over.
 const BRIEF: &str = "300ms";
 
+/// As many requests as the shipped cluster of the candidate keeps waiting for a connection.
+const MAX_PENDING: u64 = 16;
+
 /// What a shadow may take where the candidate answers, if slowly: longer than any machine that is busy with other work delays it.
 const AMPLE: &str = "30s";
 
@@ -137,7 +140,11 @@ async fn the_candidate_refuses() -> Result<()> {
 async fn the_candidate_hangs() -> Result<()> {
     let candidate = Upstream::start(Behaviour::Hang).await?;
     let left = check(candidate.address(), BRIEF, true).await?;
-    all_arrived(&candidate, left).await
+    // Whose time is over while it waits in Envoy for one of the connections that hanging answers hold never reaches the service.
+    let arrived = || candidate.received().len() as u64;
+    until("most shadows arrived", || async { Ok((arrived() + MAX_PENDING >= left).then_some(())) }).await?;
+    assert!(arrived() <= left, "{} of {left}", arrived());
+    Ok(())
 }
 
 #[tokio::test]
