@@ -60,7 +60,19 @@ impl Envoy {
         })
         .await?;
         let listeners = client.get(&format!("http://{admin}/listeners?format=json")).await?.json()?;
-        Ok(Self { process, address: listener_address(&listeners)?, admin, client })
+        Ok(Self { process, address: listener_address(&listeners["listener_statuses"][0])?, admin, client })
+    }
+
+    /// Where each listener listens, by its name.
+    pub async fn listeners(&self) -> Result<BTreeMap<String, SocketAddr>> {
+        let url = format!("http://{}/listeners?format=json", self.admin);
+        let listeners: Value = self.client.get(&url).await?.json()?;
+        let all = listeners["listener_statuses"].as_array().into_iter().flatten();
+        let named = |listener: &Value| {
+            let name = listener["name"].as_str().unwrap_or_default().to_owned();
+            Ok((name, listener_address(listener)?))
+        };
+        all.map(named).collect()
     }
 
     /// The value of one of Envoy's statistics; 0 if there is none of that name.
@@ -121,10 +133,11 @@ impl Envoy {
     }
 }
 
-fn listener_address(listeners: &Value) -> Result<SocketAddr> {
-    let socket = &listeners["listener_statuses"][0]["local_address"]["socket_address"];
+/// Of one listener as the admin interface shows it.
+fn listener_address(listener: &Value) -> Result<SocketAddr> {
+    let socket = &listener["local_address"]["socket_address"];
     let text = format!("{}:{}", socket["address"].as_str().unwrap_or_default(), socket["port_value"]);
-    text.parse().with_context(|| format!("Envoy's listeners: {listeners}"))
+    text.parse().with_context(|| format!("Envoy's listener: {listener}"))
 }
 
 /// What Envoy's log says of a VM that trapped.

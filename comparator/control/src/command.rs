@@ -180,7 +180,7 @@ fn change(change: &Change, state: State<'_>, now_ms: u64) -> Result<Effects, Ref
     let session = is_new.then(|| state.next_session(&document, generation, now_ms));
     let reason = match change.judged {
         Judged::Failed | Judged::As(Verdict::RollBack) if warning.is_some() => {
-            format!("{} {DESPITE}", change.reason)
+            format!("{} {}", change.reason, despite(change.judged))
         }
         _ => change.reason.clone(),
     };
@@ -218,6 +218,14 @@ fn against_the_verdict(
             Ok(Some(format!("the verdict is wait: too little is known of the candidate, and {raised}")))
         }
         Judged::As(Verdict::Wait | Verdict::Promote) | Judged::Waived => Ok(None),
+    }
+}
+
+/// What the audit has behind the reason of a change that was made all the same.
+fn despite(judged: Judged) -> &'static str {
+    match judged {
+        Judged::Failed => "(though the verdict could not be told)",
+        _ => "(despite the verdict roll back)",
     }
 }
 
@@ -346,8 +354,6 @@ impl State<'_> {
 static NOTHING: Tree = Tree::Map(Vec::new());
 /// The action of a new session in the audit.
 const RESET: &str = "reset";
-/// What the audit has behind the reason of a change that was made all the same.
-const DESPITE: &str = "(despite the verdict roll back)";
 /// The author of what nobody asked for.
 const OURSELVES: &str = "antumbra serve";
 

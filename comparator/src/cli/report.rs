@@ -94,7 +94,10 @@ fn print_report(options: &ReportOptions, report: &Report, capture: Option<&Accou
     let head = capture.map(Accounts::to_text).unwrap_or_default();
     match options.output {
         Form::Json => print_json(&Found { report, capture }),
-        Form::Text => print(&format!("{head}{}", output::report(report, options.full, FULL))),
+        Form::Text => {
+            let rest = if capture.is_some() { FULL_OF_A_CAPTURE } else { FULL };
+            print(&format!("{head}{}", output::report(report, options.full, rest)));
+        }
         Form::Markdown if head.is_empty() => print(&report.to_markdown()),
         Form::Markdown => print(&format!("{}\n{head}", report.to_markdown())),
     }
@@ -176,6 +179,7 @@ impl Server {
 
 /// How to see the rest of a summary.
 const FULL: &str = "more: antumbra report --full";
+const FULL_OF_A_CAPTURE: &str = "more: the same command with --full";
 
 pub(super) const EXAMPLES: &str = "\
 Examples:

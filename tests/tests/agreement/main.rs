@@ -30,7 +30,7 @@ async fn explain_agrees_with_the_filter() {
     let service = Upstream::start(Behaviour::Answer(Reply::json("{}"))).await.unwrap();
     let directory = tempfile::tempdir().unwrap();
     let envoy = Envoy::start(config(&policies, service.address()).await, directory.path(), 1).await.unwrap();
-    let listeners = listeners(&envoy).await;
+    let listeners = envoy.listeners().await.unwrap();
     let client = Client::default();
     // For a peer on the loopback interface Envoy writes an address of this machine.
     let probe =
@@ -145,18 +145,6 @@ async fn config(policies: &[Value], service: SocketAddr) -> EnvoyConfig {
     }
     *config.at("/static_resources/listeners").unwrap() = json!(listeners);
     config
-}
-
-async fn listeners(envoy: &Envoy) -> BTreeMap<String, SocketAddr> {
-    let url = format!("http://{}/listeners?format=json", envoy.admin);
-    let status = Client::default().get(&url).await.unwrap().json().unwrap();
-    let all = status["listener_statuses"].as_array().unwrap().iter();
-    all.map(|listener| {
-        let socket = &listener["local_address"]["socket_address"];
-        let address = format!("{}:{}", socket["address"].as_str().unwrap(), socket["port_value"]);
-        (listener["name"].as_str().unwrap().to_owned(), address.parse().unwrap())
-    })
-    .collect()
 }
 
 /// What the command line says of the requests, as the filter meets them: from this machine, and with the address that Envoy

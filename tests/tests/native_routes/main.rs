@@ -36,7 +36,7 @@ async fn an_imported_policy_decides_as_envoys_own_routes() {
     let service = Upstream::start(Behaviour::Answer(Reply::json("{}"))).await.unwrap();
     let directory = tempfile::tempdir().unwrap();
     let envoy = Envoy::start(config(&routes, service.address()), directory.path(), 1).await.unwrap();
-    let listeners = listeners(&envoy).await;
+    let listeners = envoy.listeners().await.unwrap();
     let client = Client::default();
     let (mut compared, mut chosen) = (0, BTreeMap::new());
     let mut mirrored = 0;
@@ -136,18 +136,6 @@ fn config(routes: &[Value], service: SocketAddr) -> EnvoyConfig {
     }
     *config.at("/static_resources/listeners").unwrap() = json!(listeners);
     config
-}
-
-async fn listeners(envoy: &Envoy) -> BTreeMap<String, SocketAddr> {
-    let url = format!("http://{}/listeners?format=json", envoy.admin);
-    let status = Client::default().get(&url).await.unwrap().json().unwrap();
-    let all = status["listener_statuses"].as_array().unwrap().iter();
-    all.map(|listener| {
-        let socket = &listener["local_address"]["socket_address"];
-        let address = format!("{}:{}", socket["address"].as_str().unwrap(), socket["port_value"]);
-        (listener["name"].as_str().unwrap().to_owned(), address.parse().unwrap())
-    })
-    .collect()
 }
 
 fn sent(request: &Value, to: SocketAddr) -> http::Request<Full<Bytes>> {
