@@ -125,12 +125,19 @@ pub fn amended(current: Option<&Version>, change: &Change) -> Result<Option<Docu
 }
 
 pub(crate) fn check(current: Option<&Version>, expected: &Expected) -> Result<(), Refusal> {
-    let met = match (expected, current) {
-        (Expected::Any, _) | (Expected::Existing, Some(_)) | (Expected::Absent, None) => true,
-        (Expected::OneOf(tags), Some(version)) => tags.contains(&version.etag()),
-        (Expected::Existing | Expected::OneOf(_), None) | (Expected::Absent, Some(_)) => false,
+    let told = match (expected, current) {
+        (Expected::Any, _) | (Expected::Existing, Some(_)) | (Expected::Absent, None) => return Ok(()),
+        (Expected::OneOf(tags), Some(version)) if tags.contains(&version.etag()) => return Ok(()),
+        (Expected::OneOf(tags), Some(version)) => {
+            let tags: Vec<&str> = tags.iter().map(|tag| tag.trim_matches('"')).collect();
+            format!("the policy is at generation {}, not {}", version.generation, tags.join(" or "))
+        }
+        (Expected::Absent, Some(version)) => {
+            format!("the policy exists already, at generation {}", version.generation)
+        }
+        (Expected::Existing | Expected::OneOf(_), None) => "the policy does not exist".to_owned(),
     };
-    if met { Ok(()) } else { Err(Refusal::Precondition(current.map_or(0, |version| version.generation))) }
+    Err(Refusal::Precondition(told))
 }
 
 fn named(document: Document, name: &str) -> Result<Document, Invalid> {

@@ -38,9 +38,9 @@ pub enum Refusal {
         "the policy changed meanwhile, and the change gives clients more of a candidate: the verdict has to be asked for"
     )]
     Unjudged,
-    /// It is not in the state that the change is meant for.
-    #[error("the policy is at generation {0}, not at the one that the change was made for")]
-    Precondition(u64),
+    /// It is not in the state that the change is meant for; what it is and what was expected, as a sentence.
+    #[error("{0}")]
+    Precondition(String),
     /// The document, or what the change would make of it, breaks its rules.
     #[error(transparent)]
     Invalid(#[from] Invalid),

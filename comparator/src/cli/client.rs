@@ -167,7 +167,7 @@ impl Client {
     ) -> Result<http::Response<Incoming>, Failure> {
         let request = self.request(method, path, message)?;
         self.pool.request(request).await.map_err(|error| {
-            Failure::Runtime(format!("cannot reach {} ({}); {}", self.base, chain(&error), self.hint))
+            Failure::Runtime(format!("cannot reach {} ({}); {}", self.base, cause(&error), self.hint))
         })
     }
 
@@ -262,10 +262,16 @@ fn refusal(bytes: &[u8]) -> Option<String> {
     Some(format!("{}{}", problem.detail, lines.collect::<String>()))
 }
 
-/// An error with its causes: the outermost one of a client says only that it could not connect.
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+/// Why a call failed: what the system says, if it is the cause, else the error with its causes, of which the outermost one of a
+/// client says only that it could not connect.
+fn cause(error: &(dyn std::error::Error + 'static)) -> String {
+    let chain = || std::iter::successors(Some(error), |cause| cause.source());
+    let system = chain().filter_map(|cause| cause.downcast_ref::<std::io::Error>());
+    if let Some(kind) = system.map(std::io::Error::kind).find(|kind| *kind != std::io::ErrorKind::Other) {
+        return kind.to_string();
+    }
+    let texts: Vec<String> = chain().map(ToString::to_string).collect();
+    texts.join(": ")
 }
 
 /// What the environment says under a name, if that is anything.

@@ -19,7 +19,7 @@ async fn what_is_wrong_is_said_in_the_users_terms() {
         (
             format!("status --server http://{away}"),
             format!(
-                "antumbra: cannot reach http://{away} (client error (Connect): tcp connect error: Connection refused (os error 111)); \
+                "antumbra: cannot reach http://{away} (connection refused); \
                  is `antumbra serve` running there? --server or ANTUMBRA_SERVER names another"
             ),
         ),
@@ -33,7 +33,7 @@ async fn what_is_wrong_is_said_in_the_users_terms() {
         ),
         (
             "policy put shop.yaml --if-generation 3".to_owned(),
-            "antumbra: the policy is at generation 1, not at the one that the change was made for".to_owned(),
+            "antumbra: the policy is at generation 1, not 3".to_owned(),
         ),
         (
             "replay shop.gor --primary http://10.1.2.3:1 --candidate http://127.0.0.1:1".to_owned(),

@@ -224,7 +224,7 @@ fn what_does_not_fit_is_refused() {
     Met::nothing().check(&note_files(), &["refused: there is no policy \"shop\""]);
     Met::stored(SHOP).check(
         &changed(Edit::Put(tree_from_yaml(SHOP.as_bytes()).unwrap()), absent),
-        &["refused: the policy is at generation 3, not at the one that the change was made for"],
+        &["refused: the policy exists already, at generation 3"],
     );
     Met::stored(SHOP).check(
         &put(&with("prices")),
@@ -364,7 +364,7 @@ fn a_deletion_forgets_all_but_the_audit_which_has_the_whole_document() {
     }
     Met::stored(SHOP).check(
         &delete(true, Expected::OneOf(vec!["\"2\"".to_owned()])),
-        &["refused: the policy is at generation 3, not at the one that the change was made for"],
+        &["refused: the policy is at generation 3, not 2"],
     );
     assert!(run(0).decide(&delete(false, Expected::Any)).unwrap().deleted());
 }

@@ -188,7 +188,7 @@ fn unseen(evidence: &Evidence, gates: &Gates) -> Vec<Uncovered> {
         let share = verdict::ratio(endpoint.unseen.exchanges, endpoint.all.controlled);
         let place = joined(&[name, wording::place(path, cause.kind())]);
         let text = format!(
-            "{place}: both answers differ from the client's in {} of the exchanges, and it cannot be told how: {}.",
+            "{place}: both answers differ from the client's in {} of the exchanges, in a way that cannot be compared: {}.",
             percent(share),
             cause.explained()
         );

@@ -242,7 +242,7 @@ fn unseen_missing(evidence: &Evidence, gates: &Gates) -> Vec<Missing> {
         let share = ratio(endpoint.unseen.exchanges, endpoint.all.controlled);
         let place = joined(&[name, wording::place(path, cause.kind())]);
         let why = format!(
-            "{place}: in {} of the exchanges both answers differ from the client's, and it cannot be told how: {}",
+            "{place}: in {} of the exchanges both answers differ from the client's, in a way that cannot be compared: {}",
             percent_beside(share, gates.endpoint_margin),
             cause.explained()
         );

@@ -73,7 +73,7 @@ fn what_a_finding_says() {
         |number| body(if number % 20 == 1 { "3" } else { "1" }),
     );
     insta::assert_snapshot!(noisy, @r#"
-    ! GET /cart /total: both answers differ from the client's in 2.25 % of the exchanges, and it cannot be told how: it describes an instance, as counters and host names do; declare it under `compare`.
+    ! GET /cart /total: both answers differ from the client's in 2.25 % of the exchanges, in a way that cannot be compared: it describes an instance, as counters and host names do; declare it under `compare`.
     - GET /cart /total: different in 300 of 400 answers of the candidate, in 20 of the stable version (evidence 10^83)
     "#);
     let slow = told(
@@ -239,9 +239,9 @@ fn what_cannot_be_looked_into_is_said() {
         evidence.observe(&observation, &Rules::default());
     }
     insta::assert_snapshot!(sentences(&read(&evidence)), @r#"
-    ! GET /logo (body): both answers differ from the client's in 100 % of the exchanges, and it cannot be told how: it is neither text nor a format that can be read; declare it under `compare`, or use a plugin.
+    ! GET /logo (body): both answers differ from the client's in 100 % of the exchanges, in a way that cannot be compared: it is neither text nor a format that can be read; declare it under `compare`, or use a plugin.
     ! 1 endpoint with 100 % of the exchanges needs more traffic to show that at most 2 % are worse: GET /logo.
-    - GET /logo (body): in 100 % of the exchanges both answers differ from the client's, and it cannot be told how: it is neither text nor a format that can be read; declare it under `compare`, or use a plugin
+    - GET /logo (body): in 100 % of the exchanges both answers differ from the client's, in a way that cannot be compared: it is neither text nor a format that can be read; declare it under `compare`, or use a plugin
     - up to 11 % of answers may be worse, must be below 0.5 %: 590 to 1,179 more exchanges
     - (body) value: up to 11 % may be worse than its noise, must be below 5 %: 28 to 55 more exchanges
     - 1 endpoint stays uncovered (such as GET /logo): 0 % of the traffic is covered, 95 % is needed: out of reach at the present rates
