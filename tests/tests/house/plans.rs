@@ -38,7 +38,7 @@ pub(crate) const PLANS: &[Plan] = &[
             "edit policy",
             "lint",
         ],
-        knotted: &["document"],
+        knotted: &[],
         never: &[],
     },
     Plan {

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use super::Invalid;
+use super::problem::Invalid;
 
 /// A value of a document as it was written: order and repeated keys are kept.
 #[derive(Debug, Clone, PartialEq)]
