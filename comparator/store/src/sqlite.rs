@@ -1,11 +1,11 @@
 //! The one door to SQLite: what survives a kill.
 //!
-//! One file, WAL, `synchronous=FULL`: what a transaction wrote is on the disk when it returns. A lock file beside the
-//! database keeps a second comparator away, whose evidence in memory would overwrite ours.
+//! One file, WAL, `synchronous=FULL`: what a transaction wrote is on the disk when it returns.
 
-use std::fs::{File, OpenOptions, TryLockError};
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+mod lock;
+
+use std::path::Path;
+use std::time::{Duration, Instant};
 
 use antumbra_control::audit::{Draft, Entry};
 use antumbra_control::change;
@@ -18,6 +18,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, 
 
 use crate::accounts::Accounts;
 use crate::error::StoreError;
+use lock::Lock;
 
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
@@ -28,8 +29,10 @@ impl From<rusqlite::Error> for StoreError {
 /// The open store.
 pub struct Store {
     connection: Connection,
-    /// Held as long as the store is open.
-    _lock: File,
+    /// When something was last written, which shows that the store can be written.
+    written: Option<Instant>,
+    /// Held as long as the store is open, and given up after the connection.
+    _lock: Lock,
 }
 
 /// What was counted in a session by one transaction.
@@ -42,9 +45,12 @@ pub struct JournalEntry {
 }
 
 impl Store {
-    /// Opens or creates the file.
+    /// Opens or creates the file, which only its owner may read: it holds answers of the services.
+    ///
+    /// # Errors
+    /// Another comparator has the file under whatever name, a later version wrote it, or the system or SQLite refuses it.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let lock = lock(path)?;
+        let lock = Lock::take(path)?;
         let connection = Connection::open(path)?;
         connection.busy_timeout(BUSY)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
@@ -63,7 +69,7 @@ impl Store {
             connection.execute_batch(JOURNAL)?;
         }
         connection.set_prepared_statement_cache_capacity(32);
-        Ok(Self { connection, _lock: lock })
+        Ok(Self { connection, written: None, _lock: lock })
     }
 
     /// Does `work` in one transaction: all of it is durable when this returns `Ok`, none of it otherwise.
@@ -71,16 +77,34 @@ impl Store {
         &mut self,
         work: impl FnOnce(&Writing<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
+        let before = self.connection.total_changes();
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let writing = Writing(transaction);
         let result = work(&writing)?;
+        let changed = writing.0.total_changes();
         writing.0.commit()?;
+        if changed != before {
+            self.written = Some(Instant::now());
+        }
         Ok(result)
     }
 
-    /// Whether the store can be written now.
+    /// Whether the store can be written now: something was written within the last second, or a row is written to see. A transaction
+    /// that changes nothing would succeed on a full disk, too.
+    ///
+    /// # Errors
+    /// What keeps it from being written.
     pub fn probe(&mut self) -> Result<(), StoreError> {
-        self.transaction(|_| Ok(()))
+        if self.written.is_some_and(|at| at.elapsed() < PROBE_EVERY) {
+            return Ok(());
+        }
+        self.transaction(|writing| {
+            let mut statement = writing.0.prepare_cached(
+                "INSERT INTO probe (id, times) VALUES (1, 1) ON CONFLICT (id) DO UPDATE SET times = times + 1",
+            )?;
+            statement.execute([])?;
+            Ok(())
+        })
     }
 
     /// The generation in force of every policy, by name. A document that is damaged is text that cannot be read.
@@ -419,29 +443,10 @@ fn entry(row: &rusqlite::Row<'_>) -> rusqlite::Result<Entry> {
     })
 }
 
-fn lock(path: &Path) -> Result<File, StoreError> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
-    let beside = PathBuf::from(name);
-    let failed = |source| StoreError::File { path: beside.clone(), source };
-    let file = OpenOptions::new().create(true).truncate(false).write(true).open(&beside).map_err(failed)?;
-    let mut tries = LOCK_TRIES;
-    loop {
-        match file.try_lock() {
-            Ok(()) => return Ok(file),
-            // The one before may still be ending, or a process that it just started may not have closed its copy yet.
-            Err(TryLockError::WouldBlock) if tries > 0 => std::thread::sleep(BETWEEN_TRIES),
-            Err(TryLockError::WouldBlock) => return Err(StoreError::InUse(path.to_owned())),
-            Err(TryLockError::Error(source)) => return Err(failed(source)),
-        }
-        tries -= 1;
-    }
-}
-
 /// How long a write waits for somebody who reads or copies the file.
 const BUSY: Duration = Duration::from_secs(2);
-const LOCK_TRIES: u32 = 10;
-const BETWEEN_TRIES: Duration = Duration::from_millis(30);
+/// How often a probe writes at most: whoever asks whether the store is ready must not keep it busy.
+const PROBE_EVERY: Duration = Duration::from_secs(1);
 /// Batches of one instance that are remembered; one repeats at most its last few.
 const BATCHES_KEPT: u64 = 1_024;
 const PRUNE_EVERY: u64 = 256;
@@ -482,6 +487,7 @@ COMMIT;
 const LATER: &str = "
 CREATE TABLE IF NOT EXISTS plugins (release TEXT PRIMARY KEY, files TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS deliveries (release TEXT PRIMARY KEY, session INTEGER NOT NULL, text TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS probe (id INTEGER PRIMARY KEY CHECK (id = 1), times INTEGER NOT NULL) STRICT;
 ";
 
 #[cfg(test)]

@@ -196,6 +196,107 @@ async fn kill_9_leaves_the_report_as_it_was_and_no_raw_answer() {
     );
 }
 
+/// Two comparators on one database would each write what the other one does not know.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_database_has_one_comparator_under_whatever_name() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("shop.yaml"), SHOP).unwrap();
+    let (_process, address) = Process::start(dir.path());
+    let there = |name: &str| dir.path().join(name);
+    std::os::unix::fs::symlink(there("a.db"), there("symbolic.db")).unwrap();
+    std::fs::hard_link(there("a.db"), there("hard.db")).unwrap();
+    std::fs::create_dir(there("below")).unwrap();
+    std::fs::hard_link(there("a.db"), there("below/a.db")).unwrap();
+    std::fs::rename(there("a.db"), there("renamed.db")).unwrap();
+    for name in ["symbolic.db", "hard.db", "below/a.db", "renamed.db"] {
+        // What the symbolic link leads to has gone by now.
+        if name == "symbolic.db" {
+            std::fs::rename(there("renamed.db"), there("a.db")).unwrap();
+        }
+        let second = Command::new(env!("CARGO_BIN_EXE_antumbra"))
+            .args(["serve", "--listen", "127.0.0.1:0", "--data", name])
+            .current_dir(dir.path())
+            .output()
+            .unwrap();
+        let said = String::from_utf8(second.stderr).unwrap();
+        assert!(said.contains(&format!("{name} is in use by another comparator")), "{name}: {said}");
+        if name == "below/a.db" {
+            std::fs::rename(there("a.db"), there("renamed.db")).unwrap();
+        }
+    }
+    assert_eq!(get(address, "/v1/status").await["releases"].as_array().map(Vec::len), Some(1));
+}
+
+/// What is stored is of the services' answers.
+#[cfg(unix)]
+#[tokio::test]
+async fn only_the_owner_reads_what_is_stored() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("shop.yaml"), SHOP).unwrap();
+    let modes = || -> Vec<(String, u32)> {
+        let files = std::fs::read_dir(dir.path()).unwrap().map(|file| file.unwrap());
+        let stored = files.filter(|file| file.file_name().to_string_lossy().starts_with("a.db"));
+        stored
+            .map(|file| {
+                let mode = file.metadata().unwrap().permissions().mode();
+                (file.file_name().to_string_lossy().into_owned(), mode & 0o777)
+            })
+            .collect()
+    };
+    let (mut process, address) = Process::start(dir.path());
+    assert_eq!(crate::server::send_batch(address, 1, &healthy(4)).await.unwrap().status, 200);
+    assert!(modes().iter().any(|(name, _)| name == "a.db-wal"), "{:?}", modes());
+    assert!(modes().iter().all(|(_, mode)| *mode == 0o600), "{:?}", modes());
+    process.kill();
+    // As an earlier version left them.
+    for (name, _) in modes() {
+        let wide = std::fs::Permissions::from_mode(0o644);
+        std::fs::set_permissions(dir.path().join(name), wide).unwrap();
+    }
+    let (_process, _) = Process::start(dir.path());
+    let wide: Vec<_> =
+        modes().into_iter().filter(|(name, mode)| name != "a.db.lock" && *mode != 0o600).collect();
+    assert!(wide.is_empty(), "{wide:?}");
+}
+
+/// A load balancer sends observations to whoever says it is ready.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn who_cannot_write_is_not_ready() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("shop.yaml"), SHOP).unwrap();
+    // No file may grow beyond 1 MiB, and who tries is told so instead of being ended.
+    let (_process, address) = Process::started(
+        dir.path(),
+        Command::new("sh").args([
+            "-c",
+            "trap '' XFSZ; ulimit -f 2048; exec \"$0\" \"$@\"",
+            env!("CARGO_BIN_EXE_antumbra"),
+        ]),
+    );
+    let ready = async || crate::server::send(address, Method::GET, "/readyz", &[], "").await.unwrap().status;
+    assert_eq!(ready().await, 200);
+    let mut refused = None;
+    for number in 1..=500 {
+        let answer = crate::server::send_batch(address, number, &healthy(4)).await.unwrap();
+        if answer.status != 200 {
+            refused = Some(answer);
+            break;
+        }
+    }
+    let refused = refused.expect("1 MiB holds 500 transactions");
+    assert_eq!(refused.status, 503, "{refused:?}");
+    // Within a second of a commit nothing is tried.
+    let waited = std::time::Instant::now();
+    while ready().await == 200 {
+        assert!(waited.elapsed().as_secs() < 30, "the store cannot be written and says that it is ready");
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    assert_eq!(ready().await, 503);
+}
+
 /// Sends batches, kills the process in the middle of it, and counts the observations that were acknowledged.
 async fn send_until_killed(mut process: Process, address: SocketAddr, round: u64) -> u64 {
     let mut sending = Vec::new();
@@ -229,7 +330,12 @@ struct Process(Child);
 
 impl Process {
     fn start(dir: &Path) -> (Self, SocketAddr) {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_antumbra"))
+        Self::started(dir, &mut Command::new(env!("CARGO_BIN_EXE_antumbra")))
+    }
+
+    /// By a command that ends in the arguments of `antumbra`.
+    fn started(dir: &Path, command: &mut Command) -> (Self, SocketAddr) {
+        let mut child = command
             .args(["serve", "--listen", "127.0.0.1:0", "--data", "a.db", "--policy", "shop.yaml"])
             .current_dir(dir)
             .stdout(Stdio::piped())
