@@ -33,6 +33,13 @@ pub enum Command {
         /// The policy's name.
         release: String,
     },
+    /// Begin a new session because the stored evidence of the one that went on cannot be read.
+    StartOver {
+        /// The policy's name.
+        release: String,
+        /// What cannot be read, as a clause.
+        damage: String,
+    },
 }
 
 /// A new beginning that somebody asks for.
@@ -100,6 +107,13 @@ pub enum Effect {
         /// When, in milliseconds since 1970.
         at_ms: u64,
     },
+    /// Take the evidence of a session, which cannot be read, out of the way, but keep it.
+    SetAside {
+        /// The number of the session.
+        session: u64,
+        /// When, in milliseconds since 1970.
+        at_ms: u64,
+    },
     /// Forget the policy, all its generations, and all evidence of the release; its audit stays.
     Forget,
 }
@@ -127,7 +141,7 @@ impl Command {
             Self::Adopt(document) => document.name(),
             Self::Reset(reset) => &reset.release,
             Self::Delete(delete) => &delete.release,
-            Self::NoteFiles { release } => release,
+            Self::NoteFiles { release } | Self::StartOver { release, .. } => release,
         }
     }
 }
@@ -137,7 +151,11 @@ impl Effects {
     pub fn begun(&self) -> Option<Session> {
         self.writes.iter().find_map(|effect| match effect {
             Effect::BeginSession { session, .. } => Some(*session),
-            Effect::PutFile(_) | Effect::PutPolicy(_) | Effect::Audit(_) | Effect::Forget => None,
+            Effect::PutFile(_)
+            | Effect::PutPolicy(_)
+            | Effect::Audit(_)
+            | Effect::SetAside { .. }
+            | Effect::Forget => None,
         })
     }
 
@@ -158,6 +176,14 @@ pub fn decide(command: &Command, state: State<'_>, now_ms: u64) -> Result<Effect
         Command::Reset(wanted) => reset(wanted, state, now_ms),
         Command::Delete(wanted) => delete(wanted, state, now_ms),
         Command::NoteFiles { release } => note_files(release, state, now_ms),
+        Command::StartOver { release, damage } => {
+            let reason = format!("the stored evidence cannot be read: {damage}");
+            let mut effects = start_over(release, reason, state, now_ms)?;
+            let damaged =
+                state.session.map(|session| Effect::SetAside { session: session.number, at_ms: now_ms });
+            effects.writes.splice(0..0, damaged);
+            Ok(effects)
+        }
     }
 }
 
@@ -278,22 +304,27 @@ fn note_files(release: &str, state: State<'_>, now_ms: u64) -> Result<Effects, R
     if files == state.gathered_with {
         return Ok(Effects::default());
     }
-    if !current.document.problems().is_empty() {
-        return Ok(begin_again(release, current, state, &files, now_ms));
-    }
-    let wanted = Reset {
-        release: release.to_owned(),
-        author: OURSELVES.to_owned(),
-        reason: format!("plugins or descriptors are other files: {files}"),
+    let reason = match current.document.problems() {
+        [] => format!("plugins or descriptors are other files: {files}"),
+        _ => format!("the stored policy is compared by other rules or files: {files}"),
     };
+    start_over(release, reason, state, now_ms)
+}
+
+/// A new session that nobody asked for.
+fn start_over(release: &str, reason: String, state: State<'_>, now_ms: u64) -> Result<Effects, Refusal> {
+    let current = state.current.ok_or_else(|| Refusal::Unknown(release.to_owned()))?;
+    if !current.document.problems().is_empty() {
+        return Ok(begin_again(release, current, state, &reason, now_ms));
+    }
+    let wanted = Reset { release: release.to_owned(), author: OURSELVES.to_owned(), reason };
     reset(&wanted, state, now_ms)
 }
 
 /// A new session of a generation that can have no successor. A late observation of before counts in it, but it was decided under the
 /// same document.
-fn begin_again(release: &str, current: &Version, state: State<'_>, files: &str, now_ms: u64) -> Effects {
-    let reason = format!("the stored policy is compared by other rules or files: {files}");
-    let by = By { author: OURSELVES, action: RESET, reason: &reason };
+fn begin_again(release: &str, current: &Version, state: State<'_>, reason: &str, now_ms: u64) -> Effects {
+    let by = By { author: OURSELVES, action: RESET, reason };
     let audit = Effect::Audit(by.draft(release, current.generation, now_ms, &[]));
     let session = state.next_session(&current.document, current.generation, now_ms);
     Effects { writes: vec![audit, session], ..Effects::default() }

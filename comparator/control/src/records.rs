@@ -19,3 +19,6 @@ pub struct Session {
     /// The generation that began it: observations decided under an earlier one are not part of it.
     pub since: u64,
 }
+
+/// What the text of a [`StoredPolicy`] begins with if it is not as it was written: no document does.
+pub const DAMAGED: char = '\u{fffd}';

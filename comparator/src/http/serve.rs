@@ -14,7 +14,7 @@ use std::time::Duration;
 use antumbra_control::Document;
 use antumbra_control::refusal::Refusal;
 use antumbra_policy::document::Invalid;
-use antumbra_store::{Store, StoreError};
+use antumbra_store::{Accounts, Store, StoreError};
 use axum::Router;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -114,7 +114,14 @@ impl Server {
     /// See [`Error`].
     pub fn open(config: Config) -> Result<Self, Error> {
         let store = Store::open(&config.data)?;
-        let live = Live::new(config.descriptors, store.accounts()?);
+        let accounts = match store.accounts() {
+            Err(error @ StoreError::Damaged { .. }) => {
+                tracing::error!(%error, "the accounts start at nothing");
+                Accounts::default()
+            }
+            other => other?,
+        };
+        let live = Live::new(config.descriptors, accounts);
         let (writer, inbox) = writer::Handle::new(Arc::clone(&live.ledger));
         let mut thread = writer::Thread::new(store, live.clone(), &config.plugins, inbox)?;
         for document in config.policies {

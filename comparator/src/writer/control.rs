@@ -135,6 +135,7 @@ fn write(writing: &Writing<'_>, release: &str, effects: &[Effect]) -> Result<(),
             Effect::BeginSession { session, files, at_ms } => {
                 writing.begin_session(release, *session, files, *at_ms)?;
             }
+            Effect::SetAside { session, at_ms } => writing.set_aside(release, *session, *at_ms)?,
             Effect::Forget => writing.forget(release)?,
         }
     }

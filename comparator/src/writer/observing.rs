@@ -7,14 +7,14 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use antumbra_control::Session;
+use antumbra_control::{Command, Session};
 use antumbra_engine::{Evidence, Pace, decode_compared};
 use antumbra_observation::Observation;
 use antumbra_store::{JournalEntry, Store, StoreError, Writing};
 
 use super::counting::{Belongs, Counted, Counting};
 use super::gathered::Gathered;
-use super::handle::{Batch, Job};
+use super::handle::{Batch, ChangeError, Job};
 use super::thread::Thread;
 use crate::clock;
 use crate::live::captures::Offered;
@@ -137,21 +137,37 @@ impl Thread {
         }
     }
 
-    /// Reads the evidence back from the store unless it is the store's already.
+    /// Reads the evidence back from the store unless it is the store's already. A release whose evidence cannot be read starts over, and
+    /// keeps no other from going on.
     pub(super) fn load(&mut self) -> Result<(), StoreError> {
         if self.loaded {
             return Ok(());
         }
         let mut releases = BTreeMap::new();
+        let mut damaged = Vec::new();
         for (name, version) in self.policies.all() {
             let Some(session) = self.store.session(&name)? else { continue };
             let pace = version.document.gates().pace();
-            let gathered = restored(&self.store, &name, session, pace)?;
+            let gathered = match restored(&self.store, &name, session, pace) {
+                Err(error @ StoreError::Damaged { .. }) => {
+                    damaged.push((name.clone(), error.to_string()));
+                    Gathered::new(session, Evidence::new())
+                }
+                other => other?,
+            };
             self.known.replace(&name, session, &gathered.evidence);
             releases.insert(name, gathered);
         }
         self.releases = releases;
         self.loaded = true;
+        for (release, damage) in damaged {
+            tracing::error!(release, damage, "stored evidence is set aside, and a new session starts");
+            // The release was just found, so nothing but the store refuses it.
+            if let Err(ChangeError::Store(error)) = self.command(&Command::StartOver { release, damage }) {
+                self.loaded = false;
+                return Err(error);
+            }
+        }
         Ok(())
     }
 }

@@ -3,13 +3,15 @@
 //! One file, WAL, `synchronous=FULL`: what a transaction wrote is on the disk when it returns.
 
 mod lock;
+mod schema;
+mod sums;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use antumbra_control::audit::{Draft, Entry};
 use antumbra_control::change;
-use antumbra_control::records::{Session, StoredPolicy};
+use antumbra_control::records::{DAMAGED, Session, StoredPolicy};
 use antumbra_control::timestamp;
 use antumbra_engine::Row;
 use antumbra_observation::Instance;
@@ -55,19 +57,7 @@ impl Store {
         connection.busy_timeout(BUSY)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
-        let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-        if !(0..=SCHEMA).contains(&found) {
-            return Err(StoreError::Newer { path: path.to_owned(), found, most: SCHEMA });
-        }
-        if found == 0 {
-            connection.execute_batch(TABLES)?;
-        }
-        // They came later than version 1 and are of no use to what came before: an earlier version may still read the file.
-        connection.execute_batch(LATER)?;
-        if found < JOURNALLED {
-            // An earlier version would not see what stands in the journal alone: it must refuse the file.
-            connection.execute_batch(JOURNAL)?;
-        }
+        schema::bring_up_to_date(&connection, path)?;
         connection.set_prepared_statement_cache_capacity(32);
         Ok(Self { connection, written: None, _lock: lock })
     }
@@ -110,20 +100,17 @@ impl Store {
     /// The generation in force of every policy, by name. A document that is damaged is text that cannot be read.
     pub fn policies(&self) -> Result<Vec<(String, StoredPolicy)>, StoreError> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT generation, at, document, name FROM policies AS p
+            "SELECT name, generation, at, document, sum FROM policies AS p
              WHERE generation = (SELECT max(generation) FROM policies WHERE name = p.name) ORDER BY name",
         )?;
-        let rows = statement.query_map([], |row| {
-            let text = document(row.get_ref(2)?);
-            Ok((row.get(3)?, StoredPolicy { generation: row.get(0)?, at_ms: row.get(1)?, text }))
-        })?;
+        let rows = statement.query_map([], policy)?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
     /// The document of a generation of a policy that is there; none if there is no such generation.
     pub fn generation(&self, name: &str, generation: u64) -> Result<Option<StoredPolicy>, StoreError> {
         self.stored(
-            "SELECT generation, at, document FROM policies WHERE name = ?1 AND generation = ?2",
+            "SELECT name, generation, at, document, sum FROM policies WHERE name = ?1 AND generation = ?2",
             params![name, generation],
         )
     }
@@ -131,7 +118,7 @@ impl Store {
     /// The last generation of a policy that a document brought as a whole; none if its audit knows of none.
     pub fn last_put(&self, name: &str) -> Result<Option<StoredPolicy>, StoreError> {
         self.stored(
-            "SELECT generation, at, document FROM policies WHERE name = ?1 AND generation =
+            "SELECT name, generation, at, document, sum FROM policies WHERE name = ?1 AND generation =
              (SELECT max(generation) FROM audit WHERE release = ?1 AND action IN (?2, ?3))",
             params![name, change::PUT, change::FILE],
         )
@@ -139,11 +126,7 @@ impl Store {
 
     fn stored(&self, query: &str, of: impl rusqlite::Params) -> Result<Option<StoredPolicy>, StoreError> {
         let mut statement = self.connection.prepare_cached(query)?;
-        let row = statement.query_row(of, |row| {
-            let text = document(row.get_ref(2)?);
-            Ok(StoredPolicy { generation: row.get(0)?, at_ms: row.get(1)?, text })
-        });
-        Ok(row.optional()?)
+        Ok(statement.query_row(of, policy).optional()?.map(|(_, stored)| stored))
     }
 
     /// The highest generation that a policy of this name ever had, deleted ones included; 0 if there never was one.
@@ -180,35 +163,59 @@ impl Store {
     }
 
     /// The evidence of a session.
+    ///
+    /// # Errors
+    /// A row is not as it was written, or SQLite fails.
     pub fn evidence(&self, release: &str, session: u64) -> Result<Vec<Row>, StoreError> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT key, bytes FROM evidence WHERE release = ?1 AND session = ?2 ORDER BY key",
+            "SELECT key, bytes, sum FROM evidence WHERE release = ?1 AND session = ?2 ORDER BY key",
         )?;
-        let rows = statement
-            .query_map(params![release, session], |row| Ok(Row { key: row.get(0)?, bytes: row.get(1)? }))?;
-        Ok(rows.collect::<Result<_, _>>()?)
+        let mut rows = statement.query(params![release, session])?;
+        let mut evidence = Vec::new();
+        while let Some(row) = rows.next()? {
+            let read = Row { key: row.get(0)?, bytes: row.get(1)? };
+            sums::check(row, 2, &evidence_values(release, &session.to_le_bytes(), &read), || {
+                format!("row {:?} of the evidence of {release:?}", read.key)
+            })?;
+            evidence.push(read);
+        }
+        Ok(evidence)
     }
 
     /// What was counted in a session since its evidence was last written, oldest first.
+    ///
+    /// # Errors
+    /// An entry is not as it was written, or SQLite fails.
     pub fn journal(&self, release: &str, session: u64) -> Result<Vec<JournalEntry>, StoreError> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT repeated, bytes FROM journal WHERE release = ?1 AND session = ?2 ORDER BY seq",
+            "SELECT repeated, bytes, sum, seq FROM journal WHERE release = ?1 AND session = ?2 ORDER BY seq",
         )?;
-        let rows = statement.query_map(params![release, session], |row| {
-            Ok(JournalEntry { repeated: row.get(0)?, compared: row.get(1)? })
-        })?;
-        Ok(rows.collect::<Result<_, _>>()?)
+        let mut rows = statement.query(params![release, session])?;
+        let mut journal = Vec::new();
+        while let Some(row) = rows.next()? {
+            let (read, number) =
+                (JournalEntry { repeated: row.get(0)?, compared: row.get(1)? }, row.get::<_, u64>(3)?);
+            let numbers = [session, read.repeated].map(u64::to_le_bytes);
+            sums::check(row, 2, &journal_values(release, &numbers, &read), || {
+                format!("entry {number} of the journal of {release:?}")
+            })?;
+            journal.push(read);
+        }
+        Ok(journal)
     }
 
     /// The accounts; nothing is in flight in them.
+    ///
+    /// # Errors
+    /// They are not as they were written, or SQLite fails.
     pub fn accounts(&self) -> Result<Accounts, StoreError> {
-        let text: Option<String> = self
-            .connection
-            .query_row("SELECT text FROM accounts WHERE id = 1", [], |row| row.get(0))
-            .optional()?;
-        let Some(text) = text else { return Ok(Accounts::default()) };
-        serde_json::from_str(&text)
-            .map_err(|error| StoreError::Damaged { what: "accounts".to_owned(), message: error.to_string() })
+        let damaged = |message| StoreError::Damaged { what: "accounts".to_owned(), message };
+        let mut statement = self.connection.prepare_cached("SELECT text, sum FROM accounts WHERE id = 1")?;
+        let mut rows = statement.query([])?;
+        let Some(row) = rows.next()? else { return Ok(Accounts::default()) };
+        let text: String = row.get(0)?;
+        sums::check(row, 1, &[text.as_bytes()], || "accounts".to_owned())?;
+        serde_json::from_str(&text).map_err(|error| damaged(error.to_string()))
     }
 
     /// The audit of a release, oldest first.
@@ -258,12 +265,13 @@ impl Writing<'_> {
 
     /// Writes one row of evidence.
     pub fn put_evidence(&self, release: &str, session: u64, row: &Row) -> Result<(), StoreError> {
+        let sum = sums::sum(&evidence_values(release, &session.to_le_bytes(), row));
         self.0
             .prepare_cached(
-                "INSERT INTO evidence (release, session, key, bytes) VALUES (?1, ?2, ?3, ?4)
-                 ON CONFLICT (release, session, key) DO UPDATE SET bytes = excluded.bytes",
+                "INSERT INTO evidence (release, session, key, bytes, sum) VALUES (?1, ?2, ?3, ?4, ?5)
+                 ON CONFLICT (release, session, key) DO UPDATE SET bytes = excluded.bytes, sum = excluded.sum",
             )?
-            .execute(params![release, session, row.key, row.bytes])?;
+            .execute(params![release, session, row.key, row.bytes, sum])?;
         Ok(())
     }
 
@@ -274,11 +282,13 @@ impl Writing<'_> {
         session: u64,
         entry: &JournalEntry,
     ) -> Result<(), StoreError> {
+        let numbers = [session, entry.repeated].map(u64::to_le_bytes);
+        let sum = sums::sum(&journal_values(release, &numbers, entry));
         self.0
             .prepare_cached(
-                "INSERT INTO journal (release, session, repeated, bytes) VALUES (?1, ?2, ?3, ?4)",
+                "INSERT INTO journal (release, session, repeated, bytes, sum) VALUES (?1, ?2, ?3, ?4, ?5)",
             )?
-            .execute(params![release, session, entry.repeated, entry.compared])?;
+            .execute(params![release, session, entry.repeated, entry.compared, sum])?;
         Ok(())
     }
 
@@ -295,17 +305,22 @@ impl Writing<'_> {
         let text = serde_json::to_string(accounts).unwrap_or_default();
         self.0
             .prepare_cached(
-                "INSERT INTO accounts (id, text) VALUES (1, ?1) ON CONFLICT (id) DO UPDATE SET text = excluded.text",
+                "INSERT INTO accounts (id, text, sum) VALUES (1, ?1, ?2)
+                 ON CONFLICT (id) DO UPDATE SET text = excluded.text, sum = excluded.sum",
             )?
-            .execute([text])?;
+            .execute(params![text, sums::sum(&[text.as_bytes()])])?;
         Ok(())
     }
 
     /// Writes a generation.
     pub fn put_policy(&self, name: &str, policy: &StoredPolicy) -> Result<(), StoreError> {
+        let numbers = [policy.generation, policy.at_ms].map(u64::to_le_bytes);
+        let sum = sums::sum(&policy_values(name, &numbers, &policy.text));
         self.0
-            .prepare_cached("INSERT INTO policies (name, generation, at, document) VALUES (?1, ?2, ?3, ?4)")?
-            .execute(params![name, policy.generation, policy.at_ms, policy.text])?;
+            .prepare_cached(
+                "INSERT INTO policies (name, generation, at, document, sum) VALUES (?1, ?2, ?3, ?4, ?5)",
+            )?
+            .execute(params![name, policy.generation, policy.at_ms, policy.text, sum])?;
         Ok(())
     }
 
@@ -348,6 +363,27 @@ impl Writing<'_> {
         Ok(())
     }
 
+    /// Takes the evidence of a session that cannot be read out of the way, and keeps it for whoever wants to look into it. What was set
+    /// aside of the release before is forgotten.
+    pub fn set_aside(&self, release: &str, session: u64, now_ms: u64) -> Result<(), StoreError> {
+        self.0.prepare_cached("DELETE FROM set_aside WHERE release = ?1")?.execute([release])?;
+        self.0
+            .prepare_cached(
+                "INSERT INTO set_aside (release, session, key, bytes, at)
+                 SELECT release, session, key, bytes, ?3 FROM evidence WHERE release = ?1 AND session = ?2
+                 UNION ALL
+                 SELECT release, session, 'journal ' || seq, bytes, ?3 FROM journal WHERE release = ?1 AND session = ?2",
+            )?
+            .execute(params![release, session, now_ms])?;
+        for table in [
+            "DELETE FROM evidence WHERE release = ?1 AND session = ?2",
+            "DELETE FROM journal WHERE release = ?1 AND session = ?2",
+        ] {
+            self.0.prepare_cached(table)?.execute(params![release, session])?;
+        }
+        Ok(())
+    }
+
     /// Forgets a policy and all that is known of its release. Its audit stays, and so does the number of its last session: neither
     /// generations nor sessions are numbered twice under one name.
     pub fn forget(&self, name: &str) -> Result<(), StoreError> {
@@ -358,6 +394,7 @@ impl Writing<'_> {
             "DELETE FROM journal WHERE release = ?1",
             "DELETE FROM plugins WHERE release = ?1",
             "DELETE FROM deliveries WHERE release = ?1",
+            "DELETE FROM set_aside WHERE release = ?1",
             "DELETE FROM sessions WHERE release = ?1 AND session <
              (SELECT max(session) FROM sessions WHERE release = ?1)",
         ] {
@@ -407,11 +444,35 @@ impl Writing<'_> {
     }
 }
 
-/// What is no UTF-8 is marked by a first character that begins no document, so that it cannot be taken for what was written.
+/// Name and generation of a row of `name, generation, at, document, sum`. A document that is not as it was written is marked by a first
+/// character that begins none, so that it cannot be taken for what was written.
+fn policy(row: &rusqlite::Row<'_>) -> rusqlite::Result<(String, StoredPolicy)> {
+    let (name, generation, at_ms): (String, u64, u64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+    let mut text = document(row.get_ref(3)?);
+    let numbers = [generation, at_ms].map(u64::to_le_bytes);
+    if sums::check(row, 4, &policy_values(&name, &numbers, &text), String::new).is_err() {
+        text.insert(0, DAMAGED);
+    }
+    Ok((name, StoredPolicy { generation, at_ms, text }))
+}
+
+fn policy_values<'a>(name: &'a str, numbers: &'a [[u8; 8]; 2], text: &'a str) -> [&'a [u8]; 4] {
+    [name.as_bytes(), &numbers[0], &numbers[1], text.as_bytes()]
+}
+
+fn evidence_values<'a>(release: &'a str, session: &'a [u8; 8], row: &'a Row) -> [&'a [u8]; 4] {
+    [release.as_bytes(), session, row.key.as_bytes(), &row.bytes]
+}
+
+fn journal_values<'a>(release: &'a str, numbers: &'a [[u8; 8]; 2], entry: &'a JournalEntry) -> [&'a [u8]; 4] {
+    [release.as_bytes(), &numbers[0], &numbers[1], &entry.compared]
+}
+
+/// What is no UTF-8 is marked in the same way.
 fn document(stored: ValueRef<'_>) -> String {
     let (ValueRef::Text(bytes) | ValueRef::Blob(bytes)) = stored else { return String::new() };
     std::str::from_utf8(bytes)
-        .map_or_else(|_| format!("\u{fffd}{}", String::from_utf8_lossy(bytes)), str::to_owned)
+        .map_or_else(|_| format!("{DAMAGED}{}", String::from_utf8_lossy(bytes)), str::to_owned)
 }
 
 fn session(connection: &Connection, release: &str) -> Result<Option<Session>, StoreError> {
@@ -452,44 +513,6 @@ const BATCHES_KEPT: u64 = 1_024;
 const PRUNE_EVERY: u64 = 256;
 /// An instance that was silent for a day repeats nothing.
 const INSTANCE_FORGOTTEN_MS: u64 = 86_400_000;
-const SCHEMA: i64 = 2;
-/// The version that brought the journal.
-const JOURNALLED: i64 = 2;
-const TABLES: &str = "
-BEGIN;
-CREATE TABLE policies (name TEXT NOT NULL, generation INTEGER NOT NULL, at INTEGER NOT NULL, document TEXT NOT NULL,
-    PRIMARY KEY (name, generation)) STRICT;
-CREATE TABLE files (name TEXT PRIMARY KEY, document TEXT NOT NULL) STRICT;
-CREATE TABLE sessions (release TEXT NOT NULL, session INTEGER NOT NULL, since INTEGER NOT NULL, at INTEGER NOT NULL,
-    PRIMARY KEY (release, session)) STRICT;
-CREATE TABLE audit (seq INTEGER NOT NULL, release TEXT NOT NULL, generation INTEGER NOT NULL, at INTEGER NOT NULL,
-    who TEXT NOT NULL, action TEXT NOT NULL, reason TEXT NOT NULL, diff TEXT NOT NULL, prev_hash TEXT NOT NULL,
-    hash TEXT NOT NULL, PRIMARY KEY (release, seq)) STRICT;
-CREATE TABLE evidence (release TEXT NOT NULL, session INTEGER NOT NULL, key TEXT NOT NULL, bytes BLOB NOT NULL,
-    PRIMARY KEY (release, session, key)) STRICT;
-CREATE TABLE batches (instance TEXT NOT NULL, sequence INTEGER NOT NULL, at INTEGER NOT NULL,
-    PRIMARY KEY (instance, sequence)) STRICT, WITHOUT ROWID;
-CREATE INDEX batches_at ON batches (at);
-CREATE TABLE accounts (id INTEGER PRIMARY KEY CHECK (id = 1), text TEXT NOT NULL) STRICT;
-PRAGMA user_version = 1;
-COMMIT;
-";
-
-const JOURNAL: &str = "
-BEGIN;
-CREATE TABLE journal (seq INTEGER PRIMARY KEY AUTOINCREMENT, release TEXT NOT NULL, session INTEGER NOT NULL,
-    repeated INTEGER NOT NULL, bytes BLOB NOT NULL) STRICT;
-CREATE INDEX journal_of ON journal (release, session);
-PRAGMA user_version = 2;
-COMMIT;
-";
-
-const LATER: &str = "
-CREATE TABLE IF NOT EXISTS plugins (release TEXT PRIMARY KEY, files TEXT NOT NULL) STRICT;
-CREATE TABLE IF NOT EXISTS deliveries (release TEXT PRIMARY KEY, session INTEGER NOT NULL, text TEXT NOT NULL) STRICT;
-CREATE TABLE IF NOT EXISTS probe (id INTEGER PRIMARY KEY CHECK (id = 1), times INTEGER NOT NULL) STRICT;
-";
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -503,7 +526,7 @@ mod tests {
         store.connection.pragma_update(None, "user_version", 7).unwrap();
         drop(store);
         let error = Store::open(&path).err().unwrap().to_string();
-        assert!(error.contains("has schema version 7, must be within 0..=2"), "{error}");
+        assert!(error.contains("has schema version 7, must be within 0..=3"), "{error}");
     }
 
     #[test]

@@ -4,6 +4,7 @@ mod anonymous;
 mod capture;
 mod command_line;
 #[cfg(feature = "grpc-messages")]
+mod damage;
 mod descriptors;
 mod diffing;
 mod durability;

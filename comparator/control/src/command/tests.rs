@@ -86,6 +86,7 @@ fn action(command: &Command) -> &'static str {
         Command::Reset(_) => "reset",
         Command::Delete(_) => "delete",
         Command::NoteFiles { .. } => "note files",
+        Command::StartOver { .. } => "start over",
     }
 }
 
@@ -108,6 +109,7 @@ fn shown(effects: &Effects) -> Vec<String> {
         Effect::BeginSession { session, files, at_ms } => {
             format!("session {} since {} at {at_ms} [{files}]", session.number, session.since)
         }
+        Effect::SetAside { session, at_ms } => format!("session {session} aside at {at_ms}"),
         Effect::Forget => "forget".to_owned(),
     };
     let undone = effects.undone.iter().map(|undone| format!("undone: {undone}"));
@@ -375,6 +377,32 @@ fn a_name_that_was_deleted_goes_on_with_its_generations() {
     let effects = gone.decide(&create(SHOP)).unwrap();
     assert_eq!(effects.version.as_ref().unwrap().generation, 10);
     assert_eq!(effects.begun().unwrap().since, 10);
+}
+
+/// Also where the document has no successor: its evidence is as unreadable.
+#[test]
+fn evidence_that_cannot_be_read_is_set_aside_and_a_new_session_begins() {
+    let start_over = Command::StartOver { release: "shop".to_owned(), damage: "row 1".to_owned() };
+    let reason = "\"the stored evidence cannot be read: row 1\" ";
+    Met::nothing().check(&start_over, &["refused: there is no policy \"shop\""]);
+    Met::stored(SHOP).check(
+        &start_over,
+        &[
+            "session 2 aside at 7000",
+            "generation 4 at 7000 of 5",
+            &format!("audit 4 antumbra serve reset {reason}"),
+            "session 3 since 4 at 7000 []",
+            "in force 4",
+        ],
+    );
+    Met::stored("{").check(
+        &start_over,
+        &[
+            "session 2 aside at 7000",
+            &format!("audit 3 antumbra serve reset {reason}"),
+            "session 3 since 3 at 7000 [compare=unread]",
+        ],
+    );
 }
 
 #[test]

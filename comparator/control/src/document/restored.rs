@@ -10,6 +10,7 @@ use antumbra_policy::document::{Field, Invalid, Problem, Problems, Tree};
 use super::{Document, drop_generation, own_part};
 use crate::comparands::Comparands;
 use crate::comparison;
+use crate::records::DAMAGED;
 use crate::rollout::Rollout;
 
 impl Document {
@@ -19,6 +20,10 @@ impl Document {
             Ok(tree @ Tree::Map(_)) => (tree, None),
             Ok(other) => {
                 let message = format!("is {other}, must be a mapping");
+                (Tree::Map(Vec::new()), Some(Invalid::single("document", message)))
+            }
+            Err(_) if text.starts_with(DAMAGED) => {
+                let message = "is damaged: its checksum does not match, or it is not UTF-8".to_owned();
                 (Tree::Map(Vec::new()), Some(Invalid::single("document", message)))
             }
             Err(invalid) => (Tree::Map(Vec::new()), Some(invalid)),

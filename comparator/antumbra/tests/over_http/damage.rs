@@ -1,0 +1,91 @@
+//! A database whose content is not what was written: what cannot be read is set aside and told, and the rest goes on.
+
+use crate::server::{SHOP, World, healthy, observation};
+use antumbra_observation::Observation;
+
+/// A server with the releases `shop` and `till`, three exchanges of each, that starts again after `change` was made to its database.
+async fn changed(change: &str) -> World {
+    let mut world = World::with_shop().await;
+    assert_eq!(world.put("till", &SHOP.replace("name: shop", "name: till")).await.status, 201);
+    world.batch(1, &healthy(3)).await;
+    let of_till = |id| Observation { release: "till".to_owned(), ..observation(id, 10) };
+    world.batch(2, &[of_till(11), of_till(12), of_till(13)]).await;
+    world.end().await;
+    let store = rusqlite::Connection::open(world.data()).unwrap();
+    assert!(store.execute(change, []).unwrap() > 0, "{change}");
+    drop(store);
+    world.restart(Vec::new()).await;
+    world
+}
+
+async fn exchanges(world: &World, release: &str) -> serde_json::Value {
+    world.get(&format!("/v1/releases/{release}/report")).await.json()["exchanges"].clone()
+}
+
+#[tokio::test]
+async fn evidence_that_is_not_as_it_was_written_starts_over_for_its_release_alone() {
+    for (change, told) in [
+        // One byte of a count, and one of a name.
+        (
+            "UPDATE evidence SET bytes = CAST(substr(bytes, 1, length(bytes) - 1) || x'07' AS BLOB) WHERE release = 'shop'",
+            "checksum",
+        ),
+        (
+            "UPDATE evidence SET key = 'endpoint GET /itemt' WHERE release = 'shop' AND key LIKE 'endpoint %'",
+            "checksum",
+        ),
+        // As an earlier version left it, which had no checksums.
+        (
+            "UPDATE evidence SET bytes = x'00', sum = NULL WHERE release = 'shop' AND key = 'release'",
+            "does not decode",
+        ),
+    ] {
+        let mut world = changed(change).await;
+        assert_eq!(
+            (exchanges(&world, "shop").await, exchanges(&world, "till").await),
+            (0.into(), 3.into()),
+            "{change}"
+        );
+        let audit = world.get("/v1/policies/shop/audit").await.json();
+        let last = audit["entries"].as_array().and_then(|entries| entries.last()).unwrap().clone();
+        assert_eq!(
+            (&last["who"], &last["action"], &last["generation"]),
+            (&"antumbra serve".into(), &"reset".into(), &2.into())
+        );
+        let reason = last["reason"].as_str().unwrap();
+        assert!(
+            reason.starts_with("the stored evidence cannot be read: ") && reason.contains(told),
+            "{reason}"
+        );
+        // What was decided before is no evidence of the new session, and what comes now counts.
+        assert_eq!(world.batch(3, &[observation(21, 10)]).await.json()["superseded"], 1);
+        let now = Observation { generation: 2, ..observation(22, 10) };
+        assert_eq!(world.batch(4, &[now]).await.json()["compared"], 1);
+        world.end().await;
+        let store = rusqlite::Connection::open(world.data()).unwrap();
+        let kept: u64 = store
+            .query_row("SELECT count(*) FROM set_aside WHERE release = 'shop'", [], |row| row.get(0))
+            .unwrap();
+        assert!(kept > 0, "nothing is kept to look into");
+        world.restart(Vec::new()).await;
+        assert_eq!(exchanges(&world, "shop").await, 1, "the next start begins nothing");
+    }
+}
+
+#[tokio::test]
+async fn a_policy_that_is_not_as_it_was_written_is_read_only() {
+    let world = changed("UPDATE policies SET document = replace(document, '\"percent\":5', '\"percent\":9') WHERE name = 'shop'").await;
+    let status = world.get("/v1/status").await.json();
+    let problem = status["releases"][0]["problems"][0].as_str().unwrap();
+    assert_eq!(problem, "document is damaged: its checksum does not match, or it is not UTF-8");
+    assert_eq!(world.patch("/v1/policies/shop/mirror", r#"{"percent": 50}"#).await.status, 409);
+    assert_eq!(world.put("shop", SHOP).await.status, 200);
+    assert_eq!(exchanges(&world, "till").await, 3);
+}
+
+#[tokio::test]
+async fn accounts_that_are_not_as_they_were_written_start_at_nothing() {
+    let world = changed("UPDATE accounts SET text = replace(text, '6', '7')").await;
+    assert_eq!((exchanges(&world, "shop").await, exchanges(&world, "till").await), (3.into(), 3.into()));
+    assert_eq!(world.get("/v1/status").await.json()["accounts"]["received"], 0);
+}

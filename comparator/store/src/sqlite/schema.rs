@@ -1,0 +1,83 @@
+//! The tables of a database, and how an earlier version's are brought up to date.
+
+use std::path::Path;
+
+use rusqlite::Connection;
+
+use crate::error::StoreError;
+
+/// Creates what is missing. Each step is one transaction, so a kill between two of them does no harm.
+///
+/// # Errors
+/// A later version wrote the file, or SQLite fails.
+pub(super) fn bring_up_to_date(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+    let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if !(0..=VERSION).contains(&found) {
+        return Err(StoreError::Newer { path: path.to_owned(), found, most: VERSION });
+    }
+    if found < 1 {
+        connection.execute_batch(FIRST)?;
+    }
+    // They came later than version 1 and are of no use to what came before: an earlier version may still read the file.
+    connection.execute_batch(LATER)?;
+    if found < 2 {
+        // An earlier version would not see what stands in the journal alone: it must refuse the file.
+        connection.execute_batch(JOURNAL)?;
+    }
+    if found < 3 {
+        // An earlier version would change rows and leave their sums.
+        connection.execute_batch(SUMS)?;
+    }
+    Ok(())
+}
+
+/// The version of the schema, in `user_version`.
+pub(super) const VERSION: i64 = 3;
+
+const FIRST: &str = "
+BEGIN;
+CREATE TABLE policies (name TEXT NOT NULL, generation INTEGER NOT NULL, at INTEGER NOT NULL, document TEXT NOT NULL,
+    PRIMARY KEY (name, generation)) STRICT;
+CREATE TABLE files (name TEXT PRIMARY KEY, document TEXT NOT NULL) STRICT;
+CREATE TABLE sessions (release TEXT NOT NULL, session INTEGER NOT NULL, since INTEGER NOT NULL, at INTEGER NOT NULL,
+    PRIMARY KEY (release, session)) STRICT;
+CREATE TABLE audit (seq INTEGER NOT NULL, release TEXT NOT NULL, generation INTEGER NOT NULL, at INTEGER NOT NULL,
+    who TEXT NOT NULL, action TEXT NOT NULL, reason TEXT NOT NULL, diff TEXT NOT NULL, prev_hash TEXT NOT NULL,
+    hash TEXT NOT NULL, PRIMARY KEY (release, seq)) STRICT;
+CREATE TABLE evidence (release TEXT NOT NULL, session INTEGER NOT NULL, key TEXT NOT NULL, bytes BLOB NOT NULL,
+    PRIMARY KEY (release, session, key)) STRICT;
+CREATE TABLE batches (instance TEXT NOT NULL, sequence INTEGER NOT NULL, at INTEGER NOT NULL,
+    PRIMARY KEY (instance, sequence)) STRICT, WITHOUT ROWID;
+CREATE INDEX batches_at ON batches (at);
+CREATE TABLE accounts (id INTEGER PRIMARY KEY CHECK (id = 1), text TEXT NOT NULL) STRICT;
+PRAGMA user_version = 1;
+COMMIT;
+";
+
+const JOURNAL: &str = "
+BEGIN;
+CREATE TABLE journal (seq INTEGER PRIMARY KEY AUTOINCREMENT, release TEXT NOT NULL, session INTEGER NOT NULL,
+    repeated INTEGER NOT NULL, bytes BLOB NOT NULL) STRICT;
+CREATE INDEX journal_of ON journal (release, session);
+PRAGMA user_version = 2;
+COMMIT;
+";
+
+const LATER: &str = "
+CREATE TABLE IF NOT EXISTS plugins (release TEXT PRIMARY KEY, files TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS deliveries (release TEXT PRIMARY KEY, session INTEGER NOT NULL, text TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS probe (id INTEGER PRIMARY KEY CHECK (id = 1), times INTEGER NOT NULL) STRICT;
+";
+
+/// Rows of earlier versions have no sum and are taken as they are.
+const SUMS: &str = "
+BEGIN;
+ALTER TABLE policies ADD COLUMN sum INTEGER;
+ALTER TABLE evidence ADD COLUMN sum INTEGER;
+ALTER TABLE journal ADD COLUMN sum INTEGER;
+ALTER TABLE accounts ADD COLUMN sum INTEGER;
+CREATE TABLE set_aside (release TEXT NOT NULL, session INTEGER NOT NULL, key TEXT NOT NULL, bytes BLOB NOT NULL,
+    at INTEGER NOT NULL) STRICT;
+PRAGMA user_version = 3;
+COMMIT;
+";
