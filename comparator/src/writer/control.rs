@@ -7,7 +7,7 @@ use antumbra_control::refusal::Refusal;
 use antumbra_control::{Command, Document, Effect, Effects, Session, State, decide};
 use antumbra_engine::Evidence;
 use antumbra_policy::document::Tree;
-use antumbra_store::{StoreError, Writing};
+use antumbra_store::{SalvagedTable, StoreError, Writing};
 
 use super::gathered::Gathered;
 use super::handle::{ChangeError, Changed};
@@ -108,6 +108,30 @@ impl Thread {
                 ),
                 // Nothing to do. The policy was just found, so it cannot be unknown.
                 Ok(_) | Err(ChangeError::Refused(_)) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Says what was lost of a damaged database. Where evidence may be incomplete, every release starts over.
+    pub(super) fn note_salvage(&mut self) -> Result<(), StoreError> {
+        let Some((salvaged, aside)) = self.store.salvaged() else { return Ok(()) };
+        tracing::error!(
+            kept = %aside.display(),
+            "the database was damaged; what could be read is in use, and the damaged one is kept"
+        );
+        for SalvagedTable { name, rows, loss } in &salvaged.tables {
+            if let Some(loss) = loss {
+                tracing::error!(table = name, rows, loss, "rows of a table may be missing");
+            }
+        }
+        if !salvaged.lost_evidence() {
+            return Ok(());
+        }
+        for (release, _) in self.policies.all() {
+            let damage = "pages of the database were damaged".to_owned();
+            if let Err(ChangeError::Store(error)) = self.command(&Command::StartOver { release, damage }) {
+                return Err(error);
             }
         }
         Ok(())

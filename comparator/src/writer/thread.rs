@@ -59,6 +59,7 @@ impl Thread {
             checkpointed: Instant::now(),
         };
         thread.load()?;
+        thread.note_salvage()?;
         thread.take_over()?;
         Ok(thread)
     }

@@ -2,11 +2,15 @@
 //!
 //! One file, WAL, `synchronous=FULL`: what a transaction wrote is on the disk when it returns.
 
+mod files;
 mod lock;
+mod salvage;
 mod schema;
 mod sums;
 
-use std::path::Path;
+pub use salvage::{Salvaged, SalvagedTable};
+
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use antumbra_control::audit::{Draft, Entry};
@@ -31,6 +35,8 @@ impl From<rusqlite::Error> for StoreError {
 /// The open store.
 pub struct Store {
     connection: Connection,
+    /// What was copied of the file, if it was damaged, and where the damaged one is.
+    salvaged: Option<(Salvaged, PathBuf)>,
     /// When something was last written, which shows that the store can be written.
     written: Option<Instant>,
     /// Held as long as the store is open, and given up after the connection.
@@ -47,19 +53,28 @@ pub struct JournalEntry {
 }
 
 impl Store {
-    /// Opens or creates the file, which only its owner may read: it holds answers of the services.
+    /// Opens or creates the file, which only its owner may read: it holds answers of the services. All of it is checked. What can be
+    /// read of a damaged one is copied to a new file, and the damaged one is kept under another name.
     ///
     /// # Errors
-    /// Another comparator has the file under whatever name, a later version wrote it, or the system or SQLite refuses it.
+    /// Another comparator has the file under whatever name, a later version wrote it, nothing of it can be read, or the system or SQLite
+    /// refuses it.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let lock = Lock::take(path)?;
+        let mut lock = Lock::take(path)?;
+        let salvaged = salvage::replace_damaged(path)?;
+        lock.follow(path)?;
         let connection = Connection::open(path)?;
         connection.busy_timeout(BUSY)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
         schema::bring_up_to_date(&connection, path)?;
         connection.set_prepared_statement_cache_capacity(32);
-        Ok(Self { connection, written: None, _lock: lock })
+        Ok(Self { connection, salvaged, written: None, _lock: lock })
+    }
+
+    /// What was copied of the file, if it was damaged, and where the damaged one is.
+    pub fn salvaged(&self) -> Option<&(Salvaged, PathBuf)> {
+        self.salvaged.as_ref()
     }
 
     /// Does `work` in one transaction: all of it is durable when this returns `Ok`, none of it otherwise.
@@ -514,101 +529,4 @@ const PRUNE_EVERY: u64 = 256;
 /// An instance that was silent for a day repeats nothing.
 const INSTANCE_FORGOTTEN_MS: u64 = 86_400_000;
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn one_comparator_at_a_time_and_no_file_of_the_future() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("a.db");
-        let store = Store::open(&path).unwrap();
-        assert!(matches!(Store::open(&path), Err(StoreError::InUse(named)) if named == path));
-        store.connection.pragma_update(None, "user_version", 7).unwrap();
-        drop(store);
-        let error = Store::open(&path).err().unwrap().to_string();
-        assert!(error.contains("has schema version 7, must be within 0..=3"), "{error}");
-    }
-
-    #[test]
-    fn a_batch_is_new_once_and_old_ones_are_forgotten_as_repeats() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut store = Store::open(&dir.path().join("a.db")).unwrap();
-        let mut note = |instance, sequence| {
-            store.transaction(|writing| writing.note_batch(Instance(instance), sequence, 0)).unwrap()
-        };
-        assert!(note(1, 2));
-        assert!(note(1, 1), "out of order is not a repeat");
-        assert!(!note(1, 2));
-        assert!(note(2, 2), "another instance counts for itself");
-        assert!(note(1, 5_120));
-        assert!(!note(1, 3), "below the window");
-        assert!(note(1, 5_000), "within the window");
-        let kept: u64 =
-            store.connection.query_row("SELECT count(*) FROM batches", [], |row| row.get(0)).unwrap();
-        assert_eq!(kept, 5, "the batch that moves the window is noted before the next one prunes");
-    }
-
-    #[test]
-    fn what_is_forgotten_leaves_its_audit_and_numbers_that_are_not_used_again() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut store = Store::open(&dir.path().join("a.db")).unwrap();
-        let draft = |release: &str, generation, action: &str| Draft {
-            release: release.to_owned(),
-            generation,
-            at_ms: 0,
-            who: "ana".to_owned(),
-            action: action.to_owned(),
-            reason: String::new(),
-            diff: Vec::new(),
-        };
-        let stored =
-            |generation| StoredPolicy { generation, at_ms: 0, text: format!("{{\"g\":{generation}}}") };
-        let work = |writing: &Writing<'_>| {
-            for release in ["shop", "till"] {
-                for (generation, action) in [(1, "put"), (2, "file"), (3, "mirror")] {
-                    writing.put_policy(release, &stored(generation))?;
-                    writing.append_audit(draft(release, generation, action))?;
-                }
-                writing.put_file(release, "{}")?;
-                writing.begin_session(release, Session { number: 1, since: 1 }, "", 0)?;
-                writing.begin_session(release, Session { number: 2, since: 2 }, "prices=1f", 0)?;
-                let row = Row { key: "a".to_owned(), bytes: vec![1] };
-                writing.put_evidence(release, 2, &row)?;
-                writing.append_journal(release, 2, &JournalEntry { repeated: 1, compared: Vec::new() })?;
-                writing.put_delivery(release, 2, "{}")?;
-            }
-            Ok(())
-        };
-        store.transaction(work).unwrap();
-        assert_eq!(store.last_put("shop").unwrap(), Some(stored(2)));
-        assert_eq!(store.generation("shop", 1).unwrap(), Some(stored(1)));
-        assert_eq!(store.generation("shop", 4).unwrap(), None);
-        store.transaction(|writing| writing.forget("shop")).unwrap();
-        let left = |store: &Store, release| {
-            (
-                (store.last_put(release).unwrap(), store.file(release).unwrap()),
-                (store.evidence(release, 2).unwrap().len(), store.journal(release, 2).unwrap().len()),
-                (store.files(release).unwrap(), store.delivery(release).unwrap().is_some()),
-            )
-        };
-        assert_eq!(left(&store, "shop"), ((None, None), (0, 0), (String::new(), false)));
-        let kept = ((Some(stored(2)), Some("{}".to_owned())), (1, 1), ("prices=1f".to_owned(), true));
-        assert_eq!(left(&store, "till"), kept);
-        assert_eq!(store.policies().unwrap().len(), 1);
-        assert_eq!((store.audit("shop").unwrap().len(), store.last_generation("shop").unwrap()), (3, 3));
-        assert_eq!(store.session("shop").unwrap(), Some(Session { number: 2, since: 2 }));
-        assert_eq!(store.last_generation("never").unwrap(), 0);
-    }
-
-    #[test]
-    fn nothing_of_a_failed_transaction_stays() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut store = Store::open(&dir.path().join("a.db")).unwrap();
-        let failed = store.transaction(|writing| {
-            writing.begin_session("shop", Session { number: 1, since: 1 }, "", 0)?;
-            Err::<(), _>(StoreError::Damaged { what: "test".to_owned(), message: String::new() })
-        });
-        assert!(failed.is_err());
-        assert_eq!(store.session("shop").unwrap(), None);
-    }
-}
+mod tests;

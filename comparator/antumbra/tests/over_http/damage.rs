@@ -1,5 +1,7 @@
 //! A database whose content is not what was written: what cannot be read is set aside and told, and the rest goes on.
 
+use std::io::{Seek, SeekFrom, Write};
+
 use crate::server::{SHOP, World, healthy, observation};
 use antumbra_observation::Observation;
 
@@ -16,6 +18,77 @@ async fn changed(change: &str) -> World {
     drop(store);
     world.restart(Vec::new()).await;
     world
+}
+
+/// The same where the first page of a table is overwritten.
+async fn overwritten(table: &str) -> World {
+    let mut world = changed("UPDATE accounts SET id = 1").await;
+    world.end().await;
+    let store = rusqlite::Connection::open(world.data()).unwrap();
+    let page: u64 = store
+        .query_row("SELECT rootpage FROM sqlite_schema WHERE name = ?1", [table], |row| row.get(0))
+        .unwrap();
+    let size: u64 = store.pragma_query_value(None, "page_size", |row| row.get(0)).unwrap();
+    drop(store);
+    let mut file = std::fs::OpenOptions::new().write(true).open(world.data()).unwrap();
+    file.seek(SeekFrom::Start((page - 1) * size)).unwrap();
+    file.write_all(&vec![0x5a; usize::try_from(size).unwrap()]).unwrap();
+    drop(file);
+    world.restart(Vec::new()).await;
+    world
+}
+
+async fn problems(world: &World) -> Vec<String> {
+    let status = world.get("/v1/status").await.json();
+    let each = status["releases"].as_array().unwrap().iter();
+    let told = each.filter_map(|release| Some(release["problems"][0].as_str()?.to_owned()));
+    told.collect()
+}
+
+#[tokio::test]
+async fn of_a_damaged_database_what_can_be_read_goes_on() {
+    for (table, kept, generation) in
+        [("evidence", 0, 2), ("audit", 3, 1), ("batches", 3, 1), ("sessions", 0, 2)]
+    {
+        let mut world = overwritten(table).await;
+        let folder = world.data().parent().unwrap().to_owned();
+        let damaged = || {
+            let files = std::fs::read_dir(&folder).unwrap();
+            files
+                .filter(|file| {
+                    file.as_ref()
+                        .unwrap()
+                        .file_name()
+                        .to_string_lossy()
+                        .rsplit_once(".damaged-")
+                        .is_some_and(|(_, rest)| rest.parse::<u64>().is_ok())
+                })
+                .count()
+        };
+        assert_eq!(
+            (exchanges(&world, "shop").await, exchanges(&world, "till").await),
+            (kept.into(), kept.into()),
+            "{table}"
+        );
+        assert_eq!(damaged(), 1, "{table}");
+        let etag = world.get("/v1/policies/till").await.header("etag").to_owned();
+        assert_eq!(etag, format!("\"{generation}\""), "{table}");
+        assert_eq!(problems(&world).await, [""; 0], "{table}");
+        assert_eq!(world.patch("/v1/policies/shop/mirror", r#"{"percent": 50}"#).await.status, 200);
+        world.restart(Vec::new()).await;
+        assert_eq!(damaged(), 1, "{table}: the copy is sound");
+        assert_eq!(exchanges(&world, "till").await, kept, "{table}");
+    }
+}
+
+/// An earlier generation must not come into force in its place.
+#[tokio::test]
+async fn a_policy_whose_last_generation_is_lost_is_read_only() {
+    let world = overwritten("policies").await;
+    let told = "document is damaged: its checksum does not match, or it is not UTF-8";
+    assert_eq!(problems(&world).await, [told, told]);
+    assert_eq!(world.put("shop", SHOP).await.json()["generation"], 2);
+    assert_eq!(problems(&world).await, [told]);
 }
 
 async fn exchanges(world: &World, release: &str) -> serde_json::Value {

@@ -1,10 +1,10 @@
 //! Keeps a second comparator away from a database, since its evidence in memory would overwrite ours.
 
-use std::fs::{File, OpenOptions, TryLockError};
-use std::io;
-use std::path::{Path, PathBuf};
+use std::fs::{File, TryLockError};
+use std::path::Path;
 use std::time::Duration;
 
+use super::files::{opened, private, with_ending};
 use crate::error::StoreError;
 
 /// One comparator's hold on a database, until it is dropped.
@@ -15,7 +15,7 @@ use crate::error::StoreError;
 /// connection is closed: closing it would release them.
 pub(super) struct Lock {
     _beside: File,
-    _database: Option<File>,
+    database: Option<File>,
 }
 
 impl Lock {
@@ -30,14 +30,19 @@ impl Lock {
         for file in ["", "-wal", "-shm"].map(|ending| with_ending(path, ending)) {
             private(&file).map_err(|source| StoreError::File { path: file.clone(), source })?;
         }
-        Ok(Self { _beside: beside, _database: database })
+        Ok(Self { _beside: beside, database })
     }
-}
 
-fn with_ending(path: &Path, ending: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(ending);
-    PathBuf::from(name)
+    /// Goes over to the file that has taken the place of the one at `path`, if one has.
+    ///
+    /// # Errors
+    /// It cannot be opened, or somebody took it at once.
+    pub(super) fn follow(&mut self, path: &Path) -> Result<(), StoreError> {
+        // The lock of one open file keeps another one of the same process away, too.
+        self.database = None;
+        self.database = cfg!(target_os = "linux").then(|| locked(path, path)).transpose()?;
+        Ok(())
+    }
 }
 
 /// The file at `path`, locked for the database.
@@ -57,30 +62,5 @@ fn locked(database: &Path, path: &Path) -> Result<File, StoreError> {
     }
 }
 
-/// Only the owner may read what is created.
-fn opened(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.create(true).truncate(false).read(true).write(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, OWNER_ONLY);
-    options.open(path)
-}
-
-/// Takes away what others may do with a file that an earlier version created. SQLite gives its own files beside it the same mode.
-fn private(path: &Path) -> io::Result<()> {
-    #[cfg(unix)]
-    if let Ok(metadata) = std::fs::metadata(path) {
-        use std::os::unix::fs::PermissionsExt;
-        if metadata.permissions().mode() & OTHERS != 0 {
-            std::fs::set_permissions(path, PermissionsExt::from_mode(OWNER_ONLY))?;
-        }
-    }
-    Ok(())
-}
-
-#[cfg(unix)]
-const OWNER_ONLY: u32 = 0o600;
-#[cfg(unix)]
-const OTHERS: u32 = 0o077;
 const LOCK_TRIES: u32 = 10;
 const BETWEEN_TRIES: Duration = Duration::from_millis(30);

@@ -11,10 +11,7 @@ use crate::error::StoreError;
 /// # Errors
 /// A later version wrote the file, or SQLite fails.
 pub(super) fn bring_up_to_date(connection: &Connection, path: &Path) -> Result<(), StoreError> {
-    let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    if !(0..=VERSION).contains(&found) {
-        return Err(StoreError::Newer { path: path.to_owned(), found, most: VERSION });
-    }
+    let found = refuse_newer(connection, path)?.unwrap_or_default();
     if found < 1 {
         connection.execute_batch(FIRST)?;
     }
@@ -31,8 +28,21 @@ pub(super) fn bring_up_to_date(connection: &Connection, path: &Path) -> Result<(
     Ok(())
 }
 
+/// The version of the file; none if that cannot be read.
+///
+/// # Errors
+/// A later version wrote it.
+pub(super) fn refuse_newer(connection: &Connection, path: &Path) -> Result<Option<i64>, StoreError> {
+    match connection.pragma_query_value(None, "user_version", |row| row.get(0)) {
+        Ok(found) if !(0..=VERSION).contains(&found) => {
+            Err(StoreError::Newer { path: path.to_owned(), found, most: VERSION })
+        }
+        found => Ok(found.ok()),
+    }
+}
+
 /// The version of the schema, in `user_version`.
-pub(super) const VERSION: i64 = 3;
+const VERSION: i64 = 3;
 
 const FIRST: &str = "
 BEGIN;

@@ -1,0 +1,38 @@
+//! The files of a database: their names, and who may read them.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The path with something behind its name.
+pub(super) fn with_ending(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    PathBuf::from(name)
+}
+
+/// Only the owner may read what is created.
+pub(super) fn opened(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.create(true).truncate(false).read(true).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, OWNER_ONLY);
+    options.open(path)
+}
+
+/// Takes away what others may do with a file that an earlier version created. SQLite gives its own files beside it the same mode.
+pub(super) fn private(path: &Path) -> io::Result<()> {
+    #[cfg(unix)]
+    if let Ok(metadata) = std::fs::metadata(path) {
+        use std::os::unix::fs::PermissionsExt;
+        if metadata.permissions().mode() & OTHERS != 0 {
+            std::fs::set_permissions(path, PermissionsExt::from_mode(OWNER_ONLY))?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(unix)]
+const OWNER_ONLY: u32 = 0o600;
+#[cfg(unix)]
+const OTHERS: u32 = 0o077;

@@ -1,0 +1,225 @@
+//! A database whose pages are damaged: what can be read of it is copied to a new one, row by row.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use antumbra_control::records::DAMAGED;
+use rusqlite::config::DbConfig;
+use rusqlite::types::Value;
+use rusqlite::{Connection, params_from_iter};
+
+use super::files::{opened, with_ending};
+use super::schema;
+use crate::error::StoreError;
+
+/// What was copied of a damaged database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Salvaged {
+    /// Its tables, in the order of the schema.
+    pub tables: Vec<SalvagedTable>,
+}
+
+/// What was copied of a table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SalvagedTable {
+    /// Its name.
+    pub name: String,
+    /// How many rows were copied.
+    pub rows: u64,
+    /// Why rows may be missing; none if there are all.
+    pub loss: Option<String>,
+}
+
+impl Salvaged {
+    /// Whether something may be missing that evidence rests on. None of it is used then, but kept in the table `set_aside`.
+    pub fn lost_evidence(&self) -> bool {
+        let rests = |table: &&SalvagedTable| EVIDENCE.contains(&table.name.as_str());
+        self.tables.iter().filter(rests).any(|table| table.loss.is_some())
+    }
+}
+
+/// Puts a copy of what can be read in the place of a damaged database, and answers where that is kept now. Nothing if it is not damaged.
+///
+/// A kill at any moment loses nothing: the copy has its final name before the damaged files are moved away, and who finds it there goes
+/// on with moving.
+///
+/// # Errors
+/// Nothing of the database can be read, or a file cannot be written or moved.
+pub(super) fn replace_damaged(path: &Path) -> Result<Option<(Salvaged, PathBuf)>, StoreError> {
+    let (unfinished, finished) = (with_ending(path, ".salvage"), with_ending(path, ".salvaged"));
+    if finished.exists() {
+        move_into_place(&finished, path)?;
+    }
+    let old = open_untouched(path)?;
+    schema::refuse_newer(&old, path)?;
+    if problems(&old, None).is_empty() {
+        return Ok(None);
+    }
+    let failed = |source| StoreError::File { path: unfinished.clone(), source };
+    if unfinished.exists() {
+        std::fs::remove_file(&unfinished).map_err(failed)?;
+    }
+    opened(&unfinished).map_err(failed)?;
+    let salvaged = copy(&old, &unfinished)?;
+    drop(old);
+    std::fs::rename(&unfinished, &finished).map_err(failed)?;
+    Ok(Some((salvaged, move_into_place(&finished, path)?)))
+}
+
+/// Moves the files of the database at `path` aside, and the copy to their place. Answers where they are.
+fn move_into_place(copy: &Path, path: &Path) -> Result<PathBuf, StoreError> {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+    let aside = with_ending(path, &format!(".damaged-{now}"));
+    // The log of the damaged one must not meet the copy. Where it has gone, the lock has left an empty file in its place.
+    for ending in ["-wal", "-shm", ""] {
+        let file = with_ending(path, ending);
+        let there = std::fs::metadata(&file).is_ok_and(|metadata| metadata.len() > 0);
+        let moved = if there { std::fs::rename(&file, with_ending(&aside, ending)) } else { Ok(()) };
+        moved.map_err(|source| StoreError::File { path: file, source })?;
+    }
+    std::fs::rename(copy, path).map_err(|source| StoreError::File { path: path.to_owned(), source })?;
+    Ok(aside)
+}
+
+/// What is wrong with the pages, records and indexes of a table, or of all of the database, in SQLite's words; nothing if nothing is. It
+/// reads all of them.
+fn problems(connection: &Connection, table: Option<&str>) -> Vec<String> {
+    // Tables are those of our own schema, and a number is how many problems are told.
+    let found = connection.prepare(&format!("PRAGMA integrity_check({})", table.unwrap_or("20")));
+    let found = found.and_then(|mut statement| {
+        let rows = statement.query_map([], |row| row.get::<_, String>(0))?;
+        rows.collect::<Result<Vec<String>, _>>()
+    });
+    match found {
+        Ok(lines) if lines == ["ok"] => Vec::new(),
+        Ok(lines) => lines.iter().flat_map(|line| line.lines()).map(str::to_owned).collect(),
+        Err(error) => vec![error.to_string()],
+    }
+}
+
+/// Opens a database that may be damaged, and leaves all of its files as they are when it is closed.
+fn open_untouched(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open(path)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    Ok(connection)
+}
+
+/// Copies what can be read of a damaged database to a new one at `to`.
+///
+/// A table is read from its beginning until SQLite cannot read on, and then from its end: what lies between is lost.
+///
+/// # Errors
+/// Nothing of the database can be read, not even which tables it has; or the new one cannot be written.
+fn copy(old: &Connection, to: &Path) -> Result<Salvaged, StoreError> {
+    let unreadable =
+        |message| StoreError::Damaged { what: "list of the database's tables".to_owned(), message };
+    let known = tables(old).map_err(|error| unreadable(error.to_string()))?;
+    if !known.contains_key("policies") {
+        return Err(unreadable("it names no table of policies".to_owned()));
+    }
+    let mut new = Connection::open(to)?;
+    schema::bring_up_to_date(&new, to)?;
+    let wanted = tables(&new)?;
+    let transaction = new.transaction()?;
+    let mut salvaged = Salvaged { tables: Vec::new() };
+    for (name, columns) in wanted {
+        // An earlier version did not have all of them.
+        let Some(had) = known.get(&name) else { continue };
+        let columns: Vec<&str> =
+            columns.iter().map(String::as_str).filter(|column| had.iter().any(|had| had == column)).collect();
+        let loss = problems(old, Some(&name)).into_iter().find(|problem| costs_rows(problem));
+        let table = SalvagedTable { name, rows: 0, loss };
+        salvaged.tables.push(copied(old, &transaction, table, &columns)?);
+    }
+    if salvaged.lost_evidence() {
+        transaction.execute_batch(SET_EVIDENCE_ASIDE)?;
+    }
+    transaction.execute(MARK_LOST_GENERATIONS, [DAMAGED.to_string()])?;
+    transaction.commit()?;
+    Ok(salvaged)
+}
+
+/// Whether a problem may have cost rows: indexes are made anew, and so is the list of free pages.
+fn costs_rows(problem: &str) -> bool {
+    !REMADE.iter().any(|part| problem.contains(part))
+}
+
+/// The tables of a database and their columns.
+fn tables(connection: &Connection) -> rusqlite::Result<BTreeMap<String, Vec<String>>> {
+    let mut statement = connection.prepare(
+        "SELECT m.name, c.name FROM sqlite_schema AS m, pragma_table_info(m.name) AS c
+         WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite_%' ORDER BY m.name, c.cid",
+    )?;
+    let mut tables: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        tables.entry(row.get(0)?).or_default().push(row.get(1)?);
+    }
+    Ok(tables)
+}
+
+/// Copies the rows of a table; the names are those of our own schema.
+fn copied(
+    old: &Connection,
+    new: &Connection,
+    mut table: SalvagedTable,
+    columns: &[&str],
+) -> Result<SalvagedTable, StoreError> {
+    let list = columns.join(", ");
+    let places = vec!["?"; columns.len()].join(", ");
+    let mut insert =
+        new.prepare(&format!("INSERT OR IGNORE INTO {} ({list}) VALUES ({places})", table.name))?;
+    let orders = match table.name.as_str() {
+        "batches" => ["instance, sequence", "instance DESC, sequence DESC"],
+        _ => ["rowid", "rowid DESC"],
+    };
+    for order in orders {
+        let outcome: rusqlite::Result<()> = (|| {
+            let select = format!("SELECT {list} FROM {} NOT INDEXED ORDER BY {order}", table.name);
+            let mut statement = old.prepare(&select)?;
+            let mut rows = statement.query([])?;
+            while let Some(row) = rows.next()? {
+                let values: Vec<Value> =
+                    (0..columns.len()).map(|at| row.get(at)).collect::<Result<_, _>>()?;
+                match insert.execute(params_from_iter(values)) {
+                    // From the end on it meets rows again, which are there.
+                    Ok(inserted) => table.rows += inserted as u64,
+                    // A value that the column cannot have.
+                    Err(error) => table.loss = Some(error.to_string()),
+                }
+            }
+            Ok(())
+        })();
+        match outcome {
+            Ok(()) => break,
+            Err(error) => table.loss = Some(error.to_string()),
+        }
+    }
+    Ok(table)
+}
+
+/// The tables without which evidence says less, or something else, than was counted.
+const EVIDENCE: [&str; 4] = ["policies", "sessions", "evidence", "journal"];
+/// What SQLite says of what is not copied but made anew.
+const REMADE: [&str; 6] = [
+    "missing from index",
+    "entries in index",
+    "non-unique entry in index",
+    "Freelist:",
+    "never used",
+    "rowid not at end-of-record for row",
+];
+const SET_EVIDENCE_ASIDE: &str = "
+INSERT INTO set_aside (release, session, key, bytes, at) SELECT release, session, key, bytes, 0 FROM evidence;
+INSERT INTO set_aside (release, session, key, bytes, at) SELECT release, session, 'journal ' || seq, bytes, 0 FROM journal;
+DELETE FROM evidence;
+DELETE FROM journal;
+";
+/// Where the audit knows of a later generation than the policies do, the one before must not come into force again.
+const MARK_LOST_GENERATIONS: &str = "
+INSERT INTO policies (name, generation, at, document)
+SELECT a.release, a.generation, a.at, ?1 FROM audit AS a
+WHERE a.seq = (SELECT max(seq) FROM audit WHERE release = a.release) AND a.action <> 'delete'
+  AND a.generation > coalesce((SELECT max(generation) FROM policies WHERE name = a.release), 0)
+";

@@ -1,0 +1,203 @@
+//! The store against real files.
+
+use super::*;
+
+#[test]
+fn one_comparator_at_a_time_and_no_file_of_the_future() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.db");
+    let store = Store::open(&path).unwrap();
+    assert!(matches!(Store::open(&path), Err(StoreError::InUse(named)) if named == path));
+    store.connection.pragma_update(None, "user_version", 7).unwrap();
+    drop(store);
+    let error = Store::open(&path).err().unwrap().to_string();
+    assert!(error.contains("has schema version 7, must be within 0..=3"), "{error}");
+}
+
+#[test]
+fn a_batch_is_new_once_and_old_ones_are_forgotten_as_repeats() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = Store::open(&dir.path().join("a.db")).unwrap();
+    let mut note = |instance, sequence| {
+        store.transaction(|writing| writing.note_batch(Instance(instance), sequence, 0)).unwrap()
+    };
+    assert!(note(1, 2));
+    assert!(note(1, 1), "out of order is not a repeat");
+    assert!(!note(1, 2));
+    assert!(note(2, 2), "another instance counts for itself");
+    assert!(note(1, 5_120));
+    assert!(!note(1, 3), "below the window");
+    assert!(note(1, 5_000), "within the window");
+    let kept: u64 = store.connection.query_row("SELECT count(*) FROM batches", [], |row| row.get(0)).unwrap();
+    assert_eq!(kept, 5, "the batch that moves the window is noted before the next one prunes");
+}
+
+#[test]
+fn what_is_forgotten_leaves_its_audit_and_numbers_that_are_not_used_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = Store::open(&dir.path().join("a.db")).unwrap();
+    let draft = |release: &str, generation, action: &str| Draft {
+        release: release.to_owned(),
+        generation,
+        at_ms: 0,
+        who: "ana".to_owned(),
+        action: action.to_owned(),
+        reason: String::new(),
+        diff: Vec::new(),
+    };
+    let stored = |generation| StoredPolicy { generation, at_ms: 0, text: format!("{{\"g\":{generation}}}") };
+    let work = |writing: &Writing<'_>| {
+        for release in ["shop", "till"] {
+            for (generation, action) in [(1, "put"), (2, "file"), (3, "mirror")] {
+                writing.put_policy(release, &stored(generation))?;
+                writing.append_audit(draft(release, generation, action))?;
+            }
+            writing.put_file(release, "{}")?;
+            writing.begin_session(release, Session { number: 1, since: 1 }, "", 0)?;
+            writing.begin_session(release, Session { number: 2, since: 2 }, "prices=1f", 0)?;
+            let row = Row { key: "a".to_owned(), bytes: vec![1] };
+            writing.put_evidence(release, 2, &row)?;
+            writing.append_journal(release, 2, &JournalEntry { repeated: 1, compared: Vec::new() })?;
+            writing.put_delivery(release, 2, "{}")?;
+        }
+        Ok(())
+    };
+    store.transaction(work).unwrap();
+    assert_eq!(store.last_put("shop").unwrap(), Some(stored(2)));
+    assert_eq!(store.generation("shop", 1).unwrap(), Some(stored(1)));
+    assert_eq!(store.generation("shop", 4).unwrap(), None);
+    store.transaction(|writing| writing.forget("shop")).unwrap();
+    let left = |store: &Store, release| {
+        (
+            (store.last_put(release).unwrap(), store.file(release).unwrap()),
+            (store.evidence(release, 2).unwrap().len(), store.journal(release, 2).unwrap().len()),
+            (store.files(release).unwrap(), store.delivery(release).unwrap().is_some()),
+        )
+    };
+    assert_eq!(left(&store, "shop"), ((None, None), (0, 0), (String::new(), false)));
+    let kept = ((Some(stored(2)), Some("{}".to_owned())), (1, 1), ("prices=1f".to_owned(), true));
+    assert_eq!(left(&store, "till"), kept);
+    assert_eq!(store.policies().unwrap().len(), 1);
+    assert_eq!((store.audit("shop").unwrap().len(), store.last_generation("shop").unwrap()), (3, 3));
+    assert_eq!(store.session("shop").unwrap(), Some(Session { number: 2, since: 2 }));
+    assert_eq!(store.last_generation("never").unwrap(), 0);
+}
+
+#[test]
+fn nothing_of_a_failed_transaction_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = Store::open(&dir.path().join("a.db")).unwrap();
+    let failed = store.transaction(|writing| {
+        writing.begin_session("shop", Session { number: 1, since: 1 }, "", 0)?;
+        Err::<(), _>(StoreError::Damaged { what: "test".to_owned(), message: String::new() })
+    });
+    assert!(failed.is_err());
+    assert_eq!(store.session("shop").unwrap(), None);
+}
+
+/// A database with 40 generations and 300 rows of evidence of each of two releases.
+fn filled(path: &Path) -> (Vec<(String, StoredPolicy)>, Vec<Row>, Vec<JournalEntry>) {
+    let mut store = Store::open(path).unwrap();
+    let row = |number: u8| Row {
+        key: format!("endpoint GET /{number}"),
+        bytes: (0..300_u16).map(|at| (at % 251) as u8 ^ number).collect(),
+    };
+    let work = |writing: &Writing<'_>| {
+        for release in ["shop", "till"] {
+            for generation in 1..=40 {
+                let text =
+                    format!("{{\"name\":\"{release}\",\"g\":{generation},\"pad\":\"{}\"}}", "p".repeat(200));
+                writing.put_policy(release, &StoredPolicy { generation, at_ms: generation, text })?;
+                writing.append_audit(Draft {
+                    release: release.to_owned(),
+                    generation,
+                    at_ms: generation,
+                    who: "ana".to_owned(),
+                    action: "put".to_owned(),
+                    reason: "r".repeat(100),
+                    diff: Vec::new(),
+                })?;
+            }
+            writing.begin_session(release, Session { number: 1, since: 1 }, "", 0)?;
+            for number in 0..=255 {
+                writing.put_evidence(release, 1, &row(number))?;
+            }
+            for repeated in 0..50 {
+                let entry = JournalEntry { repeated, compared: vec![u8::try_from(repeated).unwrap(); 90] };
+                writing.append_journal(release, 1, &entry)?;
+            }
+        }
+        for sequence in 1..500 {
+            writing.note_batch(Instance(1), sequence, sequence)?;
+        }
+        writing.put_accounts(&Accounts::default())?;
+        Ok(())
+    };
+    store.transaction(work).unwrap();
+    (store.policies().unwrap(), store.evidence("till", 1).unwrap(), store.journal("till", 1).unwrap())
+}
+
+/// A bit of a disk flips: the store opens, and what it says is what was written, is marked, or is missing and said to be.
+#[test]
+fn a_flipped_bit_is_never_taken_for_what_was_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.db");
+    let (policies, evidence, journal) = filled(&path);
+    let whole = std::fs::read(&path).unwrap();
+    let (mut unseen, mut salvaged, mut marked, mut refused) = (0, 0, 0, Vec::new());
+    // A linear congruential generator (Knuth's MMIX), so that each run tries the same bits.
+    let mut random: u64 = 1;
+    for _ in 0..FLIPS {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let bit = usize::try_from(random >> 20).unwrap() % (whole.len() * 8);
+        let flipped = dir.path().join("flipped.db");
+        for file in std::fs::read_dir(dir.path()).unwrap() {
+            let file = file.unwrap();
+            if file.file_name().to_string_lossy().starts_with("flipped.db") {
+                std::fs::remove_file(file.path()).unwrap();
+            }
+        }
+        let mut bytes = whole.clone();
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        std::fs::write(&flipped, &bytes).unwrap();
+        let store = match Store::open(&flipped) {
+            Ok(store) => store,
+            Err(error) => {
+                refused.push((bit / 8, error.to_string()));
+                continue;
+            }
+        };
+        let lost = store.salvaged().is_some_and(|(salvaged, _)| salvaged.lost_evidence());
+        let found = store.policies().unwrap();
+        for wanted in &policies {
+            let is_marked = |stored: &StoredPolicy| stored.text.starts_with(DAMAGED);
+            let told = found.iter().any(|read| read == wanted || (read.0 == wanted.0 && is_marked(&read.1)));
+            assert!(
+                told || lost,
+                "byte {}: {:?}",
+                bit / 8,
+                found.iter().map(|(name, p)| (name, p.generation)).collect::<Vec<_>>()
+            );
+            marked += u32::from(found.iter().any(|read| is_marked(&read.1)));
+        }
+        let read = (store.evidence("till", 1), store.journal("till", 1));
+        match read {
+            (Ok(rows), Ok(entries)) => {
+                assert!(lost || (rows == evidence && entries == journal), "byte {}", bit / 8);
+                unseen += u32::from(!lost);
+            }
+            (Err(error), _) | (_, Err(error)) => {
+                assert!(matches!(error, StoreError::Damaged { .. }), "byte {}: {error}", bit / 8);
+                marked += 1;
+            }
+        }
+        salvaged += u32::from(store.salvaged().is_some());
+    }
+    println!(
+        "{FLIPS} flips: {salvaged} salvaged, {marked} rows marked, {unseen} without harm to `till`, refused {refused:?}"
+    );
+    // The first page says what the file is and which tables it has: without it nothing can be read.
+    assert!(refused.iter().all(|(byte, _)| *byte < 4_096), "{refused:?}");
+}
+
+const FLIPS: u32 = 60;
