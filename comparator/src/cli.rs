@@ -7,6 +7,7 @@ mod capture;
 mod check;
 mod client;
 mod commands;
+mod database;
 mod diff;
 mod doctor;
 mod explain;
@@ -78,6 +79,7 @@ fn dispatch(command: Command, sandbox: &dyn Runtime) -> Result<ExitCode, Failure
         Command::Schema(options) => schema::schema(&options),
         Command::Doctor(options) => doctor::doctor(&options),
         Command::Init(options) => init::init(&options),
+        Command::Db { command } => database::run(&command),
         Command::Completions(options) => Ok(shell::completions(&options)),
         Command::Man(options) => shell::manual(&options),
         Command::Capture(options) => capture::capture(&options),
@@ -179,6 +181,12 @@ enum Command {
     /// Write a policy and an Envoy configuration for a service, from flags or answers
     #[command(after_help = init::EXAMPLES)]
     Init(init::Options),
+    /// Check a database file, or copy what can be read of a damaged one; no server is needed
+    #[command(after_help = database::EXAMPLES)]
+    Db {
+        #[command(subcommand)]
+        command: database::Command,
+    },
     /// Print what a shell needs to complete commands and options
     #[command(after_help = shell::COMPLETIONS_EXAMPLES)]
     Completions(shell::Completions),

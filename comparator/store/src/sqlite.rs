@@ -13,14 +13,14 @@ pub use salvage::{Salvaged, SalvagedTable};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use antumbra_control::audit::{Draft, Entry};
+use antumbra_control::audit::{Draft, Entry, broken_at};
 use antumbra_control::change;
 use antumbra_control::records::{DAMAGED, Session, StoredPolicy};
 use antumbra_control::timestamp;
 use antumbra_engine::Row;
 use antumbra_observation::Instance;
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params};
 
 use crate::accounts::Accounts;
 use crate::error::StoreError;
@@ -40,7 +40,7 @@ pub struct Store {
     /// When something was last written, which shows that the store can be written.
     written: Option<Instant>,
     /// Held as long as the store is open, and given up after the connection.
-    _lock: Lock,
+    _lock: Option<Lock>,
 }
 
 /// What was counted in a session by one transaction.
@@ -69,7 +69,77 @@ impl Store {
         connection.pragma_update(None, "synchronous", "FULL")?;
         schema::bring_up_to_date(&connection, path)?;
         connection.set_prepared_statement_cache_capacity(32);
-        Ok(Self { connection, salvaged, written: None, _lock: lock })
+        Ok(Self { connection, salvaged, written: None, _lock: Some(lock) })
+    }
+
+    /// Opens a file to read it alone, also while a comparator has it.
+    ///
+    /// # Errors
+    /// There is none, a later version wrote it, or SQLite refuses it.
+    pub fn open_to_read(path: &Path) -> Result<Self, StoreError> {
+        let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        connection.busy_timeout(BUSY)?;
+        schema::refuse_newer(&connection, path)?;
+        Ok(Self { connection, salvaged: None, written: None, _lock: None })
+    }
+
+    /// Everything that is wrong with the file, one sentence each: with its pages, with rows that are not as they were written, and with
+    /// the chain of each audit. It reads all of the file.
+    ///
+    /// # Errors
+    /// SQLite cannot read what it found sound before.
+    pub fn problems(&self) -> Result<Vec<String>, StoreError> {
+        let pages = salvage::problems(&self.connection, None);
+        if !pages.is_empty() {
+            return Ok(pages);
+        }
+        let mut problems = Vec::new();
+        let mut tell = |read: Result<(), StoreError>| match read {
+            Err(error @ StoreError::Damaged { .. }) => {
+                problems.push(error.to_string());
+                Ok(())
+            }
+            other => other,
+        };
+        tell(self.accounts().map(drop))?;
+        let of_release = |query: &str| -> Result<Vec<(String, u64)>, StoreError> {
+            let mut statement = self.connection.prepare(query)?;
+            let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        };
+        for (name, generation) in of_release("SELECT name, generation FROM policies ORDER BY 1, 2")? {
+            let stored = self.generation(&name, generation)?;
+            if stored.is_some_and(|stored| stored.text.starts_with(DAMAGED)) {
+                let what = format!("generation {generation} of the policy {name:?}");
+                tell(Err(StoreError::Damaged { what, message: "its checksum does not match".to_owned() }))?;
+            }
+        }
+        for (release, session) in of_release("SELECT DISTINCT release, session FROM evidence ORDER BY 1, 2")?
+        {
+            tell(self.evidence(&release, session).map(drop))?;
+        }
+        for (release, session) in of_release("SELECT DISTINCT release, session FROM journal ORDER BY 1, 2")? {
+            tell(self.journal(&release, session).map(drop))?;
+        }
+        for (release, _) in of_release("SELECT release, max(seq) FROM audit GROUP BY release ORDER BY 1")? {
+            if let Some(seq) = broken_at(&self.audit(&release)?) {
+                let what = format!("audit of {release:?}");
+                tell(Err(StoreError::Damaged {
+                    what,
+                    message: format!("its chain is broken at entry {seq}"),
+                }))?;
+            }
+        }
+        Ok(problems)
+    }
+
+    /// Copies what can be read of the file at `from`, which no comparator may have, to a new one at `to`. The one at `from` stays as it is.
+    ///
+    /// # Errors
+    /// A comparator has it, a later version wrote it, nothing of it can be read, there is a file at `to`, or it cannot be written.
+    pub fn salvage(from: &Path, to: &Path) -> Result<Salvaged, StoreError> {
+        let _lock = Lock::take(from)?;
+        salvage::to_new(from, to)
     }
 
     /// What was copied of the file, if it was damaged, and where the damaged one is.

@@ -2,6 +2,7 @@
 
 use std::io::{Seek, SeekFrom, Write};
 
+use crate::command_line::antumbra;
 use crate::server::{SHOP, World, healthy, observation};
 use antumbra_observation::Observation;
 
@@ -79,6 +80,37 @@ async fn of_a_damaged_database_what_can_be_read_goes_on() {
         assert_eq!(damaged(), 1, "{table}: the copy is sound");
         assert_eq!(exchanges(&world, "till").await, kept, "{table}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_is_checked_and_salvaged_without_a_server() {
+    let mut world = World::with_shop().await;
+    world.batch(1, &healthy(3)).await;
+    let file = world.data().display().to_string();
+    let sound = antumbra(&world, &format!("db check {file}")).await;
+    assert_eq!((sound.code, sound.out), (0, format!("{file}: sound\n")), "while a comparator has it");
+    world.end().await;
+    let store = rusqlite::Connection::open(world.data()).unwrap();
+    store.execute("UPDATE evidence SET sum = 1 WHERE key = 'release'", []).unwrap();
+    store.execute("UPDATE audit SET who = 'eve'", []).unwrap();
+    drop(store);
+    let told = antumbra(&world, &format!("db check {file}")).await;
+    let wrong = [
+        "the stored row \"release\" of the evidence of \"shop\" cannot be read: its checksum does not match",
+        "the stored audit of \"shop\" cannot be read: its chain is broken at entry 1",
+    ];
+    assert_eq!((told.code, told.out), (1, wrong.map(|wrong| format!("{file}: {wrong}\n")).concat()));
+    let to = world.data().with_file_name("new.db").display().to_string();
+    let told = antumbra(&world, &format!("db salvage {file} --to {to}")).await;
+    assert_eq!(told.code, 0, "{}", told.err);
+    assert!(told.out.contains("\npolicies: 1 row, all there are\n"), "{}", told.out);
+    let again = antumbra(&world, &format!("db salvage {file} --to {to}")).await;
+    assert_eq!((again.code, again.err), (4, format!("antumbra: {to}: File exists (os error 17)\n")));
+    let none = antumbra(&world, "db check nothing.db").await;
+    assert_eq!(
+        (none.code, none.err),
+        (2, "antumbra: nothing.db: No such file or directory (os error 2)\n".to_owned())
+    );
 }
 
 /// An earlier generation must not come into force in its place.

@@ -20,6 +20,15 @@ pub(super) fn opened(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
+/// An empty file where there is none, which only the owner may read.
+pub(super) fn create_new(path: &Path) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.create_new(true).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, OWNER_ONLY);
+    options.open(path).map(drop)
+}
+
 /// Takes away what others may do with a file that an earlier version created. SQLite gives its own files beside it the same mode.
 pub(super) fn private(path: &Path) -> io::Result<()> {
     #[cfg(unix)]

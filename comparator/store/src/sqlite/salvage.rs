@@ -9,19 +9,19 @@ use rusqlite::config::DbConfig;
 use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 
-use super::files::{opened, with_ending};
+use super::files::{create_new, opened, with_ending};
 use super::schema;
 use crate::error::StoreError;
 
 /// What was copied of a damaged database.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Salvaged {
     /// Its tables, in the order of the schema.
     pub tables: Vec<SalvagedTable>,
 }
 
 /// What was copied of a table.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct SalvagedTable {
     /// Its name.
     pub name: String,
@@ -67,6 +67,14 @@ pub(super) fn replace_damaged(path: &Path) -> Result<Option<(Salvaged, PathBuf)>
     Ok(Some((salvaged, move_into_place(&finished, path)?)))
 }
 
+/// Copies what can be read of the database at `from` to a new file.
+pub(super) fn to_new(from: &Path, to: &Path) -> Result<Salvaged, StoreError> {
+    create_new(to).map_err(|source| StoreError::File { path: to.to_owned(), source })?;
+    let old = open_untouched(from)?;
+    schema::refuse_newer(&old, from)?;
+    copy(&old, to)
+}
+
 /// Moves the files of the database at `path` aside, and the copy to their place. Answers where they are.
 fn move_into_place(copy: &Path, path: &Path) -> Result<PathBuf, StoreError> {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
@@ -84,7 +92,7 @@ fn move_into_place(copy: &Path, path: &Path) -> Result<PathBuf, StoreError> {
 
 /// What is wrong with the pages, records and indexes of a table, or of all of the database, in SQLite's words; nothing if nothing is. It
 /// reads all of them.
-fn problems(connection: &Connection, table: Option<&str>) -> Vec<String> {
+pub(super) fn problems(connection: &Connection, table: Option<&str>) -> Vec<String> {
     // Tables are those of our own schema, and a number is how many problems are told.
     let found = connection.prepare(&format!("PRAGMA integrity_check({})", table.unwrap_or("20")));
     let found = found.and_then(|mut statement| {
