@@ -149,6 +149,11 @@ pub(crate) struct Group {
 
 /// Where endpoints beyond [`MAX_ENDPOINTS`] are counted.
 pub(crate) const OTHER_ENDPOINTS: &str = "(other endpoints)";
+/// Where exchanges are counted that asked for what is not there, at endpoints that never had anything: scanners and old links would
+/// otherwise be a thousand endpoints of one exchange each. They are compared as any other, and are no part of the coverage.
+pub(crate) const NOT_FOUND: &str = "(not found)";
+/// The client's answer there: 404 Not Found or 405 Method Not Allowed (RFC 9110, section 15.5).
+const NOTHING_THERE: [u16; 2] = [404, 405];
 /// Where places beyond [`MAX_PATHS`] are counted. Tested as any other: a crowd hides no regression.
 pub(crate) const OTHER_PATHS: &str = "(other paths)";
 /// Most endpoints of a release.
@@ -241,7 +246,7 @@ impl Evidence {
             *self.release.unsent.entry(unsent).or_default() += 1;
         }
         self.release.statuses.count(exchange);
-        let slot = self.slot(&exchange.endpoint);
+        let slot = self.slot(&exchange.endpoint, exchange.primary.status);
         let Release { all, discovered, places, shifts, order, .. } = &mut self.release;
         if let Some((candidate_us, control_us)) = exchange.latencies() {
             shifts.observe(bounded(candidate_us), bounded(control_us), self.pace.latency.ratios());
@@ -265,24 +270,41 @@ impl Evidence {
         Taken::Compared
     }
 
-    /// What is known where exchanges of an endpoint are counted from now on, if that is settled.
-    pub(crate) fn settled(&self, template: &str) -> Option<&Endpoint> {
-        let full = self.endpoints.len() >= MAX_ENDPOINTS;
-        let others = || self.endpoints.get(OTHER_ENDPOINTS).filter(|_| full);
-        self.endpoints.get(template).or_else(others).map(Arc::as_ref)
+    /// What is known where exchanges of an endpoint whose primary has this status are counted from now on, if that is settled.
+    pub(crate) fn settled(&self, template: &str, status: Option<u16>) -> Option<&Endpoint> {
+        let (not_found, full) = (is_nothing_there(status), self.named_endpoints() >= MAX_ENDPOINTS);
+        let shared = || match not_found {
+            true => self.endpoints.get(NOT_FOUND),
+            false => self.endpoints.get(OTHER_ENDPOINTS).filter(|_| full),
+        };
+        self.endpoints.get(template).or_else(shared).map(Arc::as_ref)
     }
 
-    /// The endpoint's own slot, or that of all who came too late.
-    fn slot(&mut self, template: &str) -> Arc<str> {
+    /// The endpoint's own slot, or that of what is not there, or that of all who came too late.
+    fn slot(&mut self, template: &str, status: Option<u16>) -> Arc<str> {
         if let Some((known, _)) = self.endpoints.get_key_value(template) {
             return Arc::clone(known);
         }
-        if self.endpoints.len() < MAX_ENDPOINTS {
+        if is_nothing_there(status) {
+            return NOT_FOUND.into();
+        }
+        if self.named_endpoints() < MAX_ENDPOINTS {
             return template.into();
         }
         self.release.crowded += 1;
         OTHER_ENDPOINTS.into()
     }
+
+    /// How many endpoints have slots of their own.
+    pub(crate) fn named_endpoints(&self) -> usize {
+        let shared =
+            [OTHER_ENDPOINTS, NOT_FOUND].into_iter().filter(|name| self.endpoints.contains_key(*name));
+        self.endpoints.len() - shared.count()
+    }
+}
+
+fn is_nothing_there(status: Option<u16>) -> bool {
+    status.is_some_and(|status| NOTHING_THERE.contains(&status))
 }
 
 impl Endpoint {

@@ -17,7 +17,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::evidence::{Endpoint, Evidence, Group, MAX_ENDPOINTS, MAX_PATHS, OTHER_ENDPOINTS, Release};
+use crate::evidence::{
+    Endpoint, Evidence, Group, MAX_ENDPOINTS, MAX_PATHS, NOT_FOUND, OTHER_ENDPOINTS, Release,
+};
 use crate::hypothesis::Hypothesis;
 use crate::kind::Subject;
 use crate::latency::{Ladder, Legs};
@@ -54,7 +56,8 @@ impl Evidence {
     }
 
     fn take_in(&mut self, name: Arc<str>, endpoint: Endpoint, places: &Moved) {
-        let known = *name == *OTHER_ENDPOINTS || self.endpoints.contains_key(&name);
+        let shared = [OTHER_ENDPOINTS, NOT_FOUND].contains(&&*name);
+        let known = shared || self.endpoints.contains_key(&name);
         let slot = if known || self.named_endpoints() < MAX_ENDPOINTS {
             name
         } else {
@@ -62,10 +65,6 @@ impl Evidence {
             OTHER_ENDPOINTS.into()
         };
         Arc::make_mut(self.endpoints.entry(slot).or_default()).merge(endpoint, places);
-    }
-
-    fn named_endpoints(&self) -> usize {
-        self.endpoints.len() - usize::from(self.endpoints.contains_key(OTHER_ENDPOINTS))
     }
 }
 

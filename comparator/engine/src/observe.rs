@@ -36,7 +36,8 @@ pub fn compare(observation: &Observation, rules: &Rules, outside: &Outside, know
     let place = body::Kept::default();
     let primary = Primary::new(&observation.primary, &observation.request.path, &place);
     let primary = primary.taken_at(observation.at_us).decoded(outside.decoded);
-    let wishes = Wishes::of(observation, &primary, known.settled(&endpoint));
+    let wishes =
+        Wishes::of(observation, &primary, known.settled(&endpoint, call(&observation.primary).status));
     // The control comes first: what it differs in, too, says what is to be found out about the candidate.
     let wants = |subject: &Subject| wishes.of_control(subject);
     let of_control = |leg| differences(&primary, leg, outside.control.as_deref(), scope, &wants);

@@ -72,8 +72,7 @@ impl Evidence {
             } else {
                 return Err(BadRow::Key(row.key));
             }
-            // One more: the slot of all others.
-            if evidence.endpoints.len() > MAX_ENDPOINTS + 1 {
+            if evidence.named_endpoints() > MAX_ENDPOINTS {
                 return Err(BadRow::Endpoints);
             }
         }

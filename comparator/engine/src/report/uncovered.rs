@@ -8,7 +8,7 @@ use antumbra_observation::{Meaning, NotMirrored};
 use serde::{Deserialize, Serialize};
 
 use super::{Regression, Report};
-use crate::evidence::{Endpoint, Evidence};
+use crate::evidence::{Endpoint, Evidence, NOT_FOUND};
 use crate::unsent::worded;
 use crate::verdict::{self, Code, Delivery, Gates};
 use crate::wording::{self, by_reason, count, exchanges, joined, many, percent, percent_beside};
@@ -218,6 +218,7 @@ fn endpoints(evidence: &Evidence, gates: &Gates, regressions: &[Regression]) -> 
     let worse: BTreeSet<&str> = regressions.iter().map(|regression| &*regression.endpoint).collect();
     let open = |name: &str, endpoint: &Endpoint| {
         !worse.contains(name)
+            && name != NOT_FOUND
             && verdict::comparable(&endpoint.all)
             && !verdict::covered(evidence, endpoint, gates)
     };

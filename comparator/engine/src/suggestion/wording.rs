@@ -1,7 +1,7 @@
 //! A suggestion as it is pasted and read.
 
 use super::Suggestion;
-use crate::evidence::{OTHER_ENDPOINTS, OTHER_PATHS};
+use crate::evidence::{NOT_FOUND, OTHER_ENDPOINTS, OTHER_PATHS};
 use crate::excerpt;
 use crate::guess::Guess;
 use crate::pattern::{Endpoint, Pattern};
@@ -21,7 +21,7 @@ impl Suggestion {
 
 /// The pattern of a place at one endpoint; `None` if no pattern can name it and nothing else.
 pub(super) fn place(endpoint: &str, path: &str) -> Option<String> {
-    if endpoint == OTHER_ENDPOINTS || path == OTHER_PATHS || path.len() >= LONGEST_PATH {
+    if [OTHER_ENDPOINTS, NOT_FOUND].contains(&endpoint) || path == OTHER_PATHS || path.len() >= LONGEST_PATH {
         return None;
     }
     let cookie = path.split(';').next().filter(|_| path.starts_with("cookie:"));

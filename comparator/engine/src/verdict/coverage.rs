@@ -4,7 +4,7 @@ use super::missing::Missing;
 use super::promotion::{comparable, in_all, is_unseen};
 use super::reason::{Code, Reason};
 use super::{Gates, ratio};
-use crate::evidence::{Endpoint, Evidence};
+use crate::evidence::{Endpoint, Evidence, NOT_FOUND};
 use crate::forecast::Further;
 use crate::quiet::Quiet;
 use crate::wording::{many, percent, percent_beside};
@@ -19,10 +19,12 @@ struct Way<'e> {
 
 /// That too much of the traffic is at endpoints of which too little is known.
 pub(super) fn missing(evidence: &Evidence, gates: &Gates) -> Option<Missing> {
-    let total = evidence.release.all.exchanges;
+    let not_found = evidence.endpoints.get(NOT_FOUND).map_or(0, |endpoint| endpoint.all.exchanges);
+    let total = evidence.release.all.exchanges.saturating_sub(not_found);
     let mut ways: Vec<Way<'_>> = evidence
         .endpoints
         .iter()
+        .filter(|(name, _)| ***name != *NOT_FOUND)
         .map(|(name, endpoint)| Way {
             endpoint: name,
             needed: endpoint_needed(evidence, endpoint, gates),

@@ -9,6 +9,7 @@ mod messages;
 mod order;
 mod real_traffic;
 mod release;
+mod scanners;
 mod services;
 mod simulate;
 mod simulations;
