@@ -169,7 +169,7 @@ fn change(change: &Change, state: State<'_>, now_ms: u64) -> Result<Effects, Ref
         return Ok(Effects { writes: writes.into_iter().collect(), ..Effects::default() });
     };
     state.at_hand.refuse_absent(&document, current.map(|current| &current.document))?;
-    let warning = against_the_verdict(current, &document, change)?;
+    let warning = against_the_verdict(state, &document, change)?;
     let is_new = current.is_none_or(|current| !current.document.shares_evidence_with(&document));
     let before = current.map_or(&NOTHING, |current| current.document.tree());
     let diff = difference::lines(before, document.tree());
@@ -199,11 +199,11 @@ pub fn raises(current: Option<&Version>, wanted: &Change) -> bool {
 
 /// Clients get more of a candidate that is shown to be worse only if somebody says so; of one of which too little is known, with a warning.
 fn against_the_verdict(
-    current: Option<&Version>,
+    state: State<'_>,
     next: &Document,
     change: &Change,
 ) -> Result<Option<String>, Refusal> {
-    let Some(current) = current else { return Ok(None) };
+    let Some(current) = state.current else { return Ok(state.without_the_evidence(next, change)) };
     let raised = exposure::raised(current.document.tree(), next.tree());
     let Some(raised) = raised.first() else { return Ok(None) };
     match change.judged {
@@ -337,6 +337,14 @@ impl State<'_> {
     /// Above that of a policy of the same name that was deleted: a filter that still runs that one takes the new one for newer.
     fn next_generation(&self) -> u64 {
         self.current.map_or(0, |current| current.generation).max(self.last_generation) + 1
+    }
+
+    /// What somebody should know who creates a policy anew: what was known of its candidate was deleted with the earlier one.
+    fn without_the_evidence(&self, next: &Document, change: &Change) -> Option<String> {
+        let again = self.last_generation > 0 && change.judged != Judged::Waived && next.mirrors();
+        let given = if again { exposure::given(next.tree()) } else { Vec::new() };
+        let first = given.first()?;
+        Some(format!("a policy of this name was deleted with what was known of the candidate, and {first}"))
     }
 
     /// What was changed at run time since a document was put last, and is not so in the one that is put now.

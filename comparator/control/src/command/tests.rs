@@ -438,6 +438,21 @@ fn clients_get_more_of_what_is_worse_only_if_somebody_says_so() {
     assert_eq!(effects.warnings, [""; 0], "there is nothing to wait for");
 }
 
+/// What was known of the candidate is gone with the policy: nobody can be asked, and it is said.
+#[test]
+fn a_policy_that_is_created_anew_says_what_it_gives() {
+    let warnings = |last_generation, text: &str| {
+        let met = Met { last_generation, ..Met::nothing() };
+        let Command::Change(change) = create(text) else { panic!("a change") };
+        met.decide(&Command::Change(Change { judged: Judged::Unasked, ..change })).unwrap().warnings
+    };
+    let told = "a policy of this name was deleted with what was known of the candidate, and rule \"share\" gives 0 % → 5 % of its \
+                requests to candidates";
+    assert_eq!(warnings(9, SPLIT), [told]);
+    assert_eq!(warnings(0, SPLIT), [""; 0], "the first of its name");
+    assert_eq!(warnings(9, &SPLIT.replace("canary: 5, stable", "canary: 0, stable")), [""; 0]);
+}
+
 /// Another change may have come between the look and the commit: then the verdict is asked for, and what could not be told counts as worse.
 #[test]
 fn a_raise_that_nobody_judged_is_none_yet() {
