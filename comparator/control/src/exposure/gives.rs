@@ -3,7 +3,8 @@
 use antumbra_policy::document::Tree;
 
 use super::stable::Variants;
-use super::{Share, entries, items, text};
+use super::told::Share;
+use super::written::{entries, items, text};
 
 /// What a target gives to candidates, as shares from 0 to 1.
 pub(super) struct Gives<'t> {

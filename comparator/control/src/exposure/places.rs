@@ -12,7 +12,8 @@ use antumbra_policy::lint::covers;
 
 use super::gives::Gives;
 use super::stable::Variants;
-use super::{Giver, entries, items, text};
+use super::told::Giver;
+use super::written::{entries, items, text};
 
 /// All that decides requests under a policy, in its order: `override`, ids of yellow variants, rules, the default.
 pub(super) struct Places<'t> {

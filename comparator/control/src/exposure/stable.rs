@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use antumbra_policy::document::Tree;
 
-use super::{Raised, entries, items, text};
+use super::told::Raised;
+use super::written::{entries, items, text};
 
 /// The variants that are no candidates under the policy in force: its default, and whose answers count as the primary's. Under a policy
 /// that names neither, the proxy's own routing is what candidates are compared with, so every variant is one.
