@@ -3,6 +3,8 @@
 //! Effects are data. Whoever carries them out commits all of their writes at once, then puts the new generation in force, and needs to
 //! know nothing of policies.
 
+use std::time::Duration;
+
 use antumbra_engine::Verdict;
 use antumbra_policy::document::Tree;
 
@@ -78,6 +80,8 @@ pub struct State<'a> {
     pub last_generation: u64,
     /// Filter instances that run the policy now.
     pub filters: usize,
+    /// How long it will take until it is known which those are that ran it before the comparator started; none if it is known.
+    pub awaited: Option<Duration>,
     /// The files that are here.
     pub at_hand: &'a Files,
 }
@@ -164,9 +168,7 @@ pub fn decide(command: &Command, state: State<'_>, now_ms: u64) -> Result<Effect
 fn change(change: &Change, state: State<'_>, now_ms: u64) -> Result<Effects, Refusal> {
     let current = state.current;
     let Some(document) = amended(current, change)? else {
-        let text = current.map(|current| current.document.text());
-        let writes = text.filter(|_| change.edit.is_file()).map(Effect::PutFile);
-        return Ok(Effects { writes: writes.into_iter().collect(), ..Effects::default() });
+        return Ok(Effects { writes: same(change, state, now_ms), ..Effects::default() });
     };
     state.at_hand.refuse_absent(&document, current.map(|current| &current.document))?;
     let warning = against_the_verdict(state, &document, change)?;
@@ -189,6 +191,17 @@ fn change(change: &Change, state: State<'_>, now_ms: u64) -> Result<Effects, Ref
     let writes = file.into_iter().chain(put(&version, by, &diff)).chain(session).collect();
     let warnings = warning.into_iter().collect();
     Ok(Effects { writes, version: Some(version), diff, undone, warnings })
+}
+
+/// What is written where the document says what is in force already. It was put, all the same: what was changed at run time before is
+/// a part of it, and only what is changed afterwards can be taken back.
+fn same(change: &Change, state: State<'_>, now_ms: u64) -> Vec<Effect> {
+    let Some(current) = state.current.filter(|_| change.edit.is_document()) else { return Vec::new() };
+    let file = change.edit.is_file().then(|| Effect::PutFile(current.document.text()));
+    let is_put = state.last_put.is_none_or(|put| put == current.document.tree());
+    let by = By { author: &change.author, action: change.edit.action(), reason: &change.reason };
+    let audit = (!is_put).then(|| Effect::Audit(by.draft(&change.name, current.generation, now_ms, &[])));
+    file.into_iter().chain(audit).collect()
 }
 
 /// Whether a change, if it is made, gives clients more of a candidate: only then somebody has to ask for the verdict.
@@ -265,6 +278,10 @@ fn delete(wanted: &Delete, state: State<'_>, now_ms: u64) -> Result<Effects, Ref
     check(Some(current), &wanted.expected)?;
     if state.filters > 0 && !wanted.force {
         return Err(Refusal::Running { release: wanted.release.clone(), filters: state.filters });
+    }
+    if let (Some(awaited), false) = (state.awaited, wanted.force) {
+        let seconds = awaited.as_secs().saturating_add(1);
+        return Err(Refusal::Awaited { release: wanted.release.clone(), seconds });
     }
     let diff = difference::lines(current.document.tree(), &NOTHING);
     let by = By { author: &wanted.author, action: DELETE, reason: &wanted.reason };

@@ -7,6 +7,7 @@ use std::time::Instant;
 use antumbra_control::Version;
 use antumbra_engine::Report;
 use antumbra_observation::{self as observation, TroubleKind};
+use antumbra_store::Audits;
 use axum::http::HeaderValue;
 
 use crate::api::problem::Problem;
@@ -29,6 +30,7 @@ pub(crate) struct App {
     /// Whoever holds it tries rules: one at a time.
     pub(crate) turn: Arc<tokio::sync::Mutex<()>>,
     pub(crate) judge: Judge,
+    pub(crate) audits: Arc<Audits>,
     pub(crate) aside: Arc<Aside>,
     pub(crate) guard: Guard,
     pub(crate) run: Run,

@@ -6,4 +6,4 @@ mod sqlite;
 
 pub use accounts::Accounts;
 pub use error::StoreError;
-pub use sqlite::{JournalEntry, Store, Writing};
+pub use sqlite::{Audits, JournalEntry, Store, Writing};

@@ -14,7 +14,7 @@ use antumbra_control::timestamp;
 use antumbra_engine::Row;
 use antumbra_observation::Instance;
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params};
 
 use crate::accounts::Accounts;
 use crate::error::StoreError;
@@ -186,10 +186,22 @@ impl Store {
         serde_json::from_str(&text)
             .map_err(|error| StoreError::Damaged { what: "accounts".to_owned(), message: error.to_string() })
     }
+}
 
-    /// The audit of a release, oldest first.
-    pub fn audit(&self, release: &str) -> Result<Vec<Entry>, StoreError> {
-        let mut statement = self.connection.prepare_cached(
+/// Reads the audits beside the store that writes them: a long one keeps nobody waiting who writes.
+pub struct Audits(PathBuf);
+
+impl Audits {
+    /// Those of the store in this file, which is open as long as they are read.
+    pub fn beside(path: &Path) -> Self {
+        Self(path.to_owned())
+    }
+
+    /// The audit of a release, oldest first, as of the last commit.
+    pub fn of(&self, release: &str) -> Result<Vec<Entry>, StoreError> {
+        let connection = Connection::open_with_flags(&self.0, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        connection.busy_timeout(BUSY)?;
+        let mut statement = connection.prepare(
             "SELECT seq, release, generation, at, who, action, reason, diff, prev_hash, hash
              FROM audit WHERE release = ?1 ORDER BY seq",
         )?;
@@ -566,7 +578,15 @@ mod tests {
         let kept = ((Some(stored(2)), Some("{}".to_owned())), (1, 1), ("prices=1f".to_owned(), true));
         assert_eq!(left(&store, "till"), kept);
         assert_eq!(store.policies().unwrap().len(), 1);
-        assert_eq!((store.audit("shop").unwrap().len(), store.last_generation("shop").unwrap()), (3, 3));
+        let audits = Audits::beside(&dir.path().join("a.db"));
+        assert_eq!((audits.of("shop").unwrap().len(), store.last_generation("shop").unwrap()), (3, 3));
+        // While somebody writes, what was committed can be read.
+        let between = |writing: &Writing<'_>| {
+            writing.append_audit(draft("shop", 4, "put"))?;
+            audits.of("shop")
+        };
+        assert_eq!(store.transaction(between).unwrap().len(), 3);
+        assert_eq!(audits.of("shop").unwrap().len(), 4);
         assert_eq!(store.session("shop").unwrap(), Some(Session { number: 2, since: 2 }));
         assert_eq!(store.last_generation("never").unwrap(), 0);
     }
