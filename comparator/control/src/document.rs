@@ -9,7 +9,7 @@ use antumbra_engine::{Gates, Rules, Schemas};
 use antumbra_policy::Policy;
 use antumbra_policy::document::{Field, Invalid, Problem, Problems, Tree, optional};
 
-use crate::comparands::{Comparands, strangers};
+use crate::comparands::{Comparands, Unmirrored, strangers};
 use crate::comparison;
 use crate::comparison::assigned::Assigned;
 use crate::rollout::Rollout;
@@ -128,6 +128,11 @@ impl Document {
     /// Whether it mirrors anything, so that there is evidence to wait for.
     pub fn mirrors(&self) -> bool {
         self.comparands.as_ref().is_some_and(Comparands::has_candidates)
+    }
+
+    /// Why it mirrors nothing, if it cannot mirror anything; not known of a stored document that cannot be read.
+    pub fn unmirrored(&self) -> Option<&Unmirrored> {
+        self.comparands.as_ref().and_then(Comparands::unmirrored)
     }
 
     /// The legs whose calls mirrors leave to the comparator, with their clusters, each once.

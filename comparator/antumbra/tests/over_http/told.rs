@@ -62,6 +62,28 @@ async fn a_mirror_that_is_left_to_the_comparator_without_a_target_is_told() {
     assert!(!antumbra(&world, "status").await.out.contains("--target"));
 }
 
+/// A policy that mirrors nothing brings no evidence, however long one waits.
+#[tokio::test]
+async fn a_policy_that_mirrors_nothing_is_told_until_it_does() {
+    let world = World::with_shop().await;
+    let off = "Mirroring is off, so no exchange comes: every mirror of the policy is at 0 %; `antumbra mirror set 10%` starts it.";
+    let flat = |text: String| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(!antumbra(&world, "report").await.out.contains("so no exchange comes"));
+    antumbra(&world, "mirror set 0").await;
+    let report = flat(antumbra(&world, "report").await.out);
+    assert!(report.contains(off), "{report}");
+    antumbra(&world, "mirror set 1").await;
+    assert!(!antumbra(&world, "report").await.out.contains("so no exchange comes"));
+    world.put("shop", &SHOP.replace("name: shadow", "name: shadow\n    enabled: false")).await;
+    let report = flat(antumbra(&world, "report").await.out);
+    assert!(report.contains("no rule of the policy that is enabled has a `mirror`"), "{report}");
+    world
+        .put("shop", &SHOP.replace("canary: {cluster: canary}", "canary: {cluster: canary, state: red}"))
+        .await;
+    let report = flat(antumbra(&world, "report").await.out);
+    assert!(report.contains("the candidate \"canary\" is red"), "{report}");
+}
+
 /// A filter that ends is not missed, and keeps no policy from being deleted.
 #[tokio::test]
 async fn a_filter_that_says_that_it_ends_runs_nothing_any_more() {
