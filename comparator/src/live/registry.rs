@@ -60,6 +60,7 @@ struct Seen {
     delivered: Delivered,
     troubles: Vec<Trouble>,
     node: Option<String>,
+    version: Option<String>,
     /// Within which it speaks again, as it said; or, as it does not say it, as long as it took last.
     every: Duration,
     ended: bool,
@@ -78,6 +79,8 @@ pub(crate) struct Present {
     pub(crate) shown: Vec<Filter>,
     /// How many more there are.
     pub(crate) more: usize,
+    /// The versions of those that are alive, and how many have each; none of those that do not say it.
+    pub(crate) versions: BTreeMap<Option<String>, usize>,
     /// What those that are alive met, and how many met it.
     pub(crate) troubles: Vec<(Trouble, usize)>,
 }
@@ -148,8 +151,19 @@ impl Registry {
     /// Notes a heartbeat. One that arrives after the instance said that it ends was sent before, and says less.
     pub(crate) fn note(&self, heartbeat: Heartbeat, now: Instant) {
         let mut all = self.lock();
-        let Heartbeat { release, instance, generation, accounts, troubles, node, every_ms, ends, .. } =
-            heartbeat;
+        let Heartbeat {
+            release,
+            instance,
+            generation,
+            accounts,
+            troubles,
+            node,
+            every_ms,
+            filter_version,
+            ends,
+            ..
+        } = heartbeat;
+        let bounded = |text: Option<String>| text.and_then(|text| node_name(text.as_bytes()));
         let filters = all.entry(release).or_default();
         filters.heard = true;
         let before = filters.seen.get(&instance).map(|seen| (seen.at, seen.ended));
@@ -169,7 +183,8 @@ impl Registry {
             accounts,
             delivered,
             troubles: Trouble::within_bounds(troubles),
-            node: node.and_then(|node| node_name(node.as_bytes())),
+            node: bounded(node),
+            version: bounded(filter_version),
             every: every_ms.map_or(apart.max(UNSAID), Duration::from_millis).clamp(USUAL, LONGEST),
             ended: ends,
         };
@@ -195,6 +210,10 @@ impl Registry {
             let met: BTreeSet<&Trouble> = seen.troubles.iter().collect();
             met.into_iter().for_each(|trouble| *troubles.entry(trouble).or_default() += 1);
         }
+        let mut versions: BTreeMap<Option<String>, usize> = BTreeMap::new();
+        for seen in of(State::Alive) {
+            *versions.entry(seen.version.clone()).or_default() += 1;
+        }
         let shown = listed.iter().take(MAX_SHOWN);
         Present {
             alive: of(State::Alive).count(),
@@ -202,6 +221,7 @@ impl Registry {
             gone: of(State::Gone).count(),
             shown: shown.map(|(state, instance, seen)| seen.show(*instance, *state, now)).collect(),
             more: listed.len().saturating_sub(MAX_SHOWN),
+            versions,
             troubles: troubles.into_iter().take(MAX_TOLD).map(|(one, by)| (one.clone(), by)).collect(),
         }
     }
@@ -328,6 +348,7 @@ impl Seen {
         Filter {
             instance: instance.to_string(),
             node: self.node.clone(),
+            version: self.version.clone(),
             state,
             troubles: self.troubles.clone(),
             generation: self.generation,

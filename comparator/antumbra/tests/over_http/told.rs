@@ -20,7 +20,9 @@ async fn what_filters_met_is_told_by_status_and_report_until_it_is_mended() {
         Trouble::new(TroubleKind::MissingSecret, "override", "is signed with \"k\"").of_generation(Some(2));
     for (instance, troubles) in [(1, vec![unknown.clone()]), (2, vec![unknown, secret])] {
         let node = Some("edge-1".to_owned());
-        assert_eq!(tell(world.address, &Heartbeat { troubles, node, ..beat(instance) }).await.status, 204);
+        let filter_version = (instance == 1).then(|| "0.0.9".to_owned());
+        let told = Heartbeat { troubles, node, filter_version, ..beat(instance) };
+        assert_eq!(tell(world.address, &told).await.status, 204);
     }
     let release = world.get("/v1/status").await.json()["releases"][0].clone();
     let told = release["troubles"].as_array().unwrap();
@@ -32,9 +34,17 @@ async fn what_filters_met_is_told_by_status_and_report_until_it_is_mended() {
     let cluster = "the proxy has no cluster \"canary\", so no shadow reaches the candidate (2 filters)";
     let key = "1 filter refuses generation 2, so the last good policy stays: override is signed with \"k\"";
     let status = antumbra(&world, "status").await.out;
-    for words in [cluster, key, "node edge-1\n", "filters: 2 alive\n", "not mirrored: not_sampled 18\n"] {
+    let versions = "  versions: not said (1 filter), 0.0.9 (1 filter)\n";
+    for words in
+        [versions, cluster, key, "node edge-1\n", "filters: 2 alive\n", "not mirrored: not_sampled 18\n"]
+    {
         assert!(status.contains(words), "{words}: {status}");
     }
+    let doctor = antumbra(&world, "doctor").await.out;
+    let versions = "warning  release shop filter versions: not said (1 filter), 0.0.9 (1 filter), and the comparator is ";
+    assert!(doctor.contains(versions), "{doctor}");
+    let own = format!(" version: {}, as this command line\n", env!("CARGO_PKG_VERSION"));
+    assert!(doctor.contains(&own), "{doctor}");
     let report = antumbra(&world, "report").await.out;
     assert!(report.contains(cluster) && report.contains(key), "{report}");
     for instance in [1, 2] {
