@@ -181,8 +181,12 @@ pub fn tree_from_yaml(text: &[u8]) -> Result<Tree, Invalid> {
         .map_err(|error| Invalid::single("document", format!("is not UTF-8: {error}")))?;
     // `no` is a country and `y` an answer: booleans are `true` and `false`, as in YAML 1.2.
     let options = serde_saphyr::options! { strict_booleans: true };
-    serde_saphyr::from_str_with_options(text, options)
-        .map_err(|error| Invalid::single("document", format!("is not YAML: {error}")))
+    serde_saphyr::from_str_with_options(text, options).map_err(|error| {
+        // In one line: the message once, and where.
+        let mut plain = serde_saphyr::RenderOptions::new(&serde_saphyr::UserMessageFormatter);
+        plain.snippets = serde_saphyr::SnippetMode::Off;
+        Invalid::single("document", format!("is not YAML: {}", error.render_with_options(plain)))
+    })
 }
 
 fn drop_generation(tree: &mut Tree) {
