@@ -139,6 +139,11 @@ fn comparator(options: &Options, checks: &mut Vec<Check>) -> Result<Option<Vec<R
             Err(failure) => checks.push(Check::failed(format!("policy {name}"), failure.message())),
         }
     }
+    if let (Some(wanted), true, false) = (&options.target.policy, releases.is_empty(), listed.is_empty()) {
+        let names: Vec<&str> = listed.iter().map(|listed| listed.release.as_str()).collect();
+        let detail = format!("the comparator has no policy of that name; there are {}", names.join(", "));
+        checks.push(Check::failed(format!("policy {wanted}"), detail));
+    }
     if listed.is_empty() {
         checks
             .push(Check::failed("policy", "none is stored; `antumbra policy put FILE --create` stores one"));

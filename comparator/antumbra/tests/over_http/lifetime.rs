@@ -255,6 +255,38 @@ async fn a_capture_of_a_deleted_policy_ends() {
     assert_eq!((line.code, deleted.status.as_u16()), (0, 200), "{}", line.err);
 }
 
+/// A file where a name is needed is told, and a policy that is called as files are is found.
+#[tokio::test]
+async fn a_file_in_the_place_of_a_name_is_told() {
+    let world = World::with_shop().await;
+    std::fs::write(world.data().with_file_name("mine.yaml"), SHOP).unwrap();
+    for (line, name) in [
+        ("report --policy mine.yaml", "\"shop\", as that file says"),
+        ("mirror set 5 --policy ./mine.yaml", "\"shop\", as that file says"),
+        ("status --policy gone.yaml", "the `name` in the file"),
+    ] {
+        let ran = antumbra(&world, line).await;
+        let why =
+            format!("which is no stored policy and looks like a file; needed is the policy's name: {name}\n");
+        assert!(ran.code == 2 && ran.err.ends_with(&why), "{line}: {}", ran.err);
+    }
+    world.put("mine.yaml", &SHOP.replace("name: shop", "name: mine.yaml")).await;
+    assert_eq!(antumbra(&world, "report --policy mine.yaml").await.code, 0);
+    let doctor = antumbra(&world, "doctor --policy till").await;
+    let told = "FAILED   policy till: the comparator has no policy of that name; there are mine.yaml, shop\n";
+    assert!(doctor.code == 1 && doctor.out.contains(told), "{}", doctor.out);
+}
+
+#[tokio::test]
+async fn an_empty_list_says_so() {
+    let world = World::new(None).await;
+    let listed = antumbra(&world, "policy list").await;
+    let why = "antumbra: no policy is stored; `antumbra policy put FILE --create` stores one\n";
+    assert_eq!((listed.code, listed.out.as_str(), listed.err.as_str()), (0, "", why));
+    let json = antumbra(&world, "policy list --output json").await;
+    assert_eq!((json.code, json.out.trim()), (0, "[]"));
+}
+
 #[tokio::test]
 async fn the_environment_names_the_policy() {
     let world = World::with_shop().await;
