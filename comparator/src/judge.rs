@@ -12,6 +12,7 @@ use antumbra_engine::{Delivery, PluginReport, Report, Verdict};
 use antumbra_observation::Unsent;
 
 use crate::aside::Aside;
+use crate::live::policies::Policies;
 use crate::live::registry::Registry;
 use crate::writer::{ChangeError, Handle, Job, Snapshot, Stopped};
 
@@ -46,6 +47,7 @@ pub(crate) enum Unjudged {
 
 /// Judges releases.
 pub(crate) struct Judge {
+    policies: Arc<Policies>,
     benches: Mutex<BTreeMap<String, Arc<Bench>>>,
     aside: Arc<Aside>,
 }
@@ -86,9 +88,9 @@ struct Circumstances {
 }
 
 impl Judge {
-    /// Judges on these threads.
-    pub(crate) fn new(aside: Arc<Aside>) -> Self {
-        Self { benches: Mutex::default(), aside }
+    /// Judges on these threads what is in force of these policies.
+    pub(crate) fn new(aside: Arc<Aside>, policies: Arc<Policies>) -> Self {
+        Self { policies, benches: Mutex::default(), aside }
     }
 
     /// The report of a release as it stands now.
@@ -142,13 +144,10 @@ impl Judge {
         Ok(Standing { session, exchanges, not_sent, plugins, verdict })
     }
 
-    /// Forgets a release that is not there any more.
-    pub(crate) fn forget(&self, release: &str) {
-        self.benches.lock().unwrap_or_else(PoisonError::into_inner).remove(release);
-    }
-
+    /// Releases that are not there any more are forgotten here, and not where they are deleted: a report may be under way then.
     fn bench(&self, release: &str) -> Arc<Bench> {
         let mut benches = self.benches.lock().unwrap_or_else(PoisonError::into_inner);
+        benches.retain(|release, _| self.policies.get(release).is_some());
         Arc::clone(benches.entry(release.to_owned()).or_default())
     }
 }
@@ -235,6 +234,24 @@ mod tests {
             session: Session { number: 1, since: 1 },
             evidence: Evidence::new(),
         }
+    }
+
+    #[test]
+    fn what_is_known_of_a_deleted_release_is_forgotten() {
+        let policies = Arc::new(Policies::default());
+        let judge = Judge::new(Arc::new(Aside::new().unwrap()), Arc::clone(&policies));
+        let known = |judge: &Judge| judge.benches.lock().unwrap().keys().cloned().collect::<Vec<_>>();
+        let text = "{version: 1, name: NAME, variants: {stable: null}, default: stable, rules: []}";
+        for name in ["shop", "till"] {
+            let document = Document::from_yaml(text.replace("NAME", name).as_bytes()).unwrap();
+            policies.put(Version::new(document, 1, 0));
+            judge.bench(name);
+        }
+        let shop = judge.bench("shop");
+        assert!(Arc::ptr_eq(&shop, &judge.bench("shop")) && known(&judge) == ["shop", "till"]);
+        policies.forget("shop");
+        judge.bench("till");
+        assert_eq!(known(&judge), ["till"]);
     }
 
     #[tokio::test]

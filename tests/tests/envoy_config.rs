@@ -57,7 +57,7 @@ async fn envoy_accepts_what_init_writes() {
     comparator.cli(&["check", site.join("policy.yaml").to_str().unwrap()]).await.unwrap();
     let again = comparator.cli_output(&arguments).await.unwrap();
     let why = String::from_utf8_lossy(&again.stderr).into_owned();
-    assert!(again.status.code() == Some(2) && why.contains("is there already"), "{why}");
+    assert!(again.status.code() == Some(2) && why.contains("are there already"), "{why}");
 }
 
 /// A set-up that works has nothing to mend, and what the policy is then given too much of is named.

@@ -68,6 +68,64 @@ fn explain_answers_line_by_line_and_goes_on_after_a_bad_one() {
 }
 
 #[test]
+fn explain_takes_a_request_as_it_is_typed_and_writes_for_people() {
+    let directory = directory(&[("shop.yaml", SHOP), ("empty", "\n \n")]);
+    let request = "{\"path\":\"/cart\",\n\"cookies\":{\"canary\":\"1\"}}";
+    let mut command = Command::new(env!("CARGO_BIN_EXE_antumbra"));
+    command.args(["explain", "shop.yaml", "--output", "text", "--request", request]);
+    let output = command.current_dir(directory.path()).output().unwrap();
+    let told = String::from_utf8(output.stdout).unwrap();
+    let expected = "{\"path\":\"/cart\", \"cookies\":{\"canary\":\"1\"}}\n  goes to canary (cluster shop-v2): to, rule \"testers\"\n  \
+                    is not mirrored: not_sampled\n  request header x-antumbra-variant is set: canary\n  response header vary is \
+                    added: x-force, cookie\n";
+    assert_eq!(told, expected, "{}", String::from_utf8_lossy(&output.stderr));
+    for (request, name) in [("-", "stdin"), ("empty", "empty")] {
+        let ran = antumbra(directory.path(), &format!("explain shop.yaml --request {request}"), "");
+        let why = format!(
+            "antumbra: {name} has no request; one is a line such as {{\"method\": \"GET\", \"path\": \"/cart\"}}\n"
+        );
+        assert_eq!((ran.code, ran.out.as_str(), ran.err), (2, "", why));
+    }
+}
+
+/// A problem names its line wherever a policy's file is read, and what is wrong is said once.
+#[test]
+fn problems_of_a_file_name_their_lines() {
+    let broken = SHOP.replace("percent: 10", "percent: 10%").replace("to: canary}\n", "to: canry}\n");
+    let directory =
+        directory(&[("shop.yaml", &broken), ("syntax.yaml", "name: shop\n  bad: 1\n"), ("fine.yaml", SHOP)]);
+    let percent = "shop.yaml:9: rules[0].mirror[0].percent is \"10%\", must be a number, which is in percent: write 10\n";
+    let to = "shop.yaml:10: rules[1].to is \"canry\", not a known variant; did you mean \"canary\"?\n";
+    let checked = antumbra(directory.path(), "check shop.yaml", "");
+    assert_eq!((checked.code, checked.out), (2, format!("{percent}{to}")));
+    let json = antumbra(directory.path(), "check shop.yaml --output json", "").out;
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((&json["valid"], &json["problems"][1]["line"]), (&false.into(), &10.into()), "{json}");
+    for line in ["explain shop.yaml --request -", "serve --policy shop.yaml", "policy put shop.yaml"] {
+        let ran = antumbra(directory.path(), line, "");
+        assert!(ran.code == 2 && ran.err.contains(&format!("{percent}{to}")), "{line}: {}", ran.err);
+    }
+    let syntax = antumbra(directory.path(), "check syntax.yaml", "").out;
+    let once = "syntax.yaml: document is not YAML: mapping values are not allowed in this context at line 2, column 6\n";
+    assert_eq!(syntax, once);
+    let warned = antumbra(directory.path(), "check fine.yaml", "").out;
+    assert!(warned.ends_with("fine.yaml: policy \"shop\" is valid\n"), "{warned}");
+}
+
+/// Whoever gives the name of a stored policy where a file is needed is told so.
+#[test]
+fn a_name_in_the_place_of_a_file_is_told() {
+    let directory = directory(&[]);
+    for line in ["check shop", "simulate shop", "serve --policy shop", "policy put shop"] {
+        let ran = antumbra(directory.path(), line, "");
+        let why = "shop: there is no such file; a policy's file is needed here and not its name";
+        assert!(ran.code == 2 && ran.err.contains(why), "{line}: {}", ran.err);
+    }
+    let other = antumbra(directory.path(), "check shop.yaml", "").err;
+    assert!(other.starts_with("antumbra: shop.yaml: No such file"), "{other}");
+}
+
+#[test]
 fn explain_reads_several_lines_of_a_header_and_bytes_as_the_proxy_shows_them() {
     let rule = |test: &str| {
         format!(
@@ -184,20 +242,20 @@ fn check_warns_and_can_be_strict() {
         (
             "check wrong.yaml",
             2,
-            "wrong.yaml: rules[0].mirror[0].percent is 101, must be within 0..=100\n".to_owned(),
+            "wrong.yaml:9: rules[0].mirror[0].percent is 101, must be within 0..=100\n".to_owned(),
         ),
         (
             "check steps.yaml",
             0,
-            "steps.yaml: warning: rollout is read and checked, and nothing acts on it yet: set shares and weights yourself\n\
+            "steps.yaml:12: warning: rollout is read and checked, and nothing acts on it yet: set shares and weights yourself\n\
              steps.yaml: policy \"shop\" is valid\n"
                 .to_owned(),
         ),
         (
             "check garbage.yaml",
             2,
-            "garbage.yaml: rollout.stps is not a known field; did you mean \"steps\"?\n\
-             garbage.yaml: rollout has no field \"steps\", which is required\n"
+            "garbage.yaml:12: rollout.stps is not a known field; did you mean \"steps\"?\n\
+             garbage.yaml:12: rollout has no field \"steps\", which is required\n"
                 .to_owned(),
         ),
     ] {

@@ -3,6 +3,8 @@
 //! Effects are data. Whoever carries them out commits all of their writes at once, then puts the new generation in force, and needs to
 //! know nothing of policies.
 
+use std::time::Duration;
+
 use antumbra_engine::Verdict;
 use antumbra_policy::document::Tree;
 
@@ -85,6 +87,8 @@ pub struct State<'a> {
     pub last_generation: u64,
     /// Filter instances that run the policy now.
     pub filters: usize,
+    /// How long it will take until it is known which those are that ran it before the comparator started; none if it is known.
+    pub awaited: Option<Duration>,
     /// The files that are here.
     pub at_hand: &'a Files,
 }
@@ -190,12 +194,10 @@ pub fn decide(command: &Command, state: State<'_>, now_ms: u64) -> Result<Effect
 fn change(change: &Change, state: State<'_>, now_ms: u64) -> Result<Effects, Refusal> {
     let current = state.current;
     let Some(document) = amended(current, change)? else {
-        let text = current.map(|current| current.document.text());
-        let writes = text.filter(|_| change.edit.is_file()).map(Effect::PutFile);
-        return Ok(Effects { writes: writes.into_iter().collect(), ..Effects::default() });
+        return Ok(Effects { writes: same(change, state, now_ms), ..Effects::default() });
     };
     state.at_hand.refuse_absent(&document, current.map(|current| &current.document))?;
-    let warning = against_the_verdict(current, &document, change)?;
+    let warning = against_the_verdict(state, &document, change)?;
     let is_new = current.is_none_or(|current| !current.document.shares_evidence_with(&document));
     let before = current.map_or(&NOTHING, |current| current.document.tree());
     let diff = difference::lines(before, document.tree());
@@ -217,6 +219,17 @@ fn change(change: &Change, state: State<'_>, now_ms: u64) -> Result<Effects, Ref
     Ok(Effects { writes, version: Some(version), diff, undone, warnings })
 }
 
+/// What is written where the document says what is in force already. It was put, all the same: what was changed at run time before is
+/// a part of it, and only what is changed afterwards can be taken back.
+fn same(change: &Change, state: State<'_>, now_ms: u64) -> Vec<Effect> {
+    let Some(current) = state.current.filter(|_| change.edit.is_document()) else { return Vec::new() };
+    let file = change.edit.is_file().then(|| Effect::PutFile(current.document.text()));
+    let is_put = state.last_put.is_none_or(|put| put == current.document.tree());
+    let by = By { author: &change.author, action: change.edit.action(), reason: &change.reason };
+    let audit = (!is_put).then(|| Effect::Audit(by.draft(&change.name, current.generation, now_ms, &[])));
+    file.into_iter().chain(audit).collect()
+}
+
 /// Whether a change, if it is made, gives clients more of a candidate: only then somebody has to ask for the verdict.
 pub fn raises(current: Option<&Version>, wanted: &Change) -> bool {
     let (Some(now), Ok(Some(next))) = (current, amended(current, wanted)) else { return false };
@@ -225,11 +238,11 @@ pub fn raises(current: Option<&Version>, wanted: &Change) -> bool {
 
 /// Clients get more of a candidate that is shown to be worse only if somebody says so; of one of which too little is known, with a warning.
 fn against_the_verdict(
-    current: Option<&Version>,
+    state: State<'_>,
     next: &Document,
     change: &Change,
 ) -> Result<Option<String>, Refusal> {
-    let Some(current) = current else { return Ok(None) };
+    let Some(current) = state.current else { return Ok(state.without_the_evidence(next, change)) };
     let raised = exposure::raised(current.document.tree(), next.tree());
     let Some(raised) = raised.first() else { return Ok(None) };
     match change.judged {
@@ -291,6 +304,10 @@ fn delete(wanted: &Delete, state: State<'_>, now_ms: u64) -> Result<Effects, Ref
     check(Some(current), &wanted.expected)?;
     if state.filters > 0 && !wanted.force {
         return Err(Refusal::Running { release: wanted.release.clone(), filters: state.filters });
+    }
+    if let (Some(awaited), false) = (state.awaited, wanted.force) {
+        let seconds = awaited.as_secs().saturating_add(1);
+        return Err(Refusal::Awaited { release: wanted.release.clone(), seconds });
     }
     let diff = difference::lines(current.document.tree(), &NOTHING);
     let by = By { author: &wanted.author, action: DELETE, reason: &wanted.reason };
@@ -368,6 +385,14 @@ impl State<'_> {
     /// Above that of a policy of the same name that was deleted: a filter that still runs that one takes the new one for newer.
     fn next_generation(&self) -> u64 {
         self.current.map_or(0, |current| current.generation).max(self.last_generation) + 1
+    }
+
+    /// What somebody should know who creates a policy anew: what was known of its candidate was deleted with the earlier one.
+    fn without_the_evidence(&self, next: &Document, change: &Change) -> Option<String> {
+        let again = self.last_generation > 0 && change.judged != Judged::Waived && next.mirrors();
+        let given = if again { exposure::given(next.tree()) } else { Vec::new() };
+        let first = given.first()?;
+        Some(format!("a policy of this name was deleted with what was known of the candidate, and {first}"))
     }
 
     /// What was changed at run time since a document was put last, and is not so in the one that is put now.

@@ -3,6 +3,8 @@
 //! It is read from the compiled policy, so what is written differently and means the same is the same. Only mirrors of enabled rules
 //! count. A leg is where its requests go and how they are changed on the way: the name of a variant says neither.
 
+use std::fmt;
+
 use antumbra_policy::document::{Problem, Tree};
 use antumbra_policy::{HeaderChanges, Mirror, Policy, Variant, Via};
 
@@ -16,6 +18,18 @@ pub struct Comparands {
     calibrating: bool,
     /// The legs that the comparator asks itself, with their clusters, each once.
     handed_over: Vec<(&'static str, String)>,
+    unmirrored: Option<Unmirrored>,
+}
+
+/// Why a policy mirrors nothing, whatever comes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unmirrored {
+    /// No enabled rule has a mirror.
+    NoMirror,
+    /// Every mirror is at 0 %.
+    Zero,
+    /// What is above 0 % goes to this variant, which is red.
+    Red(String),
 }
 
 /// Where the requests of a leg go, and how they are changed.
@@ -50,7 +64,8 @@ impl Comparands {
         let mut primary = primary.to_vec();
         primary.sort_unstable();
         primary.dedup();
-        Self { candidates, controls, primary, calibrating, handed_over }
+        let unmirrored = Unmirrored::of(policy);
+        Self { candidates, controls, primary, calibrating, handed_over, unmirrored }
     }
 
     /// Whether anything is mirrored.
@@ -61,6 +76,11 @@ impl Comparands {
     /// The legs whose calls mirrors leave to the comparator, with their clusters, each once.
     pub(crate) fn handed_over(&self) -> &[(&'static str, String)] {
         &self.handed_over
+    }
+
+    /// Why nothing is mirrored, if nothing can be.
+    pub(crate) fn unmirrored(&self) -> Option<&Unmirrored> {
+        self.unmirrored.as_ref()
     }
 
     /// Whether the candidate is the stable version itself: it goes where the control goes, or the default, and is asked as that
@@ -76,6 +96,44 @@ impl Comparands {
         self.primary == next.primary
             && self.calibrating == next.calibrating
             && (paused || same(&self.candidates, &next.candidates) && same(&self.controls, &next.controls))
+    }
+}
+
+impl Unmirrored {
+    fn of(policy: &Policy) -> Option<Self> {
+        let (mut any, mut red) = (false, None);
+        for mirror in policy.mirrors() {
+            any = true;
+            if mirror.share.millionths() > 0 {
+                if !mirror.to.is_red() {
+                    return None;
+                }
+                red = Some(mirror.to.name.clone());
+            }
+        }
+        Some(match (any, red) {
+            (false, _) => Self::NoMirror,
+            (true, None) => Self::Zero,
+            (true, Some(variant)) => Self::Red(variant),
+        })
+    }
+}
+
+/// A sentence, with what mends it.
+impl fmt::Display for Unmirrored {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoMirror => {
+                f.write_str("Nothing is mirrored, so no exchange comes: no rule of the policy that is enabled has a `mirror`.")
+            }
+            Self::Zero => f.write_str(
+                "Mirroring is off, so no exchange comes: every mirror of the policy is at 0 %; `antumbra mirror set 10%` starts it.",
+            ),
+            Self::Red(variant) => write!(
+                f,
+                "Nothing is mirrored, so no exchange comes: the candidate {variant:?} is red, and a red variant is sent nothing."
+            ),
+        }
     }
 }
 

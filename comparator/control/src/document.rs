@@ -9,7 +9,7 @@ use antumbra_engine::{Gates, Rules, Schemas};
 use antumbra_policy::Policy;
 use antumbra_policy::document::{Field, Invalid, Problem, Problems, Tree, optional};
 
-use crate::comparands::{Comparands, strangers};
+use crate::comparands::{Comparands, Unmirrored, strangers};
 use crate::comparison;
 use crate::comparison::assigned::Assigned;
 use crate::rollout::Rollout;
@@ -130,6 +130,11 @@ impl Document {
         self.comparands.as_ref().is_some_and(Comparands::has_candidates)
     }
 
+    /// Why it mirrors nothing, if it cannot mirror anything; not known of a stored document that cannot be read.
+    pub fn unmirrored(&self) -> Option<&Unmirrored> {
+        self.comparands.as_ref().and_then(Comparands::unmirrored)
+    }
+
     /// The legs whose calls mirrors leave to the comparator, with their clusters, each once.
     pub fn handed_over(&self) -> &[(&'static str, String)] {
         self.comparands.as_ref().map_or(&[], Comparands::handed_over)
@@ -176,8 +181,12 @@ pub fn tree_from_yaml(text: &[u8]) -> Result<Tree, Invalid> {
         .map_err(|error| Invalid::single("document", format!("is not UTF-8: {error}")))?;
     // `no` is a country and `y` an answer: booleans are `true` and `false`, as in YAML 1.2.
     let options = serde_saphyr::options! { strict_booleans: true };
-    serde_saphyr::from_str_with_options(text, options)
-        .map_err(|error| Invalid::single("document", format!("is not YAML: {error}")))
+    serde_saphyr::from_str_with_options(text, options).map_err(|error| {
+        // In one line: the message once, and where.
+        let mut plain = serde_saphyr::RenderOptions::new(&serde_saphyr::UserMessageFormatter);
+        plain.snippets = serde_saphyr::SnippetMode::Off;
+        Invalid::single("document", format!("is not YAML: {}", error.render_with_options(plain)))
+    })
 }
 
 fn drop_generation(tree: &mut Tree) {

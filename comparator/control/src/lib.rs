@@ -20,7 +20,7 @@ pub mod tried;
 pub mod version;
 
 pub use command::{Command, Delete, Effect, Effects, Reset, State, decide, raises};
-pub use comparands::Comparands;
+pub use comparands::{Comparands, Unmirrored};
 pub use comparison::assigned::Assigned;
 pub use document::Document;
 pub use files::Files;

@@ -24,6 +24,17 @@ pub enum Refusal {
         /// How many.
         filters: usize,
     },
+    /// Filters ran the policy that is to be deleted before the comparator started, and could not have said yet that they still do.
+    #[error(
+        "filters ran the policy {release:?} before the comparator started, and may do so still: those that do will have said so in \
+         {seconds} s; delete it nevertheless with `?force=true` (`antumbra policy delete --force`)"
+    )]
+    Awaited {
+        /// The policy's name.
+        release: String,
+        /// Seconds until it is known.
+        seconds: u64,
+    },
     /// Clients would get more of a candidate that is shown to be worse.
     #[error(
         "the verdict is roll back, and {raised}; lowering needs nothing, raising needs `despiteVerdict: true` in a PATCH or \

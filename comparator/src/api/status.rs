@@ -11,6 +11,9 @@ use crate::api::trouble::Trouble;
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Status {
+    /// The comparator's version; an earlier one does not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) version: Option<String>,
     /// By name.
     pub(crate) releases: Vec<ReleaseStatus>,
     /// What became of every observation.
@@ -39,6 +42,9 @@ pub(crate) struct ReleaseStatus {
     /// How many missed three heartbeats within the last ten minutes, without having said that they end.
     #[serde(default)]
     pub(crate) gone: usize,
+    /// The versions of those that are alive, by how many have each.
+    #[serde(default)]
+    pub(crate) versions: Vec<Versions>,
     /// Those, and those that ended within the last minute: at most 100, the alive first, by node.
     pub(crate) filters: Vec<Filter>,
     /// How many more there are.
@@ -51,6 +57,16 @@ pub(crate) struct ReleaseStatus {
     pub(crate) verdict: Option<Verdict>,
 }
 
+/// Filter instances of one version.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Versions {
+    /// As in `0.1.0`; none where they do not say it, as those of before that version.
+    pub(crate) version: Option<String>,
+    /// How many there are.
+    pub(crate) filters: usize,
+}
+
 /// One filter instance as shown.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -60,6 +76,9 @@ pub(crate) struct Filter {
     /// What its proxy calls itself, if it said.
     #[serde(default)]
     pub(crate) node: Option<String>,
+    /// Its version, if it said.
+    #[serde(default)]
+    pub(crate) version: Option<String>,
     /// Whether it is there.
     #[serde(default)]
     pub(crate) state: State,

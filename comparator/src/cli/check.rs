@@ -1,13 +1,14 @@
 //! `antumbra check`: a policy file, everything that is wrong with it, and what is probably unintended.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use antumbra_control::{Document, comparison};
-use antumbra_policy::document::{Invalid, Problem};
+use antumbra_policy::document::Problem;
 use antumbra_policy::lint;
 use serde::Serialize;
 
+use super::local::{Placed, Written};
 use super::output::{print, print_json};
 use super::{Failure, Output, USAGE, local};
 use crate::clock;
@@ -30,18 +31,18 @@ pub(super) struct Options {
 
 /// Prints every problem of a file, or its warnings; exit code 2 if there is a problem.
 pub(super) fn check(options: &Options) -> Result<ExitCode, Failure> {
-    let file = options.file.as_path();
-    let read = local::read(file)?;
+    let written = local::read(&options.file)?;
+    let read = written.document.as_ref();
     let before = options.against.as_deref().map(local::document).transpose()?;
-    let warnings = read.as_ref().map_or_else(|_| Vec::new(), |document| warnings(document, before.as_ref()));
-    let problems = read.as_ref().err().map(|invalid| invalid.problems.as_slice()).unwrap_or_default();
+    let warnings = read.map_or_else(|_| Vec::new(), |document| warnings(document, before.as_ref()));
+    let problems = read.err().map(|invalid| invalid.problems.as_slice()).unwrap_or_default();
+    let (refused, warned) = (!problems.is_empty(), !warnings.is_empty());
+    let (problems, warnings) = (written.placed(problems), written.placed(&warnings));
     match options.output {
-        Output::Json => {
-            print_json(&Checked { valid: problems.is_empty(), problems, warnings: &warnings });
-        }
-        Output::Text => print(&text(file, &read, &warnings)),
+        Output::Json => print_json(&Checked { valid: !refused, problems, warnings }),
+        Output::Text => print(&text(&written, &problems, &warnings)),
     }
-    let refused = read.is_err() || (options.deny_warnings && !warnings.is_empty());
+    let refused = refused || (options.deny_warnings && warned);
     Ok(if refused { ExitCode::from(USAGE) } else { ExitCode::SUCCESS })
 }
 
@@ -59,23 +60,22 @@ fn warnings(document: &Document, before: Option<&Document>) -> Vec<Problem> {
     warnings
 }
 
-fn text(file: &Path, read: &Result<Document, Invalid>, warnings: &[Problem]) -> String {
-    let file = file.display();
-    match read {
-        Ok(document) => {
-            let warnings: String =
-                warnings.iter().map(|warning| format!("{file}: warning: {warning}\n")).collect();
-            format!("{warnings}{file}: policy {:?} is valid\n", document.name())
-        }
-        Err(invalid) => invalid.problems.iter().map(|problem| format!("{file}: {problem}\n")).collect(),
-    }
+fn text(written: &Written, problems: &[Placed<'_>], warnings: &[Placed<'_>]) -> String {
+    let told = |kind: &str, all: &[Placed<'_>]| -> String {
+        all.iter().map(|one| format!("{}: {kind}{}\n", written.place(one), one.problem)).collect()
+    };
+    let valid = written
+        .document
+        .as_ref()
+        .map(|document| format!("{}: policy {:?} is valid\n", written.file().display(), document.name()));
+    told("", problems) + &told("warning: ", warnings) + &valid.unwrap_or_default()
 }
 
 #[derive(Serialize)]
 struct Checked<'p> {
     valid: bool,
-    problems: &'p [Problem],
-    warnings: &'p [Problem],
+    problems: Vec<Placed<'p>>,
+    warnings: Vec<Placed<'p>>,
 }
 
 pub(super) const EXAMPLES: &str = "\

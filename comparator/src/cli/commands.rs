@@ -1,5 +1,6 @@
 //! The commands that speak to a server: what each one asks, and how the answer is printed.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use antumbra_engine::Verdict;
@@ -10,7 +11,7 @@ use serde::de::DeserializeOwned;
 
 use super::client::{Client, Message, variable};
 use super::output::{self, print, print_json};
-use super::{Failure, Output, POLICY_VARIABLE, ResetEvidence, SetMirror, SetWeights, Target};
+use super::{Failure, Output, POLICY_VARIABLE, ResetEvidence, SetMirror, SetWeights, Target, local};
 use crate::api::policies::{Audit, Listed, Outcome};
 use crate::api::releases::Begun;
 use crate::api::status::Status;
@@ -21,7 +22,8 @@ pub(super) fn status(target: &Target) -> Result<ExitCode, Failure> {
     if let Some(name) = &target.policy {
         status.releases.retain(|release| release.release == *name);
         if status.releases.is_empty() {
-            return Err(Failure::Usage(format!("there is no policy {name:?}")));
+            let unknown = || format!("there is no policy {name:?}");
+            return Err(Failure::Usage(if is_like_a_file(name) { of_a_file(name) } else { unknown() }));
         }
     }
     show(target.output, &status, super::status::text)
@@ -114,10 +116,15 @@ pub(super) fn show<T: Serialize>(
 
 /// The policy that is meant: the named one, else the environment's, else the only one.
 pub(super) fn name(client: &Client, named: Option<&str>) -> Result<String, Failure> {
+    let list = || client.get::<Vec<Listed>>("/v1/policies");
     if let Some(name) = named.map(str::to_owned).or_else(|| variable(POLICY_VARIABLE)) {
+        // A policy may be called as files are.
+        if is_like_a_file(&name) && (!is_name(&name) || list()?.iter().all(|listed| listed.release != name)) {
+            return Err(Failure::Usage(of_a_file(&name)));
+        }
         return checked(&name);
     }
-    let listed: Vec<Listed> = client.get("/v1/policies")?;
+    let listed: Vec<Listed> = list()?;
     match listed.as_slice() {
         [only] => Ok(only.release.clone()),
         [] => Err(Failure::Usage("no policy is stored".to_owned())),
@@ -129,6 +136,22 @@ pub(super) fn name(client: &Client, named: Option<&str>) -> Result<String, Failu
             )))
         }
     }
+}
+
+fn is_like_a_file(name: &str) -> bool {
+    let ending = Path::new(name).extension().and_then(|ending| ending.to_str());
+    ending.is_some_and(|ending| ["yaml", "yml", "json"].contains(&ending))
+}
+
+/// What somebody is told who gives a file where a name is needed.
+fn of_a_file(file: &str) -> String {
+    let name = match local::document(Path::new(file)) {
+        Ok(document) => format!("{:?}, as that file says", document.name()),
+        _ => "the `name` in the file".to_owned(),
+    };
+    format!(
+        "--policy is {file:?}, which is no stored policy and looks like a file; needed is the policy's name: {name}"
+    )
 }
 
 /// A name that can be one.

@@ -128,6 +128,7 @@ fn comparator(options: &Options, checks: &mut Vec<Check>) -> Result<Option<Vec<R
         }
     };
     checks.push(Check::ok(&subject, "answers"));
+    checks.push(checks::comparator_version(&subject, status.version.as_deref(), env!("CARGO_PKG_VERSION")));
     checks.extend(clock(&subject, date));
     let listed: Vec<Listed> = client.get("/v1/policies")?;
     let wanted = |name: &str| options.target.policy.as_deref().is_none_or(|wanted| wanted == name);
@@ -138,12 +139,17 @@ fn comparator(options: &Options, checks: &mut Vec<Check>) -> Result<Option<Vec<R
             Err(failure) => checks.push(Check::failed(format!("policy {name}"), failure.message())),
         }
     }
+    if let (Some(wanted), true, false) = (&options.target.policy, releases.is_empty(), listed.is_empty()) {
+        let names: Vec<&str> = listed.iter().map(|listed| listed.release.as_str()).collect();
+        let detail = format!("the comparator has no policy of that name; there are {}", names.join(", "));
+        checks.push(Check::failed(format!("policy {wanted}"), detail));
+    }
     if listed.is_empty() {
         checks
             .push(Check::failed("policy", "none is stored; `antumbra policy put FILE --create` stores one"));
     }
     let reported = status.releases.iter().filter(|release| wanted(&release.release));
-    checks.extend(reported.flat_map(checks::release));
+    checks.extend(reported.flat_map(|release| checks::release(release, status.version.as_deref())));
     Ok(Some(releases))
 }
 
@@ -190,5 +196,5 @@ Examples:
   antumbra doctor --envoy http://127.0.0.1:9901
   antumbra doctor --policy shop --envoy http://127.0.0.1:9901 --output json
 
-It changes nothing. With --envoy it looks for each variant's cluster and its healthy hosts, for the routes that match the variant
+It changes nothing. With --envoy it looks for each variant's cluster and whether its hosts answer, for the routes that match the variant
 header, for the filter's configuration and the keys that the policy names. Exit code 0 if nothing failed, 1 if something did.";

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use antumbra_observation::Bytes;
 use antumbra_policy::{Decision, Dice, Edit, SkippedMirror};
 use serde::Serialize;
 
-use super::{Failure, USAGE, local, values};
+use super::{Failure, Output, USAGE, local, values};
 use crate::clock;
 
 /// What to explain.
@@ -17,35 +17,42 @@ use crate::clock;
 pub(super) struct Options {
     /// The policy, YAML or JSON
     file: PathBuf,
-    /// Requests, one JSON object a line; `-` is stdin
-    #[arg(long, value_name = "FILE")]
-    request: PathBuf,
+    /// Requests, one JSON object a line: a file, `-` for stdin, or the object itself
+    #[arg(long, value_name = "FILE|JSON")]
+    request: String,
     /// For what is left to chance: the same seed makes the same decisions
     #[arg(long, default_value_t = 0)]
     seed: u64,
     /// A key that the policy names, as NAME=FILE; may be repeated
     #[arg(long, value_name = "NAME=FILE")]
     secret: Vec<values::Secret>,
+    /// How to print
+    #[arg(long, value_enum, default_value = "json")]
+    output: Output,
 }
 
-/// A line of JSON for each line of requests. A request that cannot be read is reported with its line, and the others go on.
+/// What is said of each line of requests. A request that cannot be read is reported with its line, and the others go on.
 pub(super) fn explain(options: &Options) -> Result<ExitCode, Failure> {
     let policy = local::policy(&options.file, &options.secret)?;
-    let name = options.request.display();
+    let name = if is_object(&options.request) { "--request" } else { &options.request };
     let failed = |error: std::io::Error| Failure::Usage(format!("{name}: {error}"));
     let mut dice = Dice(options.seed);
     let mut out = std::io::stdout().lock();
-    let mut code = ExitCode::SUCCESS;
+    let (mut code, mut any) = (ExitCode::SUCCESS, false);
     for (index, line) in BufReader::new(open(&options.request).map_err(failed)?).lines().enumerate() {
         let line = line.map_err(failed)?;
         if line.trim().is_empty() {
             continue;
         }
+        any = true;
         match local::request(&line, clock::now()) {
             Ok(request) => {
                 let explained = Explained::new(&policy.decide(&request, Dice(dice.next())));
-                let text = serde_json::to_string(&explained).unwrap_or_default();
-                if writeln!(out, "{text}").is_err() {
+                let text = match options.output {
+                    Output::Json => format!("{}\n", serde_json::to_string(&explained).unwrap_or_default()),
+                    Output::Text => text(&line, &explained),
+                };
+                if write!(out, "{text}").is_err() {
                     // The reader has read enough.
                     return Ok(code);
                 }
@@ -56,7 +63,36 @@ pub(super) fn explain(options: &Options) -> Result<ExitCode, Failure> {
             }
         }
     }
+    if !any {
+        let stdin = if name == "-" { "stdin" } else { name };
+        let why = format!(
+            "{stdin} has no request; one is a line such as {{\"method\": \"GET\", \"path\": \"/cart\"}}"
+        );
+        return Err(Failure::Usage(why));
+    }
     Ok(code)
+}
+
+/// The request, who gets it and why, and what becomes of its headers.
+fn text(request: &str, explained: &Explained) -> String {
+    let Explained { variant, cluster, rule, reason, position, mirror, not_mirrored, headers, response } =
+        explained;
+    let mut lines = vec![request.trim().to_owned()];
+    let variant = variant.as_deref().unwrap_or("the host's own routing");
+    let cluster = cluster.as_ref().map_or_else(String::new, |cluster| format!(" (cluster {cluster})"));
+    let rule = rule.as_ref().map_or_else(String::new, |rule| format!(", rule {rule:?}"));
+    let position = position.map_or_else(String::new, |position| format!(", position {position} of 1000000"));
+    lines.push(format!("  goes to {variant}{cluster}: {reason}{rule}{position}"));
+    for Shadow { to, cluster, rule, control } in mirror {
+        let control =
+            control.as_ref().map_or_else(String::new, |control| format!(", and to {control} as control"));
+        lines.push(format!("  is mirrored to {to} (cluster {cluster}){control}: rule {rule:?}"));
+    }
+    lines.extend(not_mirrored.map(|why| format!("  is not mirrored: {why}")));
+    for (of, changes) in [("request", headers), ("response", response)] {
+        lines.extend(changes.iter().flat_map(|(name, change)| change.lines(of, name)));
+    }
+    lines.join("\n") + "\n"
 }
 
 /// A decision in writing.
@@ -93,6 +129,20 @@ enum Change {
     /// These values besides others.
     Added(Vec<Bytes>),
     Removed,
+}
+
+impl Change {
+    fn lines(&self, of: &str, name: &str) -> Vec<String> {
+        let shown = |value: &Bytes| String::from_utf8_lossy(value).into_owned();
+        match self {
+            Self::Set(value) => vec![format!("  {of} header {name} is set: {}", shown(value))],
+            Self::Added(values) => values
+                .iter()
+                .map(|value| format!("  {of} header {name} is added: {}", shown(value)))
+                .collect(),
+            Self::Removed => vec![format!("  {of} header {name} is removed")],
+        }
+    }
 }
 
 impl Explained {
@@ -139,16 +189,24 @@ fn changes(edits: &[Edit<'_>]) -> BTreeMap<String, Change> {
     changes
 }
 
-fn open(file: &Path) -> std::io::Result<Box<dyn Read>> {
-    if file == Path::new("-") {
-        return Ok(Box::new(std::io::stdin()));
-    }
-    Ok(Box::new(std::fs::File::open(file)?))
+/// No file is called so.
+fn is_object(request: &str) -> bool {
+    request.trim_start().starts_with('{')
+}
+
+fn open(request: &str) -> std::io::Result<Box<dyn Read>> {
+    Ok(match request {
+        "-" => Box::new(std::io::stdin()),
+        // One request, however many lines it is written on.
+        object if is_object(object) => Box::new(std::io::Cursor::new(object.replace(['\r', '\n'], " "))),
+        file => Box::new(std::fs::File::open(file)?),
+    })
 }
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
-  echo '{\"path\": \"/cart\", \"cookies\": {\"canary\": \"1\"}}' | antumbra explain shop.yaml --request -
+  antumbra explain shop.yaml --output text --request '{\"path\": \"/cart\", \"cookies\": {\"canary\": \"1\"}}'
+  echo '{\"path\": \"/cart\"}' | antumbra explain shop.yaml --request -
   antumbra explain shop.yaml --request requests.ndjson --seed 7 | jq -r .variant | sort | uniq -c
 
 A request has any of method, path, host, headers, cookies, ip, metadata, json, form, time. A list of values stands for several lines of

@@ -7,7 +7,7 @@ use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use antumbra_policy::document::is_name;
+use antumbra_policy::document::{Invalid, is_name};
 use http::uri::Authority;
 
 use super::Failure;
@@ -59,31 +59,86 @@ pub(super) fn init(options: &Options) -> Result<ExitCode, Failure> {
             "stdin is not a terminal, so nothing can be asked; --yes takes the defaults".to_owned(),
         ));
     }
+    let files = ["policy.yaml", "envoy.yaml"].map(|file| options.folder.join(file));
+    if !options.force {
+        refuse_present(&files)?;
+    }
     let site = Site::of(options, &mut |question| if asks { answer(question) } else { Ok(None) })?;
     std::fs::create_dir_all(&options.folder)
         .map_err(|error| Failure::Usage(format!("{}: {error}", options.folder.display())))?;
-    for (file, text) in [("policy.yaml", site.policy()), ("envoy.yaml", site.envoy())] {
-        write(&options.folder.join(file), &text, options.force)?;
+    for (file, text) in files.iter().zip([site.policy(), site.envoy()]) {
+        write(file, &text, options.force)?;
     }
     print(&site.next_steps(&options.folder));
     Ok(ExitCode::SUCCESS)
+}
+
+/// Before anything is asked: answers that cannot be written down are lost.
+fn refuse_present(files: &[PathBuf]) -> Result<(), Failure> {
+    let present: Vec<String> =
+        files.iter().filter(|file| file.exists()).map(|file| file.display().to_string()).collect();
+    match present.as_slice() {
+        [] => Ok(()),
+        [one] => Err(Failure::Usage(format!("{one} is there already; --force replaces it"))),
+        several => {
+            Err(Failure::Usage(format!("{} are there already; --force replaces them", several.join(" and "))))
+        }
+    }
 }
 
 /// One thing to be known of a site.
 struct Question {
     flag: &'static str,
     text: &'static str,
-    default: String,
+    default: &'static str,
+    /// What was wrong with the answer before, if there was one.
+    refused: Option<String>,
+}
+
+/// Whom to ask; nothing is the default.
+type Ask<'a> = dyn FnMut(&Question) -> Result<Option<String>, Failure> + 'a;
+
+impl Question {
+    fn new(flag: &'static str, text: &'static str, default: &'static str) -> Self {
+        Self { flag, text, default, refused: None }
+    }
+
+    /// What a flag says, else what is answered, else the default. An answer that cannot be is asked for again; a flag is refused.
+    fn settle<T>(
+        mut self,
+        given: Option<&String>,
+        ask: &mut Ask<'_>,
+        read: impl Fn(&str) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        if let Some(given) = given {
+            return read(given);
+        }
+        loop {
+            let Some(answer) = ask(&self)? else { return read(self.default) };
+            match read(&answer) {
+                Ok(value) => return Ok(value),
+                Err(failure) => self.refused = Some(failure.message().to_owned()),
+            }
+        }
+    }
 }
 
 /// Asks a person; an empty line takes the default.
 fn answer(question: &Question) -> Result<Option<String>, Failure> {
     let failed = |error: io::Error| Failure::Runtime(error.to_string());
     let mut out = io::stderr();
+    if let Some(refused) = &question.refused {
+        writeln!(out, "{refused}").map_err(failed)?;
+    }
     write!(out, "{} ({}) [{}]: ", question.text, question.flag, question.default).map_err(failed)?;
     out.flush().map_err(failed)?;
     let mut line = String::new();
-    io::stdin().lock().read_line(&mut line).map_err(failed)?;
+    if io::stdin().lock().read_line(&mut line).map_err(failed)? == 0 {
+        return Err(Failure::Usage(format!(
+            "stdin ended before {} was answered; nothing is written",
+            question.flag
+        )));
+    }
     let line = line.trim();
     Ok((!line.is_empty()).then(|| line.to_owned()))
 }
@@ -102,66 +157,34 @@ struct Site {
 
 impl Site {
     /// From flags, else from answers, else from defaults.
-    fn of(
-        options: &Options,
-        ask: &mut dyn FnMut(&Question) -> Result<Option<String>, Failure>,
-    ) -> Result<Self, Failure> {
-        let mut value = |given: &Option<String>, flag, text, default: &str| -> Result<String, Failure> {
-            let default = default.to_owned();
-            match given {
-                Some(given) => Ok(given.clone()),
-                None => Ok(ask(&Question { flag, text, default: default.clone() })?.unwrap_or(default)),
-            }
+    fn of(options: &Options, ask: &mut Ask<'_>) -> Result<Self, Failure> {
+        let name = Question::new("--name", "Name of the release", "shop");
+        let name = name.settle(options.name.as_ref(), ask, named)?;
+        let mut place = |given: &Option<String>, flag, text, default| {
+            Question::new(flag, text, default).settle(given.as_ref(), ask, |text| address(flag, text))
         };
-        let name = value(&options.name, "--name", "Name of the release", "shop")?;
-        if !is_name(&name) {
-            return Err(Failure::Usage(format!(
-                "--name is {name:?}, must be 1 to 63 letters, digits, '.', '_' or '-', beginning with a letter or a digit"
-            )));
-        }
-        let mut place = |given, flag, text, default: &str| address(flag, &value(given, flag, text, default)?);
-        let stable = place(&options.stable, "--stable", "Where the stable version is", "127.0.0.1:8001")?;
-        let candidate =
-            place(&options.candidate, "--candidate", "Where the new version is", "127.0.0.1:8002")?;
-        let control = place(
-            &options.control,
-            "--control",
-            "Where the stable version answers mirrored requests (instances of their own)",
-            "127.0.0.1:8003",
-        )?;
-        let listen = place(&options.listen, "--listen", "Where the proxy listens", "0.0.0.0:10000")?;
-        let comparator =
-            place(&options.comparator, "--comparator", "Where the comparator is", "127.0.0.1:7400")?;
-        let by = value(
-            &options.by,
-            "--by",
-            "What tells users apart: cookie:NAME, header:NAME or ip",
-            "cookie:uid",
-        )?;
-        let module = value(
-            &options.module,
-            "--module",
-            "The filter's module, as the proxy finds it",
-            "/etc/envoy/antumbra_filter.wasm",
-        )?;
-        let site = Self { name, stable, candidate, control, by, listen, comparator, module };
-        site.checked()
-    }
-
-    /// The policy's reader knows what a key is.
-    fn checked(self) -> Result<Self, Failure> {
-        match antumbra_control::Document::from_yaml(self.policy().as_bytes()) {
-            Ok(_) => Ok(self),
-            Err(invalid) => Err(Failure::Usage(format!("--by is {:?}: {invalid}", self.by))),
-        }
+        let stable = "Where the stable version is, HOST:PORT";
+        let stable = place(&options.stable, "--stable", stable, "127.0.0.1:8001")?;
+        let candidate = "Where the new version is, HOST:PORT";
+        let candidate = place(&options.candidate, "--candidate", candidate, "127.0.0.1:8002")?;
+        let control =
+            "Where the stable version answers mirrored requests (instances of their own), HOST:PORT";
+        let control = place(&options.control, "--control", control, "127.0.0.1:8003")?;
+        let listen = "Where the proxy is to listen, HOST:PORT";
+        let listen = place(&options.listen, "--listen", listen, "0.0.0.0:10000")?;
+        let comparator = "Where the comparator is, HOST:PORT";
+        let comparator = place(&options.comparator, "--comparator", comparator, "127.0.0.1:7400")?;
+        let by =
+            Question::new("--by", "What tells users apart: cookie:NAME, header:NAME or ip", "cookie:uid");
+        let by = by.settle(options.by.as_ref(), ask, key)?;
+        let module = "The filter's module, a file as the proxy finds it";
+        let module = Question::new("--module", module, "/etc/envoy/antumbra_filter.wasm");
+        let module = module.settle(options.module.as_ref(), ask, |text| Ok(text.to_owned()))?;
+        Ok(Self { name, stable, candidate, control, by, listen, comparator, module })
     }
 
     fn policy(&self) -> String {
-        let by = serde_json::to_string(&self.by).unwrap_or_default();
-        POLICY
-            .replace("name: shop\n", &format!("name: {}\n", self.name))
-            .replace("`shop`", &format!("`{}`", self.name))
-            .replace("\"cookie:uid\"", &by)
+        policy(&self.name, &self.by)
     }
 
     fn envoy(&self) -> String {
@@ -201,6 +224,33 @@ impl Site {
              curl http://127.0.0.1:{port}/\n  antumbra doctor --envoy http://127.0.0.1:9901\n",
             self.comparator
         )
+    }
+}
+
+fn policy(name: &str, by: &str) -> String {
+    POLICY
+        .replace("name: shop\n", &format!("name: {name}\n"))
+        .replace("`shop`", &format!("`{name}`"))
+        .replace("\"cookie:uid\"", &serde_json::to_string(by).unwrap_or_default())
+}
+
+fn named(name: &str) -> Result<String, Failure> {
+    if is_name(name) {
+        return Ok(name.to_owned());
+    }
+    Err(Failure::Usage(format!(
+        "--name is {name:?}, must be 1 to 63 letters, digits, '.', '_' or '-', beginning with a letter or a digit"
+    )))
+}
+
+/// The policy's reader knows what a key is.
+fn key(by: &str) -> Result<String, Failure> {
+    match antumbra_control::Document::from_yaml(policy("shop", by).as_bytes()) {
+        Ok(_) => Ok(by.to_owned()),
+        Err(Invalid { problems }) => {
+            let problems: Vec<&str> = problems.iter().map(|problem| problem.message.as_str()).collect();
+            Err(Failure::Usage(format!("--by {}", problems.join("; "))))
+        }
     }
 }
 
@@ -332,36 +382,77 @@ mod tests {
                 .starts_with("--stable is \"shop\", must be HOST:PORT")
         );
         assert!(told(|o| o.control = Some("a:99999".to_owned())).starts_with("--control is \"a:99999\""));
-        assert!(told(|o| o.by = Some("cokie:uid".to_owned())).starts_with("--by is \"cokie:uid\": "));
+        assert!(told(|o| o.by = Some("cokie:uid".to_owned())).starts_with("--by is \"cokie:uid\", must "));
+    }
+
+    fn unsaid() -> Options {
+        Options {
+            folder: PathBuf::new(),
+            name: None,
+            stable: Some("a:1".to_owned()),
+            candidate: Some("b:2".to_owned()),
+            control: Some("c:3".to_owned()),
+            by: None,
+            listen: Some("0.0.0.0:80".to_owned()),
+            comparator: Some("d:4".to_owned()),
+            module: Some("m".to_owned()),
+            yes: false,
+            force: false,
+        }
+    }
+
+    /// What was asked of a person who answers these, in turn, with what was said of the answer before.
+    fn asked(options: &Options, answers: &[&str]) -> (Site, Vec<String>) {
+        let (mut answers, mut asked) = (answers.iter(), Vec::new());
+        let site = Site::of(options, &mut |question| {
+            asked.push(format!("{} {}", question.flag, question.refused.as_deref().unwrap_or("first")));
+            Ok(answers.next().filter(|answer| !answer.is_empty()).map(|answer| (*answer).to_owned()))
+        });
+        (site.unwrap(), asked)
     }
 
     /// A person is asked for what no flag says, in an order that makes sense to them.
     #[test]
     fn what_no_flag_says_is_asked() {
-        let mut asked = Vec::new();
-        let mut options = vec![("--name", "till"), ("--by", "ip")];
-        let site = Site::of(
-            &Options {
-                folder: PathBuf::new(),
-                name: None,
-                stable: Some("a:1".to_owned()),
-                candidate: Some("b:2".to_owned()),
-                control: Some("c:3".to_owned()),
-                by: None,
-                listen: Some("0.0.0.0:80".to_owned()),
-                comparator: Some("d:4".to_owned()),
-                module: Some("m".to_owned()),
-                yes: false,
-                force: false,
-            },
-            &mut |question| {
-                asked.push(question.flag);
-                let (_, answer) = options.remove(0);
-                Ok(Some(answer.to_owned()))
-            },
-        );
-        let site = site.unwrap();
+        let (site, asked) = asked(&unsaid(), &["till", "ip"]);
         assert_eq!((site.name.as_str(), site.by.as_str()), ("till", "ip"));
-        assert_eq!(asked, ["--name", "--by"]);
+        assert_eq!(asked, ["--name first", "--by first"]);
+    }
+
+    /// What was answered before is not lost to one slip.
+    #[test]
+    fn what_cannot_be_is_asked_again() {
+        let options = Options { stable: None, ..unsaid() };
+        let (site, asked) = asked(&options, &["a b", "till", "shop", "shop:80", "cokie:uid", ""]);
+        let stable = site.stable.to_string();
+        assert_eq!(
+            (site.name.as_str(), stable.as_str(), site.by.as_str()),
+            ("till", "shop:80", "cookie:uid")
+        );
+        let flags: Vec<&str> = asked.iter().filter_map(|one| one.split(' ').next()).collect();
+        assert_eq!(flags, ["--name", "--name", "--stable", "--stable", "--by", "--by"]);
+        assert!(asked[1].starts_with("--name --name is \"a b\", must be 1 to 63 letters"), "{asked:?}");
+        assert_eq!(asked[3], "--stable --stable is \"shop\", must be HOST:PORT, such as 10.0.0.5:8080");
+        assert!(asked[5].starts_with("--by --by is \"cokie:uid\", must "), "{asked:?}");
+    }
+
+    #[test]
+    fn files_that_are_there_are_named_before_anything_is_asked() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = Options { folder: folder.path().to_owned(), yes: true, ..unsaid() };
+        let files = ["policy.yaml", "envoy.yaml"].map(|file| folder.path().join(file));
+        assert!(refuse_present(&files).is_ok());
+        std::fs::write(&files[1], "mine").unwrap();
+        let refused =
+            |options: &Options| init(options).err().map(|failure| failure.message().to_owned()).unwrap();
+        assert!(refused(&options).ends_with("envoy.yaml is there already; --force replaces it"));
+        assert!(!files[0].exists(), "nothing is written");
+        std::fs::write(&files[0], "mine").unwrap();
+        assert!(refused(&options).ends_with("envoy.yaml are there already; --force replaces them"));
+        // An answer is worth nothing where it cannot be written down.
+        assert!(
+            refused(&Options { yes: true, name: Some("a b".to_owned()), ..options })
+                .contains("are there already")
+        );
     }
 }

@@ -1,23 +1,88 @@
 //! What the commands share that need no server: policies, requests and keys from files.
 
+mod lines;
+
 use std::io::Read as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use antumbra_control::Document;
-use antumbra_policy::document::{Invalid, Tree};
+use antumbra_policy::document::{Invalid, Problem, Tree, is_name};
 use antumbra_policy::{Policy, Secrets, Timestamp, WrittenRequest};
+use serde::Serialize;
 
+use self::lines::Lines;
 use super::{Failure, values};
 
+/// A policy's file as it was read.
+pub(super) struct Written {
+    /// What it says, or everything that is wrong with it.
+    pub(super) document: Result<Document, Invalid>,
+    file: PathBuf,
+    text: Vec<u8>,
+}
+
+/// A problem or a warning, and the line of the file that it is about.
+#[derive(Serialize)]
+pub(super) struct Placed<'p> {
+    #[serde(flatten)]
+    pub(super) problem: &'p Problem,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<u64>,
+}
+
+impl Written {
+    /// The file.
+    pub(super) fn file(&self) -> &Path {
+        &self.file
+    }
+
+    /// Each with its line, where it is about a field that is there.
+    pub(super) fn placed<'p>(&self, problems: &'p [Problem]) -> Vec<Placed<'p>> {
+        // Reading the text again is for those who have something to tell.
+        let lines = if problems.is_empty() { Lines::default() } else { Lines::of(&self.text) };
+        problems.iter().map(|problem| Placed { problem, line: lines.line(&problem.path) }).collect()
+    }
+
+    /// `shop.yaml:12`, or without the line.
+    pub(super) fn place(&self, placed: &Placed<'_>) -> String {
+        let file = self.file.display();
+        placed.line.map_or_else(|| file.to_string(), |line| format!("{file}:{line}"))
+    }
+
+    /// The document; or everything that is wrong with it, each problem with its place on a line of its own.
+    pub(super) fn valid(&self) -> Result<&Document, String> {
+        self.document.as_ref().map_err(|invalid| {
+            let placed = self.placed(&invalid.problems);
+            let lines = placed.iter().map(|one| format!("{}: {}", self.place(one), one.problem));
+            lines.collect::<Vec<_>>().join("\n")
+        })
+    }
+}
+
 /// Reads and validates a file.
-pub(super) fn read(file: &Path) -> Result<Result<Document, Invalid>, Failure> {
-    let text = std::fs::read(file).map_err(|error| Failure::Usage(format!("{}: {error}", file.display())))?;
-    Ok(Document::from_yaml(&text))
+pub(super) fn read(file: &Path) -> Result<Written, Failure> {
+    let text = std::fs::read(file).map_err(|error| unread(file, &error))?;
+    Ok(Written { document: Document::from_yaml(&text), file: file.to_owned(), text })
+}
+
+/// Where there is no such file, what was given may be the name of a stored policy.
+fn unread(file: &Path, error: &std::io::Error) -> Failure {
+    let shown = file.display();
+    let name = file.to_str().filter(|name| is_name(name) && file.extension().is_none());
+    Failure::Usage(match name {
+        Some(name) if error.kind() == std::io::ErrorKind::NotFound => format!(
+            "{shown}: there is no such file; a policy's file is needed here and not its name: `antumbra policy show --policy {name} > \
+             {name}.yaml` writes a stored policy into one"
+        ),
+        _ => format!("{shown}: {error}"),
+    })
 }
 
 /// A valid policy file; everything that is wrong with another.
 pub(super) fn document(file: &Path) -> Result<Document, Failure> {
-    read(file)?.map_err(|invalid| not_valid(file, &invalid))
+    let written = read(file)?;
+    written.valid().map_err(Failure::Usage)?;
+    written.document.map_err(|invalid| not_valid(file, &invalid))
 }
 
 /// A valid policy file, and what a filter makes of it.

@@ -112,6 +112,9 @@ fn history(target: &Target) -> Result<ExitCode, Failure> {
 
 fn list(target: &Target) -> Result<ExitCode, Failure> {
     let listed: Vec<Listed> = Client::new(&target.server)?.get("/v1/policies")?;
+    if listed.is_empty() {
+        eprintln!("antumbra: no policy is stored; `antumbra policy put FILE --create` stores one");
+    }
     show(target.output, &listed, |listed| {
         listed
             .iter()
@@ -123,8 +126,7 @@ fn list(target: &Target) -> Result<ExitCode, Failure> {
 /// A bad file is refused here already, with all its problems.
 fn put(options: &Put) -> Result<ExitCode, Failure> {
     let file = options.file.display();
-    let document =
-        local::read(&options.file)?.map_err(|invalid| Failure::Usage(format!("{file}:\n{invalid}")))?;
+    let document = local::document(&options.file)?;
     let name = document.name();
     if let Some(other) = options.target.policy.as_deref().filter(|other| *other != name) {
         let why = format!("--policy is {other:?}, but the `name` in {file} is {name:?}");

@@ -68,16 +68,15 @@ fn policies(files: &[PathBuf]) -> Result<Vec<Document>, Failure> {
     let mut documents: Vec<Document> = Vec::new();
     let mut problems = String::new();
     for file in files {
-        match local::read(file)? {
-            Ok(document) if documents.iter().any(|earlier| earlier.name() == document.name()) => {
-                let _ = write!(problems, "\n{}: name {:?} is given twice", file.display(), document.name());
-            }
-            Ok(document) => documents.push(document),
-            Err(invalid) => {
-                for problem in invalid.problems {
-                    let _ = write!(problems, "\n{}: {problem}", file.display());
-                }
-            }
+        let written = local::read(file)?;
+        if let Err(lines) = written.valid() {
+            let _ = write!(problems, "\n{lines}");
+        }
+        let Ok(document) = written.document else { continue };
+        if documents.iter().any(|earlier| earlier.name() == document.name()) {
+            let _ = write!(problems, "\n{}: name {:?} is given twice", file.display(), document.name());
+        } else {
+            documents.push(document);
         }
     }
     if problems.is_empty() {

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use antumbra_observation::{Counts, NotMirrored};
 use antumbra_store::Accounts;
 
-use crate::api::status::{Filter, ReleaseStatus, State, Status};
+use crate::api::status::{Filter, ReleaseStatus, State, Status, Versions};
 
 /// How everything stands.
 pub(super) fn text(status: &Status) -> String {
@@ -53,6 +53,9 @@ fn write_filters(text: &mut String, release: &ReleaseStatus) {
         String::new()
     };
     let _ = writeln!(text, "  filters: {} alive{gone}", release.alive);
+    if release.versions.iter().any(|one| one.version.is_some()) {
+        let _ = writeln!(text, "  versions: {}", versions(&release.versions));
+    }
     let mut nodes: Vec<Option<&str>> = release.filters.iter().map(|filter| filter.node.as_deref()).collect();
     nodes.sort_unstable();
     nodes.dedup();
@@ -83,6 +86,15 @@ fn write_filters(text: &mut String, release: &ReleaseStatus) {
             not_mirrored.iter().map(|(why, count)| format!("{} {count}", why.as_str())).collect();
         let _ = writeln!(text, "  not mirrored: {}", by.join(", "));
     }
+}
+
+/// `0.1.0 (2 filters), not said (1 filter)`.
+pub(super) fn versions(all: &[Versions]) -> String {
+    let each = all.iter().map(|Versions { version, filters }| {
+        let plural = if *filters == 1 { "" } else { "s" };
+        format!("{} ({filters} filter{plural})", version.as_deref().unwrap_or("not said"))
+    });
+    each.collect::<Vec<_>>().join(", ")
 }
 
 fn write_filter(text: &mut String, filter: &Filter) {
@@ -129,6 +141,7 @@ mod tests {
         Filter {
             instance: "0".repeat(31) + &last_digit.to_string(),
             node: node.map(str::to_owned),
+            version: None,
             state,
             generation: Some(4),
             seconds_since_seen: 0.3,
@@ -153,6 +166,10 @@ mod tests {
             troubles: Vec::new(),
             alive: 2,
             gone: 1,
+            versions: vec![
+                Versions { version: None, filters: 1 },
+                Versions { version: Some("0.1.0".to_owned()), filters: 2 },
+            ],
             filters,
             more_filters: 3,
             session: Some(1),
@@ -178,10 +195,11 @@ mod tests {
             duplicates: 1,
             in_flight: 0,
         };
-        insta::assert_snapshot!(text(&Status { releases: vec![told, release(vec![])], accounts }), @r#"
+        insta::assert_snapshot!(text(&Status { version: None, releases: vec![told, release(vec![])], accounts }), @r#"
         shop  generation 4, run by all filters  session 1  exchanges 44
           ! the proxy has no cluster "new", so no shadow reaches the candidate (2 filters)
           filters: 2 alive, 1 gone (3 heartbeats missed)
+          versions: not said (1 filter), 0.1.0 (2 filters)
           proxies without a node name
             filter                           generation       seen   requests   mirrored  delivered undelivered  unknown
             00000000000000000000000000000002          4  0.3 s ago        900         45         44           0        1

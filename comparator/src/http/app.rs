@@ -7,6 +7,7 @@ use std::time::Instant;
 use antumbra_control::Version;
 use antumbra_engine::Report;
 use antumbra_observation::{self as observation, TroubleKind};
+use antumbra_store::Audits;
 use axum::http::HeaderValue;
 
 use crate::api::problem::Problem;
@@ -29,6 +30,7 @@ pub(crate) struct App {
     /// Whoever holds it tries rules: one at a time.
     pub(crate) turn: Arc<tokio::sync::Mutex<()>>,
     pub(crate) judge: Judge,
+    pub(crate) audits: Arc<Audits>,
     pub(crate) aside: Arc<Aside>,
     pub(crate) guard: Guard,
     pub(crate) run: Run,
@@ -64,12 +66,13 @@ impl App {
         Ok(self.judge.standing(writer, registry, release, notes).await?)
     }
 
-    /// What a report notes of the filters. The judge keeps a place for whatever it is asked about, so it is asked about releases
+    /// What a report notes of the policy and the filters: why nothing comes, or not all. The judge keeps a place for whatever it is asked about, so it is asked about releases
     /// alone.
     fn notes(&self, release: &str) -> Result<Vec<String>, Problem> {
         let version = self.intake.policies.get(release).ok_or_else(|| Problem::unknown_release(release))?;
         let troubles = self.troubles(&version, &self.present(release, version.generation));
-        Ok(troubles.into_iter().map(|trouble| trouble.text).collect())
+        let unmirrored = version.document.unmirrored().map(ToString::to_string);
+        Ok(unmirrored.into_iter().chain(troubles.into_iter().map(|trouble| trouble.text)).collect())
     }
 
     /// The filters of a release, and how many of them run the generation.

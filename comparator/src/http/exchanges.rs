@@ -12,6 +12,7 @@ use super::app::App;
 use super::asking::Named;
 use crate::api::headers::REDACT_HEADER;
 use crate::api::problem::Problem;
+use crate::live::captures::Deaf;
 use crate::redaction::{BadSecret, Redaction, Secret};
 
 /// Streams until the client leaves or the server ends. Everything that the request header [`REDACT_HEADER`] names, which may be
@@ -22,13 +23,11 @@ pub(super) async fn stream(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let redaction = redaction(&headers)?;
-    if app.intake.policies.get(&name).is_none() {
-        return Err(Problem::unknown_release(&name));
-    }
-    let lines = app
-        .captures
-        .listen(&name, redaction)
-        .ok_or_else(|| Problem::unavailable("too many capture already, or the comparator is about to end"))?;
+    let is_there = || app.intake.policies.get(&name).is_some();
+    let lines = app.captures.listen(&name, redaction, is_there).map_err(|deaf| match deaf {
+        Deaf::Unknown => Problem::unknown_release(&name),
+        Deaf::Full => Problem::unavailable("too many capture already, or the comparator is about to end"),
+    })?;
     let mut response = Body::new(lines).into_response();
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
     Ok(response)

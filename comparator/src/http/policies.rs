@@ -101,7 +101,6 @@ pub(super) async fn delete(
     let (expected, author, reason) = (expected(headers), author(headers, peer), reason(headers));
     let command = Command::Delete(Delete { release: name.clone(), expected, force, author, reason });
     let deleted = app.intake.writer.ask(|reply| Job::Command(Box::new(command), reply)).await??;
-    app.judge.forget(&name);
     let generation = deleted.version.generation;
     Ok(json(StatusCode::OK, &Deleted { release: name, generation }))
 }
@@ -155,9 +154,12 @@ pub(super) async fn audit(State(app): State<Arc<App>>, Named(name): Named) -> Re
     Ok(json(StatusCode::OK, &Audit { entries, broken_at }))
 }
 
-/// All that was ever done under this name.
+/// All that was ever done under this name, read where nobody waits for it who writes.
 pub(super) async fn audited(app: &App, name: &str) -> Result<Vec<Entry>, Problem> {
-    let entries = app.intake.writer.ask(|reply| Job::Audit(name.to_owned(), reply)).await?;
+    let (audits, release) = (Arc::clone(&app.audits), name.to_owned());
+    let entries = app.aside.run(move || audits.of(&release)).await;
+    let entries =
+        entries.map_err(|error| Problem::unavailable(format!("reading the audit failed: {error}")))?;
     entries.map_err(|error| Problem::unavailable(error.to_string()))
 }
 

@@ -33,7 +33,7 @@ impl From<ChangeError> for Problem {
             ChangeError::Refused(Refusal::Verdict { .. } | Refusal::Unjudged) => {
                 Self::new(StatusCode::CONFLICT, "against-the-verdict", error.to_string())
             }
-            ChangeError::Refused(Refusal::Running { .. }) => {
+            ChangeError::Refused(Refusal::Running { .. } | Refusal::Awaited { .. }) => {
                 Self::new(StatusCode::CONFLICT, "running-policy", error.to_string())
             }
             ChangeError::Refused(Refusal::Precondition(_)) => {

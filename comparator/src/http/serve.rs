@@ -14,7 +14,7 @@ use std::time::Duration;
 use antumbra_control::Document;
 use antumbra_control::refusal::Refusal;
 use antumbra_policy::document::Invalid;
-use antumbra_store::{Accounts, Store, StoreError};
+use antumbra_store::{Accounts, Audits, Store, StoreError};
 use axum::Router;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -93,6 +93,7 @@ pub struct Server {
     live: Live,
     targets: Targets,
     plugins: Plugins,
+    audits: Audits,
 }
 
 /// Opens the store and serves until `shutdown` is ready and the last commit is done.
@@ -142,6 +143,7 @@ impl Server {
             live,
             targets: config.targets,
             plugins: config.plugins,
+            audits: Audits::beside(&config.data),
         })
     }
 
@@ -171,7 +173,8 @@ impl Server {
             captures,
             kept,
             turn: Arc::default(),
-            judge: Judge::new(Arc::clone(&aside)),
+            judge: Judge::new(Arc::clone(&aside), Arc::clone(&intake.policies)),
+            audits: Arc::new(self.audits),
             aside,
             guard: Guard::new(self.token.as_deref(), address.ip()),
             run: Run::new(),

@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use super::app::App;
 use crate::api::answer::json;
 use crate::api::problem::Problem;
-use crate::api::status::{ReleaseStatus, Status};
+use crate::api::status::{ReleaseStatus, Status, Versions};
 use crate::live::metrics::Release;
 use crate::live::registry::Present;
 use crate::writer::Job;
@@ -21,13 +21,15 @@ pub(super) async fn show(State(app): State<Arc<App>>) -> Response {
     for (name, version) in app.intake.policies.all() {
         let present = app.present(&name, version.generation);
         let troubles = app.troubles(&version, &present);
-        let Present { alive, converged, gone, shown, more, .. } = present;
+        let Present { alive, converged, gone, shown, more, versions, .. } = present;
+        let versions = versions.into_iter().map(|(version, filters)| Versions { version, filters });
         let standing = app.standing(&name).await.ok();
         releases.push(ReleaseStatus {
             converged: alive > 0 && converged == alive,
             troubles,
             alive,
             gone,
+            versions: versions.collect(),
             generation: version.generation,
             problems: version.document.problems().iter().map(ToString::to_string).collect(),
             session: standing.as_ref().map(|standing| standing.session.number),
@@ -38,7 +40,8 @@ pub(super) async fn show(State(app): State<Arc<App>>) -> Response {
             release: name,
         });
     }
-    json(StatusCode::OK, &Status { releases, accounts: app.ledger.now() })
+    let version = Some(env!("CARGO_PKG_VERSION").to_owned());
+    json(StatusCode::OK, &Status { version, releases, accounts: app.ledger.now() })
 }
 
 /// `GET /metrics`.

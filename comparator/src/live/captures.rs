@@ -34,6 +34,15 @@ struct Listener {
     lost: Arc<AtomicU64>,
 }
 
+/// Why nobody listens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Deaf {
+    /// There is no such release.
+    Unknown,
+    /// [`MAX_LISTENERS`] listen already, or the server is about to end.
+    Full,
+}
+
 /// An observation that was taken in.
 pub(crate) struct Offered {
     pub(crate) observation: Observation,
@@ -45,12 +54,21 @@ pub(crate) struct Offered {
 type Captured = (Arc<Offered>, OwnedSemaphorePermit);
 
 impl Captures {
-    /// Everything of a release from now on, as lines; `None` if [`MAX_LISTENERS`] listen or the server is about to end.
-    pub(crate) fn listen(&self, release: &str, redaction: Redaction) -> Option<Lines> {
+    /// Everything of a release from now on, as lines. `is_there` is asked while no stream can be ended: a release that is deleted
+    /// before is found not to be there, and one that is deleted later ends the stream.
+    pub(crate) fn listen(
+        &self,
+        release: &str,
+        redaction: Redaction,
+        is_there: impl FnOnce() -> bool,
+    ) -> Result<Lines, Deaf> {
         let mut listeners = self.lock();
+        if !is_there() {
+            return Err(Deaf::Unknown);
+        }
         listeners.each.retain(|listener| !listener.queue.is_closed());
         if listeners.closed || listeners.each.len() >= MAX_LISTENERS {
-            return None;
+            return Err(Deaf::Full);
         }
         let (queue, captured) = mpsc::channel(MAX_QUEUED);
         let lost = Arc::new(AtomicU64::new(0));
@@ -60,7 +78,7 @@ impl Captures {
             kib: Arc::new(Semaphore::new(KIB_QUEUED)),
             lost: Arc::clone(&lost),
         });
-        Some(Lines { captured, lost, redaction, clients: RandomState::new(), next: None })
+        Ok(Lines { captured, lost, redaction, clients: RandomState::new(), next: None })
     }
 
     /// Hands observations to those who listen to their release.
@@ -201,11 +219,11 @@ mod tests {
     async fn a_listener_hears_its_release_and_what_it_missed() {
         let captures = Captures::default();
         captures.offer([offered("shop", 0)].into_iter());
-        let lines = captures.listen("shop", Redaction::default()).unwrap();
+        let lines = captures.listen("shop", Redaction::default(), || true).ok().unwrap();
         captures.offer([offered("shop", 1), offered("till", 2), offered("shop", 64 << 20)].into_iter());
         captures.offer([offered("shop", 3)].into_iter());
         captures.close();
-        assert!(captures.listen("shop", Redaction::default()).is_none());
+        assert!(captures.listen("shop", Redaction::default(), || true).is_err());
         let found = texts(lines).await;
         assert_eq!(found.len(), 3, "{found:?}");
         assert_eq!(found[0], "{\"lost\":1}");
@@ -213,15 +231,33 @@ mod tests {
         assert!(found[1].ends_with(",\"session\":3}"), "{found:?}");
     }
 
+    /// A release may be deleted between the look and the listening: nothing would ever end that stream.
+    #[tokio::test]
+    async fn nobody_listens_to_a_release_that_is_gone() {
+        let captures = Captures::default();
+        let gone = captures.listen("shop", Redaction::default(), || {
+            assert!(captures.0.try_lock().is_err(), "streams are not ended meanwhile");
+            false
+        });
+        assert_eq!(gone.err(), Some(Deaf::Unknown));
+        let lines = captures.listen("shop", Redaction::default(), || true).ok().unwrap();
+        captures.end("shop");
+        assert_eq!(texts(lines).await, [""; 0]);
+    }
+
     #[tokio::test]
     async fn listeners_and_what_waits_for_them_are_bounded() {
         let captures = Captures::default();
-        let mut all: Vec<Lines> =
-            (0..MAX_LISTENERS).map(|_| captures.listen("shop", Redaction::default()).unwrap()).collect();
-        assert!(captures.listen("shop", Redaction::default()).is_none());
+        let mut all: Vec<Lines> = (0..MAX_LISTENERS)
+            .map(|_| captures.listen("shop", Redaction::default(), || true).ok().unwrap())
+            .collect();
+        assert!(captures.listen("shop", Redaction::default(), || true).is_err());
         let last = all.pop().unwrap();
         drop(all);
-        assert!(captures.listen("shop", Redaction::default()).is_some(), "those who left free their places");
+        assert!(
+            captures.listen("shop", Redaction::default(), || true).is_ok(),
+            "those who left free their places"
+        );
         captures.offer((0..MAX_QUEUED + 5).map(|_| offered("shop", 0)));
         captures.offer((0..9).map(|_| offered("shop", 4 << 20)));
         captures.close();

@@ -61,7 +61,9 @@ impl Kept {
 
     /// Forgets a release that is not there any more.
     pub(crate) fn forget(&self, release: &str) {
-        self.lock().each.remove(release);
+        let mut releases = self.lock();
+        releases.each.remove(release);
+        releases.share();
     }
 
     /// What is kept of a release.

@@ -33,6 +33,8 @@ struct Filters {
     again: bool,
     /// Whether anybody spoke to this process.
     heard: bool,
+    /// Until when those that were alive when the process before this one ended would have spoken.
+    awaited: Option<Instant>,
     /// When all this was last written down.
     kept: Option<Instant>,
 }
@@ -45,6 +47,10 @@ struct Kept {
     baseline: Delivered,
     #[serde(default)]
     again: bool,
+    /// Milliseconds within which all that were alive then speak again; 0 if none was. What is written down by an earlier version does
+    /// not say it.
+    #[serde(default = "usual_ms")]
+    awaited_ms: u64,
 }
 
 struct Seen {
@@ -54,7 +60,8 @@ struct Seen {
     delivered: Delivered,
     troubles: Vec<Trouble>,
     node: Option<String>,
-    /// Within which it speaks again.
+    version: Option<String>,
+    /// Within which it speaks again, as it said; or, as it does not say it, as long as it took last.
     every: Duration,
     ended: bool,
 }
@@ -72,6 +79,8 @@ pub(crate) struct Present {
     pub(crate) shown: Vec<Filter>,
     /// How many more there are.
     pub(crate) more: usize,
+    /// The versions of those that are alive, and how many have each; none of those that do not say it.
+    pub(crate) versions: BTreeMap<Option<String>, usize>,
     /// What those that are alive met, and how many met it.
     pub(crate) troubles: Vec<(Trouble, usize)>,
 }
@@ -93,13 +102,23 @@ struct Delivered {
 
 impl Registry {
     /// Takes over what an earlier process wrote down of a release, in the session of evidence that still goes on or an earlier one.
+    /// Until its filters would have spoken from `now` on, they count as [`awaited`](Self::awaited).
     ///
     /// # Errors
     /// Of the reader of JSON; nothing is taken over then.
-    pub(crate) fn take_over(&self, release: &str, text: &str, same_session: bool) -> serde_json::Result<()> {
-        let Kept { instances, forgotten, baseline, again } = serde_json::from_str(text)?;
+    pub(crate) fn take_over(
+        &self,
+        release: &str,
+        text: &str,
+        same_session: bool,
+        now: Instant,
+    ) -> serde_json::Result<()> {
+        let Kept { instances, forgotten, baseline, again, awaited_ms } = serde_json::from_str(text)?;
+        let awaited = now + Duration::from_millis(awaited_ms).min(LONGEST * MISSED_HEARTBEATS);
         let gone = instances.into_iter().filter_map(|(instance, sums)| Some((instance.parse().ok()?, sums)));
-        let mut filters = Filters { gone: gone.collect(), forgotten, baseline, again, ..Filters::default() };
+        let awaited = (awaited > now).then_some(awaited);
+        let mut filters =
+            Filters { gone: gone.collect(), forgotten, baseline, again, awaited, ..Filters::default() };
         filters.forget_the_many();
         if !same_session {
             filters.baseline = filters.sum();
@@ -120,8 +139,8 @@ impl Registry {
     }
 
     /// What is to be written down of a release; none if nobody ever spoke.
-    pub(crate) fn kept(&self, release: &str) -> Option<String> {
-        self.lock().get(release).map(Filters::to_text)
+    pub(crate) fn kept(&self, release: &str, now: Instant) -> Option<String> {
+        self.lock().get(release).map(|filters| filters.to_text(now))
     }
 
     /// All releases of which somebody spoke.
@@ -129,13 +148,29 @@ impl Registry {
         self.lock().keys().cloned().collect()
     }
 
-    /// Notes a heartbeat.
+    /// Notes a heartbeat. One that arrives after the instance said that it ends was sent before, and says less.
     pub(crate) fn note(&self, heartbeat: Heartbeat, now: Instant) {
         let mut all = self.lock();
-        let Heartbeat { release, instance, generation, accounts, troubles, node, every_ms, ends, .. } =
-            heartbeat;
+        let Heartbeat {
+            release,
+            instance,
+            generation,
+            accounts,
+            troubles,
+            node,
+            every_ms,
+            filter_version,
+            ends,
+            ..
+        } = heartbeat;
+        let bounded = |text: Option<String>| text.and_then(|text| node_name(text.as_bytes()));
         let filters = all.entry(release).or_default();
         filters.heard = true;
+        let before = filters.seen.get(&instance).map(|seen| (seen.at, seen.ended));
+        if !ends && before.is_some_and(|(_, ended)| ended) {
+            return;
+        }
+        let apart = before.map_or(UNSAID, |(at, _)| now.saturating_duration_since(at));
         let delivered = Delivered::of(&accounts);
         let known = filters.gone.remove(&instance).is_some() || filters.seen.contains_key(&instance);
         if filters.again && !known {
@@ -148,8 +183,9 @@ impl Registry {
             accounts,
             delivered,
             troubles: Trouble::within_bounds(troubles),
-            node: node.and_then(|node| node_name(node.as_bytes())),
-            every: every_ms.map_or(USUAL, Duration::from_millis).clamp(USUAL, LONGEST),
+            node: bounded(node),
+            version: bounded(filter_version),
+            every: every_ms.map_or(apart.max(UNSAID), Duration::from_millis).clamp(USUAL, LONGEST),
             ended: ends,
         };
         filters.seen.insert(instance, seen);
@@ -174,6 +210,10 @@ impl Registry {
             let met: BTreeSet<&Trouble> = seen.troubles.iter().collect();
             met.into_iter().for_each(|trouble| *troubles.entry(trouble).or_default() += 1);
         }
+        let mut versions: BTreeMap<Option<String>, usize> = BTreeMap::new();
+        for seen in of(State::Alive) {
+            *versions.entry(seen.version.clone()).or_default() += 1;
+        }
         let shown = listed.iter().take(MAX_SHOWN);
         Present {
             alive: of(State::Alive).count(),
@@ -181,6 +221,7 @@ impl Registry {
             gone: of(State::Gone).count(),
             shown: shown.map(|(state, instance, seen)| seen.show(*instance, *state, now)).collect(),
             more: listed.len().saturating_sub(MAX_SHOWN),
+            versions,
             troubles: troubles.into_iter().take(MAX_TOLD).map(|(one, by)| (one.clone(), by)).collect(),
         }
     }
@@ -190,13 +231,11 @@ impl Registry {
         let all = self.lock();
         let Some(filters) = all.get(release) else { return Delivery::default() };
         let since = filters.sum().since(filters.baseline);
-        let silence = |seen: &Seen| now.saturating_duration_since(seen.at);
-        let alive = filters.seen.values().filter(|seen| silence(seen) <= SHOWN).count() as u64;
-        let missed = |seen: &&Seen| silence(seen) <= SHOWN || (!seen.ended && silence(seen) <= MISSED);
-        let missed = filters.seen.values().filter(missed).count() as u64;
+        let missed = |seen: &Seen| now.saturating_duration_since(seen.at) <= seen.patience().max(MISSED);
+        let of = |wanted| filters.seen.values().filter(move |seen| seen.state(now) == wanted);
         Delivery {
-            alive,
-            silent: missed.saturating_sub(alive),
+            alive: of(State::Alive).count() as u64,
+            silent: of(State::Gone).filter(|seen| missed(seen)).count() as u64,
             known: filters.heard,
             mirrored: since.mirrored,
             undelivered: since.undelivered,
@@ -212,6 +251,13 @@ impl Registry {
         let all = self.lock();
         let seen = all.get(release).into_iter().flat_map(|filters| filters.seen.values());
         seen.filter(|seen| seen.state(now) == State::Alive).count()
+    }
+
+    /// For how long it is not known yet whether filters run a release that did when the process before this one ended; not at all once
+    /// that time is over.
+    pub(crate) fn awaited(&self, release: &str, now: Instant) -> Option<Duration> {
+        let until = self.lock().get(release)?.awaited?;
+        until.checked_duration_since(now).filter(|left| !left.is_zero())
     }
 
     /// The release is not there any more. Its filters may still be, and count on.
@@ -238,12 +284,20 @@ impl Filters {
         seen.chain(self.gone.values().copied()).fold(self.forgotten, Delivered::plus)
     }
 
-    fn to_text(&self) -> String {
+    /// Milliseconds within which all that are there, or may be, have spoken.
+    fn awaited_ms(&self, now: Instant) -> u64 {
+        let alive = self.seen.values().filter(|seen| seen.state(now) == State::Alive).map(Seen::patience);
+        let still = self.awaited.map(|until| until.saturating_duration_since(now));
+        let longest = alive.chain(still).max().unwrap_or_default();
+        u64::try_from(longest.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn to_text(&self, now: Instant) -> String {
         let seen = self.seen.iter().map(|(instance, seen)| (instance, &seen.delivered));
         let told = seen.chain(&self.gone).filter(|(_, sums)| **sums != Delivered::default());
         let instances = told.map(|(instance, sums)| (instance.to_string(), *sums)).collect();
         let Self { forgotten, baseline, again, .. } = *self;
-        let kept = Kept { instances, forgotten, baseline, again };
+        let kept = Kept { instances, forgotten, baseline, again, awaited_ms: self.awaited_ms(now) };
         serde_json::to_string(&kept).unwrap_or_default()
     }
 
@@ -268,9 +322,14 @@ impl Seen {
         let silent = now.saturating_duration_since(self.at);
         match self.ended {
             true => State::Ended,
-            false if silent > self.every * MISSED_HEARTBEATS => State::Gone,
+            false if silent > self.patience() => State::Gone,
             false => State::Alive,
         }
+    }
+
+    /// How long it may be silent.
+    fn patience(&self) -> Duration {
+        self.every * MISSED_HEARTBEATS
     }
 
     /// How it is listed; not at all if it ended, or was heard last, too long ago.
@@ -278,7 +337,7 @@ impl Seen {
         let (state, silent) = (self.state(now), now.saturating_duration_since(self.at));
         let listed = match state {
             State::Alive => true,
-            State::Gone => silent <= self.every * MISSED_HEARTBEATS + GONE,
+            State::Gone => silent <= self.patience() + GONE,
             State::Ended => silent <= SHOWN,
         };
         listed.then_some(state)
@@ -289,6 +348,7 @@ impl Seen {
         Filter {
             instance: instance.to_string(),
             node: self.node.clone(),
+            version: self.version.clone(),
             state,
             troubles: self.troubles.clone(),
             generation: self.generation,
@@ -339,8 +399,10 @@ impl Delivered {
 /// A process that is killed loses the last words of filters that ended within this time.
 const KEPT_EVERY: Duration = Duration::from_secs(5);
 const SHOWN: Duration = Duration::from_secs(60);
-/// The time within which a filter speaks again that does not say one, and the shortest that is believed.
+/// The shortest time within which a filter speaks again that is believed.
 const USUAL: Duration = Duration::from_secs(10);
+/// That of a filter that does not say it, until it took longer: such a filter asks for its policy as often as its configuration says.
+const UNSAID: Duration = Duration::from_secs(20);
 /// The longest that is believed.
 const LONGEST: Duration = Duration::from_secs(600);
 /// Heartbeats that a filter may miss.
@@ -359,6 +421,11 @@ const MAX_GONE: usize = 8_192;
 const MAX_COUNT: u64 = 1 << 48;
 /// Instances that are shown.
 const MAX_SHOWN: usize = 100;
+
+/// [`Kept::awaited_ms`] where it is not written down.
+fn usual_ms() -> u64 {
+    u64::try_from((UNSAID * MISSED_HEARTBEATS).as_millis()).unwrap_or(u64::MAX)
+}
 
 #[cfg(test)]
 mod tests;

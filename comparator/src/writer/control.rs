@@ -40,6 +40,7 @@ impl Thread {
         let last_put = self.store.last_put(release)?;
         // A stored document that cannot be read any more takes nothing back.
         let last_put = last_put.and_then(|stored| Tree::from_json(stored.text.as_bytes()).ok());
+        let now = Instant::now();
         let state = State {
             current: current.as_deref(),
             session: self.store.session(release)?,
@@ -47,7 +48,8 @@ impl Thread {
             known_file: known_file.as_deref(),
             last_put: last_put.as_ref(),
             last_generation: self.store.last_generation(release)?,
-            filters: self.registry.running(release, Instant::now()),
+            filters: self.registry.running(release, now),
+            awaited: self.registry.awaited(release, now),
             at_hand: &self.at_hand,
         };
         let effects = decide(command, state, clock::now_ms())?;
@@ -142,7 +144,9 @@ impl Thread {
         for (release, _) in self.policies.all() {
             let Some((session, text)) = self.store.delivery(&release)? else { continue };
             let current = self.store.session(&release)?.map(|session| session.number);
-            if let Err(error) = self.registry.take_over(&release, &text, current == Some(session)) {
+            if let Err(error) =
+                self.registry.take_over(&release, &text, current == Some(session), Instant::now())
+            {
                 tracing::warn!(%error, release, "what the filters delivered before is not known");
             }
         }

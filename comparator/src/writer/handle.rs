@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use antumbra_control::audit::Entry;
 use antumbra_control::difference::Undone;
 use antumbra_control::refusal::Refusal;
 use antumbra_control::{Command, Session, StoredPolicy, Version};
@@ -28,8 +27,6 @@ pub(crate) enum Job {
     Command(Box<Command>, Reply<Result<Changed, ChangeError>>),
     /// The evidence of a release as of the last commit.
     Snapshot(String, Reply<Result<Snapshot, ChangeError>>),
-    /// The audit of a release.
-    Audit(String, Reply<Result<Vec<Entry>, StoreError>>),
     /// A generation of a policy that is there; none if there is no such generation.
     Generation(String, u64, Reply<Result<Option<StoredPolicy>, StoreError>>),
     /// Store what the filters of a release said they delivered.

@@ -72,7 +72,6 @@ impl Thread {
                 Job::Batch(first) => carried = self.take_group(first),
                 Job::Command(command, reply) => drop(reply.send(self.command(&command))),
                 Job::Snapshot(release, reply) => drop(reply.send(self.snapshot(&release))),
-                Job::Audit(release, reply) => drop(reply.send(self.store.audit(&release))),
                 Job::Generation(release, generation, reply) => {
                     drop(reply.send(self.store.generation(&release, generation)));
                 }
@@ -94,7 +93,7 @@ impl Thread {
             return;
         }
         let Ok(Some(Session { number, .. })) = self.store.session(release) else { return };
-        let Some(delivered) = self.registry.kept(release) else { return };
+        let Some(delivered) = self.registry.kept(release, Instant::now()) else { return };
         let stored = self.store.transaction(|writing| writing.put_delivery(release, number, &delivered));
         if let Err(error) = stored {
             tracing::warn!(%error, release, "what the filters delivered was not stored");

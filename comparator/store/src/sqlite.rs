@@ -122,7 +122,7 @@ impl Store {
             tell(self.journal(&release, session).map(drop))?;
         }
         for (release, _) in of_release("SELECT release, max(seq) FROM audit GROUP BY release ORDER BY 1")? {
-            if let Some(seq) = broken_at(&self.audit(&release)?) {
+            if let Some(seq) = broken_at(&audit(&self.connection, &release)?) {
                 let what = format!("audit of {release:?}");
                 tell(Err(StoreError::Damaged {
                     what,
@@ -302,15 +302,22 @@ impl Store {
         sums::check(row, 1, &[text.as_bytes()], || "accounts".to_owned())?;
         serde_json::from_str(&text).map_err(|error| damaged(error.to_string()))
     }
+}
 
-    /// The audit of a release, oldest first.
-    pub fn audit(&self, release: &str) -> Result<Vec<Entry>, StoreError> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT seq, release, generation, at, who, action, reason, diff, prev_hash, hash
-             FROM audit WHERE release = ?1 ORDER BY seq",
-        )?;
-        let rows = statement.query_map([release], entry)?;
-        Ok(rows.collect::<Result<_, _>>()?)
+/// Reads the audits beside the store that writes them: a long one keeps nobody waiting who writes.
+pub struct Audits(PathBuf);
+
+impl Audits {
+    /// Those of the store in this file, which is open as long as they are read.
+    pub fn beside(path: &Path) -> Self {
+        Self(path.to_owned())
+    }
+
+    /// The audit of a release, oldest first, as of the last commit.
+    pub fn of(&self, release: &str) -> Result<Vec<Entry>, StoreError> {
+        let connection = Connection::open_with_flags(&self.0, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        connection.busy_timeout(BUSY)?;
+        audit(&connection, release)
     }
 }
 
@@ -568,6 +575,15 @@ fn session(connection: &Connection, release: &str) -> Result<Option<Session>, St
         .query_row([release], |row| Ok(Session { number: row.get(0)?, since: row.get(1)? }))
         .optional()?;
     Ok(found)
+}
+
+fn audit(connection: &Connection, release: &str) -> Result<Vec<Entry>, StoreError> {
+    let mut statement = connection.prepare(
+        "SELECT seq, release, generation, at, who, action, reason, diff, prev_hash, hash
+         FROM audit WHERE release = ?1 ORDER BY seq",
+    )?;
+    let rows = statement.query_map([release], entry)?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 fn entry(row: &rusqlite::Row<'_>) -> rusqlite::Result<Entry> {

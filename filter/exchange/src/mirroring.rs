@@ -449,6 +449,7 @@ impl Mirroring {
             troubles,
             node: self.node.clone(),
             every_ms: every.and_then(|every| u64::try_from(every.as_millis()).ok()),
+            filter_version: Some(env!("CARGO_PKG_VERSION").to_owned()),
             ..Heartbeat::new(&self.settings.release, self.instance, generation, accounts)
         }
     }

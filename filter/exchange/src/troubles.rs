@@ -38,13 +38,16 @@ impl Troubles {
 
     /// A shadow was asked for at a cluster, or was not, for this reason.
     pub(crate) fn asked(&mut self, leg: LegName, cluster: &str, unsent: Option<Unsent>) {
-        let known = self.clusters.iter().position(|(_, known)| known == cluster);
-        match (unsent, known) {
-            (Some(Unsent::UnknownCluster), None) if self.clusters.len() < MAX_CLUSTERS => {
-                self.clusters.push((leg, cluster.to_owned()));
+        match unsent {
+            Some(Unsent::UnknownCluster) => {
+                let is_known = self.clusters.iter().any(|(of, known)| *of == leg && known == cluster);
+                if !is_known && self.clusters.len() < MAX_CLUSTERS {
+                    self.clusters.push((leg, cluster.to_owned()));
+                }
             }
-            (None, Some(place)) => drop(self.clusters.swap_remove(place)),
-            _ => {}
+            // What one leg finds, the other finds, too.
+            None => self.clusters.retain(|(_, known)| known != cluster),
+            Some(_) => {}
         }
     }
 
@@ -134,6 +137,18 @@ mod tests {
             troubles.asked(LegName::Candidate, &format!("c{number}"), Some(Unsent::UnknownCluster));
         }
         assert_eq!(told(&troubles).len(), MAX_CLUSTERS);
+    }
+
+    /// Both legs may go to one cluster, as where a policy tries itself out: each of them is told.
+    #[test]
+    fn each_leg_of_an_unknown_cluster_is_told() {
+        let mut troubles = Troubles::default();
+        for leg in [LegName::Candidate, LegName::Control, LegName::Candidate] {
+            troubles.asked(leg, "new", Some(Unsent::UnknownCluster));
+        }
+        assert_eq!(told(&troubles), ["UnknownCluster new candidate", "UnknownCluster new control"]);
+        troubles.asked(LegName::Control, "new", None);
+        assert_eq!(told(&troubles), [""; 0], "the proxy has it by now");
     }
 
     #[test]

@@ -445,6 +445,7 @@ mod tests {
             troubles: vec![trouble],
             node: Some("edge-1".to_owned()),
             every_ms: Some(10_000),
+            filter_version: Some("0.1.0".to_owned()),
             ends: true,
             ..heartbeat
         };
@@ -479,6 +480,7 @@ mod tests {
             troubles: vec![trouble; crate::MAX_TROUBLES],
             node: Some("edge-1".to_owned()),
             every_ms: Some(10_000),
+            filter_version: Some("0.1.0".to_owned()),
             ends: true,
             ..plain
         };
@@ -493,6 +495,7 @@ mod tests {
             troubles: vec![trouble.of_generation(Some(u64::MAX)); crate::MAX_TROUBLES],
             node: crate::node_name(long.as_bytes()),
             every_ms: Some(u64::MAX),
+            filter_version: crate::node_name(long.as_bytes()),
             ..Heartbeat::new("r", crate::Instance(1), Some(2), crate::Accounts::default())
         };
         // An Envoy takes 60 KiB of headers.

@@ -34,6 +34,9 @@ pub struct Heartbeat {
     /// Milliseconds within which the instance speaks again, if all is well. Earlier filters do not say it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub every_ms: Option<u64>,
+    /// The version of the filter, such as `0.1.0`. Earlier filters do not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filter_version: Option<String>,
     /// The instance ends, and says nothing any more.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub ends: bool,
@@ -51,6 +54,7 @@ impl Heartbeat {
             troubles: Vec::new(),
             node: None,
             every_ms: None,
+            filter_version: None,
             ends: false,
         }
     }

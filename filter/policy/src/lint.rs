@@ -18,6 +18,7 @@ use crate::split::Split;
 use crate::timestamp::Timestamp;
 use crate::variant::{State, Variant};
 
+pub use cover::covers;
 pub use movement::{Movement, movements};
 pub use unlikely::{unlikely_method, unlikely_path};
 

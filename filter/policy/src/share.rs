@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use crate::document::Field;
+use crate::document::{Field, Tree};
 
 /// A share of requests in millionths of a percent, 0 to 100 000 000.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,6 +42,10 @@ impl Share {
 
     /// A percentage of at most 6 decimals.
     pub(crate) fn read_percent(field: &Field<'_>) -> Option<Self> {
+        if let Some(number) = with_a_sign(field.tree()) {
+            field.problem(format!("must be a number, which is in percent: write {number}"));
+            return None;
+        }
         let share = Self::from_percent(field.number(0.0..=100.0)?);
         if share.is_none() {
             field.problem("must have at most 6 decimals");
@@ -61,6 +65,13 @@ impl Share {
     }
 }
 
+/// The number of `10%`, which is written as a text.
+fn with_a_sign(tree: &Tree) -> Option<&str> {
+    let Tree::Text(text) = tree else { return None };
+    let number = text.strip_suffix('%')?.trim();
+    number.parse::<f64>().ok().map(|_| number)
+}
+
 impl fmt::Display for Share {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}%", self.percent())
@@ -78,7 +89,7 @@ const LARGEST_DENOMINATOR: u64 = 1_000_000_000;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::document::{Problems, Tree};
+    use crate::document::Problems;
 
     fn check(json: &str, expected: Result<u32, &str>) {
         let tree = Tree::from_json(json.as_bytes()).unwrap();
@@ -99,6 +110,9 @@ mod tests {
         check("12.5", Ok(12_500_000));
         check("99.999999", Ok(99_999_999));
         check("0.000001", Ok(1));
+        check(r#""10%""#, Err("document is \"10%\", must be a number, which is in percent: write 10"));
+        check(r#""0.5 %""#, Err("document is \"0.5 %\", must be a number, which is in percent: write 0.5"));
+        check(r#""a%""#, Err("document is \"a%\", must be a number within 0..=100"));
         check("0.0000001", Err("document is 0.0000001, must have at most 6 decimals"));
         check("100.000001", Err("document is 100.000001, must be within 0..=100"));
         check(r#"{"numerator": 5, "denominator": 1000}"#, Ok(500_000));

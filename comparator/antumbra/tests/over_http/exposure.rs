@@ -66,6 +66,22 @@ async fn raising_what_is_shown_to_be_worse_has_to_be_said() {
     assert_eq!(reasons, ["(despite the verdict roll back)", "known (despite the verdict roll back)"]);
 }
 
+/// The same shares, and still more clients get the candidate.
+#[tokio::test]
+async fn what_leads_more_clients_to_it_has_to_be_said_too() {
+    let world = broken().await;
+    let testers =
+        "- name: testers\n    matches: [{cookies: {canary: \"1\"}}]\n    to: canary\n  - name: share";
+    let admins = "- name: admins\n    matches: [{path: {prefix: /admin}}]\n    to: stable\n  - name: share";
+    let with = |rule: &str| SHOP.replace("- name: share", rule);
+    assert_ne!(with(admins), SHOP);
+    refused(&put(&world, "", &with(testers)).await);
+    assert_eq!(put(&world, "", &with(admins)).await.status, 200, "it keeps clients from the candidate");
+    let detail = refused(&put(&world, "", SHOP).await);
+    assert!(detail.contains("rule \"share\" may decide requests that rule \"admins\" decided"), "{detail}");
+    assert_eq!(put(&world, "?despiteVerdict=true", SHOP).await.status, 200);
+}
+
 #[tokio::test]
 async fn the_command_line_asks_warns_and_goes_on() {
     let world = broken().await;

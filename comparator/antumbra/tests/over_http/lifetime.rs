@@ -153,6 +153,47 @@ async fn a_deleted_policy_leaves_nothing_but_its_audit() {
     assert_eq!(delete(&world, "").await.status, 404);
 }
 
+/// Right after a restart nobody has spoken yet, and the filters that ran the policy before still do.
+#[tokio::test]
+async fn a_policy_that_filters_ran_before_a_restart_is_not_deleted_unasked() {
+    let mut world = World::with_shop().await;
+    world.put("till", &SHOP.replace("name: shop", "name: till")).await;
+    beat(&world, "shop", Some(1)).await;
+    world.restart(Vec::new()).await;
+    let refused = delete(&world, "").await;
+    assert_eq!(
+        (refused.status.as_u16(), refused.json()["type"].as_str()),
+        (409, Some("urn:antumbra:problem:running-policy"))
+    );
+    let detail = refused.json()["detail"].as_str().unwrap().to_owned();
+    assert!(detail.contains("filters ran the policy \"shop\" before the comparator started"), "{detail}");
+    assert_eq!(antumbra(&world, "policy delete --policy till").await.code, 0, "nobody ever ran it");
+    assert_eq!(delete(&world, "?force=true").await.status, 200);
+}
+
+/// Nothing that is in memory outlives a deletion: not the report, the sample, the filters or the exchanges' numbers.
+#[tokio::test]
+async fn a_name_that_is_created_again_at_once_begins_at_nothing() {
+    let world = World::with_shop().await;
+    world.batch(1, &at_generation(1, healthy(50))).await;
+    beat(&world, "shop", Some(1)).await;
+    assert_eq!(world.get("/v1/releases/shop/report").await.json()["exchanges"], 50);
+    std::fs::write(world.data().with_file_name("rules.yaml"), "ignore: [/took]").unwrap();
+    assert_eq!(delete(&world, "?force=true").await.status, 200);
+    assert_eq!(world.put("shop", SHOP).await.status, 201);
+    let status = world.get("/v1/status").await.json()["releases"][0].clone();
+    assert_eq!(
+        (&status["exchanges"], &status["filters"]),
+        (&0.into(), &Value::Array(Vec::new())),
+        "{status}"
+    );
+    let report = world.get("/v1/releases/shop/report").await.json();
+    assert_eq!((&report["exchanges"], &report["delivery"]["known"]), (&0.into(), &false.into()), "{report}");
+    let kept = antumbra(&world, "try rules.yaml --output json").await;
+    let kept: Value = serde_json::from_str(&kept.out).unwrap();
+    assert_eq!((&kept["kept"]["exchanges"], &kept["kept"]["of"]), (&0.into(), &0.into()), "{kept}");
+}
+
 #[tokio::test]
 async fn a_name_that_was_deleted_begins_anew_above_its_last_generation() {
     let mut world = World::with_shop().await;
@@ -212,6 +253,38 @@ async fn a_capture_of_a_deleted_policy_ends() {
     };
     let (line, deleted) = tokio::join!(listening, deleting);
     assert_eq!((line.code, deleted.status.as_u16()), (0, 200), "{}", line.err);
+}
+
+/// A file where a name is needed is told, and a policy that is called as files are is found.
+#[tokio::test]
+async fn a_file_in_the_place_of_a_name_is_told() {
+    let world = World::with_shop().await;
+    std::fs::write(world.data().with_file_name("mine.yaml"), SHOP).unwrap();
+    for (line, name) in [
+        ("report --policy mine.yaml", "\"shop\", as that file says"),
+        ("mirror set 5 --policy ./mine.yaml", "\"shop\", as that file says"),
+        ("status --policy gone.yaml", "the `name` in the file"),
+    ] {
+        let ran = antumbra(&world, line).await;
+        let why =
+            format!("which is no stored policy and looks like a file; needed is the policy's name: {name}\n");
+        assert!(ran.code == 2 && ran.err.ends_with(&why), "{line}: {}", ran.err);
+    }
+    world.put("mine.yaml", &SHOP.replace("name: shop", "name: mine.yaml")).await;
+    assert_eq!(antumbra(&world, "report --policy mine.yaml").await.code, 0);
+    let doctor = antumbra(&world, "doctor --policy till").await;
+    let told = "FAILED   policy till: the comparator has no policy of that name; there are mine.yaml, shop\n";
+    assert!(doctor.code == 1 && doctor.out.contains(told), "{}", doctor.out);
+}
+
+#[tokio::test]
+async fn an_empty_list_says_so() {
+    let world = World::new(None).await;
+    let listed = antumbra(&world, "policy list").await;
+    let why = "antumbra: no policy is stored; `antumbra policy put FILE --create` stores one\n";
+    assert_eq!((listed.code, listed.out.as_str(), listed.err.as_str()), (0, "", why));
+    let json = antumbra(&world, "policy list --output json").await;
+    assert_eq!((json.code, json.out.trim()), (0, "[]"));
 }
 
 #[tokio::test]

@@ -20,7 +20,9 @@ async fn what_filters_met_is_told_by_status_and_report_until_it_is_mended() {
         Trouble::new(TroubleKind::MissingSecret, "override", "is signed with \"k\"").of_generation(Some(2));
     for (instance, troubles) in [(1, vec![unknown.clone()]), (2, vec![unknown, secret])] {
         let node = Some("edge-1".to_owned());
-        assert_eq!(tell(world.address, &Heartbeat { troubles, node, ..beat(instance) }).await.status, 204);
+        let filter_version = (instance == 1).then(|| "0.0.9".to_owned());
+        let told = Heartbeat { troubles, node, filter_version, ..beat(instance) };
+        assert_eq!(tell(world.address, &told).await.status, 204);
     }
     let release = world.get("/v1/status").await.json()["releases"][0].clone();
     let told = release["troubles"].as_array().unwrap();
@@ -32,9 +34,17 @@ async fn what_filters_met_is_told_by_status_and_report_until_it_is_mended() {
     let cluster = "the proxy has no cluster \"canary\", so no shadow reaches the candidate (2 filters)";
     let key = "1 filter refuses generation 2, so the last good policy stays: override is signed with \"k\"";
     let status = antumbra(&world, "status").await.out;
-    for words in [cluster, key, "node edge-1\n", "filters: 2 alive\n", "not mirrored: not_sampled 18\n"] {
+    let versions = "  versions: not said (1 filter), 0.0.9 (1 filter)\n";
+    for words in
+        [versions, cluster, key, "node edge-1\n", "filters: 2 alive\n", "not mirrored: not_sampled 18\n"]
+    {
         assert!(status.contains(words), "{words}: {status}");
     }
+    let doctor = antumbra(&world, "doctor").await.out;
+    let versions = "warning  release shop filter versions: not said (1 filter), 0.0.9 (1 filter), and the comparator is ";
+    assert!(doctor.contains(versions), "{doctor}");
+    let own = format!(" version: {}, as this command line\n", env!("CARGO_PKG_VERSION"));
+    assert!(doctor.contains(&own), "{doctor}");
     let report = antumbra(&world, "report").await.out;
     assert!(report.contains(cluster) && report.contains(key), "{report}");
     for instance in [1, 2] {
@@ -60,6 +70,28 @@ async fn a_mirror_that_is_left_to_the_comparator_without_a_target_is_told() {
     assert!(world.get("/v1/releases/shop/report").await.text.contains("--target canary=URL"));
     world.put("shop", SHOP).await;
     assert!(!antumbra(&world, "status").await.out.contains("--target"));
+}
+
+/// A policy that mirrors nothing brings no evidence, however long one waits.
+#[tokio::test]
+async fn a_policy_that_mirrors_nothing_is_told_until_it_does() {
+    let world = World::with_shop().await;
+    let off = "Mirroring is off, so no exchange comes: every mirror of the policy is at 0 %; `antumbra mirror set 10%` starts it.";
+    let flat = |text: String| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(!antumbra(&world, "report").await.out.contains("so no exchange comes"));
+    antumbra(&world, "mirror set 0").await;
+    let report = flat(antumbra(&world, "report").await.out);
+    assert!(report.contains(off), "{report}");
+    antumbra(&world, "mirror set 1").await;
+    assert!(!antumbra(&world, "report").await.out.contains("so no exchange comes"));
+    world.put("shop", &SHOP.replace("name: shadow", "name: shadow\n    enabled: false")).await;
+    let report = flat(antumbra(&world, "report").await.out);
+    assert!(report.contains("no rule of the policy that is enabled has a `mirror`"), "{report}");
+    world
+        .put("shop", &SHOP.replace("canary: {cluster: canary}", "canary: {cluster: canary, state: red}"))
+        .await;
+    let report = flat(antumbra(&world, "report").await.out);
+    assert!(report.contains("the candidate \"canary\" is red"), "{report}");
 }
 
 /// A filter that ends is not missed, and keeps no policy from being deleted.

@@ -14,6 +14,7 @@ struct Met {
     put: Option<String>,
     last_generation: u64,
     filters: usize,
+    awaited: Option<Duration>,
     at_hand: Files,
 }
 
@@ -26,6 +27,7 @@ impl Met {
             put: None,
             last_generation: 0,
             filters: 0,
+            awaited: None,
             at_hand: Files::default(),
         }
     }
@@ -73,6 +75,7 @@ impl Met {
             last_put: put.as_ref(),
             last_generation: self.last_generation,
             filters: self.filters,
+            awaited: self.awaited,
             at_hand: &self.at_hand,
         };
         decide(command, state, 7_000)
@@ -267,6 +270,18 @@ fn a_file_is_adopted_once_and_noted_even_if_it_changes_nothing() {
     );
 }
 
+/// Who puts what is in force already has put it: nothing of it was changed at run time since.
+#[test]
+fn a_document_that_is_in_force_already_is_put_all_the_same() {
+    let six = SHOP.replace("percent: 5", "percent: 6");
+    Met::stored(&six).put(SHOP).check(&put(&six), &["audit 3 ana put \"more\" "]);
+    Met::stored(&six).put(&six).check(&put(&six), &[]);
+    Met::stored(&six)
+        .put(SHOP)
+        .check(&adopt(&six), &["file of 6", "audit 3 antumbra serve file \"policy file at the start\" "]);
+    Met::stored(&six).put(SHOP).check(&mirror(6.0), &[]);
+}
+
 #[test]
 fn a_reset_makes_a_generation_of_the_same_document_and_a_session() {
     Met::stored(SHOP).check(
@@ -364,6 +379,11 @@ fn a_deletion_forgets_all_but_the_audit_which_has_the_whole_document() {
         run(filters).check(&delete(false, Expected::Any), &[&refused]);
         run(filters).check(&delete(true, Expected::Any), &deleted);
     }
+    let awaited = Met { awaited: Some(Duration::from_millis(7_500)), ..Met::stored(SHOP) };
+    let refused = "refused: filters ran the policy \"shop\" before the comparator started, and may do so still: those that do will \
+                   have said so in 8 s; delete it nevertheless with `?force=true` (`antumbra policy delete --force`)";
+    awaited.check(&delete(false, Expected::Any), &[refused]);
+    awaited.check(&delete(true, Expected::Any), &deleted);
     Met::stored(SHOP).check(
         &delete(true, Expected::OneOf(vec!["\"2\"".to_owned()])),
         &["refused: the policy is at generation 3, not 2"],
@@ -464,6 +484,21 @@ fn clients_get_more_of_what_is_worse_only_if_somebody_says_so() {
     let unmirrored = SPLIT.replace("{name: shadow, mirror: [{to: canary, percent: 5}]}, ", "");
     let effects = Met::stored(&unmirrored).decide(&weights(20, Verdict::Wait, false)).unwrap();
     assert_eq!(effects.warnings, [""; 0], "there is nothing to wait for");
+}
+
+/// What was known of the candidate is gone with the policy: nobody can be asked, and it is said.
+#[test]
+fn a_policy_that_is_created_anew_says_what_it_gives() {
+    let warnings = |last_generation, text: &str| {
+        let met = Met { last_generation, ..Met::nothing() };
+        let Command::Change(change) = create(text) else { panic!("a change") };
+        met.decide(&Command::Change(Change { judged: Judged::Unasked, ..change })).unwrap().warnings
+    };
+    let told = "a policy of this name was deleted with what was known of the candidate, and rule \"share\" gives 0 % → 5 % of its \
+                requests to candidates";
+    assert_eq!(warnings(9, SPLIT), [told]);
+    assert_eq!(warnings(0, SPLIT), [""; 0], "the first of its name");
+    assert_eq!(warnings(9, &SPLIT.replace("canary: 5, stable", "canary: 0, stable")), [""; 0]);
 }
 
 /// Another change may have come between the look and the commit: then the verdict is asked for, and what could not be told counts as worse.

@@ -112,7 +112,7 @@ fn silent(delivery: &Delivery) -> Option<Uncovered> {
     let all = silent.saturating_add(alive);
     let have = if silent == 1 { "has" } else { "have" };
     let text = format!(
-        "{} of {} {have} been silent for more than a minute: what their proxies do now is not known.",
+        "{} of {} {have} missed three heartbeats: what their proxies do now is not known.",
         count(silent),
         many(all, "filter")
     );

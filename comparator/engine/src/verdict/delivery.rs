@@ -36,7 +36,7 @@ pub struct Delivery {
     /// Filters that spoke within the last minute.
     #[serde(default)]
     pub alive: u64,
-    /// Filters that spoke, and have not for more than a minute.
+    /// Filters that spoke, and missed three heartbeats since.
     #[serde(default)]
     pub silent: u64,
     /// All requests that were not mirrored and of which somebody said why. Those whose reason means [`Meaning::Thinned`] are part

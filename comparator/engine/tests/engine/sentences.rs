@@ -211,7 +211,7 @@ fn what_filters_did_not_do_is_said() {
     };
     let delivery = Delivery { silent: 1, alive: 3, ..Delivery::of(&accounts) };
     insta::assert_snapshot!(sentences(&report("shop", &evidence, &Gates::default(), &delivery)), @r#"
-    ! 1 of 4 filters has been silent for more than a minute: what their proxies do now is not known.
+    ! 1 of 4 filters has missed three heartbeats: what their proxies do now is not known.
     ! 25 % of the requests are not mirrored: their method, such as POST, PUT or DELETE, may write, which the mirror does not allow.
     ! 3.16 % of the requests are not mirrored: no rule with a mirror matches them.
     ! 0.63 % of the requests are not mirrored: the proxy answered them itself.

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::Check;
-use super::proxy::{Filter, Proxy};
-use crate::api::status::ReleaseStatus;
+use super::proxy::{Filter, Hosts, Proxy};
+use crate::api::status::{ReleaseStatus, Versions};
 
 /// A policy in force.
 pub(super) struct Release {
@@ -14,8 +14,42 @@ pub(super) struct Release {
     pub(super) policy: Value,
 }
 
-/// What the comparator knows of a release's filters.
-pub(super) fn release(status: &ReleaseStatus) -> Vec<Check> {
+/// Whether the comparator and this command line are of one version.
+pub(super) fn comparator_version(subject: &str, comparator: Option<&str>, own: &str) -> Check {
+    let subject = format!("{subject} version");
+    match comparator {
+        Some(version) if version == own => Check::ok(subject, format!("{version}, as this command line")),
+        version => {
+            let version = version.unwrap_or("one that does not say which it is");
+            Check::warning(
+                subject,
+                format!("is {version}, and this command line is {own}: use the same for both"),
+            )
+        }
+    }
+}
+
+/// Whether the filters of a release and the comparator are of one version; nothing is said where no filter is alive.
+fn versions(subject: &str, versions: &[Versions], comparator: Option<&str>) -> Option<Check> {
+    let subject = format!("{subject} filter versions");
+    let told = super::super::status::versions(versions);
+    match versions {
+        [] => None,
+        [one] if one.version.is_some() && one.version.as_deref() == comparator => {
+            Some(Check::ok(subject, format!("{told}, as the comparator")))
+        }
+        _ => {
+            let comparator = comparator.unwrap_or("of a version that it does not say");
+            let detail = format!(
+                "{told}, and the comparator is {comparator}: give the proxies the module of its version"
+            );
+            Some(Check::warning(subject, detail))
+        }
+    }
+}
+
+/// What the comparator, which is of this version, knows of a release's filters.
+pub(super) fn release(status: &ReleaseStatus, comparator: Option<&str>) -> Vec<Check> {
     let subject = format!("release {}", status.release);
     let mut checks: Vec<Check> =
         status.problems.iter().map(|problem| Check::failed(format!("{subject} policy"), problem)).collect();
@@ -35,6 +69,7 @@ pub(super) fn release(status: &ReleaseStatus) -> Vec<Check> {
             Check::warning(format!("{subject} filters"), detail)
         }
     });
+    checks.extend(versions(&subject, &status.versions, comparator));
     checks
 }
 
@@ -132,9 +167,34 @@ fn hosts(proxy: &Proxy, subject: &str, cluster: &str) -> Check {
         None => {
             Check::failed(subject, format!("the proxy has no cluster {cluster:?}; correct one of the two"))
         }
-        Some((0, all)) => Check::failed(subject, format!("cluster {cluster} has no healthy host of {all}")),
-        Some((healthy, all)) => {
-            Check::ok(subject, format!("cluster {cluster} has {healthy} of {all} hosts healthy"))
+        Some(Hosts { all: 0, .. }) => Check::failed(subject, format!("cluster {cluster} has no host")),
+        Some(Hosts { callable: 0, all, .. }) => {
+            Check::failed(subject, format!("cluster {cluster} has no healthy host of {all}"))
+        }
+        Some(Hosts { callable, all, .. }) if proxy.checked.contains(cluster) => {
+            Check::ok(subject, format!("cluster {cluster} has {callable} of {all} hosts healthy"))
+        }
+        Some(hosts) => unchecked(subject, cluster, hosts),
+    }
+}
+
+/// A proxy without a health check takes every host for healthy: what it asked them says more.
+fn unchecked(subject: &str, cluster: &str, hosts: &Hosts) -> Check {
+    let Hosts { all, answered, unreached, .. } = hosts;
+    let plural = if *all == 1 { "" } else { "s" };
+    let has = format!("cluster {cluster} has {all} endpoint{plural} and no health check");
+    match (answered, unreached) {
+        (1.., _) => Check::ok(subject, format!("{has}; {answered} requests succeeded there")),
+        (0, 1..) => {
+            let detail = format!(
+                "{has}; {unreached} connections failed and no request succeeded: does the service listen there?"
+            );
+            Check::failed(subject, detail)
+        }
+        (0, 0) => {
+            let detail =
+                format!("{has}, and the proxy has asked nothing there yet: whether it answers is not known");
+            Check::warning(subject, detail)
         }
     }
 }
@@ -213,6 +273,9 @@ mod tests {
             json!({"release": "shop", "comparator": {"cluster": "antumbra"}, "secrets": secrets}).to_string();
         let dump = json!({"configs": [
             {"filter": {"vm_config": {}, "configuration": {"@type": "…", "value": config}}},
+            {"cluster": {"name": "stable", "health_checks": [{}]}},
+            {"cluster": {"name": "shadow", "type": "EDS"}},
+            {"cluster": {"name": "antumbra", "health_checks": []}},
             {"routes": [{"match": {"prefix": "/", "headers": headers}, "route": {"cluster": "canary"}}]},
         ]});
         let info = json!({"version": "0123abcd/1.38.2/Clean/RELEASE/BoringSSL"});
@@ -220,7 +283,8 @@ mod tests {
     }
 
     fn cluster(name: &str, health: &Value) -> Value {
-        json!({"name": name, "host_statuses": [{"health_status": health}]})
+        let stats = json!([{"name": "rq_success", "value": "7"}, {"name": "cx_connect_fail", "value": "2"}]);
+        json!({"name": name, "host_statuses": [{"health_status": health, "stats": stats}]})
     }
 
     fn found(proxy: &Proxy, finding: Finding) -> Vec<String> {
@@ -260,6 +324,61 @@ mod tests {
                 "Envoy shop route of trial",
                 "Envoy shop key testers",
             ]
+        );
+    }
+
+    /// Every host is healthy to a proxy that does not check any.
+    #[test]
+    fn a_cluster_that_nobody_checks_is_not_called_healthy() {
+        let with = |stats: &Value| {
+            let host = json!({"health_status": {"eds_health_status": "HEALTHY"}, "stats": stats});
+            let clusters =
+                json!({"cluster_statuses": [{"name": "antumbra", "host_statuses": [host.clone(), host]}]});
+            let proxy = proxy_with(&clusters, &json!([]), &json!({}));
+            let check =
+                super::proxy(&proxy, None).into_iter().find(|check| check.subject.ends_with("comparator"));
+            check.map(|check| (check.finding, check.detail)).unwrap()
+        };
+        let none = "cluster antumbra has 2 endpoints and no health check";
+        assert_eq!(
+            with(&json!([])),
+            (
+                Finding::Warning,
+                format!("{none}, and the proxy has asked nothing there yet: whether it answers is not known")
+            )
+        );
+        assert_eq!(
+            with(&json!([{"name": "rq_success", "value": "3"}, {"name": "cx_connect_fail", "value": "1"}])),
+            (Finding::Ok, format!("{none}; 6 requests succeeded there"))
+        );
+        assert_eq!(
+            with(&json!([{"name": "cx_connect_fail", "value": "4"}])),
+            (
+                Finding::Failed,
+                format!(
+                    "{none}; 8 connections failed and no request succeeded: does the service listen there?"
+                )
+            )
+        );
+    }
+
+    #[test]
+    fn versions_that_differ_are_told() {
+        let of = |version: Option<&str>, filters| Versions { version: version.map(str::to_owned), filters };
+        let told = |versions: &[Versions], comparator| {
+            super::versions("release shop", versions, comparator).map(|check| (check.finding, check.detail))
+        };
+        assert_eq!(told(&[], Some("0.2.0")), None);
+        let same = told(&[of(Some("0.2.0"), 2)], Some("0.2.0")).unwrap();
+        assert_eq!(same, (Finding::Ok, "0.2.0 (2 filters), as the comparator".to_owned()));
+        let mixed = told(&[of(None, 1), of(Some("0.2.0"), 2)], Some("0.2.0")).unwrap();
+        let detail = "not said (1 filter), 0.2.0 (2 filters), and the comparator is 0.2.0: give the proxies the module of its version";
+        assert_eq!(mixed, (Finding::Warning, detail.to_owned()));
+        assert_eq!(told(&[of(None, 1)], None).unwrap().0, Finding::Warning, "nothing is known of either");
+        let own = |comparator| comparator_version("comparator", comparator, "0.2.0");
+        assert_eq!(
+            (own(Some("0.2.0")).finding, own(Some("0.1.0")).finding, own(None).finding),
+            (Finding::Ok, Finding::Warning, Finding::Warning)
         );
     }
 

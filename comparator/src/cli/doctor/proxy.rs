@@ -9,14 +9,28 @@ pub(super) struct Proxy {
     pub(super) subject: String,
     /// As in `1.40.0`; empty if it is not said.
     pub(super) version: String,
-    /// Hosts that may be called, of all, by cluster.
-    pub(super) clusters: BTreeMap<String, (usize, usize)>,
+    /// The hosts of each cluster.
+    pub(super) clusters: BTreeMap<String, Hosts>,
+    /// Clusters of which the proxy, or who tells it of the hosts, looks whether these answer.
+    pub(super) checked: BTreeSet<String>,
     /// Configurations of our filter.
     pub(super) filters: Vec<Filter>,
     /// Values of request headers that a route matches, as `(header, value)`.
     pub(super) routes: BTreeSet<(String, String)>,
     /// Request headers that name a cluster themselves.
     pub(super) cluster_headers: BTreeSet<String>,
+}
+
+/// What a proxy knows of the hosts of a cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Hosts {
+    pub(super) all: usize,
+    /// Those that may be called.
+    pub(super) callable: usize,
+    /// Requests that succeeded since the proxy began.
+    pub(super) answered: u64,
+    /// Connections that failed since then.
+    pub(super) unreached: u64,
 }
 
 /// How the filter is configured for one release.
@@ -38,6 +52,7 @@ impl Proxy {
             // `<commit>/1.40.0/Clean/RELEASE/BoringSSL`
             version: version.split('/').nth(1).unwrap_or_default().to_owned(),
             clusters: list(&clusters["cluster_statuses"]).filter_map(hosts).collect(),
+            checked: BTreeSet::new(),
             filters: Vec::new(),
             routes: BTreeSet::new(),
             cluster_headers: BTreeSet::new(),
@@ -55,6 +70,7 @@ impl Proxy {
             Value::Array(values) => values.iter().for_each(|value| self.look(value)),
             Value::Object(members) => {
                 self.filters.extend(filter(value));
+                self.checked.extend(checked(value));
                 self.routes.extend(matched(value));
                 let header = value["route"]["cluster_header"].as_str();
                 self.cluster_headers.extend(header.map(str::to_ascii_lowercase));
@@ -88,7 +104,15 @@ fn matched(route: &Value) -> Vec<(String, String)> {
     list(&route["match"]["headers"]).filter_map(header).collect()
 }
 
-fn hosts(cluster: &Value) -> Option<(String, (usize, usize))> {
+/// The name of a cluster whose hosts are checked: by the proxy, by what it meets there, or by the registry that lists them.
+fn checked(cluster: &Value) -> Option<String> {
+    let looked_at = list(&cluster["health_checks"]).next().is_some()
+        || cluster["outlier_detection"].is_object()
+        || cluster["type"].as_str() == Some("EDS");
+    cluster["name"].as_str().filter(|_| looked_at).map(str::to_owned)
+}
+
+fn hosts(cluster: &Value) -> Option<(String, Hosts)> {
     let name = cluster["name"].as_str()?.to_owned();
     let all = list(&cluster["host_statuses"]);
     let healthy = |host: &&Value| {
@@ -99,7 +123,16 @@ fn hosts(cluster: &Value) -> Option<(String, (usize, usize))> {
                 .as_str()
                 .is_none_or(|status| matches!(status, "HEALTHY" | "UNKNOWN"))
     };
-    Some((name, (all.clone().filter(healthy).count(), all.count())))
+    let sum = |wanted: &str| {
+        let counters =
+            all.clone().flat_map(|host| list(&host["stats"])).filter(|stat| stat["name"] == wanted);
+        counters.filter_map(|stat| stat["value"].as_str()?.parse::<u64>().ok()).sum()
+    };
+    let (answered, unreached) = (sum("rq_success"), sum("cx_connect_fail"));
+    Some((
+        name,
+        Hosts { callable: all.clone().filter(healthy).count(), all: all.count(), answered, unreached },
+    ))
 }
 
 fn list(value: &Value) -> impl Iterator<Item = &Value> + Clone {

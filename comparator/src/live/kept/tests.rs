@@ -88,6 +88,21 @@ fn memory_is_bounded_for_one_release_and_for_all() {
     assert_eq!(kept.sample("shop").left_out, 1);
 }
 
+/// What a release that is deleted might have taken is room for the others.
+#[test]
+fn the_others_share_what_a_release_leaves() {
+    let kept = Kept::default();
+    let releases = ["shop", "till", "cart", "mail"];
+    releases.iter().for_each(|release| kept.begin(release, 1, 0));
+    releases.iter().skip(1).for_each(|release| kept.forget(release));
+    let size = 256 << 10;
+    let paths = ["/a", "/b", "/c"];
+    let all: Vec<_> = (1..=300).map(|id| exchange("shop", paths[(id % 3) as usize], id, size)).collect();
+    offer(&kept, 1, &all);
+    let bytes = kept.sample("shop").exchanges.len() * size;
+    assert!((MAX_BYTES / 4..=MAX_BYTES_OF_RELEASE).contains(&bytes), "{bytes}");
+}
+
 #[test]
 fn where_no_sample_can_be_smaller_nothing_more_is_kept() {
     let kept = Kept::default();

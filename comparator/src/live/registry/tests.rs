@@ -50,7 +50,7 @@ fn a_release_that_is_created_again_begins_at_nothing() {
     };
     assert_eq!(sums(&registry), (8, 1, 0));
     let next = Registry::default();
-    next.take_over("shop", &registry.kept("shop").unwrap(), true).unwrap();
+    next.take_over("shop", &registry.kept("shop", now).unwrap(), true, now).unwrap();
     next.note(beat(2, 100, 7, 7), now);
     next.note(beat(1, 21, 4, 9), now);
     assert_eq!(sums(&next), (9, 1, 0));
@@ -96,7 +96,7 @@ fn methods_are_counted_since_the_session_began_and_outlive_the_process() {
     let expected = [(UnsafeMethod::Post, 17), (UnsafeMethod::Put, 5)].into();
     assert_eq!(registry.delivery("shop", now).unsafe_methods, expected);
     let next = Registry::default();
-    next.take_over("shop", &registry.kept("shop").unwrap(), true).unwrap();
+    next.take_over("shop", &registry.kept("shop", now).unwrap(), true, now).unwrap();
     assert_eq!(next.delivery("shop", now).unsafe_methods, expected);
     say(1, u64::MAX, 0);
     assert_eq!(registry.delivery("shop", now).unsafe_methods.get(UnsafeMethod::Post), MAX_COUNT - 50 + 7);
@@ -113,10 +113,10 @@ fn what_was_written_down_is_taken_over_and_counts_once() {
     let due = |after| registry.is_due("shop", now + after);
     assert_eq!([Duration::ZERO, KEPT_EVERY / 2, KEPT_EVERY].map(due), [true, false, true]);
     assert_eq!((registry.releases(), registry.is_due("till", now)), (vec!["shop".to_owned()], false));
-    let text = registry.kept("shop").unwrap();
+    let text = registry.kept("shop", now).unwrap();
     for (same_session, before, after) in [(true, (22, 2, 0), (24, 3, 0)), (false, (0, 0, 0), (2, 1, 0))] {
         let next = Registry::default();
-        next.take_over("shop", &text, same_session).unwrap();
+        next.take_over("shop", &text, same_session, now).unwrap();
         let sums = |delivery: Delivery| (delivery.mirrored, delivery.undelivered, delivery.not_sent);
         let delivery = next.delivery("shop", Instant::now());
         assert_eq!((delivery.known, sums(delivery)), (false, before), "nobody spoke yet");
@@ -125,7 +125,7 @@ fn what_was_written_down_is_taken_over_and_counts_once() {
         assert_eq!((delivery.known, sums(delivery)), (true, after));
     }
     let damaged = Registry::default();
-    assert!(damaged.take_over("shop", "{", true).is_err());
+    assert!(damaged.take_over("shop", "{", true, now).is_err());
     assert!(!damaged.delivery("shop", Instant::now()).known);
 }
 
@@ -177,7 +177,7 @@ fn what_a_limit_kept_back_is_not_sent_by_its_reason_since_the_session_began() {
     assert_eq!(not_sent, 900);
     assert_eq!(not_mirrored_by, [(NotMirrored::Rate, 900), (NotMirrored::TooLong, 4)].into());
     let next = Registry::default();
-    next.take_over("shop", &registry.kept("shop").unwrap(), true).unwrap();
+    next.take_over("shop", &registry.kept("shop", now).unwrap(), true, now).unwrap();
     assert_eq!(
         next.delivery("shop", Instant::now()).not_mirrored_by,
         not_mirrored_by,
@@ -197,7 +197,7 @@ fn what_an_earlier_version_wrote_down_knows_no_reasons_and_counts() {
         sums(40, 6, 9),
         sums(10, 2, 1)
     );
-    registry.take_over("shop", &text, true).unwrap();
+    registry.take_over("shop", &text, true, Instant::now()).unwrap();
     let expected = Delivery { mirrored: 30, undelivered: 4, not_sent: 8, ..Delivery::default() };
     assert_eq!(registry.delivery("shop", Instant::now()), expected);
     registry.note(beat(1, 41, 6, 9), Instant::now());
@@ -226,13 +226,86 @@ fn a_filter_is_gone_after_three_heartbeats_unless_it_said_that_it_ends() {
             .join(" ")
     };
     assert_eq!(states(30), "1Alive 2Alive 3Alive 4Ended");
-    assert_eq!(states(31), "1Gone 2Alive 3Gone 4Ended");
+    assert_eq!(states(31), "1Alive 2Alive 3Gone 4Ended");
+    assert_eq!(states(60), "1Alive 2Alive 3Gone 4Ended", "who does not say how often it speaks has a minute");
     assert_eq!(states(61), "1Gone 2Alive 3Gone", "an end is news for a minute");
     assert_eq!(states(181), "1Gone 2Gone 3Gone");
-    assert_eq!(states(631), "2Gone", "and what is gone for ten");
+    assert_eq!(states(631), "1Gone 2Gone", "and what is gone for ten");
     assert_eq!(states(781), "");
+    for after in [0, 30, 31, 60, 61, 180, 181] {
+        let now = start + second * after;
+        let (present, delivery) = (registry.present("shop", 2, now), registry.delivery("shop", now));
+        let told = (delivery.alive, delivery.silent);
+        assert_eq!(
+            told,
+            (present.alive as u64, present.gone as u64),
+            "status and report agree after {after} s"
+        );
+    }
     assert_eq!(registry.running("shop", start + second), 3);
-    assert_eq!(registry.delivery("shop", start + second * 61).silent, 3);
+    assert_eq!(
+        registry.delivery("shop", start + second * 61).silent,
+        2,
+        "one speaks every minute, one ended"
+    );
+}
+
+/// A filter that does not say how often it speaks, and does so every fifty seconds or every two minutes, is there all the time.
+#[test]
+fn a_filter_that_asks_rarely_is_there_between_its_heartbeats() {
+    let second = Duration::from_secs(1);
+    for apart in [50, 120] {
+        let (registry, start) = (Registry::default(), Instant::now());
+        for spoken in 0..5 {
+            let now = start + second * apart * spoken;
+            registry.note(beat(1, 0, 0, 0), now);
+            // A filter has spoken twice before it is known how often it does.
+            if spoken > 0 || apart < 60 {
+                let just_before = now + second * (apart - 1);
+                assert_eq!(registry.running("shop", just_before), 1, "{apart} s, {spoken}");
+                assert_eq!(registry.delivery("shop", just_before).alive, 1, "{apart} s, {spoken}");
+            }
+        }
+    }
+}
+
+/// What was under way while an instance said that it ends arrives after that, and says less.
+#[test]
+fn a_late_heartbeat_brings_nobody_back() {
+    let (registry, now) = (Registry::default(), Instant::now());
+    registry.note(beat(1, 10, 0, 0), now);
+    registry.note(Heartbeat { ends: true, ..beat(1, 12, 1, 0) }, now);
+    registry.note(beat(1, 11, 0, 0), now);
+    assert_eq!(registry.running("shop", now), 0);
+    let Delivery { alive, silent, mirrored, undelivered, .. } = registry.delivery("shop", now);
+    assert_eq!((alive, silent, mirrored, undelivered), (0, 0, 12, 2));
+    registry.note(Heartbeat { ends: true, ..beat(1, 13, 1, 0) }, now);
+    assert_eq!(registry.delivery("shop", now).mirrored, 13, "an end may be said twice");
+}
+
+/// Right after a restart nobody has spoken yet, and those who did before may still be there.
+#[test]
+fn who_was_there_before_a_restart_is_awaited() {
+    let (before, start, second) = (Registry::default(), Instant::now(), Duration::from_secs(1));
+    before.note(Heartbeat { every_ms: Some(10_000), ..beat(1, 0, 0, 0) }, start);
+    let restarted = |text: &str, now| {
+        let registry = Registry::default();
+        registry.take_over("shop", text, true, now).unwrap();
+        registry
+    };
+    let text = before.kept("shop", start).unwrap();
+    let next = restarted(&text, start);
+    assert_eq!(next.awaited("shop", start + second * 10), Some(second * 20));
+    assert_eq!(next.awaited("shop", start + second * 30), None);
+    let again = restarted(&next.kept("shop", start + second * 10).unwrap(), start);
+    assert_eq!(again.awaited("shop", start), Some(second * 20), "nobody spoke in between");
+    assert_eq!(next.awaited("till", start), None);
+    for text in [before.kept("shop", start + second * 31).unwrap(), {
+        before.note(Heartbeat { ends: true, ..beat(1, 0, 0, 0) }, start);
+        before.kept("shop", start).unwrap()
+    }] {
+        assert_eq!(restarted(&text, start).awaited("shop", start), None, "nobody was there: {text}");
+    }
 }
 
 #[test]
@@ -254,7 +327,7 @@ fn what_filters_met_is_told_once_with_how_many_met_it() {
     assert_eq!(told, [(3, 2), (3, 1), (200, 1)], "bounded by the comparator, too");
     let nodes: Vec<_> = present.shown.iter().map(|filter| filter.node.clone().unwrap()).collect();
     assert_eq!(nodes, ["edge-6", "edge-7", "edge-8"]);
-    let later = now + Duration::from_secs(31);
+    let later = now + Duration::from_secs(61);
     say(2, Vec::new(), later);
     assert_eq!(registry.present("shop", 2, later).troubles, [], "who is gone tells nothing");
 }

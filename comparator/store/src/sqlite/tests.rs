@@ -78,7 +78,15 @@ fn what_is_forgotten_leaves_its_audit_and_numbers_that_are_not_used_again() {
     let kept = ((Some(stored(2)), Some("{}".to_owned())), (1, 1), ("prices=1f".to_owned(), true));
     assert_eq!(left(&store, "till"), kept);
     assert_eq!(store.policies().unwrap().len(), 1);
-    assert_eq!((store.audit("shop").unwrap().len(), store.last_generation("shop").unwrap()), (3, 3));
+    let audits = Audits::beside(&dir.path().join("a.db"));
+    assert_eq!((audits.of("shop").unwrap().len(), store.last_generation("shop").unwrap()), (3, 3));
+    // While somebody writes, what was committed can be read.
+    let between = |writing: &Writing<'_>| {
+        writing.append_audit(draft("shop", 4, "put"))?;
+        audits.of("shop")
+    };
+    assert_eq!(store.transaction(between).unwrap().len(), 3);
+    assert_eq!(audits.of("shop").unwrap().len(), 4);
     assert_eq!(store.session("shop").unwrap(), Some(Session { number: 2, since: 2 }));
     assert_eq!(store.last_generation("never").unwrap(), 0);
 }

@@ -3,8 +3,9 @@
 
 use crate::document::Tree;
 
-/// Whether every request that `later` matches is matched by `earlier` too; no `matches` at all matches everything.
-pub(super) fn covers(earlier: Option<&Tree>, later: Option<&Tree>) -> bool {
+/// Whether every request that the `matches` of one rule matches is matched by those of an earlier one too; no `matches` at all matches
+/// everything. `true` is certain; `false` may only mean that it cannot be seen in the document.
+pub fn covers(earlier: Option<&Tree>, later: Option<&Tree>) -> bool {
     match (earlier, later) {
         (None, _) => true,
         (Some(_), None) => false,

@@ -87,6 +87,7 @@ fn a_heartbeat_says_where_the_instance_runs_how_often_it_speaks_and_when_it_ends
         (heartbeat.node.as_deref(), heartbeat.every_ms, heartbeat.ends),
         (Some("edge-1"), Some(10_000), false)
     );
+    assert_eq!(heartbeat.filter_version.as_deref(), Some(env!("CARGO_PKG_VERSION")));
     instance.on(Incident::Answered(CallId::Poll, answer("204", "")), 2_010);
     let farewell = instance.on(Incident::Drain, 2_020).pop().unwrap();
     assert!(decode_heartbeat(&farewell.body).unwrap().ends);
