@@ -252,6 +252,14 @@ mod tests {
         let place = Differing { path: "/*/price".to_owned(), kind: Kind::Value, count: 1_000, first: 0 };
         assert_eq!(found.places, [place]);
 
+        let numbers = |value: u32, length: usize| format!("[{}0]", format!("{value},").repeat(length));
+        for (length, listed, unlisted) in [(8_192, 8_192, 0), (8_193, 8_192, 1), (20_000, 8_192, 1)] {
+            let long = exchange("application/json", &numbers(1, length), &numbers(2, length));
+            let found = diff_exchange(&long, &Rules::default(), &Outside::default());
+            assert_eq!((found.differences.len(), found.unlisted), (listed, unlisted), "{length}");
+            assert_eq!(found.refused.is_some(), unlisted > 0, "{length}");
+        }
+
         let rule = |pattern: &str| Rules::new(vec![Pattern::parse(pattern).unwrap()], vec![]);
         assert!(diff_exchange(&priced, &rule("GET /items/{id} /*/price"), &Outside::default()).equal);
         assert!(!diff_exchange(&priced, &rule("GET /carts /*/price"), &Outside::default()).equal);

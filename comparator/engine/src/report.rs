@@ -5,6 +5,7 @@ mod endpoints;
 mod notes;
 mod refused;
 mod uncovered;
+mod unlooked;
 mod unmet;
 
 use std::collections::BTreeMap;
@@ -26,6 +27,7 @@ use crate::wording::{self, Tally, count, wait};
 
 pub use refused::Refused;
 pub use uncovered::{Gap, Uncovered};
+pub use unlooked::Unlooked;
 
 /// What is known of a release at one moment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

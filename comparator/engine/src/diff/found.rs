@@ -131,7 +131,7 @@ impl<'w> Differences<'w> {
     ) {
         self.seen += 1;
         if self.full() {
-            self.refuse(Refusal::Differences);
+            return self.refuse(Refusal::Differences);
         }
         self.probe.0.clear();
         path(&mut self.probe.0);
@@ -171,9 +171,9 @@ impl<'w> Differences<'w> {
         self.refused.insert(refusal);
     }
 
-    /// So many that looking for more would only cost time.
+    /// One more than are looked at: there are others, and looking for them would only cost time.
     pub(super) fn full(&self) -> bool {
-        self.seen >= MAX_DIFFERENCES
+        self.seen > MAX_DIFFERENCES
     }
 }
 

@@ -44,6 +44,10 @@ pub enum Gap {
     Methods,
     /// Requests are not mirrored for another reason that lies in them or in the policy: a share of all requests.
     NotMirrored,
+    /// Requests of a recording could not be asked again: a share of its requests.
+    Unread,
+    /// No request that a recording has of an endpoint was compared: their share of its requests.
+    NotAsked,
     /// A bound of the policy leaves out sampled requests: a share of those.
     Excluded,
     /// Both answers differ from the primary's and nobody can look into it: a share of the endpoint's exchanges.
@@ -57,7 +61,7 @@ pub enum Gap {
 }
 
 impl Uncovered {
-    fn new(cause: Gap, share: f64, text: String) -> Self {
+    pub(super) fn new(cause: Gap, share: f64, text: String) -> Self {
         Self { cause, endpoint: None, path: None, share: Some(share), text }
     }
 }
@@ -69,6 +73,7 @@ impl Report {
             self.reason_details.iter().any(|reason| reason.code == code && reason.endpoint == *endpoint)
         };
         self.not_covered.iter().filter(move |uncovered| match uncovered.cause {
+            Gap::Unread => !says(Code::Unread, &None),
             Gap::Unseen => !says(Code::Unseen, &uncovered.endpoint),
             // Where only a part was not sent, the reason does not say which leg's shadows these are.
             Gap::NotSent => uncovered.share < Some(1.0) || !says(Code::NotSent, &None),
