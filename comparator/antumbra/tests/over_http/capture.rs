@@ -118,7 +118,10 @@ async fn a_capture_ends_at_its_bounds_and_overwrites_nothing() {
     assert!(out.contains("timed.ndjson:"), "{out}");
     for (line, shown) in [
         ("capture new.ndjson --keep-text", "--redact"),
-        ("capture small.ndjson", "small.ndjson: File exists"),
+        (
+            "capture small.ndjson",
+            "small.ndjson: File exists, and a capture only begins a new one: name another",
+        ),
         ("capture new.ndjson --policy till", "there is no policy \"till\""),
         ("capture new.ndjson --redact email", "must be a path"),
         ("capture other.ndjson --duration 1", "must be a duration"),
