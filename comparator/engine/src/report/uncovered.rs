@@ -172,9 +172,9 @@ fn excluded(delivery: &Delivery) -> Option<Uncovered> {
     let sampled = delivery.mirrored.saturating_add(delivery.not_sent).saturating_add(excluded);
     let share = verdict::ratio(excluded, sampled);
     let text = format!(
-        "{} of {} sampled exchanges exceed a bound of the policy{}: they are not mirrored, so the verdict does not cover them.",
+        "{} of {} exceed a bound of the policy{}: they are not mirrored, so the verdict does not cover them.",
         count(excluded),
-        count(sampled),
+        many(sampled, "sampled exchange"),
         by_reason(&delivery.by_meaning(Meaning::Excluded))
     );
     (share >= WORTH_SAYING).then(|| Uncovered::new(Gap::Excluded, share, text))
@@ -261,7 +261,7 @@ fn bounded(mut found: Vec<Uncovered>) -> Vec<Uncovered> {
     let more = found.len().saturating_sub(MAX_LISTED);
     found.truncate(MAX_LISTED);
     if let Some(last) = found.last_mut().filter(|_| more > 0) {
-        last.text = format!("{} The same holds for {} more endpoints.", last.text, count(more as u64));
+        last.text = format!("{} The same holds for {}.", last.text, many(more as u64, "more endpoint"));
     }
     found
 }

@@ -151,8 +151,11 @@ fn of_params(
             (format!("multipart/form-data; boundary={}", quoted(&boundary)), body)
         }
         _ => {
-            let why = format!("its postData has params, which {media:?} cannot have");
-            return Err(Skipped::malformed(why));
+            // What is longer, or has other characters, is no type: who knows what it is.
+            let sound = |byte: u8| byte.is_ascii_alphanumeric() || b"/+-._".contains(&byte);
+            let named = media.len() <= MAX_TYPE && media.bytes().all(sound);
+            let media = if named { format!("{media:?}") } else { "its type".to_owned() };
+            return Err(Skipped::malformed(format!("its postData has params, which {media} cannot have")));
         }
     };
     // Another client may write the same with more bytes, but not with any number of them.
@@ -267,6 +270,8 @@ fn header(headers: &Headers, wanted: &str) -> Option<String> {
 
 /// Bytes that a client writes around one part: a boundary of 70, and headers.
 const MAX_BETWEEN: usize = 512;
+/// Bytes of a media type that is shown.
+const MAX_TYPE: usize = 64;
 const FORM: &str = "application/x-www-form-urlencoded";
 /// Stands for what could not be read as text.
 const LOST: char = '\u{fffd}';
