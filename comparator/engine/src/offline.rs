@@ -156,8 +156,7 @@ fn as_bytes(left: &[u8], right: &[u8], kind: Kind, scope: Scope<'_>, into: &mut 
 }
 
 fn listed(found: Differences<'_>, refused: Option<Refusal>) -> Diff {
-    let (list, seen) = found.into_list();
-    let unlisted = seen.saturating_sub(list.len());
+    let (list, unlisted) = found.into_list();
     let places = places(&list);
     let difference = |(Subject(path, kind), detail): (Subject, Detail)| Difference {
         path: if detail.exact.is_empty() { path } else { detail.exact },

@@ -162,9 +162,13 @@ impl<'w> Differences<'w> {
         details.into_iter()
     }
 
-    /// The list, and how many differences were seen.
+    /// The list, and how many differences there are besides: at least one where looking for them ended.
     pub(crate) fn into_list(self) -> (Vec<(Subject, Detail)>, usize) {
-        (self.list.map(|list| list.found).unwrap_or_default(), self.seen)
+        let looked_at = self.seen.min(MAX_DIFFERENCES);
+        let more = usize::from(self.full());
+        let list = self.list.map(|list| list.found).unwrap_or_default();
+        let unlisted = looked_at.saturating_sub(list.len()).max(more);
+        (list, unlisted)
     }
 
     pub(crate) fn refuse(&mut self, refusal: Refusal) {
