@@ -130,6 +130,14 @@ async fn a_capture_ends_at_its_bounds_and_overwrites_nothing() {
         assert_eq!(found.code, 2, "{line}: {}{}", found.out, found.err);
         assert!(found.err.contains(shown), "{line}: {}", found.err);
     }
+    let left = world.data().with_file_name("new.ndjson");
+    assert!(!left.exists(), "what never began leaves no file");
+    let child = capture(&world, "late.ndjson --duration 1s");
+    let output = tokio::task::spawn_blocking(move || child.wait_with_output().unwrap()).await.unwrap();
+    let err = String::from_utf8(output.stderr).unwrap();
+    let said =
+        format!("antumbra: capturing the exchanges of shop from http://{} to late.ndjson", world.address);
+    assert!(output.status.success() && err.contains(&said), "{err}");
 }
 
 #[tokio::test]
