@@ -3,6 +3,7 @@
 pub(crate) mod answer;
 pub(crate) mod body;
 pub(crate) mod headers;
+pub(crate) mod misread;
 pub(crate) mod policies;
 pub(crate) mod problem;
 pub(crate) mod releases;

@@ -14,6 +14,8 @@ mod entry;
 mod gor;
 mod har;
 mod lines;
+mod losses;
+mod missed;
 mod place;
 mod raw_request;
 mod recording;
@@ -35,7 +37,7 @@ use tokio::time::Instant;
 use crate::clock;
 use crate::replay::accounts::Admitted;
 use crate::replay::comparing::Comparing;
-use crate::replay::entry::{Recorded, Skipped};
+use crate::replay::entry::{Recorded, RequestLine, Skipped};
 use crate::shadows::{Asked, Began, Call, Limits, Shadows, Target};
 
 pub(crate) use accounts::{Accounts, Admission, blanked};
@@ -159,17 +161,26 @@ impl Replay {
     }
 
     /// The request, ready to be sent, if it may be.
-    fn admitted(&self, Entry { at, asked }: Entry) -> Option<Due> {
+    fn admitted(&self, Entry { at, asked, line }: Entry) -> Option<Due> {
+        let line = line.or_else(|| asked.as_ref().ok().map(|recorded| RequestLine::of(&recorded.request)));
         let admitted = asked.and_then(|recorded| self.due(recorded));
         let mut found = self.found();
-        found.accounts.recorded += 1;
         match admitted {
             Ok((due, blanked, unconditional)) => {
+                found.accounts.recorded += 1;
                 found.accounts.lacks(&blanked, &unconditional);
                 Some(due)
             }
+            Err(Skipped::Lost(lost)) => {
+                found.accounts.lost = found.accounts.lost.saturating_add(lost);
+                None
+            }
             Err(skipped) => {
+                found.accounts.recorded += 1;
                 found.accounts.skip(at, &skipped);
+                if let Some(line) = line.filter(|_| !skipped.is_needless()) {
+                    found.accounts.missed.count(&line, &self.comparing.rules);
+                }
                 None
             }
         }
@@ -207,7 +218,9 @@ impl Replay {
     /// Sends the request if there is a place for it now.
     fn dispatch(self: &Arc<Self>, due: Due) {
         let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
-            self.found().accounts.late += 1;
+            let mut found = self.found();
+            found.accounts.late += 1;
+            found.accounts.missed.count(&RequestLine::of(&due.request), &self.comparing.rules);
             return;
         };
         self.found().accounts.sent += 1;
@@ -229,7 +242,9 @@ impl Replay {
         };
         let primary = self.primaries.ask(call(&self.plan.primary), began).await;
         if primary.outcome != Outcome::Response {
-            self.found().accounts.unanswered(primary.outcome);
+            let mut found = self.found();
+            found.accounts.unanswered(primary.outcome);
+            found.accounts.missed.count(&RequestLine::of(&request), &self.comparing.rules);
             return;
         }
         if let Some(answer) = &primary.response {

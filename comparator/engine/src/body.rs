@@ -328,7 +328,8 @@ fn print(bytes: &[u8]) -> String {
 
 /// A body of which only length and hash are shown.
 pub(crate) fn summary(length: u64, xxh3: u64) -> String {
-    format!("{length} bytes, xxh3 {xxh3:016x}")
+    let bytes = if length == 1 { "byte" } else { "bytes" };
+    format!("{length} {bytes}, xxh3 {xxh3:016x}")
 }
 
 /// Multipart bodies within each other.

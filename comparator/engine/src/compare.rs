@@ -188,13 +188,13 @@ mod tests {
             &json("{"),
             &json("["),
             true,
-            &[" value: line 1: \"{\" (-1 of 1 lines) -> line 1: \"[\" (+1 of 1 lines)"],
+            &[" value: line 1: \"{\" (-1 of 1 line) -> line 1: \"[\" (+1 of 1 line)"],
         );
         check(
             &text("<p>a"),
             &text("<p>b"),
             true,
-            &[" value: line 1: \"<p>a\" (-1 of 1 lines) -> line 1: \"<p>b\" (+1 of 1 lines)"],
+            &[" value: line 1: \"<p>a\" (-1 of 1 line) -> line 1: \"<p>b\" (+1 of 1 line)"],
         );
         check(&json("1"), &leg(500, "text/html", Body::Same), false, &[" status: 200 -> 500"]);
         check(&json("1"), &timeout, false, &[" outcome: response -> timeout"]);

@@ -22,7 +22,7 @@ use crate::farther::{Cause, Measure};
 use crate::guess::Guesses;
 use crate::json::{Node, Shape, Tree};
 use crate::kind::Kind;
-use crate::pattern::{Place, Segment};
+use crate::pattern::{self, Place, Segment};
 use crate::rules::Rules;
 use crate::tokens::Changed;
 
@@ -264,15 +264,12 @@ fn render(path: &[Segment<'_>], out: &mut String, token: impl Fn(&Segment<'_>, &
 }
 
 fn push_token(key: &[u8], out: &mut String) {
-    let plain = |byte: &u8| (0x20..0x7f).contains(byte) && !matches!(byte, b'~' | b'/');
-    if let (true, Ok(key)) = (key.len() <= MAX_TOKEN && key.iter().all(plain), std::str::from_utf8(key)) {
-        return out.push_str(key);
-    }
-    let shown = excerpt::line(key, MAX_TOKEN);
-    if shown.contains(['~', '/']) {
-        out.push_str(&shown.replace('~', "~0").replace('/', "~1"));
-    } else {
-        out.push_str(&shown);
+    let printable = |byte: &u8| (0x20..0x7f).contains(byte);
+    let plain = key.len() <= MAX_TOKEN && key.iter().all(printable) && pattern::is_plain(key);
+    match std::str::from_utf8(key) {
+        Ok(key) if plain => out.push_str(key),
+        // What stands there is what a rule for this member alone has to say.
+        _ => out.push_str(&pattern::escaped(&excerpt::line(key, MAX_TOKEN))),
     }
 }
 
@@ -307,13 +304,20 @@ pub(crate) mod tests {
         check(r#"{"a":1}"#, r#"{"a":"1"}"#, &["/a type /a: 1 -> \"1\""]);
         check(r#"{"a":null}"#, r#"{"a":0}"#, &["/a type /a: null -> 0"]);
         check(r#"{"a":1,"b":2}"#, r#"{"b":2}"#, &["/a missing /a: 1 -> (absent)"]);
-        check(r#"{"b":2}"#, r#"{"b":2,"a":{"x":1}}"#, &["/a extra /a: (absent) -> {1 members}"]);
+        check(r#"{"b":2}"#, r#"{"b":2,"a":{"x":1}}"#, &["/a extra /a: (absent) -> {1 member}"]);
         check(r#"{"a":[1,2,3]}"#, r#"{"a":[3,2,1]}"#, &["/a order /a: [3 elements] -> [3 elements]"]);
         check(r#"{"a":[1,2]}"#, r#"{"a":[1,2,3]}"#, &["/a length /a: [2 elements] -> [3 elements]"]);
         check("1", "2", &[" value : 1 -> 2"]);
         check("[true]", "[false]", &["/* value /0: true -> false"]);
         check(r#"{"a":1,"a":2}"#, r#"{"a":1}"#, &["/a missing /a: 2 -> (absent)"]);
         check(r#"{"a/b":{"~":1}}"#, r#"{"a/b":{"~":2}}"#, &["/a~1b/~0 value /a~1b/~0: 1 -> 2"]);
+        check(r#"{"":1}"#, r#"{"":2}"#, &["/~4 value /~4: 1 -> 2"]);
+        check(
+            r#"{"*":1,"a*":1}"#,
+            r#"{"*":2,"a*":2}"#,
+            &["/a~2 value /a~2: 1 -> 2", "/~2 value /~2: 1 -> 2"],
+        );
+        check(r#"{" a ":1}"#, r#"{" a ":2}"#, &["/~3a~3 value /~3a~3: 1 -> 2"]);
         check(r#"{"u":{"91":1}}"#, r#"{"u":{"91":2}}"#, &["/u/* value /u/91: 1 -> 2"]);
         check(
             r#"{"password":"a"}"#,
@@ -336,6 +340,22 @@ pub(crate) mod tests {
         check(r#"{"auth":"Bearer abc"}"#, r#"{"auth":"abc"}"#, &[hidden]);
         let keyed = |value| format!(r#"{{"qWeRtYuIoPaSdFgHjKlZxCvB":{value}}}"#);
         check(&keyed(1), &keyed(2), &["/* value /*: 1 -> 2"]);
+    }
+
+    #[test]
+    fn what_a_place_says_as_a_rule_names_that_place_alone() {
+        for name in
+            ["", "*", "**", "a*", " ", " a", "~", "~2", "~4", "/", "a/b", "a\u{a0}", "\u{3000}", "header:x"]
+        {
+            let body =
+                |value: u32| serde_json::json!({name: value, "b": value, "c": {"d": value}}).to_string();
+            let place = format!("/{}", pattern::escaped(name));
+            let found = diff(&body(1), &body(2), &Rules::default());
+            assert!(found.contains(&format!("{place} value {place}: 1 -> 2")), "{name:?}: {found:?}");
+            let ignored = Rules::new(vec![Pattern::parse(&place).unwrap()], vec![]);
+            let rest = ["/b value /b: 1 -> 2", "/c/d value /c/d: 1 -> 2"];
+            assert_eq!(diff(&body(1), &body(2), &ignored), rest, "{name:?}");
+        }
     }
 
     #[test]

@@ -84,8 +84,8 @@ pub(crate) fn line(bytes: &[u8], limit: usize) -> String {
 /// A value of a JSON body.
 pub(crate) fn node(tree: &Tree<'_>, node: &Node) -> String {
     match node.shape {
-        Shape::Array => format!("[{} elements]", node.count),
-        Shape::Object => format!("{{{} members}}", node.count),
+        Shape::Array => format!("[{}]", many(u64::from(node.count), "element")),
+        Shape::Object => format!("{{{}}}", many(u64::from(node.count), "member")),
         Shape::Text => {
             let text = unescape(tree.lexeme(node));
             let secret = is_credential(&text);
@@ -221,7 +221,7 @@ mod tests {
         assert_eq!(body(b"user=1&password=hunter2", 0), "23 bytes, not shown");
         assert!(body(&b"x".repeat(1000), 900).chars().count() <= MAX_CHARS);
         let tree = Tree::parse(br#"{"password":"hunter2"}"#).unwrap();
-        assert_eq!(node(&tree, tree.root().unwrap()), "{1 members}");
+        assert_eq!(node(&tree, tree.root().unwrap()), "{1 member}");
         let far = ["password=", &"x".repeat(1_000)].concat();
         assert_eq!(body(far.as_bytes(), 900), "1,009 bytes, not shown");
         assert_eq!(body(b"<input value='hunter2' name='csrf_token'>", 15), "41 bytes, not shown");

@@ -131,7 +131,7 @@ pub use refusal::Refusal;
 pub use render::TextStyle;
 pub use report::{
     Dropped, EndpointReport, Forecast, Gap, Interval, LegLatencies, Noise, Quantiles, Refused, Regression,
-    Report, Uncontrolled, Uncovered, report,
+    Report, Uncontrolled, Uncovered, Unlooked, report,
 };
 pub use rows::{BadRow, Row};
 pub use rules::{Allow, Arrays, Class, Decimal, Expression, Rule, Rules};

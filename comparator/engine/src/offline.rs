@@ -156,8 +156,7 @@ fn as_bytes(left: &[u8], right: &[u8], kind: Kind, scope: Scope<'_>, into: &mut 
 }
 
 fn listed(found: Differences<'_>, refused: Option<Refusal>) -> Diff {
-    let (list, seen) = found.into_list();
-    let unlisted = seen.saturating_sub(list.len());
+    let (list, unlisted) = found.into_list();
     let places = places(&list);
     let difference = |(Subject(path, kind), detail): (Subject, Detail)| Difference {
         path: if detail.exact.is_empty() { path } else { detail.exact },
@@ -251,6 +250,14 @@ mod tests {
         assert_eq!((found.differences[7].path.as_str(), found.refused), ("/7/price", None));
         let place = Differing { path: "/*/price".to_owned(), kind: Kind::Value, count: 1_000, first: 0 };
         assert_eq!(found.places, [place]);
+
+        let numbers = |value: u32, length: usize| format!("[{}0]", format!("{value},").repeat(length));
+        for (length, listed, unlisted) in [(8_192, 8_192, 0), (8_193, 8_192, 1), (20_000, 8_192, 1)] {
+            let long = exchange("application/json", &numbers(1, length), &numbers(2, length));
+            let found = diff_exchange(&long, &Rules::default(), &Outside::default());
+            assert_eq!((found.differences.len(), found.unlisted), (listed, unlisted), "{length}");
+            assert_eq!(found.refused.is_some(), unlisted > 0, "{length}");
+        }
 
         let rule = |pattern: &str| Rules::new(vec![Pattern::parse(pattern).unwrap()], vec![]);
         assert!(diff_exchange(&priced, &rule("GET /items/{id} /*/price"), &Outside::default()).equal);

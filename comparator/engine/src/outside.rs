@@ -161,8 +161,9 @@ impl Plugins {
             let reasons: Vec<String> =
                 failed.iter().map(|(reason, count)| format!("{reason} {count}")).collect();
             format!(
-                "Plugin {name} failed in {} of {exchanges} exchanges ({}): these were compared without it.",
+                "Plugin {name} failed in {} of {} ({}): these were compared without it.",
                 failed.values().sum::<u64>(),
+                if *exchanges == 1 { "1 exchange".to_owned() } else { format!("{exchanges} exchanges") },
                 reasons.join(", ")
             )
         });

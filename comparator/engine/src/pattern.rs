@@ -7,7 +7,7 @@ mod target;
 use std::fmt;
 
 pub use self::target::BadPattern;
-pub(crate) use self::target::{Name, Target, Way};
+pub(crate) use self::target::{Name, Target, Way, escaped, is_plain};
 use crate::endpoint::{self, EndpointPattern};
 
 /// A place in an answer.
@@ -34,7 +34,8 @@ pub(crate) enum Segment<'a> {
 
 /// A place that a rule names: `/items/*/price`, `header:x-build`, `header:x-debug-*`, `cookie:session`, `trailer:grpc-status`, each also for
 /// one endpoint only: `GET /search /results/*/score`. `*` is any one segment, `**` any number of them; `/` alone is the whole body.
-/// In a name `~0` is `~`, `~1` is `/`, `~2` is `*` and `~3` is a blank, which needs that only at the name's beginning or end.
+/// In a name `~0` is `~`, `~1` is `/`, `~2` is `*` and `~3` is a blank, which needs that only at the name's beginning or end. `~4` is
+/// nothing, for a member whose name is empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pattern {
     pub(crate) endpoint: Option<Endpoint>,
@@ -59,16 +60,17 @@ impl Pattern {
         if text.len() > MAX_LENGTH {
             return Err(BadPattern::Long(text.len()));
         }
-        let text = text.trim();
+        // Other blanks may belong to a name.
+        let text = text.trim_ascii();
+        let is_blank = |char: char| char.is_ascii_whitespace();
         if text.is_empty() {
             return Err(BadPattern::Empty);
         }
-        let Some((method, rest)) = text.split_once(char::is_whitespace).filter(|_| !begins_a_place(text))
-        else {
+        let Some((method, rest)) = text.split_once(is_blank).filter(|_| !begins_a_place(text)) else {
             return Ok(Pattern { endpoint: None, target: target::target(text)? });
         };
-        let rest = rest.trim_start();
-        let (route, place) = rest.split_once(char::is_whitespace).ok_or(BadPattern::Parts(2))?;
+        let rest = rest.trim_ascii_start();
+        let (route, place) = rest.split_once(is_blank).ok_or(BadPattern::Parts(2))?;
         if !route.starts_with('/') {
             return Err(BadPattern::Route(route.to_owned()));
         }
@@ -79,7 +81,7 @@ impl Pattern {
             written: endpoint::written(method.as_bytes(), route.as_bytes()),
             name: endpoint::template(method.as_bytes(), route.as_bytes()),
         };
-        Ok(Pattern { endpoint: Some(endpoint), target: target::target(place.trim_start())? })
+        Ok(Pattern { endpoint: Some(endpoint), target: target::target(place.trim_ascii_start())? })
     }
 
     /// The same where these endpoints are given. A rule for [a part](Self::is_part_of) of one reaches nothing, rather than more than
@@ -176,6 +178,16 @@ mod tests {
         check("GET /cart /shipping address/street", "GET /cart", &["shipping address", "street"], true);
         check("GET /cart /shipping address/street", "GET /bill", &["shipping address", "street"], false);
         check("/~3a", "GET /", &[" a"], true);
+        check("/~4", "GET /", &[""], true);
+        check("/~4", "GET /", &["a"], false);
+        check("/~4/a", "GET /", &["", "a"], true);
+        check("/a/", "GET /", &["a", ""], true);
+        check("/a/", "GET /", &["a", "b"], false);
+        check("/a\u{a0}", "GET /", &["a\u{a0}"], true);
+        check("/a\u{a0}", "GET /", &["a"], false);
+        check("GET /cart /\u{3000}", "GET /cart", &["\u{3000}"], true);
+        check(" /a\t", "GET /", &["a"], true);
+        check("/~~5~", "GET /", &["~~5~"], true);
         check("/**/at", "GET /", &["at"], true);
         check("/**/at", "GET /", &["items", "3", "at"], true);
         check("/**/at", "GET /", &["items", "3", "at", "zone"], true);
@@ -286,6 +298,9 @@ mod tests {
             "/~3a~3",
             "/~3",
             "/~3~3",
+            "/~4",
+            "/a/~4/b",
+            "/\u{a0}a\u{a0}",
             "GET /x /a b",
             "GET /search /results/**",
             "header:x-a*",

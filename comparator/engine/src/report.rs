@@ -5,6 +5,7 @@ mod endpoints;
 mod notes;
 mod refused;
 mod uncovered;
+mod unlooked;
 mod unmet;
 
 use std::collections::BTreeMap;
@@ -26,6 +27,7 @@ use crate::wording::{self, Tally, count, wait};
 
 pub use refused::Refused;
 pub use uncovered::{Gap, Uncovered};
+pub use unlooked::Unlooked;
 
 /// What is known of a release at one moment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -113,7 +115,8 @@ impl fmt::Display for Forecast {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Further { lower, upper } = self.exchanges;
         let interval = |low: String, high: String| if low == high { low } else { format!("{low} to {high}") };
-        write!(f, "{} more exchanges", interval(count(lower), count(upper)))?;
+        let exchanges = if upper == 1 { "exchange" } else { "exchanges" };
+        write!(f, "{} more {exchanges}", interval(count(lower), count(upper)))?;
         let Some((soonest, latest)) = self.seconds else { return Ok(()) };
         write!(f, ", {} at the present rate", interval(wait(soonest), wait(latest)))
     }

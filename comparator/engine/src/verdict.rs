@@ -162,7 +162,10 @@ impl<'e> Judgement<'e> {
 pub(crate) fn judge<'e>(evidence: &'e Evidence, gates: &Gates, delivery: &Delivery) -> Judgement<'e> {
     let tested = family::test(evidence, gates);
     if gates.unreadable {
-        return Judgement::new(Verdict::Wait, vec![reason::unreadable()], None, tested);
+        // Nothing is decided, and what was found stays to be seen.
+        let found = findings::reasons(evidence, &tested, is_found);
+        let reasons = std::iter::once(reason::unreadable()).chain(found).collect();
+        return Judgement::new(Verdict::Wait, reasons, None, tested);
     }
     if tested.iter().any(is_found) && !gates.calibration {
         return Judgement::new(

@@ -3,10 +3,12 @@
 //! The server redacts, so that a secret does not even come here. The file is new and nobody else's to read: one that is there
 //! already may be open to all.
 
+mod waiting;
+
 use std::fs::{File, OpenOptions};
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use serde::{Deserialize, Serialize};
@@ -15,6 +17,7 @@ use super::client::{Client, Message};
 use super::values::Lasting;
 use super::{Failure, Target, commands};
 use crate::redaction::{KEEP_TEXT, Left, Secret};
+use waiting::Waiting;
 
 /// What to keep, and how much of it.
 #[derive(clap::Args)]
@@ -50,13 +53,24 @@ pub(super) fn capture(options: &Options) -> Result<ExitCode, Failure> {
     let keep = options.keep_text.then(|| KEEP_TEXT.to_owned());
     let redact = options.redact.iter().cloned().chain(keep).collect();
     let message = Message { redact, ..Message::default() };
-    let followed = client.follow(&path, message, ended(options), |line| capture.take(line));
+    let waiting = Waiting::new(&release, &options.target.server, &options.file);
+    let followed = client.follow(&path, message, ended(options, &waiting), |line| {
+        let goes_on = capture.take(line);
+        waiting.tell(capture.kept.exchanges);
+        goes_on
+    });
+    waiting.end();
+    if followed.is_err() && capture.kept.bytes == 0 {
+        // An empty file would only be in the way of the next attempt.
+        drop(std::fs::remove_file(&options.file));
+        return followed.map(|()| ExitCode::SUCCESS);
+    }
     let kept = capture.finish()?;
     commands::show(options.target.output, &kept, Kept::to_text)?;
     followed.map(|()| ExitCode::SUCCESS)
 }
 
-async fn ended(options: &Options) {
+async fn ended(options: &Options, waiting: &Waiting) {
     let timer = async {
         match options.duration {
             Some(Lasting(duration)) => tokio::time::sleep(duration).await,
@@ -71,6 +85,7 @@ async fn ended(options: &Options) {
     tokio::select! {
         () = timer => {}
         () = interrupted => {}
+        () = waiting.show() => {}
     }
 }
 
@@ -114,7 +129,7 @@ struct Loss {
 impl<'o> Capture<'o> {
     fn new(options: &'o Options) -> Result<Self, Failure> {
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&options.file);
-        let file = file.map_err(|error| Failure::Usage(format!("{}: {error}", options.file.display())))?;
+        let file = file.map_err(|error| unopened(&options.file, &error))?;
         let kept =
             Kept { file: options.file.clone(), exchanges: 0, bytes: 0, lost: 0, left: Left::default() };
         Ok(Self { options, file, kept })
@@ -151,12 +166,31 @@ impl<'o> Capture<'o> {
     }
 }
 
+/// Why a capture cannot begin. One that is there is never written to: others may read it, and it may be open to all.
+fn unopened(file: &Path, error: &io::Error) -> Failure {
+    let file = file.display();
+    Failure::Usage(if error.kind() == io::ErrorKind::AlreadyExists {
+        format!(
+            "{file}: File exists, and a capture only begins a new one: name another, or remove it. `antumbra report --from {file} --from OTHER` \
+             judges both together, `cat {file} OTHER | antumbra replay -` replays both"
+        )
+    } else {
+        format!("{file}: {error}")
+    })
+}
+
 impl Kept {
     fn to_text(&self) -> String {
         let Self { file, exchanges, bytes, lost, left } = self;
-        let mut lines = vec![format!("{}: {exchanges} exchanges, {bytes} bytes", file.display())];
+        let of =
+            |count: u64, one: &str, many: &str| format!("{count} {}", if count == 1 { one } else { many });
+        let exchanges = of(*exchanges, "exchange", "exchanges");
+        let mut lines = vec![format!("{}: {exchanges}, {}", file.display(), of(*bytes, "byte", "bytes"))];
         if *lost > 0 {
-            lines.push(format!("lost: {lost} exchanges came faster than they were written"));
+            lines.push(format!(
+                "lost: {} came faster than they were written",
+                of(*lost, "exchange", "exchanges")
+            ));
         }
         lines.extend(left.lines());
         lines.into_iter().map(|line| line + "\n").collect()

@@ -12,9 +12,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use antumbra_engine::{Diff, diff_exchange};
+use antumbra_engine::{Diff, Pattern, diff_exchange};
 use antumbra_observation::Observation;
 use antumbra_plugin::Runtime;
+use antumbra_policy::lint::unlikely_method;
 use serde::Serialize;
 
 use super::output::{self, print, print_json};
@@ -80,6 +81,7 @@ pub(super) fn diff(options: &Options, sandbox: &dyn Runtime) -> Result<ExitCode,
         diff: diff_exchange(compared, &by.rules, &prepared.outside),
         left: Named { file: left.name, media: left.media },
         right: Named { file: right.name, media: right.media },
+        endpoint: by.endpoint,
         not_applied: by.not_applied,
         plugins: prepared.outside.plugins,
     };
@@ -103,6 +105,7 @@ fn asked(options: &Options) -> Result<(String, String), Failure> {
     let Some(endpoint) = &options.endpoint else { return Ok((String::new(), String::new())) };
     match endpoint.split_once(' ').map(|(method, path)| (method, path.trim_start())) {
         Some((method, path)) if !method.is_empty() && path.starts_with('/') => {
+            check_method(method)?;
             Ok((method.to_owned(), path.to_owned()))
         }
         _ => {
@@ -110,6 +113,17 @@ fn asked(options: &Options) -> Result<(String, String), Failure> {
             Err(Failure::Usage(format!("--endpoint is {endpoint:?}, {needed}")))
         }
     }
+}
+
+/// Refuses a method that no rule can name, and says that no request has one that is not in use.
+fn check_method(method: &str) -> Result<(), Failure> {
+    if let Err(bad) = Pattern::parse(&format!("{method} / /")) {
+        return Err(Failure::Usage(format!("--endpoint {bad}")));
+    }
+    if let Some(odd) = unlikely_method(method) {
+        eprintln!("antumbra: --endpoint names a method that {odd}");
+    }
+    Ok(())
 }
 
 /// What was found, in what, and by what.
@@ -120,7 +134,10 @@ struct Found {
     diff: Diff,
     left: Named,
     right: Named,
-    /// Places and plugins of the rules that name an endpoint, while nobody says whose answers these are.
+    /// The endpoint that the files answer for; empty if nobody names one.
+    #[serde(skip)]
+    endpoint: String,
+    /// Places and plugins of the rules that name another endpoint, or any while nobody says whose answers these are.
     not_applied: Vec<String>,
     /// The plugins of the endpoint, and why each was of no use, if it was not.
     plugins: BTreeMap<String, Option<&'static str>>,

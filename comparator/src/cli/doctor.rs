@@ -113,7 +113,8 @@ fn text(checks: &[Check]) -> String {
     let count = |finding| checks.iter().filter(|check| check.finding == finding).count();
     let lines: String = checks.iter().map(|check| format!("{check}\n")).collect();
     let (failed, warnings) = (count(Finding::Failed), count(Finding::Warning));
-    format!("{lines}{} checks: {failed} failed, {warnings} to look at\n", checks.len())
+    let (all, plural) = (checks.len(), if checks.len() == 1 { "check" } else { "checks" });
+    format!("{lines}{all} {plural}: {failed} failed, {warnings} to look at\n")
 }
 
 /// The comparator, and the releases that it has; `None` if it does not answer.

@@ -118,8 +118,9 @@ pub(super) fn secret(file: &Path) -> Result<Vec<u8>, Failure> {
     if key.len() < antumbra_policy::SHORTEST_SECRET {
         let (length, least) = (key.len(), antumbra_policy::SHORTEST_SECRET);
         return Err(Failure::Usage(format!(
-            "{} has {length} bytes, must have at least {least}",
-            file.display()
+            "{} has {length} {}, must have at least {least}",
+            file.display(),
+            if length == 1 { "byte" } else { "bytes" }
         )));
     }
     Ok(key.to_vec())

@@ -40,12 +40,48 @@ pub(super) fn report(report: &Report, full: bool, rest: &str) -> String {
     if full { report.to_text(style) } else { report.to_summary(style, rest) }
 }
 
-/// The width of the terminal; `COLUMNS` (POSIX) overrides it, and what is no terminal has the usual one.
+/// The width of the terminal; what is no terminal has the usual one.
 fn columns() -> usize {
-    let given = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
-    let measured = || Term::stdout().size_checked().map(|(_, columns)| usize::from(columns));
-    given.or_else(measured).unwrap_or(TextStyle::default().columns)
+    known_columns().unwrap_or(TextStyle::default().columns)
 }
+
+/// The width of the terminal; `COLUMNS` (POSIX) overrides it.
+fn known_columns() -> Option<usize> {
+    let given = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    given.or_else(|| Term::stdout().size_checked().map(|(_, columns)| usize::from(columns)))
+}
+
+/// Lines about what was read, broken at blanks where the terminal is too narrow for them; programs that read a pipe find each whole.
+pub(super) fn wrapped(text: &str) -> String {
+    known_columns().map_or_else(|| text.to_owned(), |columns| broken(text, columns.max(NARROWEST)))
+}
+
+/// Each line in as many as it takes, of which all but the first stand further in.
+fn broken(text: &str, columns: usize) -> String {
+    let mut out = String::new();
+    for line in text.lines() {
+        let indent = line.len() - line.trim_start().len();
+        let mut width = 0;
+        for word in line.split(' ') {
+            let length = word.chars().count();
+            if width > indent && width + length > columns {
+                out.truncate(out.trim_end().len());
+                out.push('\n');
+                out.push_str(&" ".repeat(indent + 2));
+                width = indent + 2;
+            }
+            out.push_str(word);
+            out.push(' ');
+            width += length + 1;
+        }
+        out.truncate(out.trim_end_matches(' ').len());
+        out.push('\n');
+    }
+    out
+}
+
+/// The least width that is kept to, as a report does.
+const NARROWEST: usize = 60;
 
 /// Whether stdout takes colours: a terminal, and `NO_COLOR` (no-color.org) is not set.
 pub(super) fn colour() -> bool {
@@ -123,6 +159,21 @@ fn entry(entry: &Entry) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lines_are_broken_at_blanks() {
+        let text = "one two three four\n  five six: seven, eight nine\n\na-word-that-is-longer-than-a-line\n";
+        insta::assert_snapshot!(broken(text, 14), @r"
+        one two three
+          four
+          five six:
+            seven,
+            eight nine
+
+        a-word-that-is-longer-than-a-line
+        ");
+        assert_eq!(broken(text, 100), text);
+    }
 
     #[test]
     fn changes_for_people() {

@@ -121,8 +121,8 @@ pub(super) fn replay(options: &Options, sandbox: &dyn Runtime) -> Result<ExitCod
     let found = replay.found();
     let name = terms.name.as_deref().unwrap_or("replay");
     let report = antumbra_engine::report(name, &found.evidence, &terms.gates, &found.accounts.delivery());
-    let mut report = report.with_unmet(&found.evidence, &terms.comparing.rules);
-    found.accounts.statuses.judge(&mut report);
+    let report = report.with_unmet(&found.evidence, &terms.comparing.rules);
+    let report = found.accounts.statuses.judged(report.with_unlooked(&found.accounts.unlooked()));
     match options.output {
         Output::Json => print_json(&Replayed { report: &report, replay: &found.accounts }),
         Output::Text => print(&text(&found.accounts, &report, options.full)),
@@ -145,7 +145,7 @@ struct Replayed<'r> {
 
 fn text(accounts: &Accounts, report: &Report, full: bool) -> String {
     let lines: String = accounts.lines().iter().map(|line| format!("{line}\n")).collect();
-    format!("{lines}\n{}", output::report(report, full, FULL))
+    format!("{}\n{}", output::wrapped(&lines), output::report(report, full, FULL))
 }
 
 /// The file, and how much of it was read, for people who watch.

@@ -96,7 +96,7 @@ fn print_report(options: &ReportOptions, report: &Report, capture: Option<&Accou
         Form::Json => print_json(&Found { report, capture }),
         Form::Text => {
             let rest = if capture.is_some() { FULL_OF_A_CAPTURE } else { FULL };
-            print(&format!("{head}{}", output::report(report, options.full, rest)));
+            print(&format!("{}{}", output::wrapped(&head), output::report(report, options.full, rest)));
         }
         Form::Markdown if head.is_empty() => print(&report.to_markdown()),
         Form::Markdown => print(&format!("{}\n{head}", report.to_markdown())),

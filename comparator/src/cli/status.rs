@@ -77,7 +77,8 @@ fn write_filters(text: &mut String, release: &ReleaseStatus) {
             .for_each(|one| write_filter(text, one));
     }
     if release.more_filters > 0 {
-        let _ = writeln!(text, "  and {} more filters", release.more_filters);
+        let filters = if release.more_filters == 1 { "filter" } else { "filters" };
+        let _ = writeln!(text, "  and {} more {filters}", release.more_filters);
     }
     let not_mirrored = release.filters.iter().map(|filter| filter.accounts.not_mirrored);
     let not_mirrored = not_mirrored.fold(Counts::<NotMirrored>::default(), Counts::plus);

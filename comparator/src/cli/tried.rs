@@ -54,7 +54,8 @@ pub(super) fn text(outcome: &Outcome) -> String {
         section(&mut text, title, places.iter().filter(|place| Said::of(place) == said));
     }
     if *more_places > 0 {
-        let _ = writeln!(text, "\n{more_places} more places are not listed");
+        let are = if *more_places == 1 { "place is" } else { "places are" };
+        let _ = writeln!(text, "\n{more_places} more {are} not listed");
     }
     text.push_str(match kept {
         Some(_) => {
@@ -73,7 +74,9 @@ fn write_kept(text: &mut String, kept: &Kept) {
     };
     let _ = writeln!(
         text,
-        "  {exchanges} of {of} exchanges of session {session} are kept, since {since}; a restart forgets them"
+        "  {exchanges} of {of} {} of session {session} {} kept, since {since}; a restart forgets them",
+        if *of == 1 { "exchange" } else { "exchanges" },
+        if *exchanges == 1 { "is" } else { "are" }
     );
     let _ =
         writeln!(text, "  the verdicts are those of {uniform} of them, a uniform sample of each endpoint");

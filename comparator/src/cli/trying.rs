@@ -9,7 +9,7 @@ use http::Method;
 use serde::Serialize;
 
 use super::client::Message;
-use super::output::{print, print_json};
+use super::output::{self, print, print_json};
 use super::report::{self, Source};
 use super::terms::{self, Terms};
 use super::tried;
@@ -62,7 +62,7 @@ fn show(output: Output, outcome: &Outcome, capture: Option<&Accounts>) {
         Output::Json => print_json(&Found { outcome, capture }),
         Output::Text => {
             let head = capture.map(Accounts::to_text).unwrap_or_default();
-            print(&format!("{head}{}", tried::text(outcome)));
+            print(&format!("{}{}", output::wrapped(&head), tried::text(outcome)));
         }
     }
 }

@@ -122,7 +122,8 @@ impl Progress {
     fn waits(&mut self, report: &Report) {
         let needed = report.forecast.map_or_else(String::new, |forecast| format!("; needed: {forecast}"));
         let why = report.reasons.first().map_or("", String::as_str);
-        self.says(&format!("wait after {} exchanges: {why}{needed}", report.exchanges));
+        let exchanges = if report.exchanges == 1 { "exchange" } else { "exchanges" };
+        self.says(&format!("wait after {} {exchanges}: {why}{needed}", report.exchanges));
     }
 
     fn says(&mut self, text: &str) {

@@ -7,6 +7,8 @@ use antumbra_observation::{check_version, decode_handovers, decode_heartbeat, de
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use crate::api::misread;
+
 /// The format of a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Format {
@@ -73,11 +75,11 @@ fn checked<'b>(texts: impl Iterator<Item = &'b [u8]>) -> Result<Vec<Observation>
 
 /// A contract of the future may well not decode: its version says so.
 fn json<T: DeserializeOwned>(bytes: &[u8], index: usize) -> Result<T, Malformed> {
-    serde_json::from_slice(bytes).map_err(|error| match serde_json::from_slice::<VersionOnly>(bytes) {
+    misread::json(bytes).map_err(|misread| match serde_json::from_slice::<VersionOnly>(bytes) {
         Ok(VersionOnly { version }) if version > u64::from(VERSION) => {
             Malformed::FutureVersion { index, version }
         }
-        _ => Malformed::Undecodable { index, message: error.to_string() },
+        _ => Malformed::Undecodable { index, message: misread.to_string() },
     })
 }
 

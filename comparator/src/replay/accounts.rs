@@ -6,11 +6,12 @@
 use std::collections::BTreeMap;
 use std::fmt::Display;
 
-use antumbra_engine::Delivery;
+use antumbra_engine::{Delivery, Unlooked};
 use antumbra_observation::{Counts, NotMirrored, Outcome, Request, SHADOW_HEADER, UnsafeMethod};
 use serde::Serialize;
 
 use super::entry::{At, Skipped, WEB_SOCKET};
+use super::missed::Missed;
 use super::skips::Skips;
 use super::statuses::Statuses;
 use crate::redaction::REDACTED;
@@ -41,6 +42,23 @@ pub(crate) struct Accounts {
     pub(crate) unconditional: BTreeMap<String, u64>,
     /// Whether the primary answers as it did then.
     pub(crate) statuses: Statuses,
+    /// Exchanges that the recording says it lost.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(crate) lost: u64,
+    /// Of those that are skipped, requests of users that should have been sent, by reason.
+    #[serde(skip)]
+    unread: BTreeMap<&'static str, u64>,
+    /// Of those that are skipped, what no user lacks.
+    #[serde(skip)]
+    needless: u64,
+    /// Of those that were not compared, the endpoints.
+    #[serde(skip)]
+    pub(crate) missed: Missed,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// The headers that a recording blanked out, in lower case.
@@ -77,7 +95,7 @@ impl Admission {
             return Err(Skipped::UnsafeMethod(UnsafeMethod::of(&request.method)));
         }
         if has("upgrade").is_some_and(|protocol| is(protocol, "websocket")) {
-            return Err(Skipped::malformed(WEB_SOCKET));
+            return Err(Skipped::Foreign(WEB_SOCKET.into()));
         }
         request.headers.retain(|(_, value)| value[..] != *REDACTED.as_bytes());
         let mut unconditional = Vec::new();
@@ -98,6 +116,12 @@ fn is(name: &[u8], wanted: &str) -> bool {
 impl Accounts {
     pub(crate) fn skip(&mut self, at: At, skipped: &Skipped) {
         self.skips.add(at, skipped);
+        if skipped.is_unread() {
+            *self.unread.entry(skipped.as_str()).or_default() += 1;
+        }
+        if skipped.is_needless() {
+            self.needless += 1;
+        }
         if let Skipped::UnsafeMethod(method) = skipped {
             self.unsafe_methods.add(*method, 1);
         }
@@ -138,9 +162,19 @@ impl Accounts {
         }
     }
 
+    /// What the recording holds besides what was compared.
+    pub(crate) fn unlooked(&self) -> Unlooked {
+        let mut unread = self.unread.clone();
+        if self.lost > 0 {
+            unread.insert("lost", self.lost);
+        }
+        let requests = self.recorded.saturating_sub(self.needless).saturating_add(self.lost);
+        Unlooked { requests, unread, endpoints: self.missed.endpoints().clone() }
+    }
+
     /// One line, and one more for each thing that went wrong.
     pub(crate) fn lines(&self) -> Vec<String> {
-        let Self { recorded, sent, compared, late, .. } = self;
+        let Self { recorded, sent, compared, late, lost, .. } = self;
         let plural = if *recorded == 1 { "" } else { "s" };
         let out = sent.saturating_sub(self.unanswered.values().sum::<u64>() + compared);
         let mut lines = vec![format!("{recorded} request{plural} read: {sent} sent, {compared} compared")];
@@ -153,6 +187,10 @@ impl Accounts {
             ));
         }
         lines.extend(self.skips.lines());
+        if *lost > 0 {
+            let plural = if *lost == 1 { "exchange" } else { "exchanges" };
+            lines.push(format!("lost while they were captured, so not in the recording: {lost} {plural}"));
+        }
         if !self.unanswered.is_empty() {
             lines.push(format!("not compared, the primary did not answer: {}", listed(&self.unanswered)));
         }
@@ -201,7 +239,7 @@ mod tests {
             (with("get", "a", "b"), false, Err(Skipped::UnsafeMethod(UnsafeMethod::Other))),
             (with("POST", "a", "b"), true, Ok(1)),
             (with("GET", "X-Antumbra-Shadow", "1"), true, Err(Skipped::Shadow)),
-            (with("GET", "Upgrade", "WebSocket"), true, Err(Skipped::malformed(WEB_SOCKET))),
+            (with("GET", "Upgrade", "WebSocket"), true, Err(Skipped::Foreign(WEB_SOCKET.into()))),
             (with("GET", "Upgrade", "h2c"), true, Ok(1)),
         ] {
             let shown = format!("{request:?}");
@@ -254,7 +292,7 @@ mod tests {
         not compared, the primary did not answer: timeout 3
         sent without what the recording blanked: cookie 1
         sent without the client's conditions, or with --conditional-headers send: if-match 1
-        another status than recorded: 1 of 1 answers of the primary, 200 → 404 in 1
+        another status than recorded: 1 of 1 answer of the primary, 200 → 404 in 1
         ");
         let expected = Delivery {
             known: true,

@@ -38,9 +38,7 @@ pub(super) fn of(reader: &mut impl BufRead) -> Result<Beginning, Unreadable> {
     let mut read = Vec::new();
     let mut blank = 0;
     while read.len() < blank + ENOUGH && reader.by_ref().take(AT_A_TIME).read_to_end(&mut read)? > 0 {
-        let mark = if read.starts_with(MARK) { MARK.len() } else { 0 };
-        let text = read.get(mark..).unwrap_or_default();
-        blank = mark + (text.len() - text.trim_ascii_start().len());
+        blank = read.len() - without_mark(&read).trim_ascii_start().len();
     }
     let mut ahead = read.split_off(blank);
     let lines = read.iter().filter(|byte| **byte == b'\n').count() as u64;
@@ -54,6 +52,11 @@ pub(super) fn of(reader: &mut impl BufRead) -> Result<Beginning, Unreadable> {
         _ => return Err(Unreadable::Unknown),
     };
     Ok(Beginning { format, at, ahead })
+}
+
+/// A text without the mark that some tools write before UTF-8.
+pub(crate) fn without_mark(text: &[u8]) -> &[u8] {
+    text.strip_prefix(MARK).unwrap_or(text)
 }
 
 /// Reads the first JSON value, or as far as a member `log`; `ahead` keeps it.

@@ -11,9 +11,12 @@ use antumbra_engine::{Evidence, Rules};
 use antumbra_observation::{Malformed, Observation};
 use serde::Deserialize;
 
+use crate::api::misread;
 use crate::ingest::decode::{self, Format};
 use crate::redaction::Left;
+use crate::replay::beginning::without_mark;
 use crate::replay::comparing::Takes;
+use crate::replay::losses::{self, Losses};
 use crate::replay::{Line, MAX_LINE, MAX_SEEN, next_line};
 use crate::seen::Seen;
 use session::{Belongs, Sessions};
@@ -36,6 +39,8 @@ pub(crate) struct Captured<A = Evidence> {
     sessions: Sessions,
     /// The exchanges of the session.
     seen: Seen,
+    /// What captures say that they lost in it.
+    losses: Losses,
 }
 
 impl<A: Default> Default for Captured<A> {
@@ -48,6 +53,7 @@ impl<A: Default> Default for Captured<A> {
             primary: None,
             sessions: Sessions::default(),
             seen: Seen::new(MAX_SEEN),
+            losses: Losses::default(),
         }
     }
 }
@@ -62,23 +68,28 @@ impl<A: Default> Captured<A> {
         while let Some(line) = next_line(&mut reader, MAX_LINE)? {
             number += 1;
             match line {
-                Line::Whole(line) if line.trim_ascii().is_empty() => {}
-                Line::Whole(line) => self.line(number, &line, taking),
+                Line::Whole(line) => {
+                    let line = if number == 1 { without_mark(&line) } else { &line };
+                    if !line.trim_ascii().is_empty() {
+                        self.line(number, line, taking);
+                    }
+                }
                 Line::TooLong => self.accounts.take_bad(number, format!("has more than {MAX_LINE} bytes")),
             }
         }
+        self.accounts.lose(self.losses.end());
         Ok(())
     }
 
     fn line(&mut self, number: u64, line: &[u8], taking: &impl Takes<All = A>) {
-        if let Ok(Loss { lost }) = serde_json::from_slice(line) {
-            self.accounts.lost += lost;
+        if let Some(lost) = losses::lost(line) {
+            self.losses.note(lost);
             return;
         }
         match observation(line).and_then(|observation| self.comparable(observation, line, taking.rules())) {
-            Ok(observation) => {
+            Ok(comparable) => {
                 self.accounts.lines += 1;
-                self.take(observation, taking);
+                self.take(comparable, taking);
             }
             Err(message) => self.accounts.take_bad(number, message),
         }
@@ -90,9 +101,9 @@ impl<A: Default> Captured<A> {
         observation: Observation,
         line: &[u8],
         rules: &Rules,
-    ) -> Result<Option<Observation>, String> {
+    ) -> Result<Option<(Observation, Left)>, String> {
         let observation = self.of_one_release(observation)?;
-        let Told { session, left } = serde_json::from_slice(line).map_err(|error| error.to_string())?;
+        let Told { session, left } = misread::json(line).map_err(|misread| misread.in_line())?;
         match self.sessions.of(session, observation.generation)? {
             Belongs::Here => {}
             Belongs::Earlier => return Ok(None),
@@ -100,25 +111,31 @@ impl<A: Default> Captured<A> {
         }
         let observation = self.of_one_candidate(observation)?;
         let observation = self.of_one_primary(observation, rules)?;
-        self.accounts.left.merge(&left);
-        Ok(Some(observation))
+        Ok(Some((observation, left)))
     }
 
     fn begin_session(&mut self) {
+        self.accounts.lose(self.losses.end());
         self.accounts.begin_session();
         let (accounts, sessions) = (std::mem::take(&mut self.accounts), std::mem::take(&mut self.sessions));
         let release = self.release.take();
         *self = Self { accounts, sessions, release, ..Self::default() };
     }
 
-    fn take(&mut self, observation: Option<Observation>, taking: &impl Takes<All = A>) {
-        match observation {
-            None => self.accounts.superseded += 1,
-            Some(observation) if !self.seen.is_new(observation.id) => self.accounts.same_id += 1,
-            Some(observation) => {
-                self.accounts.observations += 1;
-                taking.take(&mut self.evidence, &observation);
-            }
+    /// What a line lacks counts with its exchange, once.
+    fn take(&mut self, comparable: Option<(Observation, Left)>, taking: &impl Takes<All = A>) {
+        let Some((observation, left)) = comparable else {
+            self.accounts.superseded += 1;
+            return;
+        };
+        let is_new = self.seen.is_new(observation.id);
+        self.accounts.lose(self.losses.before(observation.id, is_new));
+        if is_new {
+            self.accounts.observations += 1;
+            self.accounts.left.merge(&left);
+            taking.take(&mut self.evidence, &observation);
+        } else {
+            self.accounts.same_id += 1;
         }
     }
 
@@ -157,13 +174,6 @@ impl<A: Default> Captured<A> {
         }
         Ok(observation)
     }
-}
-
-/// A line that is no observation: a stream of exchanges says so where its reader was too slow.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Loss {
-    lost: u64,
 }
 
 /// What a line says besides its observation. Captures of earlier versions say nothing.
@@ -265,6 +275,50 @@ mod tests {
         assert_eq!((evidence.exchanges(), accounts.same_id, accounts.observations), (4, 2, 4));
         assert_eq!(accounts.delivery(), Delivery { known: true, mirrored: 4, ..Delivery::default() });
         assert_eq!(accounts.to_text(), "6 lines read: 4 observations, 2 met before\n");
+    }
+
+    /// Editors and shells write it.
+    #[test]
+    fn a_byte_order_mark_is_none_of_the_text() {
+        let marked = [format!("\u{feff}{}", numbered(1, "")), numbered(2, "")];
+        assert_eq!(read(&marked).accounts.to_text(), "2 lines read: 2 observations\n");
+        assert_eq!(read(&["\u{feff}".to_owned(), numbered(2, "")]).accounts.observations, 1);
+    }
+
+    #[test]
+    fn what_two_captures_have_together_counts_once() {
+        let told = |id| numbered(id, r#","left":{"cut":1}"#);
+        let lost = |count: u64| format!("{{\"lost\":{count}}}");
+        let one = [lost(2), told(1), told(2), lost(1), told(3)];
+        let mut captured = read(&one);
+        captured.read(one.join("\n").as_bytes(), &Comparing::default()).unwrap();
+        let later = [told(2), lost(4), told(3), told(4)];
+        captured.read(later.join("\n").as_bytes(), &Comparing::default()).unwrap();
+        insta::assert_snapshot!(captured.accounts.to_text(), @r"
+        9 lines read: 4 observations, 5 met before, 3 lost while they were captured
+        not kept: 4 bodies beyond the filter's limit, only length and hash
+        ");
+        let expected = Delivery { known: true, mirrored: 7, undelivered: 3, ..Delivery::default() };
+        assert_eq!(captured.accounts.delivery(), expected);
+    }
+
+    /// Messages are printed and kept by whoever runs this.
+    #[test]
+    fn a_line_that_cannot_be_used_is_named_without_its_values() {
+        let lines = [
+            ONE.replace(r#""method":"GET""#, r#""method":{"hush":1}"#),
+            ONE.replace("\"generation\":1", "\"generation\":\"hush\""),
+            ONE.replace(r#""outcome":"response""#, r#""outcome":"hush""#),
+            numbered(1, r#","session":"hush""#),
+        ];
+        let complaints = read(&lines).accounts.complaints().join("\n");
+        assert!(!complaints.contains("hush"), "{complaints}");
+        insta::assert_snapshot!(complaints, @r"
+        line 1: a member of request.method is a number, must be a string
+        line 2: generation is a string, must be a whole number within its bounds
+        line 3: primary.outcome has a value that does not fit, must be one of `response`, `timeout`, `refused`, `reset`, `notSent`
+        line 4: session is a string, must be a whole number within its bounds
+        ");
     }
 
     /// As a server does when the policy's comparands or rules change, or the evidence is reset.

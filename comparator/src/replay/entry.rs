@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use antumbra_observation::{Request, UnsafeMethod};
+use antumbra_observation::{Bytes, Request, UnsafeMethod};
 use serde::Serialize;
 
 use crate::shadows::Unsendable;
@@ -16,6 +16,23 @@ use crate::shadows::Unsendable;
 pub(crate) struct Entry {
     pub(crate) at: At,
     pub(crate) asked: Result<Recorded, Skipped>,
+    /// What was asked where the request cannot be sent, as far as it can be read.
+    pub(crate) line: Option<RequestLine>,
+}
+
+/// What says to which endpoint a request belongs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RequestLine {
+    pub(crate) method: Bytes,
+    /// With its query.
+    pub(crate) path: Bytes,
+}
+
+impl RequestLine {
+    /// That of a request.
+    pub(crate) fn of(request: &Request) -> Self {
+        Self { method: request.method.clone(), path: request.path.clone() }
+    }
 }
 
 /// A request, and what came of it then.
@@ -71,12 +88,16 @@ pub(crate) enum Skipped {
     UnsafeMethod(UnsafeMethod),
     /// It is not a request that HTTP can carry.
     Malformed(Cow<'static, str>),
+    /// It is none of HTTP, such as a WebSocket or the URL of what a page made itself. Nobody expects it to be asked again.
+    Foreign(Cow<'static, str>),
     /// It was a shadow request itself.
     Shadow,
     /// It was read before.
     SameId,
     /// Beyond the bounds of a recording, or recorded without its body.
     TooLarge(Cow<'static, str>),
+    /// So many exchanges are not in the recording, as it says itself.
+    Lost(u64),
 }
 
 impl Skipped {
@@ -85,14 +106,25 @@ impl Skipped {
         Self::Malformed(why.into())
     }
 
+    /// Whether it is a request of a user that a replay should have asked again, and does not know how.
+    pub(crate) fn is_unread(&self) -> bool {
+        matches!(self, Self::Malformed(_) | Self::TooLarge(_))
+    }
+
+    /// Whether another entry stands for it, or it is no request of a user.
+    pub(crate) fn is_needless(&self) -> bool {
+        matches!(self, Self::Foreign(_) | Self::Shadow | Self::SameId)
+    }
+
     /// The name under which it is counted.
     pub(crate) fn as_str(&self) -> &'static str {
         match self {
             Self::UnsafeMethod(_) => "unsafe_method",
-            Self::Malformed(_) => "malformed",
+            Self::Malformed(_) | Self::Foreign(_) => "malformed",
             Self::Shadow => "shadow",
             Self::SameId => "same_id",
             Self::TooLarge(_) => "too_large",
+            Self::Lost(_) => "lost",
         }
     }
 }
@@ -103,9 +135,10 @@ impl fmt::Display for Skipped {
         match self {
             Self::UnsafeMethod(UnsafeMethod::Other) => f.write_str("its method may write"),
             Self::UnsafeMethod(method) => write!(f, "{} may write", method.as_str()),
-            Self::Malformed(why) | Self::TooLarge(why) => f.write_str(why),
+            Self::Malformed(why) | Self::Foreign(why) | Self::TooLarge(why) => f.write_str(why),
             Self::Shadow => f.write_str("it was a shadow request itself"),
             Self::SameId => f.write_str("the same exchange was read before"),
+            Self::Lost(count) => write!(f, "{count} before the next one were lost while they were captured"),
         }
     }
 }

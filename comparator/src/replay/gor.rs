@@ -5,9 +5,11 @@
 //! much is missing. Bytes that follow a message within its record are those of another one whose line of monkeys was lost, so they count
 //! as an entry that is malformed. A line of monkeys within a body ends no record.
 
+mod merged;
+
 use std::io::{self, BufRead};
 
-use super::entry::{At, Entry, Recorded, Skipped};
+use super::entry::{At, Entry, Recorded, RequestLine, Skipped};
 use super::lines::{self, Line};
 use super::place::{Place, Placed};
 use super::raw_request::{self, Parsed, Unparsed};
@@ -26,10 +28,20 @@ pub(crate) struct Gor {
 /// The bytes of a record so far.
 struct Record {
     begins: Place,
+    /// By its first line.
+    kind: Option<u8>,
     /// `None` if they are too many.
     bytes: Option<Vec<u8>>,
     /// Lines of monkeys that did not end it.
     within: usize,
+}
+
+/// Bytes that are no part of a record's message.
+struct Rest {
+    place: Place,
+    /// What they ask, if they are a request.
+    line: Option<RequestLine>,
+    skipped: Skipped,
 }
 
 /// What a record holds.
@@ -37,6 +49,8 @@ struct Record {
 struct Read {
     /// None of an answer.
     request: Option<Result<Recorded, Skipped>>,
+    /// What is asked by a request that cannot be read.
+    line: Option<RequestLine>,
     /// Where in the record bytes begin that are no part of its message.
     rest: Option<usize>,
     /// Its message lacks bytes of its body.
@@ -62,9 +76,10 @@ impl Gor {
             self.records += 1;
             let at = |place: Place| At::Record { record: self.records, line: place.line, byte: place.byte };
             let rest = read.rest.map(|offset| record.rest(offset));
-            self.next = rest.map(|(place, skipped)| Entry { at: at(place), asked: Err(skipped) });
+            self.next =
+                rest.map(|Rest { place, line, skipped }| Entry { at: at(place), asked: Err(skipped), line });
             if let Some(asked) = read.request {
-                return Ok(Some(Entry { at: at(record.begins), asked }));
+                return Ok(Some(Entry { at: at(record.begins), asked, line: read.line }));
             }
         }
     }
@@ -116,7 +131,7 @@ impl Gor {
 
 impl Record {
     fn at(begins: Place) -> Self {
-        Self { begins, bytes: Some(Vec::new()), within: 0 }
+        Self { begins, kind: None, bytes: Some(Vec::new()), within: 0 }
     }
 
     fn is_blank(&self) -> bool {
@@ -130,6 +145,7 @@ impl Record {
             (Line::Whole(line), Some(bytes)) if bytes.len() + line.len() < MAX_RECORD => {
                 if bytes.is_empty() {
                     self.begins = place;
+                    self.kind = kind(&line);
                 }
                 bytes.extend_from_slice(&line);
                 bytes.push(b'\n');
@@ -146,6 +162,10 @@ impl Record {
     /// What it holds.
     fn read(&self) -> Read {
         let Some(bytes) = &self.bytes else {
+            // Answers are not asked for, however large.
+            if self.kind.is_some_and(|kind| kind != REQUEST) {
+                return Read::default();
+            }
             let why = format!("it has more than {MAX_RECORD} bytes");
             return skipped(Skipped::TooLarge(why.into()));
         };
@@ -153,25 +173,28 @@ impl Record {
         let message = bytes.get(head.len() + 1..).unwrap_or_default();
         // The last line end belongs to the separator; a file that somebody wrote may lack it.
         let whole = message.strip_suffix(b"\n").unwrap_or(message);
-        let (read, rest) = held(kind(head), whole, message);
+        let (read, rest) = held(self.kind, whole, message);
         let blank = rest.iter().all(|byte| matches!(byte, b'\r' | b'\n'));
         let end = bytes.len() - (message.len() - whole.len());
         Read { rest: (!blank).then(|| end.saturating_sub(rest.len())), ..read }
     }
 
     /// The bytes behind its message.
-    fn rest(&self, offset: usize) -> (Place, Skipped) {
-        let before = self.bytes.as_ref().and_then(|bytes| bytes.get(..offset)).unwrap_or_default();
-        let length = self.bytes.as_ref().map_or(0, |bytes| bytes.len().saturating_sub(offset + 1));
+    fn rest(&self, offset: usize) -> Rest {
+        let bytes = self.bytes.as_deref().unwrap_or_default();
+        let (before, rest) = bytes.split_at_checked(offset).unwrap_or_default();
+        let length = rest.len().saturating_sub(1);
         let place = Place {
             line: self.begins.line + before.iter().filter(|byte| **byte == b'\n').count() as u64,
             byte: self.begins.byte + offset as u64,
             fresh: false,
         };
+        let (follow, belong) =
+            if length == 1 { ("byte follows", "belongs") } else { ("bytes follow", "belong") };
         let why = format!(
-            "{length} bytes follow a message and belong to no record, as without a line {MONKEYS} between two"
+            "{length} {follow} a message and {belong} to no record, as without a line {MONKEYS} between two"
         );
-        (place, Skipped::malformed(why))
+        Rest { place, line: merged::asked(rest), skipped: Skipped::malformed(why) }
     }
 
     fn cut(&self, end: u64) -> io::Error {
@@ -194,13 +217,18 @@ fn held<'a>(kind: Option<u8>, whole: &'a [u8], message: &'a [u8]) -> (Read, &'a 
             }
             Err(unparsed) => {
                 let lacks = matches!(unparsed, Unparsed::Body(_));
-                (Read { lacks, ..skipped(Skipped::malformed(unparsed.explained())) }, b"")
+                let read = Read { lacks, ..skipped(Skipped::malformed(unparsed.explained())) };
+                (Read { line: raw_request::asked(whole), ..read }, merged::within(whole))
             }
         };
     }
     match raw_request::after_answer(whole) {
-        Ok(rest) => (Read::default(), rest),
-        Err(unparsed) => (Read { lacks: matches!(unparsed, Unparsed::Body(_)), ..Read::default() }, b""),
+        Ok(Some(rest)) => (Read::default(), rest),
+        Ok(None) => (Read::default(), merged::within(whole)),
+        Err(unparsed) => {
+            let lacks = matches!(unparsed, Unparsed::Body(_));
+            (Read { lacks, ..Read::default() }, merged::within(whole))
+        }
     }
 }
 

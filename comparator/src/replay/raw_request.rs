@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use antumbra_observation::{Body, Bytes, MAX_HEADERS, Request};
 
 use super::chunked::{self, line};
+use super::entry::RequestLine;
 use super::target;
 
 /// A request, and the bytes that follow it.
@@ -34,7 +35,8 @@ impl Unparsed {
         match self {
             Self::Head => "it ends before the end of its headers".into(),
             Self::Body(Some((has, length))) => {
-                format!("its body has {has} of the {length} bytes of its content-length").into()
+                let bytes = if length == 1 { "byte" } else { "bytes" };
+                format!("its body has {has} of the {length} {bytes} of its content-length").into()
             }
             Self::Body(None) => "its chunked body has no end".into(),
             Self::Broken(why) => why,
@@ -66,10 +68,25 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Parsed<'_>, Unparsed> {
 ///
 /// # Errors
 /// See [`Unparsed`].
-pub(crate) fn after_answer(bytes: &[u8]) -> Result<&[u8], Unparsed> {
+pub(crate) fn after_answer(bytes: &[u8]) -> Result<Option<&[u8]>, Unparsed> {
     let (_, rest) = line(bytes).ok_or(Unparsed::Head)?;
     let (headers, rest) = headers(rest)?;
-    Ok(body(&headers, rest)?.map_or(&[], |(_, rest)| rest))
+    Ok(body(&headers, rest)?.map(|(_, rest)| rest))
+}
+
+/// What the request at the beginning of some bytes asks, be the rest of it as it may.
+pub(crate) fn asked(bytes: &[u8]) -> Option<RequestLine> {
+    let (first, _) = line(bytes)?;
+    let (method, target) = request_line(first)?;
+    let (_, path) = target::split(target)?;
+    Some(RequestLine { method: method.into(), path: path.into() })
+}
+
+/// Whether a whole head with the header `host` is at the beginning of some bytes, as in each request of HTTP/1.1.
+pub(crate) fn is_head_with_host(bytes: &[u8]) -> bool {
+    let head = line(bytes).and_then(|(first, rest)| request_line(first).map(|_| rest));
+    let headers = head.and_then(|rest| headers(rest).ok());
+    headers.is_some_and(|(headers, _)| values(&headers, b"host").next().is_some())
 }
 
 /// Method and target. A target with blanks was typed by somebody, and means one with `%20`.
@@ -189,8 +206,11 @@ mod tests {
         assert_eq!(rest(b"GET / HTTP/1.1\r\n\r\nGET"), b"GET");
         let chunked = b"PUT / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nx: y\r\n\r\nmore";
         assert_eq!(rest(chunked), b"more");
-        assert_eq!(after_answer(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokmore"), Ok(&b"more"[..]));
-        assert_eq!(after_answer(b"HTTP/1.1 200 OK\r\n\r\nokmore"), Ok(&b""[..]));
+        assert_eq!(
+            after_answer(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokmore"),
+            Ok(Some(&b"more"[..]))
+        );
+        assert_eq!(after_answer(b"HTTP/1.1 200 OK\r\n\r\nokmore"), Ok(None));
         assert_eq!(
             after_answer(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok"),
             Err(Unparsed::Body(Some((2, 9))))

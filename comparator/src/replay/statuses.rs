@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use antumbra_engine::{Code, Reason, Report, Verdict};
+use antumbra_engine::{Code, Reason, Report};
 use serde::{Serialize, Serializer};
 
 /// Answers of the primary beside what was recorded.
@@ -54,18 +54,19 @@ impl Statuses {
         let (common, times) = self.commonest()?;
         let known = self.known;
         Some(format!(
-            "another status than recorded: {changed} of {known} answers of the primary, {common} in {times}"
+            "another status than recorded: {changed} of {known} {} of the primary, {common} in {times}",
+            if known == 1 { "answer" } else { "answers" }
         ))
     }
 
-    /// Keeps a report from promoting if too many answers are others than those that were recorded.
-    pub(crate) fn judge(&self, report: &mut Report) {
+    /// The report, kept from promoting if too many answers are others than those that were recorded.
+    pub(crate) fn judged(&self, report: Report) -> Report {
         let changed = self.changed();
         #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
         let share = changed as f64 / self.known.max(1) as f64;
-        let Some((common, times)) = self.commonest() else { return };
-        if share <= MAX_CHANGED || changed < MIN_CHANGED || report.verdict == Verdict::RollBack {
-            return;
+        let Some((common, times)) = self.commonest() else { return report };
+        if share <= MAX_CHANGED || changed < MIN_CHANGED {
+            return report;
         }
         let reason = format!(
             "the primary answers {changed} of {} requests with another status than recorded, {common} in {times} of them: \
@@ -83,14 +84,7 @@ impl Statuses {
             value: Some(share),
             bound: Some(MAX_CHANGED),
         };
-        if report.verdict == Verdict::Promote {
-            report.reasons.clear();
-            report.reason_details.clear();
-        }
-        report.verdict = Verdict::Wait;
-        (report.needed, report.forecast) = (None, None);
-        report.reasons.insert(0, reason);
-        report.reason_details.insert(0, detail);
+        report.held(detail, reason)
     }
 
     fn changed(&self) -> u64 {
@@ -111,7 +105,7 @@ const NOT_MODIFIED: u16 = 304;
 
 #[cfg(test)]
 mod tests {
-    use antumbra_engine::{Delivery, Evidence, Gates};
+    use antumbra_engine::{Delivery, Evidence, Gates, Verdict};
 
     use super::*;
 
@@ -125,9 +119,7 @@ mod tests {
 
     fn judged(statuses: &Statuses, verdict: Verdict) -> Report {
         let report = antumbra_engine::report("", &Evidence::new(), &Gates::default(), &Delivery::default());
-        let mut report = Report { verdict, needed: Some(7), ..report };
-        statuses.judge(&mut report);
-        report
+        statuses.judged(Report { verdict, needed: Some(7), ..report })
     }
 
     #[test]

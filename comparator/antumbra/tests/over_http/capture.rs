@@ -118,7 +118,10 @@ async fn a_capture_ends_at_its_bounds_and_overwrites_nothing() {
     assert!(out.contains("timed.ndjson:"), "{out}");
     for (line, shown) in [
         ("capture new.ndjson --keep-text", "--redact"),
-        ("capture small.ndjson", "small.ndjson: File exists"),
+        (
+            "capture small.ndjson",
+            "small.ndjson: File exists, and a capture only begins a new one: name another",
+        ),
         ("capture new.ndjson --policy till", "there is no policy \"till\""),
         ("capture new.ndjson --redact email", "must be a path"),
         ("capture other.ndjson --duration 1", "must be a duration"),
@@ -127,6 +130,14 @@ async fn a_capture_ends_at_its_bounds_and_overwrites_nothing() {
         assert_eq!(found.code, 2, "{line}: {}{}", found.out, found.err);
         assert!(found.err.contains(shown), "{line}: {}", found.err);
     }
+    let left = world.data().with_file_name("new.ndjson");
+    assert!(!left.exists(), "what never began leaves no file");
+    let child = capture(&world, "late.ndjson --duration 1s");
+    let output = tokio::task::spawn_blocking(move || child.wait_with_output().unwrap()).await.unwrap();
+    let err = String::from_utf8(output.stderr).unwrap();
+    let said =
+        format!("antumbra: capturing the exchanges of shop from http://{} to late.ndjson", world.address);
+    assert!(output.status.success() && err.contains(&said), "{err}");
 }
 
 #[tokio::test]

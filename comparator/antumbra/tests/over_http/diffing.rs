@@ -194,7 +194,17 @@ fn the_rules_of_the_endpoint_hold_in_both() {
     let bare = files.json(&["a.json", "b.json", "--rules", "shop.yaml"]);
     assert_eq!(bare["notApplied"], json!(["GET /items/{id} /stock", "GET /carts /price"]));
     let named = files.json(&["a.json", "b.json", "--rules", "shop.yaml", "--endpoint", "GET /carts"]);
-    assert_eq!(named["notApplied"], json!([]));
+    assert_eq!(named["notApplied"], json!(["GET /items/{id} /stock"]));
+    let named = files.diff(&["a.json", "b.json", "--rules", "shop.yaml", "--endpoint", "PUT /items/7"]);
+    let said = "not applied, being of other endpoints than PUT /items/{id}: GET /items/{id} /stock, GET /carts /price";
+    assert!(named.out.contains(said), "{}", named.out);
+    let lower = files.diff(&["a.json", "b.json", "--endpoint", "get /items/7"]);
+    let said = "--endpoint names the method \"get\", must be a method in upper case such as GET";
+    assert!(lower.code == 2 && lower.err.contains(said), "{}", lower.err);
+    let odd = files.diff(&["a.json", "b.json", "--endpoint", "GTE /items/7"]);
+    let said =
+        "--endpoint names a method that is \"GTE\", a method that is not in use; did you mean \"GET\"?";
+    assert!(odd.code == 1 && odd.err.contains(said), "{}", odd.err);
 }
 
 /// A message of protobuf: each field has its number and its bytes.
@@ -284,6 +294,7 @@ fn a_type_is_told_by_the_ending_or_by_name() {
     let files = Files::new()
         .with("a.json.gz", gzipped(r#"{"a":1}"#))
         .with("b.json", r#"{"a":2}"#)
+        .with("b.txt", r#"{"a":2}"#)
         .with("c", "a=1&b=2")
         .with("d", "b=2&a=1")
         .with("e.html", "<p>a</p>")
@@ -298,11 +309,10 @@ fn a_type_is_told_by_the_ending_or_by_name() {
     assert_eq!(files.json(&["c", "d"])["equal"], false);
     assert_eq!(files.json(&["c", "d", "--type", "form"])["equal"], true);
     assert_eq!(files.json(&["c", "d", "--type", "application/x-www-form-urlencoded"])["equal"], true);
-    // As in a report, an answer of another type is another answer.
+    // As in a report, an answer of another type is another answer. But a file has no header that says so.
     let found = files.json(&["b.json", "e.html"]);
-    let expected = [("", "type"), ("header:content-type", "value")]
-        .map(|(path, kind)| (path.to_owned(), kind.to_owned()));
-    assert_eq!(places(&found["places"]), expected.into());
+    assert_eq!(places(&found["places"]), [("".to_owned(), "type".to_owned())].into());
+    assert_eq!(files.json(&["b.json", "b.txt"])["equal"], true);
     // One that does not decode is not read, and says so.
     let broken = files.json(&["g.json.gz", "a.json.gz"]);
     assert_eq!((&broken["equal"], &broken["refused"]), (&json!(false), &json!("corrupt")));

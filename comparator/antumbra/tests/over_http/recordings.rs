@@ -197,3 +197,55 @@ async fn the_lines_of_a_capture_that_are_skipped_are_named_up_to_a_bound() {
     let named = replayed.line.out.lines().filter(|line| line.starts_with("  line ")).count();
     assert_eq!(named, 20, "{}", replayed.line.out);
 }
+
+/// What is skipped by design holds nothing up and is named; what could not be read is missing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_says_what_of_a_recording_was_not_looked_at() {
+    let sized = |method: &str, path: &str, size: u32| json!({"request": {"method": method, "url": format!("http://shop.test{path}"), "bodySize": size}});
+    let mut entries = vec![entry("http://shop.test/a"); 5];
+    entries.extend([sized("POST", "/orders/7", 0), sized("GET", "/a", 9), entry("data:text/plain,x")]);
+    entries.extend(vec![sized("PUT", "/cart", 9); 3]);
+    let replayed = Replayed::of(har(&entries), "--output json").await;
+    assert_eq!(replayed.lines(), ["GET /a"; 5]);
+    let report: Value = serde_json::from_str(&replayed.line.out).unwrap();
+    assert_eq!((&report["verdict"], &report["reasonDetails"][0]["code"]), (&"wait".into(), &"unread".into()));
+    let said =
+        "40 % of the recorded requests could not be asked again (too_large 4), at most 1 % may be missing";
+    assert_eq!(report["reasons"][0], said);
+    let told = |cause: &str| {
+        let all = report["notCovered"].as_array().unwrap();
+        all.iter().find(|found| found["cause"] == cause).map(|found| found["text"].as_str().unwrap())
+    };
+    assert_eq!(
+        told("not-asked"),
+        Some(
+            "2 endpoints of the recording with 4 requests are not covered, since none of their requests was compared: \
+             PUT /cart and POST /orders/{id}."
+        )
+    );
+    assert!(told("unread").unwrap().starts_with("4 of 10 recorded requests could not be asked again"));
+    let by_design =
+        har(&[entry("http://shop.test/a"), sized("POST", "/orders/7", 0), entry("data:text/plain,x")]);
+    let replayed = Replayed::of(by_design, "--output json").await;
+    let report: Value = serde_json::from_str(&replayed.line.out).unwrap();
+    let codes = report["reasonDetails"].to_string() + &report["notCovered"].to_string();
+    assert!(codes.contains("not-asked") && !codes.contains("unread"), "{codes}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_capture_lost_is_missing_in_its_replay() {
+    let observed = |id: u64| {
+        json!({"version": 1, "id": format!("{id:032x}"), "request": {"method": "GET", "path": "/a"}})
+            .to_string()
+    };
+    let lines = [observed(1), "{ \"lost\": 3 }".to_owned(), observed(2)].join("\n");
+    let replayed = Replayed::of(&lines, "").await;
+    replayed.says(&[
+        "2 requests read: 2 sent, 2 compared",
+        "lost while they were captured, so not in the recording: 3 exchanges",
+    ]);
+    // The same capture twice lost the same.
+    let replayed = Replayed::of(format!("{lines}\n{lines}"), "--output json").await;
+    assert_eq!((&replayed.json()["lost"], &replayed.json()["skipped"]), (&3.into(), &json!({"same_id": 2})));
+    assert!(replayed.line.out.contains("could not be asked again (lost 3)"), "{}", replayed.line.out);
+}

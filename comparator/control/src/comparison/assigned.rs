@@ -63,6 +63,10 @@ fn assignment(field: &Field<'_>) -> Option<Assignment> {
 
 fn endpoint(field: &Field<'_>) -> Option<[String; 2]> {
     match field.text()?.split_whitespace().collect::<Vec<_>>()[..] {
+        [method, _] if method.bytes().any(|byte| byte.is_ascii_lowercase()) => {
+            field.problem("must begin with a method in upper case, such as GET /items/{id}");
+            None
+        }
         [method, route] if route.starts_with('/') => {
             Some([format!("{method} {route}"), template(method.as_bytes(), route.as_bytes())])
         }

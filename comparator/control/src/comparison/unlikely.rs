@@ -1,6 +1,6 @@
 //! Places of `compare` that probably reach nothing, or that cost more than they need to. None of it is wrong.
 
-use antumbra_engine::Pattern;
+use antumbra_engine::{EndpointPattern, Pattern};
 use antumbra_policy::document::{Problem, Tree};
 use antumbra_policy::lint::{unlikely_method, unlikely_path};
 
@@ -24,6 +24,14 @@ pub fn warnings(policy: &Tree) -> Vec<Problem> {
             each(&path, rule.get("at"), &mut |path, place| self::place(path, place, &mut found));
         }
     }
+    if let Some(Tree::List(plugins)) = compare.get("plugins") {
+        let given = given(compare.get("endpoints"));
+        for (at, plugin) in plugins.iter().enumerate() {
+            if let Some(Tree::Text(written)) = plugin.get("at") {
+                self::plugin(&format!("compare.plugins[{at}].at"), written, &given, &mut found);
+            }
+        }
+    }
     let only = compare.get("headers").and_then(|headers| headers.get("only"));
     each("compare.headers.only", only, &mut |path, place| self::place(path, place, &mut found));
     found
@@ -37,6 +45,26 @@ fn place(path: &str, text: &str, found: &mut Vec<Problem>) {
     if pattern.is_deep() {
         let message = format!(
             "is {text:?}, which is looked for at every depth of every answer: where the depth is known, a path with * costs less"
+        );
+        found.push(Problem { path: path.to_owned(), message });
+    }
+}
+
+/// The endpoints that the policy names.
+fn given(tree: Option<&Tree>) -> Vec<EndpointPattern> {
+    let mut given = Vec::new();
+    each("", tree, &mut |_, written| given.extend(EndpointPattern::parse(written)));
+    given
+}
+
+fn plugin(path: &str, written: &str, given: &[EndpointPattern], found: &mut Vec<Problem>) {
+    let Some((method, route)) = written.trim().split_once(char::is_whitespace) else { return };
+    let route = route.trim();
+    endpoint(path, method, route, found);
+    let whole = Pattern::parse(&format!("{method} {route} /"));
+    if let Some((part, whole)) = whole.as_ref().ok().and_then(|pattern| pattern.is_part_of(given)) {
+        let message = format!(
+            "names {part:?}, which is only a part of {whole:?} in compare.endpoints: no exchange is of that part alone, so the plugin never runs for it"
         );
         found.push(Problem { path: path.to_owned(), message });
     }
@@ -87,6 +115,7 @@ mod tests {
   endpoints: ['GET /users/{name}', '* /files/{name}', 'GET /users/{name}/']
   rules: [{at: /a, ignore: true}, {at: [/b, GTE /x /b], ignore: true}]
   headers: {only: ['PATHC /x header:etag']}
+  plugins: [{plugin: p, at: GET /x}, {plugin: p, at: GTE /x}, {plugin: p, at: GET /x/}, {plugin: p, at: GET /users/me}, {plugin: p}]
 ";
         let said: Vec<String> =
             warnings(&tree_from_yaml(yaml).unwrap()).iter().map(ToString::to_string).collect();
@@ -97,6 +126,9 @@ mod tests {
             "compare.ignore[6] is \"/**/at\", which is looked for at every depth of every answer: where the depth is known, a path with * costs less",
             "compare.endpoints[2] names the route \"/users/{name}/\", which is another endpoint than \"/users/{name}\"",
             "compare.rules[1].at[1] names a method that is \"GTE\", a method that is not in use; did you mean \"GET\"?",
+            "compare.plugins[1].at names a method that is \"GTE\", a method that is not in use; did you mean \"GET\"?",
+            "compare.plugins[2].at names the route \"/x/\", which is another endpoint than \"/x\"",
+            "compare.plugins[3].at names \"GET /users/me\", which is only a part of \"GET /users/{name}\" in compare.endpoints: no exchange is of that part alone, so the plugin never runs for it",
             "compare.headers.only[0] names a method that is \"PATHC\", a method that is not in use; did you mean \"PATCH\"?",
         ];
         assert_eq!(said, expected);

@@ -145,7 +145,7 @@ impl Side<'_> {
     ) -> String {
         let number = head + hunk.start + 1;
         let changed = changed.map_or_else(String::new, |changed| format!("{sign}{changed} of "));
-        let end = format!(" ({changed}{} lines)", self.total);
+        let end = format!(" ({changed}{} {})", self.total, if self.total == 1 { "line" } else { "lines" });
         let Some(first) = lines.get(hunk.clone()).unwrap_or_default().first() else {
             return format!("line {number}: {ABSENT}{end}");
         };
@@ -225,7 +225,7 @@ mod tests {
             "a\na",
             "a",
             false,
-            &["value: line 2: \"a\" (-1 of 2 lines) -> line 2: (absent) (+0 of 1 lines)"],
+            &["value: line 2: \"a\" (-1 of 2 lines) -> line 2: (absent) (+0 of 1 line)"],
         );
         check(
             "user\ntoken=1",
@@ -257,7 +257,7 @@ mod tests {
             "<p>a</p>",
             "<p>b</p>",
             true,
-            &["value: line 1: \"<p>a</p>\" (-1 of 1 lines) -> line 1: \"<p>b</p>\" (+1 of 1 lines)"],
+            &["value: line 1: \"<p>a</p>\" (-1 of 1 line) -> line 1: \"<p>b</p>\" (+1 of 1 line)"],
         );
     }
 

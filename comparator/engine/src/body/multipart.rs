@@ -58,7 +58,10 @@ pub(crate) fn compare<'b>(
             b"" => Segment::Element(key.1),
             name => Segment::Member(name.into()),
         });
-        let length = |part: &Part<'_>| format!("{} bytes", part.bytes.len());
+        let length = |part: &Part<'_>| match part.bytes.len() {
+            1 => "1 byte".to_owned(),
+            length => format!("{length} bytes"),
+        };
         match (left.get(key), right.get(key)) {
             (Some(left), Some(right)) => {
                 headers(left, right, &path, scope, into);

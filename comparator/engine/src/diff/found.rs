@@ -131,7 +131,7 @@ impl<'w> Differences<'w> {
     ) {
         self.seen += 1;
         if self.full() {
-            self.refuse(Refusal::Differences);
+            return self.refuse(Refusal::Differences);
         }
         self.probe.0.clear();
         path(&mut self.probe.0);
@@ -162,18 +162,22 @@ impl<'w> Differences<'w> {
         details.into_iter()
     }
 
-    /// The list, and how many differences were seen.
+    /// The list, and how many differences there are besides: at least one where looking for them ended.
     pub(crate) fn into_list(self) -> (Vec<(Subject, Detail)>, usize) {
-        (self.list.map(|list| list.found).unwrap_or_default(), self.seen)
+        let looked_at = self.seen.min(MAX_DIFFERENCES);
+        let more = usize::from(self.full());
+        let list = self.list.map(|list| list.found).unwrap_or_default();
+        let unlisted = looked_at.saturating_sub(list.len()).max(more);
+        (list, unlisted)
     }
 
     pub(crate) fn refuse(&mut self, refusal: Refusal) {
         self.refused.insert(refusal);
     }
 
-    /// So many that looking for more would only cost time.
+    /// One more than are looked at: there are others, and looking for them would only cost time.
     pub(super) fn full(&self) -> bool {
-        self.seen >= MAX_DIFFERENCES
+        self.seen > MAX_DIFFERENCES
     }
 }
 

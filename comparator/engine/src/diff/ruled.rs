@@ -1,9 +1,10 @@
 //! What the rules make of a difference, and of arrays that they name or reach into.
 //!
 //! Elements are matched as the rules see them, so that two that are equal but for what may differ meet. Everything sorts,
-//! nothing is quadratic. Where no rule reaches, none of this runs.
+//! and nothing is quadratic beyond a bound. Where no rule reaches, none of this runs.
 
 mod blur;
+mod meeting;
 
 pub(super) use blur::Blurs;
 
@@ -112,7 +113,7 @@ impl<'t> Walk<'_, '_, 't> {
         if reached {
             let l = self.blurred(self.primary, lefts, &matched.left);
             let r = self.blurred(self.other, rights, &matched.right);
-            matched.further(l, r);
+            self.meet(&mut matched, (l, lefts), (r, rights));
         }
         matched.by_likeness(self.primary, lefts, self.other, rights);
         self.pairs(lefts, rights, matched.ascending(lefts.len()));
@@ -125,7 +126,7 @@ impl<'t> Walk<'_, '_, 't> {
         if reached {
             let l = self.blurred_of_key(keys, self.primary, lefts, &matched.left);
             let r = self.blurred_of_key(keys, self.other, rights, &matched.right);
-            matched.further(l, r);
+            self.meet(&mut matched, (l, lefts), (r, rights));
         }
         let keyed = |tree: &Tree<'_>, nodes: &[&Node], rest: &[usize]| -> Vec<(Key, usize)> {
             let key = |&at: &usize| Some(((key_of(tree, nodes.get(at)?, keys), 0), at));
@@ -133,6 +134,12 @@ impl<'t> Walk<'_, '_, 't> {
         };
         let (l, r) = (keyed(self.primary, lefts, &matched.left), keyed(self.other, rights, &matched.right));
         matched.further(l, r);
+        if reached {
+            let l = self.blurred_keys(keys, self.primary, lefts, &matched.left);
+            let r = self.blurred_keys(keys, self.other, rights, &matched.right);
+            let met = met(l, r).into_iter().filter(|pair| self.has_equal_keys(keys, lefts, rights, *pair));
+            matched.add(met.collect());
+        }
         let (left, right) = (std::mem::take(&mut matched.left), std::mem::take(&mut matched.right));
         self.pairs(lefts, rights, matched.ascending(lefts.len()));
         for at in left {
@@ -203,23 +210,8 @@ impl Matched {
     }
 
     /// Pairs what is left, by other keys. Those of one hash meet in the order of their numbers.
-    fn further(&mut self, mut left: Vec<(Key, usize)>, mut right: Vec<(Key, usize)>) {
-        left.sort_unstable();
-        right.sort_unstable();
-        let (mut lefts, mut rights) = (left.iter().peekable(), right.iter().peekable());
-        let mut found = Vec::new();
-        while let (Some(l), Some(r)) = (lefts.peek(), rights.peek()) {
-            match l.0.0.cmp(&r.0.0) {
-                std::cmp::Ordering::Less => drop(lefts.next()),
-                std::cmp::Ordering::Greater => drop(rights.next()),
-                std::cmp::Ordering::Equal => {
-                    found.push((l.1, r.1));
-                    lefts.next();
-                    rights.next();
-                }
-            }
-        }
-        self.add(found);
+    fn further(&mut self, left: Vec<(Key, usize)>, right: Vec<(Key, usize)>) {
+        self.add(met(left, right));
     }
 
     /// Pairs what is left as elements of ordered arrays are: by the member that identifies them best, then by position. What
@@ -241,6 +233,26 @@ impl Matched {
         introduce(&mut partners, self.pairs);
         arrays::pairs(partners).into_iter()
     }
+}
+
+/// Pairs of elements of one hash, in the order of their numbers.
+fn met(mut left: Vec<(Key, usize)>, mut right: Vec<(Key, usize)>) -> Vec<(usize, usize)> {
+    left.sort_unstable();
+    right.sort_unstable();
+    let (mut lefts, mut rights) = (left.iter().peekable(), right.iter().peekable());
+    let mut found = Vec::new();
+    while let (Some(l), Some(r)) = (lefts.peek(), rights.peek()) {
+        match l.0.0.cmp(&r.0.0) {
+            std::cmp::Ordering::Less => drop(lefts.next()),
+            std::cmp::Ordering::Greater => drop(rights.next()),
+            std::cmp::Ordering::Equal => {
+                found.push((l.1, r.1));
+                lefts.next();
+                rights.next();
+            }
+        }
+    }
+    found
 }
 
 /// The hash of an element's key; `None` if it has not all of its members.

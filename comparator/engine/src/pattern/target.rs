@@ -91,14 +91,45 @@ impl fmt::Display for Name {
     }
 }
 
-/// A name of a member as a pattern has it.
-fn escaped(name: &str) -> String {
+/// A name of a member as a pattern has it: what it means names this member alone.
+pub(crate) fn escaped(name: &str) -> String {
+    if name.is_empty() {
+        return NO_NAME.to_owned();
+    }
     let text = name.replace('~', "~0").replace('/', "~1").replace('*', "~2");
     let bare = text.trim_matches(' ');
     let before = text.len() - text.trim_start_matches(' ').len();
     let after = if bare.is_empty() { 0 } else { text.len() - before - bare.len() };
     format!("{}{bare}{}", "~3".repeat(before), "~3".repeat(after))
 }
+
+/// Whether [`escaped`] would leave a name of printable ASCII as it is.
+pub(crate) fn is_plain(name: &[u8]) -> bool {
+    let blank = |byte: Option<&u8>| byte == Some(&b' ');
+    !name.is_empty()
+        && !name.iter().any(|byte| matches!(byte, b'~' | b'/' | b'*'))
+        && !blank(name.first())
+        && !blank(name.last())
+}
+
+/// The name that a pattern means.
+fn unescaped(written: &str) -> String {
+    let mut name = String::with_capacity(written.len());
+    let mut rest = written;
+    while let Some((before, behind)) = rest.split_once('~') {
+        name.push_str(before);
+        let sign = SIGNS.iter().find_map(|(sign, meant)| Some((behind.strip_prefix(*sign)?, *meant)));
+        let (behind, meant) = sign.unwrap_or((behind, "~"));
+        name.push_str(meant);
+        rest = behind;
+    }
+    name + rest
+}
+
+/// What may stand behind `~`, and what it means.
+const SIGNS: [(char, &str); 5] = [('0', "~"), ('1', "/"), ('2', "*"), ('3', " "), ('4', "")];
+/// The name of a member whose name is empty: `/` alone is the whole body.
+const NO_NAME: &str = "~4";
 
 /// Reads a place without an endpoint before it.
 pub(super) fn target(place: &str) -> Result<Target, BadPattern> {
@@ -119,10 +150,8 @@ fn way(written: &str) -> Result<Way, BadPattern> {
         "*" => Ok(Way::Any),
         "**" => Ok(Way::Deep),
         _ if written.contains('*') => Err(BadPattern::Star(written.to_owned())),
-        _ if written.trim() != written => Err(BadPattern::Blank(written.to_owned())),
-        _ => Ok(Way::Named(
-            written.replace("~3", " ").replace("~2", "*").replace("~1", "/").replace("~0", "~"),
-        )),
+        _ if written.trim_ascii() != written => Err(BadPattern::Blank(written.to_owned())),
+        _ => Ok(Way::Named(unescaped(written))),
     }
 }
 

@@ -44,6 +44,10 @@ pub enum Gap {
     Methods,
     /// Requests are not mirrored for another reason that lies in them or in the policy: a share of all requests.
     NotMirrored,
+    /// Requests of a recording could not be asked again: a share of its requests.
+    Unread,
+    /// No request that a recording has of an endpoint was compared: their share of its requests.
+    NotAsked,
     /// A bound of the policy leaves out sampled requests: a share of those.
     Excluded,
     /// Both answers differ from the primary's and nobody can look into it: a share of the endpoint's exchanges.
@@ -57,7 +61,7 @@ pub enum Gap {
 }
 
 impl Uncovered {
-    fn new(cause: Gap, share: f64, text: String) -> Self {
+    pub(super) fn new(cause: Gap, share: f64, text: String) -> Self {
         Self { cause, endpoint: None, path: None, share: Some(share), text }
     }
 }
@@ -69,6 +73,7 @@ impl Report {
             self.reason_details.iter().any(|reason| reason.code == code && reason.endpoint == *endpoint)
         };
         self.not_covered.iter().filter(move |uncovered| match uncovered.cause {
+            Gap::Unread => !says(Code::Unread, &None),
             Gap::Unseen => !says(Code::Unseen, &uncovered.endpoint),
             // Where only a part was not sent, the reason does not say which leg's shadows these are.
             Gap::NotSent => uncovered.share < Some(1.0) || !says(Code::NotSent, &None),
@@ -167,9 +172,9 @@ fn excluded(delivery: &Delivery) -> Option<Uncovered> {
     let sampled = delivery.mirrored.saturating_add(delivery.not_sent).saturating_add(excluded);
     let share = verdict::ratio(excluded, sampled);
     let text = format!(
-        "{} of {} sampled exchanges exceed a bound of the policy{}: they are not mirrored, so the verdict does not cover them.",
+        "{} of {} exceed a bound of the policy{}: they are not mirrored, so the verdict does not cover them.",
         count(excluded),
-        count(sampled),
+        many(sampled, "sampled exchange"),
         by_reason(&delivery.by_meaning(Meaning::Excluded))
     );
     (share >= WORTH_SAYING).then(|| Uncovered::new(Gap::Excluded, share, text))
@@ -257,7 +262,7 @@ fn bounded(mut found: Vec<Uncovered>) -> Vec<Uncovered> {
     let more = found.len().saturating_sub(MAX_LISTED);
     found.truncate(MAX_LISTED);
     if let Some(last) = found.last_mut().filter(|_| more > 0) {
-        last.text = format!("{} The same holds for {} more endpoints.", last.text, count(more as u64));
+        last.text = format!("{} The same holds for {}.", last.text, many(more as u64, "more endpoint"));
     }
     found
 }

@@ -13,6 +13,9 @@ fn places_are_named_as_patterns_are() {
     check("GET /", "/first name/x", Some("GET / /first name/x"));
     check("GET /", "/name /x", None);
     check("GET /", "/a/x*", None);
+    check("GET /", "/~4", Some("GET / /~4"));
+    check("GET /", "/a/~2/~3b~3", Some("GET / /a/~2/~3b~3"));
+    check("GET /", "/a\u{a0}", Some("GET / /a\u{a0}"));
     check("GET /", "/a;b", Some("GET / /a;b"));
     check("GET /", "header:etag", Some("GET / header:etag"));
     check("GET /", "cookie:sid;expires", Some("GET / cookie:sid"));

@@ -46,11 +46,11 @@ pub(super) fn rule(at: &str, guess: Guess) -> String {
     format!("{{\"at\": {}, \"{field}\": {value}}}", quoted(at))
 }
 
-/// What was shortened, or has a star or blanks at its ends of its own, is not.
+/// What was shortened, or has characters that others stand for, is not.
 fn is_nameable(segment: &str) -> bool {
-    let blank = |c: char| c.is_whitespace() && c != ' ';
+    let blank = |c: char| c.is_ascii_whitespace() && c != ' ';
     let odd = |c: char| blank(c) || matches!(c, '*' | '…') || excerpt::is_stand_in(c);
-    segment == "*" || segment.trim() == segment && !segment.contains(odd)
+    segment == "*" || segment.trim_ascii() == segment && !segment.contains(odd)
 }
 
 fn quoted(text: &str) -> String {

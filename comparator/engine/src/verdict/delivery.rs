@@ -15,7 +15,7 @@ use super::reason::{Code, Reason};
 use crate::evidence::Evidence;
 use crate::forecast::Further;
 use crate::unsent::worded;
-use crate::wording::{by_reason, count, exchanges, percent};
+use crate::wording::{by_reason, count, exchanges, many, percent};
 
 /// What the filters say about shadows and observations: what never arrived cannot have been clean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -109,9 +109,9 @@ impl Delivery {
         let share = ratio(self.undelivered, self.mirrored.max(1));
         (share > MAX_UNDELIVERED).then(|| Missing {
             why: format!(
-                "{} of {} observations did not arrive{}, at most {} may be missing",
+                "{} of {} did not arrive{}, at most {} may be missing",
                 count(self.undelivered),
-                count(self.mirrored),
+                many(self.mirrored, "observation"),
                 self.why_undelivered(),
                 percent(MAX_UNDELIVERED)
             ),
@@ -132,9 +132,9 @@ impl Delivery {
             *by.entry(why.as_str()).or_default() += n;
         }
         let why = format!(
-            "{} of {} sampled exchanges were not mirrored{}, at most {} may be: the rest may not be typical",
+            "{} of {} were not mirrored{}, at most {} may be: the rest may not be typical",
             count(thinned),
-            count(sampled),
+            many(sampled, "sampled exchange"),
             named(by, thinned),
             percent(MAX_NOT_SENT)
         );

@@ -80,6 +80,8 @@ pub enum Code {
     Unreported,
     /// Wait: the share `value` of the mirrored exchanges is lost, at most `bound` may be missing.
     Undelivered,
+    /// Wait: the share `value` of the requests of a recording could not be asked again, at most `bound` may be missing.
+    Unread,
     /// Wait: the share `value` of the sampled exchanges was not mirrored in full, at most `bound` may be missing.
     NotSent,
     /// Wait: candidate and stable version are the same; `value` exchanges were compared.

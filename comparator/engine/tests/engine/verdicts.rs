@@ -46,6 +46,19 @@ fn every_reason_has_a_code() {
     assert_eq!(codes(&read(&Evidence::new())), [Code::NothingCompared]);
 }
 
+/// Nothing is decided by what is left of such a policy, but nothing is hidden either.
+#[test]
+fn findings_stay_to_be_seen_under_a_policy_that_cannot_be_read() {
+    let evidence = drive(1, 2_000, Defects::Seeded);
+    let gates = Gates { unreadable: true, ..Gates::default() };
+    let delivery = Delivery { known: true, mirrored: 2_000, ..Delivery::default() };
+    let report = report("shop", &evidence, &gates, &delivery);
+    assert_eq!(report.verdict, Verdict::Wait);
+    assert_eq!(codes(&report)[..2], [Code::PolicyUnreadable, Code::Regression]);
+    let summary = report.to_summary(TextStyle::default(), "");
+    assert!(summary.contains("- GET /quotes: another status"), "{summary}");
+}
+
 #[test]
 fn what_was_not_delivered_has_codes_too() {
     let mut evidence = Evidence::new();

@@ -46,10 +46,8 @@ impl Draft {
             Tree::List(items) if items.len() > MAX_CHANGES => items.split_off(MAX_CHANGES).len(),
             _ => return,
         };
-        self.note(
-            at,
-            format!("{over} changes of headers are not carried over: a policy takes {MAX_CHANGES}"),
-        );
+        let changes = if over == 1 { "change of headers is" } else { "changes of headers are" };
+        self.note(at, format!("{over} {changes} not carried over: a policy takes {MAX_CHANGES}"));
     }
 }
 

@@ -1,13 +1,13 @@
 //! By what two files are compared: rules, plugins and descriptors.
 //!
-//! What names an endpoint does not hold for files of which nobody says whose answers they are. That is said, for a difference that a
-//! rule allows would be taken for one that no rule allows.
+//! What names an endpoint does not hold for files that answer for another one, or of which nobody says whose answers they are. That is
+//! said, for a difference that a rule allows would be taken for one that no rule allows.
 
 use std::path::Path;
 
 use antumbra_control::document::tree_from_yaml;
 use antumbra_control::{Assigned, comparison};
-use antumbra_engine::{Rules, Schemas};
+use antumbra_engine::{Allow, Pattern, Rule, Rules, Schemas};
 use antumbra_plugin::Runtime;
 use antumbra_policy::document::{Problems, Tree};
 
@@ -23,7 +23,9 @@ pub(super) struct By {
     pub(super) plugins: Plugins,
     /// Whether there is a descriptor by which messages are read.
     pub(super) reads_messages: bool,
-    /// What names an endpoint, if nobody names one here.
+    /// The endpoint that the files answer for; empty if nobody names one.
+    pub(super) endpoint: String,
+    /// What names another endpoint, or any if nobody names one here.
     pub(super) not_applied: Vec<String>,
 }
 
@@ -38,21 +40,33 @@ impl By {
         let plugins = terms::plugins(&options.plugin, sandbox)?;
         let (schemas, reads_messages) = schemas(options, path)?;
         let Some(file) = &options.rules else {
-            let rules = Rules::default().with_schemas(schemas);
             return Ok(Self {
-                rules,
+                rules: of_files(Rules::default().with_schemas(schemas)),
                 assigned: Assigned::default(),
                 plugins,
                 reads_messages,
+                endpoint: String::new(),
                 not_applied: Vec::new(),
             });
         };
         let Written { rules, assigned, tree } = written(file)?;
         let endpoint = rules.endpoint(method.as_bytes(), path.as_bytes());
         are_here(options, file, &assigned, &plugins, &endpoint)?;
-        let not_applied = if path.is_empty() { of_endpoints(&tree) } else { Vec::new() };
-        Ok(Self { rules: rules.with_schemas(schemas), assigned, plugins, reads_messages, not_applied })
+        let is_here = |method: &str, route: &str| {
+            !path.is_empty() && rules.endpoint(method.as_bytes(), route.as_bytes()) == endpoint
+        };
+        let not_applied = of_endpoints(&tree, &is_here);
+        let rules = of_files(rules.with_schemas(schemas));
+        let endpoint = if path.is_empty() { String::new() } else { endpoint };
+        Ok(Self { rules, assigned, plugins, reads_messages, endpoint, not_applied })
     }
+}
+
+/// The rules for files, which have no headers: those of the answers that they become here say only how they are read.
+fn of_files(rules: Rules) -> Rules {
+    let made_here = ["header:content-type", "header:content-encoding"];
+    let ignored = made_here.into_iter().filter_map(|name| Pattern::parse(name).ok());
+    rules.with_rules(ignored.map(|name| Rule::Value(name, Allow::Ignore)))
 }
 
 struct Written {
@@ -147,21 +161,26 @@ fn has_method(_: &Schemas, _: &str) -> bool {
     false
 }
 
-/// What in the rules names an endpoint, as written.
-fn of_endpoints(tree: &Tree) -> Vec<String> {
+/// What in the rules names an endpoint that is not here, as written.
+fn of_endpoints(tree: &Tree, is_here: &dyn Fn(&str, &str) -> bool) -> Vec<String> {
     let compare = tree.get("compare").unwrap_or(tree);
     let rules = items(compare.get("rules")).filter_map(|rule| rule.get("at"));
     let only = compare.get("headers").and_then(|headers| headers.get("only"));
     let places = [compare.get("ignore"), compare.get("unordered"), only].into_iter().flatten().chain(rules);
-    let places = places.flat_map(|place| items(Some(place))).filter_map(|place| match place {
-        Tree::Text(place) if names_endpoint(place) => Some(place.clone()),
-        _ => None,
+    let places = places.flat_map(|place| items(Some(place))).filter_map(|place| {
+        let Tree::Text(place) = place else { return None };
+        let pattern = Pattern::parse(place).ok()?;
+        let (method, route) = pattern.endpoint()?;
+        (!is_here(method, route)).then(|| place.clone())
     });
-    let plugins =
-        items(compare.get("plugins")).filter_map(|plugin| match (plugin.get("plugin"), plugin.get("at")) {
-            (Some(Tree::Text(name)), Some(Tree::Text(at))) => Some(format!("plugin {name} at {at}")),
-            _ => None,
-        });
+    let plugins = items(compare.get("plugins")).filter_map(|plugin| {
+        let (Some(Tree::Text(name)), Some(Tree::Text(at))) = (plugin.get("plugin"), plugin.get("at")) else {
+            return None;
+        };
+        let here =
+            at.split_once(char::is_whitespace).is_some_and(|(method, route)| is_here(method, route.trim()));
+        (!here).then(|| format!("plugin {name} at {at}"))
+    });
     places.chain(plugins).collect()
 }
 
@@ -171,12 +190,6 @@ fn items(tree: Option<&Tree>) -> impl Iterator<Item = &Tree> {
         Some(Tree::List(items)) => items.iter(),
         one => one.map_or(&[][..], std::slice::from_ref).iter(),
     }
-}
-
-/// Places of all endpoints begin with `/` or say what they are, as `header:age`; others begin with a method.
-fn names_endpoint(place: &str) -> bool {
-    let first = place.split_whitespace().next().unwrap_or_default();
-    !first.starts_with('/') && !first.contains(':')
 }
 
 const NEEDS_DESCRIPTORS: &str =
@@ -194,7 +207,9 @@ mod tests {
         let tree = tree_from_yaml(text.as_bytes()).unwrap();
         let expected =
             ["GET /x /a", "POST /y /b", "GET /x header:etag", "GET /x /c", "PUT /z /d", "plugin q at GET /x"];
-        assert_eq!(of_endpoints(&tree), expected);
-        assert_eq!(of_endpoints(tree.get("compare").unwrap()), expected);
+        assert_eq!(of_endpoints(&tree, &|_, _| false), expected);
+        assert_eq!(of_endpoints(tree.get("compare").unwrap(), &|_, _| false), expected);
+        let here = |method: &str, route: &str| (method, route) == ("GET", "/x");
+        assert_eq!(of_endpoints(&tree, &here), ["POST /y /b", "PUT /z /d"]);
     }
 }

@@ -1,5 +1,6 @@
 //! What a file is: as somebody says, or as the ending of its name does.
 
+use std::collections::HashSet;
 use std::str::FromStr;
 
 /// What both files are read as.
@@ -66,12 +67,14 @@ pub(super) fn with_boundary(media: &str, body: &[u8]) -> Option<String> {
     if !lower.starts_with("multipart/") || lower.contains("boundary=") {
         return Some(media.to_owned());
     }
-    let mut lines = body.split(|byte| *byte == b'\n').filter_map(|line| line.strip_prefix(b"--"));
-    let boundary = lines.find_map(|line| {
-        let boundary = std::str::from_utf8(line).ok()?.trim_ascii_end();
-        let end = format!("--{boundary}--");
-        let ends = || body.windows(end.len()).any(|window| window == end.as_bytes());
-        (!boundary.is_empty() && boundary.len() <= MAX_BOUNDARY && ends()).then_some(boundary)
+    let lines = || {
+        let lines = body.split(|byte| *byte == b'\n').filter_map(|line| line.strip_prefix(b"--"));
+        lines.map(<[u8]>::trim_ascii_end)
+    };
+    let ends: HashSet<&[u8]> = lines().filter_map(|line| line.strip_suffix(b"--")).collect();
+    let boundary = lines().find_map(|line| {
+        let sound = !line.is_empty() && line.len() <= MAX_BOUNDARY && ends.contains(line);
+        std::str::from_utf8(line).ok().filter(|_| sound)
     });
     boundary.map(|boundary| {
         format!("{media}; boundary=\"{}\"", boundary.replace('\\', "\\\\").replace('"', "\\\""))
@@ -144,6 +147,16 @@ mod tests {
             Some("multipart/mixed; boundary=\"a\\\"b\"")
         );
         assert_eq!(found("--x\r\n\r\na"), None);
+        assert_eq!(
+            found("--x\r\n--y\r\na\r\n--y--  \r\n").as_deref(),
+            Some("multipart/mixed; boundary=\"y\"")
+        );
+        // Each line that begins so is looked up once.
+        let many: String = (0..200_000).map(|at| format!("--{at}\n")).collect();
+        assert_eq!(
+            found(&format!("{many}--199999--")).as_deref(),
+            Some("multipart/mixed; boundary=\"199999\"")
+        );
         assert_eq!(found(""), None);
         let said = "Multipart/mixed; Boundary=y";
         assert_eq!(with_boundary(said, b"--x\n--x--").as_deref(), Some(said));

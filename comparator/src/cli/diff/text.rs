@@ -51,7 +51,8 @@ fn notes(found: &Found) -> Vec<String> {
     let mut notes = Vec::new();
     let more = found.diff.places.len().saturating_sub(MAX_PLACES);
     if more > 0 {
-        notes.push(format!("… {more} more places with --output json"));
+        let places = if more == 1 { "place" } else { "places" };
+        notes.push(format!("… {more} more {places} with --output json"));
     }
     if let Some(refused) = found.diff.refused {
         notes.push(match refused {
@@ -71,7 +72,10 @@ fn notes(found: &Found) -> Vec<String> {
         let named = found.not_applied.iter().take(MAX_NAMED).cloned().collect::<Vec<_>>().join(", ");
         let rest = found.not_applied.len().saturating_sub(MAX_NAMED);
         let rest = if rest > 0 { format!(" and {rest} more") } else { String::new() };
-        notes.push(format!("not applied without --endpoint 'METHOD /path': {named}{rest}"));
+        notes.push(match found.endpoint.as_str() {
+            "" => format!("not applied without --endpoint 'METHOD /path': {named}{rest}"),
+            endpoint => format!("not applied, being of other endpoints than {endpoint}: {named}{rest}"),
+        });
     }
     notes
 }
@@ -80,6 +84,7 @@ fn total(found: &Found) -> String {
     let (places, unlisted) = (found.diff.places.len(), found.diff.unlisted);
     match (found.diff.differences.len(), places) {
         (0, _) => "equal".to_owned(),
+        (1, _) if unlisted > 0 => format!("1 difference, and at least {unlisted} more"),
         (listed, _) if unlisted > 0 => format!("{listed} differences, and at least {unlisted} more"),
         (1, _) => "1 difference".to_owned(),
         (total, places) if places == total => format!("{total} differences"),
@@ -121,6 +126,7 @@ mod tests {
             diff,
             left: named("v1.json", Some("application/json")),
             right: named("stdin", None),
+            endpoint: String::new(),
             not_applied: Vec::new(),
             plugins: [].into(),
         }
@@ -152,6 +158,8 @@ mod tests {
         not applied without --endpoint 'METHOD /path': GET /x /1, GET /x /2, GET /x /3, GET /x /4, GET /x /5 and 2 more
         4 differences at 3 places
         ");
+        all.endpoint = "GET /y".to_owned();
+        assert!(of(&all, false).contains("\nnot applied, being of other endpoints than GET /y: GET /x /1, "));
         let one = found(&[("", "", Kind::Value, "1", "2")]);
         assert_eq!(
             of(&one, true).lines().skip(2).collect::<Vec<_>>(),
@@ -159,7 +167,7 @@ mod tests {
         );
         let mut many = one;
         many.diff.unlisted = 9;
-        assert!(of(&many, false).ends_with("1 differences, and at least 9 more\n"));
+        assert!(of(&many, false).ends_with("\n1 difference, and at least 9 more\n"));
         assert_eq!(of(&found(&[]), false), "equal\n");
     }
 }

@@ -46,8 +46,13 @@ impl Accounts {
     /// What came so far is no part of the session that begins.
     pub(super) fn begin_session(&mut self) {
         self.superseded += std::mem::take(&mut self.observations);
-        self.missing_before = self.bad + self.lost;
+        self.missing_before = self.bad.saturating_add(self.lost);
         self.left = Left::default();
+    }
+
+    /// So many observations are missing, as the capture itself says.
+    pub(super) fn lose(&mut self, observations: u64) {
+        self.lost = self.lost.saturating_add(observations);
     }
 
     pub(super) fn take_bad(&mut self, line: u64, message: String) {
@@ -66,10 +71,10 @@ impl Accounts {
 
     /// As filters report it: a line that cannot be used is an observation that was mirrored and never arrived.
     pub(crate) fn delivery(&self) -> Delivery {
-        let undelivered = self.bad + self.lost - self.missing_before;
+        let undelivered = self.bad.saturating_add(self.lost).saturating_sub(self.missing_before);
         Delivery {
             known: true,
-            mirrored: self.observations + undelivered,
+            mirrored: self.observations.saturating_add(undelivered),
             undelivered,
             ..Delivery::default()
         }
@@ -103,13 +108,21 @@ impl Accounts {
             None => format!("line {line}: {message}"),
         });
         let more = self.bad.saturating_sub(self.problems.len() as u64);
-        let more = (more > 0).then(|| format!("and {more} more lines that cannot be used"));
-        let earlier = (self.superseded > 0).then(|| {
-            format!(
-                "{} observations are not judged, as by a server: another session of evidence began after them",
-                self.superseded
-            )
-        });
+        let more = match more {
+            0 => None,
+            1 => Some("and 1 more line that cannot be used".to_owned()),
+            more => Some(format!("and {more} more lines that cannot be used")),
+        };
+        let earlier = match self.superseded {
+            0 => None,
+            1 => Some(
+                "1 observation is not judged, as by a server: another session of evidence began after it"
+                    .to_owned(),
+            ),
+            many => Some(format!(
+                "{many} observations are not judged, as by a server: another session of evidence began after them"
+            )),
+        };
         named.chain(more).chain(earlier).collect()
     }
 }

@@ -11,7 +11,7 @@ fn read(text: &[u8]) -> Vec<Result<String, &'static str>> {
 /// The paths of requests and the reasons of what is skipped, with their places.
 fn until_cut(mut text: &[u8]) -> io::Result<Vec<(At, Result<String, &'static str>)>> {
     let (mut found, mut gor) = (Vec::new(), Gor::default());
-    while let Some(Entry { at, asked }) = gor.next(&mut text)? {
+    while let Some(Entry { at, asked, .. }) = gor.next(&mut text)? {
         let asked = asked.map(|recorded| recorded.request.path.to_text().into_owned());
         found.push((at, asked.map_err(|skipped| skipped.as_str())));
     }
@@ -87,6 +87,30 @@ fn bytes_behind_a_message_are_an_entry_that_is_malformed() {
     let said = bodies(&format!("{lost}{MONKEYS}\n"));
     let expected = "40 bytes follow a message and belong to no record, as without a line 🐵🙈🙉 between two";
     assert_eq!(said, [Ok("ok".to_owned()), Err(expected.to_owned())]);
+    let one = bodies(&format!("1 b 2\nGET /1 HTTP/1.1\r\n\r\nx\n{MONKEYS}\n"));
+    let expected = "1 byte follows a message and belongs to no record, as without a line 🐵🙈🙉 between two";
+    assert_eq!(one, [Ok(String::new()), Err(expected.to_owned())]);
+}
+
+/// Answers are not asked for, but what was merged into one is.
+#[test]
+fn a_request_that_is_merged_into_another_message_is_an_entry_that_is_malformed() {
+    let request = "POST /2 HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nno\n";
+    for message in [
+        "2 b 2 9\nHTTP/1.1 200 OK\r\n\r\nok",
+        "2 b 2 9\nHTTP/1.1 200 OK\r\n\r\nok1 c 3\n",
+        "3 b 2 9\nHTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n1 c 3\n",
+        "2 b 2 9\nHTTP/1.1 200 OK\r\nno colon\r\n\r\nok\n",
+        "2 b 2 9\nnonsense\n",
+    ] {
+        let text = format!("{message}{request}{MONKEYS}\n{}", get("/3"));
+        assert_eq!(read(text.as_bytes()), [Err("malformed"), ok("/3")], "{message}");
+        let mut found = text.as_bytes();
+        let line = Gor::default().next(&mut found).unwrap().unwrap().line.unwrap();
+        assert_eq!((&line.method, &line.path), (&"POST".into(), &"/2".into()), "{message}");
+    }
+    let broken = format!("1 b 2\nPUT /1 HTTP/1.1\r\nContent-Length: 99\r\n\r\nx1 c 3\n{request}{MONKEYS}\n");
+    assert_eq!(read(broken.as_bytes()), [Err("malformed"), Err("malformed")]);
 }
 
 #[test]
@@ -136,5 +160,8 @@ fn a_record_beyond_the_bound_is_passed_over() {
         let text =
             [b"1 a 1\n", &body[..], "\n🐵🙈🙉\n1 b 2\nGET /b HTTP/1.1\r\n\r\n\n🐵🙈🙉\n".as_bytes()].concat();
         assert_eq!(read(&text), [Err("too_large"), ok("/b")]);
+        // Answers of any size are none.
+        let answer = [b"2 a 1 9\nHTTP/1.1 200 OK\r\n\r\n", text.get(6..).unwrap()].concat();
+        assert_eq!(read(&answer), [ok("/b")]);
     }
 }

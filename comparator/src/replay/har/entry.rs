@@ -4,26 +4,32 @@ use std::borrow::Cow;
 
 use antumbra_engine::shown_target;
 use antumbra_observation::{Body, Bytes, Request};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::posted::{self, Posted};
-use crate::replay::entry::{At, Entry, Recorded, Skipped, WEB_SOCKET};
+use crate::api::misread;
+use crate::replay::entry::{At, Entry, Recorded, RequestLine, Skipped, WEB_SOCKET};
 use crate::replay::target;
 
 /// The entry at an index of `log.entries`.
 pub(super) fn entry(index: usize, json: &str) -> Entry {
-    let exchange: Result<Exchange<'_>, _> = serde_json::from_str(json);
-    let url = match &exchange {
-        Ok(exchange) => exchange.request.url.clone(),
-        Err(_) => serde_json::from_str(json).map(|Located { request }| request.url).unwrap_or_default(),
-    };
-    let asked = match exchange {
-        Ok(exchange) => recorded(exchange),
-        Err(error) => Err(Skipped::malformed(without_place(&error))),
-    };
-    Entry { at: At::Entry { entry: index, url: shown(&url) }, asked }
+    let Named { method, url } =
+        serde_json::from_str(json).map(|Located { request }| request).unwrap_or_default();
+    let asked = misread::json::<Exchange<'_>>(json.as_bytes())
+        .map_err(|misread| Skipped::malformed(misread.without_place().to_owned()))
+        .and_then(recorded);
+    let line = if asked.is_err() { line(method, &url) } else { None };
+    Entry { at: At::Entry { entry: index, url: shown(&url) }, asked, line }
+}
+
+/// What an entry that cannot be sent asked for.
+fn line(method: Option<String>, url: &str) -> Option<RequestLine> {
+    let url = stripped(url);
+    let (_, path) = split(&url).ok()?;
+    let path = target::encoded(target::without_fragment(&path)).into();
+    Some(RequestLine { method: bytes(self::method(method?)), path })
 }
 
 /// An answer that never came has the status 0, and what writes another thing there knows none.
@@ -83,12 +89,14 @@ fn split(url: &str) -> Result<(Option<&[u8]>, Vec<u8>), Skipped> {
     if let Some(found) = target::split(url.as_bytes()).filter(|_| url != "*") {
         return Ok(found);
     }
-    Err(Skipped::malformed(match scheme(url).map(str::to_ascii_lowercase) {
-        Some(scheme) if scheme == "ws" || scheme == "wss" => Cow::Borrowed(WEB_SOCKET),
-        Some(scheme) if scheme == "http" || scheme == "https" => "its url has no host".into(),
-        Some(scheme) => format!("the scheme of its url is {scheme}, must be http or https").into(),
-        None => "its url is neither absolute nor a path".into(),
-    }))
+    Err(match scheme(url).map(str::to_ascii_lowercase) {
+        Some(scheme) if scheme == "ws" || scheme == "wss" => Skipped::Foreign(Cow::Borrowed(WEB_SOCKET)),
+        Some(scheme) if scheme == "http" || scheme == "https" => Skipped::malformed("its url has no host"),
+        Some(scheme) => {
+            Skipped::Foreign(format!("the scheme of its url is {scheme}, must be http or https").into())
+        }
+        None => Skipped::malformed("its url is neither absolute nor a path"),
+    })
 }
 
 fn absolute(url: &str) -> Option<(&[u8], Vec<u8>)> {
@@ -124,12 +132,6 @@ fn shortened(text: &str) -> String {
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
         None => text.to_owned(),
     }
-}
-
-/// What is wrong with an entry; its line and column within it would be taken for those of the file.
-fn without_place(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    text.rsplit_once(" at line ").map_or(text.clone(), |(text, _)| text.to_owned())
 }
 
 fn bytes(text: String) -> Bytes {
@@ -168,12 +170,19 @@ struct Header {
 /// As much of an entry as names it.
 #[derive(Deserialize)]
 struct Located {
-    request: Url,
+    request: Named,
 }
 
-#[derive(Deserialize)]
-struct Url {
+#[derive(Default, Deserialize)]
+struct Named {
+    /// None if it is no text.
+    #[serde(default, deserialize_with = "text_or_none")]
+    method: Option<String>,
     url: String,
+}
+
+fn text_or_none<'de, D: Deserializer<'de>>(json: D) -> Result<Option<String>, D::Error> {
+    Ok(Value::deserialize(json)?.as_str().map(str::to_owned))
 }
 
 /// Stands for bytes that are not UTF-8.

@@ -52,23 +52,38 @@ pub(super) fn body(
         }
         (_, Some(params)) if !params.is_empty() => {
             let written = written(mime.as_deref(), declared.as_deref());
-            return of_params(&params, written, headers);
+            return of_params(&params, written, sent, headers);
         }
         (None, None) if mime.is_some() && sent != Some(0) => {
             return Err(Skipped::malformed(
                 "its postData has neither text nor params, so its body is not known",
             ));
         }
-        _ if sent.is_some_and(|sent| sent > 0) => {
-            let why = format!("it was recorded without its body of {} bytes", sent.unwrap_or_default());
-            return Err(Skipped::TooLarge(why.into()));
-        }
         _ => Vec::new(),
     };
+    if let Some(sent) = sent.filter(|sent| *sent > 0 && body.is_empty()) {
+        return Err(without(sent));
+    }
     if let (None, Some(mime), false) = (declared, mime, body.is_empty()) {
         headers.push(("content-type".into(), mime.as_str().into()));
     }
     Ok(body)
+}
+
+fn without(sent: u64) -> Skipped {
+    let bytes = if sent == 1 { "byte" } else { "bytes" };
+    Skipped::TooLarge(format!("it was recorded without its body of {sent} {bytes}").into())
+}
+
+/// Refuses a body that was cut: fewer bytes than were sent are not what was asked.
+fn whole(body: Vec<u8>, sent: Option<u64>) -> Result<Vec<u8>, Skipped> {
+    match sent {
+        Some(sent) if !body.is_empty() && (body.len() as u64) < sent => {
+            let why = format!("its postData has {} of the {sent} bytes of its body", body.len());
+            Err(Skipped::TooLarge(why.into()))
+        }
+        _ => Ok(body),
+    }
 }
 
 /// What parameters are written as: what the archive says, as the header says it where both mean the same.
@@ -90,10 +105,17 @@ fn of_text(
     sent: Option<u64>,
     headers: &mut Headers,
 ) -> Result<Vec<u8>, Skipped> {
-    if encoding.is_some_and(|encoding| encoding.eq_ignore_ascii_case("base64")) {
-        let decoded = STANDARD.decode(text.trim());
-        return decoded
-            .map_err(|_| Skipped::malformed("its postData.text is not base64 as its encoding says"));
+    match encoding.map(|encoding| encoding.trim().to_ascii_lowercase()).as_deref() {
+        Some("base64") => {
+            let decoded = STANDARD.decode(text.trim());
+            let decoded = decoded
+                .map_err(|_| Skipped::malformed("its postData.text is not base64 as its encoding says"))?;
+            return whole(decoded, sent);
+        }
+        None | Some("" | "utf-8" | "utf8") => {}
+        Some(_) => {
+            return Err(Skipped::malformed("its postData.encoding is unknown, must be base64 or missing"));
+        }
     }
     let encoded = |value: &String| !value.trim().is_empty() && !value.eq_ignore_ascii_case("identity");
     if header(headers, "content-encoding").filter(encoded).is_some() && !text.is_empty() {
@@ -110,10 +132,15 @@ fn of_text(
     if text.contains(LOST) && sent != Some(text.len() as u64) {
         return Err(Skipped::malformed("its body is not text, and postData.text does not have its bytes"));
     }
-    Ok(text.into_bytes())
+    whole(text.into_bytes(), sent)
 }
 
-fn of_params(params: &[Param], written: &str, headers: &mut Headers) -> Result<Vec<u8>, Skipped> {
+fn of_params(
+    params: &[Param],
+    written: &str,
+    sent: Option<u64>,
+    headers: &mut Headers,
+) -> Result<Vec<u8>, Skipped> {
     let media = media(written);
     let (written, body) = match media.as_str() {
         FORM => (written.to_owned(), form(params)),
@@ -124,16 +151,33 @@ fn of_params(params: &[Param], written: &str, headers: &mut Headers) -> Result<V
             (format!("multipart/form-data; boundary={}", quoted(&boundary)), body)
         }
         _ => {
-            let why = format!("its postData has params, which {media:?} cannot have");
-            return Err(Skipped::malformed(why));
+            // What is longer, or has other characters, is no type: who knows what it is.
+            let sound = |byte: u8| byte.is_ascii_alphanumeric() || b"/+-._".contains(&byte);
+            let named = media.len() <= MAX_TYPE && media.bytes().all(sound);
+            let media = if named { format!("{media:?}") } else { "its type".to_owned() };
+            return Err(Skipped::malformed(format!("its postData has params, which {media} cannot have")));
         }
     };
+    // Another client may write the same with more bytes, but not with any number of them.
+    if let Some(sent) = sent.filter(|sent| *sent > longest(params)) {
+        let why = format!("its postData.params hold less than the {sent} bytes of its body");
+        return Err(Skipped::TooLarge(why.into()));
+    }
     // They describe the body as it was, not as it is written here.
     headers.retain(|(name, _)| {
         !name.eq_ignore_ascii_case(b"content-type") && !name.eq_ignore_ascii_case(b"content-encoding")
     });
     headers.push(("content-type".into(), written.as_str().into()));
     Ok(body)
+}
+
+/// More bytes than parameters take however a client writes them: three for each of theirs, and what stands between parts.
+fn longest(params: &[Param]) -> u64 {
+    let length = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+    let each = params.iter().map(|Param { name, value, file_name, content_type }| {
+        3 * (name.len() + length(value) + length(file_name)) + length(content_type) + MAX_BETWEEN
+    });
+    each.sum::<usize>() as u64 + MAX_BETWEEN as u64
 }
 
 /// As <https://url.spec.whatwg.org/#urlencoded-serializing> says.
@@ -224,6 +268,10 @@ fn header(headers: &Headers, wanted: &str) -> Option<String> {
     found.map(|(_, value)| value.to_text().into_owned())
 }
 
+/// Bytes that a client writes around one part: a boundary of 70, and headers.
+const MAX_BETWEEN: usize = 512;
+/// Bytes of a media type that is shown.
+const MAX_TYPE: usize = 64;
 const FORM: &str = "application/x-www-form-urlencoded";
 /// Stands for what could not be read as text.
 const LOST: char = '\u{fffd}';

@@ -50,7 +50,7 @@ fn requests_of_an_archive() {
     );
     assert_eq!(found[1].asked.as_ref().unwrap().request.body, Body::Whole("a=b".into()));
     let scheme = "the scheme of its url is data, must be http or https";
-    assert_eq!(found[4].asked, Err(Skipped::malformed(scheme)));
+    assert_eq!(found[4].asked, Err(Skipped::Foreign(scheme.into())));
     assert_eq!(found[4].at, At::Entry { entry: 4, url: "data:…".to_owned() });
 }
 
@@ -77,13 +77,35 @@ fn an_odd_entry_costs_only_itself() {
         let sent: Vec<bool> = found.iter().map(|entry| entry.asked.is_ok()).collect();
         assert_eq!(sent, [true, false, true], "{odd}: {found:?}");
         let why = found[1].asked.as_ref().unwrap_err();
-        assert!(why.as_str() == "malformed" && !why.to_string().contains("line"), "{odd}: {why}");
+        assert!(why.as_str() == "malformed" && !why.to_string().contains(" line "), "{odd}: {why}");
         assert!(matches!(&found[1].at, At::Entry { entry: 1, .. }), "{odd}");
     }
     let named =
         archive(r#"{"request": {"method": 7, "url": "https://u:p@shop.test/a?token=x&page=2"}}"#).remove(0);
     let url = "https://shop.test/a?token=(redacted)&page=2".to_owned();
     assert_eq!(named.at, At::Entry { entry: 0, url });
+}
+
+/// Messages are printed and kept by whoever runs this.
+#[test]
+fn an_odd_entry_is_named_without_its_values() {
+    let messages: Vec<String> = [
+        r#"{"method": "GET", "url": {"hush": 1}}"#,
+        r#"{"method": "GET", "url": "/", "headers": [{"name": "cookie", "value": "a"}, {"name": "cookie", "value": ["hush"]}]}"#,
+        r#"{"method": "GET", "url": "/", "headers": "hush, expected hush"}"#,
+        r#"{"method": "POST", "url": "/", "postData": "hush"}"#,
+        r#"{"method": "POST", "url": "/", "postData": {"params": [{"name": "password", "value": 4711}]}}"#,
+    ]
+    .map(|request| asked(request).unwrap_err().to_string())
+    .to_vec();
+    assert!(!messages.concat().contains("hush") && !messages.concat().contains("4711"), "{messages:?}");
+    insta::assert_snapshot!(messages.join("\n"), @r"
+    request.url is an object, must be a string
+    request.headers[1].value is an array, must be a string
+    request.headers is a string, must be an array
+    request.postData is a string, must be an object
+    request.postData.params[0].value is a number, must be a string
+    ");
 }
 
 #[test]
@@ -257,10 +279,38 @@ fn a_text_is_a_body_as_it_was_sent_or_none() {
         body(&long(9), "null"),
         Err("too_large: it was recorded without its body of 9 bytes".to_owned())
     );
+    let without = |bytes: &str| Err(format!("too_large: it was recorded without its body of {bytes}"));
+    assert_eq!(body(&long(9), r#"{"mimeType": "x", "text": ""}"#), without("9 bytes"));
+    assert_eq!(body(&long(1), r#"{"text": "", "params": []}"#), without("1 byte"));
+    assert_eq!(body(&long(9), r#"{"text": "", "encoding": "base64"}"#), without("9 bytes"));
+    let cut = |bytes: &str| Err(format!("too_large: its postData has {bytes} bytes of its body"));
+    assert_eq!(body(&long(9), r#"{"text": "abc"}"#), cut("3 of the 9"));
+    assert_eq!(body(&long(9), r#"{"text": "aGk=", "encoding": "Base64"}"#), cut("2 of the 9"));
+    assert_eq!(body(&long(2), r#"{"text": "ü"}"#), Ok("ü".to_owned()));
+    assert_eq!(body(&long(1), r#"{"text": "ü"}"#), Ok("ü".to_owned()), "characters, as some tools count");
+    assert_eq!(
+        body(&format!("{encoded}, {}", long(9)), r#"{"text": "abc"}"#),
+        Ok("abc".to_owned()),
+        "decoded, so of another length"
+    );
+    assert_eq!(
+        body("", r#"{"text": "abc", "encoding": "hush"}"#).unwrap_err(),
+        "malformed: its postData.encoding is unknown, must be base64 or missing"
+    );
+    let named = r#"{"mimeType": "application/x-www-form-urlencoded", "params": [{"name": "a"}]}"#;
+    assert_eq!(body(&long(9), named), Ok("a=".to_owned()));
+    assert_eq!(
+        body(&long(9_000), named).unwrap_err(),
+        "too_large: its postData.params hold less than the 9000 bytes of its body"
+    );
     let (_, headers) = posted("", r#"{"mimeType": "text/csv", "text": "a"}"#).unwrap();
     assert_eq!(headers, [("content-type".to_owned(), "text/csv".to_owned())]);
     assert_eq!(posted("", r#"{"mimeType": "text/csv", "text": ""}"#), Ok((String::new(), vec![])));
     let unrecorded = asked(r#"{"method": "POST", "url": "/", "bodySize": 7}"#).unwrap_err();
     assert_eq!(unrecorded.as_str(), "too_large");
+    let cut = r#"{"method": "PUT", "url": "/a?b", "bodySize": 7, "postData": {"mimeType": "x", "text": ""}}"#;
+    assert_eq!(asked(cut).unwrap_err().to_string(), "it was recorded without its body of 7 bytes");
+    let line = archive(&format!(r#"{{"request": {cut}}}"#)).remove(0).line.unwrap();
+    assert_eq!((line.method, line.path), ("PUT".into(), "/a?b".into()));
     assert!(asked(r#"{"method": "GET", "url": "/", "bodySize": -1}"#).is_ok());
 }

@@ -1,12 +1,12 @@
 //! Elements as the rules see them: a hash of what does not come under a rule, so that two that are equal but for what may differ have
 //! the same.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::{Key, Walk, key_of, spread, value};
+use super::{Key, Walk, key_of, member, spread, value};
 use crate::json::{Node, Shape, Tree};
 use crate::pattern::{Place, Segment};
 use crate::rules::Arrays;
@@ -14,28 +14,51 @@ use crate::rules::Arrays;
 /// What was found of objects and arrays, by whether they are the other side's and their place: an array within others that are
 /// unordered is asked for at each of their levels.
 #[derive(Default)]
-pub(crate) struct Blurs(RefCell<BTreeMap<(bool, u32), Seen>>);
+pub(crate) struct Blurs {
+    seen: RefCell<BTreeMap<(bool, u32), (u64, Varying)>>,
+    /// Bytes of values that were tried against each other.
+    pub(super) tried: Cell<usize>,
+}
 
-/// A hash, and the first number that may vary.
-type Seen = (u64, Option<f64>);
+/// The numbers and times of an element that may vary.
+#[derive(Debug, Clone, Copy, Default)]
+struct Varying {
+    first: Option<f64>,
+    /// There is more than one: the first alone does not tell which elements are near.
+    several: bool,
+}
+
+impl Varying {
+    fn add(&mut self, other: Self) {
+        self.several |= other.several || self.first.is_some() && other.first.is_some();
+        self.first = self.first.or(other.first);
+    }
+}
+
+/// Elements as the rules see them.
+#[derive(Debug, Default)]
+pub(super) struct Blurred {
+    /// By what does not come under a rule, and by the first number that may vary.
+    pub(super) keys: Vec<(Key, usize)>,
+    /// One of them has several such numbers.
+    pub(super) several: bool,
+}
 
 impl<'t> Walk<'_, '_, 't> {
     /// What of the elements does not come under a rule, as a hash; and a number that may vary, to pair those that are nearest.
-    pub(super) fn blurred(
-        &self,
-        tree: &'t Tree<'t>,
-        nodes: &[&'t Node],
-        rest: &[usize],
-    ) -> Vec<(Key, usize)> {
+    pub(super) fn blurred(&self, tree: &'t Tree<'t>, nodes: &[&'t Node], rest: &[usize]) -> Blurred {
         let mut path = self.path.clone();
+        let mut several = false;
         let mut blurred = |&at: &usize| {
             path.push(Segment::Element(at));
-            let mut rank = None;
-            let hash = nodes.get(at).map(|node| self.blur(tree, node, &mut path, &mut rank));
+            let mut varying = Varying::default();
+            let hash = nodes.get(at).map(|node| self.blur(tree, node, &mut path, &mut varying));
             path.pop();
-            Some(((hash, ordered(rank.unwrap_or_default())), at))
+            several |= varying.several;
+            ((hash, ordered(varying.first.unwrap_or_default())), at)
         };
-        rest.iter().filter_map(&mut blurred).collect()
+        let keys = rest.iter().map(&mut blurred).collect();
+        Blurred { keys, several }
     }
 
     /// The same of those with a key, which has to be equal, too.
@@ -45,12 +68,38 @@ impl<'t> Walk<'_, '_, 't> {
         tree: &'t Tree<'t>,
         nodes: &[&'t Node],
         rest: &[usize],
-    ) -> Vec<(Key, usize)> {
+    ) -> Blurred {
         let of_key = |((hash, rank), at): (Key, usize)| {
             let key = key_of(tree, nodes.get(at)?, keys)?;
             Some(((hash.map(|hash| spread(hash, key)), rank), at))
         };
-        self.blurred(tree, nodes, rest).into_iter().filter_map(of_key).collect()
+        let Blurred { keys, several } = self.blurred(tree, nodes, rest);
+        Blurred { keys: keys.into_iter().filter_map(of_key).collect(), several }
+    }
+
+    /// The keys themselves as the rules see them, of the elements that have one.
+    pub(super) fn blurred_keys(
+        &self,
+        keys: &[String],
+        tree: &'t Tree<'t>,
+        nodes: &[&'t Node],
+        rest: &[usize],
+    ) -> Vec<(Key, usize)> {
+        let mut path = self.path.clone();
+        let mut of_key = |&at: &usize| {
+            let mut varying = Varying::default();
+            path.push(Segment::Element(at));
+            let hash = keys.iter().try_fold(0, |hash, key| {
+                let member = member(tree, nodes.get(at)?, key)?;
+                path.push(Segment::Member(key.as_bytes().to_vec().into()));
+                let own = self.blur(tree, member, &mut path, &mut varying);
+                path.pop();
+                Some(spread(hash, own))
+            });
+            path.pop();
+            Some(((Some(hash?), ordered(varying.first.unwrap_or_default())), at))
+        };
+        rest.iter().filter_map(&mut of_key).collect()
     }
 
     fn blur(
@@ -58,24 +107,24 @@ impl<'t> Walk<'_, '_, 't> {
         tree: &'t Tree<'t>,
         node: &'t Node,
         path: &mut Vec<Segment<'t>>,
-        rank: &mut Option<f64>,
+        varying: &mut Varying,
     ) -> u64 {
         let rules = self.scope.rules;
         if !rules.reach_into(self.scope.endpoint, path) && !self.is_shuffled(node, path) {
             return tree.hash(node);
         }
         if !matches!(node.shape, Shape::Object | Shape::Array) {
-            return self.blur_scalar(tree, node, path, rank);
+            return self.blur_scalar(tree, node, path, varying);
         }
         let place = (std::ptr::eq(tree, self.other), node.place());
-        let known = self.blurs.0.borrow().get(&place).copied();
+        let known = self.blurs.seen.borrow().get(&place).copied();
         let (hash, found) = known.unwrap_or_else(|| {
-            let mut found = None;
+            let mut found = Varying::default();
             let seen = (self.blur_within(tree, node, path, &mut found), found);
-            self.blurs.0.borrow_mut().insert(place, seen);
+            self.blurs.seen.borrow_mut().insert(place, seen);
             seen
         });
-        *rank = rank.or(found);
+        varying.add(found);
         hash
     }
 
@@ -84,7 +133,7 @@ impl<'t> Walk<'_, '_, 't> {
         tree: &'t Tree<'t>,
         node: &'t Node,
         path: &mut Vec<Segment<'t>>,
-        rank: &mut Option<f64>,
+        varying: &mut Varying,
     ) -> u64 {
         let rules = self.scope.rules;
         let ignored = rules.ignores(self.scope.endpoint, Place::Body(path));
@@ -93,7 +142,7 @@ impl<'t> Walk<'_, '_, 't> {
         let mut hash = 0_u64;
         for (at, child) in tree.children(node).enumerate().filter(|_| !ignored) {
             path.push(if element { Segment::Element(at) } else { Segment::Member(tree.key(child)) });
-            let value = self.blur(tree, child, path, rank);
+            let value = self.blur(tree, child, path, varying);
             let place = match &mut places {
                 Some(places) => places.next(tree, child),
                 None => xxh3_64(&tree.key(child)),
@@ -112,12 +161,10 @@ impl<'t> Walk<'_, '_, 't> {
     }
 
     /// A scalar is all that its rules make equal to it, or itself.
-    fn blur_scalar(&self, tree: &Tree<'_>, node: &Node, path: &[Segment<'_>], rank: &mut Option<f64>) -> u64 {
+    fn blur_scalar(&self, tree: &Tree<'_>, node: &Node, path: &[Segment<'_>], varying: &mut Varying) -> u64 {
         let value = value(tree, node);
         let blur = self.scope.rules.at(self.scope.endpoint, Place::Body(path)).blur(&value);
-        if let Some(found) = blur.rank {
-            rank.get_or_insert(found);
-        }
+        varying.add(Varying { first: blur.rank, several: false });
         match blur.class {
             Some(class) => spread(class, 1),
             None if blur.nothing => NOTHING,

@@ -105,6 +105,67 @@ fn elements_are_matched_as_the_rules_see_them() {
     );
 }
 
+/// The nearest first numbers are not those of equal elements.
+#[test]
+fn elements_with_several_tolerances_meet_those_that_they_are_equal_to() {
+    let near = rules([("/", within("1"))]).with_rules([Rule::Array(at("/"), Arrays::Unordered)]);
+    check(&near, r#"[{"x":1,"y":5},{"x":1.5,"y":9}]"#, r#"[{"x":1.2,"y":9},{"x":1.6,"y":5}]"#, &[]);
+    // The first is equal to both, the second only to the one that the first would take.
+    check(&near, r#"[{"x":1,"y":1},{"x":0,"y":1}]"#, r#"[{"x":1,"y":2},{"x":2,"y":1}]"#, &[]);
+    check(
+        &near,
+        r#"[{"x":1,"y":5},{"x":1,"y":9}]"#,
+        r#"[{"x":1,"y":9},{"x":1,"y":7}]"#,
+        &["/*/y value /0/y: 5 -> 7"],
+    );
+    let nested = near.clone().with_rules([Rule::Array(at("/*/v"), Arrays::Unordered)]);
+    check(&nested, r#"[{"v":[1,9]},{"v":[4,6]}]"#, r#"[{"v":[6.5,3.5]},{"v":[9.5,0.5]}]"#, &[]);
+    let keyed = rules([("/", within("1"))]).with_rules([Rule::Array(at("/"), by(&["id"]))]);
+    check(
+        &keyed,
+        r#"[{"id":"a","x":1,"y":5},{"id":"a","x":1.5,"y":9}]"#,
+        r#"[{"id":"a","x":1.2,"y":9},{"id":"a","x":1.6,"y":5}]"#,
+        &[],
+    );
+    let many = |shift: usize| {
+        let each = |at: usize| format!(r#"{{"x":{},"y":{}}}"#, (at + shift) % 2, (at + shift) * 10 % 5_000);
+        format!("[{}]", (0..500).map(each).collect::<Vec<_>>().join(","))
+    };
+    assert!(diff(&many(0), &many(250), &near).len() <= 1, "bounded, and no more than told");
+}
+
+#[test]
+fn keys_are_equal_as_the_rules_see_them() {
+    let keyed = |allow| rules([("/*/id", allow)]).with_rules([Rule::Array(at("/"), by(&["id"]))]);
+    let left = r#"[{"id":"A","v":1},{"id":"b","v":2}]"#;
+    check(&keyed(Allow::IgnoreCase), left, r#"[{"id":"B","v":2},{"id":"a","v":1}]"#, &[]);
+    check(
+        &keyed(Allow::IgnoreCase),
+        left,
+        r#"[{"id":"B","v":2},{"id":"c","v":1}]"#,
+        &["/* missing /0: id \"A\" {2 members} -> (absent)", "/* extra /1: (absent) -> id \"c\" {2 members}"],
+    );
+    // What has the same key meets first.
+    check(
+        &keyed(within("1")),
+        r#"[{"id":1,"v":1},{"id":2,"v":2}]"#,
+        r#"[{"id":2,"v":2},{"id":1,"v":1}]"#,
+        &[],
+    );
+    check(
+        &keyed(within("1")),
+        r#"[{"id":1,"v":1},{"id":9,"v":2}]"#,
+        r#"[{"id":9.5,"v":3},{"id":1.5,"v":1}]"#,
+        &["/*/v value /1/v: 2 -> 3"],
+    );
+    check(
+        &keyed(within("1")),
+        r#"[{"id":1}]"#,
+        r#"[{"id":3}]"#,
+        &["/* missing /0: id 1 {1 member} -> (absent)", "/* extra /0: (absent) -> id 3 {1 member}"],
+    );
+}
+
 fn unordered(places: &[&str]) -> Rules {
     Rules::new(vec![], places.iter().map(|text| at(text)).collect())
 }
@@ -216,7 +277,7 @@ fn keyed_arrays() {
         &["/*/c value /0/c: 1 -> 2"],
     );
     let secret = arrays("/", by(&["token"]));
-    check(&secret, r#"[{"token":"a"}]"#, "[]", &["/* missing /0: token (redacted) {1 members} -> (absent)"]);
+    check(&secret, r#"[{"token":"a"}]"#, "[]", &["/* missing /0: token (redacted) {1 member} -> (absent)"]);
 }
 
 #[test]
