@@ -4,16 +4,19 @@
 //! that applies counts. The destination of a location is one such list, and its cases become rules. A file without
 //! `proxy_pass` is read for what its first variable chooses.
 
+mod access;
 mod answer;
 mod config;
 mod cookie;
 mod files;
 mod geo;
 mod goal;
+mod includes;
 mod location;
 mod maps;
 mod mirrors;
 mod others;
+mod page;
 mod pass;
 mod query;
 mod reading;
@@ -33,6 +36,8 @@ mod when;
 mod writing;
 
 use crate::imported::{ImportError, Imported, Note};
+use goal::Old;
+use includes::may_decide;
 use location::Place;
 use reading::Reading;
 use scope::Scope;
@@ -92,14 +97,31 @@ fn import_servers<'d>(reading: &mut Reading<'d>, around: &[&'d [Directive]], inn
     let found: Vec<&Directive> =
         inner.iter().copied().filter(|directive| directive.name == "server").collect();
     let block = around.first().copied().unwrap_or_default();
-    let mut servers = servers::servers(reading, &[block], &found);
+    let unknown = inner.iter().copied().find(|directive| may_decide(directive)).filter(|_| !found.is_empty());
+    if let Some(include) = unknown {
+        reading.note(
+            include.at(),
+            format!(
+                "{:?} is not in this text and may have servers: only requests to a host that a server_name of this text \
+                names exactly are carried over, those to others stay with the old version in the proxy's own routing; give \
+                the file as nginx -T prints it",
+                include.text(0)
+            ),
+        );
+    }
+    let mut servers = servers::servers(reading, &[block], &found, unknown.is_some());
     if servers.is_empty() {
         let place = Place::server(&[block], block);
         servers.push(Server { when: When::always(), place, scope: Scope::default(), at: "text".to_owned() });
     }
+    let found: Vec<_> = servers.iter().map(|server| rules::items(reading, server)).collect();
+    let common = match unknown {
+        Some(_) => Old::Nowhere,
+        None => Old::agreed(found.iter().map(|items| items.shared.clone())),
+    };
     let mut items = Vec::new();
-    for server in &servers {
-        items.extend(rules::items(reading, server));
+    for (server, found) in servers.iter().zip(found) {
+        items.extend(found.settled(&common, server.when.perhaps().is_some()));
     }
     writing::write(reading, items, str::to_owned);
 }

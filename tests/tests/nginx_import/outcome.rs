@@ -51,16 +51,15 @@ impl Policy {
             return (Outcome::Same { moved: cluster != default }, decided);
         }
         // A part of the draw that could not be told has the old version's share; which part is drawn is left to chance.
-        if decision.reason == Reason::Split && self.says(rule) {
+        if decision.reason == Reason::Split && self.says(rule, cluster) {
             return (Outcome::Said, decided);
         }
-        let old = cluster == default || (default.is_none() && self.old().as_deref() == cluster);
-        if old && self.says(rule) { (Outcome::Said, decided) } else { (Outcome::Differs, decided) }
+        if self.says(rule, cluster) { (Outcome::Said, decided) } else { (Outcome::Differs, decided) }
     }
 
-    /// Whether a note says why a rule keeps its requests.
-    fn says(&self, rule: &str) -> bool {
-        if rule == ODD {
+    /// Whether a note says why a rule keeps its requests, and where, unless the host's own routing has them.
+    fn says(&self, rule: &str, cluster: Option<&str>) -> bool {
+        if rule == ODD || rule.strip_prefix(ODD).is_some_and(|rest| rest.starts_with('-')) {
             return self.notes.iter().any(|(_, what)| what.contains("keep the old version"));
         }
         if rule.starts_with("split") {
@@ -70,10 +69,12 @@ impl Policy {
                 .any(|(_, what)| what.starts_with("a part of the draw leads to no upstream"));
         }
         let Some(place) = rule.strip_prefix("kept-") else { return false };
+        let with = cluster.map(|cluster| format!("which is {cluster:?} here"));
         self.notes.iter().any(|(at, what)| {
             let name = at.rsplit('/').next().unwrap_or_default().replace(' ', "-");
             (place == name || place.strip_prefix(&name).is_some_and(|rest| rest.starts_with('-')))
                 && what.contains("old version")
+                && with.as_ref().is_none_or(|with| what.contains(with))
         })
     }
 
@@ -85,16 +86,6 @@ impl Policy {
         weights
             .iter()
             .any(|(name, weight)| *weight != Tree::Integer(0) && self.cluster(name) == Some(cluster))
-    }
-
-    /// The cluster that requests are kept with.
-    fn old(&self) -> Option<String> {
-        let Some(Tree::List(rules)) = self.tree.get("rules") else { return None };
-        let kept = rules.iter().find(|rule| {
-            matches!(rule.get("name"), Some(Tree::Text(name)) if name == ODD || name.starts_with("kept-"))
-        })?;
-        let Some(Tree::Text(to)) = kept.get("to") else { return None };
-        self.cluster(to).map(str::to_owned)
     }
 
     fn rule(&self, name: &str) -> Option<&Tree> {

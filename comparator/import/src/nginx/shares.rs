@@ -51,6 +51,21 @@ pub(super) fn split(reading: &mut Reading<'_>, variable: &str) -> Split {
             }
         }
     }
+    if by.iter().any(|key| key == "ip")
+        && let Some(replaced) = reading.config.addresses_replaced.clone()
+    {
+        by.retain(|key| key != "ip");
+        reading.note(
+            &at,
+            format!(
+                "the key {source:?} has the address that set_real_ip_from ({replaced}) has nginx take from a header: it is \
+                 left out, for all clients behind a proxy would be in one share; set `clientIp`, then add `ip` to `by`"
+            ),
+        );
+        if by.is_empty() {
+            return Split::default();
+        }
+    }
     if by.is_empty() {
         reading.note(
             at,
