@@ -97,8 +97,9 @@ fn import_servers<'d>(reading: &mut Reading<'d>, around: &[&'d [Directive]], inn
     let found: Vec<&Directive> =
         inner.iter().copied().filter(|directive| directive.name == "server").collect();
     let block = around.first().copied().unwrap_or_default();
-    let unknown = inner.iter().copied().find(|directive| may_decide(directive)).filter(|_| !found.is_empty());
-    if let Some(include) = unknown {
+    let unknown = inner.iter().copied().filter(|directive| may_decide(directive) && !found.is_empty());
+    let unknown: Vec<&Directive> = unknown.collect();
+    for include in &unknown {
         reading.note(
             include.at(),
             format!(
@@ -109,16 +110,14 @@ fn import_servers<'d>(reading: &mut Reading<'d>, around: &[&'d [Directive]], inn
             ),
         );
     }
-    let mut servers = servers::servers(reading, &[block], &found, unknown.is_some());
+    let mut servers = servers::servers(reading, &[block], &found, !unknown.is_empty());
     if servers.is_empty() {
         let place = Place::server(&[block], block);
         servers.push(Server { when: When::always(), place, scope: Scope::default(), at: "text".to_owned() });
     }
     let found: Vec<_> = servers.iter().map(|server| rules::items(reading, server)).collect();
-    let common = match unknown {
-        Some(_) => Old::Nowhere,
-        None => Old::agreed(found.iter().map(|items| items.shared.clone())),
-    };
+    let shared = found.iter().map(|items| items.shared.clone());
+    let common = if unknown.is_empty() { Old::agreed(shared) } else { Old::Nowhere };
     let mut items = Vec::new();
     for (server, found) in servers.iter().zip(found) {
         items.extend(found.settled(&common, server.when.perhaps().is_some()));

@@ -121,6 +121,17 @@ fn note_balancing(draft: &mut Draft, upstream: &Directive) {
             format!("down is not carried over: leave {address} out of the cluster {name:?}"),
         );
     }
+    let program = upstream.block.iter().find(|inner| inner.name.starts_with("balancer_by_lua"));
+    if let Some(program) = program {
+        let kind = &program.name;
+        draft.note(
+            program.at(),
+            format!(
+                "{kind} is not carried over: a program chooses which server answers, also one that the upstream does not \
+                 name, where the policy sends to the cluster {name:?}"
+            ),
+        );
+    }
     let balancing = upstream.block.iter().find(|inner| BALANCERS.contains(&inner.name.as_str()));
     if let Some(balancing) = balancing {
         let method = &balancing.name;

@@ -103,15 +103,14 @@ impl<N: Fn(&str) -> String> Writer<N> {
                 }
             }
             What::Goes(outcome) => {
-                let Some(target) = self.target(reading, &item, outcome) else {
-                    if let Some(kept) = item.when.perhaps().or_else(|| item.when.sure()) {
-                        self.keep(reading, &item, kept, &Old::Nowhere);
+                let sure = item.when.sure();
+                let target = sure.and_then(|_| self.target(reading, &item, outcome));
+                match (sure, target) {
+                    (Some(sure), None) => self.keep(reading, &item, sure, &Old::Nowhere),
+                    (Some(sure), Some(target)) if !item.when.is_always() || target != self.by_default => {
+                        self.rule(reading, &item, &name_of(&target), sure, target, Vec::new());
                     }
-                    return;
-                };
-                let superfluous = item.when.is_always() && target == self.by_default;
-                if let Some(sure) = item.when.sure().filter(|_| !superfluous) {
-                    self.rule(reading, &item, &name_of(&target), sure, target, Vec::new());
+                    _ => {}
                 }
                 if let Some(kept) = item.when.perhaps() {
                     self.keep(reading, &item, kept, &item.old);

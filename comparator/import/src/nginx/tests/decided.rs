@@ -6,7 +6,7 @@ use antumbra_policy::{Dice, Policy, Timestamp, WrittenRequest};
 
 use crate::{Format, Imported, import};
 
-fn imported(text: &str) -> Imported {
+pub(super) fn imported(text: &str) -> Imported {
     import(Format::Nginx, text.as_bytes()).unwrap_or_else(|error| panic!("{error}\n{text}"))
 }
 
@@ -20,7 +20,7 @@ fn decided(imported: &Imported, request: &str) -> (Option<String>, String) {
 }
 
 /// Every request goes where nginx sends it.
-fn check(text: &str, requests: &[(&str, &str)]) {
+pub(super) fn check(text: &str, requests: &[(&str, &str)]) {
     let imported = imported(text);
     for (request, expected) in requests {
         let (cluster, rule) = decided(&imported, request);
@@ -35,7 +35,7 @@ fn check(text: &str, requests: &[(&str, &str)]) {
 }
 
 /// A note at a place says something.
-fn says(imported: &Imported, at: &str, what: &str) -> bool {
+pub(super) fn says(imported: &Imported, at: &str, what: &str) -> bool {
     imported.notes.iter().any(|note| note.at == at && note.what.contains(what))
 }
 
