@@ -73,6 +73,11 @@ pub(super) fn import(text: &str) -> Result<Imported, ImportError> {
     let reason = reading.draft.notes().iter().find(tells).cloned();
     let sends = inner.iter().any(|directive| has_pass(std::slice::from_ref(*directive)));
     match (reading.draft.finish("proxy_pass, split_clients, map, geo or set"), reason) {
+        (Ok(mut imported), _) => {
+            let files = files::names(text);
+            imported.notes.sort_by_cached_key(|note| files::place(&files, &note.at));
+            Ok(imported)
+        }
         (Err(ImportError::Nothing(_)), Some(Note { at, what })) => Err(ImportError::Untold { at, what }),
         (Err(ImportError::Nothing(_)), None) if sends => {
             Err(ImportError::Nothing("request that reaches a proxy_pass"))
@@ -113,7 +118,8 @@ fn import_servers<'d>(reading: &mut Reading<'d>, around: &[&'d [Directive]], inn
     let mut servers = servers::servers(reading, &[block], &found, !unknown.is_empty());
     if servers.is_empty() {
         let place = Place::server(&[block], block);
-        servers.push(Server { when: When::always(), place, scope: Scope::default(), at: "text".to_owned() });
+        let at = block.first().map_or_else(String::new, Directive::at);
+        servers.push(Server { when: When::always(), place, scope: Scope::default(), at });
     }
     let found: Vec<_> = servers.iter().map(|server| rules::items(reading, server)).collect();
     let shared = found.iter().map(|items| items.shared.clone());

@@ -24,8 +24,9 @@ pub(super) fn import(reading: &mut Reading<'_>, directives: &[&Directive]) {
     let mut names = names.into_iter();
     let Some(name) = names.next() else { return };
     for other in names {
+        let at = reading.config.variable(&other).map_or_else(|| format!("${other}"), Directive::at);
         reading.note(
-            format!("${other}"),
+            at,
             format!("one policy makes one choice, here that of ${name}: import the other by itself"),
         );
     }

@@ -67,10 +67,12 @@ impl<N: Fn(&str) -> String> Writer<N> {
     fn odd_at_once(&mut self, reading: &mut Reading<'_>, items: &mut Vec<Item>) {
         let mut all: Vec<Condition> = Vec::new();
         let mut olds: Vec<Old> = Vec::new();
+        let mut at = None;
         for item in items.iter() {
             if let What::Odd(odd) = &item.what {
                 all.extend(odd.iter().cloned());
                 olds.push(item.old.clone());
+                at.get_or_insert_with(|| item.at.clone());
             }
         }
         let Some(old) = olds.first().filter(|first| olds.iter().all(|old| old == *first)).cloned() else {
@@ -84,8 +86,13 @@ impl<N: Fn(&str) -> String> Writer<N> {
         }
         items.retain(|item| !matches!(item.what, What::Odd(_)));
         let when = When::any(kept.iter().cloned().map(When::exactly));
-        let item =
-            Item { when: When::always(), place: when, what: What::Odd(kept), old, at: "requests".to_owned() };
+        let item = Item {
+            when: When::always(),
+            place: when,
+            what: What::Odd(kept),
+            old,
+            at: at.unwrap_or_default(),
+        };
         self.odd(reading, item);
     }
 

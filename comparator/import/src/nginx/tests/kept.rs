@@ -26,7 +26,7 @@ fn a_place_keeps_its_own_old_version() {
     assert!(says(&imported, "line 2", r#"they keep the old version, which is "old" here"#));
     assert!(says(&imported, "line 2", "access_by_lua_block may send requests anywhere"));
     assert!(says(&imported, "line 3", r#"which is "shop" here"#));
-    assert!(says(&imported, "requests", "left to the proxy's own routing"), "{:?}", imported.notes);
+    assert!(says(&imported, "line 1", "left to the proxy's own routing"), "{:?}", imported.notes);
 }
 
 #[test]
