@@ -3,7 +3,7 @@
 //! Such a rule is written with `enabled: false`. That alone would hand its requests to the rules below, and so perhaps to the new
 //! version: a rule with all that may be meant stands behind it and keeps them where they would have been without the import.
 
-use super::{Draft, Mirror, Role, Rule, Target, unique, valid_name};
+use super::{Draft, MAX_RULES, Mirror, Role, Rule, Target, unique, valid_name};
 use crate::condition::{Bounds, Condition};
 
 impl Draft {
@@ -124,7 +124,13 @@ impl Draft {
         };
         let mut first = None;
         for blocks in chunks {
-            let name = unique(&valid_name(name), |name| self.rules.iter().any(|rule| rule.name == name));
+            // More rules than a policy takes are refused in the end, whatever their names.
+            let name = match self.rules.len() {
+                0..=MAX_RULES => {
+                    unique(&valid_name(name), |name| self.rules.iter().any(|rule| rule.name == name))
+                }
+                _ => valid_name(name),
+            };
             first.get_or_insert_with(|| name.clone());
             let (target, mirrors, at) = (target.clone(), mirrors.clone(), at.to_owned());
             self.rules.push(Rule { name, role, blocks, target, mirrors, at });

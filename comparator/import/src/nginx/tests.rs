@@ -2,6 +2,7 @@
 
 mod decided;
 mod kept;
+mod large;
 
 use crate::Format;
 use crate::tests::shown;
