@@ -4,13 +4,8 @@ use super::goal::{Goal, Old};
 use super::location::{Place, parts};
 use super::reading::Reading;
 use super::scope::Scope;
-use super::syntax::Directive;
+use super::syntax::{Directive, is_pass};
 use super::value::{Cases, Piece, Text, Unclear as _, looked_up, one};
-
-/// Whether a directive sends the request on.
-pub(super) fn is_pass(directive: &Directive) -> bool {
-    matches!(directive.name.as_str(), "proxy_pass" | "grpc_pass")
-}
 
 /// Where the requests go that a `proxy_pass` gets.
 fn passed(reading: &mut Reading<'_>, scope: &Scope, place: &Place<'_>, pass: &Directive) -> Cases<Goal> {

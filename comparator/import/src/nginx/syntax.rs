@@ -45,6 +45,11 @@ impl Directive {
     }
 }
 
+/// Whether a directive sends the request on.
+pub(super) fn is_pass(directive: &Directive) -> bool {
+    matches!(directive.name.as_str(), "proxy_pass" | "grpc_pass")
+}
+
 /// Reads a whole file; `file` is its name, empty if it is the only one.
 ///
 /// # Errors
