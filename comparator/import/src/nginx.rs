@@ -33,6 +33,7 @@ mod tests;
 mod value;
 mod variable;
 mod when;
+mod words;
 mod writing;
 
 use crate::imported::{ImportError, Imported, Note};

@@ -2,10 +2,10 @@
 
 use super::reading::Reading;
 use super::request;
-use super::scope::{Word, words};
 use super::syntax::Directive;
 use super::value::{Case, Cases, Outcome, Text, one};
 use super::when::When;
+use super::words::{Word, words};
 use crate::draft::Split;
 
 /// What a `split_clients` makes of its variable. Without `*`, the rest of the requests has the empty text.
