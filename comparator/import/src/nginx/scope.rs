@@ -87,7 +87,7 @@ impl Scope {
         match definition.name.as_str() {
             "split_clients" => shares::cases(reading, name, definition),
             "geo" => geo::cases(reading, definition),
-            _ => maps::cases(reading, self, definition, depth + 1),
+            _ => maps::cases(reading, definition, |reading, text| self.text_in(reading, text, depth + 1)),
         }
     }
 }
