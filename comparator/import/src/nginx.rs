@@ -6,6 +6,7 @@
 
 mod access;
 mod answer;
+mod asked;
 mod config;
 mod cookie;
 mod files;
