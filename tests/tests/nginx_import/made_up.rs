@@ -84,6 +84,8 @@ struct Maker {
     server: usize,
     /// Whether what is being made is kept from the import.
     hides: bool,
+    /// Whether the server that is being made has rules of access.
+    asks: bool,
     /// Paths of locations.
     paths: Vec<String>,
     /// Variables that are worth a group, with their dollar sign.
@@ -107,6 +109,7 @@ impl Maker {
             service: SERVICES[0],
             server: 0,
             hides: false,
+            asks: false,
             paths: vec!["/".to_owned()],
             groups: Vec::new(),
             targets: Vec::new(),

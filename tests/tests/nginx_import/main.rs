@@ -6,6 +6,7 @@
 //! with the old version, a note of the request's own place says why, and the request does go to the old version of that place.
 //! Imports that are wrong on purpose are compared besides, to see that the comparison can fail.
 
+mod coverage;
 mod exchange;
 mod files;
 mod lua;
@@ -197,7 +198,8 @@ fn compare_wrong(
     for (request, seen, outcome) in asked {
         let (was, is) = (right.decided(request), policy.decided(request));
         let kept = *outcome == Outcome::Said && notes::is_kept(was.rule);
-        if !kept || right.has_another_reason(plan, seen, &was) || !wrong.shows(plan, seen, &was, &is) {
+        if !kept || right.has_another_reason(plan, request, seen, &was) || !wrong.shows(plan, seen, &was, &is)
+        {
             continue;
         }
         count.1 += 1;

@@ -42,6 +42,13 @@ pub(crate) struct Decided<'p> {
     keyless: bool,
 }
 
+impl Decided<'_> {
+    /// Whether a split decided.
+    pub(crate) fn is_drawn(&self) -> bool {
+        matches!(self.reason, Reason::Split | Reason::MissingKey)
+    }
+}
+
 impl Policy {
     /// The policy of an import.
     pub(crate) fn of(imported: &Imported) -> Result<Self, String> {
@@ -69,7 +76,7 @@ impl Policy {
     pub(crate) fn outcome(&self, plan: &Plan, request: &Sent, seen: &Seen) -> Outcome {
         let decided = self.decided(request);
         let from = seen.from.as_deref();
-        let split = matches!(decided.reason, Reason::Split | Reason::MissingKey);
+        let split = decided.is_drawn();
         let same = if split {
             from.is_some_and(|from| self.shares(decided.rule, from))
         } else {
@@ -78,7 +85,7 @@ impl Policy {
         if same {
             return self.same(plan, request, seen, &decided);
         }
-        if self.has_another_reason(plan, seen, &decided) {
+        if self.has_another_reason(plan, request, seen, &decided) {
             return Outcome::Said;
         }
         if split {
@@ -97,8 +104,14 @@ impl Policy {
     }
 
     /// Whether it is said of nginx itself why it decides otherwise, whatever the policy decides.
-    pub(crate) fn has_another_reason(&self, plan: &Plan, seen: &Seen, decided: &Decided<'_>) -> bool {
-        self.notes.explain_otherwise(plan, seen, decided)
+    pub(crate) fn has_another_reason(
+        &self,
+        plan: &Plan,
+        request: &Sent,
+        seen: &Seen,
+        decided: &Decided<'_>,
+    ) -> bool {
+        self.notes.explain_otherwise(plan, request, seen, decided)
     }
 
     /// What failed upstreams change, beside what happens if nothing fails.

@@ -89,7 +89,7 @@ impl Plan {
             places.iter().filter(sends).flat_map(|place| place.olds()).collect();
         if !places.iter().any(|place| sends(&place)) {
             let servers: BTreeSet<usize> = places.iter().map(|place| place.server).collect();
-            let all = self.places.iter().filter(|place| servers.contains(&place.server));
+            let all = self.places.iter().filter(|place| servers.contains(&place.server) && !place.hidden);
             clusters.extend(all.flat_map(Place::olds));
         }
         clusters

@@ -32,7 +32,7 @@ impl Wrong {
             Self::Silent => true,
             Self::Misplaced => right.rule != ODD,
             Self::Stranger => moved && wrong.cluster.is_some_and(|cluster| !kept.contains(cluster)),
-            Self::Open => moved && !is_kept(wrong.rule),
+            Self::Open => moved && !is_kept(wrong.rule) && !wrong.is_drawn(),
         }
     }
 

@@ -6,6 +6,7 @@ use super::place::PATHS;
 /// Rules of access for a place, mostly with an `error_page` for those that are not let in.
 pub(super) fn rules(maker: &mut Maker, number: usize, pages: &[String]) -> String {
     maker.texts.places[number].guarded = true;
+    maker.asks = true;
     let prefix = maker.prefix.clone();
     let mut text = match maker.below(6) {
         0 => "allow 127.0.0.2;\nallow 127.0.0.4/30;\ndeny all;\n".to_owned(),
@@ -24,12 +25,14 @@ pub(super) fn rules(maker: &mut Maker, number: usize, pages: &[String]) -> Strin
     text
 }
 
-/// The location that `auth_request` asks.
-pub(super) fn location(maker: &Maker) -> String {
-    let prefix = &maker.prefix;
-    format!(
-        "location = /{prefix}_auth {{ internal; if ($cookie_uid = a) {{ return 401; }} if ($cookie_uid = b) {{ return 403; }} return 204; }}\n"
-    )
+/// The location that `auth_request` asks, if the server that is being made may.
+pub(super) fn location(maker: &mut Maker) -> String {
+    if !std::mem::take(&mut maker.asks) {
+        return String::new();
+    }
+    let asked =
+        "internal; if ($cookie_uid = a) { return 401; } if ($cookie_uid = b) { return 403; } return 204;";
+    format!("location = /{}_auth {{ {asked} }}\n", maker.prefix)
 }
 
 /// What `limit_req` counts in.

@@ -62,7 +62,6 @@ fn body(maker: &mut Maker, first: bool) -> String {
     if maker.one_in(14) {
         text.push_str(&hidden::in_server(maker, &pages));
     }
-    text.push_str(&access::location(maker));
     let mut used = Vec::new();
     for _ in 0..maker.below(6) {
         text.push_str(&location(maker, "", &pages, &mut used, 0));
@@ -73,6 +72,7 @@ fn body(maker: &mut Maker, first: bool) -> String {
     for index in 0..pages.len() {
         text.push_str(&named(maker, &pages[index]));
     }
+    text.push_str(&access::location(maker));
     maker.perhaps_included(text)
 }
 
