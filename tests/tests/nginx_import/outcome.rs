@@ -187,3 +187,61 @@ impl fmt::Display for Decided<'_> {
         write!(f, "to {:?} by {:?} ({})", self.cluster, self.rule, self.reason.as_str())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use antumbra_import::Note;
+
+    use super::*;
+    use crate::plan::Place;
+    use crate::shares::plain;
+
+    /// Two locations, each with a service of its own; nginx sent the request to the new version of the first.
+    fn outcome(to: &str, at: &str, what: &str, target: &str) -> Outcome {
+        let text = "server {\n# place 0\nlocation /a {\n# place 1\n}\nlocation /b {\n# place 2\n}\n}\n";
+        let place = |old: &str| Place { old: old.to_owned(), last: Some(old.to_owned()), ..Place::of(0) };
+        let files = [("main.conf".to_owned(), text.to_owned())];
+        let plan = Plan::of(&files, vec![Place::of(0), place("a_old"), place("b_old")]);
+        let clusters =
+            ["a_old", "a_new", "b_old"].map(|name| format!(r#""{name}": {{"cluster": "{name}"}}"#));
+        let policy = format!(
+            r#"{{"version": 1, "name": "n", "variants": {{{}}}, "default": "b_old", "rules": [{{"name": "kept-line-3", "to": {to}}}]}}"#,
+            clusters.join(", ")
+        );
+        let notes = vec![Note { at: at.to_owned(), what: what.to_owned() }];
+        let imported = Imported { policy: Tree::from_json(policy.as_bytes()).unwrap(), notes };
+        let (from, target) = (Some("a_new".to_owned()), Some(target.to_owned()));
+        let seen = Seen { from, target, status: 200, places: vec![0, 1] };
+        Policy::of(&imported).unwrap().outcome(&plan, &plain(), &seen)
+    }
+
+    #[test]
+    fn what_counts_as_said() {
+        let kept = "its requests keep the old version";
+        for (to, at, what, target, expected) in [
+            (r#""a_old""#, "line 3", kept, "/", Outcome::Said),
+            ("null", "line 3", kept, "/", Outcome::Said),
+            (r#""b_old""#, "line 3", kept, "/", Outcome::Differs("kept with a stranger")),
+            (r#""a_old""#, "line 6", kept, "/", Outcome::Differs("kept without a note that fits")),
+            (
+                r#""a_old""#,
+                "line 3",
+                "weight is lost",
+                "/",
+                Outcome::Differs("kept without a note that fits"),
+            ),
+            (r#""a_new""#, "line 3", kept, "/", Outcome::Same { moved: true }),
+            (r#""a_new""#, "line 3", kept, "/x", Outcome::Differs("the path is another one, without a note")),
+            (
+                r#""a_new""#,
+                "line 6",
+                "the path is cut",
+                "/x",
+                Outcome::Differs("the path is another one, without a note"),
+            ),
+            (r#""a_new""#, "line 4", "the path is cut", "/x", Outcome::Same { moved: true }),
+        ] {
+            assert_eq!(outcome(to, at, what, target), expected, "{to} {at} {what} {target}");
+        }
+    }
+}
