@@ -1,8 +1,8 @@
 //! Gateway API: `HTTPRoute` and `GRPCRoute`.
 //!
 //! There the most specific match wins wherever it stands; in a policy the first. So the rules are written in the order of
-//! Gateway API's precedence: host, exact path, longer prefix, method, more headers, more query parameters, then the older route,
-//! the first by name, and the input's order. A request for a host of which no match takes it does not go on to wider hosts.
+//! Gateway API's precedence: host, exact path, longer prefix, method, more headers, more query parameters, and for calls of gRPC longer
+//! service, longer method, more headers; then the older route, the first by name, and the input's order. A request for a host of which no match takes it does not go on to wider hosts.
 
 mod attachment;
 mod backend;
@@ -14,7 +14,7 @@ use antumbra_policy::document::Tree;
 
 use super::condition::Condition;
 use super::draft::{Draft, Mirror, Split, Target};
-use super::part::Part;
+use super::part::{self, Part};
 use crate::imported::{ImportError, Imported};
 use attachment::{Attachment, Route, metadata};
 use matching::{Entry, Host};
@@ -25,6 +25,7 @@ pub(super) fn import(documents: &[Tree]) -> Result<Imported, ImportError> {
     let mut routes: Vec<Part<'_>> = parts.filter(|part| KINDS.contains(&kind(part).as_str())).collect();
     let name = routes.first().and_then(|route| metadata(route, "name"));
     let mut draft = Draft::named(name.unwrap_or_else(|| "gateway-api".to_owned()));
+    draft.keep_long();
     note_others(&mut draft, documents);
     // A date without a value comes last, as one that is yet to be written.
     routes.sort_by_cached_key(|route| {
@@ -49,7 +50,7 @@ pub(super) fn import(documents: &[Tree]) -> Result<Imported, ImportError> {
     draft.note_clusters(
         "how a gateway calls the cluster of a service depends on the gateway; fill in its names for",
     );
-    draft.finish("HTTPRoute or GRPCRoute with rules")
+    draft.finish_in_order("HTTPRoute or GRPCRoute with rules", &part::objects(documents))
 }
 
 /// What a rule of a route does.
@@ -84,6 +85,9 @@ fn attached<'a>(draft: &mut Draft, documents: &[Tree], routes: &[Part<'a>]) -> V
         let kind = kind(part);
         let Some(spec) = part.get("spec") else { continue };
         let name = metadata(part, "name").unwrap_or_default();
+        for (field, part) in Part::new(format!("{kind}/{name}:"), spec.tree).others(&SPEC_FIELDS) {
+            draft.note(part.at, format!("{field:?} is not carried over: keep it in the host"));
+        }
         let spec = Part::new(format!("{kind}/{name}:"), spec.tree);
         let namespace = metadata(part, "namespace").unwrap_or_else(|| "default".to_owned());
         let route = Route { kind, namespace, spec };
@@ -162,6 +166,13 @@ fn read_rule(draft: &mut Draft, rule: &Part<'_>, namespace: &str) -> Rule {
     });
     let target = match weights.as_slice() {
         [] => Target::Host,
+        _ if backend::redirects(rule) => {
+            draft.note(
+                &rule.at,
+                "redirects its requests, so its backends get none: they are left to the host",
+            );
+            Target::Host
+        }
         _ => Target::Split(Split { weights, ..Split::default() }),
     };
     Rule { at: rule.at.clone(), name, target, mirrors, listener: Condition::Always }
@@ -193,3 +204,4 @@ fn write(draft: &mut Draft, rules: &[Rule], entries: Vec<(usize, Entry)>) {
 }
 
 const KINDS: [&str; 2] = ["HTTPRoute", "GRPCRoute"];
+const SPEC_FIELDS: [&str; 3] = ["parentRefs", "hostnames", "rules"];

@@ -15,7 +15,7 @@ use antumbra_policy::document::Tree;
 
 use super::condition::Condition;
 use super::draft::{Draft, Target};
-use super::part::Part;
+use super::part::{self, Part};
 use crate::imported::{ImportError, Imported};
 use destination::Service;
 use hosts::{Hosted, Unit};
@@ -27,6 +27,7 @@ pub(super) fn import(documents: &[Tree]) -> Result<Imported, ImportError> {
     let rules = of_kind(documents, "DestinationRule");
     let name = objects.first().and_then(|service| service.get("metadata")?.text_of("name"));
     let mut draft = Draft::named(name.unwrap_or_else(|| "istio".to_owned()));
+    draft.keep_long();
     note_others(&mut draft, documents);
     let services: Vec<Hosted<'_>> = objects.iter().filter_map(Hosted::new).collect();
     let delegates: Vec<Part<'_>> =
@@ -42,7 +43,7 @@ pub(super) fn import(documents: &[Tree]) -> Result<Imported, ImportError> {
         mesh.import(&mut draft, service, unit, units.get(index + 1..).unwrap_or_default());
     }
     note_unused(&mut draft, &services, &delegates);
-    draft.finish("VirtualService with http routes")
+    draft.finish_in_order("VirtualService with http routes", &part::objects(documents))
 }
 
 /// The documents of a kind, each called by kind and name.

@@ -88,5 +88,22 @@ impl<'a> Part<'a> {
     }
 }
 
+/// The documents of an input, numbered where there are several, so that a note can say which it means.
+pub(super) fn roots(documents: &[Tree]) -> Vec<(String, &Tree)> {
+    let several = documents.len() > 1;
+    let name = |index: usize| if several { format!("document {}:", index + 1) } else { String::new() };
+    documents.iter().enumerate().map(|(index, tree)| (name(index), tree)).collect()
+}
+
+/// The objects of an input as notes call them, each with what notes about it lead into.
+pub(super) fn objects(documents: &[Tree]) -> Vec<(String, &Tree)> {
+    let named = |tree: &Tree| {
+        let part = Part::new("", tree);
+        let name = part.get("metadata").and_then(|metadata| metadata.text_of("name")).unwrap_or_default();
+        format!("{}/{name}", part.text_of("kind").unwrap_or_default())
+    };
+    documents.iter().map(|tree| (named(tree), tree.get("spec").unwrap_or(tree))).collect()
+}
+
 /// So that the sum of a split's weights stays within what a policy takes.
 const LARGEST_WEIGHT: u64 = 10_000_000;

@@ -2,7 +2,7 @@
 
 use antumbra_policy::document::Tree;
 
-use crate::draft::Draft;
+use crate::draft::{Draft, Root};
 use crate::part::Part;
 
 /// All that the input defines.
@@ -22,10 +22,10 @@ pub(super) struct Objects<'a> {
 
 impl<'a> Objects<'a> {
     /// Those of all documents.
-    pub(super) fn of(documents: &'a [Tree]) -> Self {
+    pub(super) fn of(documents: &[Root<'a>]) -> Self {
         let mut objects = Self::default();
-        for tree in documents {
-            objects.add(&Part::new("", tree), "");
+        for (name, tree) in documents {
+            objects.add(&Part::new(name.as_str(), tree), "");
         }
         objects
     }
