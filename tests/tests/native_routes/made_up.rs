@@ -47,8 +47,13 @@ pub(crate) fn routes(seed: u64, ports: bool, cookies: bool) -> Value {
     json!({"name": format!("routes-{seed}"), "virtual_hosts": hosts, "ignore_port_in_host_matching": ports})
 }
 
+/// Requests for the route configuration of a number.
+pub(crate) fn requests(seed: u64, number: u64, count: u64) -> impl Iterator<Item = Value> {
+    (0..count).map(move |index| request(seed * 7 + number * count + index))
+}
+
 /// A request that the routes ask about.
-pub(crate) fn request(seed: u64) -> Value {
+fn request(seed: u64) -> Value {
     let mut dice = Dice(seed);
     let mut headers = Map::new();
     let vocabulary: [(&str, &[&str]); 4] = [
@@ -85,6 +90,9 @@ pub(crate) fn request(seed: u64) -> Value {
         "/api/100%25",
     ]);
     let query = *dice.pick(&[
+        "",
+        "",
+        "",
         "",
         "?q=1",
         "?q=2&r",
