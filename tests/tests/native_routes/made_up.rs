@@ -39,7 +39,7 @@ pub(crate) fn routes(seed: u64, ports: bool, cookies: bool) -> Value {
             hosts.push(json!({"name": format!("h{index}"), "domains": own, "routes": host_routes(&mut dice, ports, cookies)}));
         }
     }
-    if dice.below(6) == 0 {
+    if dice.below(12) == 0 {
         let many: Vec<String> = (0..MANY).map(|number| format!("*-s{number}.test")).collect();
         hosts
             .push(json!({"name": "many", "domains": many, "routes": host_routes(&mut dice, ports, cookies)}));

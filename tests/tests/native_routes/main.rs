@@ -24,7 +24,7 @@ use hyper::body::Bytes;
 use serde_json::{Value, json};
 
 const CONFIGURATIONS: u64 = 48;
-const REQUESTS: u64 = 48;
+const REQUESTS: u64 = 36;
 const SHOWN: usize = 3;
 const SEED: u64 = 20_261_130;
 
@@ -159,7 +159,7 @@ impl Imported {
         let written = WrittenRequest::from_tree(&tree, Timestamp(0)).unwrap();
         let decide = |word| self.policy.decide(&written, Dice(word));
         // Chance decides in splits alone.
-        let draws = if decide(0).reason == Reason::Split { 200 } else { 1 };
+        let draws = if decide(0).reason == Reason::Split { 60 } else { 1 };
         let decisions: Vec<_> = (0..draws).map(decide).collect();
         let cluster = |variant: &std::sync::Arc<antumbra_policy::Variant>| variant.cluster.clone();
         let clusters = decisions
