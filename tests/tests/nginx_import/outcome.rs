@@ -97,7 +97,7 @@ impl Policy {
         if decided.cluster.is_some_and(|cluster| !plan.kept_with(&seen.places).contains(cluster)) {
             return Outcome::Differs("kept with a stranger");
         }
-        if !self.notes.explain_kept(plan, request, seen, decided.rule) {
+        if !self.notes.explain_kept(plan, request, seen, &decided) {
             return Outcome::Differs("kept without a note that fits");
         }
         Outcome::Said
@@ -217,7 +217,7 @@ mod tests {
 
     #[test]
     fn what_counts_as_said() {
-        let kept = "its requests keep the old version";
+        let kept = r#"its requests keep the old version, which is "a_old" here"#;
         for (to, at, what, target, expected) in [
             (r#""a_old""#, "line 3", kept, "/", Outcome::Said),
             ("null", "line 3", kept, "/", Outcome::Said),

@@ -46,6 +46,11 @@ impl<'d> Place<'d> {
         self.chain.last().copied().unwrap_or_default()
     }
 
+    /// Its own block and those around it, up to its server.
+    pub(super) fn below_server(&self) -> impl Iterator<Item = &'d [Directive]> + '_ {
+        self.chain.iter().skip(2).copied()
+    }
+
     /// Whether it or a location around it has a directive.
     pub(super) fn has(&self, name: &str) -> bool {
         self.chain.iter().any(|block| block.iter().any(|inner| inner.name == name))

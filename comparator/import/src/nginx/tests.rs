@@ -1,6 +1,7 @@
 //! Configurations as a user would have them.
 
 mod decided;
+mod kept;
 
 use crate::Format;
 use crate::tests::shown;
