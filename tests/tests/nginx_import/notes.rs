@@ -61,7 +61,8 @@ impl Notes {
         let places = || seen.places.iter().map(|number| plan.place(*number));
         let refused = seen.from.is_none() && matches!(seen.status, 401 | 403 | 429 | 503);
         if refused && places().any(|place| place.guarded && !place.hidden) {
-            return self.0.iter().any(|(_, what)| what.contains("who is let in"));
+            let words = ["who is let in", "which has to refuse them"];
+            return self.0.iter().any(|(_, what)| words.iter().any(|word| what.contains(word)));
         }
         let program = decided.cluster.is_none() && places().any(|place| place.program && !place.hidden);
         program && self.any(plan, &seen.places, &["no proxying by HTTP"])

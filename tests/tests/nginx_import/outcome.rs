@@ -91,11 +91,17 @@ impl Policy {
         if split {
             return self.drawn(plan, seen, decided.rule);
         }
+        let kept = plan.kept_with(&seen.places);
+        // No rule keeps what goes to the old version anyway.
+        let anyway = decided.rule.is_empty() && decided.cluster.is_some_and(|cluster| kept.contains(cluster));
+        if anyway && self.notes.any(plan, &seen.places, &["old version"]) {
+            return Outcome::Said;
+        }
         if !is_kept(decided.rule) {
             return Outcome::Differs("decided otherwise");
         }
-        if decided.cluster.is_some_and(|cluster| !plan.kept_with(&seen.places).contains(cluster)) {
-            return Outcome::Differs("kept with a stranger");
+        if decided.cluster.is_some_and(|cluster| !kept.contains(cluster)) {
+            return Outcome::Differs(STRANGER);
         }
         if !self.notes.explain_kept(plan, request, seen, &decided) {
             return Outcome::Differs("kept without a note that fits");
@@ -187,6 +193,9 @@ impl fmt::Display for Decided<'_> {
         write!(f, "to {:?} by {:?} ({})", self.cluster, self.rule, self.reason.as_str())
     }
 }
+
+/// Why a decision differs that may yet be right: where the place sends plain requests.
+pub(crate) const STRANGER: &str = "kept with a stranger";
 
 #[cfg(test)]
 mod tests {

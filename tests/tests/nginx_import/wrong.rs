@@ -32,7 +32,10 @@ impl Wrong {
             Self::Silent => true,
             Self::Misplaced => !is_odd(right.rule),
             Self::Stranger => moved && wrong.cluster.is_some_and(|cluster| !kept.contains(cluster)),
-            Self::Open => moved && !is_kept(wrong.rule) && !wrong.is_drawn(),
+            Self::Open => {
+                let kept = wrong.cluster.is_some_and(|cluster| kept.contains(cluster));
+                moved && !kept && !is_kept(wrong.rule) && !wrong.is_drawn()
+            }
         }
     }
 
