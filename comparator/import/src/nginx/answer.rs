@@ -15,7 +15,7 @@ use super::scope::Scope;
 use super::script::{End, Guard, Script};
 use super::syntax::Directive;
 use super::test::Test;
-use super::value::{Cases, Outcome, Text, guarded, one, tidy};
+use super::value::{Cases, Outcome, Text, Unclear as _, guarded, one, tidy};
 
 /// Where the requests of a place go, and which version is the old one of those of which that cannot be told.
 pub(super) struct Reached {
@@ -139,6 +139,11 @@ fn held<'d>(
     }
     for (guard, directive) in blocks {
         let inner = place.within(directive);
+        if let Some(program) = program(&inner) {
+            note_program(reading, program);
+            goals = guard.choose(reading, &one(Goal::unclear()), &goals);
+            continue;
+        }
         let answers = directive.block.iter().any(|inner| is_pass(inner) || inner.name.ends_with("_pass"));
         let passes = place.block().iter().any(is_pass);
         let then = match (answers, passes) {

@@ -12,6 +12,11 @@ pub(super) fn is_pass(directive: &Directive) -> bool {
     matches!(directive.name.as_str(), "proxy_pass" | "grpc_pass")
 }
 
+/// Whether a directive sends the request on by other means than HTTP.
+pub(super) fn is_program(directive: &Directive) -> bool {
+    PROGRAMS.contains(&directive.name.as_str())
+}
+
 /// Where the requests go that a `proxy_pass` gets.
 fn passed(reading: &mut Reading<'_>, scope: &Scope, place: &Place<'_>, pass: &Directive) -> Cases<Goal> {
     let url = pass.text(0);
@@ -130,7 +135,7 @@ pub(super) fn content(reading: &mut Reading<'_>, scope: &Scope, place: &Place<'_
     if let Some(pass) = block.iter().find(|directive| is_pass(directive)) {
         return passed(reading, scope, place, pass);
     }
-    let other = block.iter().find(|directive| PROGRAMS.contains(&directive.name.as_str()));
+    let other = block.iter().find(|directive| is_program(directive));
     if let Some(other) = other {
         reading.note(
             other.at(),
