@@ -305,6 +305,15 @@ fn error_page<'d>(
         None if target.starts_with("http") => one(Goal::Answer),
         None => one(Goal::Old(Old::Shared)),
     };
+    if target.starts_with('/') && !only_answers(&goals) {
+        reading.note(
+            directive.at(),
+            format!(
+                "error_page {code}: the server that answers instead is asked for {target:?} with GET, and a policy leaves \
+                path and method as they are: rewrite them in the host"
+            ),
+        );
+    }
     Some((directive, goals))
 }
 

@@ -49,3 +49,32 @@ fn what_is_odd_in_one_server_is_not_kept_in_another() {
         &[(r#"{"path": "/%61", "host": "b.test"}"#, "host")],
     );
 }
+
+/// nginx compares a parameter as it is sent, a policy what it means.
+#[test]
+fn encoded_parameters_keep_the_old_version() {
+    let text = "server { location / { if ($arg_ver = a) { proxy_pass http://next; } if ($arg_text != b) { return 404; }
+        proxy_pass http://stable; } }";
+    check(
+        text,
+        &[
+            (r#"{"path": "/?ver=a&text=b"}"#, "next"),
+            (r#"{"path": "/?VER=a&text=b&other=%61+"}"#, "next"),
+            (r#"{"path": "/?ver=%61&text=b"}"#, "stable"),
+            (r#"{"path": "/?text=b&v%65r=a"}"#, "stable"),
+            (r#"{"path": "/?text=b&%56ER=a"}"#, "stable"),
+            (r#"{"path": "/?text=b&other=%26ver=a"}"#, "stable"),
+            (r#"{"path": "/?overs=%61&text=b"}"#, "stable"),
+        ],
+    );
+    assert!(says(&imported(text), "line 1", "the name or its value with % or +"));
+}
+
+#[test]
+fn a_path_that_an_error_page_leads_to_is_said() {
+    let text = "server {\nerror_page 404 =200 /old/;\nlocation /old/ { proxy_pass http://stable; }\n\
+        location /x { if ($cookie_a) { return 404; } proxy_pass http://next; }\nlocation / { proxy_pass http://stable; }\n}";
+    let imported = imported(text);
+    assert!(says(&imported, "line 2", r#"is asked for "/old/" with GET"#), "{:?}", imported.notes);
+    check(text, &[(r#"{"path": "/x", "cookies": {"a": "1"}}"#, "stable"), (r#"{"path": "/x"}"#, "next")]);
+}
