@@ -36,7 +36,6 @@ fn what_lua_may_decide_never_goes_to_the_new_version() {
     }
     for content in ["content_by_lua_block { ngx.exec('@x') }", "content_by_lua_file answer.lua;"] {
         assert_kept(&format!("if ($cookie_next) {{ {content} }} proxy_pass http://old;"));
-        assert_kept(&format!("if ($cookie_next) {{ proxy_pass http://new; }} {content}"));
     }
     assert_kept(
         "set $where old; if ($cookie_next) { set_by_lua_block $where { return 'new' } } proxy_pass http://$where;",

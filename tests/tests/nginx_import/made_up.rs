@@ -17,6 +17,8 @@ mod server;
 mod texts;
 mod variables;
 
+use std::collections::BTreeSet;
+
 use antumbra_policy::Dice;
 
 use crate::exchange::Sent;
@@ -90,6 +92,8 @@ struct Maker {
     paths: Vec<String>,
     /// Variables that are worth a group, with their dollar sign.
     groups: Vec<String>,
+    /// Those that chance has a part in.
+    drawn: BTreeSet<String>,
     /// Variables that are worth an upstream, with its service.
     targets: Vec<(&'static str, String)>,
     /// Variables that are worth the end of an upstream's name.
@@ -112,6 +116,7 @@ impl Maker {
             asks: false,
             paths: vec!["/".to_owned()],
             groups: Vec::new(),
+            drawn: BTreeSet::new(),
             targets: Vec::new(),
             ends: Vec::new(),
             count: 0,

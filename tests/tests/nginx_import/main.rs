@@ -205,8 +205,7 @@ fn compare_wrong(
     for (request, seen, outcome) in asked {
         let (was, is) = (right.decided(request), policy.decided(request));
         let kept = *outcome == Outcome::Said && notes::is_kept(was.rule);
-        if !kept || right.has_another_reason(plan, request, seen, &was) || !wrong.shows(plan, seen, &was, &is)
-        {
+        if !kept || right.has_another_reason(plan, seen, &was) || !wrong.shows(plan, seen, &was, &is) {
             continue;
         }
         count.1 += 1;

@@ -45,19 +45,9 @@ impl Notes {
         })
     }
 
-    /// Whether nginx did what has a note of its own, beside those of rules: not everybody was let in, a program answered that is
-    /// no HTTP server, or a parameter in percent notation was compared as it was sent.
-    pub(crate) fn explain_otherwise(
-        &self,
-        plan: &Plan,
-        request: &Sent,
-        seen: &Seen,
-        decided: &Decided<'_>,
-    ) -> bool {
-        let query = request.path.split_once('?').map_or("", |(_, query)| query);
-        if query.contains(['%', '+']) && self.any(plan, &seen.places, &["decoded"]) {
-            return true;
-        }
+    /// Whether nginx did what has a note of its own, beside those of rules: not everybody was let in, or a program answered
+    /// that is no HTTP server.
+    pub(crate) fn explain_otherwise(&self, plan: &Plan, seen: &Seen, decided: &Decided<'_>) -> bool {
         let places = || seen.places.iter().map(|number| plan.place(*number));
         let refused = seen.from.is_none() && matches!(seen.status, 401 | 403 | 429 | 503);
         if refused && places().any(|place| place.guarded && !place.hidden) {
@@ -95,7 +85,7 @@ fn oddities(request: &Sent) -> Vec<&'static str> {
     if request.cookie.contains('"') || request.cookie.matches('=').count() > 1 {
         odd.push("cookie");
     }
-    if query.contains('&') {
+    if query.contains(['&', '%', '+']) {
         odd.push("parameter");
     }
     if request.host.split(':').next().is_some_and(|host| host.ends_with('.')) {

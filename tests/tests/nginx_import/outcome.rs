@@ -85,13 +85,19 @@ impl Policy {
         if same {
             return self.same(plan, request, seen, &decided);
         }
-        if self.has_another_reason(plan, request, seen, &decided) {
+        if self.has_another_reason(plan, seen, &decided) {
+            return Outcome::Said;
+        }
+        let kept = plan.kept_with(&seen.places);
+        // A draw whose parts all go to the old version is none.
+        let undrawn = decided.rule.starts_with("split")
+            && decided.cluster.is_some_and(|cluster| kept.contains(cluster));
+        if !split && undrawn && self.notes.any(plan, &seen.places, &["old version"]) {
             return Outcome::Said;
         }
         if split {
             return self.drawn(plan, seen, decided.rule);
         }
-        let kept = plan.kept_with(&seen.places);
         // No rule keeps what goes to the old version anyway.
         let anyway = decided.rule.is_empty() && decided.cluster.is_some_and(|cluster| kept.contains(cluster));
         if anyway && self.notes.any(plan, &seen.places, &["old version"]) {
@@ -110,14 +116,8 @@ impl Policy {
     }
 
     /// Whether it is said of nginx itself why it decides otherwise, whatever the policy decides.
-    pub(crate) fn has_another_reason(
-        &self,
-        plan: &Plan,
-        request: &Sent,
-        seen: &Seen,
-        decided: &Decided<'_>,
-    ) -> bool {
-        self.notes.explain_otherwise(plan, request, seen, decided)
+    pub(crate) fn has_another_reason(&self, plan: &Plan, seen: &Seen, decided: &Decided<'_>) -> bool {
+        self.notes.explain_otherwise(plan, seen, decided)
     }
 
     /// What failed upstreams change, beside what happens if nothing fails.

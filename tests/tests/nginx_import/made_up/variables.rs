@@ -37,11 +37,17 @@ fn group(maker: &mut Maker) -> String {
     let name = format!("${}", maker.name("g"));
     let text = match maker.below(8) {
         0 => geo(maker, &name),
-        1 => split(maker, &name),
+        1 => {
+            maker.drawn.insert(name.clone());
+            split(maker, &name)
+        }
         2 => hostnames(maker, &name),
         3 if maker.groups.len() > 1 => joined(maker, &name),
         _ => {
             let source = source(maker);
+            if maker.drawn.contains(&source) {
+                maker.drawn.insert(name.clone());
+            }
             let body = entries(maker, true);
             format!("map {source} {name} {{ {body} }}\n")
         }
@@ -56,6 +62,12 @@ fn source(maker: &mut Maker) -> String {
     }
     let groups = maker.groups.clone();
     maker.any_of(&groups)
+}
+
+/// A source of which it is plain what it is worth by default: what no entry names.
+fn plain_source(maker: &mut Maker) -> String {
+    let source = source(maker);
+    if maker.drawn.contains(&source) { asked(maker).to_owned() } else { source }
 }
 
 /// Entries of a map to groups; texts are different, as nginx demands.
@@ -79,8 +91,7 @@ fn entries(maker: &mut Maker, patterns: bool) -> String {
         }
     }
     if !maker.one_in(4) {
-        let worth = worth(maker);
-        text.push_str(&format!("default {worth}; "));
+        text.push_str(&format!("default {USUAL}; "));
     }
     if maker.one_in(24) {
         let (key, worth) = (maker.name("key"), worth(maker));
@@ -116,14 +127,14 @@ fn joined(maker: &mut Maker, name: &str) -> String {
         used.push(key);
     }
     let braced = |variable: &str| format!("${{{}}}", variable.trim_start_matches('$'));
-    format!("map \"{}{between}{}\" {name} {{ {text}default b; }}\n", braced(&first), braced(&second))
+    format!("map \"{}{between}{}\" {name} {{ {text}default {USUAL}; }}\n", braced(&first), braced(&second))
 }
 
 fn geo(maker: &mut Maker, name: &str) -> String {
     if maker.one_in(4) {
         let (first, second) = (maker.pick(&GROUPS), maker.pick(&GROUPS));
         return format!(
-            "geo {name} {{ ranges; default b; 127.0.0.1-127.0.0.4 \"{first}\"; 127.0.0.5-127.0.0.9 \"{second}\"; }}\n"
+            "geo {name} {{ ranges; default {USUAL}; 127.0.0.1-127.0.0.4 \"{first}\"; 127.0.0.5-127.0.0.9 \"{second}\"; }}\n"
         );
     }
     let mut text = String::new();
@@ -134,7 +145,7 @@ fn geo(maker: &mut Maker, name: &str) -> String {
         }
     }
     if maker.one_in(2) {
-        text.push_str("default a; ");
+        text.push_str(&format!("default {USUAL}; "));
     }
     format!("geo {name} {{ {text}}}\n")
 }
@@ -153,15 +164,19 @@ fn hostnames(maker: &mut Maker, name: &str) -> String {
             text.push_str(&format!("{mask} \"{worth}\"; "));
         }
     }
-    format!("map $host {name} {{ hostnames; default a; {text}}}\n")
+    format!("map $host {name} {{ hostnames; default {USUAL}; {text}}}\n")
 }
 
 /// A variable that is worth an upstream of one service, mostly the old one by default.
 fn target(maker: &mut Maker) -> String {
     maker.service = maker.pick(&SERVICES);
-    let source = source(maker);
+    let source = plain_source(maker);
     let mut text = String::new();
     let mut used: Vec<String> = Vec::new();
+    if source.contains("_g") {
+        // A group is empty by default, too.
+        used.push(String::new());
+    }
     for _ in 0..1 + maker.below(3) {
         let key = value(maker);
         if used.contains(&key.to_ascii_lowercase()) {
@@ -172,7 +187,7 @@ fn target(maker: &mut Maker) -> String {
         text.push_str(&format!("\"{key}\" {to}; "));
     }
     if maker.one_in(3) {
-        let (pattern, to) = (pattern(maker), to(maker));
+        let (pattern, to) = (maker.pick(&PATTERNS[..MARKING]), to(maker));
         text.push_str(&format!("\"~{pattern}\" {to}; "));
     }
     let default = match maker.below(8) {
@@ -194,7 +209,7 @@ fn end(maker: &mut Maker) -> String {
         let key = maker.pick(&["$remote_addr", "$cookie_uid", "$arg_ver"]);
         return format!("split_clients {key} {name} {{ 20% new; 30% third; * old; }}\n");
     }
-    let source = source(maker);
+    let source = plain_source(maker);
     format!("map {source} {name} {{ a new; b third; default old; }}\n")
 }
 
@@ -251,13 +266,17 @@ const PATTERNS: [&str; 14] = [
     "1",
     "^/api/",
     "\\.php$",
-    "^$",
     "^(GET|HEAD)$",
     "A",
     "[0-9]+",
-    "^(?!a)",
     "^x.*y$",
     "%20",
     "a.b",
+    "^$",
+    "^(?!a)",
 ];
+/// Patterns in front that mark what they fit.
+const MARKING: usize = 12;
+/// What groups are worth by default.
+const USUAL: &str = "d";
 const GROUPS: [&str; 5] = ["a", "b", "1", "0", ""];
