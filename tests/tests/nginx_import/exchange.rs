@@ -29,6 +29,7 @@ pub(crate) struct Seen {
     pub(crate) from: Option<String>,
     /// Path and query that the upstream saw.
     pub(crate) target: Option<String>,
+    #[expect(dead_code, reason = "shown where the comparison fails")]
     pub(crate) status: u16,
     /// The places that it came through, if nginx said so.
     pub(crate) places: Vec<usize>,

@@ -48,14 +48,21 @@ impl Notes {
     /// Whether nginx did what has a note of its own, beside those of rules: not everybody was let in, or a program answered
     /// that is no HTTP server.
     pub(crate) fn explain_otherwise(&self, plan: &Plan, seen: &Seen, decided: &Decided<'_>) -> bool {
-        let places = || seen.places.iter().map(|number| plan.place(*number));
-        let refused = seen.from.is_none() && matches!(seen.status, 401 | 403 | 429 | 503);
-        if refused && places().any(|place| place.guarded && !place.hidden) {
-            let words = ["who is let in", "which has to refuse them"];
-            return self.0.iter().any(|(_, what)| words.iter().any(|word| what.contains(word)));
+        if self.explain_refusal(plan, seen) {
+            return true;
         }
-        let program = decided.cluster.is_none() && places().any(|place| place.program && !place.hidden);
+        let place = |number: &usize| plan.place(*number).program && !plan.place(*number).hidden;
+        let program = decided.cluster.is_none() && seen.places.iter().any(place);
         program && self.any(plan, &seen.places, &["no proxying by HTTP"])
+    }
+
+    /// Whether nginx may have refused a request, which is said.
+    pub(crate) fn explain_refusal(&self, plan: &Plan, seen: &Seen) -> bool {
+        let guarded = |number: &usize| plan.place(*number).guarded && !plan.place(*number).hidden;
+        let words = ["who is let in", "which has to refuse them"];
+        seen.from.is_none()
+            && seen.places.iter().any(guarded)
+            && self.0.iter().any(|(_, what)| words.iter().any(|word| what.contains(word)))
     }
 }
 

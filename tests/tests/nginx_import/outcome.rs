@@ -125,7 +125,7 @@ impl Policy {
         if sound.from == failed.from {
             return Outcome::Same { moved: false };
         }
-        if self.notes.any(plan, &failed.places, &["error_page"]) {
+        if self.notes.any(plan, &failed.places, &["error_page"]) || self.notes.explain_refusal(plan, failed) {
             return Outcome::Said;
         }
         Outcome::Differs("what answers for a failed upstream is not said")

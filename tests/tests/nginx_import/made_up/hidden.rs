@@ -1,7 +1,7 @@
 //! What nginx does and the import cannot know: files that are not in its text, and Lua. Instead of Lua, nginx runs directives
 //! that do what the Lua could.
 
-use super::place::{location, sent};
+use super::place::{location, proxied};
 use super::script::condition;
 use super::{Maker, access};
 
@@ -34,24 +34,28 @@ pub(super) fn in_server(maker: &mut Maker, pages: &[String]) -> String {
 /// Lua, or a file, in a location.
 pub(super) fn in_location(maker: &mut Maker) -> String {
     let real = if maker.one_in(2) { ended(maker) } else { chosen(maker) };
-    let told = match maker.below(6) {
+    let told = match maker.below(5) {
         0 => "rewrite_by_lua_block {\nif ngx.var.cookie_uid then ngx.exec('@x') end\n}".to_owned(),
         1 => "access_by_lua_file gate.lua;".to_owned(),
-        2 => "content_by_lua_block { ngx.exit(403) }".to_owned(),
-        3 => "rewrite_by_lua 'ngx.exit(403)';".to_owned(),
+        2 => "rewrite_by_lua 'ngx.exit(403)';".to_owned(),
         _ => format!("include {}/more.conf;", maker.prefix),
     };
     format!("{}\n", maker.texts.hide(real, told))
 }
 
-/// Lua, or a file, in an `if` of a location.
+/// Lua, or a file, in an `if` of a location. Lua runs there only if no later `if` holds, as what answers does.
 pub(super) fn in_if(maker: &mut Maker) -> String {
-    let real = if maker.one_in(2) { "return 403;".to_owned() } else { sent(maker).trim_end().to_owned() };
-    let told = match maker.below(3) {
-        0 => "content_by_lua_block { ngx.exec('@x') }".to_owned(),
-        1 => "access_by_lua_block { ngx.exit(403) }".to_owned(),
-        _ => format!("include {}/then.conf;", maker.prefix),
+    let lua = maker.pick(&[
+        "content_by_lua_block { ngx.exec('@x') }",
+        "access_by_lua_block { ngx.exit(403) }",
+        "rewrite_by_lua_file gate.lua;",
+        "",
+    ]);
+    let real = match lua {
+        "" if maker.one_in(2) => "return 403;".to_owned(),
+        _ => proxied(maker).trim_end().to_owned(),
     };
+    let told = if lua.is_empty() { format!("include {}/then.conf;", maker.prefix) } else { lua.to_owned() };
     maker.texts.hide(real, told)
 }
 
@@ -61,6 +65,6 @@ fn ended(maker: &mut Maker) -> String {
 }
 
 fn chosen(maker: &mut Maker) -> String {
-    let (condition, sent) = (condition(maker), sent(maker));
+    let (condition, sent) = (condition(maker), proxied(maker));
     format!("if ({condition}) {{ {} }}", sent.trim_end())
 }

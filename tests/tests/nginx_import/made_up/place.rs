@@ -54,18 +54,20 @@ pub(super) fn named(maker: &mut Maker, name: &str) -> String {
 
 /// What stands in a location.
 fn content(maker: &mut Maker, number: usize, pages: &[String], plain: bool) -> String {
-    let mut text = script(maker, true);
-    if maker.one_in(8) {
+    let kind = maker.below(12);
+    // Behind an `if` that proxies by HTTP, nginx has no other way any more: it answers 500.
+    let mut text = if kind == OTHER { String::new() } else { script(maker, true) };
+    if kind != OTHER && maker.one_in(8) {
         maker.texts.places[number].untraced = true;
         text.push_str(&limit(maker));
     }
     if maker.one_in(8) {
         text.push_str(&access::rules(maker, number, pages));
     }
-    if maker.one_in(12) {
+    if kind != OTHER && maker.one_in(12) {
         text.push_str(&hidden::in_location(maker));
     }
-    text.push_str(&match maker.below(12) {
+    text.push_str(&match kind {
         0 => {
             let mut tried = format!("try_files $uri {};\n", maker.page(number, pages, &[], usize::MAX));
             if maker.one_in(2) {
@@ -79,7 +81,7 @@ fn content(maker: &mut Maker, number: usize, pages: &[String], plain: bool) -> S
             maker.texts.places[number].untraced = true;
             "internal;\n".to_owned()
         }
-        4 => other(maker, number),
+        OTHER => other(maker, number),
         _ => pass(maker, number, plain),
     });
     if maker.one_in(4) {
@@ -135,12 +137,7 @@ pub(super) fn pass(maker: &mut Maker, number: usize, plain: bool) -> String {
 }
 
 /// What sends requests to any version.
-pub(super) fn sent(maker: &mut Maker) -> String {
-    if maker.one_in(24) { program(maker) } else { proxied(maker) }
-}
-
-/// What sends requests to any version by HTTP.
-fn proxied(maker: &mut Maker) -> String {
+pub(super) fn proxied(maker: &mut Maker) -> String {
     if maker.one_in(3) {
         return format!("proxy_pass http://{};\n", maker.version("new"));
     }
@@ -163,11 +160,14 @@ fn other(maker: &mut Maker, number: usize) -> String {
     format!("grpc_pass grpc://{to};\n")
 }
 
+/// What answers without HTTP. In an `if` beside another, nginx 1.22 crashes.
 fn program(maker: &mut Maker) -> String {
     let (name, port) = (maker.pick(&["fastcgi", "uwsgi", "scgi"]), maker.upstreams[0]);
     format!("{name}_pass 127.0.0.1:{port};\n")
 }
 
+/// The kind of content that is no `proxy_pass`.
+const OTHER: usize = 4;
 const PATTERNS: [&str; 8] =
     ["\\.php$", "^/api/v[0-9]+/", "/x$", "^/s(ite)?/", "A", "^/api", "\\.(php|js)$", "^/img/.*x"];
 pub(super) const PATHS: [&str; 10] =

@@ -1,6 +1,6 @@
 //! `set`, `if`, `return`, `rewrite` and `break`.
 
-use super::place::sent;
+use super::place::proxied;
 use super::variables::{asked, pattern, to, value};
 use super::{Maker, hidden};
 
@@ -37,7 +37,7 @@ fn then(maker: &mut Maker, in_location: bool) -> String {
         }
         4 => "rewrite ^/api/ /y/ break;".to_owned(),
         5 if maker.one_in(3) => hidden::in_if(maker),
-        _ => sent(maker).trim_end().to_owned(),
+        _ => proxied(maker).trim_end().to_owned(),
     }
 }
 
