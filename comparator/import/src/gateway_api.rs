@@ -34,12 +34,12 @@ pub(super) fn import(documents: &[Tree]) -> Result<Imported, ImportError> {
     });
     let attached = attached(&mut draft, documents, &routes);
     ImportError::unless_few("hosts", attached.iter().map(|(_, attachment)| attachment.len()).sum())?;
+    let rivals = attachment::rivals(attached.iter().map(|(_, attachment)| attachment));
     let mut rules: Vec<Rule> = Vec::new();
     let mut entries: Vec<(usize, Entry)> = Vec::new();
     for (index, (route, attachment)) in attached.iter().enumerate() {
-        let rivals = attached.iter().enumerate().filter(|(other, _)| *other != index);
-        let rivals: Vec<_> =
-            rivals.map(|(_, other)| other).filter(|other| attachment.rivals(&other.1)).collect();
+        let others = rivals.get(index).into_iter().flatten();
+        let rivals: Vec<_> = others.filter_map(|other| attached.get(*other)).collect();
         import_route(&mut draft, (route, attachment), &rivals, &mut rules, &mut entries);
     }
     if let [_] = attached.as_slice() {
