@@ -1,12 +1,13 @@
 //! `map`, `geo` and `split_clients`.
 
-use super::Maker;
+use super::{Maker, SERVICES, hidden};
 
 /// Some variables that are worth a group, then some that are worth an upstream.
 pub(super) fn all(maker: &mut Maker) -> String {
     let mut text = String::new();
     for _ in 0..1 + maker.below(4) {
-        text.push_str(&group(maker));
+        let unknown = maker.one_in(24);
+        text.push_str(&if unknown { hidden::in_file(maker, group) } else { group(maker) });
     }
     for _ in 0..1 + maker.below(3) {
         text.push_str(&target(maker));
@@ -81,6 +82,11 @@ fn entries(maker: &mut Maker, patterns: bool) -> String {
         let worth = worth(maker);
         text.push_str(&format!("default {worth}; "));
     }
+    if maker.one_in(24) {
+        let (key, worth) = (maker.name("key"), worth(maker));
+        let told = format!("include {}/more.map;", maker.prefix);
+        text.push_str(&maker.texts.hide(format!("\"{key}\" {worth}; ~b {worth};"), told));
+    }
     maker.perhaps_included(text)
 }
 
@@ -150,8 +156,9 @@ fn hostnames(maker: &mut Maker, name: &str) -> String {
     format!("map $host {name} {{ hostnames; default a; {text}}}\n")
 }
 
-/// A variable that is worth an upstream.
+/// A variable that is worth an upstream of one service, mostly the old one by default.
 fn target(maker: &mut Maker) -> String {
+    maker.service = maker.pick(&SERVICES);
     let source = source(maker);
     let mut text = String::new();
     let mut used: Vec<String> = Vec::new();
@@ -168,11 +175,15 @@ fn target(maker: &mut Maker) -> String {
         let (pattern, to) = (pattern(maker), to(maker));
         text.push_str(&format!("\"~{pattern}\" {to}; "));
     }
-    let default = to(maker);
+    let default = match maker.below(8) {
+        0 => String::new(),
+        1 => format!("default {};", own(maker).unwrap_or_else(|| maker.version("old"))),
+        _ => format!("default {};", maker.version("old")),
+    };
     let text = maker.perhaps_included(text);
     let name = format!("${}", maker.name("t"));
-    maker.targets.push(name.clone());
-    format!("map {source} {name} {{ {text} default {default}; }}\n")
+    maker.targets.push((maker.service, name.clone()));
+    format!("map {source} {name} {{ {text} {default} }}\n")
 }
 
 /// A variable that is worth the end of an upstream's name, often by a draw.
@@ -180,19 +191,25 @@ fn end(maker: &mut Maker) -> String {
     let name = format!("${}", maker.name("e"));
     maker.ends.push(format!("${{{}}}", name.trim_start_matches('$')));
     if maker.one_in(2) {
-        return format!("split_clients $remote_addr {name} {{ 20% new; 30% third; * old; }}\n");
+        let key = maker.pick(&["$remote_addr", "$cookie_uid", "$arg_ver"]);
+        return format!("split_clients {key} {name} {{ 20% new; 30% third; * old; }}\n");
     }
     let source = source(maker);
     format!("map {source} {name} {{ a new; b third; default old; }}\n")
 }
 
-/// An upstream, or a variable that is worth one.
+/// A version of the service that is being made for, or a variable that is worth one.
 pub(super) fn to(maker: &mut Maker) -> String {
-    if !maker.targets.is_empty() && maker.one_in(3) {
-        let targets = maker.targets.clone();
-        return maker.any_of(&targets);
-    }
-    maker.host()
+    let variable = if maker.one_in(3) { own(maker) } else { None };
+    variable.unwrap_or_else(|| maker.host())
+}
+
+/// A variable that is worth an upstream of the service.
+pub(super) fn own(maker: &mut Maker) -> Option<String> {
+    let service = maker.service;
+    let own = maker.targets.iter().filter(|(of, _)| *of == service);
+    let own: Vec<String> = own.map(|(_, variable)| variable.clone()).collect();
+    (!own.is_empty()).then(|| maker.any_of(&own))
 }
 
 const ASKED: [&str; 12] = [
@@ -209,8 +226,25 @@ const ASKED: [&str; 12] = [
     "$request_uri",
     "$http_cookie",
 ];
-const VALUES: [&str; 12] = ["a", "b", "1", "0", "", "B", "/api/x", "/", "GET", "127.0.0.2", "a.test", "c"];
-const PATTERNS: [&str; 12] = [
+const VALUES: [&str; 16] = [
+    "a",
+    "b",
+    "1",
+    "0",
+    "",
+    "B",
+    "/api/x",
+    "/",
+    "GET",
+    "127.0.0.2",
+    "a.test",
+    "c",
+    "a%20b",
+    "a b",
+    "a+b",
+    "%61",
+];
+const PATTERNS: [&str; 14] = [
     "^a",
     "b$",
     "^(a|b)$",
@@ -223,5 +257,7 @@ const PATTERNS: [&str; 12] = [
     "[0-9]+",
     "^(?!a)",
     "^x.*y$",
+    "%20",
+    "a.b",
 ];
 const GROUPS: [&str; 5] = ["a", "b", "1", "0", ""];
