@@ -40,7 +40,18 @@ pub(super) fn import(documents: &[Tree]) -> Result<Imported, ImportError> {
     for (index, (route, attachment)) in attached.iter().enumerate() {
         let others = rivals.get(index).into_iter().flatten();
         let rivals: Vec<_> = others.filter_map(|other| attached.get(*other)).collect();
+        let first = rules.len();
         import_route(&mut draft, (route, attachment), &rivals, &mut rules, &mut entries);
+        let earlier = attached
+            .iter()
+            .take(index)
+            .find(|(earlier, theirs)| earlier.kind != route.kind && attachment.meets(theirs));
+        if let Some((earlier, _)) = earlier {
+            let refused = refused(&mut draft, &route.spec, &earlier.spec);
+            for rule in rules.iter_mut().skip(first) {
+                rule.listener = Condition::all([rule.listener.clone(), refused.clone()]);
+            }
+        }
     }
     if let [_] = attached.as_slice() {
         entries.iter_mut().for_each(|(_, entry)| entry.precedence.0 = Host::None);
@@ -146,6 +157,17 @@ fn rivalled(draft: &mut Draft, spec: &Part<'_>, served: &str) -> Condition {
         format!(
             "{served} serves the same hosts at another listener, which a policy cannot test: import the routes of one \
              listener by themselves"
+        ),
+    )
+}
+
+/// Of routes of both kinds for one host at one listener a gateway is to take the oldest alone, and some take both.
+fn refused(draft: &mut Draft, spec: &Part<'_>, earlier: &Part<'_>) -> Condition {
+    draft.unclear(
+        spec.at.trim_end_matches(':'),
+        format!(
+            "{} is of another kind and serves the same hosts at the same listener: a gateway is to take the older of them alone",
+            earlier.at.trim_end_matches(':')
         ),
     )
 }

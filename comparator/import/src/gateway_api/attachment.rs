@@ -65,6 +65,14 @@ impl Attachment {
         hosts
     }
 
+    /// Whether both serve a host at one listener.
+    pub(super) fn meets(&self, other: &Self) -> bool {
+        let shares = |(listener, host): &(String, String)| {
+            other.places.iter().any(|(at, theirs)| at == listener && common(host, theirs).is_some())
+        };
+        self.places.iter().any(shares)
+    }
+
     fn listeners(&self, host: &str) -> BTreeSet<&str> {
         self.places.iter().filter(|(_, known)| known == host).map(|(listener, _)| listener.as_str()).collect()
     }

@@ -364,3 +364,21 @@ fn a_rule_that_redirects_serves_nobody() {
         backendRefs: [{name: new, port: 80}]}, {matches: [{path: {value: /x}}], backendRefs: [{name: old, port: 80}]}]}}";
     goes(Format::GatewayApi, text, &[("{path: /}", "host"), ("{path: /x}", "old")]);
 }
+
+/// A gateway is to take only the older one of two routes for a host that are of different kinds.
+#[test]
+fn of_two_kinds_for_one_host_the_older_is_taken() {
+    let text = "
+{kind: GRPCRoute, metadata: {name: calls, creationTimestamp: '2025-01-01T00:00:00Z'}, spec: {parentRefs: [{name: gw}], hostnames: [a.test], rules: [{matches: [{method: {service: s.A}}], backendRefs: [{name: new, port: 80}]}]}}
+---
+{kind: HTTPRoute, metadata: {name: pages, creationTimestamp: '2024-01-01T00:00:00Z'}, spec: {parentRefs: [{name: gw}], hostnames: [a.test, b.test], rules: [{matches: [{path: {value: /p}}], backendRefs: [{name: old, port: 80}]}]}}
+";
+    goes(
+        Format::GatewayApi,
+        text,
+        &[("{path: /s.A/Get, host: a.test}", "host"), ("{path: /p, host: a.test}", "old")],
+    );
+    assert!(noted(Format::GatewayApi, text).contains("GRPCRoute/calls HTTPRoute/pages is of another kind"));
+    let apart = text.replacen("name: gw", "name: other", 1);
+    assert!(!noted(Format::GatewayApi, &apart).contains("is of another kind"));
+}
