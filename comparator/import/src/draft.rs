@@ -15,6 +15,7 @@ mod conditions;
 mod document;
 mod finish;
 mod headers;
+mod merging;
 mod names;
 mod odd;
 mod order;
