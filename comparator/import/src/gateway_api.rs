@@ -21,7 +21,7 @@ use matching::{Entry, Host};
 
 /// Reads all routes of the documents.
 pub(super) fn import(documents: &[Tree]) -> Result<Imported, ImportError> {
-    let parts = documents.iter().map(|tree| Part::new("", tree));
+    let parts = part::named(documents).into_iter();
     let mut routes: Vec<Part<'_>> = parts.filter(|part| KINDS.contains(&kind(part).as_str())).collect();
     let name = routes.first().and_then(|route| metadata(route, "name"));
     let mut draft = Draft::named(name.unwrap_or_else(|| "gateway-api".to_owned()));
@@ -79,12 +79,11 @@ fn kind(part: &Part<'_>) -> String {
 }
 
 fn note_others(draft: &mut Draft, documents: &[Tree]) {
-    for part in documents.iter().map(|tree| Part::new("", tree)) {
+    for part in part::named(documents) {
         let kind = kind(&part);
         let ours = part.text_of("apiVersion").is_some_and(|version| version.contains("gateway"));
         if ours && kind != "Gateway" && !KINDS.contains(&kind.as_str()) {
-            let name = metadata(&part, "name").unwrap_or_default();
-            draft.note(format!("{kind}/{name}"), "is not read: what it changes stays in the host");
+            draft.note(part.at, "is not read: what it changes stays in the host");
         }
     }
 }
@@ -95,11 +94,10 @@ fn attached<'a>(draft: &mut Draft, documents: &[Tree], routes: &[Part<'a>]) -> V
     for part in routes {
         let kind = kind(part);
         let Some(spec) = part.get("spec") else { continue };
-        let name = metadata(part, "name").unwrap_or_default();
-        for (field, part) in Part::new(format!("{kind}/{name}:"), spec.tree).others(&SPEC_FIELDS) {
+        let spec = Part::new(format!("{}:", part.at), spec.tree);
+        for (field, part) in spec.others(&SPEC_FIELDS) {
             draft.note(part.at, format!("{field:?} is not carried over: keep it in the host"));
         }
-        let spec = Part::new(format!("{kind}/{name}:"), spec.tree);
         let namespace = metadata(part, "namespace").unwrap_or_else(|| "default".to_owned());
         let route = Route { kind, namespace, spec };
         if let Some(attachment) = Attachment::of(draft, documents, &route) {

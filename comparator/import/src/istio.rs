@@ -51,9 +51,9 @@ pub(super) fn import(documents: &[Tree]) -> Result<Imported, ImportError> {
 
 /// The documents of a kind, each called by kind and name.
 fn of_kind<'a>(documents: &'a [Tree], kind: &str) -> Vec<Part<'a>> {
-    let parts = documents.iter().map(|tree| Part::new("", tree));
+    let parts = part::named(documents).into_iter();
     let parts = parts.filter(|part| part.text_of("kind").as_deref() == Some(kind));
-    parts.map(|part| Part::new(format!("{kind}/{}:", metadata(&part, "name")), part.tree)).collect()
+    parts.map(|part| Part::new(format!("{}:", part.at), part.tree)).collect()
 }
 
 fn metadata(part: &Part<'_>, field: &str) -> String {
@@ -61,14 +61,11 @@ fn metadata(part: &Part<'_>, field: &str) -> String {
 }
 
 fn note_others(draft: &mut Draft, documents: &[Tree]) {
-    for part in documents.iter().map(|tree| Part::new("", tree)) {
+    for part in part::named(documents) {
         let kind = part.text_of("kind").unwrap_or_default();
         let of_istio = part.text_of("apiVersion").is_some_and(|version| version.contains("istio.io/"));
         if of_istio && !matches!(kind.as_str(), "VirtualService" | "DestinationRule") {
-            draft.note(
-                format!("{kind}/{}", metadata(&part, "name")),
-                "is not read: what it changes stays in Istio",
-            );
+            draft.note(part.at, "is not read: what it changes stays in Istio");
         }
     }
 }

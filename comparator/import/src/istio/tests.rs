@@ -374,3 +374,17 @@ fn fields_that_are_not_known() {
         assert!(notes.contains(note), "{note}: {notes}");
     }
 }
+
+/// Two objects of one name are told apart by their namespaces, and notes stand in the order of the input.
+#[test]
+fn notes_say_which_of_two_objects_they_mean() {
+    let service = |namespace: &str, host: &str| {
+        format!(
+            "---\nkind: VirtualService\nmetadata: {{name: s, namespace: {namespace}}}\nspec: {{http: [{{route: [{{destination: {{host: d.test}}}}], timeout: 1s}}], hosts: [{host}], tls: []}}\n"
+        )
+    };
+    let notes = noted(Format::Istio, &(service("zeta", "'*.a.test'") + &service("alpha", "b.test")));
+    let order = ["zeta/s: http[0].timeout", "zeta/s: tls", "alpha/s: http[0].timeout", "alpha/s: tls"];
+    let found: Vec<Option<usize>> = order.iter().map(|note| notes.find(note)).collect();
+    assert!(found.is_sorted() && found.iter().all(Option::is_some), "{notes}");
+}
