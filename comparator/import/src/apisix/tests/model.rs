@@ -1,4 +1,4 @@
-//! Imported routes against a model of the router radixtree_host_uri, on routes and requests made up out of a seed.
+//! Imported routes against a model of the router `radixtree_host_uri`, on routes and requests made up out of a seed.
 //!
 //! The model follows the source of lua-resty-radixtree: hosts and URIs without `*` are looked up whole, all others by the longest of
 //! their beginnings; among equal ones the priority decides, then the longer URI, then the order of the list.
