@@ -4,16 +4,19 @@
 //! that applies counts. The destination of a location is one such list, and its cases become rules. A file without
 //! `proxy_pass` is read for what its first variable chooses.
 
+mod access;
 mod answer;
 mod config;
 mod cookie;
 mod files;
 mod geo;
 mod goal;
+mod includes;
 mod location;
 mod maps;
 mod mirrors;
 mod others;
+mod page;
 mod pass;
 mod query;
 mod reading;
@@ -33,6 +36,8 @@ mod when;
 mod writing;
 
 use crate::imported::{ImportError, Imported, Note};
+use goal::Old;
+use includes::may_decide;
 use location::Place;
 use reading::Reading;
 use scope::Scope;
@@ -68,6 +73,11 @@ pub(super) fn import(text: &str) -> Result<Imported, ImportError> {
     let reason = reading.draft.notes().iter().find(tells).cloned();
     let sends = inner.iter().any(|directive| has_pass(std::slice::from_ref(*directive)));
     match (reading.draft.finish("proxy_pass, split_clients, map, geo or set"), reason) {
+        (Ok(mut imported), _) => {
+            let files = files::names(text);
+            imported.notes.sort_by_cached_key(|note| files::place(&files, &note.at));
+            Ok(imported)
+        }
         (Err(ImportError::Nothing(_)), Some(Note { at, what })) => Err(ImportError::Untold { at, what }),
         (Err(ImportError::Nothing(_)), None) if sends => {
             Err(ImportError::Nothing("request that reaches a proxy_pass"))
@@ -92,14 +102,31 @@ fn import_servers<'d>(reading: &mut Reading<'d>, around: &[&'d [Directive]], inn
     let found: Vec<&Directive> =
         inner.iter().copied().filter(|directive| directive.name == "server").collect();
     let block = around.first().copied().unwrap_or_default();
-    let mut servers = servers::servers(reading, &[block], &found);
+    let unknown = inner.iter().copied().filter(|directive| may_decide(directive) && !found.is_empty());
+    let unknown: Vec<&Directive> = unknown.collect();
+    for include in &unknown {
+        reading.note(
+            include.at(),
+            format!(
+                "{:?} is not in this text and may have servers: only requests to a host that a server_name of this text \
+                names exactly are carried over, those to others stay with the old version in the proxy's own routing; give \
+                the file as nginx -T prints it",
+                include.text(0)
+            ),
+        );
+    }
+    let mut servers = servers::servers(reading, &[block], &found, !unknown.is_empty());
     if servers.is_empty() {
         let place = Place::server(&[block], block);
-        servers.push(Server { when: When::always(), place, scope: Scope::default(), at: "text".to_owned() });
+        let at = block.first().map_or_else(String::new, Directive::at);
+        servers.push(Server { when: When::always(), place, scope: Scope::default(), at });
     }
+    let found: Vec<_> = servers.iter().map(|server| rules::items(reading, server)).collect();
+    let shared = found.iter().map(|items| items.shared.clone());
+    let common = if unknown.is_empty() { Old::agreed(shared) } else { Old::Nowhere };
     let mut items = Vec::new();
-    for server in &servers {
-        items.extend(rules::items(reading, server));
+    for (server, found) in servers.iter().zip(found) {
+        items.extend(found.settled(&common, server.when.perhaps().is_some()));
     }
     writing::write(reading, items, str::to_owned);
 }

@@ -158,6 +158,14 @@ impl Maker {
         self.texts.place(place)
     }
 
+    /// A page of the server for what a place does not answer, or now and then a path.
+    fn page(&mut self, number: usize, pages: &[String], paths: &[&str], one_in: usize) -> String {
+        let page = if self.one_in(one_in) { self.pick(paths).to_owned() } else { self.any_of(pages) };
+        let lead = if page.starts_with('/') { "/".to_owned() } else { page.clone() };
+        self.texts.places[number].leads.insert(lead);
+        page
+    }
+
     fn upstreams(&mut self) -> String {
         let mut text = String::new();
         for service in SERVICES {

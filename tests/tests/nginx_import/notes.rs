@@ -22,17 +22,25 @@ impl Notes {
     }
 
     /// Whether a note says why a rule keeps a request. What nginx reads in another way is so wherever it is.
-    pub(crate) fn explain_kept(&self, plan: &Plan, request: &Sent, seen: &Seen, rule: &str) -> bool {
-        if rule == ODD {
+    pub(crate) fn explain_kept(
+        &self,
+        plan: &Plan,
+        request: &Sent,
+        seen: &Seen,
+        Decided { cluster, rule, .. }: &Decided<'_>,
+    ) -> bool {
+        if is_odd(rule) {
             let odd = oddities(request);
             let says = |what: &str| odd.iter().any(|word| what.contains(word));
             return self.0.iter().any(|(_, what)| what.contains("old version") && says(what));
         }
         let Some(place) = rule.strip_prefix(KEPT) else { return false };
+        let with = cluster.map(|cluster| format!("which is {cluster:?} here"));
         self.0.iter().any(|(at, what)| {
             let name = at.rsplit('/').next().unwrap_or_default().replace(' ', "-");
             (place == name || place.strip_prefix(&name).is_some_and(|rest| rest.starts_with('-')))
                 && what.contains("old version")
+                && with.as_ref().is_none_or(|with| what.contains(with))
                 && plan.fits(at, &seen.places)
         })
     }
@@ -53,7 +61,8 @@ impl Notes {
         let places = || seen.places.iter().map(|number| plan.place(*number));
         let refused = seen.from.is_none() && matches!(seen.status, 401 | 403 | 429 | 503);
         if refused && places().any(|place| place.guarded && !place.hidden) {
-            return self.0.iter().any(|(_, what)| what.contains("who is let in"));
+            let words = ["who is let in", "which has to refuse them"];
+            return self.0.iter().any(|(_, what)| words.iter().any(|word| what.contains(word)));
         }
         let program = decided.cluster.is_none() && places().any(|place| place.program && !place.hidden);
         program && self.any(plan, &seen.places, &["no proxying by HTTP"])
@@ -68,7 +77,12 @@ impl fmt::Display for Notes {
 
 /// Whether a rule keeps requests that could not be told.
 pub(crate) fn is_kept(rule: &str) -> bool {
-    rule == ODD || rule.starts_with(KEPT)
+    is_odd(rule) || rule.starts_with(KEPT)
+}
+
+/// Whether it is for requests that nginx reads in another way, of which there may be several.
+pub(crate) fn is_odd(rule: &str) -> bool {
+    rule.strip_prefix(ODD).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
 }
 
 /// What notes call that which is unusual in a request.
@@ -90,7 +104,7 @@ fn oddities(request: &Sent) -> Vec<&'static str> {
     odd
 }
 
-/// The name of the rule for requests that nginx reads in another way.
-pub(crate) const ODD: &str = "read-otherwise";
+/// The name of rules for requests that nginx reads in another way.
+const ODD: &str = "read-otherwise";
 /// What the names of other rules begin with that keep requests.
 const KEPT: &str = "kept-";

@@ -91,13 +91,19 @@ impl Policy {
         if split {
             return self.drawn(plan, seen, decided.rule);
         }
+        let kept = plan.kept_with(&seen.places);
+        // No rule keeps what goes to the old version anyway.
+        let anyway = decided.rule.is_empty() && decided.cluster.is_some_and(|cluster| kept.contains(cluster));
+        if anyway && self.notes.any(plan, &seen.places, &["old version"]) {
+            return Outcome::Said;
+        }
         if !is_kept(decided.rule) {
             return Outcome::Differs("decided otherwise");
         }
-        if decided.cluster.is_some_and(|cluster| !plan.kept_with(&seen.places).contains(cluster)) {
-            return Outcome::Differs("kept with a stranger");
+        if decided.cluster.is_some_and(|cluster| !kept.contains(cluster)) {
+            return Outcome::Differs(STRANGER);
         }
-        if !self.notes.explain_kept(plan, request, seen, decided.rule) {
+        if !self.notes.explain_kept(plan, request, seen, &decided) {
             return Outcome::Differs("kept without a note that fits");
         }
         Outcome::Said
@@ -188,6 +194,9 @@ impl fmt::Display for Decided<'_> {
     }
 }
 
+/// Why a decision differs that may yet be right: where the place sends plain requests.
+pub(crate) const STRANGER: &str = "kept with a stranger";
+
 #[cfg(test)]
 mod tests {
     use antumbra_import::Note;
@@ -217,7 +226,7 @@ mod tests {
 
     #[test]
     fn what_counts_as_said() {
-        let kept = "its requests keep the old version";
+        let kept = r#"its requests keep the old version, which is "a_old" here"#;
         for (to, at, what, target, expected) in [
             (r#""a_old""#, "line 3", kept, "/", Outcome::Said),
             ("null", "line 3", kept, "/", Outcome::Said),

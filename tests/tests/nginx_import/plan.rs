@@ -11,6 +11,12 @@ pub(crate) struct Place {
     pub(crate) old: String,
     /// Where its requests go at last; nothing if it sends none on by itself.
     pub(crate) last: Option<String>,
+    /// Its name, if only nginx itself leads there.
+    pub(crate) name: Option<String>,
+    /// Where its `try_files` and `error_page` lead: names, or `/` for a path.
+    pub(crate) leads: BTreeSet<String>,
+    /// Whether requests may come through it, or in a server past it, without a trace: by `limit_except` or `internal`, or by what is hidden.
+    pub(crate) untraced: bool,
     /// Whether it stands in what is not imported.
     pub(crate) hidden: bool,
     /// Whether not everybody is let in.
@@ -76,23 +82,54 @@ impl Plan {
         let (file, line) = at.rsplit_once("line ").map_or((at, ""), |(file, line)| (file.trim(), line));
         let Ok(line) = line.parse() else { return false };
         let Some(place) = self.lines.get(&(short(file), line)) else { return true };
-        let locations = trace.iter().any(|at| self.places[*at].server != *at);
-        trace.contains(place) || (!locations && trace.contains(&self.places[*place].server))
+        // Whoever comes to a server that is not known was meant for another one.
+        trace.iter().any(|at| self.places[self.places[*at].server].hidden)
+            || self.passed(trace).contains(place)
     }
 
-    /// The clusters that a request may be kept with that came through `trace`: the old versions of the services of these
-    /// places, or of all of the server if none of them sends anything on that the import sees.
+    /// The places that a request came through, as far as that is known: all of the server if none of them left a trace.
+    fn passed(&self, trace: &[usize]) -> BTreeSet<usize> {
+        let server = |place: &usize| self.places[*place].server == *place;
+        let all = trace.iter().all(server) || trace.iter().any(|at| server(at) && self.places[*at].untraced);
+        let seen = trace.iter().copied();
+        let servers: BTreeSet<usize> = trace.iter().map(|at| self.places[*at].server).collect();
+        let others = (0..self.places.len()).filter(|at| {
+            let Place { server, untraced, hidden, .. } = &self.places[*at];
+            servers.contains(server) && !hidden && (all || *untraced)
+        });
+        seen.chain(others).collect()
+    }
+
+    /// The clusters that a request may be kept with that came through `trace`: the old versions of the services of these places
+    /// and of those that they lead to, or of all of the server if none of them sends anything on that the import sees.
     pub(crate) fn kept_with(&self, trace: &[usize]) -> BTreeSet<&str> {
-        let places: Vec<&Place> = trace.iter().map(|number| &self.places[*number]).collect();
-        let sends = |place: &&&Place| place.last.is_some() && !place.hidden;
-        let mut clusters: BTreeSet<&str> =
-            places.iter().filter(sends).flat_map(|place| place.olds()).collect();
-        if !places.iter().any(|place| sends(&place)) {
-            let servers: BTreeSet<usize> = places.iter().map(|place| place.server).collect();
-            let all = self.places.iter().filter(|place| servers.contains(&place.server) && !place.hidden);
-            clusters.extend(all.flat_map(Place::olds));
+        let mut places = self.passed(trace);
+        for _ in 0..STEPS {
+            let next: Vec<usize> = places.iter().flat_map(|place| self.led_from(*place)).collect();
+            places.extend(next);
         }
-        clusters
+        let sends = |place: &usize| self.places[*place].last.is_some() && !self.places[*place].hidden;
+        if !places.iter().any(sends) {
+            return trace.first().map(|place| self.all_of(*place)).unwrap_or_default();
+        }
+        places.iter().filter(|place| sends(place)).flat_map(|place| self.places[*place].olds()).collect()
+    }
+
+    /// The old versions of all places of a server that the import sees.
+    fn all_of(&self, place: usize) -> BTreeSet<&str> {
+        let server = self.places[place].server;
+        let seen = self.places.iter().filter(|place| place.server == server && !place.hidden);
+        seen.flat_map(Place::olds).collect()
+    }
+
+    /// Places that a place leads to; a path may lead to any of the server.
+    fn led_from(&self, place: usize) -> impl Iterator<Item = usize> {
+        let Place { server, leads, .. } = &self.places[place];
+        let led = |other: &Place| {
+            leads.contains("/") || other.name.as_ref().is_some_and(|name| leads.contains(name))
+        };
+        (0..self.places.len())
+            .filter(move |other| self.places[*other].server == *server && led(&self.places[*other]))
     }
 }
 
@@ -101,6 +138,9 @@ impl Place {
         [Some(self.old.as_str()), self.last.as_deref()].into_iter().flatten().filter(|name| !name.is_empty())
     }
 }
+
+/// Places that one leads to, and those that these lead to.
+const STEPS: usize = 2;
 
 fn short(name: &str) -> String {
     name.rsplit('/').next().unwrap_or_default().to_owned()

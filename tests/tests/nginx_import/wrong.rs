@@ -4,7 +4,7 @@ use antumbra_import::Imported;
 use antumbra_policy::document::Tree;
 
 use crate::exchange::Seen;
-use crate::notes::{ODD, is_kept};
+use crate::notes::{is_kept, is_odd};
 use crate::outcome::Decided;
 use crate::plan::Plan;
 
@@ -30,9 +30,12 @@ impl Wrong {
         let kept = plan.kept_with(&seen.places);
         match self {
             Self::Silent => true,
-            Self::Misplaced => right.rule != ODD,
+            Self::Misplaced => !is_odd(right.rule),
             Self::Stranger => moved && wrong.cluster.is_some_and(|cluster| !kept.contains(cluster)),
-            Self::Open => moved && !is_kept(wrong.rule) && !wrong.is_drawn(),
+            Self::Open => {
+                let kept = wrong.cluster.is_some_and(|cluster| kept.contains(cluster));
+                moved && !kept && !is_kept(wrong.rule) && !wrong.is_drawn()
+            }
         }
     }
 

@@ -3,7 +3,7 @@
 
 use regex_lite::RegexBuilder;
 
-use super::pass::is_pass;
+use super::pass::{is_pass, is_program};
 use super::reading::Reading;
 use super::request;
 use super::syntax::Directive;
@@ -44,6 +44,11 @@ impl<'d> Place<'d> {
     /// Its own block.
     pub(super) fn block(&self) -> &'d [Directive] {
         self.chain.last().copied().unwrap_or_default()
+    }
+
+    /// Its own block and those around it, up to its server.
+    pub(super) fn below_server(&self) -> impl Iterator<Item = &'d [Directive]> + '_ {
+        self.chain.iter().skip(2).copied()
     }
 
     /// Whether it or a location around it has a directive.
@@ -94,7 +99,7 @@ fn found<'d>(reading: &mut Reading<'_>, place: &Place<'d>) -> Found<'d> {
     let mut found = Found::default();
     for location in exact.iter().chain(&prefixes) {
         let path = parts(location).1;
-        let sent = location.block.iter().any(is_pass);
+        let sent = location.block.iter().any(|inner| is_pass(inner) || is_program(inner));
         let bare = path.strip_suffix('/').filter(|bare| !bare.is_empty() && sent);
         let known = |bare: &str| exact.iter().chain(&prefixes).any(|other| parts(other).1 == bare);
         if let Some(bare) = bare.filter(|bare| !known(bare)) {

@@ -112,7 +112,7 @@ impl Entries {
                 _ => tried.push(entry(Some(Test::Equals(vec![text], true)), directive)),
             }
         }
-        tried.extend(masks.into_iter().chain(missing).chain(patterns).chain([last]));
+        tried.extend(missing.into_iter().chain(masks).chain(patterns).chain([last]));
         Self { tried }
     }
 }

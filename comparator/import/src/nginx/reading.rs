@@ -16,6 +16,7 @@ pub(super) struct Reading<'d> {
     odd: Vec<Condition>,
     /// Whether paths are compared, and by patterns.
     paths: Option<bool>,
+    paths_noted: bool,
     /// Variables that may still be followed: maps of maps of maps grow without end.
     budget: usize,
 }
@@ -24,7 +25,14 @@ impl<'d> Reading<'d> {
     /// Nothing was read yet.
     pub(super) fn of(directives: &[&'d Directive]) -> Self {
         let draft = Draft::named("nginx".to_owned());
-        Self { draft, config: Config::of(directives), odd: Vec::new(), paths: None, budget: MAX_FOLLOWED }
+        Self {
+            draft,
+            config: Config::of(directives),
+            odd: Vec::new(),
+            paths: None,
+            paths_noted: false,
+            budget: MAX_FOLLOWED,
+        }
     }
 
     /// Notes what could not be carried over.
@@ -41,9 +49,8 @@ impl<'d> Reading<'d> {
 
     /// A path is compared, perhaps by a pattern: those that nginx decodes or shortens before are odd.
     pub(super) fn compares_paths(&mut self, at: &str, by_pattern: bool) {
-        let first = self.paths.is_none();
         self.paths = Some(by_pattern || self.paths == Some(true));
-        if !first {
+        if std::mem::replace(&mut self.paths_noted, true) {
             return;
         }
         self.note(
@@ -52,20 +59,23 @@ impl<'d> Reading<'d> {
              sent: requests with such paths keep the old version, unless the proxy normalizes them first",
         );
     }
+    /// What a step of reading gives, and the requests that it found odd.
+    pub(super) fn apart<T>(&mut self, read: impl FnOnce(&mut Self) -> T) -> (T, Vec<Condition>) {
+        let before = std::mem::take(&mut self.odd);
+        let given = read(self);
+        (given, std::mem::replace(&mut self.odd, before))
+    }
 
-    /// All such requests.
-    pub(super) fn odd_requests(&mut self) -> Vec<Condition> {
+    /// The odd paths of all that was compared since it was asked last.
+    pub(super) fn odd_paths(&mut self) -> Vec<Condition> {
         let path = |predicate| Condition::Test(Subject::Path, predicate);
-        let mut odd = Vec::new();
-        if let Some(by_pattern) = self.paths {
-            let encoded = if by_pattern { "%[0-7]" } else { LETTERS };
-            let pattern = format!("//|/\\.\\.?(?:/|$)|{encoded}");
-            odd.push(path(Predicate::text("search", pattern).ignoring_case(true)));
-            if by_pattern {
-                odd.push(path(Predicate::text("search", "").negated()));
-            }
+        let Some(by_pattern) = self.paths.take() else { return Vec::new() };
+        let encoded = if by_pattern { "%[0-7]" } else { LETTERS };
+        let pattern = format!("//|/\\.\\.?(?:/|$)|{encoded}");
+        let mut odd = vec![path(Predicate::text("search", pattern).ignoring_case(true))];
+        if by_pattern {
+            odd.push(path(Predicate::text("search", "").negated()));
         }
-        odd.append(&mut self.odd);
         odd
     }
 

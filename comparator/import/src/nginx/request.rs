@@ -36,6 +36,20 @@ pub(super) fn tested(reading: &mut Reading<'_>, at: &str, variable: &str, test: 
     }
 }
 
+/// Whether the client's address is in one of these networks.
+pub(super) fn addressed(reading: &mut Reading<'_>, at: &str, networks: Vec<String>) -> When {
+    if let Some(replaced) = &reading.config.addresses_replaced {
+        let what = format!(
+            "the address that set_real_ip_from ({replaced}) has nginx take from a header decides here, which a policy \
+            takes from x-forwarded-for alone: the requests that it decides keep the old version; set `clientIp`, then \
+            test `ip`"
+        );
+        reading.note(at, what);
+        return When::unclear();
+    }
+    When::exactly(reading.draft.test(at, Subject::Ip, Predicate::one_of(networks)))
+}
+
 /// A test of a value that a policy sees as nginx does.
 pub(super) fn plain(reading: &mut Reading<'_>, at: &str, subject: &Subject, test: &Test) -> When {
     match test {
@@ -68,6 +82,9 @@ fn equals(reading: &mut Reading<'_>, at: &str, subject: &Subject, values: &[Stri
     if !empty.is_empty() && can_lack(subject) {
         parts.push(When::exactly(reading.draft.test(at, subject.clone(), Predicate::exists(false))));
         parts.push(When::exactly(reading.draft.test(at, subject.clone(), Predicate::exact(""))));
+    }
+    if *subject == Subject::Ip {
+        return if texts.is_empty() { When::never() } else { addressed(reading, at, texts) };
     }
     if !texts.is_empty() {
         let predicate = Predicate::one_of(texts).ignoring_case(fold);

@@ -4,6 +4,7 @@
 //! that has it; exact names go before masks at the beginning, those before masks at the end, patterns come last in the order
 //! of the file, and what nobody names goes to the default server of the port.
 
+use super::includes::undecided;
 use super::location::{Place, parts};
 use super::pass::is_pass;
 use super::reading::Reading;
@@ -13,7 +14,7 @@ use super::syntax::Directive;
 use super::test::Test;
 use super::value::{Text, one};
 use super::when::When;
-use crate::condition::{Condition, Predicate, Subject};
+use crate::condition::Subject;
 
 /// A server, and the requests that it gets.
 pub(super) struct Server<'d> {
@@ -24,21 +25,21 @@ pub(super) struct Server<'d> {
     pub(super) at: String,
 }
 
-/// The servers of one port, the default last.
+/// The servers of one port, the default last. With `others` there are servers that are not known: a request whose host no name
+/// says exactly may be one of theirs.
 pub(super) fn servers<'d>(
     reading: &mut Reading<'d>,
     around: &[&'d [Directive]],
     found: &[&'d Directive],
+    others: bool,
 ) -> Vec<Server<'d>> {
     let Some(port) = port(found) else { return Vec::new() };
     for server in found {
         note_ports(reading, server, &port);
     }
-    let here: Vec<&'d Directive> = found
-        .iter()
-        .copied()
-        .filter(|server| listens(server).iter().any(|listen| listen.port == port))
-        .collect();
+    let here: Vec<&'d Directive> = found.iter().copied().filter(|server| may_listen(server, &port)).collect();
+    let unnamed = |server: &&Directive| undecided(&server.block).is_some() && !has(server, "server_name");
+    let names_missing = others || (here.len() > 1 && here.iter().any(unnamed));
     let explicit = here
         .iter()
         .position(|server| listens(server).iter().any(|listen| listen.port == port && listen.default));
@@ -48,14 +49,23 @@ pub(super) fn servers<'d>(
     let order = (0..here.len()).filter(|index| *index != default).chain([default]);
     for index in order {
         let Some(server) = here.get(index) else { continue };
-        let when = if index == default { When::always() } else { requests(reading, &names, index) };
+        let when =
+            if index == default { When::always() } else { requests(reading, &server.at(), &names, index) };
+        let when = if names_missing { When::between(&exact(&names, index), &when) } else { when };
         let place = Place::server(around, &server.block);
         servers.push(Server { when, place, scope: constants(server, &port), at: server.at() });
     }
-    if servers.len() > 1 {
-        reading.odd(Condition::Test(Subject::Host, Predicate::text("suffix", ".")));
-    }
     servers
+}
+
+fn has(server: &Directive, name: &str) -> bool {
+    server.block.iter().any(|directive| directive.name == name)
+}
+
+/// Whether a server listens on a port, or may do so by what it includes.
+fn may_listen(server: &Directive, port: &str) -> bool {
+    let unknown = !has(server, "listen") && undecided(&server.block).is_some();
+    unknown || listens(server).iter().any(|listen| listen.port == port)
 }
 
 /// Where a server listens.
@@ -112,7 +122,7 @@ pub(super) fn has_pass(block: &[Directive]) -> bool {
 }
 
 fn note_ports(reading: &mut Reading<'_>, server: &Directive, port: &str) {
-    if !has_pass(&server.block) {
+    if !has_pass(&server.block) || (!has(server, "listen") && undecided(&server.block).is_some()) {
         return;
     }
     let listens = listens(server);
@@ -193,7 +203,7 @@ fn tests(name: &str, pattern: usize) -> Vec<((u8, usize), Test)> {
 }
 
 /// The requests of one server: those of its names without those of better names of others.
-fn requests(reading: &mut Reading<'_>, names: &[Name], server: usize) -> When {
+fn requests(reading: &mut Reading<'_>, at: &str, names: &[Name], server: usize) -> When {
     let mut exact = Vec::new();
     let mut parts = Vec::new();
     for name in names.iter().filter(|name| name.server == server) {
@@ -208,12 +218,23 @@ fn requests(reading: &mut Reading<'_>, names: &[Name], server: usize) -> When {
         }
     }
     if !exact.is_empty() {
-        parts.insert(0, request::plain(reading, "server", &Subject::Host, &Test::Equals(exact, true)));
+        parts.insert(0, request::plain(reading, at, &Subject::Host, &Test::Equals(exact, true)));
     }
     if parts.is_empty() {
         return When::never();
     }
     When::any(parts)
+}
+
+/// The requests whose host a server names exactly.
+fn exact(names: &[Name], server: usize) -> When {
+    let exact = |name: &&Name| {
+        let of_host =
+            matches!(&name.test, Test::Equals(values, _) if values.iter().all(|value| value != "_"));
+        name.server == server && of_host
+    };
+    let parts: Vec<When> = names.iter().filter(exact).map(|name| name.when.clone()).collect();
+    if parts.is_empty() { When::never() } else { When::any(parts) }
 }
 
 fn may_overlap(better: &Name, name: &Name) -> bool {

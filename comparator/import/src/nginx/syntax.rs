@@ -1,5 +1,7 @@
 //! nginx's syntax: directives of words, ended by `;` or a block. It is read tolerantly, but never without a bound.
 
+mod lua;
+
 use std::rc::Rc;
 
 use crate::ImportError;
@@ -178,17 +180,15 @@ impl Reader<'_> {
         }
     }
 
-    /// Lua between braces; those in its texts and comments are taken for Lua's own, which is right while they are paired.
+    /// Lua between braces.
     fn skip_block(&mut self) -> Result<(), ImportError> {
-        let mut open = 1_usize;
-        while open > 0 {
-            match self.next() {
-                Some('{') => open += 1,
-                Some('}') => open -= 1,
-                Some(_) => {}
-                None => return Err(self.error("is the last, but a block of Lua is not ended".to_owned())),
-            }
-        }
+        let Some((block, rest)) =
+            lua::length(self.rest).and_then(|length| self.rest.split_at_checked(length))
+        else {
+            return Err(self.error("opens a block of Lua that is not ended".to_owned()));
+        };
+        self.line += block.matches('\n').count();
+        self.rest = rest;
         Ok(())
     }
 
@@ -242,6 +242,7 @@ mod tests {
             ("if ($a = \"\") { return 204; }", r#"1:if["($a", "=", "", ")"]{1:return["204"]{}}"#),
             (r"location ~ \.php$ {}", r#"1:location["~", "\\.php$"]{}"#),
             ("content_by_lua_block { if x then y({1}) end } b;", "1:content_by_lua_block[]{} 1:b[]{}"),
+            ("set_by_lua_block $x {\n-- }\nreturn '{'\n} b;", r#"1:set_by_lua_block["$x"]{} 4:b[]{}"#),
             ("", ""),
         ] {
             assert_eq!(shown(&parse(text, "").unwrap()), expected, "{text}");
@@ -257,7 +258,7 @@ mod tests {
             ("\n}", "line 2 has a '}' that ends no block, or a directive without ';'"),
             ("a { b }", "line 1 has a '}' that ends no block, or a directive without ';'"),
             ("a 'b", "line 1 opens a quote ' that is not closed"),
-            ("x_by_lua_block { {", "line 1 is the last, but a block of Lua is not ended"),
+            ("\nx_by_lua_block { {\n", "line 2 opens a block of Lua that is not ended"),
             (&deep, "line 1 opens a block in 32 others, which is the most that is read"),
         ] {
             assert_eq!(parse(text, "").unwrap_err().to_string(), expected, "{text}");

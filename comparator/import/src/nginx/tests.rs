@@ -1,6 +1,8 @@
 //! Configurations as a user would have them.
 
+mod compared;
 mod decided;
+mod kept;
 
 use crate::Format;
 use crate::tests::shown;

@@ -1,12 +1,15 @@
 //! A text without `proxy_pass`: the first variable that nothing else is made of chooses.
 
-use super::goal::Goal;
+use super::answer::settle;
+use super::goal::{Goal, Old};
+use super::page::resort;
 use super::reading::Reading;
 use super::rules::{Item, What};
 use super::scope::Scope;
 use super::script::Script;
 use super::syntax::Directive;
-use super::value::{Outcome, looked_up, one};
+use super::value::{Unclear as _, looked_up, one};
+use super::when::When;
 use super::writing::write;
 
 /// Reads the first variable that nothing else is made of, where no `proxy_pass` says which one counts.
@@ -21,29 +24,29 @@ pub(super) fn import(reading: &mut Reading<'_>, directives: &[&Directive]) {
     let mut names = names.into_iter();
     let Some(name) = names.next() else { return };
     for other in names {
+        let at = reading.config.variable(&other).map_or_else(|| format!("${other}"), Directive::at);
         reading.note(
-            format!("${other}"),
+            at,
             format!("one policy makes one choice, here that of ${name}: import the other by itself"),
         );
     }
     let at = reading.config.variable(&name).map_or_else(|| format!("${name}"), Directive::at);
-    let cases = scope.variable(reading, &name);
+    let (cases, odd) = reading.apart(|reading| scope.variable(reading, &name));
     let goals =
-        looked_up(&cases, |text| one(text.plain().map_or(Goal::Old(None), |text| Goal::To(text.to_owned()))));
-    let unclear = goals
-        .iter()
-        .any(|case| case.when.perhaps().is_some() || case.outcome == Outcome::One(Goal::Old(None)));
-    if unclear {
-        reading.note(&at, format!("a part of what ${name} chooses cannot be told: it keeps the old version"));
+        looked_up(&cases, |text| one(text.plain().map_or(Goal::unclear(), |text| Goal::To(text.to_owned()))));
+    let old = resort(&goals).settled(&Old::Nowhere, &Old::Nowhere, &Old::Nowhere);
+    let item =
+        |when: When, what: What| Item { when, what, place: When::always(), old: old.clone(), at: at.clone() };
+    let mut items = Vec::new();
+    let odd = [odd, reading.odd_paths()].concat();
+    if !odd.is_empty() {
+        items.push(item(When::always(), What::Odd(odd)));
     }
-    let items = goals.into_iter().map(|case| Item {
-        when: case.when,
-        what: What::Goes(case.outcome),
-        at: at.clone(),
-    });
-    write(reading, items.collect(), |text| {
-        text.trim_start_matches(|c: char| !c.is_ascii_alphanumeric()).to_owned()
-    });
+    items.extend(goals.into_iter().map(|mut case| {
+        settle(&mut case.outcome, &old);
+        item(case.when, What::Goes(case.outcome))
+    }));
+    write(reading, items, |text| text.trim_start_matches(|c: char| !c.is_ascii_alphanumeric()).to_owned());
 }
 
 /// Whether another variable is made of this one.

@@ -19,7 +19,7 @@ pub(super) fn rules(maker: &mut Maker, number: usize, pages: &[String]) -> Strin
     if maker.one_in(3) {
         return text;
     }
-    let page = if maker.one_in(4) { maker.pick(&PATHS).to_owned() } else { maker.any_of(pages) };
+    let page = maker.page(number, pages, &PATHS, 4);
     let code = maker.pick(&["403 =", "401 403", "401 403 503 =200", "503"]);
     text.push_str(&format!("error_page {code} {page};\n"));
     text

@@ -16,6 +16,8 @@ pub(super) fn in_file(maker: &mut Maker, make: impl FnOnce(&mut Maker) -> String
 
 /// Lua, or a file, in a server.
 pub(super) fn in_server(maker: &mut Maker, pages: &[String]) -> String {
+    let server = maker.server;
+    maker.texts.places[server].untraced = true;
     match maker.below(4) {
         0 => {
             let real = ended(maker);
@@ -24,10 +26,7 @@ pub(super) fn in_server(maker: &mut Maker, pages: &[String]) -> String {
             format!("{}\n", maker.texts.hide(real, told.to_owned()))
         }
         1 => in_file(maker, ended),
-        2 => in_file(maker, |maker| {
-            let server = maker.server;
-            access::rules(maker, server, pages)
-        }),
+        2 => in_file(maker, |maker| access::rules(maker, server, pages)),
         _ => in_file(maker, |maker| location(maker, "/hidden", pages, &mut Vec::new(), 2)),
     }
 }

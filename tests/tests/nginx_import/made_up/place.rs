@@ -46,6 +46,7 @@ pub(super) fn location(
 /// A location that only nginx itself leads to.
 pub(super) fn named(maker: &mut Maker, name: &str) -> String {
     let (number, mark) = maker.place();
+    maker.texts.places[number].name = Some(name.to_owned());
     let script = if maker.one_in(2) { script(maker, true) } else { String::new() };
     let pass = pass(maker, number, false);
     format!("location {name} {{\n{mark}{script}{pass}}}\n")
@@ -55,6 +56,7 @@ pub(super) fn named(maker: &mut Maker, name: &str) -> String {
 fn content(maker: &mut Maker, number: usize, pages: &[String], plain: bool) -> String {
     let mut text = script(maker, true);
     if maker.one_in(8) {
+        maker.texts.places[number].untraced = true;
         text.push_str(&limit(maker));
     }
     if maker.one_in(8) {
@@ -65,7 +67,7 @@ fn content(maker: &mut Maker, number: usize, pages: &[String], plain: bool) -> S
     }
     text.push_str(&match maker.below(12) {
         0 => {
-            let mut tried = format!("try_files $uri {};\n", maker.any_of(pages));
+            let mut tried = format!("try_files $uri {};\n", maker.page(number, pages, &[], usize::MAX));
             if maker.one_in(2) {
                 tried.push_str(&pass(maker, number, false));
             }
@@ -73,18 +75,21 @@ fn content(maker: &mut Maker, number: usize, pages: &[String], plain: bool) -> S
         }
         1 => String::new(),
         2 => format!("return {};\n", maker.pick(&["204", "403", "418", "404"])),
-        3 => "internal;\n".to_owned(),
+        3 => {
+            maker.texts.places[number].untraced = true;
+            "internal;\n".to_owned()
+        }
         4 => other(maker, number),
         _ => pass(maker, number, plain),
     });
     if maker.one_in(4) {
-        text.push_str(&page(maker, pages));
+        text.push_str(&page(maker, number, pages));
     }
     text
 }
 
-fn page(maker: &mut Maker, pages: &[String]) -> String {
-    let page = if maker.one_in(3) { maker.pick(&PATHS).to_owned() } else { maker.any_of(pages) };
+fn page(maker: &mut Maker, number: usize, pages: &[String]) -> String {
+    let page = maker.page(number, pages, &PATHS, 3);
     let code = maker.pick(&["418 =", "404", "419 =200", "403 418", "404 503", "502 504"]);
     let mut text = format!("error_page {code} {page};\n");
     if maker.one_in(3) {

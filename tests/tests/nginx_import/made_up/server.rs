@@ -49,7 +49,8 @@ fn body(maker: &mut Maker, first: bool) -> String {
         text.push_str(&script(maker, false));
     }
     if maker.one_in(5) {
-        let (page, code) = (maker.any_of(&pages), maker.pick(&["418", "404", "502", "403 404"]));
+        let page = maker.page(maker.server, &pages, &[], usize::MAX);
+        let code = maker.pick(&["418", "404", "502", "403 404"]);
         text.push_str(&format!("error_page {code} = {page};\n"));
     }
     if maker.one_in(10) {
