@@ -15,6 +15,7 @@ mod conditions;
 mod document;
 mod finish;
 mod headers;
+mod merging;
 mod names;
 mod odd;
 mod order;
@@ -33,6 +34,8 @@ pub(super) struct Draft {
     variant_names: Names,
     rules: Vec<Rule>,
     rule_names: Names,
+    /// The rules that keep requests, by where they go and which they are.
+    kept: BTreeMap<String, String>,
     /// To whom the first mirror goes that was written.
     candidate: Option<String>,
     notes: Vec<Note>,

@@ -21,7 +21,7 @@ use matching::{Entry, Host};
 
 /// Reads all routes of the documents.
 pub(super) fn import(documents: &[Tree]) -> Result<Imported, ImportError> {
-    let parts = documents.iter().map(|tree| Part::new("", tree));
+    let parts = part::named(documents).into_iter();
     let mut routes: Vec<Part<'_>> = parts.filter(|part| KINDS.contains(&kind(part).as_str())).collect();
     let name = routes.first().and_then(|route| metadata(route, "name"));
     let mut draft = Draft::named(name.unwrap_or_else(|| "gateway-api".to_owned()));
@@ -34,13 +34,24 @@ pub(super) fn import(documents: &[Tree]) -> Result<Imported, ImportError> {
     });
     let attached = attached(&mut draft, documents, &routes);
     ImportError::unless_few("hosts", attached.iter().map(|(_, attachment)| attachment.len()).sum())?;
+    let rivals = attachment::rivals(attached.iter().map(|(_, attachment)| attachment));
     let mut rules: Vec<Rule> = Vec::new();
     let mut entries: Vec<(usize, Entry)> = Vec::new();
     for (index, (route, attachment)) in attached.iter().enumerate() {
-        let rivals = attached.iter().enumerate().filter(|(other, _)| *other != index);
-        let rivals: Vec<_> =
-            rivals.map(|(_, other)| other).filter(|other| attachment.rivals(&other.1)).collect();
+        let others = rivals.get(index).into_iter().flatten();
+        let rivals: Vec<_> = others.filter_map(|other| attached.get(*other)).collect();
+        let first = rules.len();
         import_route(&mut draft, (route, attachment), &rivals, &mut rules, &mut entries);
+        let earlier = attached
+            .iter()
+            .take(index)
+            .find(|(earlier, theirs)| earlier.kind != route.kind && attachment.meets(theirs));
+        if let Some((earlier, _)) = earlier {
+            let refused = refused(&mut draft, &route.spec, &earlier.spec);
+            for rule in rules.iter_mut().skip(first) {
+                rule.listener = Condition::all([rule.listener.clone(), refused.clone()]);
+            }
+        }
     }
     if let [_] = attached.as_slice() {
         entries.iter_mut().for_each(|(_, entry)| entry.precedence.0 = Host::None);
@@ -68,12 +79,11 @@ fn kind(part: &Part<'_>) -> String {
 }
 
 fn note_others(draft: &mut Draft, documents: &[Tree]) {
-    for part in documents.iter().map(|tree| Part::new("", tree)) {
+    for part in part::named(documents) {
         let kind = kind(&part);
         let ours = part.text_of("apiVersion").is_some_and(|version| version.contains("gateway"));
         if ours && kind != "Gateway" && !KINDS.contains(&kind.as_str()) {
-            let name = metadata(&part, "name").unwrap_or_default();
-            draft.note(format!("{kind}/{name}"), "is not read: what it changes stays in the host");
+            draft.note(part.at, "is not read: what it changes stays in the host");
         }
     }
 }
@@ -84,11 +94,10 @@ fn attached<'a>(draft: &mut Draft, documents: &[Tree], routes: &[Part<'a>]) -> V
     for part in routes {
         let kind = kind(part);
         let Some(spec) = part.get("spec") else { continue };
-        let name = metadata(part, "name").unwrap_or_default();
-        for (field, part) in Part::new(format!("{kind}/{name}:"), spec.tree).others(&SPEC_FIELDS) {
+        let spec = Part::new(format!("{}:", part.at), spec.tree);
+        for (field, part) in spec.others(&SPEC_FIELDS) {
             draft.note(part.at, format!("{field:?} is not carried over: keep it in the host"));
         }
-        let spec = Part::new(format!("{kind}/{name}:"), spec.tree);
         let namespace = metadata(part, "namespace").unwrap_or_else(|| "default".to_owned());
         let route = Route { kind, namespace, spec };
         if let Some(attachment) = Attachment::of(draft, documents, &route) {
@@ -146,6 +155,17 @@ fn rivalled(draft: &mut Draft, spec: &Part<'_>, served: &str) -> Condition {
         format!(
             "{served} serves the same hosts at another listener, which a policy cannot test: import the routes of one \
              listener by themselves"
+        ),
+    )
+}
+
+/// Of routes of both kinds for one host at one listener a gateway is to take the oldest alone, and some take both.
+fn refused(draft: &mut Draft, spec: &Part<'_>, earlier: &Part<'_>) -> Condition {
+    draft.unclear(
+        spec.at.trim_end_matches(':'),
+        format!(
+            "{} is of another kind and serves the same hosts at the same listener: a gateway is to take the older of them alone",
+            earlier.at.trim_end_matches(':')
         ),
     )
 }

@@ -115,9 +115,9 @@ fn import_servers<'d>(reading: &mut Reading<'d>, around: &[&'d [Directive]], inn
             ),
         );
     }
-    let mut servers = servers::servers(reading, &[block], &found, !unknown.is_empty());
+    let mut servers = servers::servers(reading, block, &found, !unknown.is_empty());
     if servers.is_empty() {
-        let place = Place::server(&[block], block);
+        let place = Place::server(block, block);
         let at = block.first().map_or_else(String::new, Directive::at);
         servers.push(Server { when: When::always(), place, scope: Scope::default(), at });
     }

@@ -89,48 +89,76 @@ fn host_test(draft: &mut Draft, at: &str, hosts: &[&str]) -> Condition {
 /// A URI of APISIX's radix tree: exact, or everything that begins with what stands before the first `*`. Where a segment begins with
 /// `*`, the segments have to match as well, each as a pattern.
 fn path(draft: &mut Draft, at: &str, uri: &str) -> Condition {
-    let (stem, exact) = stem(uri);
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-._~/*".contains(c);
     if !matches!(uri, "*" | "/*") {
-        draft.decoded_paths(at, uri.chars().all(plain));
+        draft.decoded_paths(at, uri.chars().all(|c| c.is_ascii_alphanumeric() || "-._~/*".contains(c)));
     }
+    let (stem, exact) = stem(uri);
     if exact {
         if stem.contains(':') {
-            draft.note(at, format!("{uri:?} is compared as it is, where radixtree_uri_with_parameter takes all that begins as it does before the colon"));
+            let what = format!(
+                "{uri:?} is compared as it is, where radixtree_uri_with_parameter takes all that begins as it does before the colon"
+            );
+            draft.note(at, what);
         }
         return draft.test(at, Subject::Path, Predicate::exact(stem));
     }
     let begins = (!matches!(stem, "" | "/")).then(|| Predicate::text("startsWith", stem));
-    let named = uri.split('/').any(|segment| segment.starts_with([':', '*']));
-    let rest = if uri.ends_with("/*") && !has_parameter(uri) { stem } else { "" };
-    let literal = |c: char| c.is_ascii_alphanumeric() || "-._~/!&',;=:@%".contains(c);
-    if !named || (!rest.is_empty() && rest.chars().all(literal)) {
-        return begins.map_or(Condition::Always, |begins| draft.test(at, Subject::Path, begins));
-    }
-    let matches = Predicate::text("regex", pattern(uri));
-    let both = begins.and_then(|begins| begins.and(&matches)).unwrap_or(matches);
-    let test = draft.test(at, Subject::Path, both);
-    if has_parameter(uri) {
-        let router = draft.unclear(
-            at,
-            format!(
+    let beginning = |draft: &mut Draft| match begins.clone() {
+        Some(begins) => draft.test(at, Subject::Path, begins),
+        None => Condition::Always,
+    };
+    let segments = |draft: &mut Draft| {
+        let matches = Predicate::text("regex", pattern(uri));
+        let both = begins.as_ref().and_then(|begins| begins.and(&matches)).unwrap_or(matches);
+        draft.test(at, Subject::Path, both)
+    };
+    match Reading::of(uri) {
+        Reading::Beginning => beginning(draft),
+        Reading::Segments => segments(draft),
+        Reading::Parameters => {
+            let what = format!(
                 "{uri:?} has a parameter for the router radixtree_uri_with_parameter alone, and the others compare it as it is: \
                  enable the rule if APISIX has that router"
-            ),
-        );
-        return Condition::all([test, router]);
+            );
+            Condition::all([segments(draft), draft.unclear(at, what)])
+        }
+        Reading::Pattern => {
+            let what = format!(
+                "{uri:?} is a pattern to APISIX, in which some characters do not stand for themselves"
+            );
+            Condition::all([beginning(draft), draft.unclear(at, what)])
+        }
     }
-    if uri.chars().any(|c| !literal(c) && c != '*') {
-        let odd = draft.unclear(
-            at,
-            format!("{uri:?} is a pattern to APISIX, in which some characters do not stand for themselves"),
-        );
-        let begins = (!matches!(stem, "" | "/")).then(|| Predicate::text("startsWith", stem));
-        return Condition::all(
-            begins.map(|begins| draft.test(at, Subject::Path, begins)).into_iter().chain([odd]),
-        );
+}
+
+/// How a URI is read that is not exact.
+enum Reading {
+    /// What it begins with decides.
+    Beginning,
+    /// Its segments decide as well.
+    Segments,
+    /// Some of its segments have names, if the router knows any.
+    Parameters,
+    /// Its segments decide, and some of their characters mean something else in a pattern.
+    Pattern,
+}
+
+impl Reading {
+    fn of(uri: &str) -> Self {
+        let literal = |c: char| c.is_ascii_alphanumeric() || "-._~/*!&',;=:@%".contains(c);
+        let open = uri.split('/').filter(|segment| segment.starts_with('*')).count();
+        if has_parameter(uri) {
+            Self::Parameters
+        } else if open == 0 {
+            Self::Beginning
+        } else if !uri.chars().all(literal) {
+            Self::Pattern
+        } else if uri.ends_with("/*") && uri.matches('*').count() == 1 {
+            Self::Beginning
+        } else {
+            Self::Segments
+        }
     }
-    test
 }
 
 /// Segments as APISIX makes a pattern of them: what has no name stands as it is written, a dot for any character.

@@ -23,7 +23,7 @@ impl<'a> Route<'a> {
             return None;
         }
         let config = part.text_of("plugin_config_id").and_then(|id| {
-            let found = Objects::by_id(&objects.plugin_configs, &id);
+            let found = objects.plugin_configs.get(&id).cloned();
             if found.is_none() {
                 draft.note(
                     part.below("plugin_config_id"),
@@ -33,7 +33,7 @@ impl<'a> Route<'a> {
             found
         });
         let service = part.text_of("service_id").and_then(|id| {
-            let found = Objects::by_id(&objects.services, &id);
+            let found = objects.services.get(&id).cloned();
             if found.is_none() {
                 draft.note(
                     part.below("service_id"),

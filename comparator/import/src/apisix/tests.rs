@@ -1,5 +1,7 @@
 //! Routes as a user would have them.
 
+mod model;
+
 use crate::Format;
 use crate::tests::{goes, noted, shown};
 

@@ -21,8 +21,12 @@ impl Draft {
         if predicate.tests().any(|test| matches!(test, "regex" | "search" | "contains")) {
             self.searches(at, &subject);
         }
-        let parts = predicate.chunks(LONGEST_LIST);
-        Condition::any(parts.into_iter().map(|part| Condition::Test(subject.clone(), part)))
+        match predicate.chunks(LONGEST_LIST) {
+            Ok(whole) => Condition::Test(subject, whole),
+            Err(parts) => {
+                Condition::any(parts.into_iter().map(|part| Condition::Test(subject.clone(), part)))
+            }
+        }
     }
 
     /// A key of a split, as `cookie:uid`, if the policy takes it.

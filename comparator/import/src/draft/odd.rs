@@ -52,16 +52,31 @@ impl Draft {
         );
     }
 
-    /// Query parameters are compared as they were sent, where a policy decodes them.
-    pub(crate) fn encoded_query(&mut self, at: &str) {
-        let target = Subject::Header(":path".to_owned());
-        let encoded = Predicate::text("search", "\\?.*[%+]");
-        let long = Predicate::text("search", "").negated();
+    /// A query parameter is compared as it was sent, where a policy decodes names and values.
+    pub(crate) fn encoded_query(&mut self, at: &str, name: &str) {
+        let target = |predicate| Condition::Test(Subject::Header(":path".to_owned()), predicate);
+        let found = |pattern: String| target(Predicate::text("search", pattern));
+        let odd = if name.contains(['%', '+']) {
+            vec![found("\\?.*[%+]".to_owned()), target(Predicate::text("search", "").negated())]
+        } else {
+            // Who sends the name as it is has it decoded, too.
+            let sent = Condition::Test(Subject::Query(name.to_owned()), Predicate::exists(true));
+            let plain: String = name.chars().map(escaped).collect();
+            let name_encoded = found("[?&][^=&]*[%+][^=&]*(?:[=&]|$)".to_owned());
+            let long = target(Predicate::text("search", "").negated());
+            vec![
+                found(format!("[?&]{plain}=[^&]*[%+]")),
+                Condition::all([sent.clone(), name_encoded]),
+                Condition::all([sent, long]),
+            ]
+        };
         self.odd(
             at,
-            Condition::any([Condition::Test(target.clone(), encoded), Condition::Test(target, long)]),
-            "query parameters are compared as they were sent, and a policy decodes them: requests with % or + in their query, \
-             or with more than 2 KiB of path and query, are left to the host's own routing",
+            Condition::any(odd),
+            format!(
+                "the query parameter {name:?} is compared as it was sent, and a policy decodes it: requests with % or + in their \
+                 query where that may matter, or with more than 2 KiB of path and query, are left to the host's own routing"
+            ),
         );
     }
 

@@ -147,13 +147,14 @@ impl Draft {
     /// Writes the rule that keeps all that may be meant, unless the one before keeps as much.
     fn keep(&mut self, at: &str, name: &str, meant: &Bounds, old: &Target) -> Option<String> {
         let possible = meant.possibly.as_ref()?;
-        let blocks = possible.blocks();
-        let same = |rule: &&Rule| rule.role == Role::Keeping && rule.target == *old && rule.blocks == blocks;
-        if let Some(earlier) = self.rules.iter().find(same) {
-            return Some(earlier.name.clone());
+        let key = format!("{old:?} {:?}", possible.blocks());
+        if let Some(earlier) = self.kept.get(&key) {
+            return Some(earlier.clone());
         }
         let name = format!("{name}-kept");
-        Some(self.write(at, &name, possible, (old.clone(), Vec::new()), Role::Keeping))
+        let kept = self.write(at, &name, possible, (old.clone(), Vec::new()), Role::Keeping);
+        self.kept.insert(key, kept.clone());
+        Some(kept)
     }
 
     fn note_unclear(&mut self, at: &str, name: &str, sure: bool, kept: Option<&str>, old: &Target) {

@@ -128,8 +128,9 @@ fn query(draft: &mut Draft, matcher: &Part<'_>) -> Condition {
     if let Some(unclear) = header::unknown(draft, matcher, &["name", "string_match", "present_match"]) {
         return unclear;
     }
-    draft.encoded_query(&matcher.at);
-    let subject = Subject::Query(matcher.text_of("name").unwrap_or_default());
+    let name = matcher.text_of("name").unwrap_or_default();
+    draft.encoded_query(&matcher.at, &name);
+    let subject = Subject::Query(name);
     if let Some(present) = matcher.get("present_match") {
         let expected = present.text().as_deref() == Some("true");
         return draft.test(&matcher.at, subject, Predicate::exists(expected));

@@ -200,11 +200,14 @@ fn parameters_in_percent_notation_are_left_to_envoy() {
             ("{path: '/?v=2'}", "old"),
             ("{path: '/?v=%31'}", "host"),
             ("{path: '/?%76=1'}", "host"),
-            ("{path: '/?v=1&w=a+b'}", "host"),
+            ("{path: '/?v=1&w=a+b'}", "new"),
+            ("{path: '/?v=1&w%5B%5D=a'}", "host"),
+            ("{path: '/?w%5B%5D=a'}", "old"),
+            ("{path: '/?w=1&v=1+'}", "host"),
             ("{path: '/%31?v=1'}", "new"),
         ],
     );
-    assert!(noted(Format::Envoy, &text).contains("query parameters are compared as they were sent"));
+    assert!(noted(Format::Envoy, &text).contains("the query parameter \"v\" is compared as it was sent"));
 }
 
 /// A value that is too long to be searched could be one that Envoy finds something in.

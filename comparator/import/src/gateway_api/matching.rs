@@ -117,9 +117,6 @@ fn one(draft: &mut Draft, part: &Part<'_>, kind: &str) -> (Condition, Rest) {
         })
         .collect();
     let headers = named(draft, part, "headers", |name| Subject::Header(name.to_ascii_lowercase()));
-    if let Some(queries) = part.get("queryParams").filter(|_| kind == "HTTPRoute") {
-        draft.encoded_query(&queries.at);
-    }
     let queries = named(draft, part, "queryParams", Subject::Query);
     let rest = (specific, method.is_none(), Reverse(headers.len()), Reverse(queries.len()));
     (Condition::all([path].into_iter().chain(tested).chain(headers).chain(queries).chain(others)), rest)
@@ -205,6 +202,9 @@ fn named(
             continue;
         }
         seen.push(subject.clone());
+        if let Subject::Query(name) = &subject {
+            draft.encoded_query(&entry.at, name);
+        }
         if let Some((field, value)) = entry.others(&["name", "type", "value"]).into_iter().next() {
             conditions.push(draft.unclear(&value.at, format!("{field:?} is nothing that a policy can test")));
             continue;

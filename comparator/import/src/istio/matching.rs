@@ -29,8 +29,8 @@ fn block(draft: &mut Draft, part: &Part<'_>) -> Condition {
                     .extend(value.entries().iter().map(|(name, value)| header(draft, name, value).negated()));
             }
             "queryParams" => {
-                draft.encoded_query(&value.at);
                 parts.extend(value.entries().iter().map(|(name, value)| {
+                    draft.encoded_query(&value.at, name);
                     let predicate = predicate(value, "prefix");
                     tested(draft, value, Subject::Query((*name).to_owned()), predicate)
                 }));

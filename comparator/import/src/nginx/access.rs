@@ -1,6 +1,6 @@
 //! Who is refused before anything answers: by `allow` and `deny`, which ask for the address, and by what no policy can ask.
 
-use super::location::Place;
+use super::location::{Level, Place};
 use super::reading::Reading;
 use super::request;
 use super::syntax::Directive;
@@ -37,11 +37,14 @@ pub(super) fn refusals<'d>(reading: &mut Reading<'d>, place: &Place<'d>) -> Vec<
 /// The requests that `allow` and `deny` refuse: of those that name the address, the first counts.
 fn denied<'d>(reading: &mut Reading<'d>, place: &Place<'d>) -> Option<(&'d Directive, When)> {
     let is_rule = |directive: &&'d Directive| matches!(directive.name.as_str(), "allow" | "deny");
-    let own = |block: &&'d [Directive]| block.iter().filter(is_rule).collect::<Vec<_>>();
+    let own = |level: &Level<'d>| level.iter().copied().filter(is_rule).collect::<Vec<_>>();
     let rules = place.chain.iter().rev().map(own).find(|rules| !rules.is_empty())?;
     let first = rules.iter().copied().find(|rule| rule.name == "deny")?;
     let mut denied = When::never();
     let groups: Vec<&[&Directive]> = rules.chunk_by(|a, b| a.name == b.name).collect();
+    if groups.len() > MAX_GROUPS {
+        return Some((first, When::unclear()));
+    }
     for group in groups.into_iter().rev() {
         let Some(rule) = group.first() else { continue };
         let here = named(reading, rule, group);
@@ -68,3 +71,5 @@ const GUARDS: [(&str, &[u16], &str); 6] = [
     ("auth_oidc", &[401, 403], ""),
     ("auth_request", &[401, 403, 500], ""),
 ];
+/// Turns between `allow` and `deny` that are followed.
+const MAX_GROUPS: usize = 12;

@@ -6,8 +6,8 @@
 
 use super::access::refusals;
 use super::goal::{Goal, Old};
-use super::includes::{may_decide, undecided};
-use super::location::{Place, parts, place_of};
+use super::includes::may_decide;
+use super::location::{Place, location_of, parts};
 use super::page::{self, Way, only_answers, resort};
 use super::pass::{content, is_pass, program};
 use super::reading::Reading;
@@ -38,7 +38,7 @@ pub(super) fn reached<'d>(reading: &mut Reading<'d>, scope: &Scope, place: &Plac
     if way.is_long() {
         return Reached { goals: one(Goal::Old(Old::Shared)), old: Old::Shared };
     }
-    if let Some(include) = place.below_server().find_map(undecided) {
+    if let Some(include) = place.below_server().find(|directive| may_decide(directive)) {
         note_include(reading, include);
         let old = resort(&content(reading, scope, place));
         return Reached { goals: one(Goal::Old(Old::Common)), old };
@@ -334,14 +334,22 @@ fn led<'d>(
     if !path.starts_with('/') || path.contains('$') {
         return None;
     }
-    let next = place_of(&place.of_server(), path)?;
+    let server = place.of_server();
+    let next = reading.found_once(server.block(), path, || location_of(&server, path))?;
+    let next = next.map_or_else(|| server.clone(), |location| server.within(location));
     let same = next.location.map(parts) == place.location.map(parts);
     if same && way.is_on_its_way() { None } else { Some(goals(reading, scope, &next, way)) }
 }
 
 /// What answers when an upstream fails is the proxy's own affair.
 fn note_failures<'d>(reading: &mut Reading<'d>, scope: &Scope, place: &Place<'d>, way: Way) {
+    let mut seen: Option<&Directive> = None;
     for (code, intercepted) in page::of_failures(place) {
+        let page = page::of(place, code, way);
+        if page.is_some_and(|page| seen.is_some_and(|seen| std::ptr::eq(page, seen))) {
+            continue;
+        }
+        seen = page;
         let Some((directive, goals)) = error_page(reading, scope, place, code, way) else { continue };
         if only_answers(&goals) {
             continue;

@@ -85,7 +85,7 @@ pub(super) fn redirected(scope: &Scope, target: &str) -> Scope {
 /// The variables once somebody else was asked who may enter: the answer sets some of them.
 pub(super) fn assigned_late(scope: &Scope, place: &Place<'_>) -> Scope {
     let mut scope = scope.clone();
-    for directive in place.chain.iter().flat_map(|block| block.iter()) {
+    for directive in place.chain.iter().flat_map(|level| level.iter()) {
         if directive.name == "auth_request_set" || directive.name == "auth_jwt_claim_set" {
             scope.set(directive.text(0).trim_start_matches('$'), one(Text::Unknown));
         }

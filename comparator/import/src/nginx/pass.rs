@@ -147,11 +147,11 @@ pub(super) fn content(reading: &mut Reading<'_>, scope: &Scope, place: &Place<'_
 
 /// A program that runs before anything answers, here or in a block around, and may choose what becomes of the request.
 pub(super) fn program<'d>(place: &Place<'d>) -> Option<&'d Directive> {
-    let runs = |directive: &&Directive| {
+    let runs = |directive: &&'d Directive| {
         let name = directive.name.as_str();
         BEFORE.iter().any(|start| name.starts_with(start)) && !name.ends_with("_no_postpone")
     };
-    place.chain.iter().rev().find_map(|block| block.iter().find(runs))
+    place.chain.iter().rev().find_map(|level| level.iter().copied().find(runs))
 }
 
 /// Whether a directive runs a program instead of a proxy.

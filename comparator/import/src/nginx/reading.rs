@@ -1,6 +1,8 @@
 //! What is gathered while a configuration is read: the policy, its notes, and the requests that nginx reads in another way
 //! than a policy does.
 
+use std::collections::BTreeMap;
+
 use super::config::Config;
 use super::syntax::Directive;
 use crate::condition::{Condition, Predicate, Subject};
@@ -17,7 +19,9 @@ pub(super) struct Reading<'d> {
     /// Whether paths are compared, and by patterns.
     paths: Option<bool>,
     paths_noted: bool,
-    /// Variables that may still be followed: maps of maps of maps grow without end.
+    /// Where paths lead, by the block of the server.
+    led: BTreeMap<(usize, String), Led<'d>>,
+    /// Entries of variables that may still be looked at: maps of maps of maps grow without end.
     budget: usize,
 }
 
@@ -32,6 +36,7 @@ impl<'d> Reading<'d> {
             paths: None,
             paths_noted: false,
             budget: MAX_FOLLOWED,
+            led: BTreeMap::new(),
         }
     }
 
@@ -79,13 +84,27 @@ impl<'d> Reading<'d> {
         odd
     }
 
-    /// Whether another variable may be followed.
-    pub(super) fn may_follow(&mut self) -> bool {
-        self.budget = self.budget.saturating_sub(1);
+    /// Whether another variable may be followed, with so many entries.
+    pub(super) fn may_follow(&mut self, entries: usize) -> bool {
+        self.budget = self.budget.saturating_sub(entries.saturating_add(1));
         self.budget > 0
+    }
+
+    /// What `find` finds for a path in a block, where it is looked for once.
+    pub(super) fn found_once(
+        &mut self,
+        block: &[Directive],
+        path: &str,
+        find: impl FnOnce() -> Led<'d>,
+    ) -> Led<'d> {
+        *self.led.entry((block.as_ptr().addr(), path.to_owned())).or_insert_with(find)
     }
 }
 
+/// The location that a path leads to: `None` if that cannot be told, `Some(None)` for the server itself.
+pub(super) type Led<'d> = Option<Option<&'d Directive>>;
+
 /// Letters, digits, `-._~` and `/` in percent notation.
 const LETTERS: &str = "%(?:2[def]|3\\d|[46][1-9a-f]|[57][0-9a]|5f|7e)";
-const MAX_FOLLOWED: usize = 20_000;
+/// Entries of variables that are looked at.
+const MAX_FOLLOWED: usize = 200_000;

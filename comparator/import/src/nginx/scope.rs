@@ -73,10 +73,13 @@ impl Scope {
         definition: &Directive,
         depth: usize,
     ) -> Cases<Text> {
-        if depth >= DEEPEST || !reading.may_follow() {
+        if depth >= DEEPEST || !reading.may_follow(definition.block.len()) {
             reading.note(
                 definition.at(),
-                format!("${name} is defined through too many other variables: what it chooses keeps the old version"),
+                format!(
+                    "${name} is defined through too many other variables, or many entries are looked at in too many places: \
+                     what it chooses keeps the old version"
+                ),
             );
             return one(Text::Unknown);
         }

@@ -4,6 +4,10 @@
 //! that has it; exact names go before masks at the beginning, those before masks at the end, patterns come last in the order
 //! of the file, and what nobody names goes to the default server of the port.
 
+use std::collections::BTreeMap;
+
+use regex_lite::Regex;
+
 use super::includes::undecided;
 use super::location::{Place, parts};
 use super::pass::is_pass;
@@ -29,7 +33,7 @@ pub(super) struct Server<'d> {
 /// says exactly may be one of theirs.
 pub(super) fn servers<'d>(
     reading: &mut Reading<'d>,
-    around: &[&'d [Directive]],
+    around: &'d [Directive],
     found: &[&'d Directive],
     others: bool,
 ) -> Vec<Server<'d>> {
@@ -150,10 +154,13 @@ struct Name {
     /// Those of a higher rank are tried first; of one rank, longer ones.
     rank: (u8, usize),
     when: When,
+    /// Its pattern, if it is one that can be run here.
+    pattern: Option<Regex>,
 }
 
 fn names(reading: &mut Reading<'_>, servers: &[&Directive]) -> Vec<Name> {
     let mut names: Vec<Name> = Vec::new();
+    let mut known: BTreeMap<Test, usize> = BTreeMap::new();
     let mut patterns = usize::MAX;
     for (index, server) in servers.iter().enumerate() {
         let written = server.block.iter().filter(|directive| directive.name == "server_name");
@@ -162,8 +169,8 @@ fn names(reading: &mut Reading<'_>, servers: &[&Directive]) -> Vec<Name> {
         {
             patterns = patterns.saturating_sub(1);
             for (rank, test) in tests(name, patterns) {
-                if let Some(known) = names.iter().find(|known| known.test == test) {
-                    if known.server != index {
+                if let Some(known) = known.get(&test) {
+                    if *known != index {
                         reading.note(
                             directive.at(),
                             format!("the name {name:?} belongs to an earlier server of the port"),
@@ -172,7 +179,9 @@ fn names(reading: &mut Reading<'_>, servers: &[&Directive]) -> Vec<Name> {
                     continue;
                 }
                 let when = request::plain(reading, &directive.at(), &Subject::Host, &test);
-                names.push(Name { server: index, test, rank, when });
+                known.insert(test.clone(), index);
+                let pattern = test.pattern();
+                names.push(Name { server: index, test, rank, when, pattern });
             }
         }
     }
@@ -207,15 +216,20 @@ fn requests(reading: &mut Reading<'_>, at: &str, names: &[Name], server: usize) 
     let mut exact = Vec::new();
     let mut parts = Vec::new();
     for name in names.iter().filter(|name| name.server == server) {
-        let better: Vec<When> = names
-            .iter()
-            .filter(|other| other.server != server && other.rank > name.rank && may_overlap(other, name))
-            .map(|other| other.when.clone().negated())
-            .collect();
-        match &name.test {
-            Test::Equals(values, _) if better.is_empty() => exact.extend(values.iter().cloned()),
-            _ => parts.push(name.when.and(&When::all(better))),
+        // Nothing goes before an exact name.
+        if let Test::Equals(values, _) = &name.test {
+            exact.extend(values.iter().cloned());
+            continue;
         }
+        let better = names.iter().filter(|other| {
+            other.server != server && other.rank > name.rank && may_overlap(&other.test, name)
+        });
+        let better: Vec<When> = better.take(MAX_BETTER).map(|other| other.when.clone().negated()).collect();
+        if better.len() == MAX_BETTER {
+            parts.push(When::between(&When::never(), &name.when));
+            continue;
+        }
+        parts.push(name.when.and(&When::all(better)));
     }
     if !exact.is_empty() {
         parts.insert(0, request::plain(reading, at, &Subject::Host, &Test::Equals(exact, true)));
@@ -237,10 +251,16 @@ fn exact(names: &[Name], server: usize) -> When {
     if parts.is_empty() { When::never() } else { When::any(parts) }
 }
 
-fn may_overlap(better: &Name, name: &Name) -> bool {
-    match (&better.test, &name.test) {
+fn may_overlap(better: &Test, name: &Name) -> bool {
+    match (better, &name.test) {
+        (Test::Equals(values, _), Test::Matches { .. }) => {
+            let fits = |value: &String| name.pattern.as_ref().is_none_or(|pattern| pattern.is_match(value));
+            values.iter().any(fits)
+        }
         (Test::Equals(values, _), test) => values.iter().any(|value| test.known(value).unwrap_or(true)),
-        (Test::Below(long), Test::Below(short)) => long.ends_with(&format!(".{short}")),
+        (Test::Below(long), Test::Below(short)) => {
+            long.strip_suffix(short.as_str()).is_some_and(|rest| rest.ends_with('.'))
+        }
         (Test::Under(long), Test::Under(short)) => long.starts_with(short.as_str()),
         _ => true,
     }
@@ -262,3 +282,5 @@ fn constants(server: &Directive, port: &str) -> Scope {
     }
     scope
 }
+/// Names that go before one and are told from it: a policy takes no more conditions than that in one rule.
+const MAX_BETTER: usize = 64;

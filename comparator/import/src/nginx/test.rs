@@ -1,6 +1,6 @@
 //! What a `map` or an `if` asks of a text, and the answer for each kind of text.
 
-use regex_lite::RegexBuilder;
+use regex_lite::{Regex, RegexBuilder};
 
 use super::reading::Reading;
 use super::request;
@@ -8,7 +8,7 @@ use super::value::{Piece, Text};
 use super::when::When;
 
 /// What is asked of a text.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Test {
     /// Whether it is one of these; the flag ignores case.
     Equals(Vec<String>, bool),
@@ -35,17 +35,19 @@ impl Test {
             Self::Equals(values, true) => Some(values.iter().any(|value| value.eq_ignore_ascii_case(text))),
             Self::Equals(values, false) => Some(values.iter().any(|value| value == text)),
             Self::Matches { filled: true, .. } if text.is_empty() => Some(false),
-            Self::Matches { pattern, fold, .. } => {
-                let mut regex = RegexBuilder::new(pattern);
-                let regex = regex.case_insensitive(*fold).size_limit(LARGEST_PATTERN).build();
-                regex.ok().map(|regex| regex.is_match(text))
-            }
+            Self::Matches { .. } => self.pattern().map(|regex| regex.is_match(text)),
             Self::Below(domain) => {
                 Some(lower.len() > domain.len() + 1 && lower.ends_with(&format!(".{domain}")))
             }
             Self::Under(start) => Some(lower.len() > start.len() && lower.starts_with(start.as_str())),
             Self::Truthy => Some(!text.is_empty() && text != "0"),
         }
+    }
+
+    /// The pattern that it searches for; `None` if there is none, or none that can be run here.
+    pub(super) fn pattern(&self) -> Option<Regex> {
+        let Self::Matches { pattern, fold, .. } = self else { return None };
+        RegexBuilder::new(pattern).case_insensitive(*fold).size_limit(LARGEST_PATTERN).build().ok()
     }
 
     /// When a text passes.

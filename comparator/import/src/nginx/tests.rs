@@ -3,6 +3,7 @@
 mod compared;
 mod decided;
 mod kept;
+mod large;
 
 use crate::Format;
 use crate::tests::shown;

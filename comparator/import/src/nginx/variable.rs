@@ -1,11 +1,13 @@
 //! A text without `proxy_pass`: the first variable that nothing else is made of chooses.
 
+use std::collections::BTreeSet;
+
 use super::answer::settle;
 use super::goal::{Goal, Old};
 use super::page::resort;
 use super::reading::Reading;
 use super::rules::{Item, What};
-use super::scope::Scope;
+use super::scope::{Scope, Word, words};
 use super::script::Script;
 use super::syntax::Directive;
 use super::value::{Unclear as _, looked_up, one};
@@ -20,7 +22,8 @@ pub(super) fn import(reading: &mut Reading<'_>, directives: &[&Directive]) {
     }
     let mut names: Vec<String> = scope.names().map(str::to_owned).collect();
     let order = reading.config.order.clone();
-    names.extend(order.iter().filter(|name| !is_used(reading, name)).cloned());
+    let used = used(reading);
+    names.extend(order.iter().filter(|name| !used.contains(*name)).cloned());
     let mut names = names.into_iter();
     let Some(name) = names.next() else { return };
     for other in names {
@@ -49,14 +52,18 @@ pub(super) fn import(reading: &mut Reading<'_>, directives: &[&Directive]) {
     write(reading, items, |text| text.trim_start_matches(|c: char| !c.is_ascii_alphanumeric()).to_owned());
 }
 
-/// Whether another variable is made of this one.
-fn is_used(reading: &Reading<'_>, name: &str) -> bool {
+/// The variables that others are made of.
+fn used(reading: &Reading<'_>) -> BTreeSet<String> {
     let sources = reading.config.order.iter().filter_map(|known| reading.config.variable(known));
-    sources.filter(|definition| !definition.block.is_empty()).any(|definition| {
+    let texts = sources.filter(|definition| !definition.block.is_empty()).flat_map(|definition| {
         let values = definition.block.iter().flat_map(|entry| &entry.args);
-        let mut texts = values.chain(definition.args.iter().rev().skip(1));
-        texts.any(|text| *text == format!("${name}") || text.contains(&format!("${{{name}}}")))
-    })
+        values.chain(definition.args.iter().rev().skip(1))
+    });
+    let names = texts.flat_map(|text| words(text)).filter_map(|word| match word {
+        Word::Variable(name) => Some(name.to_ascii_lowercase()),
+        Word::Literal(_) => None,
+    });
+    names.collect()
 }
 
 fn run_everywhere(reading: &mut Reading<'_>, scope: &mut Scope, directives: &[Directive]) {

@@ -184,7 +184,9 @@ impl<N: Fn(&str) -> String> Writer<N> {
         target: Target,
         mirrors: Vec<Mirror>,
     ) -> bool {
-        if self.written.iter().any(|earlier| is_covered(condition, earlier)) {
+        // With more rules than a policy takes it does not matter which of them are superfluous.
+        let comparable = self.written.len() <= MAX_COMPARED;
+        if comparable && self.written.iter().any(|earlier| is_covered(condition, earlier)) {
             return false;
         }
         if is_short(condition) {
@@ -305,3 +307,5 @@ const ODD: &str = "read-otherwise";
 /// Below what a policy takes.
 const DEEPEST: usize = 14;
 const WIDEST: usize = 60;
+/// Rules that are compared with each other, more than a policy takes.
+const MAX_COMPARED: usize = 1024;
