@@ -273,7 +273,15 @@ fn limited<'d>(
     if methods.iter().any(|method| method == "GET") {
         methods.push("HEAD".to_owned());
     }
-    let source = one(Text::asked("request_method"));
+    // Behind an error page, all methods but HEAD have become GET.
+    let source = match scope.get("request_method") {
+        None => one(Text::asked("request_method")),
+        Some(changed) => match ["GET", "HEAD"].map(|method| methods.iter().any(|listed| listed == method)) {
+            [true, true] => return result,
+            [false, false] => return then,
+            _ => changed.clone(),
+        },
+    };
     let guard = Guard::If { source, test: Test::Equals(methods, false), negated: true, at: limit.at() };
     guard.choose(reading, &then, &result)
 }

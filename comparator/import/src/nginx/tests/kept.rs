@@ -148,6 +148,25 @@ fn what_an_upstream_answers_itself_may_have_a_page() {
 }
 
 #[test]
+fn behind_an_error_page_the_method_is_another_one() {
+    check(
+        "server {
+            location /a { internal; error_page 404 /b; }
+            location /c { internal; error_page 404 /d; }
+            location /b { limit_except GET { deny all; } proxy_pass http://b; }
+            location /d { limit_except POST { deny all; } proxy_pass http://d; }
+            location / { proxy_pass http://stable; }
+        }",
+        &[
+            (r#"{"path": "/a", "method": "DELETE"}"#, "b"),
+            (r#"{"path": "/b", "method": "DELETE"}"#, "host"),
+            (r#"{"path": "/c", "method": "POST"}"#, "host"),
+            (r#"{"path": "/d", "method": "POST"}"#, "d"),
+        ],
+    );
+}
+
+#[test]
 fn an_if_may_have_an_error_page_of_its_own() {
     check(
         "server {
