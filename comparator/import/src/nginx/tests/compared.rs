@@ -78,3 +78,20 @@ fn a_path_that_an_error_page_leads_to_is_said() {
     assert!(says(&imported, "line 2", r#"is asked for "/old/" with GET"#), "{:?}", imported.notes);
     check(text, &[(r#"{"path": "/x", "cookies": {"a": "1"}}"#, "stable"), (r#"{"path": "/x"}"#, "next")]);
 }
+
+/// What a place sends on at last is its old version, not what an `if` without a mark takes before.
+#[test]
+fn the_old_version_behind_another_place_is_what_it_sends_on_at_last() {
+    let old = "if ($http_user_agent !~ bot) { proxy_pass http://next; } proxy_pass http://stable;";
+    for location in [
+        "try_files $uri @app;",
+        "error_page 404 = @app;",
+        "auth_request /ask; error_page 403 = @app; proxy_pass http://stable;",
+    ] {
+        let text = format!(
+            "server {{ location /x {{ {location} }} location @app {{ {old} }} location = /ask {{ internal; proxy_pass http://ask; }}
+             location / {{ proxy_pass http://stable; }} }}"
+        );
+        check(&text, &[(r#"{"path": "/x"}"#, "stable"), (r#"{"path": "/"}"#, "stable")]);
+    }
+}
