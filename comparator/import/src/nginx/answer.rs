@@ -15,12 +15,24 @@ use super::scope::Scope;
 use super::script::{End, Guard, Script};
 use super::syntax::{Directive, is_pass};
 use super::test::Test;
-use super::value::{Cases, Outcome, Text, guarded, one, tidy};
+use super::value::{Cases, Outcome, Text, Unclear as _, guarded, one, tidy};
 
 /// Where the requests of a place go, and which version is the old one of those of which that cannot be told.
 pub(super) struct Reached {
     pub(super) goals: Cases<Goal>,
     pub(super) old: Old,
+}
+
+impl Reached {
+    /// An answer of nginx's own.
+    fn answer() -> Self {
+        Self { goals: one(Goal::Answer), old: Old::Nowhere }
+    }
+
+    /// What cannot be told, and may be any place of the server.
+    fn shared() -> Self {
+        Self { goals: one(Goal::Old(Old::Shared)), old: Old::Shared }
+    }
 }
 
 /// Where the requests of a place go.
@@ -36,7 +48,7 @@ pub(super) fn goals<'d>(
 /// The same with the old version.
 pub(super) fn reached<'d>(reading: &mut Reading<'d>, scope: &Scope, place: &Place<'d>, way: Way) -> Reached {
     if way.is_long() {
-        return Reached { goals: one(Goal::Old(Old::Shared)), old: Old::Shared };
+        return Reached::shared();
     }
     if let Some(include) = place.below_server().find(|directive| may_decide(directive)) {
         note_include(reading, include);
@@ -139,6 +151,11 @@ fn held<'d>(
     }
     for (guard, directive) in blocks {
         let inner = place.within(directive);
+        if let Some(program) = program(&inner) {
+            note_program(reading, program);
+            goals = guard.choose(reading, &one(Goal::unclear()), &goals);
+            continue;
+        }
         let answers = directive.block.iter().any(|inner| is_pass(inner) || inner.name.ends_with("_pass"));
         let passes = place.block().iter().any(is_pass);
         let then = match (answers, passes) {
@@ -148,7 +165,8 @@ fn held<'d>(
         };
         goals = guard.choose(reading, &then, &goals);
     }
-    Reached { goals: entered(reading, scope, place, goals, way), old }
+    let reached = Reached { goals, old: old.clone() };
+    Reached { goals: entered(reading, scope, place, reached, way), old }
 }
 
 fn own<'d>(reading: &mut Reading<'d>, scope: &Scope, place: &Place<'d>, way: Way) -> Cases<Goal> {
@@ -169,7 +187,7 @@ fn entered<'d>(
     reading: &mut Reading<'d>,
     scope: &Scope,
     place: &Place<'d>,
-    goals: Cases<Goal>,
+    Reached { goals, old }: Reached,
     way: Way,
 ) -> Cases<Goal> {
     let mut goals = goals;
@@ -178,10 +196,10 @@ fn entered<'d>(
     }
     for refusal in refusals(reading, place).into_iter().rev() {
         for code in refusal.codes {
-            let instead = refused(reading, scope, place, code, way);
+            let instead = instead(reading, scope, place, code, way);
             if refusal.when.perhaps().is_none() {
-                goals = tidy(guarded(&refusal.when, &instead).into_iter().chain(goals));
-            } else if instead != goals && !only_answers(&instead) {
+                goals = tidy(guarded(&refusal.when, &instead.goals).into_iter().chain(goals));
+            } else if instead.goals != goals && !only_answers(&instead.goals) {
                 let name = &refusal.directive.name;
                 reading.note(
                     refusal.directive.at(),
@@ -190,7 +208,7 @@ fn entered<'d>(
                         its location keep the old version"
                     ),
                 );
-                goals = one(Goal::Old(Old::agreed([resort(&instead), resort(&goals)])));
+                goals = one(Goal::Old(Old::agreed([instead.old, old.clone()])));
             }
         }
     }
@@ -207,12 +225,13 @@ fn tried<'d>(
 ) -> Cases<Goal> {
     let last = directive.args.last().map_or("", String::as_str);
     let fallback = if last.starts_with('=') {
-        Some(files(reading, scope, place, way))
+        let goals = files(reading, scope, place, way);
+        let old = resort(&goals);
+        Reached { goals, old }
     } else {
-        led(reading, scope, place, last, way.further(false))
+        led(reading, scope, place, last, way.further(false)).unwrap_or_else(Reached::shared)
     };
-    let fallback = fallback.unwrap_or_else(|| one(Goal::Old(Old::Shared)));
-    if only_answers(&fallback) && !place.block().iter().any(is_pass) {
+    if only_answers(&fallback.goals) && !place.block().iter().any(is_pass) {
         return one(Goal::Answer);
     }
     reading.note(
@@ -220,20 +239,20 @@ fn tried<'d>(
         "try_files: whether a file is there no policy knows, so its requests keep the old version; take it out before \
             the import if the files are served elsewhere",
     );
-    one(Goal::Old(resort(&fallback)))
+    one(Goal::Old(fallback.old))
 }
 
 /// Files of the place's own, or its `error_page` for what is not there.
 fn files<'d>(reading: &mut Reading<'d>, scope: &Scope, place: &Place<'d>, way: Way) -> Cases<Goal> {
     for code in [404, 403, 405] {
-        let Some((directive, goals)) = error_page(reading, scope, place, code, way) else { continue };
-        if !only_answers(&goals) {
+        let Some((directive, reached)) = error_page(reading, scope, place, code, way) else { continue };
+        if !only_answers(&reached.goals) {
             reading.note(
                 directive.at(),
                 format!("error_page {code}: whether a file is there no policy knows, so the requests of its location \
                     keep the old version"),
             );
-            return one(Goal::Old(resort(&goals)));
+            return one(Goal::Old(reached.old));
         }
     }
     one(Goal::Answer)
@@ -262,7 +281,10 @@ fn limited<'d>(
             note_program(reading, program);
             one(Goal::Old(resort(&then)))
         }
-        None => entered(reading, scope, &inner, then, way),
+        None => {
+            let old = resort(&then);
+            entered(reading, scope, &inner, Reached { goals: then, old }, way)
+        }
     };
     let mut methods = limit.args.clone();
     if methods.iter().any(|method| method == "GET") {
@@ -289,7 +311,12 @@ fn refused<'d>(
     code: u16,
     way: Way,
 ) -> Cases<Goal> {
-    error_page(reading, scope, place, code, way).map_or_else(|| one(Goal::Answer), |(_, goals)| goals)
+    instead(reading, scope, place, code, way).goals
+}
+
+/// The same with the old version of what replaces it.
+fn instead<'d>(reading: &mut Reading<'d>, scope: &Scope, place: &Place<'d>, code: u16, way: Way) -> Reached {
+    error_page(reading, scope, place, code, way).map_or_else(Reached::answer, |(_, reached)| reached)
 }
 
 /// The `error_page` of a status, and where it leads; `None` if there is none.
@@ -299,16 +326,25 @@ fn error_page<'d>(
     place: &Place<'d>,
     code: u16,
     way: Way,
-) -> Option<(&'d Directive, Cases<Goal>)> {
+) -> Option<(&'d Directive, Reached)> {
     let directive = page::of(place, code, way)?;
     let target = directive.args.last()?;
     let scope = page::redirected(scope, target);
-    let goals = match led(reading, &scope, place, target, way.further(page::ends_the_search(place))) {
-        Some(goals) => goals,
-        None if target.starts_with("http") => one(Goal::Answer),
-        None => one(Goal::Old(Old::Shared)),
+    let reached = match led(reading, &scope, place, target, way.further(page::ends_the_search(place))) {
+        Some(reached) => reached,
+        None if target.starts_with("http") => Reached::answer(),
+        None => Reached::shared(),
     };
-    Some((directive, goals))
+    if target.starts_with('/') && !only_answers(&reached.goals) {
+        reading.note(
+            directive.at(),
+            format!(
+                "error_page {code}: the server that answers instead is asked for {target:?} with GET, and a policy leaves \
+                path and method as they are: rewrite them in the host"
+            ),
+        );
+    }
+    Some((directive, reached))
 }
 
 /// Where a named location or a path without variables leads; `None` if that cannot be told, or is another server.
@@ -318,12 +354,11 @@ fn led<'d>(
     place: &Place<'d>,
     target: &str,
     way: Way,
-) -> Option<Cases<Goal>> {
+) -> Option<Reached> {
     let path = target.split('?').next().unwrap_or(target);
     if target.starts_with('@') {
-        return Some(
-            place.named(target).map_or_else(|| one(Goal::Answer), |named| goals(reading, scope, &named, way)),
-        );
+        let named = place.named(target);
+        return Some(named.map_or_else(Reached::answer, |named| reached(reading, scope, &named, way)));
     }
     if !path.starts_with('/') || path.contains('$') {
         return None;
@@ -332,7 +367,7 @@ fn led<'d>(
     let next = reading.found_once(server.block(), path, || location_of(&server, path))?;
     let next = next.map_or_else(|| server.clone(), |location| server.within(location));
     let same = next.location.map(parts) == place.location.map(parts);
-    if same && way.is_on_its_way() { None } else { Some(goals(reading, scope, &next, way)) }
+    if same && way.is_on_its_way() { None } else { Some(reached(reading, scope, &next, way)) }
 }
 
 /// What answers when an upstream fails is the proxy's own affair.
@@ -344,8 +379,8 @@ fn note_failures<'d>(reading: &mut Reading<'d>, scope: &Scope, place: &Place<'d>
             continue;
         }
         seen = page;
-        let Some((directive, goals)) = error_page(reading, scope, place, code, way) else { continue };
-        if only_answers(&goals) {
+        let Some((directive, reached)) = error_page(reading, scope, place, code, way) else { continue };
+        if only_answers(&reached.goals) {
             continue;
         }
         let what = if intercepted {

@@ -8,7 +8,7 @@ use regex_lite::RegexBuilder;
 
 use super::reading::Reading;
 use super::request;
-use super::syntax::{Directive, is_pass};
+use super::syntax::{Directive, is_pass, is_program};
 use super::test::Test;
 use super::when::When;
 use crate::condition::{Predicate, Subject};
@@ -115,7 +115,7 @@ fn found<'d>(reading: &mut Reading<'_>, place: &Place<'d>) -> Found<'d> {
     let mut found = Found::default();
     for location in exact.iter().chain(&prefixes) {
         let path = parts(location).1;
-        let sent = location.block.iter().any(is_pass);
+        let sent = location.block.iter().any(|inner| is_pass(inner) || is_program(inner));
         let bare = path.strip_suffix('/').filter(|bare| !bare.is_empty() && sent);
         if let Some(bare) = bare.filter(|bare| !known.contains(bare)) {
             let when = path_test(reading, location, Predicate::exact(bare));

@@ -4,7 +4,7 @@ use super::goal::{Goal, Old};
 use super::location::{Place, parts};
 use super::reading::Reading;
 use super::scope::Scope;
-use super::syntax::{Directive, is_pass};
+use super::syntax::{Directive, is_pass, is_program};
 use super::value::{Cases, Piece, Text, Unclear as _, looked_up, one};
 
 /// Where the requests go that a `proxy_pass` gets.
@@ -125,7 +125,7 @@ pub(super) fn content(reading: &mut Reading<'_>, scope: &Scope, place: &Place<'_
     if let Some(pass) = block.iter().find(|directive| is_pass(directive)) {
         return passed(reading, scope, place, pass);
     }
-    let other = block.iter().find(|directive| PROGRAMS.contains(&directive.name.as_str()));
+    let other = block.iter().find(|directive| is_program(directive));
     if let Some(other) = other {
         reading.note(
             other.at(),
@@ -156,4 +156,3 @@ const WHOLE: [&str; 5] =
     ["", "$request_uri", "$uri$is_args$args", "${request_uri}", "$document_uri$is_args$args"];
 /// Variables that begin the path of a URL.
 const PATHS: [&str; 5] = ["request_uri", "uri", "document_uri", "is_args", "args"];
-const PROGRAMS: [&str; 5] = ["fastcgi_pass", "uwsgi_pass", "scgi_pass", "memcached_pass", "redis_pass"];

@@ -1,5 +1,6 @@
 //! Configurations as a user would have them.
 
+mod compared;
 mod decided;
 mod kept;
 mod large;

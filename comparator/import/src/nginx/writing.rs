@@ -63,7 +63,8 @@ struct Writer<N> {
 }
 
 impl<N: Fn(&str) -> String> Writer<N> {
-    /// Where all places have one old version, one rule is enough for all that nginx reads in another way.
+    /// Where all places have one old version, also those that nothing is odd in, one rule is enough for all that nginx reads in
+    /// another way.
     fn odd_at_once(&mut self, reading: &mut Reading<'_>, items: &mut Vec<Item>) {
         let mut all: Vec<Condition> = Vec::new();
         let mut olds: Vec<Old> = Vec::new();
@@ -75,7 +76,8 @@ impl<N: Fn(&str) -> String> Writer<N> {
                 at.get_or_insert_with(|| item.at.clone());
             }
         }
-        let Some(old) = olds.first().filter(|first| olds.iter().all(|old| old == *first)).cloned() else {
+        let same = |first: &&Old| **first == self.shared && olds.iter().all(|old| old == *first);
+        let Some(old) = olds.first().filter(same).cloned() else {
             return;
         };
         let mut kept: Vec<Condition> = Vec::new();
