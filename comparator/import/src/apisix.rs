@@ -18,7 +18,7 @@ use antumbra_policy::document::Tree;
 
 use super::condition::Condition;
 use super::draft::{Draft, Split, Target};
-use super::part::Part;
+use super::part::{Part, roots};
 use crate::imported::{ImportError, Imported};
 use objects::Objects;
 use settings::{PLUGINS, Route};
@@ -26,8 +26,10 @@ use upstream::Upstreams;
 
 /// Reads all routes of the documents.
 pub(super) fn import(documents: &[Tree]) -> Result<Imported, ImportError> {
-    let objects = Objects::of(documents);
+    let roots = roots(documents);
+    let objects = Objects::of(&roots);
     let mut draft = Draft::named("apisix");
+    draft.keep_long();
     let routes: Vec<Route<'_>> =
         objects.routes.iter().filter_map(|part| Route::new(&mut draft, part, &objects)).collect();
     if !routes.iter().any(|route| PLUGINS.iter().any(|plugin| route.plugin(plugin).is_some())) {
@@ -54,7 +56,7 @@ pub(super) fn import(documents: &[Tree]) -> Result<Imported, ImportError> {
     }
     objects.note_others(&mut draft);
     draft.note_clusters("the proxy needs clusters of these names, or the variants those that it has");
-    draft.finish(WANTED)
+    draft.finish_in_order(WANTED, &roots)
 }
 
 /// The other router lets a route without hosts compete with those that have some.
@@ -88,11 +90,17 @@ fn import_route<'a>(
     let split = route.plugin("traffic-split").filter(|_| !route.is_partial());
     let mut taken = false;
     if let Some(plugin) = split {
+        for (name, field) in plugin.others(&["rules", "_meta"]).into_iter().filter(|_| plugin.at != part.at) {
+            draft.note(field.at, format!("{name:?} is not carried over"));
+        }
         let base = filtered(draft, &plugin, base);
         for rule in plugin.items_of("rules") {
             taken |= rule.items_of("match").is_empty() && plugin.get("_meta").is_none();
             import_rule(draft, &rule, &base, upstreams, &mut own);
         }
+    }
+    for (name, field) in route.service.iter().flat_map(|service| service.others(&SERVICE_FIELDS)) {
+        draft.note(field.at, format!("{name:?} is a setting of the service: keep it in the host"));
     }
     for (name, plugin) in route.other_plugins() {
         draft.note(plugin.at, format!("the plugin {name:?} is not about splitting: keep it in the host"));
@@ -128,10 +136,18 @@ fn import_rule<'a>(
 ) {
     let alternatives: Vec<Condition> =
         rule.items_of("match").iter().map(|group| group_condition(draft, group)).collect();
-    let matched = if alternatives.is_empty() { Condition::Always } else { Condition::any(alternatives) };
+    let mut matched = if alternatives.is_empty() { Condition::Always } else { Condition::any(alternatives) };
+    if let Some((name, field)) = rule.others(&["match", "weighted_upstreams"]).into_iter().next() {
+        let unknown = draft
+            .unclear(&field.at, format!("{name:?} is nothing that a rule of traffic-split is known to have"));
+        matched = Condition::all([matched, unknown]);
+    }
     let mut weights = Vec::new();
     let mut sound = true;
     for entry in rule.items_of("weighted_upstreams") {
+        for (name, field) in entry.others(&["upstream", "upstream_id", "weight"]) {
+            draft.note(field.at, format!("{name:?} is not carried over"));
+        }
         let variant = upstreams
             .weighted(draft, &entry)
             .unwrap_or_else(|| own.get_or_insert_with(|| upstream::unknown_own(draft, &entry)).clone());
@@ -159,10 +175,28 @@ fn import_rule<'a>(
 }
 
 fn group_condition(draft: &mut Draft, group: &Part<'_>) -> Condition {
+    if let Some((name, field)) = group.others(&["vars"]).into_iter().next() {
+        return draft.unclear(
+            &field.at,
+            format!("{name:?} is nothing that a match of traffic-split is known to have"),
+        );
+    }
     group.get("vars").map_or(Condition::Always, |vars| vars::condition(draft, &vars))
 }
 
 const WANTED: &str = "route with traffic-split or proxy-mirror";
+const SERVICE_FIELDS: [&str; 10] = [
+    "id",
+    "name",
+    "desc",
+    "labels",
+    "create_time",
+    "update_time",
+    "hosts",
+    "plugins",
+    "upstream",
+    "upstream_id",
+];
 const ROUTE_FIELDS: [&str; 26] = [
     "id",
     "name",

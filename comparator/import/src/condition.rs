@@ -5,6 +5,7 @@
 
 use antumbra_policy::document::Tree;
 use block::Block;
+pub(super) use block::MAX_BLOCKS;
 pub(super) use predicate::{Predicate, whole};
 
 mod block;
@@ -117,6 +118,26 @@ impl Condition {
         }
     }
 
+    /// With what nests deeper than so many levels of `all`, `any` and `not` as unclear.
+    pub(super) fn cut(&self, levels: usize) -> Self {
+        let within = levels.checked_sub(1);
+        match (self, within) {
+            (Self::Always | Self::Test(..) | Self::Unclear(None), _) => self.clone(),
+            (Self::Not(inner), _) if matches!(**inner, Self::Test(..)) => self.clone(),
+            (Self::Unclear(Some(guess)), _) => guess.cut(levels).perhaps(),
+            (Self::Never(guess), _) => Self::Never(Box::new(guess.cut(levels))),
+            (_, None) => Self::Unclear(None),
+            (Self::All(parts), Some(within)) => Self::all(parts.iter().map(|part| part.cut(within))),
+            (Self::Any(parts), Some(within)) => Self::any(parts.iter().map(|part| part.cut(within))),
+            (Self::Not(inner), Some(within)) => inner.cut(within).negated(),
+        }
+    }
+
+    /// How deep its blocks nest `all`, `any` and `not`, as a policy counts it.
+    pub(super) fn depth(&self) -> usize {
+        self.blocks().iter().map(block::depth).max().unwrap_or_default()
+    }
+
     /// What it means at least and at most.
     pub(super) fn bounds(self) -> Bounds {
         Bounds { surely: self.surely(), possibly: self.possibly(), guessed: self.guessed() }
@@ -174,6 +195,14 @@ pub(super) struct Bounds {
     pub(super) possibly: Option<Condition>,
     /// Has the guesses in the places of what is unclear, to be completed by a person.
     pub(super) guessed: Condition,
+}
+
+impl Bounds {
+    /// How deep the deepest of them nests.
+    pub(super) fn depth(&self) -> usize {
+        let bounds = [self.surely.as_ref(), self.possibly.as_ref(), Some(&self.guessed)];
+        bounds.into_iter().flatten().map(Condition::depth).max().unwrap_or_default()
+    }
 }
 
 /// If one holds; `None` if there is none.

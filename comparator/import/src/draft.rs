@@ -1,14 +1,24 @@
 //! The policy while it is being written: valid names, one variant per destination, and what a policy must not exceed.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use antumbra_policy::document::{Tree, is_name};
 
-use crate::imported::{ImportError, Imported, Note};
-pub(super) use changes::{Changes, merged};
+use crate::condition::Condition;
+use crate::imported::Note;
+pub(super) use changes::Changes;
+use names::Names;
+pub(super) use order::Root;
 
 mod changes;
 mod conditions;
 mod document;
+mod finish;
 mod headers;
+mod merging;
+mod names;
+mod odd;
+mod order;
 mod rules;
 
 /// A policy in the making.
@@ -19,8 +29,21 @@ pub(super) struct Draft {
     /// Where a request goes that no rule takes; `None` leaves the host's own routing alone.
     pub(super) default: Option<String>,
     variants: Vec<(String, Destination)>,
+    /// The names of the variants by what they stand for.
+    known: BTreeMap<String, String>,
+    variant_names: Names,
     rules: Vec<Rule>,
+    rule_names: Names,
+    /// The rules that keep requests, by where they go and which they are.
+    kept: BTreeMap<String, String>,
+    /// To whom the first mirror goes that was written.
+    candidate: Option<String>,
     notes: Vec<Note>,
+    noted: BTreeSet<Note>,
+    /// Requests that the peer reads in another way than a policy.
+    odd: Vec<Condition>,
+    /// Whether values that are too long to be searched are odd.
+    keeps_long: bool,
 }
 
 /// Where a variant's requests go.
@@ -107,7 +130,7 @@ impl Draft {
     /// Notes what could not be carried over.
     pub(super) fn note(&mut self, at: impl Into<String>, what: impl Into<String>) {
         let note = Note { at: at.into(), what: what.into() };
-        if !self.notes.contains(&note) {
+        if self.noted.insert(note.clone()) {
             self.notes.push(note);
         }
     }
@@ -128,53 +151,14 @@ impl Draft {
             self.note("variants", what);
         }
         destination.cluster = cluster;
-        if let Some((name, _)) = self.variants.iter().find(|(_, known)| *known == destination) {
+        let key = format!("{destination:?}");
+        if let Some(name) = self.known.get(&key) {
             return name.clone();
         }
-        let name = unique(&valid_name(&destination.name), |name| {
-            self.variants.iter().any(|(known, _)| known == name)
-        });
+        let name = self.variant_names.take(&valid_name(&destination.name));
+        self.known.insert(key, name.clone());
         self.variants.push((name.clone(), destination));
         name
-    }
-
-    /// A split of one variant is no split, and one whose weights are all 0 sends nothing anywhere.
-    fn sound(&mut self, at: &str, target: Target) -> Target {
-        let Target::Split(mut split) = target else { return target };
-        let mut merged: Vec<(String, u64)> = Vec::new();
-        for (name, weight) in split.weights {
-            match merged.iter_mut().find(|(known, _)| *known == name) {
-                Some((_, sum)) => *sum += weight,
-                None => merged.push((name, weight)),
-            }
-        }
-        if merged.iter().all(|(_, weight)| *weight == 0) {
-            self.note(at, "all weights are 0: no request is meant, the host's own routing keeps them");
-            return Target::Host;
-        }
-        if let [(only, _)] = merged.as_slice() {
-            return Target::To(only.clone());
-        }
-        split.weights = merged;
-        Target::Split(split)
-    }
-
-    /// One policy compares one candidate; the first that is mirrored to is it.
-    fn of_one_candidate(&mut self, mirrors: Vec<Mirror>) -> Vec<Mirror> {
-        let earlier = self.rules.iter().flat_map(|rule| &rule.mirrors).chain(&mirrors).next();
-        let Some(candidate) = earlier.map(|mirror| mirror.to.clone()) else { return mirrors };
-        let (same, others): (Vec<_>, Vec<_>) = mirrors.into_iter().partition(|mirror| mirror.to == candidate);
-        for other in others {
-            self.note(
-                other.at,
-                format!(
-                    "mirrors to {:?} as well: one policy compares one \
-                 candidate, which is {candidate:?}; write a policy of its own for the other",
-                    other.to
-                ),
-            );
-        }
-        same.into_iter().take(MAX_MIRRORS).collect()
     }
 
     /// Names the clusters that the host has to know.
@@ -186,48 +170,6 @@ impl Draft {
         let mut named: Vec<String> = named.collect();
         named.dedup();
         self.note("variants", format!("{why}: {}", named.join(", ")));
-    }
-
-    /// The policy, if it is one.
-    pub(super) fn finish(mut self, wanted: &'static str) -> Result<Imported, ImportError> {
-        if self.variants.is_empty() {
-            return Err(ImportError::Nothing(wanted));
-        }
-        for (what, found, most) in
-            [("variants", self.variants.len(), MAX_VARIANTS), ("rules", self.rules.len(), MAX_RULES)]
-        {
-            if found > most {
-                return Err(ImportError::TooMany { what, found, most });
-            }
-        }
-        self.note_draws();
-        self.note_mirrors();
-        Ok(Imported { policy: self.document(), notes: self.notes })
-    }
-
-    fn note_draws(&mut self) {
-        let draws = |rule: &&Rule| matches!(&rule.target, Target::Split(split) if split.by.is_empty());
-        let named: Vec<String> =
-            self.rules.iter().filter(draws).map(|rule| format!("{:?}", rule.name)).collect();
-        let Some(at) = self.rules.iter().find(draws).map(|rule| rule.at.clone()) else { return };
-        self.note(
-            at,
-            format!(
-                "the split of {} draws anew for each request; `by`, as in `by: \
-             [cookie:uid, ip]`, keeps a user with a variant",
-                named.join(", ")
-            ),
-        );
-    }
-
-    fn note_mirrors(&mut self) {
-        let Some(mirror) = self.rules.iter().find_map(|rule| rule.mirrors.first()) else { return };
-        let at = mirror.at.clone();
-        self.note(
-            at,
-            "only GET, HEAD and OPTIONS are mirrored: add `unsafeMethods: allow` to the \
-             mirror if the candidate may also write, and `control` to tell noise from change",
-        );
     }
 }
 
@@ -247,15 +189,6 @@ fn valid_cluster(wanted: &str) -> String {
     if name.is_empty() { "unnamed".to_owned() } else { name }
 }
 
-/// `stem`, or the first of `stem-2`, `stem-3`, … that is not taken.
-fn unique(stem: &str, taken: impl Fn(&str) -> bool) -> String {
-    let numbered = (2..).map(|number| format!("{stem}-{number}"));
-    std::iter::once(stem.to_owned()).chain(numbered).find(|name| !taken(name)).unwrap_or_default()
-}
-
 /// Characters, so that a number behind them fits into the 63 of a name.
 const LONGEST_STEM: usize = 56;
 const LONGEST_CLUSTER: usize = 255;
-const MAX_MIRRORS: usize = 4;
-const MAX_VARIANTS: usize = 64;
-const MAX_RULES: usize = 256;

@@ -13,9 +13,9 @@ mod tests;
 
 use antumbra_policy::document::Tree;
 
-use super::condition::Condition;
+use super::condition::{Condition, Predicate, Subject};
 use super::draft::{Draft, Target};
-use super::part::Part;
+use super::part::{Part, roots};
 use crate::imported::{ImportError, Imported};
 use action::Action;
 use domains::{Host, Unit};
@@ -24,8 +24,10 @@ use source::Source;
 /// Reads all route configurations of the documents.
 pub(super) fn import(documents: &[Tree]) -> Result<Imported, ImportError> {
     let documents: Vec<Tree> = documents.iter().map(source::normal).collect();
+    let roots = roots(&documents);
     let mut draft = Draft::named("envoy");
-    let sources = source::all(&mut draft, &documents);
+    draft.keep_long();
+    let sources = source::all(&mut draft, &roots);
     if let [source] = sources.as_slice() {
         draft.rename(source.config.text_of("name").unwrap_or_else(|| "envoy".to_owned()));
     }
@@ -44,10 +46,19 @@ pub(super) fn import(documents: &[Tree]) -> Result<Imported, ImportError> {
         let Some(source) = sources.get(host.source) else { continue };
         import_unit(&mut draft, source, host, unit, index + 1 == units.len());
     }
-    draft.finish(WANTED)
+    draft.finish_in_order(WANTED, &roots)
 }
 
 fn note_config(draft: &mut Draft, source: &Source<'_>) {
+    if header::is_true(&source.config, "ignore_path_parameters_in_path_matching") {
+        let parameters = Condition::Test(Subject::Path, Predicate::text("contains", ";"));
+        draft.odd(
+            &source.config.below("ignore_path_parameters_in_path_matching"),
+            parameters,
+            "paths are compared without their parameters, which a policy does not take off: requests with ; in their path are \
+             left to the host's own routing",
+        );
+    }
     for (field, part) in source.config.others(&CONFIG_FIELDS) {
         draft.note(part.at, format!("{field:?} is not part of a policy: keep it in the host"));
     }
@@ -56,6 +67,7 @@ fn note_config(draft: &mut Draft, source: &Source<'_>) {
 fn note_host(draft: &mut Draft, host: &Host<'_>) {
     for (field, part) in host.part.others(&HOST_FIELDS) {
         let what = match field {
+            "require_tls" if matches!(part.text().as_deref(), Some("NONE" | "0")) => continue,
             "require_tls" => "is not carried over: the host has to answer plain HTTP itself".to_owned(),
             _ => format!("{field:?} is not part of a policy: keep it in the host"),
         };
@@ -70,18 +82,13 @@ fn import_unit(draft: &mut Draft, source: &Source<'_>, host: &Host<'_>, unit: &U
         draft.note(matcher.at, "a tree of matchers is not carried over: its requests are left to the host");
     }
     let mut ends = false;
-    let mut index = 0;
-    while let Some(route) = routes.get(index) {
-        let group = matching::drawn_together(routes.get(index..).unwrap_or_default());
-        ends = import_route(
-            draft,
-            source,
-            host,
-            &requests,
-            route,
-            routes.get(index..index + group).unwrap_or_default(),
-        );
-        index += group;
+    let mut rest = routes.as_slice();
+    for length in matching::drawn_together(rest) {
+        let (group, after) = rest.split_at_checked(length).unwrap_or((rest, &[]));
+        rest = after;
+        if let Some(route) = group.first() {
+            ends = import_route(draft, source, host, &requests, route, group);
+        }
     }
     if !last && !ends {
         draft.rule(&host.part.at, "unmatched", requests, Target::Host, Vec::new());
@@ -118,8 +125,10 @@ fn import_route(
 }
 
 const WANTED: &str = "virtual host with routes to clusters";
-const CONFIG_FIELDS: [&str; 7] = [
+const CONFIG_FIELDS: [&str; 9] = [
     "name",
+    "vhds",
+    "ignore_path_parameters_in_path_matching",
     "virtual_hosts",
     "ignore_port_in_host_matching",
     "request_mirror_policies",

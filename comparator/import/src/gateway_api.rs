@@ -1,8 +1,8 @@
 //! Gateway API: `HTTPRoute` and `GRPCRoute`.
 //!
 //! There the most specific match wins wherever it stands; in a policy the first. So the rules are written in the order of
-//! Gateway API's precedence: host, exact path, longer prefix, method, more headers, more query parameters, then the older route,
-//! the first by name, and the input's order. A request for a host of which no match takes it does not go on to wider hosts.
+//! Gateway API's precedence: host, exact path, longer prefix, method, more headers, more query parameters, and for calls of gRPC longer
+//! service, longer method, more headers; then the older route, the first by name, and the input's order. A request for a host of which no match takes it does not go on to wider hosts.
 
 mod attachment;
 mod backend;
@@ -14,17 +14,18 @@ use antumbra_policy::document::Tree;
 
 use super::condition::Condition;
 use super::draft::{Draft, Mirror, Split, Target};
-use super::part::Part;
+use super::part::{self, Part};
 use crate::imported::{ImportError, Imported};
 use attachment::{Attachment, Route, metadata};
 use matching::{Entry, Host};
 
 /// Reads all routes of the documents.
 pub(super) fn import(documents: &[Tree]) -> Result<Imported, ImportError> {
-    let parts = documents.iter().map(|tree| Part::new("", tree));
+    let parts = part::named(documents).into_iter();
     let mut routes: Vec<Part<'_>> = parts.filter(|part| KINDS.contains(&kind(part).as_str())).collect();
     let name = routes.first().and_then(|route| metadata(route, "name"));
     let mut draft = Draft::named(name.unwrap_or_else(|| "gateway-api".to_owned()));
+    draft.keep_long();
     note_others(&mut draft, documents);
     // A date without a value comes last, as one that is yet to be written.
     routes.sort_by_cached_key(|route| {
@@ -33,13 +34,24 @@ pub(super) fn import(documents: &[Tree]) -> Result<Imported, ImportError> {
     });
     let attached = attached(&mut draft, documents, &routes);
     ImportError::unless_few("hosts", attached.iter().map(|(_, attachment)| attachment.len()).sum())?;
+    let rivals = attachment::rivals(attached.iter().map(|(_, attachment)| attachment));
     let mut rules: Vec<Rule> = Vec::new();
     let mut entries: Vec<(usize, Entry)> = Vec::new();
     for (index, (route, attachment)) in attached.iter().enumerate() {
-        let rivals = attached.iter().enumerate().filter(|(other, _)| *other != index);
-        let rivals: Vec<_> =
-            rivals.map(|(_, other)| other).filter(|other| attachment.rivals(&other.1)).collect();
+        let others = rivals.get(index).into_iter().flatten();
+        let rivals: Vec<_> = others.filter_map(|other| attached.get(*other)).collect();
+        let first = rules.len();
         import_route(&mut draft, (route, attachment), &rivals, &mut rules, &mut entries);
+        let earlier = attached
+            .iter()
+            .take(index)
+            .find(|(earlier, theirs)| earlier.kind != route.kind && attachment.meets(theirs));
+        if let Some((earlier, _)) = earlier {
+            let refused = refused(&mut draft, &route.spec, &earlier.spec);
+            for rule in rules.iter_mut().skip(first) {
+                rule.listener = Condition::all([rule.listener.clone(), refused.clone()]);
+            }
+        }
     }
     if let [_] = attached.as_slice() {
         entries.iter_mut().for_each(|(_, entry)| entry.precedence.0 = Host::None);
@@ -49,7 +61,7 @@ pub(super) fn import(documents: &[Tree]) -> Result<Imported, ImportError> {
     draft.note_clusters(
         "how a gateway calls the cluster of a service depends on the gateway; fill in its names for",
     );
-    draft.finish("HTTPRoute or GRPCRoute with rules")
+    draft.finish_in_order("HTTPRoute or GRPCRoute with rules", &part::objects(documents))
 }
 
 /// What a rule of a route does.
@@ -67,12 +79,11 @@ fn kind(part: &Part<'_>) -> String {
 }
 
 fn note_others(draft: &mut Draft, documents: &[Tree]) {
-    for part in documents.iter().map(|tree| Part::new("", tree)) {
+    for part in part::named(documents) {
         let kind = kind(&part);
         let ours = part.text_of("apiVersion").is_some_and(|version| version.contains("gateway"));
         if ours && kind != "Gateway" && !KINDS.contains(&kind.as_str()) {
-            let name = metadata(&part, "name").unwrap_or_default();
-            draft.note(format!("{kind}/{name}"), "is not read: what it changes stays in the host");
+            draft.note(part.at, "is not read: what it changes stays in the host");
         }
     }
 }
@@ -83,8 +94,10 @@ fn attached<'a>(draft: &mut Draft, documents: &[Tree], routes: &[Part<'a>]) -> V
     for part in routes {
         let kind = kind(part);
         let Some(spec) = part.get("spec") else { continue };
-        let name = metadata(part, "name").unwrap_or_default();
-        let spec = Part::new(format!("{kind}/{name}:"), spec.tree);
+        let spec = Part::new(format!("{}:", part.at), spec.tree);
+        for (field, part) in spec.others(&SPEC_FIELDS) {
+            draft.note(part.at, format!("{field:?} is not carried over: keep it in the host"));
+        }
         let namespace = metadata(part, "namespace").unwrap_or_else(|| "default".to_owned());
         let route = Route { kind, namespace, spec };
         if let Some(attachment) = Attachment::of(draft, documents, &route) {
@@ -146,6 +159,17 @@ fn rivalled(draft: &mut Draft, spec: &Part<'_>, served: &str) -> Condition {
     )
 }
 
+/// Of routes of both kinds for one host at one listener a gateway is to take the oldest alone, and some take both.
+fn refused(draft: &mut Draft, spec: &Part<'_>, earlier: &Part<'_>) -> Condition {
+    draft.unclear(
+        spec.at.trim_end_matches(':'),
+        format!(
+            "{} is of another kind and serves the same hosts at the same listener: a gateway is to take the older of them alone",
+            earlier.at.trim_end_matches(':')
+        ),
+    )
+}
+
 fn read_rule(draft: &mut Draft, rule: &Part<'_>, namespace: &str) -> Rule {
     for (field, part) in rule.others(&["name", "matches", "filters", "backendRefs"]) {
         let instead =
@@ -162,6 +186,13 @@ fn read_rule(draft: &mut Draft, rule: &Part<'_>, namespace: &str) -> Rule {
     });
     let target = match weights.as_slice() {
         [] => Target::Host,
+        _ if backend::redirects(rule) => {
+            draft.note(
+                &rule.at,
+                "redirects its requests, so its backends get none: they are left to the host",
+            );
+            Target::Host
+        }
         _ => Target::Split(Split { weights, ..Split::default() }),
     };
     Rule { at: rule.at.clone(), name, target, mirrors, listener: Condition::Always }
@@ -193,3 +224,4 @@ fn write(draft: &mut Draft, rules: &[Rule], entries: Vec<(usize, Entry)>) {
 }
 
 const KINDS: [&str; 2] = ["HTTPRoute", "GRPCRoute"];
+const SPEC_FIELDS: [&str; 3] = ["parentRefs", "hostnames", "rules"];

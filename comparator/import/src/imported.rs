@@ -1,6 +1,6 @@
 //! What an import gives: a policy with notes, or why there is none.
 
-use antumbra_policy::document::Tree;
+use antumbra_policy::document::{Tree, is_name};
 use serde::Serialize;
 
 /// Whose configuration is read.
@@ -27,8 +27,22 @@ pub struct Imported {
     pub notes: Vec<Note>,
 }
 
+impl Imported {
+    /// Gives the policy a name, in place of that which the input has for it.
+    ///
+    /// # Errors
+    /// If a policy cannot be called so.
+    pub fn rename(&mut self, name: &str) -> Result<(), ImportError> {
+        if !is_name(name) {
+            return Err(ImportError::Name(name.to_owned()));
+        }
+        self.policy.set("name", Tree::Text(name.to_owned()));
+        Ok(())
+    }
+}
+
 /// Something that could not be carried over, or that a person has to complete.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Note {
     /// Where in the input, as `http[0].match[1]` or `line 12`.
     #[serde(rename = "where")]
@@ -76,6 +90,17 @@ pub enum ImportError {
         /// Why.
         what: String,
     },
+    /// A document that no comparator takes, in bytes.
+    #[error("input makes a policy of {0} bytes, must be at most 3145728: import its parts by themselves")]
+    TooLong(usize),
+    /// What was written is no policy; with what is wrong with it.
+    #[error("input makes no valid policy: {0}")]
+    Refused(String),
+    /// The policy cannot be called so.
+    #[error(
+        "name is {0:?}, must be 1 to 63 letters, digits, '.', '_' or '-', beginning with a letter or a digit"
+    )]
+    Name(String),
     /// More than a policy can hold.
     #[error("input makes {found} {what}, a policy must have at most {most}")]
     TooMany {

@@ -11,14 +11,16 @@ mod route;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
+
 use antumbra_policy::document::Tree;
 
 use super::condition::Condition;
 use super::draft::{Draft, Target};
-use super::part::Part;
+use super::part::{self, Part};
 use crate::imported::{ImportError, Imported};
 use destination::Service;
-use hosts::{Hosted, Unit};
+use hosts::{Hosted, Owners, Unit};
 
 /// Reads all virtual services of the documents.
 pub(super) fn import(documents: &[Tree]) -> Result<Imported, ImportError> {
@@ -27,6 +29,7 @@ pub(super) fn import(documents: &[Tree]) -> Result<Imported, ImportError> {
     let rules = of_kind(documents, "DestinationRule");
     let name = objects.first().and_then(|service| service.get("metadata")?.text_of("name"));
     let mut draft = Draft::named(name.unwrap_or_else(|| "istio".to_owned()));
+    draft.keep_long();
     note_others(&mut draft, documents);
     let services: Vec<Hosted<'_>> = objects.iter().filter_map(Hosted::new).collect();
     let delegates: Vec<Part<'_>> =
@@ -35,21 +38,22 @@ pub(super) fn import(documents: &[Tree]) -> Result<Imported, ImportError> {
         note_service(&mut draft, service);
     }
     ImportError::unless_few("hosts", services.iter().map(Hosted::len).sum())?;
-    let units = hosts::units(&services);
+    let owners = hosts::owners(&services);
+    let units = hosts::units(&services, &owners);
     for (index, unit) in units.iter().enumerate() {
         let Some(service) = services.get(unit.service) else { continue };
-        let mesh = Mesh { services: &services, delegates: &delegates, rules: &rules };
+        let mesh = Mesh { services: &services, owners: &owners, delegates: &delegates, rules: &rules };
         mesh.import(&mut draft, service, unit, units.get(index + 1..).unwrap_or_default());
     }
     note_unused(&mut draft, &services, &delegates);
-    draft.finish("VirtualService with http routes")
+    draft.finish_in_order("VirtualService with http routes", &part::objects(documents))
 }
 
 /// The documents of a kind, each called by kind and name.
 fn of_kind<'a>(documents: &'a [Tree], kind: &str) -> Vec<Part<'a>> {
-    let parts = documents.iter().map(|tree| Part::new("", tree));
+    let parts = part::named(documents).into_iter();
     let parts = parts.filter(|part| part.text_of("kind").as_deref() == Some(kind));
-    parts.map(|part| Part::new(format!("{kind}/{}:", metadata(&part, "name")), part.tree)).collect()
+    parts.map(|part| Part::new(format!("{}:", part.at), part.tree)).collect()
 }
 
 fn metadata(part: &Part<'_>, field: &str) -> String {
@@ -57,14 +61,11 @@ fn metadata(part: &Part<'_>, field: &str) -> String {
 }
 
 fn note_others(draft: &mut Draft, documents: &[Tree]) {
-    for part in documents.iter().map(|tree| Part::new("", tree)) {
+    for part in part::named(documents) {
         let kind = part.text_of("kind").unwrap_or_default();
         let of_istio = part.text_of("apiVersion").is_some_and(|version| version.contains("istio.io/"));
         if of_istio && !matches!(kind.as_str(), "VirtualService" | "DestinationRule") {
-            draft.note(
-                format!("{kind}/{}", metadata(&part, "name")),
-                "is not read: what it changes stays in Istio",
-            );
+            draft.note(part.at, "is not read: what it changes stays in Istio");
         }
     }
 }
@@ -116,6 +117,8 @@ fn is(delegate: &Part<'_>, named: &Part<'_>, service: &Hosted<'_>) -> bool {
 /// All that the routes of a virtual service depend on.
 struct Mesh<'a> {
     services: &'a [Hosted<'a>],
+    /// Which of them have a host.
+    owners: &'a BTreeMap<String, Owners>,
     delegates: &'a [Part<'a>],
     rules: &'a [Part<'a>],
 }
@@ -146,11 +149,20 @@ impl Mesh<'_> {
 
     /// Whether a later unit has routes for the same hosts at the same gateway.
     fn merges(&self, hosted: &Hosted<'_>, unit: &Unit, later: &[Unit]) -> bool {
+        if !unit.shared || hosted.gateways.iter().any(|gateway| gateway == hosts::MESH) {
+            return false;
+        }
         let same = |later: &Unit| {
             let other = self.services.get(later.service).filter(|other| other.gateways == hosted.gateways);
-            other.is_some_and(|other| unit.hosts.iter().any(|host| other.has(hosted, host)))
+            other.is_some()
+                && self.owners(hosted, unit).any(|owners| owners.services.contains(&later.service))
         };
-        unit.shared && !hosted.gateways.iter().any(|gateway| gateway == hosts::MESH) && later.iter().any(same)
+        later.iter().any(same)
+    }
+
+    /// The virtual services that have each of these hosts.
+    fn owners(&self, hosted: &Hosted<'_>, unit: &Unit) -> impl Iterator<Item = &Owners> {
+        unit.hosts.iter().filter_map(|host| self.owners.get(&hosted.canonical(host)))
     }
 
     /// What is left of a virtual service of whose hosts others have one, too; `None` is nothing.
@@ -159,12 +171,9 @@ impl Mesh<'_> {
     fn rival(&self, draft: &mut Draft, hosted: &Hosted<'_>, unit: &Unit) -> Option<Condition> {
         let at = hosted.part.below("hosts");
         let names = unit.hosts.join(", ");
-        let shares = |other: &&Hosted<'_>| unit.hosts.iter().any(|host| other.has(hosted, host));
-        let others = self.services.iter().filter(|other| !std::ptr::eq(*other, hosted)).filter(shares);
-        let others: Vec<&Hosted<'_>> = others.collect();
         let in_mesh = hosted.gateways.iter().any(|gateway| gateway == hosts::MESH);
         let alone = hosted.gateways.len() == 1;
-        if others.iter().any(|other| other.gateways != hosted.gateways) || (in_mesh && !alone) {
+        if self.owners(hosted, unit).any(|owners| owners.apart) || (in_mesh && !alone) {
             return Some(draft.unclear(
                 &at,
                 format!(
@@ -173,10 +182,8 @@ impl Mesh<'_> {
             ));
         }
         let earlier = self
-            .services
-            .iter()
-            .take_while(|other| !std::ptr::eq(*other, hosted))
-            .any(|other| shares(&other));
+            .owners(hosted, unit)
+            .any(|owners| owners.services.first().is_some_and(|first| *first < unit.service));
         if in_mesh && earlier {
             draft.note(at, format!("{names} also belong to an older virtual service, which is the only one that sidecars take"));
             return None;

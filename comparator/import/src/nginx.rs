@@ -4,16 +4,20 @@
 //! that applies counts. The destination of a location is one such list, and its cases become rules. A file without
 //! `proxy_pass` is read for what its first variable chooses.
 
+mod access;
 mod answer;
+mod asked;
 mod config;
 mod cookie;
 mod files;
 mod geo;
 mod goal;
+mod includes;
 mod location;
 mod maps;
 mod mirrors;
 mod others;
+mod page;
 mod pass;
 mod query;
 mod reading;
@@ -30,14 +34,17 @@ mod tests;
 mod value;
 mod variable;
 mod when;
+mod words;
 mod writing;
 
 use crate::imported::{ImportError, Imported, Note};
+use goal::Old;
+use includes::may_decide;
 use location::Place;
 use reading::Reading;
 use scope::Scope;
 use servers::{Server, has_pass};
-use syntax::Directive;
+use syntax::{Directive, is_pass};
 use when::When;
 
 /// Reads a configuration or a part of one.
@@ -68,6 +75,11 @@ pub(super) fn import(text: &str) -> Result<Imported, ImportError> {
     let reason = reading.draft.notes().iter().find(tells).cloned();
     let sends = inner.iter().any(|directive| has_pass(std::slice::from_ref(*directive)));
     match (reading.draft.finish("proxy_pass, split_clients, map, geo or set"), reason) {
+        (Ok(mut imported), _) => {
+            let files = files::names(text);
+            imported.notes.sort_by_cached_key(|note| files::place(&files, &note.at));
+            Ok(imported)
+        }
         (Err(ImportError::Nothing(_)), Some(Note { at, what })) => Err(ImportError::Untold { at, what }),
         (Err(ImportError::Nothing(_)), None) if sends => {
             Err(ImportError::Nothing("request that reaches a proxy_pass"))
@@ -78,7 +90,7 @@ pub(super) fn import(text: &str) -> Result<Imported, ImportError> {
 
 /// Whether a directive tells that the text is what stands in a location.
 fn is_of_location(directive: &Directive) -> bool {
-    pass::is_pass(directive) || (directive.name == "if" && has_pass(&directive.block))
+    is_pass(directive) || (directive.name == "if" && has_pass(&directive.block))
 }
 
 /// What stands within `http`, or the text itself if it is only a part of a configuration.
@@ -92,14 +104,31 @@ fn import_servers<'d>(reading: &mut Reading<'d>, around: &[&'d [Directive]], inn
     let found: Vec<&Directive> =
         inner.iter().copied().filter(|directive| directive.name == "server").collect();
     let block = around.first().copied().unwrap_or_default();
-    let mut servers = servers::servers(reading, &[block], &found);
-    if servers.is_empty() {
-        let place = Place::server(&[block], block);
-        servers.push(Server { when: When::always(), place, scope: Scope::default(), at: "text".to_owned() });
+    let unknown = inner.iter().copied().filter(|directive| may_decide(directive) && !found.is_empty());
+    let unknown: Vec<&Directive> = unknown.collect();
+    for include in &unknown {
+        reading.note(
+            include.at(),
+            format!(
+                "{:?} is not in this text and may have servers: only requests to a host that a server_name of this text \
+                names exactly are carried over, those to others stay with the old version in the proxy's own routing; give \
+                the file as nginx -T prints it",
+                include.text(0)
+            ),
+        );
     }
+    let mut servers = servers::servers(reading, block, &found, !unknown.is_empty());
+    if servers.is_empty() {
+        let place = Place::server(block, block);
+        let at = block.first().map_or_else(String::new, Directive::at);
+        servers.push(Server { when: When::always(), place, scope: Scope::default(), at });
+    }
+    let found: Vec<_> = servers.iter().map(|server| rules::items(reading, server)).collect();
+    let shared = found.iter().map(|items| items.shared.clone());
+    let common = if unknown.is_empty() { Old::agreed(shared) } else { Old::Nowhere };
     let mut items = Vec::new();
-    for server in &servers {
-        items.extend(rules::items(reading, server));
+    for (server, found) in servers.iter().zip(found) {
+        items.extend(found.settled(&common, server.when.perhaps().is_some()));
     }
     writing::write(reading, items, str::to_owned);
 }

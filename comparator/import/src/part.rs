@@ -1,5 +1,7 @@
 //! One value of an input together with where it stands, so that every note can say so.
 
+use std::collections::BTreeMap;
+
 use antumbra_policy::document::Tree;
 
 /// One value of an input.
@@ -86,6 +88,35 @@ impl<'a> Part<'a> {
             at => format!("{at}.{key}"),
         }
     }
+}
+
+/// The documents of an input, numbered where there are several, so that a note can say which it means.
+pub(super) fn roots(documents: &[Tree]) -> Vec<(String, &Tree)> {
+    let several = documents.len() > 1;
+    let name = |index: usize| if several { format!("document {}:", index + 1) } else { String::new() };
+    documents.iter().enumerate().map(|(index, tree)| (name(index), tree)).collect()
+}
+
+/// The objects of an input as notes call them, by kind and name, and by namespace as well where these are not enough.
+pub(super) fn named(documents: &[Tree]) -> Vec<Part<'_>> {
+    let metadata = |tree: &Tree, field: &str| {
+        Part::new("", tree).get("metadata").and_then(|metadata| metadata.text_of(field)).unwrap_or_default()
+    };
+    let key = |tree: &Tree| (Part::new("", tree).text_of("kind").unwrap_or_default(), metadata(tree, "name"));
+    let mut times: BTreeMap<(String, String), usize> = BTreeMap::new();
+    documents.iter().for_each(|tree| *times.entry(key(tree)).or_default() += 1);
+    let called = |tree: &Tree| match key(tree) {
+        (kind, name) if times.get(&(kind.clone(), name.clone())).is_some_and(|times| *times > 1) => {
+            format!("{kind}/{}/{name}", metadata(tree, "namespace"))
+        }
+        (kind, name) => format!("{kind}/{name}"),
+    };
+    documents.iter().map(|tree| Part::new(called(tree), tree)).collect()
+}
+
+/// The objects of an input as notes call them, each with what notes about it lead into.
+pub(super) fn objects(documents: &[Tree]) -> Vec<(String, &Tree)> {
+    named(documents).into_iter().map(|part| (part.at, part.tree.get("spec").unwrap_or(part.tree))).collect()
 }
 
 /// So that the sum of a split's weights stays within what a policy takes.

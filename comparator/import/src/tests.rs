@@ -7,6 +7,8 @@ use antumbra_control::Document;
 use antumbra_policy::document::Tree;
 use antumbra_policy::{Dice, Policy, Timestamp, WrittenRequest};
 
+use super::condition::{Condition, Predicate, Subject};
+use super::draft::Target;
 use super::{Format, LARGEST_INPUT, import};
 
 /// The policy as YAML and the notes below it; fails if the policy is none.
@@ -289,3 +291,154 @@ const PIECES: [&str; 66] = [
     "\u{e9}\u{0}",
     "null",
 ];
+
+/// Inputs of thousands, whose parts must not each be compared with each.
+#[test]
+fn thousands_of_routes_are_read() {
+    let listed = |from: &str, to: &str, part: &dyn Fn(usize) -> String, number: usize| {
+        format!("{from}{}{to}", (0..number).map(part).collect::<Vec<_>>().join(","))
+    };
+    let drawn = |n: usize| {
+        format!(
+            "{{match: {{prefix: /p, runtime_fraction: {{default_value: {{numerator: 1}}}}}}, route: {{cluster: c{n}}}}}"
+        )
+    };
+    let unclear =
+        |n: usize| format!("{{match: {{prefix: /p{n}, new: 1}}, name: same, route: {{cluster: c}}}}");
+    let service = |_: usize| {
+        "{kind: VirtualService, spec: {hosts: [h], http: [{route: [{destination: {host: d.test, port: {number: 1}}}]}]}}".to_owned()
+    };
+    let route = |n: usize| {
+        format!(
+            "{{kind: HTTPRoute, metadata: {{name: r{n}}}, spec: {{hostnames: ['*.h{n}.test'], parentRefs: [{{name: g{n}}}], rules: [{{backendRefs: [{{name: d}}]}}]}}}}"
+        )
+    };
+    let found = |format, text: String| match import(format, text.as_bytes()) {
+        Ok(imported) => Document::from_tree(imported.policy)
+            .map(|_| "a policy".to_owned())
+            .unwrap_or_else(|bad| bad.to_string()),
+        Err(error) => error.to_string(),
+    };
+    let (virtual_host, items) = ("{virtual_hosts: [{domains: ['*'], routes: [", "{kind: List, items: [");
+    for (format, text, expected) in [
+        (
+            Format::Envoy,
+            listed(virtual_host, "]}]}", &drawn, 5_000),
+            "input makes 5000 variants, a policy must have at most 64",
+        ),
+        (
+            Format::Envoy,
+            listed(virtual_host, "]}]}", &unclear, 3_000),
+            "input makes 6000 rules, a policy must have at most 256",
+        ),
+        (Format::Istio, listed(items, "]}", &service, 2_000), "a policy"),
+        (
+            Format::GatewayApi,
+            listed(items, "]}", &route, 2_000),
+            "input makes 2000 rules, a policy must have at most 256",
+        ),
+    ] {
+        assert_eq!(found(format, text), expected);
+    }
+}
+
+/// What a policy cannot hold at once is divided, so that `antumbra check` takes what an import writes.
+#[test]
+fn what_is_too_much_for_one_list_is_divided() {
+    let matches: Vec<String> =
+        (0..200).map(|n| format!("{{headers: {{x: {{exact: '{n}'}}}}, uri: {{exact: /{n}}}}}")).collect();
+    let istio = format!(
+        "{{kind: VirtualService, spec: {{hosts: [a.test], http: [{{match: [{}], route: [{{destination: {{host: new.test, port: {{number: 1}}}}}}]}}, \
+         {{route: [{{destination: {{host: old.test, port: {{number: 1}}}}}}]}}]}}}}",
+        matches.join(", ")
+    );
+    shown(Format::Istio, &istio);
+    let (new, old) = ("outbound|1||new.test", "outbound|1||old.test");
+    goes(
+        Format::Istio,
+        &istio,
+        &[
+            ("{path: /199, host: a.test, headers: {x: '199'}}", new),
+            ("{path: /0, host: a.test, headers: {x: '0'}}", new),
+            ("{path: /0, host: a.test, headers: {x: '1'}}", old),
+        ],
+    );
+    let addresses: Vec<String> =
+        (0..100_001).map(|n| format!("10.{}.{}.{}", n >> 16, (n >> 8) & 255, n & 255)).collect();
+    let apisix = format!(
+        "{{uri: /*, upstream_id: old, remote_addrs: [{}], plugins: {{traffic-split: {{rules: [{{weighted_upstreams: [{{upstream_id: new}}]}}]}}}}}}",
+        addresses.join(",")
+    );
+    goes(
+        Format::Apisix,
+        &apisix,
+        &[("{path: /, ip: 10.1.134.160}", "upstream-new"), ("{path: /, ip: 10.1.134.161}", "host")],
+    );
+}
+
+/// What a policy cannot hold at all is kept from the new version, with a note that says how much it would be.
+#[test]
+fn what_is_too_much_for_a_policy_is_kept() {
+    let nested = (0..14).fold("[arg_a, '==', '1']".to_owned(), |inner, n| {
+        format!("['{}', [arg_b{n}, '==', '1'], {inner}]", if n % 2 == 0 { "!AND" } else { "!OR" })
+    });
+    let apisix = format!(
+        "{{uri: /*, upstream_id: old, plugins: {{traffic-split: {{rules: [{{match: [{{vars: {nested}}}], weighted_upstreams: [{{weight: 1}}]}}, \
+         {{weighted_upstreams: [{{upstream_id: new}}]}}]}}}}}}"
+    );
+    shown(Format::Apisix, &apisix);
+    let deep = "{path: '/?b0=1&b2=1&b4=1&b6=1&b8=1&b10=1&b12=1'}";
+    goes(Format::Apisix, &apisix, &[(deep, "upstream-old"), ("{path: /}", "upstream-new")]);
+    let notes = noted(Format::Apisix, &apisix);
+    assert!(
+        notes.contains("levels of any, all and not, and a policy takes 16: the innermost are missing"),
+        "{notes}"
+    );
+    let clusters: String = (0..500).map(|n| format!("{{name: c{}, weight: 10000000}},", n % 2)).collect();
+    let envoy = format!(
+        "{{virtual_hosts: [{{domains: ['*'], routes: [{{match: {{prefix: /}}, route: {{weighted_clusters: {{clusters: [{clusters}]}}}}}}]}}]}}"
+    );
+    goes(Format::Envoy, &envoy, &[("{path: /}", "host")]);
+    assert!(
+        noted(Format::Envoy, &envoy)
+            .contains("the weights have the sum 5000000000, and a policy takes 4294967295")
+    );
+}
+
+/// The policy's own reader has the last word: what it refuses is not written, whatever an importer thinks of it.
+#[test]
+fn a_rule_that_the_policy_refuses_leaves_its_requests_to_the_host() {
+    let mut draft = super::draft::Draft::named("odd");
+    let to = |name: &str| super::draft::Destination {
+        name: name.to_owned(),
+        cluster: name.to_owned(),
+        ..Default::default()
+    };
+    let (new, old) = (draft.variant(to("new")), draft.variant(to("old")));
+    draft.default = Some(new);
+    let odd = Condition::Test(Subject::Header("a b".to_owned()), Predicate::exact("1"));
+    draft.rule("line 7", "odd", odd, Target::To(old), Vec::new());
+    let imported = draft.finish("rules").unwrap();
+    let policy = Policy::from_tree(&imported.policy).unwrap();
+    assert_eq!(destinations(&policy, "{path: /}"), "host");
+    let [note] = imported.notes.as_slice() else { panic!("{:?}", imported.notes) };
+    assert_eq!(note.at, "line 7");
+    assert!(
+        note.what.starts_with(
+            "rule \"odd\" leaves every request that no rule before takes to the host's own routing, since a policy refuses it: \
+             rules[0].matches[0].headers.a b has a name"
+        ),
+        "{}",
+        note.what
+    );
+}
+
+#[test]
+fn a_name_of_ones_own() {
+    let text = "{virtual_hosts: [{domains: ['*'], routes: [{match: {prefix: /}, route: {cluster: a}}]}]}";
+    let mut imported = import(Format::Envoy, text.as_bytes()).unwrap();
+    imported.rename("shop").unwrap();
+    assert_eq!(imported.policy.get("name"), Some(&Tree::Text("shop".to_owned())));
+    let refused = imported.rename("a b").unwrap_err().to_string();
+    assert!(refused.starts_with("name is \"a b\", must be 1 to 63 letters"), "{refused}");
+}

@@ -18,6 +18,9 @@ pub(super) struct Options {
     format: System,
     /// YAML, JSON or nginx's own; `-` reads stdin
     file: PathBuf,
+    /// What the policy is called; without it, as the input calls what is imported
+    #[arg(long)]
+    name: Option<String>,
     /// How to print
     #[arg(long, value_enum, default_value_t)]
     output: Output,
@@ -55,8 +58,11 @@ pub(super) fn import(options: &Options) -> Result<ExitCode, Failure> {
     let file = options.file.as_path();
     let subject = if file == Path::new("-") { "stdin".to_owned() } else { file.display().to_string() };
     let text = read(file).map_err(|error| Failure::Usage(format!("{subject}: {error}")))?;
-    let imported = read_as(options.format.into(), &text)
+    let mut imported = read_as(options.format.into(), &text)
         .map_err(|error| Failure::Usage(format!("{subject}: {error}")))?;
+    if let Some(name) = &options.name {
+        imported.rename(name).map_err(|error| Failure::Usage(format!("--{error}")))?;
+    }
     match options.output {
         Output::Json => print_json(&imported),
         Output::Text => {
@@ -86,7 +92,7 @@ fn notes(imported: &Imported) -> String {
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
-  antumbra import apisix route.json > shop.yaml
+  antumbra import apisix route.json --name shop > shop.yaml
   nginx -T 2>/dev/null | antumbra import nginx - > shop.yaml
   kubectl get virtualservice,destinationrule -o yaml | antumbra import istio -
   antumbra import gateway-api httproute.yaml --output json | jq .notes
@@ -115,12 +121,27 @@ mod tests {
             if let Some(text) = text {
                 std::fs::write(&file, text).unwrap();
             }
-            let failure =
-                import(&Options { format: System::Nginx, file: file.clone(), output: Output::Text })
-                    .unwrap_err();
+            let failure = import(&options(&file, None)).unwrap_err();
             assert_eq!(failure.code(), 2);
             assert!(failure.message().contains(expected), "{}", failure.message());
         }
+    }
+
+    fn options(file: &Path, name: Option<&str>) -> Options {
+        let name = name.map(str::to_owned);
+        Options { format: System::Nginx, file: file.to_owned(), name, output: Output::Text }
+    }
+
+    #[test]
+    fn a_policy_gets_the_name_that_is_given() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("nginx.conf");
+        std::fs::write(&file, "split_clients $request_uri $v { 50% a; * b; }").unwrap();
+        assert_eq!(import(&options(&file, Some("shop"))).unwrap(), ExitCode::SUCCESS);
+        let failure = import(&options(&file, Some("two words"))).unwrap_err();
+        assert_eq!(failure.code(), 2);
+        let said = failure.message();
+        assert!(said.contains("--name is \"two words\", must be 1 to 63 letters"), "{said}");
     }
 
     #[test]

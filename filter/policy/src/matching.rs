@@ -3,7 +3,7 @@
 use crate::address::AddressSet;
 use crate::document::{Field, Map, Tree};
 use crate::facts::{CookieSlot, Facts, FormSlot, HeaderSlot, JsonSlot, PropertySlot, QuerySlot, Questions};
-use crate::names::{COOKIE_NAMES, HEADER_NAMES, header_name, is_cookie_name, is_token};
+use crate::names::{COOKIE_NAMES, TESTED_HEADERS, is_cookie_name, is_token, tested_header};
 use crate::predicate::{Predicate, Subject};
 use crate::property::PropertyPath;
 use crate::request::Request;
@@ -105,8 +105,8 @@ fn read_block(field: &Field<'_>, questions: &mut Questions, depth: usize) -> Opt
     read_line(&map, questions, &mut conditions);
     if let Some(field) = map.get("headers") {
         read_named(field, &mut conditions, |name, field| {
-            let slot = header_name(name).map(|name| questions.header(&name));
-            let slot = known(slot, field, HEADER_NAMES);
+            let slot = tested_header(name).map(|name| questions.header(&name));
+            let slot = known(slot, field, TESTED_HEADERS);
             Predicate::read(field, Subject::Value).zip(slot).map(|(test, slot)| Condition::Header(slot, test))
         });
     }

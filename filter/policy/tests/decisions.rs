@@ -344,3 +344,20 @@ fn one_mistake_at_a_time() {
         ],
     );
 }
+
+/// What is sent counts, where `path`, `host` and `query` read it.
+#[test]
+fn the_path_with_its_query_and_the_host_with_its_port_as_sent() {
+    check(
+        "null",
+        r#"[{"name": "raw", "matches": [{"headers": {":path": {"search": "[?&]v=%31"}}}], "to": "lab"},
+            {"name": "port", "matches": [{"headers": {"Host": "a.test:81"}}], "to": "canary"},
+            {"name": "host", "matches": [{"host": "a.test"}], "to": "stable"}]"#,
+        &[
+            ("GET /?v=%31", "lab by raw"),
+            ("GET /?v=1", "host"),
+            ("GET / | :authority: a.test:81", "canary by port"),
+            ("GET / | :authority: a.test:82", "stable by host"),
+        ],
+    );
+}

@@ -74,7 +74,7 @@ fn mistakes_in_matches() {
     rules[2].matches[0].header is not a known field; did you mean "headers"?
     rules[3].matches[0].headers is empty, must have at least one name
     rules[3].matches[0].cookies is empty, must have at least one name
-    rules[3].matches[1].headers.a b has a name that must be a header's: letters, digits and any of !#$%&'*+-.^_`|~
+    rules[3].matches[1].headers.a b has a name that must be a header's: letters, digits and any of !#$%&'*+-.^_`|~, or :path
     rules[3].matches[1].headers.c is true, must be a string, or a mapping of tests; true, false and decimals need quotes
     rules[3].matches[1].cookies.a=b has a name that must be a cookie's: visible ASCII without '=', ';' and ','
     rules[3].matches[1].cookies.a=b.exists is 1, must be true or false

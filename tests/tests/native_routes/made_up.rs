@@ -19,6 +19,9 @@ pub(crate) fn routes(seed: u64, ports: bool, cookies: bool) -> Value {
         "shop.*",
         "shop-*",
         "other.test",
+        "shop.test:8080",
+        "*.shop.test:8080",
+        "port.test:8080",
     ];
     let mut hosts = Vec::new();
     for index in 0..dice.below(4) + 1 {
@@ -36,11 +39,21 @@ pub(crate) fn routes(seed: u64, ports: bool, cookies: bool) -> Value {
             hosts.push(json!({"name": format!("h{index}"), "domains": own, "routes": host_routes(&mut dice, ports, cookies)}));
         }
     }
+    if dice.below(12) == 0 {
+        let many: Vec<String> = (0..MANY).map(|number| format!("*-s{number}.test")).collect();
+        hosts
+            .push(json!({"name": "many", "domains": many, "routes": host_routes(&mut dice, ports, cookies)}));
+    }
     json!({"name": format!("routes-{seed}"), "virtual_hosts": hosts, "ignore_port_in_host_matching": ports})
 }
 
+/// Requests for the route configuration of a number.
+pub(crate) fn requests(seed: u64, number: u64, count: u64) -> impl Iterator<Item = Value> {
+    (0..count).map(move |index| request(seed * 7 + number * count + index))
+}
+
 /// A request that the routes ask about.
-pub(crate) fn request(seed: u64, ports: bool) -> Value {
+fn request(seed: u64) -> Value {
     let mut dice = Dice(seed);
     let mut headers = Map::new();
     let vocabulary: [(&str, &[&str]); 4] = [
@@ -55,13 +68,44 @@ pub(crate) fn request(seed: u64, ports: bool) -> Value {
         }
     }
     let mut cookies = Map::new();
-    for (name, values) in [("c1", ["1", "on", "off"]), ("uid", ["u1", "u2", "u3"])] {
+    for (name, values) in [("c1", ["1", "on", "off", "o%6e"]), ("uid", ["u1", "u2", "u3", "u1;x"])] {
         if dice.chance() {
             cookies.insert(name.to_owned(), json!(dice.pick(&values)));
         }
     }
-    let path = *dice.pick(&["/", "/api", "/api/", "/api/x", "/apis", "/API/x", "/shop", "/v12/a", "/v12"]);
-    let query = *dice.pick(&["", "?q=1", "?q=2&r", "?r=7&q=2&q=1", "?r="]);
+    let path = *dice.pick(&[
+        "/",
+        "/api",
+        "/api/",
+        "/api/x",
+        "/apis",
+        "/API/x",
+        "/shop",
+        "/v12/a",
+        "/v12",
+        "/api%2Fx",
+        "/%61pi/x",
+        "/api/a%20b",
+        "/api/%",
+        "/api/100%25",
+    ]);
+    let query = *dice.pick(&[
+        "",
+        "",
+        "",
+        "",
+        "?q=1",
+        "?q=2&r",
+        "?r=7&q=2&q=1",
+        "?r=",
+        "?q=%31",
+        "?%71=1",
+        "?q=a%20b",
+        "?q=a+b",
+        "?q=%",
+        "?&q=1",
+        "?q==1",
+    ]);
     let host = *dice.pick(&[
         "shop.test",
         "a.shop.test",
@@ -72,9 +116,12 @@ pub(crate) fn request(seed: u64, ports: bool) -> Value {
         "x-shop.test",
         "shop-x",
         "other.test",
+        "port.test",
+        "x-s3.test",
+        "x-s68.test",
         "nowhere",
     ]);
-    let port = if ports && dice.below(3) == 0 { ":8080" } else { "" };
+    let port = *dice.pick(&["", "", "", ":8080", ":8081"]);
     json!({
         "method": dice.pick(&["GET", "HEAD"]),
         "path": format!("{path}{query}"),
@@ -83,6 +130,9 @@ pub(crate) fn request(seed: u64, ports: bool) -> Value {
         "cookies": cookies,
     })
 }
+
+/// Domains of one virtual host, more than a rule has alternatives.
+const MANY: usize = 70;
 
 fn host_routes(dice: &mut Dice, mirrors: bool, cookies: bool) -> Vec<Value> {
     // So that each serves something.
@@ -142,6 +192,11 @@ fn route_match(dice: &mut Dice, cookies: bool) -> Value {
             json!({"path_separated_prefix": "/aPi", "case_sensitive": false}),
             json!({"safe_regex": {"regex": "/v[0-9]+"}}),
             json!({"safe_regex": {"regex": "/v[0-9]+/.*|/shop"}}),
+            json!({"safe_regex": {"regex": "/api/.*%20.*"}}),
+            json!({"prefix": "/api%2F"}),
+            json!({"path": "/api/a%20b"}),
+            json!({"prefix": "/api/%"}),
+            json!({"path_separated_prefix": "/%61pi"}),
         ])
         .clone();
     let headers: Vec<Value> = (0..dice.below(5).saturating_sub(2)).map(|_| header(dice)).collect();
@@ -157,6 +212,11 @@ fn route_match(dice: &mut Dice, cookies: bool) -> Value {
                 json!({"string_match": {"exact": "1"}}),
                 json!({"string_match": {"safe_regex": {"regex": "[27]"}}}),
                 json!({"string_match": {"exact": ""}}),
+                json!({"string_match": {"exact": "a%20b"}}),
+                json!({"string_match": {"exact": "a b"}}),
+                json!({"string_match": {"prefix": "%"}}),
+                json!({"string_match": {"contains": "+"}}),
+                json!({"string_match": {"safe_regex": {"regex": "a.b"}}}),
             ])
             .clone();
         matched["query_parameters"] = json!([merged(&query, &test)]);
@@ -182,7 +242,7 @@ fn route_match(dice: &mut Dice, cookies: bool) -> Value {
 }
 
 fn header(dice: &mut Dice) -> Value {
-    if dice.below(8) == 0 {
+    if dice.below(5) == 0 {
         return dice
             .pick(&[
                 json!({"name": ":method", "string_match": {"exact": "GET"}}),
@@ -190,6 +250,11 @@ fn header(dice: &mut Dice) -> Value {
                 json!({"name": ":path", "string_match": {"prefix": "/api"}}),
                 json!({"name": "cookie", "string_match": {"safe_regex": {"regex": "^(.*?; )?(c1=on)(;.*)?$"}}}),
                 json!({"name": "cookie", "string_match": {"contains": "uid=u1"}}),
+                json!({"name": "cookie", "string_match": {"safe_regex": {"regex": "c1=on;.*"}}}),
+                json!({"name": "cookie", "string_match": {"safe_regex": {"regex": ".*c1=o[^;]*;.*"}}}),
+                json!({"name": "cookie", "string_match": {"safe_regex": {"regex": "(^|.*; )uid=(u1|u2)(;|$)"}}}),
+                json!({"name": "cookie", "string_match": {"safe_regex": {"regex": "(.*;\\s*)?uid=u[12];?.*"}}}),
+                json!({"name": "cookie", "string_match": {"safe_regex": {"regex": "uid=[^;]+;"}}}),
             ])
             .clone();
     }

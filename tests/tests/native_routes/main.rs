@@ -18,13 +18,14 @@ use antumbra_e2e::envoy_config::{CONNECTION_MANAGER, EnvoyConfig};
 use antumbra_e2e::patience::until;
 use antumbra_e2e::upstream::{Behaviour, Reply, Upstream};
 use antumbra_policy::document::Tree;
-use antumbra_policy::{Dice, Policy, Timestamp, WrittenRequest};
+use antumbra_policy::{Dice, Policy, Reason, Timestamp, WrittenRequest};
 use http_body_util::Full;
 use hyper::body::Bytes;
 use serde_json::{Value, json};
 
 const CONFIGURATIONS: u64 = 48;
-const REQUESTS: u64 = 24;
+const REQUESTS: u64 = 36;
+const SHOWN: usize = 3;
 const SEED: u64 = 20_261_130;
 
 #[tokio::test]
@@ -38,33 +39,34 @@ async fn an_imported_policy_decides_as_envoys_own_routes() {
     let envoy = Envoy::start(config(&routes, service.address()), directory.path(), 1).await.unwrap();
     let listeners = envoy.listeners().await.unwrap();
     let client = Client::default();
-    let (mut compared, mut chosen) = (0, BTreeMap::new());
-    let mut mirrored = 0;
-    for (number, config) in (0..).zip(&routes) {
-        let policy = imported(config, directory.path());
-        for index in 0..REQUESTS {
-            let request = made_up::request(SEED * 7 + number * REQUESTS + index, number % 2 == 0);
-            let decided = decided(&policy, &request);
-            let answer = client.send(sent(&request, listeners[&format!("r{number}")])).await.unwrap();
-            let cluster = answer.headers.get("x-cluster").and_then(|value| value.to_str().ok());
-            let cluster = cluster.filter(|cluster| *cluster != "-").unwrap_or("host");
-            assert!(
-                decided.clusters.contains(cluster),
-                "Envoy chose {cluster} ({}), the policy {:?}\nroutes {config:#}\npolicy {}\nrequest {request}",
-                answer.status,
-                decided.clusters,
-                policy.1
-            );
-            mirrored += decided.mirrored;
-            *chosen.entry(cluster.to_owned()).or_insert(0) += 1;
-            compared += 1;
+    let policies: Vec<Imported> =
+        routes.iter().map(|routes| Imported::of(routes, directory.path())).collect();
+    let (mut counts, mut foreign) = (Counts::default(), Counts::default());
+    // What Envoy mirrors of the requests that a policy keeps, the policy does not: they come last.
+    for kept in [false, true] {
+        for (number, policy) in policies.iter().enumerate() {
+            for request in made_up::requests(SEED, number as u64, REQUESTS) {
+                if policy.keeps(&request) != kept {
+                    continue;
+                }
+                let answer = client.send(sent(&request, listeners[&format!("r{number}")])).await.unwrap();
+                let cluster = answer.headers.get("x-cluster").and_then(|value| value.to_str().ok());
+                let cluster = cluster.filter(|cluster| *cluster != "-").unwrap_or("host");
+                counts
+                    .count(policy, &request, cluster, || format!("{}, {:#}", answer.status, routes[number]));
+                let other = &policies[(number + 2) % policies.len()];
+                foreign.count(other, &request, cluster, String::new);
+            }
+        }
+        if !kept {
+            mirrored_as_often(&envoy, counts.mirrored).await;
         }
     }
-    assert_eq!(compared, CONFIGURATIONS * REQUESTS);
-    println!("{compared} decisions: {chosen:?}, {mirrored} mirrored");
-    for cluster in made_up::CLUSTERS.into_iter().chain(["host"]) {
-        assert!(chosen.contains_key(cluster), "{cluster} was never chosen: {chosen:?}");
-    }
+    counts.check(&foreign);
+}
+
+/// Waits until Envoy has mirrored as many requests as the policies would.
+async fn mirrored_as_often(envoy: &Envoy, mirrored: u64) {
     assert!(mirrored > 20, "only {mirrored} requests were mirrored");
     until("Envoy has mirrored as many requests as the policies would", || async {
         let sent = envoy.statistic("cluster.shadow.upstream_rq_total").await?;
@@ -75,35 +77,131 @@ async fn an_imported_policy_decides_as_envoys_own_routes() {
     .unwrap();
 }
 
-/// Where a request may go under the policy, over all that chance may choose.
+/// How many decisions of which kind.
+#[derive(Default)]
+struct Counts {
+    same: u64,
+    said: u64,
+    mirrored: u64,
+    chosen: BTreeMap<String, u64>,
+    failures: Vec<String>,
+}
+
+impl Counts {
+    /// Nothing differs that is not said, while policies of other routes do.
+    fn check(&self, foreign: &Self) {
+        let Self { same, said, mirrored, chosen, failures } = self;
+        let (differ, noticed) = (failures.len(), foreign.failures.len());
+        println!(
+            "{same} the same, {said} said, {differ} different and not said; {noticed} by policies of other routes; {chosen:?}, \
+             {mirrored} mirrored"
+        );
+        let shown = failures.iter().take(SHOWN).cloned().collect::<Vec<_>>().join("\n\n");
+        assert!(failures.is_empty(), "{differ} are different and not said\n{shown}");
+        assert_eq!(same + said, CONFIGURATIONS * REQUESTS);
+        assert!(said * 3 <= *same, "too much is left to the host: {said} of {}", same + said);
+        assert!(noticed as u64 * 4 >= same + said, "policies of other routes differ {noticed} times only");
+        for cluster in made_up::CLUSTERS.into_iter().chain(["host"]) {
+            assert!(chosen.contains_key(cluster), "{cluster} was never chosen: {chosen:?}");
+        }
+    }
+
+    /// Counts a request that Envoy sent to a cluster.
+    fn count(&mut self, policy: &Imported, request: &Value, cluster: &str, routes: impl FnOnce() -> String) {
+        let decided = policy.decided(request);
+        self.mirrored += decided.mirrored;
+        *self.chosen.entry(cluster.to_owned()).or_insert(0) += 1;
+        if decided.clusters.contains(cluster) {
+            self.same += 1;
+        } else if policy.says(&decided, request) {
+            self.said += 1;
+        } else {
+            let Decided { clusters, rules, .. } = decided;
+            let (routes, text) = (routes(), &policy.text);
+            self.failures.push(format!(
+                "Envoy chose {cluster}, the policy {clusters:?} by {rules:?}\nrequest {request}\n{routes}\npolicy {text}"
+            ));
+        }
+    }
+}
+
+/// Where a request may go under the policy, over all that chance may choose, and by which rules.
 struct Decided {
     clusters: BTreeSet<String>,
+    rules: BTreeSet<String>,
     mirrored: u64,
 }
 
-fn decided((policy, _): &(Policy, String), request: &Value) -> Decided {
-    let tree = Tree::from_json(request.to_string().as_bytes()).unwrap();
-    let written = WrittenRequest::from_tree(&tree, Timestamp(0)).unwrap();
-    let decisions: Vec<_> = (0..200).map(|word| policy.decide(&written, Dice(word))).collect();
-    let cluster = |variant: &std::sync::Arc<antumbra_policy::Variant>| variant.cluster.clone();
-    let clusters = decisions
-        .iter()
-        .map(|decision| decision.variant.map_or_else(|| "host".to_owned(), cluster))
-        .collect();
-    let mirrored = decisions.first().map_or(0, |decision| decision.mirrors.len() as u64);
-    Decided { clusters, mirrored }
+/// The policy of a route configuration, as the command line imports it.
+struct Imported {
+    policy: Policy,
+    notes: Vec<String>,
+    text: String,
 }
 
-/// The policy of a route configuration, as the command line imports it, and its text.
-fn imported(routes: &Value, directory: &Path) -> (Policy, String) {
-    let file = directory.join("routes.json");
-    std::fs::write(&file, routes.to_string()).unwrap();
-    let mut import = antumbra().unwrap();
-    let written = command::run(import.args(["import", "envoy", "--output", "json"]).arg(&file)).unwrap();
-    let imported: Value = serde_json::from_str(&written).unwrap();
-    let text = format!("{:#}\nnotes {:#}", imported["policy"], imported["notes"]);
-    let tree = Tree::from_json(imported["policy"].to_string().as_bytes()).unwrap();
-    (Policy::from_tree(&tree).unwrap_or_else(|invalid| panic!("{invalid}\n{text}")), text)
+impl Imported {
+    fn of(routes: &Value, directory: &Path) -> Self {
+        let file = directory.join("routes.json");
+        std::fs::write(&file, routes.to_string()).unwrap();
+        let mut import = antumbra().unwrap();
+        let written = command::run(import.args(["import", "envoy", "--output", "json"]).arg(&file)).unwrap();
+        let imported: Value = serde_json::from_str(&written).unwrap();
+        let text = format!("{:#}\nnotes {:#}", imported["policy"], imported["notes"]);
+        let tree = Tree::from_json(imported["policy"].to_string().as_bytes()).unwrap();
+        let policy = Policy::from_tree(&tree).unwrap_or_else(|invalid| panic!("{invalid}\n{text}"));
+        let notes = imported["notes"].as_array().unwrap();
+        let notes = notes.iter().map(|note| note["what"].as_str().unwrap().to_owned()).collect();
+        Self { policy, notes, text }
+    }
+
+    fn decided(&self, request: &Value) -> Decided {
+        let tree = Tree::from_json(request.to_string().as_bytes()).unwrap();
+        let written = WrittenRequest::from_tree(&tree, Timestamp(0)).unwrap();
+        let decide = |word| self.policy.decide(&written, Dice(word));
+        // Chance decides in splits alone.
+        let draws = if decide(0).reason == Reason::Split { 60 } else { 1 };
+        let decisions: Vec<_> = (0..draws).map(decide).collect();
+        let cluster = |variant: &std::sync::Arc<antumbra_policy::Variant>| variant.cluster.clone();
+        let clusters = decisions
+            .iter()
+            .map(|decision| decision.variant.map_or_else(|| "host".to_owned(), cluster))
+            .collect();
+        let rules = decisions.iter().filter_map(|decision| decision.rule.map(str::to_owned)).collect();
+        let mirrored = decisions.first().map_or(0, |decision| decision.mirrors.len() as u64);
+        Decided { clusters, rules, mirrored }
+    }
+
+    /// Whether a request is left to the host for a reason that a note gives.
+    fn keeps(&self, request: &Value) -> bool {
+        self.says(&self.decided(request), request)
+    }
+
+    /// Whether a note says why a request is left to the host that Envoy sends on: by the name of the rule, or by what of the request a
+    /// policy reads otherwise.
+    fn says(&self, decided: &Decided, request: &Value) -> bool {
+        let says = |words: &str| self.notes.iter().any(|note| note.contains(words));
+        let kept = |rule: &String| {
+            says(&format!("rule {rule:?} leaves the requests"))
+                || says(&format!("rule {rule:?} leaves their"))
+                || (rule == "read-otherwise" && oddities(request).iter().any(|words| says(words)))
+        };
+        let host = decided.clusters.iter().eq(["host"]);
+        host && decided.rules.len() == 1 && decided.rules.iter().all(kept)
+    }
+}
+
+/// What notes say of that which is unusual in a request.
+fn oddities(request: &Value) -> Vec<&'static str> {
+    let path = request["path"].as_str().unwrap();
+    let (path, query) = path.split_once('?').unwrap_or((path, ""));
+    let mut odd = Vec::new();
+    if query.contains(['%', '+']) {
+        odd.push("requests with % or + in their query");
+    }
+    if ["%", "//", "/."].iter().any(|part| path.contains(part)) {
+        odd.push("a path is decoded");
+    }
+    odd
 }
 
 /// The shipped Envoy without the filter, with a listener for each route configuration and all clusters at one service.
@@ -120,7 +218,14 @@ fn config(routes: &[Value], service: SocketAddr) -> EnvoyConfig {
     let manager = config.at(CONNECTION_MANAGER).unwrap();
     manager["http_filters"] = json!([{"name": "router", "typed_config":
         {"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"}}]);
-    for field in ["strip_any_host_port", "strip_matching_host_port"] {
+    // What Envoy's routes see and what the filter would is the path as it was sent.
+    for field in [
+        "strip_any_host_port",
+        "strip_matching_host_port",
+        "normalize_path",
+        "merge_slashes",
+        "path_with_escaped_slashes_action",
+    ] {
         manager.as_object_mut().unwrap().remove(field);
     }
     let mut listeners = Vec::new();

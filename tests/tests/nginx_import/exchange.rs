@@ -22,6 +22,19 @@ pub(crate) struct Sent {
     pub(crate) ip: Ipv4Addr,
 }
 
+/// What became of a request.
+#[derive(Debug, Clone)]
+pub(crate) struct Seen {
+    /// The upstream that it reached; `None` if nginx answered itself.
+    pub(crate) from: Option<String>,
+    /// Path and query that the upstream saw.
+    pub(crate) target: Option<String>,
+    #[expect(dead_code, reason = "shown where the comparison fails")]
+    pub(crate) status: u16,
+    /// The places that it came through, if nginx said so.
+    pub(crate) places: Vec<usize>,
+}
+
 /// Ports on which nobody listens, all different. They lie below those that the system gives to outgoing connections, which
 /// could take one before nginx does, and are handed out once: tests run side by side.
 pub(crate) fn free_ports(count: usize) -> Vec<u16> {
@@ -39,9 +52,9 @@ pub(crate) fn free_ports(count: usize) -> Vec<u16> {
     ports
 }
 
-/// The upstream that a request reaches; `None` if nginx answers itself. A connection may be reset where nginx still closes an
+/// What becomes of a request. A connection may be reset where nginx still closes an
 /// earlier one from the same port, so a request is sent up to three times.
-pub(crate) async fn reached(port: u16, request: &Sent) -> Result<Option<String>> {
+pub(crate) async fn reached(port: u16, request: &Sent) -> Result<Seen> {
     for _ in 1..ATTEMPTS {
         if let Ok(reached) = reached_at_once(port, request).await {
             return Ok(reached);
@@ -50,7 +63,7 @@ pub(crate) async fn reached(port: u16, request: &Sent) -> Result<Option<String>>
     reached_at_once(port, request).await
 }
 
-async fn reached_at_once(port: u16, request: &Sent) -> Result<Option<String>> {
+async fn reached_at_once(port: u16, request: &Sent) -> Result<Seen> {
     let socket = TcpSocket::new_v4()?;
     socket.bind(SocketAddr::from((request.ip, 0)))?;
     let mut stream = socket.connect(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await?;
@@ -72,8 +85,11 @@ async fn reached_at_once(port: u16, request: &Sent) -> Result<Option<String>> {
     let answer = String::from_utf8_lossy(&answer);
     let head = answer.split("\r\n\r\n").next().context("no answer")?;
     anyhow::ensure!(head.starts_with("HTTP/1.1 "), "{request:?} was answered by {answer:?}");
-    let from = head.lines().find_map(|line| line.strip_prefix("x-from: "));
-    Ok(from.map(str::to_owned))
+    let header = |name: &str| head.lines().find_map(|line| line.strip_prefix(name)).map(str::to_owned);
+    let status = head.split(' ').nth(1).context("no status")?.parse()?;
+    let places = header("x-places: ").unwrap_or_default();
+    let places = places.split('/').filter_map(|place| place.parse().ok()).collect();
+    Ok(Seen { from: header("x-from: "), target: header("x-target: "), status, places })
 }
 
 /// Ports that were handed out.

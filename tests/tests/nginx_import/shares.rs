@@ -41,7 +41,7 @@ async fn the_shares_of_a_draw_are_those_of_nginx() {
         for index in 0..REQUESTS {
             let [.., high, low] = index.to_be_bytes();
             let request = Sent { ip: Ipv4Addr::new(127, 1, high, low), ..plain() };
-            *found.entry(reached(port, &request).await.unwrap().unwrap()).or_default() += 1;
+            *found.entry(reached(port, &request).await.unwrap().from.unwrap()).or_default() += 1;
         }
         drop(nginx);
         for (name, weight) in expected {
@@ -65,7 +65,7 @@ fn weights(text: &str) -> BTreeMap<String, u64> {
     weights.iter().map(|(name, weight)| (name.clone(), number(weight))).collect()
 }
 
-fn plain() -> Sent {
+pub(crate) fn plain() -> Sent {
     Sent {
         method: "GET",
         path: "/".to_owned(),

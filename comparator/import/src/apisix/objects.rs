@@ -1,8 +1,10 @@
 //! The objects of an input by their kinds, in whatever wrapping the APIs and the standalone file give them.
 
+use std::collections::BTreeMap;
+
 use antumbra_policy::document::Tree;
 
-use crate::draft::Draft;
+use crate::draft::{Draft, Root};
 use crate::part::Part;
 
 /// All that the input defines.
@@ -10,29 +12,24 @@ use crate::part::Part;
 pub(super) struct Objects<'a> {
     /// Routes, also those that are off, in the order of the input.
     pub(super) routes: Vec<Part<'a>>,
-    /// Found by their ids.
-    pub(super) services: Vec<Part<'a>>,
-    /// Found by their ids.
-    pub(super) upstreams: Vec<Part<'a>>,
-    /// Found by their ids.
-    pub(super) plugin_configs: Vec<Part<'a>>,
+    /// By their ids, of which the first counts.
+    pub(super) services: BTreeMap<String, Part<'a>>,
+    /// By their ids, of which the first counts.
+    pub(super) upstreams: BTreeMap<String, Part<'a>>,
+    /// By their ids, of which the first counts.
+    pub(super) plugin_configs: BTreeMap<String, Part<'a>>,
     /// What is of no other kind, with the kind.
     others: Vec<(String, Part<'a>)>,
 }
 
 impl<'a> Objects<'a> {
     /// Those of all documents.
-    pub(super) fn of(documents: &'a [Tree]) -> Self {
+    pub(super) fn of(documents: &[Root<'a>]) -> Self {
         let mut objects = Self::default();
-        for tree in documents {
-            objects.add(&Part::new("", tree), "");
+        for (name, tree) in documents {
+            objects.add(&Part::new(name.as_str(), tree), "");
         }
         objects
-    }
-
-    /// The object of a list that has this id.
-    pub(super) fn by_id(list: &[Part<'a>], id: &str) -> Option<Part<'a>> {
-        list.iter().find(|object| object.text_of("id").as_deref() == Some(id)).cloned()
     }
 
     /// Notes what is no route and may change what happens to requests.
@@ -69,10 +66,17 @@ impl<'a> Objects<'a> {
     }
 
     fn push(&mut self, part: &Part<'a>, kind: &str) {
+        let named = match kind {
+            "services" => Some(&mut self.services),
+            "upstreams" => Some(&mut self.upstreams),
+            "plugin_configs" => Some(&mut self.plugin_configs),
+            _ => None,
+        };
+        if let Some(named) = named {
+            named.entry(part.text_of("id").unwrap_or_default()).or_insert_with(|| part.clone());
+            return;
+        }
         match kind {
-            "services" => self.services.push(part.clone()),
-            "upstreams" => self.upstreams.push(part.clone()),
-            "plugin_configs" => self.plugin_configs.push(part.clone()),
             "" | "routes" if ROUTE.iter().any(|field| part.get(field).is_some()) => {
                 self.routes.push(part.clone());
             }

@@ -11,7 +11,7 @@ use super::settings::Route;
 pub(super) struct Entry {
     /// Which of the routes.
     pub(super) route: usize,
-    /// `None` is every host.
+    /// `None` is every host, or not known.
     pub(super) host: Option<String>,
     /// `None` is every path.
     pub(super) uri: Option<String>,
@@ -30,17 +30,31 @@ pub(super) fn entries(routes: &[Route<'_>]) -> Vec<Entry> {
     entries.sort_by_cached_key(|entry| {
         let priority = routes.get(entry.route).map_or(0, Route::priority);
         let whole = entry.uri.as_ref().map_or(0, String::len);
-        (host_rank(entry.host.as_deref()), uri_rank(entry.uri.as_deref()), Reverse(priority), Reverse(whole))
+        // Hosts that are not known may be exact ones.
+        let known = routes.get(entry.route).is_none_or(|route| !route.hosts_are_unknown());
+        (
+            known,
+            host_rank(entry.host.as_deref()),
+            uri_rank(entry.uri.as_deref()),
+            Reverse(priority),
+            Reverse(whole),
+        )
     });
     entries
 }
 
 /// The part of a URI that is compared literally, and whether that is all of it.
 pub(super) fn stem(uri: &str) -> (&str, bool) {
-    match uri.find(':').or_else(|| uri.find('*')) {
+    let end = if has_parameter(uri) { uri.find(':') } else { uri.find('*') };
+    match end {
         Some(end) => (uri.get(..end).unwrap_or_default(), false),
         None => (uri, true),
     }
+}
+
+/// Whether a segment is called by a name, as in `/users/:id`: the router `radixtree_uri_with_parameter` alone takes it for one.
+pub(super) fn has_parameter(uri: &str) -> bool {
+    uri.split('/').any(|segment| segment.starts_with(':'))
 }
 
 /// All of a list, or the one that stands for no restriction.

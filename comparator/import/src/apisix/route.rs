@@ -1,6 +1,6 @@
 //! Which requests a route takes.
 
-use super::order::{Entry, stem};
+use super::order::{Entry, has_parameter, stem};
 use super::settings::Route;
 use super::vars;
 use crate::condition::{Condition, Predicate, Subject};
@@ -11,6 +11,12 @@ use crate::part::Part;
 pub(super) fn condition(draft: &mut Draft, route: &Route<'_>, entries: &[Entry]) -> Condition {
     let part = &route.part;
     let mut parts = vec![places(draft, part, entries)];
+    if route.hosts_are_unknown() {
+        parts.push(draft.unclear(
+            &part.below("service_id"),
+            "the hosts of the service are not known: whatever the route may take is left to the host's own routing",
+        ));
+    }
     for (fields, subject) in
         [(["methods", "method"], Subject::Method), (["remote_addrs", "remote_addr"], Subject::Ip)]
     {
@@ -57,9 +63,9 @@ fn places(draft: &mut Draft, part: &Part<'_>, entries: &[Entry]) -> Condition {
     Condition::any(joined.into_iter().map(|(hosts, uris)| {
         let host = hosts.iter().copied().collect::<Option<Vec<_>>>();
         let host = host.map_or(Condition::Always, |hosts| host_test(draft, &format!("{at}: hosts"), &hosts));
-        let path = Condition::any(uris.into_iter().map(|uri| match uri.and_then(path) {
+        let path = Condition::any(uris.into_iter().map(|uri| match uri {
             None => Condition::Always,
-            Some(predicate) => draft.test(&format!("{at}: uris"), Subject::Path, predicate),
+            Some(uri) => path(draft, &format!("{at}: uris"), uri),
         }));
         Condition::all([host, path])
     }))
@@ -80,29 +86,88 @@ fn host_test(draft: &mut Draft, at: &str, hosts: &[&str]) -> Condition {
     Condition::any(parts)
 }
 
-/// Paths of APISIX's radix tree: exact, `/begin*`, and segments as `:name` or `*rest`. `None` is every path.
-fn path(uri: &str) -> Option<Predicate> {
+/// A URI of APISIX's radix tree: exact, or everything that begins with what stands before the first `*`. Where a segment begins with
+/// `*`, the segments have to match as well, each as a pattern.
+fn path(draft: &mut Draft, at: &str, uri: &str) -> Condition {
+    if !matches!(uri, "*" | "/*") {
+        draft.decoded_paths(at, uri.chars().all(|c| c.is_ascii_alphanumeric() || "-._~/*".contains(c)));
+    }
     let (stem, exact) = stem(uri);
     if exact {
-        return Some(Predicate::exact(stem));
+        if stem.contains(':') {
+            let what = format!(
+                "{uri:?} is compared as it is, where radixtree_uri_with_parameter takes all that begins as it does before the colon"
+            );
+            draft.note(at, what);
+        }
+        return draft.test(at, Subject::Path, Predicate::exact(stem));
     }
-    let segments: Vec<&str> = uri.split('/').collect();
-    let open = |segment: &&&str| segment.starts_with([':', '*']);
-    let opens = segments.iter().filter(open).count();
-    let last_is_rest = segments.last().is_some_and(|last| last.starts_with('*'));
-    if opens == 0 || (opens == 1 && last_is_rest) {
-        return (!matches!(stem, "" | "/")).then(|| Predicate::text("startsWith", stem));
+    let begins = (!matches!(stem, "" | "/")).then(|| Predicate::text("startsWith", stem));
+    let beginning = |draft: &mut Draft| match begins.clone() {
+        Some(begins) => draft.test(at, Subject::Path, begins),
+        None => Condition::Always,
+    };
+    let segments = |draft: &mut Draft| {
+        let matches = Predicate::text("regex", pattern(uri));
+        let both = begins.as_ref().and_then(|begins| begins.and(&matches)).unwrap_or(matches);
+        draft.test(at, Subject::Path, both)
+    };
+    match Reading::of(uri) {
+        Reading::Beginning => beginning(draft),
+        Reading::Segments => segments(draft),
+        Reading::Parameters => {
+            let what = format!(
+                "{uri:?} has a parameter for the router radixtree_uri_with_parameter alone, and the others compare it as it is: \
+                 enable the rule if APISIX has that router"
+            );
+            Condition::all([segments(draft), draft.unclear(at, what)])
+        }
+        Reading::Pattern => {
+            let what = format!(
+                "{uri:?} is a pattern to APISIX, in which some characters do not stand for themselves"
+            );
+            Condition::all([beginning(draft), draft.unclear(at, what)])
+        }
     }
-    let pattern = segments.iter().map(|segment| match segment.chars().next() {
-        Some(':') => "[^/]+".to_owned(),
-        Some('*') => "(?s:.*)".to_owned(),
-        _ => literal(segment),
-    });
-    Some(Predicate::text("regex", pattern.collect::<Vec<_>>().join("/")))
 }
 
-/// A pattern for exactly this text.
-fn literal(text: &str) -> String {
-    let escaped = |c: char| if r".+*?()|[]{}^$\".contains(c) { format!("\\{c}") } else { c.to_string() };
-    text.chars().map(escaped).collect()
+/// How a URI is read that is not exact.
+enum Reading {
+    /// What it begins with decides.
+    Beginning,
+    /// Its segments decide as well.
+    Segments,
+    /// Some of its segments have names, if the router knows any.
+    Parameters,
+    /// Its segments decide, and some of their characters mean something else in a pattern.
+    Pattern,
+}
+
+impl Reading {
+    fn of(uri: &str) -> Self {
+        let literal = |c: char| c.is_ascii_alphanumeric() || "-._~/*!&',;=:@%".contains(c);
+        let open = uri.split('/').filter(|segment| segment.starts_with('*')).count();
+        if has_parameter(uri) {
+            Self::Parameters
+        } else if open == 0 {
+            Self::Beginning
+        } else if !uri.chars().all(literal) {
+            Self::Pattern
+        } else if uri.ends_with("/*") && uri.matches('*').count() == 1 {
+            Self::Beginning
+        } else {
+            Self::Segments
+        }
+    }
+}
+
+/// Segments as APISIX makes a pattern of them: what has no name stands as it is written, a dot for any character.
+fn pattern(uri: &str) -> String {
+    let segments = uri.trim_end_matches('/').split('/').map(|segment| match segment.chars().next() {
+        Some(':') => "[^/]+",
+        Some('*') => "(?s:.*)",
+        _ => segment,
+    });
+    let end = if uri.ends_with('/') { "/" } else { "" };
+    segments.collect::<Vec<_>>().join("/") + end
 }

@@ -23,7 +23,7 @@ impl<'a> Route<'a> {
             return None;
         }
         let config = part.text_of("plugin_config_id").and_then(|id| {
-            let found = Objects::by_id(&objects.plugin_configs, &id);
+            let found = objects.plugin_configs.get(&id).cloned();
             if found.is_none() {
                 draft.note(
                     part.below("plugin_config_id"),
@@ -33,7 +33,7 @@ impl<'a> Route<'a> {
             found
         });
         let service = part.text_of("service_id").and_then(|id| {
-            let found = Objects::by_id(&objects.services, &id);
+            let found = objects.services.get(&id).cloned();
             if found.is_none() {
                 draft.note(
                     part.below("service_id"),
@@ -49,8 +49,21 @@ impl<'a> Route<'a> {
 
     /// Whether what would split the route's requests is not in the input.
     pub(super) fn is_partial(&self) -> bool {
-        let own = self.part.get("plugins").is_some_and(|plugins| plugins.get("traffic-split").is_some());
-        !own && self.part.get("plugin_config_id").is_some() && self.config.is_none()
+        let splits = |part: &Part<'a>| {
+            part.get("plugins").is_some_and(|plugins| plugins.get("traffic-split").is_some())
+        };
+        let lacks_config = self.part.get("plugin_config_id").is_some() && self.config.is_none();
+        let of_config = self.config.as_ref().is_some_and(splits);
+        !splits(&self.part) && (lacks_config || (!of_config && self.lacks_service()))
+    }
+
+    /// Whether its hosts are those of a service that is not in the input.
+    pub(super) fn hosts_are_unknown(&self) -> bool {
+        self.lacks_service() && self.hosts().is_none()
+    }
+
+    fn lacks_service(&self) -> bool {
+        self.part.get("service_id").is_some() && self.service.is_none()
     }
 
     /// A plugin's configuration, unless it is off; a bare configuration is `traffic-split`.

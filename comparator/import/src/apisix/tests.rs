@@ -1,5 +1,7 @@
 //! Routes as a user would have them.
 
+mod model;
+
 use crate::Format;
 use crate::tests::{goes, noted, shown};
 
@@ -174,7 +176,7 @@ routes:
             ("{path: /shop/ready/1}", "upstream-shop"),
             ("{path: /shop/1, headers: {x-beta: '1'}}", "upstream-beta"),
             ("{path: /shop/cart/1, headers: {x-beta: '1'}}", "upstream-cart"),
-            ("{path: /users/7/orders/a/b}", "upstream-orders"),
+            ("{path: /users/7/orders/a/b}", "host"),
             ("{path: /users/7/other}", "upstream-web"),
             ("{path: /file1}", "upstream-files"),
             ("{path: /shop/1, host: b.partner.test}", "upstream-partner2"),
@@ -262,4 +264,130 @@ fn a_condition_that_cannot_be_carried_keeps_its_requests_from_the_new_version() 
     }
     let filtered = "{routes: [{uri: /a/*, upstream_id: old, filter_func: 'function(vars) return true end', plugins: {traffic-split: {rules: [{weighted_upstreams: [{upstream_id: new}]}]}}}, {uri: /*, upstream_id: new2}]}";
     goes(Format::Apisix, filtered, &[("{path: /a/1}", "host"), ("{path: /b}", "upstream-new2")]);
+}
+
+/// What the routers of APISIX do with each URI, by the source of lua-resty-radixtree.
+#[test]
+fn uris_as_the_radix_tree_reads_them() {
+    for (uri, request, expected) in [
+        ("/v1/op:cancel", "{path: /v1/op:cancel}", "upstream-new"),
+        ("/v1/op:cancel", "{path: /v1/op:run}", "upstream-old"),
+        ("/v1/op:cancel", "{path: /v1/op}", "upstream-old"),
+        ("/a*b", "{path: /axx}", "upstream-new"),
+        ("/a/*/b", "{path: /a/x/y/b}", "upstream-new"),
+        ("/a/*/b", "{path: /a/x/c}", "upstream-old"),
+        ("/a/*/b", "{path: /a/b}", "upstream-old"),
+        ("/img/*.png", "{path: /img/x.gif}", "upstream-new"),
+        ("/a/*/b.c", "{path: /a/1/bxc}", "upstream-new"),
+        ("/a+b/*", "{path: /a+b/c}", "host"),
+        ("/users/:id", "{path: /users/7}", "host"),
+        ("/users/:id", "{path: /users/7/x}", "upstream-old"),
+        ("/users/:id/*", "{path: /users/7/x/y}", "host"),
+        ("/a/*/b/", "{path: /a/x/b/}", "upstream-new"),
+        ("/a/*/b/", "{path: /a/x/b}", "upstream-old"),
+    ] {
+        let text = format!(
+            "routes: [{{id: a, uri: '{uri}', upstream_id: x, plugins: {{traffic-split: {{rules: [{{weighted_upstreams: [{{upstream_id: new}}]}}]}}}}}}, \
+             {{id: b, uri: /*, upstream_id: old}}]"
+        );
+        goes(Format::Apisix, &text, &[(request, expected)]);
+    }
+}
+
+/// APISIX compares the decoded path, and of equal cookies the last.
+#[test]
+fn what_apisix_reads_in_another_way_is_left_to_it() {
+    let text = "
+routes:
+- {id: a, uri: /admin/*, upstream_id: old}
+- id: b
+  uri: /*
+  upstream_id: new
+  plugins: {traffic-split: {rules: [{match: [{vars: [[cookie_v, '==', '1']]}, {vars: [[http_host, '==', a.test]]}], weighted_upstreams: [{upstream_id: old}]}]}}
+";
+    goes(
+        Format::Apisix,
+        text,
+        &[
+            ("{path: /admin/1}", "upstream-old"),
+            ("{path: /%61dmin/1}", "host"),
+            ("{path: //admin/1}", "host"),
+            ("{path: /x/../admin/1}", "host"),
+            ("{path: /x%20y}", "upstream-new"),
+            ("{path: /x, headers: {cookie: v=1}}", "upstream-old"),
+            ("{path: /x, headers: {cookie: v=1; v=2}}", "host"),
+            ("{path: /x, headers: {cookie: v=1; xv=2}}", "upstream-old"),
+            ("{path: /x, host: a.test}", "upstream-old"),
+            ("{path: /x, host: 'a.test:8080'}", "upstream-new"),
+        ],
+    );
+    assert!(noted(Format::Apisix, text).contains("routes[0]: uris a path is decoded"));
+    let odd = text.replace("/admin/*", "/caf\u{e9}/*");
+    goes(Format::Apisix, &odd, &[("{path: /caf%C3%A9/1}", "host"), ("{path: /x}", "upstream-new")]);
+}
+
+/// The hosts of such a route may be any: it must not take those of others.
+#[test]
+fn a_service_that_is_not_in_the_input_has_unknown_hosts() {
+    let text = "
+routes:
+- {id: all, uri: /*, upstream_id: old}
+- {id: lost, uri: /pay/*, service_id: gone, plugins: {traffic-split: {rules: [{weighted_upstreams: [{upstream_id: new}]}]}}}
+- {id: own, uri: /own/*, host: a.test, upstream_id: x, service_id: gone, plugins: {traffic-split: {rules: [{weighted_upstreams: [{upstream_id: new}]}]}}}
+- {id: partial, uri: /part/*, host: a.test, upstream_id: x, service_id: gone}
+";
+    goes(
+        Format::Apisix,
+        text,
+        &[
+            ("{path: /x, host: a.test}", "upstream-old"),
+            ("{path: /pay/1, host: b.test}", "host"),
+            ("{path: /own/1, host: a.test}", "upstream-new"),
+            ("{path: /own/1, host: b.test}", "upstream-old"),
+            ("{path: /part/1, host: a.test}", "host"),
+        ],
+    );
+    let notes = noted(Format::Apisix, text);
+    assert!(notes.contains("routes[1].service_id the hosts of the service are not known"), "{notes}");
+}
+
+#[test]
+fn fields_that_are_not_known() {
+    let rule = |rule: &str| {
+        format!(
+            "{{uri: /*, upstream_id: old, plugins: {{traffic-split: {{rules: [{{{rule}}}, {{weighted_upstreams: [{{upstream_id: new}}]}}]}}}}}}"
+        )
+    };
+    for field in ["match: [{new_vars: []}]", "match: [{vars: [[arg_a, '==', '1']], other: 1}]", "only: 1"] {
+        let text = rule(&format!("{field}, weighted_upstreams: [{{upstream_id: old}}]"));
+        goes(Format::Apisix, &text, &[("{path: /}", "upstream-old")]);
+        assert!(noted(Format::Apisix, &text).contains("is known to have"), "{field}");
+    }
+    let text = "{uri: /*, upstream_id: old, plugins: {traffic-split: {new: 1, rules: [{weighted_upstreams: [{upstream_id: new, extra: 1}]}]}}}";
+    let notes = noted(Format::Apisix, text);
+    assert!(notes.contains("traffic-split.new \"new\" is not carried over"), "{notes}");
+    assert!(notes.contains("weighted_upstreams[0].extra \"extra\" is not carried over"), "{notes}");
+}
+
+/// Notes stand as what they are about does, and say which of several documents they mean.
+#[test]
+fn notes_are_in_the_order_of_the_input() {
+    let route = |id: &str, path: &str| {
+        format!(
+            "{{id: {id}, uri: '{path}', timeout: {{}}, upstream_id: u, plugins: {{traffic-split: {{rules: [{{weighted_upstreams: [{{upstream_id: n, weight: -1}}]}}]}}}}}}"
+        )
+    };
+    let text = format!("routes:\n- {}\n- {}\n", route("a", "/*"), route("b", "/deep/er"));
+    let places: Vec<String> = noted(Format::Apisix, &text)
+        .lines()
+        .filter_map(|line| line.split_whitespace().next().map(str::to_owned))
+        .filter(|place| place.starts_with("routes["))
+        .collect();
+    let mut sorted = places.clone();
+    sorted.sort_by_key(|place| place.get(..9).map(str::to_owned));
+    assert_eq!(places, sorted);
+    let two = format!("{}---\n{}", text, text.replace("id: a", "id: c").replace("timeout", "script"));
+    let notes = noted(Format::Apisix, &two);
+    let (first, second) = (notes.find("document 1: routes[1]"), notes.find("document 2: routes[0]"));
+    assert!(first.is_some() && first < second, "{notes}");
 }

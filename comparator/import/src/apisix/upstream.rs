@@ -1,12 +1,14 @@
 //! Upstreams, given by id, inline, or as the route's own.
 
+use std::collections::BTreeMap;
+
 use super::objects::Objects;
 use super::settings::Route;
 use crate::draft::{Destination, Draft};
 use crate::part::Part;
 
 /// The upstreams that the input defines by id.
-pub(super) struct Upstreams<'a>(Vec<Part<'a>>);
+pub(super) struct Upstreams<'a>(BTreeMap<String, Part<'a>>);
 
 impl<'a> Upstreams<'a> {
     /// Those of the input.
@@ -38,7 +40,7 @@ impl<'a> Upstreams<'a> {
     /// `None` without a reference, `Some(None)` if it leads out of the input.
     fn referred(&self, entry: &Part<'a>) -> Option<Option<Part<'a>>> {
         if let Some(id) = entry.text_of("upstream_id") {
-            return Some(Objects::by_id(&self.0, &id));
+            return Some(self.0.get(&id).cloned());
         }
         entry.get("upstream").map(Some)
     }

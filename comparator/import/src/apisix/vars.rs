@@ -86,12 +86,16 @@ fn compared(
     let Some(subject) = subject(variable) else {
         return draft.unclear(at, format!("the variable {variable:?} is nothing that a policy can test"));
     };
-    if subject == Subject::Header("cookie".to_owned()) && matches!(operator, "~~" | "~*") {
-        return draft.cookie_header(at, "search", &value.text().unwrap_or_default(), operator == "~*");
-    }
-    if variable == "request_uri" {
-        draft.note(at, "request_uri is the path with its query, of which a policy tests the path alone");
-        return simple(draft, at, subject, operator, value).perhaps();
+    match &subject {
+        Subject::Path => draft.decoded_paths(at, false),
+        Subject::Cookie(name) => draft.repeated_cookie(at, name),
+        Subject::Host if value.texts().iter().any(|text| text.bytes().any(|b| b.is_ascii_uppercase())) => {
+            return draft.unclear(
+                at,
+                "APISIX compares the host in small letters, and a policy in any: write small ones",
+            );
+        }
+        _ => {}
     }
     if operator == "has" {
         return has(draft, at, variable, subject, value);
@@ -167,8 +171,9 @@ fn subject(variable: &str) -> Option<Subject> {
         return Some(Subject::Cookie(name.to_owned()));
     }
     match variable {
-        "uri" | "request_uri" | "document_uri" => Some(Subject::Path),
-        "host" | "http_host" => Some(Subject::Host),
+        "uri" | "document_uri" => Some(Subject::Path),
+        "request_uri" => Some(Subject::Header(":path".to_owned())),
+        "host" => Some(Subject::Host),
         "request_method" | "method" => Some(Subject::Method),
         "remote_addr" => Some(Subject::Ip),
         "content_type" | "content_length" => Some(Subject::Header(variable.replace('_', "-"))),

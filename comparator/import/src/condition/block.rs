@@ -31,7 +31,7 @@ impl Block {
                 let blocks = parts.iter().map(Self::of).collect();
                 match &mut self.any {
                     free @ None => *free = Some(blocks),
-                    Some(_) => self.all.push(mapping("any", Tree::List(blocks))),
+                    Some(_) => self.all.push(mapping("any", Tree::List(chunked("any", blocks)))),
                 }
             }
             Condition::Not(inner) => self.not(inner),
@@ -77,10 +77,10 @@ impl Block {
             }
         }
         if let Some(any) = self.any {
-            tree.set("any", Tree::List(any));
+            tree.set("any", Tree::List(chunked("any", any)));
         }
         if !self.all.is_empty() {
-            tree.set("all", Tree::List(self.all));
+            tree.set("all", Tree::List(chunked("all", self.all)));
         }
         if let Some(not) = self.not {
             tree.set("not", not);
@@ -129,6 +129,28 @@ fn every_request() -> Tree {
     mapping("path", mapping("prefix", Tree::Text("/".to_owned())))
 }
 
+/// Blocks below `key`, in groups where there are more than a policy takes in one list.
+fn chunked(key: &str, mut blocks: Vec<Tree>) -> Vec<Tree> {
+    while blocks.len() > MAX_BLOCKS {
+        blocks = blocks.chunks(MAX_BLOCKS).map(|part| mapping(key, Tree::List(part.to_vec()))).collect();
+    }
+    blocks
+}
+
+/// How many levels of `all`, `any` and `not` a block has.
+pub(super) fn depth(block: &Tree) -> usize {
+    let Tree::Map(entries) = block else { return 0 };
+    let below = entries.iter().filter_map(|(key, value)| match (key.as_str(), value) {
+        ("any" | "all", Tree::List(blocks)) => Some(blocks.iter().map(depth).max().unwrap_or_default()),
+        ("not", block) => Some(depth(block)),
+        _ => None,
+    });
+    below.max().map_or(0, |deepest| deepest + 1)
+}
+
 fn mapping(key: &str, value: Tree) -> Tree {
     Tree::Map(vec![(key.to_owned(), value)])
 }
+
+/// Of one list of a policy.
+pub(crate) const MAX_BLOCKS: usize = 64;

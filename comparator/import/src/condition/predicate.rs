@@ -65,6 +65,20 @@ impl Predicate {
         self.0.iter().all(|(name, _)| apart(name)).then(|| Self([self.0.as_slice(), &other.0].concat()))
     }
 
+    /// Itself, or alternatives that say the same where it lists more than `most` texts.
+    pub(crate) fn chunks(self, most: usize) -> Result<Self, Vec<Self>> {
+        match self.0.as_slice() {
+            [("in", Tree::List(items)), rest @ ..] if items.len() > most => {
+                let part = |items: &[Tree]| {
+                    let list = ("in", Tree::List(items.to_vec()));
+                    Self(std::iter::once(list).chain(rest.iter().cloned()).collect())
+                };
+                Err(items.chunks(most).map(part).collect())
+            }
+            _ => Ok(self),
+        }
+    }
+
     /// The names of its tests.
     pub(crate) fn tests(&self) -> impl Iterator<Item = &'static str> {
         self.0.iter().map(|(name, _)| *name)

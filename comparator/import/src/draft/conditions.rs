@@ -15,9 +15,17 @@ impl Draft {
 
     /// The test of a subject, if the policy takes it.
     pub(crate) fn test(&mut self, at: &str, subject: Subject, predicate: Predicate) -> Condition {
-        match problem(&subject, &predicate) {
-            None => Condition::Test(subject, predicate),
-            Some(problem) => self.unclear(at, problem),
+        if let Some(problem) = problem(&subject, &predicate) {
+            return self.unclear(at, problem);
+        }
+        if predicate.tests().any(|test| matches!(test, "regex" | "search" | "contains")) {
+            self.searches(at, &subject);
+        }
+        match predicate.chunks(LONGEST_LIST) {
+            Ok(whole) => Condition::Test(subject, whole),
+            Err(parts) => {
+                Condition::any(parts.into_iter().map(|part| Condition::Test(subject.clone(), part)))
+            }
         }
     }
 
@@ -52,31 +60,6 @@ impl Draft {
         );
         None
     }
-
-    /// A test of a whole Cookie header by a pattern. Where it looks for one cookie, that is said instead.
-    pub(crate) fn cookie_header(
-        &mut self,
-        at: &str,
-        kind: &'static str,
-        text: &str,
-        fold: bool,
-    ) -> Condition {
-        // A pattern of the whole value finds a cookie among others only if it is open at both ends.
-        let among = kind != "regex" || pattern::is_open(text);
-        let Some((name, value)) = pattern::cookie(text).filter(|_| among) else {
-            let predicate = Predicate::text(kind, text).ignoring_case(fold);
-            return self.test(at, Subject::Header("cookie".to_owned()), predicate);
-        };
-        self.note(
-            at,
-            format!(
-                "{text:?} searches the whole Cookie header, where it may also find the end of \
-                     another cookie's name or value; \
-                 here it means the cookie {name:?} with the value {value:?}"
-            ),
-        );
-        self.test(at, Subject::Cookie(name), Predicate::exact(value).ignoring_case(fold))
-    }
 }
 
 /// Why the policy would refuse a test, or never match.
@@ -90,7 +73,9 @@ fn problem(subject: &Subject, predicate: &Predicate) -> Option<String> {
         }
     }
     match subject {
-        Subject::Header(name) if !is_token(name) => Some(format!("{name:?} is not the name of a header")),
+        Subject::Header(name) if name != ":path" && !is_token(name) => {
+            Some(format!("{name:?} is not the name of a header"))
+        }
         Subject::Cookie(name) if !is_cookie(name) => Some(format!("{name:?} is not the name of a cookie")),
         Subject::Query(name) if name.is_empty() => Some("the name of a query parameter is empty".to_owned()),
         Subject::Path => path_problem(predicate),
@@ -159,6 +144,8 @@ fn is_network(text: &str) -> bool {
     most.zip(bits.parse::<u8>().ok()).is_some_and(|(most, bits)| bits <= most)
 }
 
+/// Items of one list of a policy.
+const LONGEST_LIST: usize = 100_000;
 const PATH_TESTS: [&str; 9] =
     ["exact", "in", "prefix", "startsWith", "suffix", "contains", "regex", "search", "ignoreCase"];
 const HOST_TESTS: [&str; 8] =

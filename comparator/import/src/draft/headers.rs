@@ -15,7 +15,14 @@ impl Draft {
                     Some(why) => {
                         self.note(at, format!("the change of header {name:?} is not carried over: {why}"));
                     }
-                    None => written.set(&name, Tree::Text(value)),
+                    None => {
+                        let value = Tree::Text(value);
+                        if field == "add" && written.get(&name).is_some_and(|known| *known != value) {
+                            self.added_twice(at, &name, &value);
+                        } else {
+                            written.set(&name, value);
+                        }
+                    }
                 }
             }
             if written != Tree::Map(Vec::new()) {

@@ -3,8 +3,8 @@
 //! Such a rule is written with `enabled: false`. That alone would hand its requests to the rules below, and so perhaps to the new
 //! version: a rule with all that may be meant stands behind it and keeps them where they would have been without the import.
 
-use super::{Draft, Mirror, Role, Rule, Target, unique, valid_name};
-use crate::condition::{Bounds, Condition};
+use super::{Draft, Mirror, Role, Rule, Target, valid_name};
+use crate::condition::{Bounds, Condition, MAX_BLOCKS};
 
 impl Draft {
     /// Appends a rule. What it may mean and surely does not stays with the host's own routing.
@@ -34,6 +34,7 @@ impl Draft {
         if target == Target::Onward && mirrors.is_empty() {
             return;
         }
+        let condition = self.shallow(at, name, condition);
         let clear = condition.is_clear();
         let meant = condition.bounds();
         if clear && meant.possibly.is_none() {
@@ -57,6 +58,78 @@ impl Draft {
         self.note_unclear(at, &written, meant.surely.is_some(), kept.as_deref(), old);
     }
 
+    /// A split of one variant is no split, and one whose weights are all 0 sends nothing anywhere.
+    fn sound(&mut self, at: &str, target: Target) -> Target {
+        let Target::Split(mut split) = target else { return target };
+        let mut merged: Vec<(String, u64)> = Vec::new();
+        for (name, weight) in split.weights {
+            match merged.iter_mut().find(|(known, _)| *known == name) {
+                Some((_, sum)) => *sum += weight,
+                None => merged.push((name, weight)),
+            }
+        }
+        let sum: u64 = merged.iter().map(|(_, weight)| weight).sum();
+        if sum > LARGEST_SUM {
+            self.note(
+                at,
+                format!("the weights have the sum {sum}, and a policy takes {LARGEST_SUM}: the host's own routing keeps the requests"),
+            );
+            return Target::Host;
+        }
+        if sum == 0 {
+            self.note(at, "all weights are 0: no request is meant, the host's own routing keeps them");
+            return Target::Host;
+        }
+        if let [(only, _)] = merged.as_slice() {
+            return Target::To(only.clone());
+        }
+        split.weights = merged;
+        Target::Split(split)
+    }
+
+    /// One policy compares one candidate; the first that is mirrored to is it.
+    fn of_one_candidate(&mut self, mirrors: Vec<Mirror>) -> Vec<Mirror> {
+        let first = self.candidate.clone().or_else(|| mirrors.first().map(|mirror| mirror.to.clone()));
+        let Some(candidate) = first else { return mirrors };
+        let (mut same, others): (Vec<_>, Vec<_>) =
+            mirrors.into_iter().partition(|mirror| mirror.to == candidate);
+        for other in others {
+            self.note(
+                other.at,
+                format!(
+                    "mirrors to {:?} as well: one policy compares one \
+                 candidate, which is {candidate:?}; write a policy of its own for the other",
+                    other.to
+                ),
+            );
+        }
+        for over in same.split_off(same.len().min(MAX_MIRRORS)) {
+            self.note(
+                over.at,
+                format!("is not carried over: a rule mirrors {MAX_MIRRORS} times at most, and those before it do so already"),
+            );
+        }
+        same
+    }
+
+    /// With what nests deeper than a policy takes as unclear.
+    fn shallow(&mut self, at: &str, name: &str, condition: Condition) -> Condition {
+        let depth = condition.clone().bounds().depth();
+        if depth <= DEEPEST {
+            return condition;
+        }
+        self.note(
+            at,
+            format!(
+                "the condition of rule {name:?} nests {depth} levels of any, all and not, and a policy takes {DEEPEST}: the \
+                 innermost are missing"
+            ),
+        );
+        let cuts = (0..=DEEPEST).rev().map(|levels| condition.cut(levels));
+        let fits = |condition: &Condition| condition.clone().bounds().depth() <= DEEPEST;
+        cuts.into_iter().find(fits).unwrap_or(Condition::Unclear(None))
+    }
+
     /// Where all that may be meant goes to the old version anyway, a wider condition is a safe one.
     fn widen(&mut self, at: &str, name: &str, meant: &Bounds, target: Target) {
         let Some(possible) = &meant.possibly else { return };
@@ -74,13 +147,14 @@ impl Draft {
     /// Writes the rule that keeps all that may be meant, unless the one before keeps as much.
     fn keep(&mut self, at: &str, name: &str, meant: &Bounds, old: &Target) -> Option<String> {
         let possible = meant.possibly.as_ref()?;
-        let blocks = possible.blocks();
-        let same = |rule: &&Rule| rule.role == Role::Keeping && rule.target == *old && rule.blocks == blocks;
-        if let Some(earlier) = self.rules.iter().find(same) {
-            return Some(earlier.name.clone());
+        let key = format!("{old:?} {:?}", possible.blocks());
+        if let Some(earlier) = self.kept.get(&key) {
+            return Some(earlier.clone());
         }
         let name = format!("{name}-kept");
-        Some(self.write(at, &name, possible, (old.clone(), Vec::new()), Role::Keeping))
+        let kept = self.write(at, &name, possible, (old.clone(), Vec::new()), Role::Keeping);
+        self.kept.insert(key, kept.clone());
+        Some(kept)
     }
 
     fn note_unclear(&mut self, at: &str, name: &str, sure: bool, kept: Option<&str>, old: &Target) {
@@ -108,7 +182,7 @@ impl Draft {
     }
 
     /// Writes a rule, in several where its alternatives are too many for one; the name of the first.
-    fn write(
+    pub(super) fn write(
         &mut self,
         at: &str,
         name: &str,
@@ -124,7 +198,10 @@ impl Draft {
         };
         let mut first = None;
         for blocks in chunks {
-            let name = unique(&valid_name(name), |name| self.rules.iter().any(|rule| rule.name == name));
+            let name = self.rule_names.take(&valid_name(name));
+            if self.candidate.is_none() {
+                self.candidate = mirrors.first().map(|mirror| mirror.to.clone());
+            }
             first.get_or_insert_with(|| name.clone());
             let (target, mirrors, at) = (target.clone(), mirrors.clone(), at.to_owned());
             self.rules.push(Rule { name, role, blocks, target, mirrors, at });
@@ -141,4 +218,9 @@ fn shown(target: &Target) -> String {
     }
 }
 
-const MAX_BLOCKS: usize = 64;
+/// Levels of `any`, `all` and `not` in a policy.
+const DEEPEST: usize = 16;
+/// Of one rule.
+const MAX_MIRRORS: usize = 4;
+/// Of the weights of a split.
+const LARGEST_SUM: u64 = u32::MAX as u64;

@@ -4,7 +4,7 @@ use antumbra_policy::document::Tree;
 
 use super::matching::read_fraction;
 use crate::condition::Subject;
-use crate::draft::{Changes, Destination, Draft, Mirror, Split, Target, merged};
+use crate::draft::{Changes, Destination, Draft, Mirror, Split, Target};
 use crate::part::Part;
 
 /// What a route does.
@@ -32,7 +32,7 @@ impl Action {
             draft.note(part.at, format!("{field:?} is not part of a policy: keep it in the host's route"));
         }
         let target = target(draft, levels, &action);
-        let has = |part: &&Part<'_>| part.get("request_mirror_policies").is_some();
+        let has = |part: &&Part<'_>| !part.items_of("request_mirror_policies").is_empty();
         let [_, host, config] = levels;
         let policies = [&action, host, config].into_iter().find(has);
         let policies = policies.map(|part| part.items_of("request_mirror_policies")).unwrap_or_default();
@@ -90,6 +90,9 @@ impl Action {
 
 fn target(draft: &mut Draft, levels: &Levels<'_>, action: &Part<'_>) -> Target {
     if let Some(name) = action.text_of("cluster") {
+        if let Some(policy) = action.get("hash_policy") {
+            draft.note(policy.at, HASH);
+        }
         return Target::To(variant(draft, levels, action, &name, None));
     }
     let Some(weighted) = action.get("weighted_clusters") else {
@@ -119,8 +122,11 @@ fn target(draft: &mut Draft, levels: &Levels<'_>, action: &Part<'_>) -> Target {
         };
         weights.push((variant(draft, levels, action, &name, Some(&entry)), weight));
     }
-    let by =
-        if super::header::is_true(&weighted, "use_hash_policy") { keys(draft, action) } else { Vec::new() };
+    let hashes = super::header::is_true(&weighted, "use_hash_policy");
+    if let Some(policy) = action.get("hash_policy").filter(|_| !hashes) {
+        draft.note(policy.at, HASH);
+    }
+    let by = if hashes { keys(draft, action) } else { Vec::new() };
     Target::Split(Split { by, weights, ..Split::default() })
 }
 
@@ -128,6 +134,11 @@ fn target(draft: &mut Draft, levels: &Levels<'_>, action: &Part<'_>) -> Target {
 fn keys(draft: &mut Draft, action: &Part<'_>) -> Vec<String> {
     let mut keys = Vec::new();
     for policy in action.items_of("hash_policy") {
+        for (field, known) in HASHED {
+            for (name, part) in policy.get(field).map(|part| part.others(known)).unwrap_or_default() {
+                draft.note(part.at, format!("{name:?} is not carried over: the whole value is the key"));
+            }
+        }
         let name = |field: &str, key: &str| policy.get(field).and_then(|part| part.text_of(key));
         let subject = name("header", "header_name")
             .map(|name| Subject::Header(name.to_ascii_lowercase()))
@@ -136,6 +147,13 @@ fn keys(draft: &mut Draft, action: &Part<'_>) -> Vec<String> {
             .or_else(|| name("connection_properties", "source_ip").map(|_| Subject::Ip));
         keys.extend(draft.key(&policy.at, &subject.unwrap_or(Subject::Path)));
     }
+    if let Some(over) = keys.get(MAX_KEYS..).filter(|over| !over.is_empty()) {
+        draft.note(
+            action.below("hash_policy"),
+            format!("{} are not carried over: a split takes {MAX_KEYS} keys", over.join(", ")),
+        );
+    }
+    keys.truncate(MAX_KEYS);
     if keys.is_empty() {
         return keys;
     }
@@ -156,9 +174,14 @@ fn variant(
     entry: Option<&Part<'_>>,
 ) -> String {
     let mut headers: Option<Tree> = None;
-    for part in entry.into_iter().chain(levels) {
+    let [.., config] = levels;
+    let mut in_order: Vec<&Part<'_>> = entry.into_iter().chain(levels).collect();
+    if super::header::is_true(config, "most_specific_header_mutations_wins") {
+        in_order.reverse();
+    }
+    for part in in_order {
         let own = changes(draft, part);
-        headers = merged(headers.as_ref(), own.as_ref());
+        headers = draft.merged(&part.at, headers.as_ref(), own.as_ref());
     }
     let rewritten = entry.and_then(|entry| entry.text_of("host_rewrite_literal"));
     let host = rewritten.or_else(|| action.text_of("host_rewrite_literal"));
@@ -238,7 +261,7 @@ const ROUTE_FIELDS: [&str; 10] = [
     "stat_prefix",
     "metadata",
 ];
-const ACTION_FIELDS: [&str; 9] = [
+const ACTION_FIELDS: [&str; 8] = [
     "cluster",
     "weighted_clusters",
     "cluster_header",
@@ -247,7 +270,6 @@ const ACTION_FIELDS: [&str; 9] = [
     "hash_policy",
     "host_rewrite_literal",
     "request_mirror_policies",
-    "metadata_match",
 ];
 const CLUSTER_FIELDS: [&str; 6] = [
     "name",
@@ -257,5 +279,16 @@ const CLUSTER_FIELDS: [&str; 6] = [
     "request_headers_to_remove",
     "host_rewrite_literal",
 ];
+const HASH: &str =
+    "chooses among the hosts of a cluster, which a policy does not: keep it in the host's route";
+/// What of a hash policy is carried over.
+const HASHED: [(&str, &[&str]); 4] = [
+    ("header", &["header_name"]),
+    ("cookie", &["name"]),
+    ("query_parameter", &["name"]),
+    ("connection_properties", &["source_ip"]),
+];
+/// Of one split.
+const MAX_KEYS: usize = 8;
 /// What the shares of routes that are drawn together are parts of.
 const SHARES: u64 = 1_000_000;

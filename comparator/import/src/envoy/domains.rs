@@ -1,8 +1,10 @@
 //! Which virtual host a request belongs to: the exact domain, the longest wildcard suffix, the longest wildcard prefix, `*`.
 //!
-//! A policy compares hosts without their ports. Where the port decides between virtual hosts, nothing is guessed.
+//! Envoy compares all of the Host header, with its port, unless that is taken off before. Where only the port of the listener could
+//! tell, nothing is guessed.
 
 use std::cmp::Reverse;
+use std::collections::BTreeSet;
 
 use crate::condition::{Condition, Predicate, Subject};
 use crate::draft::Draft;
@@ -16,6 +18,8 @@ pub(super) struct Host<'a> {
     pub(super) part: Part<'a>,
     /// What becomes of the port of a request's host.
     pub(super) ports: Ports,
+    /// More virtual hosts come from elsewhere.
+    pub(super) partial: bool,
 }
 
 /// What becomes of the port of a request's host before domains are compared.
@@ -37,25 +41,18 @@ pub(super) struct Unit {
     pub(super) requests: Condition,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Domain {
-    /// In lower case, without the port.
-    name: String,
-    /// As written; `*` is any.
-    port: Option<String>,
-}
+/// A domain as written, in lower case.
+type Domain = String;
 
 /// The domains of all virtual hosts, those that are tried first in front.
 pub(super) fn units(draft: &mut Draft, hosts: &[Host<'_>]) -> Vec<Unit> {
-    let mut ranked: Vec<(Rank, usize, Domain)> = Vec::new();
-    for (index, host) in hosts.iter().enumerate() {
-        for domain in host.domains(draft) {
-            if !ranked.iter().any(|(_, known, other)| *known == index && other.name == domain.name) {
-                ranked.push((rank(&domain.name), index, domain));
-            }
-        }
+    let all: Vec<Vec<Domain>> = hosts.iter().map(|host| host.domains(draft)).collect();
+    let mut ranked: Vec<(Rank, usize, &Domain)> = Vec::new();
+    for (index, domains) in all.iter().enumerate() {
+        ranked.extend(domains.iter().map(|domain| (rank(domain), index, domain)));
     }
     ranked.sort_by_key(|(rank, index, _)| (*rank, *index));
+    let several = hosts.windows(2).any(|pair| matches!(pair, [a, b] if a.source != b.source));
     let mut units: Vec<Unit> = Vec::new();
     let mut rest = ranked.into_iter().peekable();
     while let Some((_, index, first)) = rest.next() {
@@ -64,7 +61,11 @@ pub(super) fn units(draft: &mut Draft, hosts: &[Host<'_>]) -> Vec<Unit> {
             domains.push(next);
         }
         let Some(host) = hosts.get(index) else { continue };
-        let tests = domains.iter().map(|domain| host.test(draft, hosts, index, domain)).collect();
+        let elsewhere = |domain: &Domain| {
+            let mut others = hosts.iter().zip(&all).filter(|(other, _)| other.source != host.source);
+            several && others.any(|(_, theirs)| theirs.iter().any(|theirs| overlap(theirs, domain)))
+        };
+        let tests = domains.iter().map(|domain| host.test(draft, domain, elsewhere(domain))).collect();
         units.push(Unit { host: index, requests: listed(tests) });
     }
     units
@@ -72,132 +73,128 @@ pub(super) fn units(draft: &mut Draft, hosts: &[Host<'_>]) -> Vec<Unit> {
 
 /// Names that stand alone are one list.
 fn listed(tests: Vec<Condition>) -> Condition {
-    let mut names = Vec::new();
+    let mut names: Vec<(Subject, Vec<String>)> = Vec::new();
     let mut others = Vec::new();
     for test in tests {
         match test {
-            Condition::Test(Subject::Host, predicate) if predicate.tests().eq(["exact"]) => {
-                names.extend(predicate.texts("exact").into_iter().map(str::to_owned));
+            Condition::Test(subject, predicate) if predicate.tests().next() == Some("exact") => {
+                let texts = predicate.texts("exact").into_iter().map(str::to_owned);
+                match names.iter_mut().find(|(known, _)| *known == subject) {
+                    Some((_, known)) => known.extend(texts),
+                    None => names.push((subject, texts.collect())),
+                }
             }
             other => others.push(other),
         }
     }
-    let names = (!names.is_empty()).then(|| Condition::Test(Subject::Host, Predicate::one_of(names)));
-    Condition::any(names.into_iter().chain(others))
+    let names = names.into_iter().map(|(subject, names)| {
+        let folds = subject != Subject::Host;
+        Condition::Test(subject, Predicate::one_of(names).ignoring_case(folds))
+    });
+    Condition::any(names.chain(others))
 }
 
 impl Host<'_> {
-    /// Its domains, without those that no request can have.
+    /// Its domains, each once and without those that no request can have.
     fn domains(&self, draft: &mut Draft) -> Vec<Domain> {
         let mut domains = Vec::new();
-        for domain in self.part.get("domains").map(|domains| domains.texts()).unwrap_or_default() {
-            let parsed = Domain::of(&domain);
-            if parsed.port.is_some() && self.ports == Ports::Ignored {
+        let mut seen = BTreeSet::new();
+        for written in self.part.get("domains").map(|domains| domains.texts()).unwrap_or_default() {
+            let domain = written.to_ascii_lowercase();
+            if self.ports == Ports::Ignored && has_port(&domain) {
                 draft.note(
                     self.part.below("domains"),
-                    format!("{domain:?} has a port, which is taken off before: no request has this domain"),
+                    format!("{written:?} has a port, which is taken off before: no request has this domain"),
                 );
-                continue;
+            } else if seen.insert(domain.clone()) {
+                domains.push(domain);
             }
-            domains.push(parsed);
         }
         domains
     }
 
-    /// Whether a request has this domain; unclear where only its port or its listener could tell.
-    fn test(&self, draft: &mut Draft, hosts: &[Host<'_>], index: usize, domain: &Domain) -> Condition {
+    /// Whether a request has this domain; unclear where only its listener, or what comes from elsewhere, could tell.
+    fn test(&self, draft: &mut Draft, domain: &str, elsewhere: bool) -> Condition {
         let at = self.part.below("domains");
-        let mut parts = vec![domain.test(draft, &at)];
-        let others: Vec<(&Host<'_>, Domain)> = hosts
-            .iter()
-            .enumerate()
-            .filter(|(other, _)| *other != index)
-            .flat_map(|(_, other)| {
-                let written = other.part.get("domains").map(|domains| domains.texts()).unwrap_or_default();
-                written.into_iter().map(move |written| (other, Domain::of(&written)))
-            })
-            .collect();
-        if others.iter().any(|(other, theirs)| other.source != self.source && theirs.overlaps(domain)) {
+        let mut parts = vec![self.compared(draft, &at, domain)];
+        if elsewhere {
             parts.push(draft.unclear(
                 &at,
                 format!(
-                    "{:?} is served at another listener as well, which a policy cannot test: import each route \
-                     configuration by itself",
-                    domain.name
+                    "{domain:?} is served at another listener as well, which a policy cannot test: import each route \
+                     configuration by itself"
                 ),
             ));
-        } else if self.ports != Ports::Ignored {
-            parts.extend(self.port_test(draft, &at, domain, &others));
+        }
+        if self.partial && domain.contains('*') {
+            parts.push(draft.unclear(
+                &at,
+                format!("virtual hosts that `vhds` brings may have some of the requests for {domain:?}: import a dump that has them"),
+            ));
         }
         Condition::all(parts)
     }
 
-    fn port_test(
-        &self,
-        draft: &mut Draft,
-        at: &str,
-        domain: &Domain,
-        others: &[(&Host<'_>, Domain)],
-    ) -> Option<Condition> {
-        let own = others.iter().filter(|(other, _)| other.source == self.source).map(|(_, domain)| domain);
-        let mut own: Vec<&Domain> = own.collect();
-        own.retain(
-            |other| if domain.port.is_some() { other.overlaps(domain) } else { other.name == domain.name },
+    fn compared(&self, draft: &mut Draft, at: &str, domain: &str) -> Condition {
+        let authority = || Subject::Header("host".to_owned());
+        if domain == "*" {
+            return Condition::Always;
+        }
+        if self.ports == Ports::Compared || has_port(domain) {
+            return draft.test(at, authority(), predicate(domain).ignoring_case(true));
+        }
+        let last_dot = Condition::Test(authority(), Predicate::text("search", "\\.(?::[0-9]*)?$"));
+        draft.odd(
+            at,
+            last_dot,
+            "hosts that end with a dot are left to the host's own routing: a policy takes the dot off, Envoy does not",
         );
-        if !own.is_empty() && domain.name != "*" {
-            let what = format!(
-                "the port of {:?} decides between virtual hosts, which a policy cannot test",
-                domain.name
-            );
-            return Some(draft.unclear(at, what));
+        let bare = match domain.strip_prefix('*') {
+            Some(end) if end.starts_with('.') => Predicate::exact(domain),
+            _ => predicate(domain),
+        };
+        let bare = draft.test(at, Subject::Host, bare);
+        if self.ports == Ports::Ignored {
+            return bare;
         }
-        if domain.name != "*" {
-            draft.note(
-                at,
-                "hosts are compared without their ports, where Envoy compares them unless ignore_port_in_host_matching is set",
-            );
-        }
-        None
+        let whole = draft.test(at, authority(), predicate(domain).ignoring_case(true));
+        let stripped = draft.unclear(
+            at,
+            "Envoy takes the listener's own port off before it compares hosts, and a policy does not know that port: hosts with \
+             a port are left to the host's own routing",
+        );
+        Condition::any([whole, Condition::all([bare, stripped])])
     }
 }
 
-impl Domain {
-    fn of(written: &str) -> Self {
-        let written = written.to_ascii_lowercase();
-        let (name, port) = match written.rsplit_once(':') {
-            Some((name, port)) if !port.contains(']') && !name.is_empty() => (name, Some(port.to_owned())),
-            _ => (written.as_str(), None),
-        };
-        Self { name: name.to_owned(), port }
+/// A domain as a test of a whole value: `*` is one character at least.
+fn predicate(domain: &str) -> Predicate {
+    let pattern = |text: &str| text.chars().map(literal).collect::<String>();
+    match (domain.strip_prefix('*'), domain.strip_suffix('*')) {
+        (Some(end), _) => Predicate::text("regex", format!(".+{}", pattern(end))),
+        (None, Some(start)) => Predicate::text("regex", format!("{}.+", pattern(start))),
+        (None, None) => Predicate::exact(domain),
     }
+}
 
-    fn test(&self, draft: &mut Draft, at: &str) -> Condition {
-        let pattern = |text: &str| text.chars().map(literal).collect::<String>();
-        let predicate = match (self.name.strip_prefix('*'), self.name.strip_suffix('*')) {
-            _ if self.name == "*" => return Condition::Always,
-            (Some(end), _) if end.starts_with('.') => Predicate::exact(&self.name),
-            (Some(end), _) => Predicate::text("regex", format!(".+{}", pattern(end))),
-            (None, Some(start)) => Predicate::text("regex", format!("{}.+", pattern(start))),
-            (None, None) => Predicate::exact(&self.name),
-        };
-        draft.test(at, Subject::Host, predicate)
-    }
+fn has_port(domain: &str) -> bool {
+    let port = domain.rsplit_once(':').filter(|(name, port)| !name.is_empty() && !port.contains(']'));
+    port.is_some_and(|(_, port)| !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit() || b == b'*'))
+}
 
-    /// Whether some host, with whatever port, has both.
-    fn overlaps(&self, other: &Self) -> bool {
-        let (a, b) = (self.name.as_str(), other.name.as_str());
-        match (a.strip_prefix('*'), a.strip_suffix('*'), b.strip_prefix('*'), b.strip_suffix('*')) {
-            _ if a == "*" || b == "*" => true,
-            (Some(end), _, Some(other), _) => end.ends_with(other) || other.ends_with(end),
-            (_, Some(start), _, Some(other)) => start.starts_with(other) || other.starts_with(start),
-            // A long enough name begins and ends as both ask.
-            (Some(_), _, _, Some(_)) | (_, Some(_), Some(_), _) => true,
-            (Some(end), ..) => b.ends_with(end),
-            (_, Some(start), ..) => b.starts_with(start),
-            (_, _, Some(end), _) => a.ends_with(end),
-            (_, _, _, Some(start)) => a.starts_with(start),
-            _ => a == b,
-        }
+/// Whether some host has both domains.
+fn overlap(a: &str, b: &str) -> bool {
+    match (a.strip_prefix('*'), a.strip_suffix('*'), b.strip_prefix('*'), b.strip_suffix('*')) {
+        _ if a == "*" || b == "*" => true,
+        (Some(end), _, Some(other), _) => end.ends_with(other) || other.ends_with(end),
+        (_, Some(start), _, Some(other)) => start.starts_with(other) || other.starts_with(start),
+        // A long enough name begins and ends as both ask.
+        (Some(_), _, _, Some(_)) | (_, Some(_), Some(_), _) => true,
+        (Some(end), ..) => b.ends_with(end),
+        (_, Some(start), ..) => b.starts_with(start),
+        (_, _, Some(end), _) => a.ends_with(end),
+        (_, _, _, Some(start)) => a.starts_with(start),
+        _ => a == b,
     }
 }
 

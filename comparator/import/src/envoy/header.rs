@@ -10,14 +10,14 @@ use crate::pattern;
 /// A `HeaderMatcher`.
 pub(super) fn condition(draft: &mut Draft, matcher: &Part<'_>) -> Condition {
     let name = matcher.text_of("name").unwrap_or_default().to_ascii_lowercase();
+    if let Some(unclear) = unknown(draft, matcher, &HEADER) {
+        return unclear;
+    }
     let inverted = is_true(matcher, "invert_match");
     let subject = match name.as_str() {
         ":method" => Subject::Method,
-        ":authority" | "host" => {
-            draft.note(&matcher.at, "the host is compared without its port, where Envoy compares it");
-            Subject::Host
-        }
-        ":path" => return path(draft, matcher, inverted),
+        ":authority" | "host" => Subject::Header("host".to_owned()),
+        ":path" => Subject::Header(name),
         _ if name.starts_with(':') => {
             return draft.unclear(&matcher.at, format!("{name:?} is nothing that a policy can test"));
         }
@@ -42,7 +42,7 @@ fn value(draft: &mut Draft, matcher: &Part<'_>, subject: &Subject, inverted: boo
         Ok(predicate) => predicate,
         Err(what) => return draft.unclear(&matcher.at, what),
     };
-    let test = tested(draft, matcher, subject, predicate.clone());
+    let test = draft.test(&matcher.at, subject.clone(), predicate.clone());
     let there = exists(draft, matcher, subject, true);
     match (empty, inverted) {
         (false, false) => test,
@@ -92,34 +92,20 @@ pub(super) fn is_true(part: &Part<'_>, field: &str) -> bool {
 fn exists(draft: &mut Draft, matcher: &Part<'_>, subject: &Subject, expected: bool) -> Condition {
     match subject {
         // Every request has these.
-        Subject::Method | Subject::Host if expected => Condition::Always,
-        Subject::Method | Subject::Host => Condition::Always.negated(),
+        Subject::Method if expected => Condition::Always,
+        Subject::Method => Condition::Always.negated(),
+        Subject::Header(name) if matches!(name.as_str(), "host" | ":path") => {
+            Condition::Always.negated_if(!expected)
+        }
         _ => draft.test(&matcher.at, subject.clone(), Predicate::exists(expected)),
     }
 }
 
-fn tested(draft: &mut Draft, matcher: &Part<'_>, subject: &Subject, predicate: Predicate) -> Condition {
-    let cookies = *subject == Subject::Header("cookie".to_owned());
-    match predicate.texts("regex").first().filter(|_| cookies) {
-        Some(pattern) => draft.cookie_header(&matcher.at, "regex", pattern, false),
-        None => draft.test(&matcher.at, subject.clone(), predicate),
-    }
-}
-
-/// The whole target of a request, with its query: its beginning is one of the path.
-fn path(draft: &mut Draft, matcher: &Part<'_>, inverted: bool) -> Condition {
-    let prefix = text(matcher).and_then(Result::ok).filter(|predicate| predicate.tests().eq(["prefix"]));
-    let prefix =
-        prefix.and_then(|predicate| predicate.texts("prefix").first().map(|text| (*text).to_owned()));
-    match prefix.filter(|prefix| !prefix.contains('?')) {
-        Some(prefix) => {
-            draft.test(&matcher.at, Subject::Path, Predicate::text("startsWith", prefix)).negated_if(inverted)
-        }
-        None => draft.unclear(
-            &matcher.at,
-            "\":path\" holds the query, too: a policy tests path and query by themselves",
-        ),
-    }
+/// A field of a matcher that is not known may mean anything.
+pub(super) fn unknown(draft: &mut Draft, matcher: &Part<'_>, known: &[&str]) -> Option<Condition> {
+    let inner = matcher.get("string_match").map(|inner| inner.others(&STRING)).unwrap_or_default();
+    let (name, field) = matcher.others(known).into_iter().chain(inner).next()?;
+    Some(draft.unclear(&field.at, format!("{name:?} is a test that a policy does not have")))
 }
 
 const TESTS: [(&str, &str); 5] = [
@@ -129,3 +115,19 @@ const TESTS: [(&str, &str); 5] = [
     ("contains", "contains"),
     ("safe_regex", "regex"),
 ];
+/// Of a `HeaderMatcher`.
+const HEADER: [&str; 11] = [
+    "name",
+    "exact_match",
+    "safe_regex_match",
+    "range_match",
+    "present_match",
+    "prefix_match",
+    "suffix_match",
+    "contains_match",
+    "string_match",
+    "invert_match",
+    "treat_missing_header_as_empty",
+];
+/// Of a `StringMatcher`.
+const STRING: [&str; 7] = ["exact", "prefix", "suffix", "contains", "safe_regex", "ignore_case", "custom"];

@@ -38,27 +38,38 @@ pub(super) fn condition(draft: &mut Draft, route: &Part<'_>, drawn: bool) -> Con
     Condition::all(parts)
 }
 
-/// How many routes in front differ in the share of requests alone that they take: the dice then choose among them all.
-pub(super) fn drawn_together(routes: &[Part<'_>]) -> usize {
-    let without = |route: &Part<'_>| match route.get("match").map(|matched| matched.tree.clone()) {
-        Some(Tree::Map(entries)) => {
-            entries.into_iter().filter(|(field, _)| field != "runtime_fraction").collect()
+/// Routes that follow each other and differ in the share of requests alone that they take: the dice then choose among them all. Each
+/// number is how many belong together.
+pub(super) fn drawn_together(routes: &[Part<'_>]) -> Vec<usize> {
+    let mut groups = Vec::new();
+    let mut rest = routes;
+    while let [first, ..] = rest {
+        let alike = rest.iter().take_while(|route| same_match(first, route)).count();
+        let (mut run, after) = rest.split_at_checked(alike.max(1)).unwrap_or((rest, &[]));
+        rest = after;
+        while let Some(last) = run.iter().position(|route| !has_share(route)) {
+            groups.push(last + 1);
+            run = run.get(last + 1..).unwrap_or_default();
         }
-        _ => Vec::new(),
-    };
-    let has = |route: &Part<'_>| {
-        route.get("match").is_some_and(|matched| matched.get("runtime_fraction").is_some())
-    };
-    let Some(first) = routes.first().map(without) else { return 1 };
-    for (index, route) in routes.iter().enumerate() {
-        if without(route) != first {
-            return 1;
-        }
-        if !has(route) {
-            return index + 1;
-        }
+        groups.extend(run.iter().map(|_| 1));
     }
-    1
+    groups
+}
+
+fn has_share(route: &Part<'_>) -> bool {
+    route.get("match").is_some_and(|matched| matched.get("runtime_fraction").is_some())
+}
+
+/// Whether two routes match the same, their shares aside.
+fn same_match(a: &Part<'_>, b: &Part<'_>) -> bool {
+    let (a, b) = (without_share(a), without_share(b));
+    a == b
+}
+
+fn without_share<'a>(route: &Part<'a>) -> Vec<(&'a str, &'a Tree)> {
+    let matched = route.get("match").map(|matched| matched.entries()).unwrap_or_default();
+    let others = matched.into_iter().filter(|(field, _)| *field != "runtime_fraction");
+    others.map(|(field, value)| (field, value.tree)).collect()
 }
 
 /// The share of the requests that come so far which a route takes, as numerator and denominator; `None` if it cannot be read.
@@ -112,8 +123,14 @@ fn path(draft: &mut Draft, field: &str, value: &Part<'_>, folds: bool) -> Condit
     draft.test(&value.at, Subject::Path, predicate)
 }
 
+/// Envoy compares parameters as they were sent, a policy decodes them.
 fn query(draft: &mut Draft, matcher: &Part<'_>) -> Condition {
-    let subject = Subject::Query(matcher.text_of("name").unwrap_or_default());
+    if let Some(unclear) = header::unknown(draft, matcher, &["name", "string_match", "present_match"]) {
+        return unclear;
+    }
+    let name = matcher.text_of("name").unwrap_or_default();
+    draft.encoded_query(&matcher.at, &name);
+    let subject = Subject::Query(name);
     if let Some(present) = matcher.get("present_match") {
         let expected = present.text().as_deref() == Some("true");
         return draft.test(&matcher.at, subject, Predicate::exists(expected));
@@ -126,6 +143,9 @@ fn query(draft: &mut Draft, matcher: &Part<'_>) -> Condition {
 }
 
 fn cookie(draft: &mut Draft, matcher: &Part<'_>) -> Condition {
+    if let Some(unclear) = header::unknown(draft, matcher, &["name", "string_match", "invert_match"]) {
+        return unclear;
+    }
     let subject = Subject::Cookie(matcher.text_of("name").unwrap_or_default());
     let inverted = is_true(matcher, "invert_match");
     match header::text(matcher) {

@@ -5,7 +5,7 @@
 use antumbra_policy::document::Tree;
 
 use super::domains::{Host, Ports};
-use crate::draft::Draft;
+use crate::draft::{Draft, Root};
 use crate::part::Part;
 
 /// A route configuration and what its connection manager does before.
@@ -19,7 +19,8 @@ impl<'a> Source<'a> {
     /// Its virtual hosts; `index` is its own place among the sources.
     pub(super) fn hosts(&self, index: usize) -> Vec<Host<'a>> {
         let parts = self.config.items_of("virtual_hosts");
-        parts.into_iter().map(|part| Host { source: index, part, ports: self.ports }).collect()
+        let partial = self.config.get("vhds").is_some();
+        parts.into_iter().map(|part| Host { source: index, part, ports: self.ports, partial }).collect()
     }
 }
 
@@ -47,10 +48,10 @@ fn snake_case(tree: &Tree) -> Tree {
 }
 
 /// All route configurations, each once. One that only answers itself is left out if another serves.
-pub(super) fn all<'a>(draft: &mut Draft, documents: &'a [Tree]) -> Vec<Source<'a>> {
+pub(super) fn all<'a>(draft: &mut Draft, documents: &[Root<'a>]) -> Vec<Source<'a>> {
     let mut found = Vec::new();
-    for tree in documents {
-        collect(draft, &Part::new("", tree), Ports::Compared, &mut found);
+    for (name, tree) in documents {
+        collect(draft, &Part::new(name.as_str(), tree), Ports::Compared, &mut found);
     }
     // What stands in a connection manager says more than its copy in a dump of routes.
     found.sort_by_key(|(managed, _)| !managed);

@@ -3,7 +3,7 @@
 //! A policy cannot test the listener that took a request. So routes for the same hosts at different listeners are told apart: what
 //! only redirects is left to the host, and of what serves nothing is guessed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use antumbra_policy::document::Tree;
 
@@ -65,12 +65,12 @@ impl Attachment {
         hosts
     }
 
-    /// Whether a request for one host may reach one of both at a listener where the other is not.
-    pub(super) fn rivals(&self, other: &Self) -> bool {
-        self.places.iter().any(|(_, own)| {
-            let theirs = other.places.iter().filter(|(_, theirs)| common(own, theirs).is_some());
-            theirs.into_iter().any(|(_, theirs)| self.listeners(own) != other.listeners(theirs))
-        })
+    /// Whether both serve a host at one listener.
+    pub(super) fn meets(&self, other: &Self) -> bool {
+        let shares = |(listener, host): &(String, String)| {
+            other.places.iter().any(|(at, theirs)| at == listener && common(host, theirs).is_some())
+        };
+        self.places.iter().any(shares)
     }
 
     fn listeners(&self, host: &str) -> BTreeSet<&str> {
@@ -105,6 +105,44 @@ impl Attachment {
             }
         }
     }
+}
+
+/// For each route those that serve one of its hosts at a listener where it is not.
+pub(super) fn rivals<'a>(attachments: impl Iterator<Item = &'a Attachment>) -> Vec<BTreeSet<usize>> {
+    let mut numbers: BTreeMap<BTreeSet<&str>, usize> = BTreeMap::new();
+    let mut places: Vec<(usize, String, usize)> = Vec::new();
+    let mut rivals = Vec::new();
+    for (index, attachment) in attachments.enumerate() {
+        rivals.push(BTreeSet::new());
+        for (_, host) in &attachment.places {
+            let next = numbers.len();
+            let listeners = *numbers.entry(attachment.listeners(host)).or_insert(next);
+            places.push((index, host.to_ascii_lowercase(), listeners));
+        }
+    }
+    let mut of_host: BTreeMap<&str, Vec<(usize, usize)>> = BTreeMap::new();
+    for (index, host, listeners) in &places {
+        of_host.entry(host).or_default().push((*index, *listeners));
+    }
+    for (index, host, listeners) in &places {
+        let met = wider(host).filter_map(|wide| of_host.get(wide.as_str())).flatten();
+        for (other, _) in met.filter(|(other, at)| at != listeners && other != index) {
+            for (one, other) in [(*index, *other), (*other, *index)] {
+                if let Some(rivals) = rivals.get_mut(one) {
+                    rivals.insert(other);
+                }
+            }
+        }
+    }
+    rivals
+}
+
+/// A host and the wildcards that cover it.
+fn wider(host: &str) -> impl Iterator<Item = String> {
+    let ends =
+        host.char_indices().filter(|(at, c)| *c == '.' && *at > 0).filter_map(|(at, _)| host.get(at..));
+    let wild = ends.map(|end| format!("*{end}")).chain(["*".to_owned()]).filter(move |wide| wide != host);
+    std::iter::once(host.to_owned()).chain(wild)
 }
 
 /// The names under which a service of the mesh is called.
@@ -173,16 +211,19 @@ fn allows(draft: &mut Draft, listener: &Part<'_>, route: &Route<'_>, home: &str)
 
 /// The hosts that two names have in common, which the more specific one says.
 fn common(a: &str, b: &str) -> Option<String> {
-    let covers = |wide: &str, narrow: &str| match wide.strip_prefix('*') {
-        Some(end) => {
-            narrow.len() > end.len() && narrow.to_ascii_lowercase().ends_with(&end.to_ascii_lowercase())
-        }
-        None => wide.eq_ignore_ascii_case(narrow),
-    };
+    let covers = |wide: &str, narrow: &str| covers(&wide.to_ascii_lowercase(), &narrow.to_ascii_lowercase());
     match (covers(a, b), covers(b, a)) {
         (true, _) => Some(b.to_owned()),
         (_, true) => Some(a.to_owned()),
         _ => None,
+    }
+}
+
+/// Whether a host in small letters is one of those that another means.
+fn covers(wide: &str, narrow: &str) -> bool {
+    match wide.strip_prefix('*') {
+        Some(end) => narrow.len() > end.len() && narrow.ends_with(end),
+        None => wide == narrow,
     }
 }
 

@@ -3,7 +3,7 @@
 use antumbra_policy::document::Tree;
 
 use crate::condition::whole;
-use crate::draft::{Changes, Destination, Draft, Mirror, merged};
+use crate::draft::{Changes, Destination, Draft, Mirror};
 use crate::part::Part;
 
 /// The variants of a rule with their weights; none if one of them cannot be told, since the others would get its share.
@@ -25,7 +25,7 @@ pub(super) fn weights(
         note_reference(draft, &entry, namespace);
         weights.push((variant(draft, &entry, namespace, shared), weight));
     }
-    if weights.is_empty() && !answers(rule) {
+    if weights.is_empty() && !redirects(rule) {
         draft.note(
             &rule.at,
             "has no backend: a gateway answers 500, and the host's own routing keeps its requests",
@@ -34,13 +34,16 @@ pub(super) fn weights(
     weights
 }
 
-/// Whether a rule without backends is meant to have none.
-fn answers(rule: &Part<'_>) -> bool {
+/// Whether a rule answers its requests itself.
+pub(super) fn redirects(rule: &Part<'_>) -> bool {
     let filters = rule.items_of("filters");
     filters.iter().any(|filter| filter.text_of("type").as_deref() == Some("RequestRedirect"))
 }
 
 fn note_reference(draft: &mut Draft, backend: &Part<'_>, namespace: &str) {
+    for (field, part) in backend.others(&BACKEND_FIELDS) {
+        draft.note(part.at, format!("{field:?} is not carried over: keep it in the host"));
+    }
     let kind = backend.text_of("kind").unwrap_or_else(|| "Service".to_owned());
     if kind != "Service" {
         draft.note(
@@ -61,7 +64,8 @@ fn note_reference(draft: &mut Draft, backend: &Part<'_>, namespace: &str) {
 /// The variant of a `backendRef`, which is called as its service.
 fn variant(draft: &mut Draft, backend: &Part<'_>, namespace: &str, shared: Option<&Tree>) -> String {
     let own = headers(draft, backend);
-    let destination = destination(backend, namespace, merged(shared, own.as_ref()));
+    let headers = draft.merged(&backend.at, shared, own.as_ref());
+    let destination = destination(backend, namespace, headers);
     draft.variant(destination)
 }
 
@@ -74,7 +78,7 @@ pub(super) fn headers(draft: &mut Draft, part: &Part<'_>) -> Option<Tree> {
             "RequestHeaderModifier" => {
                 if let Some(modifier) = filter.get("requestHeaderModifier") {
                     let own = draft.headers(&modifier.at, modifications(&modifier));
-                    changes = merged(changes.as_ref(), own.as_ref());
+                    changes = draft.merged(&modifier.at, changes.as_ref(), own.as_ref());
                 }
             }
             other => draft.note(
@@ -108,6 +112,9 @@ pub(super) fn mirrors(draft: &mut Draft, rule: &Part<'_>, namespace: &str) -> Ve
     let all = filters.iter().filter_map(|filter| filter.get("requestMirror"));
     let mut mirrors = Vec::new();
     for mirror in all {
+        for (field, part) in mirror.others(&["backendRef", "percent", "fraction"]) {
+            draft.note(part.at, format!("{field:?} is not carried over"));
+        }
         let Some(backend) = mirror.get("backendRef") else {
             draft.note(mirror.at, "has no backendRef: nothing is mirrored");
             continue;
@@ -120,6 +127,7 @@ pub(super) fn mirrors(draft: &mut Draft, rule: &Part<'_>, namespace: &str) -> Ve
             );
             continue;
         };
+        note_reference(draft, &backend, namespace);
         let to = draft.variant(destination(&backend, namespace, None));
         mirrors.push(Mirror { to, share, at: mirror.at });
     }
@@ -163,3 +171,5 @@ fn modifications(modifier: &Part<'_>) -> Changes {
     let remove = modifier.get("remove").map(|names| names.texts()).unwrap_or_default();
     Changes { set: pairs("set"), add: pairs("add"), remove }
 }
+
+const BACKEND_FIELDS: [&str; 7] = ["group", "kind", "name", "namespace", "port", "weight", "filters"];

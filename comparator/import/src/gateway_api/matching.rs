@@ -24,19 +24,23 @@ pub(super) enum Host {
     None,
 }
 
-/// How specific a path is; where regular expressions stand is left to the implementation.
+/// How specific a path is, or the service and the method of a call; where regular expressions stand is left to the implementation.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Path {
     Exact,
     Regex(Reverse<usize>),
     Prefix(Reverse<usize>),
+    /// Characters of the service, then of the method.
+    Call(Reverse<usize>, Reverse<usize>),
 }
 
 /// Each match of a rule for each host of its route.
 pub(super) fn entries(draft: &mut Draft, rule: &Part<'_>, kind: &str, hosts: &[String]) -> Vec<Entry> {
     let mut matches: Vec<_> = rule.items_of("matches").iter().map(|part| one(draft, part, kind)).collect();
     if matches.is_empty() {
-        matches.push((Condition::Always, (Path::Prefix(Reverse(1)), true, Reverse(0), Reverse(0))));
+        let path =
+            if kind == "GRPCRoute" { Path::Call(Reverse(0), Reverse(0)) } else { Path::Prefix(Reverse(1)) };
+        matches.push((Condition::Always, (path, true, Reverse(0), Reverse(0))));
     }
     let hosts: Vec<Option<&String>> =
         if hosts.is_empty() { vec![None] } else { hosts.iter().map(Some).collect() };
@@ -100,14 +104,30 @@ fn one(draft: &mut Draft, part: &Part<'_>, kind: &str) -> (Condition, Rest) {
     let tested = method
         .as_ref()
         .map(|method| draft.test(&method.at, Subject::Method, Predicate::one_of(method.texts())));
+    let known: &[&str] = if kind == "GRPCRoute" {
+        &["method", "headers"]
+    } else {
+        &["path", "method", "headers", "queryParams"]
+    };
+    let others: Vec<Condition> = part
+        .others(known)
+        .into_iter()
+        .map(|(field, value)| {
+            draft.unclear(&value.at, format!("{field:?} is nothing that a policy can test"))
+        })
+        .collect();
     let headers = named(draft, part, "headers", |name| Subject::Header(name.to_ascii_lowercase()));
     let queries = named(draft, part, "queryParams", Subject::Query);
     let rest = (specific, method.is_none(), Reverse(headers.len()), Reverse(queries.len()));
-    (Condition::all([path].into_iter().chain(tested).chain(headers).chain(queries)), rest)
+    (Condition::all([path].into_iter().chain(tested).chain(headers).chain(queries).chain(others)), rest)
 }
 
 fn http_path(draft: &mut Draft, part: &Part<'_>) -> (Condition, Path) {
     let Some(path) = part.get("path") else { return (Condition::Always, Path::Prefix(Reverse(1))) };
+    if let Some((field, value)) = path.others(&["type", "value"]).into_iter().next() {
+        let what = format!("{field:?} is nothing that a policy can test");
+        return (draft.unclear(&value.at, what), Path::Prefix(Reverse(1)));
+    }
     let value = path.text_of("value").unwrap_or_else(|| "/".to_owned());
     let length = Reverse(value.trim_end_matches('/').len().max(1));
     let (test, specific) = match path.text_of("type").as_deref() {
@@ -129,26 +149,41 @@ fn http_path(draft: &mut Draft, part: &Part<'_>) -> (Condition, Path) {
     (draft.test(&path.at, Subject::Path, Predicate::text(test, value)), specific)
 }
 
-/// A gRPC call is a POST to `/service/method`.
+/// A gRPC call is a POST to `/service/method`. The longer service comes first, then the longer method.
 fn grpc(draft: &mut Draft, part: &Part<'_>) -> (Condition, Path) {
-    let Some(call) = part.get("method") else { return (Condition::Always, Path::Prefix(Reverse(1))) };
-    let (service, method) = (call.text_of("service"), call.text_of("method"));
-    let length = |text: &Option<String>| text.as_ref().map_or(0, String::len);
-    let size = Reverse(length(&service) + length(&method));
-    if call.text_of("type").as_deref() == Some("RegularExpression") {
-        let any = || "[^/]+".to_owned();
-        let pattern = format!("/(?:{})/(?:{})", service.unwrap_or_else(any), method.unwrap_or_else(any));
-        return (draft.test(&call.at, Subject::Path, Predicate::text("regex", pattern)), Path::Regex(size));
+    let none = Path::Call(Reverse(0), Reverse(0));
+    let Some(call) = part.get("method") else { return (Condition::Always, none) };
+    let text = |field: &str| call.text_of(field).filter(|text| !text.is_empty());
+    let (service, method) = (text("service"), text("method"));
+    let length = |text: &Option<String>| Reverse(text.as_ref().map_or(0, |text| text.chars().count()));
+    let size = Path::Call(length(&service), length(&method));
+    if let Some((field, value)) = call.others(&["type", "service", "method"]).into_iter().next() {
+        return (draft.unclear(&value.at, format!("{field:?} is nothing that a policy can test")), size);
     }
-    let (predicate, specific) = match (service, method) {
-        (Some(service), Some(method)) => (Predicate::exact(format!("/{service}/{method}")), Path::Exact),
-        (Some(service), None) => (Predicate::text("prefix", format!("/{service}")), Path::Prefix(size)),
-        (None, Some(method)) => (Predicate::text("suffix", format!("/{method}")), Path::Prefix(size)),
-        (None, None) => {
-            return (draft.unclear(&call.at, "names neither service nor method"), Path::Prefix(size));
+    let pattern = match call.text_of("type").as_deref() {
+        None | Some("Exact") => false,
+        Some("RegularExpression") => true,
+        Some(other) => {
+            let what = format!("type is {other:?}, must be one of Exact, RegularExpression");
+            return (draft.unclear(&call.at, what), size);
         }
     };
-    (draft.test(&call.at, Subject::Path, predicate), specific)
+    let predicate = match (service, method) {
+        (None, None) => return (draft.unclear(&call.at, "names neither service nor method"), size),
+        (service, method) if pattern => {
+            draft.note(
+                &call.at,
+                "how a regular expression compares with other matches depends on the gateway: here its characters count",
+            );
+            let any = || "[^/]+".to_owned();
+            let pattern = format!("/(?:{})/(?:{})", service.unwrap_or_else(any), method.unwrap_or_else(any));
+            Predicate::text("regex", pattern)
+        }
+        (Some(service), Some(method)) => Predicate::exact(format!("/{service}/{method}")),
+        (Some(service), None) => Predicate::text("prefix", format!("/{service}")),
+        (None, Some(method)) => Predicate::text("suffix", format!("/{method}")),
+    };
+    (draft.test(&call.at, Subject::Path, predicate), size)
 }
 
 /// Headers or query parameters; of several entries with one name only the first counts, as the specification has it.
@@ -167,6 +202,13 @@ fn named(
             continue;
         }
         seen.push(subject.clone());
+        if let Subject::Query(name) = &subject {
+            draft.encoded_query(&entry.at, name);
+        }
+        if let Some((field, value)) = entry.others(&["name", "type", "value"]).into_iter().next() {
+            conditions.push(draft.unclear(&value.at, format!("{field:?} is nothing that a policy can test")));
+            continue;
+        }
         let test = match entry.text_of("type").as_deref() {
             None | Some("Exact") => "exact",
             Some("RegularExpression") => "regex",

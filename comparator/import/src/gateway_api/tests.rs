@@ -281,3 +281,104 @@ spec:
     assert!(shown.contains("set:\n        x-a: \"1\"\n        x-b: \"2\""), "{shown}");
     assert!(shown.contains("the change of header \"host\" is not carried over"), "{shown}");
 }
+
+/// The specification orders calls by the characters of the service, then of the method, then by the number of headers.
+#[test]
+fn calls_with_the_longer_service_come_first() {
+    let rule = |name: &str, matched: &str| {
+        format!("{{matches: [{{{matched}}}], backendRefs: [{{name: {name}, port: 80}}]}}")
+    };
+    let rules = [
+        rule("headers", "headers: [{name: a, value: '1'}, {name: b, value: '1'}]"),
+        rule("any", ""),
+        rule("method", "method: {method: AVeryLongMethodName}"),
+        rule("both", "method: {service: s.A, method: AVeryLongMethodName}"),
+        rule("service", "method: {service: s.A}, headers: [{name: a, value: '1'}]"),
+        rule("deep", "method: {type: RegularExpression, service: 's[.]A.+'}"),
+    ];
+    let text = format!("{{kind: GRPCRoute, metadata: {{name: r}}, spec: {{rules: [{}]}}}}", rules.join(", "));
+    goes(
+        Format::GatewayApi,
+        &text,
+        &[
+            ("{path: /s.A/AVeryLongMethodName, headers: {a: '1'}}", "both"),
+            ("{path: /s.A/Get, headers: {a: '1'}}", "service"),
+            ("{path: /s.A/Get, headers: {a: '1', b: '1'}}", "service"),
+            ("{path: /s.A/Get}", "any"),
+            ("{path: /s.B/AVeryLongMethodName, headers: {a: '1', b: '1'}}", "method"),
+            ("{path: /s.B/Get, headers: {a: '1', b: '1'}}", "headers"),
+            ("{path: /s.Apple/Get, headers: {a: '1', b: '1'}}", "deep"),
+        ],
+    );
+    assert!(
+        noted(Format::GatewayApi, &text)
+            .contains("how a regular expression compares with other matches depends on the gateway")
+    );
+}
+
+/// Each field that is not known is noted, and one that may choose requests keeps them from the new version.
+#[test]
+fn fields_that_are_not_known() {
+    let route = |kind: &str, rule: &str| {
+        format!(
+            "{{kind: {kind}, metadata: {{name: r}}, spec: {{more: 1, rules: [{{{rule}, backendRefs: [{{name: old, port: 80, extra: 1}}]}}, {{backendRefs: [{{name: new, port: 80}}]}}]}}}}"
+        )
+    };
+    for (kind, matched, field) in [
+        ("HTTPRoute", "new: 1", "new"),
+        ("HTTPRoute", "path: {value: /, new: 1}", "new"),
+        ("HTTPRoute", "headers: [{name: a, value: b, new: 1}]", "new"),
+        ("HTTPRoute", "queryParams: [{name: a, value: b, new: 1}]", "new"),
+        ("GRPCRoute", "path: {value: /x}", "path"),
+        ("GRPCRoute", "method: {service: a, new: 1}", "new"),
+    ] {
+        let text = route(kind, &format!("matches: [{{{matched}}}]"));
+        goes(Format::GatewayApi, &text, &[("{path: /a/b}", "host")]);
+        let notes = noted(Format::GatewayApi, &text);
+        assert!(
+            notes.contains(&format!("\"{field}\" is nothing that a policy can test")),
+            "{matched}: {notes}"
+        );
+        assert!(notes.contains("r: more \"more\" is not carried over"), "{notes}");
+        assert!(notes.contains("backendRefs[0].extra \"extra\" is not carried over"), "{notes}");
+    }
+    let text = route(
+        "HTTPRoute",
+        "retry: {}, filters: [{type: RequestMirror, requestMirror: {backendRef: {name: m, kind: X}, new: 1}}, {type: New}]",
+    );
+    let notes = noted(Format::GatewayApi, &text);
+    for note in [
+        "requestMirror.new \"new\" is not carried over",
+        "is of kind \"X\"",
+        "the filter \"New\" is not",
+        "rules[0].retry \"retry\"",
+    ] {
+        assert!(notes.contains(note), "{note}: {notes}");
+    }
+}
+
+/// A gateway redirects such requests, whatever backends stand beside.
+#[test]
+fn a_rule_that_redirects_serves_nobody() {
+    let text = "{kind: HTTPRoute, metadata: {name: r}, spec: {rules: [{filters: [{type: RequestRedirect, requestRedirect: {scheme: https}}], \
+        backendRefs: [{name: new, port: 80}]}, {matches: [{path: {value: /x}}], backendRefs: [{name: old, port: 80}]}]}}";
+    goes(Format::GatewayApi, text, &[("{path: /}", "host"), ("{path: /x}", "old")]);
+}
+
+/// A gateway is to take only the older one of two routes for a host that are of different kinds.
+#[test]
+fn of_two_kinds_for_one_host_the_older_is_taken() {
+    let text = "
+{kind: GRPCRoute, metadata: {name: calls, creationTimestamp: '2025-01-01T00:00:00Z'}, spec: {parentRefs: [{name: gw}], hostnames: [a.test], rules: [{matches: [{method: {service: s.A}}], backendRefs: [{name: new, port: 80}]}]}}
+---
+{kind: HTTPRoute, metadata: {name: pages, creationTimestamp: '2024-01-01T00:00:00Z'}, spec: {parentRefs: [{name: gw}], hostnames: [a.test, b.test], rules: [{matches: [{path: {value: /p}}], backendRefs: [{name: old, port: 80}]}]}}
+";
+    goes(
+        Format::GatewayApi,
+        text,
+        &[("{path: /s.A/Get, host: a.test}", "host"), ("{path: /p, host: a.test}", "old")],
+    );
+    assert!(noted(Format::GatewayApi, text).contains("GRPCRoute/calls HTTPRoute/pages is of another kind"));
+    let apart = text.replacen("name: gw", "name: other", 1);
+    assert!(!noted(Format::GatewayApi, &apart).contains("is of another kind"));
+}

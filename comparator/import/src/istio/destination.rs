@@ -31,6 +31,9 @@ impl<'a> Service<'a> {
 
     /// The variant of a `destination`, whose cluster is Istio's own.
     pub(super) fn variant(&self, draft: &mut Draft, to: &Part<'_>, headers: Option<Tree>) -> String {
+        for (field, part) in to.others(&["host", "subset", "port"]) {
+            draft.note(part.at, format!("{field:?} is not carried over"));
+        }
         let host = to.text_of("host").unwrap_or_default();
         let subset = to.text_of("subset").unwrap_or_default();
         let port = to.get("port").and_then(|port| port.text_of("number"));

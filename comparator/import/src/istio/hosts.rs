@@ -4,6 +4,7 @@
 //! full name. All of them are the same host, whichever of them a virtual service has.
 
 use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::condition::{Condition, Predicate, Subject};
 use crate::draft::Draft;
@@ -64,13 +65,8 @@ impl<'a> Hosted<'a> {
         draft.test(&at, Subject::Host, Predicate::one_of(names))
     }
 
-    /// Whether it has this host of another service, in any spelling.
-    pub(super) fn has(&self, other: &Self, host: &str) -> bool {
-        self.hosts.iter().any(|own| self.canonical(own) == other.canonical(host))
-    }
-
     /// `name.namespace` for a service, else the host itself.
-    fn canonical(&self, host: &str) -> String {
+    pub(super) fn canonical(&self, host: &str) -> String {
         let bare = host.strip_suffix(".svc.cluster.local").or_else(|| host.strip_suffix(".svc"));
         let short = bare.is_none() && !host.contains(['.', '*']);
         let name = if short { format!("{host}.{}", self.namespace) } else { bare.unwrap_or(host).to_owned() };
@@ -100,23 +96,38 @@ pub(super) fn namespace(part: &Part<'_>) -> Option<String> {
     part.get("metadata")?.text_of("namespace")
 }
 
-/// All hosts of all services, those that are tried first in front: exact ones, longer wildcards, `*`.
-pub(super) fn units(services: &[Hosted<'_>]) -> Vec<Unit> {
-    let mut hosts: Vec<(usize, String)> = Vec::new();
+/// The virtual services that have a host.
+#[derive(Default)]
+pub(super) struct Owners {
+    /// Which they are.
+    pub(super) services: BTreeSet<usize>,
+    /// Whether they are at other gateways than each other.
+    pub(super) apart: bool,
+}
+
+/// Which virtual services have a host, in any of its spellings.
+pub(super) fn owners(services: &[Hosted<'_>]) -> BTreeMap<String, Owners> {
+    let mut owners: BTreeMap<String, Owners> = BTreeMap::new();
     for (index, service) in services.iter().enumerate() {
-        hosts.extend(service.hosts.iter().map(|host| (index, host.clone())));
+        for host in &service.hosts {
+            let owners = owners.entry(service.canonical(host)).or_default();
+            let first = owners.services.first().and_then(|first| services.get(*first));
+            owners.apart |= first.is_some_and(|first| first.gateways != service.gateways);
+            owners.services.insert(index);
+        }
     }
-    let canonical =
-        |(index, host): &(usize, String)| services.get(*index).map(|service| service.canonical(host));
-    let names: Vec<(usize, Option<String>)> = hosts.iter().map(|host| (host.0, canonical(host))).collect();
-    let mut ranked: Vec<(Rank, bool, usize, String)> = hosts
-        .into_iter()
-        .zip(&names)
-        .map(|((index, host), (_, name))| {
-            let shared = names.iter().any(|(other, known)| *other != index && known == name);
-            (rank(&host), shared, index, host)
-        })
-        .collect();
+    owners
+}
+
+/// All hosts of all services, those that are tried first in front: exact ones, longer wildcards, `*`.
+pub(super) fn units(services: &[Hosted<'_>], owners: &BTreeMap<String, Owners>) -> Vec<Unit> {
+    let mut ranked: Vec<(Rank, bool, usize, String)> = Vec::new();
+    for (index, service) in services.iter().enumerate() {
+        for host in &service.hosts {
+            let shared = owners.get(&service.canonical(host)).is_some_and(|owners| owners.services.len() > 1);
+            ranked.push((rank(host), shared, index, host.clone()));
+        }
+    }
     ranked.sort_by_key(|(rank, shared, index, _)| (*rank, *shared, *index));
     let mut units: Vec<Unit> = Vec::new();
     for (_, shared, service, host) in ranked {

@@ -22,16 +22,19 @@ fn block(draft: &mut Draft, part: &Part<'_>) -> Condition {
             "name" | "ignoreUriCase" | "statPrefix" => {}
             "uri" => parts.push(uri(draft, &value, fold)),
             "method" => parts.push(listed(draft, &value, Subject::Method)),
-            "authority" => parts.push(listed(draft, &value, Subject::Host)),
+            "authority" => parts.push(header(draft, "host", &value)),
             "headers" => parts.extend(value.entries().iter().map(|(name, value)| header(draft, name, value))),
             "withoutHeaders" => {
                 parts
                     .extend(value.entries().iter().map(|(name, value)| header(draft, name, value).negated()));
             }
-            "queryParams" => parts.extend(value.entries().iter().map(|(name, value)| {
-                let predicate = predicate(value, "prefix");
-                tested(draft, value, Subject::Query((*name).to_owned()), predicate)
-            })),
+            "queryParams" => {
+                parts.extend(value.entries().iter().map(|(name, value)| {
+                    draft.encoded_query(&value.at, name);
+                    let predicate = predicate(value, "prefix");
+                    tested(draft, value, Subject::Query((*name).to_owned()), predicate)
+                }));
+            }
             other => parts.push(draft.unclear(
                 &value.at,
                 format!(
@@ -52,16 +55,9 @@ fn uri(draft: &mut Draft, value: &Part<'_>, fold: bool) -> Condition {
 
 fn header(draft: &mut Draft, name: &str, value: &Part<'_>) -> Condition {
     let name = name.to_ascii_lowercase();
-    if let (true, Some(pattern)) = (name == "cookie", value.text_of("regex")) {
-        return draft.cookie_header(&value.at, "regex", &pattern, false);
-    }
     let subject = match name.as_str() {
-        ":authority" | "host" => return listed(draft, value, Subject::Host),
+        ":authority" | "host" => Subject::Header("host".to_owned()),
         ":method" => return listed(draft, value, Subject::Method),
-        ":path" => {
-            return draft
-                .unclear(&value.at, "\":path\" holds the query too: write `path` and `query` instead");
-        }
         _ => Subject::Header(name),
     };
     tested(draft, value, subject, predicate(value, "prefix"))
@@ -77,14 +73,19 @@ fn listed(draft: &mut Draft, value: &Part<'_>, subject: Subject) -> Condition {
 fn tested(draft: &mut Draft, value: &Part<'_>, subject: Subject, predicate: Option<Predicate>) -> Condition {
     match predicate {
         Some(predicate) => draft.test(&value.at, subject, predicate),
-        None => draft.unclear(&value.at, "has none of exact, prefix and regex"),
+        None => draft.unclear(&value.at, "is none of exact, prefix and regex"),
     }
 }
 
-/// Istio's `StringMatch`; an empty one asks whether the value is there.
+/// Istio's `StringMatch`; an empty one, as one that matches everything, asks whether the value is there.
 fn predicate(value: &Part<'_>, prefix: &'static str) -> Option<Predicate> {
-    if value.entries().is_empty() && value.text().is_none() {
+    let everything =
+        value.text_of("prefix").as_deref() == Some("") || value.text_of("regex").as_deref() == Some("*");
+    if prefix == "prefix" && (everything || (value.entries().is_empty() && value.text().is_none())) {
         return Some(Predicate::exists(true));
+    }
+    if !value.others(&["exact", "prefix", "regex"]).is_empty() {
+        return None;
     }
     let text = |test: &'static str, field| value.text_of(field).map(|text| Predicate::text(test, text));
     text("exact", "exact").or_else(|| text(prefix, "prefix")).or_else(|| text("regex", "regex"))

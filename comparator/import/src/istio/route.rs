@@ -5,7 +5,7 @@ use antumbra_policy::document::Tree;
 use super::destination::{self, Service};
 use super::matching;
 use crate::condition::{Condition, whole};
-use crate::draft::{Draft, Mirror, Split, Target, merged};
+use crate::draft::{Draft, Mirror, Split, Target};
 use crate::part::Part;
 
 /// Writes the rule of a route for these requests. A delegate's route has what it does not say itself from `root`.
@@ -54,7 +54,7 @@ fn weights(
             draft.note(part.at, format!("{field:?} is not part of a policy: keep it in Istio"));
         }
         let own = entry.get("headers").and_then(|headers| destination::headers(draft, &headers));
-        let headers = merged(headers, own.as_ref());
+        let headers = draft.merged(&entry.at, headers, own.as_ref());
         let Some(to) = entry.get("destination") else {
             draft.note(
                 entry.at,
@@ -88,6 +88,9 @@ fn mirrors(draft: &mut Draft, service: &Service<'_>, route: &Part<'_>) -> Vec<Mi
         }
     }
     for entry in route.items_of("mirrors") {
+        for (field, part) in entry.others(&["destination", "percentage"]) {
+            draft.note(part.at, format!("{field:?} is not carried over"));
+        }
         if let Some(to) = entry.get("destination") {
             match entry.get("percentage") {
                 Some(share) if share.get("value").is_none() => {

@@ -302,3 +302,89 @@ fn of_several_services_for_one_host_sidecars_take_the_oldest() {
             .contains("VirtualService/young: hosts a.shop.test also belong to an older")
     );
 }
+
+/// Envoy compares the authority with its case and its port, and parameters as they were sent.
+#[test]
+fn what_istio_hands_to_envoy_is_compared_as_there() {
+    let text = |matched: &str| {
+        format!(
+            "{{kind: VirtualService, metadata: {{name: s}}, spec: {{hosts: ['*'], http: [\
+             {{match: [{{{matched}}}], route: [{{destination: {{host: new.test, port: {{number: 80}}}}}}]}}, \
+             {{route: [{{destination: {{host: old.test, port: {{number: 80}}}}}}]}}]}}}}"
+        )
+    };
+    let (new, old) = ("outbound|80||new.test", "outbound|80||old.test");
+    for (matched, request, expected) in [
+        ("authority: {exact: a.test}", "{path: /, host: a.test}", new),
+        ("authority: {exact: a.test}", "{path: /, host: A.test}", old),
+        ("authority: {exact: a.test}", "{path: /, host: 'a.test:80'}", old),
+        ("authority: {exact: 'a.test:80'}", "{path: /, host: 'a.test:80'}", new),
+        ("headers: {':authority': {prefix: a.}}", "{path: /, host: 'a.test:80'}", new),
+        ("headers: {':path': {exact: '/x?y=1'}}", "{path: '/x?y=1'}", new),
+        ("headers: {x: {regex: '*'}}", "{path: /, headers: {x: '1'}}", new),
+        ("headers: {x: {regex: '*'}}", "{path: /}", old),
+        ("queryParams: {v: {exact: '1'}}", "{path: '/?v=1'}", new),
+        ("queryParams: {v: {exact: '1'}}", "{path: '/?v=%31'}", "host"),
+        (
+            "headers: {cookie: {regex: '^(.*?;)?(user=jason)(;.*)?$'}}",
+            "{path: /, cookies: {user: jason}}",
+            new,
+        ),
+        (
+            "headers: {cookie: {regex: '^(.*?;)?(user=jason)(;.*)?$'}}",
+            "{path: /, cookies: {a: b, user: jason}}",
+            old,
+        ),
+    ] {
+        goes(Format::Istio, &text(matched), &[(request, expected)]);
+    }
+}
+
+/// Each field that is not known is noted, and one that may choose requests keeps them from the new version.
+#[test]
+fn fields_that_are_not_known() {
+    let text = |matched: &str, more: &str| {
+        format!(
+            "{{kind: VirtualService, metadata: {{name: s}}, spec: {{more: 1, hosts: ['*'], http: [\
+             {{match: [{{{matched}}}], {more} route: [{{new: 1, destination: {{host: old.test, port: {{number: 80}}, zone: a}}}}]}}, \
+             {{route: [{{destination: {{host: new.test, port: {{number: 80}}}}}}]}}]}}}}"
+        )
+    };
+    for matched in [
+        "new: 1",
+        "uri: {new: /}",
+        "headers: {a: {exact: b, new: c}}",
+        "queryParams: {a: {new: b}}",
+        "uri: {}",
+    ] {
+        goes(Format::Istio, &text(matched, ""), &[("{path: /, headers: {a: b}}", "host")]);
+    }
+    let notes = noted(
+        Format::Istio,
+        &text("uri: {prefix: /}", "rewrite: {}, new: 1, mirrors: [{destination: {host: m.test}, new: 1}],"),
+    );
+    for note in [
+        "s: more \"more\"",
+        "http[0].rewrite \"rewrite\"",
+        "http[0].new \"new\"",
+        "mirrors[0].new \"new\"",
+        "route[0].new \"new\"",
+        "destination.zone \"zone\"",
+    ] {
+        assert!(notes.contains(note), "{note}: {notes}");
+    }
+}
+
+/// Two objects of one name are told apart by their namespaces, and notes stand in the order of the input.
+#[test]
+fn notes_say_which_of_two_objects_they_mean() {
+    let service = |namespace: &str, host: &str| {
+        format!(
+            "---\nkind: VirtualService\nmetadata: {{name: s, namespace: {namespace}}}\nspec: {{http: [{{route: [{{destination: {{host: d.test}}}}], timeout: 1s}}], hosts: [{host}], tls: []}}\n"
+        )
+    };
+    let notes = noted(Format::Istio, &(service("zeta", "'*.a.test'") + &service("alpha", "b.test")));
+    let order = ["zeta/s: http[0].timeout", "zeta/s: tls", "alpha/s: http[0].timeout", "alpha/s: tls"];
+    let found: Vec<Option<usize>> = order.iter().map(|note| notes.find(note)).collect();
+    assert!(found.is_sorted() && found.iter().all(Option::is_some), "{notes}");
+}

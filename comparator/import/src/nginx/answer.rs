@@ -1,36 +1,37 @@
-//! Where the requests of a place go: through its script, its `limit_except`, its files and its `error_page`s to what answers them.
+//! Where the requests of a place go: through its script, its `limit_except`, what refuses them, its files and its `error_page`s
+//! to what answers them.
 //!
-//! Whether a file is there, or an upstream fails, no policy knows: what hangs on files keeps the old version.
+//! Whether a file is there, whether somebody may enter, or an upstream fails, no policy knows: what hangs on these keeps the old
+//! version.
 
-use super::goal::Goal;
-use super::location::{Place, parts, place_of};
-use super::pass::{content, is_pass};
+use super::access::refusals;
+use super::goal::{Goal, Old};
+use super::includes::may_decide;
+use super::location::{Place, location_of, parts};
+use super::page::{self, Way, only_answers, resort};
+use super::pass::{content, program};
 use super::reading::Reading;
 use super::scope::Scope;
 use super::script::{End, Guard, Script};
-use super::syntax::Directive;
+use super::syntax::{Directive, is_pass};
 use super::test::Test;
-use super::value::{Case, Cases, Outcome, Text, Unclear as _, one};
+use super::value::{Cases, Outcome, Text, Unclear as _, guarded, one, tidy};
 
-/// How a request came to a place.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Way {
-    /// By nginx itself, so that `internal` lets it in.
-    internal: bool,
-    /// By an `error_page`, of which the next one then takes no notice.
-    handled: bool,
-    /// Places before this one.
-    steps: usize,
+/// Where the requests of a place go, and which version is the old one of those of which that cannot be told.
+pub(super) struct Reached {
+    pub(super) goals: Cases<Goal>,
+    pub(super) old: Old,
 }
 
-impl Way {
-    /// Into the location of a mirror.
-    pub(super) fn mirrored() -> Self {
-        Self { internal: true, ..Self::default() }
+impl Reached {
+    /// An answer of nginx's own.
+    fn answer() -> Self {
+        Self { goals: one(Goal::Answer), old: Old::Nowhere }
     }
 
-    fn further(self, handled: bool) -> Self {
-        Self { internal: true, handled: self.handled || handled, steps: self.steps + 1 }
+    /// What cannot be told, and may be any place of the server.
+    fn shared() -> Self {
+        Self { goals: one(Goal::Old(Old::Shared)), old: Old::Shared }
     }
 }
 
@@ -41,39 +42,71 @@ pub(super) fn goals<'d>(
     place: &Place<'d>,
     way: Way,
 ) -> Cases<Goal> {
-    if way.steps > MAX_STEPS {
-        return one(Goal::unclear());
+    reached(reading, scope, place, way).goals
+}
+
+/// The same with the old version.
+pub(super) fn reached<'d>(reading: &mut Reading<'d>, scope: &Scope, place: &Place<'d>, way: Way) -> Reached {
+    if way.is_long() {
+        return Reached::shared();
+    }
+    if let Some(include) = place.below_server().find(|directive| may_decide(directive)) {
+        note_include(reading, include);
+        let old = resort(&content(reading, scope, place));
+        return Reached { goals: one(Goal::Old(Old::Common)), old };
     }
     if place.location.is_some() && !way.internal && place.has("internal") {
-        return answered(reading, scope, place, 404, way);
+        return Reached { goals: refused(reading, scope, place, 404, way), old: Old::Nowhere };
     }
     let script = match place.location {
         Some(_) => Script::run(reading, scope, place.block()),
         None => Script::of(scope),
     };
-    let mut result = held(reading, &script.scope, place, &script.blocks, way);
+    let Reached { mut goals, old } = held(reading, &script.scope, place, &script.blocks, way);
     for (guard, end) in script.ends.iter().rev() {
         let then = ended(reading, place, &script, end, way);
-        result = guard.choose(reading, &then, &result);
+        goals = guard.choose(reading, &then, &goals);
     }
-    limited(reading, scope, place, result, way)
+    let mut goals = limited(reading, scope, place, goals, way);
+    goals.iter_mut().for_each(|case| settle(&mut case.outcome, &old));
+    Reached { goals, old }
 }
 
-/// Where the requests go that a directive ends early.
+/// Says of requests that keep the old version which one that is.
+pub(super) fn settle(outcome: &mut Outcome<Goal>, own: &Old) {
+    let settle = |goal: &mut Goal| {
+        if *goal == Goal::Old(Old::Own) {
+            *goal = Goal::Old(own.clone());
+        }
+    };
+    match outcome {
+        Outcome::One(goal) => settle(goal),
+        Outcome::Drawn(_, parts) => parts.iter_mut().for_each(|(_, goal)| settle(goal)),
+    }
+}
+
+/// Where the requests go that a `return` ends. The `if`s that held before it may have an `error_page` of their own.
 pub(super) fn returned<'d>(
     reading: &mut Reading<'d>,
     scope: &Scope,
     place: &Place<'d>,
+    blocks: &[(Guard, &'d Directive)],
     directive: &Directive,
     way: Way,
 ) -> Cases<Goal> {
     let code: u16 = directive.text(0).parse().unwrap_or(302);
     let has_text = directive.args.len() > 1;
     let redirects = matches!(code, 301..=303 | 307 | 308);
-    if redirects || (code >= 400 && !has_text) {
-        return answered(reading, scope, place, code, way);
+    if !redirects && (code < 400 || has_text) {
+        return one(Goal::Answer);
     }
-    one(Goal::Answer)
+    let mut result = refused(reading, scope, place, code, way);
+    let has_page = |block: &Directive| block.block.iter().any(|inner| inner.name == "error_page");
+    for (guard, block) in blocks.iter().filter(|(_, block)| has_page(block)) {
+        let then = refused(reading, scope, &place.within(block), code, way);
+        result = guard.choose(reading, &then, &result);
+    }
+    result
 }
 
 fn ended<'d>(
@@ -83,27 +116,46 @@ fn ended<'d>(
     end: &End<'d>,
     way: Way,
 ) -> Cases<Goal> {
+    let until = |blocks: &usize| script.blocks.get(..*blocks).unwrap_or_default();
     match end {
-        End::Return(directive, scope) => returned(reading, scope, place, directive, way),
+        End::Return(directive, scope, blocks) => {
+            returned(reading, scope, place, until(blocks), directive, way)
+        }
         End::Redirect => one(Goal::Answer),
-        End::Elsewhere => one(Goal::unclear()),
+        End::Elsewhere => one(Goal::Old(Old::Shared)),
+        End::Included(include) => {
+            note_include(reading, include);
+            one(Goal::Old(Old::Common))
+        }
         End::Break(scope, blocks) | End::Rewritten(scope, blocks) => {
-            held(reading, scope, place, script.blocks.get(..*blocks).unwrap_or_default(), way)
+            held(reading, scope, place, until(blocks), way).goals
         }
     }
 }
 
-/// What answers if nothing ended early: the block of the last `if` that holds, else the place itself.
+/// What answers if nothing ended early: the block of the last `if` that holds, else the place itself, unless a program or a
+/// refusal stands before both.
 fn held<'d>(
     reading: &mut Reading<'d>,
     scope: &Scope,
     place: &Place<'d>,
     blocks: &[(Guard, &'d Directive)],
     way: Way,
-) -> Cases<Goal> {
-    let mut result = own(reading, scope, place, way);
+) -> Reached {
+    let scope = &page::assigned_late(scope, place);
+    let mut goals = own(reading, scope, place, way);
+    let old = resort(&goals);
+    if let Some(program) = program(place) {
+        note_program(reading, program);
+        return Reached { goals: one(Goal::Old(old.clone())), old };
+    }
     for (guard, directive) in blocks {
         let inner = place.within(directive);
+        if let Some(program) = program(&inner) {
+            note_program(reading, program);
+            goals = guard.choose(reading, &one(Goal::unclear()), &goals);
+            continue;
+        }
         let answers = directive.block.iter().any(|inner| is_pass(inner) || inner.name.ends_with("_pass"));
         let passes = place.block().iter().any(is_pass);
         let then = match (answers, passes) {
@@ -111,38 +163,56 @@ fn held<'d>(
             (false, true) => content(reading, scope, place),
             (false, false) => files(reading, scope, place, way),
         };
-        result = guard.choose(reading, &then, &result);
+        goals = guard.choose(reading, &then, &goals);
     }
-    result
+    let reached = Reached { goals, old: old.clone() };
+    Reached { goals: entered(reading, scope, place, reached, way), old }
 }
 
 fn own<'d>(reading: &mut Reading<'d>, scope: &Scope, place: &Place<'d>, way: Way) -> Cases<Goal> {
     if let Some(directive) = place.block().iter().find(|directive| directive.name == "try_files") {
         return tried(reading, scope, place, directive, way);
     }
-    if let Some(include) = place.block().iter().find(|directive| may_decide(directive)) {
-        reading.note(
-            include.at(),
-            format!("{:?} is not in this text and may decide where its location sends requests: they keep the old \
-                version; give the file as nginx -T prints it", include.text(0)),
-        );
-        return one(Goal::Old(last_resort(&content(reading, scope, place))));
-    }
-    if place
-        .block()
-        .iter()
-        .any(|inner| is_pass(inner) || inner.name.ends_with("_pass") || inner.name.contains("_by_"))
-    {
+    let answers =
+        |inner: &Directive| is_pass(inner) || inner.name.ends_with("_pass") || inner.name.contains("_by_");
+    if place.block().iter().any(answers) {
         note_failures(reading, scope, place, way);
         return content(reading, scope, place);
     }
     files(reading, scope, place, way)
 }
 
-/// Whether what is included may choose a destination; files of settings that all packages have do not.
-pub(super) fn may_decide(directive: &Directive) -> bool {
-    let name = directive.text(0).rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
-    directive.name == "include" && !SETTINGS.iter().any(|part| name.contains(part))
+/// Without those that are refused: they get an answer of nginx's own, or what an `error_page` has instead.
+fn entered<'d>(
+    reading: &mut Reading<'d>,
+    scope: &Scope,
+    place: &Place<'d>,
+    Reached { goals, old }: Reached,
+    way: Way,
+) -> Cases<Goal> {
+    let mut goals = goals;
+    if only_answers(&goals) && page::pages(place).is_empty() {
+        return goals;
+    }
+    for refusal in refusals(reading, place).into_iter().rev() {
+        for code in refusal.codes {
+            let instead = instead(reading, scope, place, code, way);
+            if refusal.when.perhaps().is_none() {
+                goals = tidy(guarded(&refusal.when, &instead.goals).into_iter().chain(goals));
+            } else if instead.goals != goals && !only_answers(&instead.goals) {
+                let name = &refusal.directive.name;
+                reading.note(
+                    refusal.directive.at(),
+                    format!(
+                        "whom {name} refuses no policy knows, and the error_page of {code} sends them on: all requests of \
+                        its location keep the old version"
+                    ),
+                );
+                goals = one(Goal::Old(Old::agreed([instead.old, old.clone()])));
+            }
+        }
+    }
+    goals
 }
 
 /// `try_files`: the last of its words answers if no file is there.
@@ -155,12 +225,13 @@ fn tried<'d>(
 ) -> Cases<Goal> {
     let last = directive.args.last().map_or("", String::as_str);
     let fallback = if last.starts_with('=') {
-        Some(files(reading, scope, place, way))
+        let goals = files(reading, scope, place, way);
+        let old = resort(&goals);
+        Reached { goals, old }
     } else {
-        led(reading, scope, place, last, way.further(false))
+        led(reading, scope, place, last, way.further(false)).unwrap_or_else(Reached::shared)
     };
-    let fallback = fallback.unwrap_or_else(|| one(Goal::unclear()));
-    if only_answers(&fallback) && !place.block().iter().any(is_pass) {
+    if only_answers(&fallback.goals) && !place.block().iter().any(is_pass) {
         return one(Goal::Answer);
     }
     reading.note(
@@ -168,20 +239,20 @@ fn tried<'d>(
         "try_files: whether a file is there no policy knows, so its requests keep the old version; take it out before \
             the import if the files are served elsewhere",
     );
-    one(Goal::Old(last_resort(&fallback)))
+    one(Goal::Old(fallback.old))
 }
 
 /// Files of the place's own, or its `error_page` for what is not there.
 fn files<'d>(reading: &mut Reading<'d>, scope: &Scope, place: &Place<'d>, way: Way) -> Cases<Goal> {
     for code in [404, 403, 405] {
-        let Some((directive, goals)) = error_page(reading, scope, place, code, way) else { continue };
-        if !only_answers(&goals) {
+        let Some((directive, reached)) = error_page(reading, scope, place, code, way) else { continue };
+        if !only_answers(&reached.goals) {
             reading.note(
                 directive.at(),
                 format!("error_page {code}: whether a file is there no policy knows, so the requests of its location \
                     keep the old version"),
             );
-            return one(Goal::Old(last_resort(&goals)));
+            return one(Goal::Old(reached.old));
         }
     }
     one(Goal::Answer)
@@ -197,33 +268,55 @@ fn limited<'d>(
 ) -> Cases<Goal> {
     let Some(limit) = place.block().iter().find(|inner| inner.name == "limit_except") else { return result };
     let inner = place.within(limit);
-    let denied = limit.block.iter().any(|inner| inner.name == "deny" && inner.text(0) == "all");
-    let allowed = limit.block.iter().any(|inner| inner.name == "allow");
-    let then = if limit.block.iter().any(is_pass) {
+    let then = if let Some(include) = limit.block.iter().find(|inner| may_decide(inner)) {
+        note_include(reading, include);
+        one(Goal::Old(Old::Common))
+    } else if limit.block.iter().any(is_pass) {
         content(reading, scope, &inner)
-    } else if denied && !allowed {
-        answered(reading, scope, place, 403, way)
     } else {
         own(reading, scope, place, way)
+    };
+    let then = match program(&inner) {
+        Some(program) => {
+            note_program(reading, program);
+            one(Goal::Old(resort(&then)))
+        }
+        None => {
+            let old = resort(&then);
+            entered(reading, scope, &inner, Reached { goals: then, old }, way)
+        }
     };
     let mut methods = limit.args.clone();
     if methods.iter().any(|method| method == "GET") {
         methods.push("HEAD".to_owned());
     }
-    let source = one(Text::asked("request_method"));
+    // Behind an error page, all methods but HEAD have become GET.
+    let source = match scope.get("request_method") {
+        None => one(Text::asked("request_method")),
+        Some(changed) => match ["GET", "HEAD"].map(|method| methods.iter().any(|listed| listed == method)) {
+            [true, true] => return result,
+            [false, false] => return then,
+            _ => changed.clone(),
+        },
+    };
     let guard = Guard::If { source, test: Test::Equals(methods, false), negated: true, at: limit.at() };
     guard.choose(reading, &then, &result)
 }
 
 /// An answer of nginx's own, which an `error_page` may replace.
-fn answered<'d>(
+fn refused<'d>(
     reading: &mut Reading<'d>,
     scope: &Scope,
     place: &Place<'d>,
     code: u16,
     way: Way,
 ) -> Cases<Goal> {
-    error_page(reading, scope, place, code, way).map_or_else(|| one(Goal::Answer), |(_, goals)| goals)
+    instead(reading, scope, place, code, way).goals
+}
+
+/// The same with the old version of what replaces it.
+fn instead<'d>(reading: &mut Reading<'d>, scope: &Scope, place: &Place<'d>, code: u16, way: Way) -> Reached {
+    error_page(reading, scope, place, code, way).map_or_else(Reached::answer, |(_, reached)| reached)
 }
 
 /// The `error_page` of a status, and where it leads; `None` if there is none.
@@ -233,35 +326,25 @@ fn error_page<'d>(
     place: &Place<'d>,
     code: u16,
     way: Way,
-) -> Option<(&'d Directive, Cases<Goal>)> {
-    if way.handled {
-        return None;
-    }
-    let pages = place.inherited("error_page");
-    let wanted = code.to_string();
-    let directive = pages.into_iter().find(|page| page.args.contains(&wanted))?;
+) -> Option<(&'d Directive, Reached)> {
+    let directive = page::of(place, code, way)?;
     let target = directive.args.last()?;
-    let recursive = place.inherited("recursive_error_pages");
-    let handled = recursive.last().is_none_or(|directive| directive.text(0) != "on");
-    let scope = redirected(scope, target);
-    let goals = match led(reading, &scope, place, target, way.further(handled)) {
-        Some(goals) => goals,
-        None if target.starts_with("http") => one(Goal::Answer),
-        None => one(Goal::unclear()),
+    let scope = page::redirected(scope, target);
+    let reached = match led(reading, &scope, place, target, way.further(page::ends_the_search(place))) {
+        Some(reached) => reached,
+        None if target.starts_with("http") => Reached::answer(),
+        None => Reached::shared(),
     };
-    Some((directive, goals))
-}
-
-/// The variables behind an internal redirect: it has another path, no parameters, and another method, while maps that were
-/// looked at before keep what they were worth. So what hangs on these cannot be told.
-fn redirected(scope: &Scope, target: &str) -> Scope {
-    let mut scope = scope.clone();
-    if target.starts_with('/') {
-        for name in ["request_method", "uri", "document_uri", "args"] {
-            scope.set(name, one(Text::Unknown));
-        }
+    if target.starts_with('/') && !only_answers(&reached.goals) {
+        reading.note(
+            directive.at(),
+            format!(
+                "error_page {code}: the server that answers instead is asked for {target:?} with GET, and a policy leaves \
+                path and method as they are: rewrite them in the host"
+            ),
+        );
     }
-    scope
+    Some((directive, reached))
 }
 
 /// Where a named location or a path without variables leads; `None` if that cannot be told, or is another server.
@@ -271,70 +354,64 @@ fn led<'d>(
     place: &Place<'d>,
     target: &str,
     way: Way,
-) -> Option<Cases<Goal>> {
-    let path = path_of(target);
+) -> Option<Reached> {
+    let path = target.split('?').next().unwrap_or(target);
     if target.starts_with('@') {
-        return Some(
-            place.named(target).map_or_else(|| one(Goal::Answer), |named| goals(reading, scope, &named, way)),
-        );
+        let named = place.named(target);
+        return Some(named.map_or_else(Reached::answer, |named| reached(reading, scope, &named, way)));
     }
     if !path.starts_with('/') || path.contains('$') {
         return None;
     }
-    let next = place_of(&place.of_server(), path)?;
+    let server = place.of_server();
+    let next = reading.found_once(server.block(), path, || location_of(&server, path))?;
+    let next = next.map_or_else(|| server.clone(), |location| server.within(location));
     let same = next.location.map(parts) == place.location.map(parts);
-    if same && way.steps > 1 { None } else { Some(goals(reading, scope, &next, way)) }
+    if same && way.is_on_its_way() { None } else { Some(reached(reading, scope, &next, way)) }
 }
 
 /// What answers when an upstream fails is the proxy's own affair.
 fn note_failures<'d>(reading: &mut Reading<'d>, scope: &Scope, place: &Place<'d>, way: Way) {
-    for code in [502, 504, 503, 500] {
-        let Some((directive, goals)) = error_page(reading, scope, place, code, way) else { continue };
-        if !only_answers(&goals) {
-            reading.note(
-                directive.at(),
-                format!("error_page {code}: that another server answers when the first fails is not carried over: set \
-                    retries in the proxy"),
-            );
+    let mut seen: Option<&Directive> = None;
+    for (code, intercepted) in page::of_failures(place) {
+        let page = page::of(place, code, way);
+        if page.is_some_and(|page| seen.is_some_and(|seen| std::ptr::eq(page, seen))) {
+            continue;
         }
+        seen = page;
+        let Some((directive, reached)) = error_page(reading, scope, place, code, way) else { continue };
+        if only_answers(&reached.goals) {
+            continue;
+        }
+        let what = if intercepted {
+            format!(
+                "error_page {code}: that another server answers when the first has answered {code} is not carried over: \
+                the client gets the first answer"
+            )
+        } else {
+            format!(
+                "error_page {code}: that another server answers when the first fails is not carried over: set retries in \
+                the proxy"
+            )
+        };
+        reading.note(directive.at(), what);
     }
 }
 
-fn path_of(target: &str) -> &str {
-    target.split('?').next().unwrap_or(target)
+fn note_program(reading: &mut Reading<'_>, program: &Directive) {
+    reading.note(
+        program.at(),
+        format!("{} may send requests anywhere: those of its location keep the old version", program.name),
+    );
 }
 
-fn only_answers(cases: &[Case<Goal>]) -> bool {
-    cases.iter().all(|case| case.outcome == Outcome::One(Goal::Answer))
+fn note_include(reading: &mut Reading<'_>, include: &Directive) {
+    reading.note(
+        include.at(),
+        format!(
+            "{:?} is not in this text and may decide where its location sends requests: those that it may decide keep the \
+            old version; give the file as nginx -T prints it",
+            include.text(0)
+        ),
+    );
 }
-
-/// Where requests go that nothing took.
-pub(super) fn last_resort(cases: &[Case<Goal>]) -> Option<String> {
-    let of = |goal: &Goal| match goal {
-        Goal::To(host) => Some(host.clone()),
-        Goal::Old(guess) => guess.clone(),
-        Goal::Answer => None,
-    };
-    cases.iter().rev().find_map(|case| match &case.outcome {
-        Outcome::One(goal) => of(goal),
-        Outcome::Drawn(_, parts) => parts.iter().rev().find_map(|(_, goal)| of(goal)),
-    })
-}
-
-/// Internal redirects of one request, as in nginx.
-const MAX_STEPS: usize = 10;
-/// Parts of the names of files that are known to choose no destination.
-const SETTINGS: [&str; 12] = [
-    "params",
-    "mime",
-    "ssl",
-    "tls",
-    "letsencrypt",
-    "header",
-    "proxy.conf",
-    "gzip",
-    "log",
-    "security",
-    "cache",
-    "cors",
-];

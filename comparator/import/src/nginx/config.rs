@@ -10,6 +10,8 @@ pub(super) struct Config<'d> {
     variables: BTreeMap<String, &'d Directive>,
     upstreams: BTreeMap<String, &'d Directive>,
     assigned: BTreeSet<String>,
+    /// Where the client's address is replaced by one that a header names.
+    pub(super) addresses_replaced: Option<String>,
     /// The variables in the order of the file.
     pub(super) order: Vec<String>,
 }
@@ -21,6 +23,7 @@ impl<'d> Config<'d> {
             variables: BTreeMap::new(),
             upstreams: BTreeMap::new(),
             assigned: BTreeSet::new(),
+            addresses_replaced: None,
             order: Vec::new(),
         };
         for directive in directives {
@@ -42,6 +45,9 @@ impl<'d> Config<'d> {
             }
             (name, [variable, ..]) if name == "set" || name.starts_with("set_by_lua") => {
                 self.assigned.insert(variable.trim_start_matches('$').to_ascii_lowercase());
+            }
+            ("set_real_ip_from", _) => {
+                self.addresses_replaced.get_or_insert_with(|| directive.at());
             }
             _ => directive.block.iter().for_each(|inner| self.add(inner)),
         }
@@ -113,6 +119,17 @@ fn note_balancing(draft: &mut Draft, upstream: &Directive) {
         draft.note(
             server.at(),
             format!("down is not carried over: leave {address} out of the cluster {name:?}"),
+        );
+    }
+    let program = upstream.block.iter().find(|inner| inner.name.starts_with("balancer_by_lua"));
+    if let Some(program) = program {
+        let kind = &program.name;
+        draft.note(
+            program.at(),
+            format!(
+                "{kind} is not carried over: a program chooses which server answers, also one that the upstream does not \
+                 name, where the policy sends to the cluster {name:?}"
+            ),
         );
     }
     let balancing = upstream.block.iter().find(|inner| BALANCERS.contains(&inner.name.as_str()));

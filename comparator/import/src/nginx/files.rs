@@ -24,13 +24,31 @@ pub(super) fn read(text: &str) -> Result<Vec<Directive>, ImportError> {
     Ok(includes.resolved(files.get(main).map_or(&[], Vec::as_slice), 0))
 }
 
+/// The names of the files of a text, in its order.
+pub(super) fn names(text: &str) -> Vec<&str> {
+    text.lines().filter_map(marked).collect()
+}
+
+/// Where something stands, by the place that a directive gives of itself: the number of its file and the line. What has no
+/// place comes last.
+pub(super) fn place(names: &[&str], at: &str) -> (usize, usize) {
+    let Some((file, line)) = at.rsplit_once("line ") else { return (usize::MAX, 0) };
+    let Ok(line) = line.parse() else { return (usize::MAX, 0) };
+    let file = file.trim_end();
+    (names.iter().position(|name| *name == file).unwrap_or(0), line)
+}
+
+/// The file that begins behind a line.
+fn marked(line: &str) -> Option<&str> {
+    line.trim_end().strip_prefix(MARK)?.strip_suffix(':')
+}
+
 /// Name and text of each file, behind the line `# configuration file /etc/nginx/nginx.conf:`.
 fn sections(text: &str) -> Vec<(&str, &str)> {
     let mut starts = Vec::new();
     let mut at = 0;
     for line in text.split_inclusive('\n') {
-        let named = line.trim_end().strip_prefix(MARK).and_then(|rest| rest.strip_suffix(':'));
-        if let Some(name) = named {
+        if let Some(name) = marked(line) {
             starts.push((at, at + line.len(), name));
         }
         at += line.len();

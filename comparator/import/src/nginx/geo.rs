@@ -1,10 +1,9 @@
 //! `geo`: the client's address to a text; the smallest network that holds the address counts.
 
 use super::reading::Reading;
+use super::request;
 use super::syntax::Directive;
 use super::value::{Case, Cases, Outcome, Text, one, tidy};
-use super::when::When;
-use crate::condition::{Predicate, Subject};
 
 /// What a `geo` makes of its variable.
 pub(super) fn cases(reading: &mut Reading<'_>, definition: &Directive) -> Cases<Text> {
@@ -53,9 +52,9 @@ fn of_networks(
     let mut cases = Vec::new();
     for group in networks.chunk_by(|a, b| a.1 == b.1) {
         let listed = group.iter().map(|(network, _)| network.clone()).collect();
-        let test = reading.draft.test(at, Subject::Ip, Predicate::one_of(listed));
+        let when = request::addressed(reading, at, listed);
         let value = group.first().map(|(_, value)| value.clone()).unwrap_or_default();
-        cases.push(Case { when: When::exactly(test), outcome: Outcome::One(Text::literal(value)) });
+        cases.push(Case { when, outcome: Outcome::One(Text::literal(value)) });
     }
     cases.extend(one(Text::literal(default)));
     tidy(cases)

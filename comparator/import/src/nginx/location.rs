@@ -1,23 +1,36 @@
 //! Which location a request meets, in nginx's own order: an exact path, the longest prefix if it says `^~`, patterns as written,
 //! the longest prefix. Locations within a location are looked at once it is the longest prefix or its pattern matches.
 
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
 use regex_lite::RegexBuilder;
 
-use super::pass::is_pass;
 use super::reading::Reading;
 use super::request;
-use super::syntax::Directive;
+use super::syntax::{Directive, is_pass, is_program};
 use super::test::Test;
 use super::when::When;
 use crate::condition::{Predicate, Subject};
 
-/// A location, and the blocks around it from the outermost to its own.
+/// The directives of one block that have none of their own: what a block inherits is found in a few of them.
+pub(super) type Level<'d> = Rc<[&'d Directive]>;
+
+/// A location, and what it inherits.
 #[derive(Debug, Clone)]
 pub(super) struct Place<'d> {
     /// `None` for the server itself, where no location fits.
     pub(super) location: Option<&'d Directive>,
-    /// What it inherits from, its own block last.
-    pub(super) chain: Vec<&'d [Directive]>,
+    /// Its own directives.
+    block: &'d [Directive],
+    /// Those of its server.
+    server: &'d [Directive],
+    /// Those of the blocks around it from the outermost to its own.
+    pub(super) chain: Vec<Level<'d>>,
+}
+
+fn level(block: &[Directive]) -> Level<'_> {
+    block.iter().filter(|directive| directive.block.is_empty() && directive.name != "location").collect()
 }
 
 /// A place, and when a request meets it unless it meets an earlier one.
@@ -30,45 +43,51 @@ pub(super) struct Spot<'d> {
 }
 
 impl<'d> Place<'d> {
-    /// The server itself.
-    pub(super) fn server(around: &[&'d [Directive]], block: &'d [Directive]) -> Self {
-        Self { location: None, chain: [around, &[block]].concat() }
+    /// The server itself, in the block around it.
+    pub(super) fn server(around: &'d [Directive], block: &'d [Directive]) -> Self {
+        Self { location: None, block, server: block, chain: vec![level(around), level(block)] }
     }
 
     /// A location within it.
     pub(super) fn within(&self, location: &'d Directive) -> Self {
-        let chain = [self.chain.as_slice(), &[location.block.as_slice()]].concat();
-        Self { location: Some(location), chain }
+        let mut chain = self.chain.clone();
+        chain.push(level(&location.block));
+        Self { location: Some(location), block: &location.block, server: self.server, chain }
     }
 
     /// Its own block.
     pub(super) fn block(&self) -> &'d [Directive] {
-        self.chain.last().copied().unwrap_or_default()
+        self.block
+    }
+
+    /// The directives of its own and those around it, up to its server.
+    pub(super) fn below_server(&self) -> impl Iterator<Item = &'d Directive> + '_ {
+        self.chain.iter().skip(2).flat_map(|level| level.iter().copied())
     }
 
     /// Whether it or a location around it has a directive.
     pub(super) fn has(&self, name: &str) -> bool {
-        self.chain.iter().any(|block| block.iter().any(|inner| inner.name == name))
+        self.chain.iter().any(|level| level.iter().any(|inner| inner.name == name))
     }
 
     /// All directives of a name that hold here: those of the innermost block that has any.
     pub(super) fn inherited(&self, name: &str) -> Vec<&'d Directive> {
         let own =
-            |block: &&'d [Directive]| block.iter().filter(|inner| inner.name == name).collect::<Vec<_>>();
+            |level: &Level<'d>| level.iter().copied().filter(|inner| inner.name == name).collect::<Vec<_>>();
         self.chain.iter().rev().map(own).find(|found| !found.is_empty()).unwrap_or_default()
     }
 
     /// The location of this server that has a name, as `@old`.
     pub(super) fn named(&self, name: &str) -> Option<Self> {
-        let server = Self { location: None, chain: self.chain.get(..2).unwrap_or(&self.chain).to_vec() };
-        let mut locations = server.block().iter().filter(|directive| directive.name == "location");
+        let mut locations = self.server.iter().filter(|directive| directive.name == "location");
         let found = locations.find(|location| parts(location).1 == name)?;
-        Some(server.within(found))
+        Some(self.of_server().within(found))
     }
 
     /// The server of this place.
     pub(super) fn of_server(&self) -> Self {
-        Self { location: None, chain: self.chain.get(..2).unwrap_or(&self.chain).to_vec() }
+        let chain = self.chain.get(..2).unwrap_or(&self.chain).to_vec();
+        Self { location: None, block: self.server, server: self.server, chain }
     }
 }
 
@@ -90,14 +109,15 @@ struct Found<'d> {
 }
 
 fn found<'d>(reading: &mut Reading<'_>, place: &Place<'d>) -> Found<'d> {
-    let Locations { exact, prefixes, patterns } = Locations::of(place.block());
+    let Locations { exact, mut prefixes, patterns } = Locations::of(place.block());
+    prefixes.sort_by_key(|location| std::cmp::Reverse(parts(location).1.len()));
+    let known: BTreeSet<&str> = exact.iter().chain(&prefixes).map(|location| parts(location).1).collect();
     let mut found = Found::default();
     for location in exact.iter().chain(&prefixes) {
         let path = parts(location).1;
-        let sent = location.block.iter().any(is_pass);
+        let sent = location.block.iter().any(|inner| is_pass(inner) || is_program(inner));
         let bare = path.strip_suffix('/').filter(|bare| !bare.is_empty() && sent);
-        let known = |bare: &str| exact.iter().chain(&prefixes).any(|other| parts(other).1 == bare);
-        if let Some(bare) = bare.filter(|bare| !known(bare)) {
+        if let Some(bare) = bare.filter(|bare| !known.contains(bare)) {
             let when = path_test(reading, location, Predicate::exact(bare));
             found.first.push(Spot { when, place: None, at: location.at() });
         }
@@ -111,13 +131,13 @@ fn found<'d>(reading: &mut Reading<'_>, place: &Place<'d>) -> Found<'d> {
         let (modifier, path) = parts(location);
         let here = starts(reading, location);
         let inner = found_below(reading, place, location);
-        let longer =
-            prefixes.iter().filter(|other| parts(other).1 != path && parts(other).1.starts_with(path));
-        let longer: Vec<When> = longer.map(|other| starts(reading, other).negated()).collect();
-        let best = here.and(&When::all(longer));
-        found.first.extend(within(&best, inner.first));
-        if modifier == "^~" {
-            stops.push(best.negated());
+        let stops_here = modifier == "^~" && !patterns.is_empty();
+        if stops_here || !inner.first.is_empty() {
+            let best = here.and(&unless_longer(reading, &prefixes, path));
+            found.first.extend(within(&best, inner.first));
+            if stops_here {
+                stops.push(best.negated());
+            }
         }
         found.last.extend(within(&here, inner.last));
         found.last.push(spot(here, place.within(location), location));
@@ -133,6 +153,16 @@ fn found<'d>(reading: &mut Reading<'_>, place: &Place<'d>) -> Found<'d> {
         found.first.push(spot(when, place.within(location), location));
     }
     found
+}
+
+/// Where no longer prefix than `path` fits.
+fn unless_longer(reading: &mut Reading<'_>, prefixes: &[&Directive], path: &str) -> When {
+    let longer = prefixes.iter().filter(|other| parts(other).1 != path && parts(other).1.starts_with(path));
+    let longer: Vec<&&Directive> = longer.take(MAX_LONGER + 1).collect();
+    if longer.len() > MAX_LONGER {
+        return When::unclear();
+    }
+    When::all(longer.into_iter().map(|other| starts(reading, other).negated()).collect::<Vec<_>>())
 }
 
 fn found_below<'d>(reading: &mut Reading<'_>, place: &Place<'d>, location: &'d Directive) -> Found<'d> {
@@ -169,7 +199,7 @@ fn path_test(reading: &mut Reading<'_>, location: &Directive, predicate: Predica
     When::exactly(reading.draft.test(&location.at(), Subject::Path, predicate))
 }
 
-/// The locations of a block by their kind, in the order in which they are tried.
+/// The locations of a block by their kind, in the order of the file.
 struct Locations<'d> {
     exact: Vec<&'d Directive>,
     prefixes: Vec<&'d Directive>,
@@ -187,7 +217,6 @@ impl<'d> Locations<'d> {
                 _ => all.prefixes.push(location),
             }
         }
-        all.prefixes.sort_by_key(|location| std::cmp::Reverse(parts(location).1.len()));
         all
     }
 }
@@ -204,29 +233,33 @@ pub(super) fn parts(location: &Directive) -> (&str, &str) {
     }
 }
 
-/// The place that a path without variables leads to; `None` if that cannot be told here.
-pub(super) fn place_of<'d>(server: &Place<'d>, path: &str) -> Option<Place<'d>> {
+/// The location that a path without variables leads to; `None` if that cannot be told here, `Some(None)` for the server itself.
+pub(super) fn location_of<'d>(server: &Place<'d>, path: &str) -> Option<Option<&'d Directive>> {
     let Locations { exact, prefixes, patterns } = Locations::of(server.block());
     if let Some(found) = exact.iter().find(|location| parts(location).1 == path) {
-        return Some(server.within(found));
+        return Some(Some(found));
     }
-    let best = prefixes.iter().find(|location| path.starts_with(parts(location).1));
+    let fitting = prefixes.iter().filter(|location| path.starts_with(parts(location).1));
+    let best = fitting.max_by_key(|location| parts(location).1.len()).copied();
     let nested = |location: &Directive| location.block.iter().any(|inner| inner.name == "location");
     if let Some(best) = best {
         let inner = nested(best);
         if parts(best).0 == "^~" && !inner {
-            return Some(server.within(best));
+            return Some(Some(best));
         }
         if inner {
             return None;
         }
     }
-    for location in &patterns {
+    for location in patterns {
         let (modifier, pattern) = parts(location);
         let regex = RegexBuilder::new(pattern).case_insensitive(modifier == "~*").build().ok()?;
         if regex.is_match(path) {
-            return (!nested(location)).then(|| server.within(location));
+            return (!nested(location)).then_some(Some(location));
         }
     }
-    Some(best.map_or_else(|| server.clone(), |best| server.within(best)))
+    Some(best)
 }
+
+/// Prefixes that begin with another one and are told from it: a policy takes no more conditions than that in one rule.
+const MAX_LONGER: usize = 64;

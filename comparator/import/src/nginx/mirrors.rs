@@ -1,10 +1,10 @@
 //! `mirror`: a location of which the requests are copied to another one.
 
-use super::answer::{self, Way};
+use super::answer;
 use super::goal::Goal;
 use super::location::{Place, parts};
+use super::page::Way;
 use super::reading::Reading;
-use super::rules::{Item, What};
 use super::scope::Scope;
 use super::syntax::Directive;
 use super::value::Outcome;
@@ -12,25 +12,32 @@ use super::when::When;
 use crate::condition::whole;
 use crate::draft::Mirror;
 
+/// Requests that are copied.
+pub(super) struct Copied {
+    pub(super) when: When,
+    pub(super) mirrors: Vec<Mirror>,
+    pub(super) at: String,
+}
+
 /// The mirrors of a place, for the requests of `base`.
-pub(super) fn items<'d>(
+pub(super) fn copied<'d>(
     reading: &mut Reading<'d>,
     scope: &Scope,
     place: &Place<'d>,
     base: &When,
-) -> Vec<Item> {
+) -> Vec<Copied> {
     let mirrors = place.inherited("mirror");
     let copied = mirrors.into_iter().filter(|mirror| mirror.text(0) != "off");
-    copied.flat_map(|mirror| items_of(reading, scope, place, base, mirror)).collect()
+    copied.flat_map(|mirror| by(reading, scope, place, base, mirror)).collect()
 }
 
-fn items_of<'d>(
+fn by<'d>(
     reading: &mut Reading<'d>,
     scope: &Scope,
     place: &Place<'d>,
     base: &When,
     mirror: &'d Directive,
-) -> Vec<Item> {
+) -> Vec<Copied> {
     let server = place.of_server();
     let mut locations = server.block().iter().filter(|directive| directive.name == "location");
     let Some(shadow) = locations.find(|location| parts(location).1 == mirror.text(0)) else {
@@ -46,7 +53,7 @@ fn items_of<'d>(
         earlier.push(case.when);
         let mirrors = mirrored(reading, &mirror.at(), &case.outcome);
         if !mirrors.is_empty() {
-            items.push(Item { when, what: What::Mirrored(mirrors), at: mirror.at() });
+            items.push(Copied { when, mirrors, at: mirror.at() });
         }
     }
     items

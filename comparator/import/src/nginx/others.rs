@@ -2,15 +2,17 @@
 
 use std::collections::BTreeMap;
 
+use super::includes::may_decide;
 use super::reading::Reading;
 use super::syntax::Directive;
 
 /// Names the directives that are not carried over, with the first place of each.
 pub(super) fn note(reading: &mut Reading<'_>, directives: &[&Directive]) {
+    let servers = directives.iter().any(|directive| directive.name == "server");
     let mut found: BTreeMap<&str, String> = BTreeMap::new();
     for directive in directives {
         gather(directive, &mut found);
-        note_includes(reading, directive);
+        note_includes(reading, directive, if servers { "server" } else { "http" });
     }
     for (names, what) in KINDS {
         let named = found.iter().filter(|(name, _)| names.contains(name));
@@ -21,16 +23,27 @@ pub(super) fn note(reading: &mut Reading<'_>, directives: &[&Directive]) {
     }
 }
 
-/// What is included around the locations is not known either.
-fn note_includes(reading: &mut Reading<'_>, directive: &Directive) {
+/// Files that are not at hand. Where one decides for a server or a location, that is said by who reads these.
+fn note_includes(reading: &mut Reading<'_>, directive: &Directive, around: &str) {
     if directive.name == "include" {
-        reading.note(
-            directive.at(),
-            format!("{:?} is not followed: give the file as nginx -T prints it", directive.text(0)),
-        );
+        let name = directive.text(0);
+        if !DEFINITIONS.contains(&around) && !may_decide(directive) {
+            reading.note(
+                directive.at(),
+                format!(
+                    "{name:?} is not in this text and is passed over: its name says that it holds settings, which choose \
+                     no destination"
+                ),
+            );
+        } else if !DECIDED.contains(&around) {
+            reading.note(
+                directive.at(),
+                format!("{name:?} is not in this text: give the file as nginx -T prints it"),
+            );
+        }
     }
     for inner in &directive.block {
-        note_includes(reading, inner);
+        note_includes(reading, inner, &directive.name);
     }
 }
 
@@ -40,7 +53,7 @@ fn gather<'d>(directive: &'d Directive, found: &mut BTreeMap<&'d str, String>) {
 }
 
 /// Directives, and why they are left where they are.
-const KINDS: [(&[&str], &str); 4] = [
+const KINDS: [(&[&str], &str); 6] = [
     (
         &[
             "proxy_set_header",
@@ -55,9 +68,8 @@ const KINDS: [(&[&str], &str); 4] = [
     ),
     (
         &[
-            "allow",
-            "deny",
             "auth_basic",
+            "auth_oidc",
             "auth_request",
             "auth_jwt",
             "satisfy",
@@ -69,6 +81,11 @@ const KINDS: [(&[&str], &str); 4] = [
         "who is let in is not carried over: keep it in the host",
     ),
     (
+        &["allow", "deny"],
+        "the requests that they refuse are left to the proxy's own routing, which has to refuse them",
+    ),
+    (&["post_action"], "the request that follows an answer is not carried over: send it from elsewhere"),
+    (
         &["proxy_cache", "proxy_store", "proxy_next_upstream", "proxy_redirect"],
         "caches and retries are not carried over: keep them in the host",
     ),
@@ -77,3 +94,7 @@ const KINDS: [(&[&str], &str); 4] = [
         "the client's address is taken from a header: say so in `clientIp`",
     ),
 ];
+/// Blocks that define a variable.
+const DEFINITIONS: [&str; 3] = ["map", "geo", "split_clients"];
+/// Blocks of which is said what becomes of their requests.
+const DECIDED: [&str; 4] = ["server", "location", "if", "limit_except"];

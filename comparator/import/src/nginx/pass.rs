@@ -1,34 +1,30 @@
 //! What answers the requests of a place: `proxy_pass`, other programs, files.
 
-use super::goal::Goal;
-use super::location::Place;
+use super::goal::{Goal, Old};
+use super::location::{Place, parts};
 use super::reading::Reading;
 use super::scope::Scope;
-use super::syntax::Directive;
-use super::value::{Cases, Piece, Text, looked_up, one};
-
-/// Whether a directive sends the request on.
-pub(super) fn is_pass(directive: &Directive) -> bool {
-    matches!(directive.name.as_str(), "proxy_pass" | "grpc_pass")
-}
+use super::syntax::{Directive, is_pass, is_program};
+use super::value::{Cases, Piece, Text, Unclear as _, looked_up, one};
 
 /// Where the requests go that a `proxy_pass` gets.
-pub(super) fn passed(reading: &mut Reading<'_>, scope: &Scope, pass: &Directive) -> Cases<Goal> {
+fn passed(reading: &mut Reading<'_>, scope: &Scope, place: &Place<'_>, pass: &Directive) -> Cases<Goal> {
     let url = pass.text(0);
     let cases = scope.text(reading, url);
     let at = pass.at();
+    note_url(reading, place, pass);
     looked_up(&cases, |text| {
         let Some((host, path)) = host(text) else {
             reading.note(
                 &at,
                 format!(
-                    "where {url:?} leads comes from the request: name its values in a `map`; until then its \
-                    requests keep the old version"
+                    "where {url:?} leads comes from the request, or from what is not in this text: name its values in a \
+                    `map`; until then its requests keep the old version"
                 ),
             );
-            return one(Goal::Old(None));
+            return one(Goal::unclear());
         };
-        if !path.is_empty() && path != "/" {
+        if !path.is_empty() && rest(url).is_empty() {
             reading.note(
                 &at,
                 format!("the path {path:?} of {url:?} is not carried over: rewrite it in the host"),
@@ -36,6 +32,55 @@ pub(super) fn passed(reading: &mut Reading<'_>, scope: &Scope, pass: &Directive)
         }
         if host.is_empty() { one(Goal::Answer) } else { one(Goal::To(host)) }
     })
+}
+
+/// What a URL says besides a host is left to the proxy.
+fn note_url(reading: &mut Reading<'_>, place: &Place<'_>, pass: &Directive) {
+    let url = pass.text(0);
+    if ["https://", "grpcs://"].iter().any(|scheme| url.starts_with(scheme)) {
+        reading.note(
+            pass.at(),
+            format!(
+                "{url:?} is encrypted, of which a policy says nothing: its cluster needs TLS in the proxy"
+            ),
+        );
+    }
+    let rest = rest(url);
+    if WHOLE.contains(&rest) {
+        return;
+    }
+    let path = place.location.map_or("/", |location| parts(location).1);
+    if url.contains('$') {
+        reading.note(
+            pass.at(),
+            format!("{url:?} replaces the whole path by {rest:?}, which is not carried over: rewrite it in the host"),
+        );
+    } else if path != rest {
+        reading.note(
+            pass.at(),
+            format!(
+                "{url:?} replaces {path:?} at the beginning of the path by {rest:?}, which is not carried over: rewrite it \
+                in the host"
+            ),
+        );
+    }
+}
+
+/// What stands behind the host of a URL.
+fn rest(url: &str) -> &str {
+    let behind = url.split_once("://").map_or(url, |(_, behind)| behind);
+    let socket = behind.strip_prefix("unix:").and_then(|socket| socket.split_once(':')).map(|(_, rest)| rest);
+    let behind = socket.unwrap_or(behind);
+    let path = |at: &usize| {
+        let text = behind.get(*at..).unwrap_or_default();
+        let name = text.strip_prefix('$').map(|name| name.trim_start_matches('{'));
+        let end =
+            |name: &str| name.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(name.len());
+        let name = name.and_then(|name| name.get(..end(name)));
+        text.starts_with(['/', '?']) || name.is_some_and(|name| PATHS.contains(&name))
+    };
+    let start = behind.char_indices().map(|(at, _)| at).find(path);
+    start.and_then(|start| behind.get(start..)).unwrap_or_default()
 }
 
 /// Host and path of a URL, whose host must be known.
@@ -70,17 +115,17 @@ fn host(text: &Text) -> Option<(String, String)> {
 /// What answers the requests of a place that no `return` and no `if` took.
 pub(super) fn content(reading: &mut Reading<'_>, scope: &Scope, place: &Place<'_>) -> Cases<Goal> {
     let block = place.block();
-    if let Some(script) = block.iter().find(|directive| is_script(directive)) {
+    if let Some(script) = block.iter().find(|directive| answers_by_program(directive)) {
         reading.note(
             script.at(),
             format!("{} may send requests anywhere: those of its location keep the old version", script.name),
         );
-        return one(Goal::Old(None));
+        return one(Goal::Old(Old::Shared));
     }
     if let Some(pass) = block.iter().find(|directive| is_pass(directive)) {
-        return passed(reading, scope, pass);
+        return passed(reading, scope, place, pass);
     }
-    let other = block.iter().find(|directive| PROGRAMS.contains(&directive.name.as_str()));
+    let other = block.iter().find(|directive| is_program(directive));
     if let Some(other) = other {
         reading.note(
             other.at(),
@@ -90,13 +135,24 @@ pub(super) fn content(reading: &mut Reading<'_>, scope: &Scope, place: &Place<'_
     one(Goal::Answer)
 }
 
-/// Whether a directive runs a program that may choose what becomes of the request.
-fn is_script(directive: &Directive) -> bool {
-    let lua = ["rewrite_by_lua", "access_by_lua", "content_by_lua", "server_rewrite_by_lua"];
-    lua.iter().any(|name| directive.name.starts_with(name))
-        || matches!(directive.name.as_str(), "js_content" | "perl")
+/// A program that runs before anything answers, here or in a block around, and may choose what becomes of the request.
+pub(super) fn program<'d>(place: &Place<'d>) -> Option<&'d Directive> {
+    let runs = |directive: &&'d Directive| {
+        let name = directive.name.as_str();
+        BEFORE.iter().any(|start| name.starts_with(start)) && !name.ends_with("_no_postpone")
+    };
+    place.chain.iter().rev().find_map(|level| level.iter().copied().find(runs))
 }
 
+/// Whether a directive runs a program instead of a proxy.
+fn answers_by_program(directive: &Directive) -> bool {
+    directive.name.starts_with("content_by_lua") || matches!(directive.name.as_str(), "js_content" | "perl")
+}
+
+/// Programs that run before a request is answered, and are inherited.
+const BEFORE: [&str; 4] = ["rewrite_by_lua", "access_by_lua", "server_rewrite_by_lua", "js_access"];
+/// What stands behind the host where the request's own path and query go on unchanged.
+const WHOLE: [&str; 5] =
+    ["", "$request_uri", "$uri$is_args$args", "${request_uri}", "$document_uri$is_args$args"];
 /// Variables that begin the path of a URL.
 const PATHS: [&str; 5] = ["request_uri", "uri", "document_uri", "is_args", "args"];
-const PROGRAMS: [&str; 5] = ["fastcgi_pass", "uwsgi_pass", "scgi_pass", "memcached_pass", "redis_pass"];

@@ -13,12 +13,14 @@ pub(super) fn tested(reading: &mut Reading<'_>, at: &str, name: &str, test: &Tes
     reading.note(
         at,
         format!(
-            "nginx finds the parameter {name:?} in any case of its name, a policy as one of {}: others count as \
-                absent. A value is compared decoded, and requests with two spellings keep the old version",
+            "nginx finds the parameter {name:?} in any case of its name and as it is sent, a policy decoded and as one of {}: \
+                other spellings count as absent, and requests that send two spellings, the name or its value with % or +, or \
+                more than 2 KiB of path and query keep the old version",
             spellings.join(", ")
         ),
     );
     one_spelling(reading, &spellings);
+    as_sent(reading, name);
     match test {
         Test::Equals(values, fold) => equals(reading, at, &spellings, values, *fold),
         Test::Truthy => {
@@ -82,6 +84,33 @@ fn one_spelling(reading: &mut Reading<'_>, spellings: &[String]) {
             reading.odd(Condition::all([exists(name), Condition::any(others.iter().map(exists))]));
         }
     }
+}
+
+/// What a policy decodes and nginx does not: a value with `%` or `+`, and a name of which any letter is in percent notation.
+fn as_sent(reading: &mut Reading<'_>, name: &str) {
+    let target = |predicate| Condition::Test(Subject::Header(":path".to_owned()), predicate);
+    let plain: Vec<String> = name.chars().map(|c| regex_lite::escape(&c.to_string())).collect();
+    let sent: Vec<String> = name.chars().map(in_percent_notation).collect();
+    let either = |(plain, sent): (&String, &String)| format!("(?:{plain}|{sent})");
+    let encoded = (0..plain.len()).map(|at| {
+        let before = plain.get(..at).unwrap_or_default().concat();
+        let behind = plain.iter().zip(&sent).skip(at + 1).map(either).collect::<String>();
+        format!("{before}{}{behind}[=&]", sent.get(at).map_or("", String::as_str))
+    });
+    let encoded: Vec<String> = encoded.collect();
+    let pattern = format!("[?&](?:{}=[^&]*[%+]|{})", plain.concat(), encoded.join("|"));
+    reading.odd(target(Predicate::text("search", pattern).ignoring_case(true)));
+    reading.odd(target(Predicate::text("search", "").negated()));
+}
+
+/// A character as its bytes in percent notation; letters in either case.
+fn in_percent_notation(c: char) -> String {
+    let bytes = |c: char| {
+        let mut buffer = [0; 4];
+        c.encode_utf8(&mut buffer).bytes().map(|byte| format!("%{byte:02x}")).collect::<String>()
+    };
+    let (lower, upper) = (bytes(c.to_ascii_lowercase()), bytes(c.to_ascii_uppercase()));
+    if lower == upper { lower } else { format!("(?:{lower}|{upper})") }
 }
 
 /// A name as it is written and in the spellings that clients use.

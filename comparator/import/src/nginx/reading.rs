@@ -1,6 +1,8 @@
 //! What is gathered while a configuration is read: the policy, its notes, and the requests that nginx reads in another way
 //! than a policy does.
 
+use std::collections::BTreeMap;
+
 use super::config::Config;
 use super::syntax::Directive;
 use crate::condition::{Condition, Predicate, Subject};
@@ -16,7 +18,10 @@ pub(super) struct Reading<'d> {
     odd: Vec<Condition>,
     /// Whether paths are compared, and by patterns.
     paths: Option<bool>,
-    /// Variables that may still be followed: maps of maps of maps grow without end.
+    paths_noted: bool,
+    /// Where paths lead, by the block of the server.
+    led: BTreeMap<(usize, String), Led<'d>>,
+    /// Entries of variables that may still be looked at: maps of maps of maps grow without end.
     budget: usize,
 }
 
@@ -24,7 +29,15 @@ impl<'d> Reading<'d> {
     /// Nothing was read yet.
     pub(super) fn of(directives: &[&'d Directive]) -> Self {
         let draft = Draft::named("nginx".to_owned());
-        Self { draft, config: Config::of(directives), odd: Vec::new(), paths: None, budget: MAX_FOLLOWED }
+        Self {
+            draft,
+            config: Config::of(directives),
+            odd: Vec::new(),
+            paths: None,
+            paths_noted: false,
+            budget: MAX_FOLLOWED,
+            led: BTreeMap::new(),
+        }
     }
 
     /// Notes what could not be carried over.
@@ -41,9 +54,8 @@ impl<'d> Reading<'d> {
 
     /// A path is compared, perhaps by a pattern: those that nginx decodes or shortens before are odd.
     pub(super) fn compares_paths(&mut self, at: &str, by_pattern: bool) {
-        let first = self.paths.is_none();
         self.paths = Some(by_pattern || self.paths == Some(true));
-        if !first {
+        if std::mem::replace(&mut self.paths_noted, true) {
             return;
         }
         self.note(
@@ -52,30 +64,47 @@ impl<'d> Reading<'d> {
              sent: requests with such paths keep the old version, unless the proxy normalizes them first",
         );
     }
+    /// What a step of reading gives, and the requests that it found odd.
+    pub(super) fn apart<T>(&mut self, read: impl FnOnce(&mut Self) -> T) -> (T, Vec<Condition>) {
+        let before = std::mem::take(&mut self.odd);
+        let given = read(self);
+        (given, std::mem::replace(&mut self.odd, before))
+    }
 
-    /// All such requests.
-    pub(super) fn odd_requests(&mut self) -> Vec<Condition> {
+    /// The odd paths of all that was compared since it was asked last.
+    pub(super) fn odd_paths(&mut self) -> Vec<Condition> {
         let path = |predicate| Condition::Test(Subject::Path, predicate);
-        let mut odd = Vec::new();
-        if let Some(by_pattern) = self.paths {
-            let encoded = if by_pattern { "%[0-7]" } else { LETTERS };
-            let pattern = format!("//|/\\.\\.?(?:/|$)|{encoded}");
-            odd.push(path(Predicate::text("search", pattern).ignoring_case(true)));
-            if by_pattern {
-                odd.push(path(Predicate::text("search", "").negated()));
-            }
+        let Some(by_pattern) = self.paths.take() else { return Vec::new() };
+        let encoded = if by_pattern { "%[0-7]" } else { LETTERS };
+        let pattern = format!("//|/\\.\\.?(?:/|$)|{encoded}");
+        let mut odd = vec![path(Predicate::text("search", pattern).ignoring_case(true))];
+        if by_pattern {
+            odd.push(path(Predicate::text("search", "").negated()));
         }
-        odd.append(&mut self.odd);
         odd
     }
 
-    /// Whether another variable may be followed.
-    pub(super) fn may_follow(&mut self) -> bool {
-        self.budget = self.budget.saturating_sub(1);
+    /// Whether another variable may be followed, with so many entries.
+    pub(super) fn may_follow(&mut self, entries: usize) -> bool {
+        self.budget = self.budget.saturating_sub(entries.saturating_add(1));
         self.budget > 0
+    }
+
+    /// What `find` finds for a path in a block, where it is looked for once.
+    pub(super) fn found_once(
+        &mut self,
+        block: &[Directive],
+        path: &str,
+        find: impl FnOnce() -> Led<'d>,
+    ) -> Led<'d> {
+        *self.led.entry((block.as_ptr().addr(), path.to_owned())).or_insert_with(find)
     }
 }
 
+/// The location that a path leads to: `None` if that cannot be told, `Some(None)` for the server itself.
+pub(super) type Led<'d> = Option<Option<&'d Directive>>;
+
 /// Letters, digits, `-._~` and `/` in percent notation.
 const LETTERS: &str = "%(?:2[def]|3\\d|[46][1-9a-f]|[57][0-9a]|5f|7e)";
-const MAX_FOLLOWED: usize = 20_000;
+/// Entries of variables that are looked at.
+const MAX_FOLLOWED: usize = 200_000;

@@ -1,39 +1,23 @@
-//! nginx's variables of the request, as subjects of a condition and as keys of a split.
+//! nginx's variables of the request, as subjects of a condition and as keys of a split, and tests of what a policy sees as nginx
+//! does.
 
 use super::reading::Reading;
 use super::test::Test;
 use super::when::When;
-use super::{cookie, query};
 use crate::condition::{Condition, Predicate, Subject};
 
-/// A test of a variable of the request. What the request lacks is empty there, where here it is missing.
-pub(super) fn tested(reading: &mut Reading<'_>, at: &str, variable: &str, test: &Test) -> When {
-    match subject(variable) {
-        _ if variable.eq_ignore_ascii_case("request_uri") => target(reading, at, test),
-        Some(Subject::Cookie(name)) => cookie::tested(reading, at, &name, test),
-        Some(Subject::Query(name)) => query::tested(reading, at, &name, test),
-        Some(subject) => {
-            if variable.eq_ignore_ascii_case("http_host") {
-                reading.note(
-                    at,
-                    "$http_host has the port, if the client sends one, of which a policy sees nothing: \
-                    the host alone is compared",
-                );
-            }
-            plain(reading, at, &subject, test)
-        }
-        None => {
-            let what = match variable {
-                name if name.bytes().all(|byte| byte.is_ascii_digit()) => "a capture of a pattern".to_owned(),
-                _ => "nothing that a policy can test".to_owned(),
-            };
-            reading.note(
-                at,
-                format!("${variable} is {what}: the requests that it decides keep the old version"),
-            );
-            When::unclear()
-        }
+/// Whether the client's address is in one of these networks.
+pub(super) fn addressed(reading: &mut Reading<'_>, at: &str, networks: Vec<String>) -> When {
+    if let Some(replaced) = &reading.config.addresses_replaced {
+        let what = format!(
+            "the address that set_real_ip_from ({replaced}) has nginx take from a header decides here, which a policy \
+            takes from x-forwarded-for alone: the requests that it decides keep the old version; set `clientIp`, then \
+            test `ip`"
+        );
+        reading.note(at, what);
+        return When::unclear();
     }
+    When::exactly(reading.draft.test(at, Subject::Ip, Predicate::one_of(networks)))
 }
 
 /// A test of a value that a policy sees as nginx does.
@@ -68,6 +52,9 @@ fn equals(reading: &mut Reading<'_>, at: &str, subject: &Subject, values: &[Stri
     if !empty.is_empty() && can_lack(subject) {
         parts.push(When::exactly(reading.draft.test(at, subject.clone(), Predicate::exists(false))));
         parts.push(When::exactly(reading.draft.test(at, subject.clone(), Predicate::exact(""))));
+    }
+    if *subject == Subject::Ip {
+        return if texts.is_empty() { When::never() } else { addressed(reading, at, texts) };
     }
     if !texts.is_empty() {
         let predicate = Predicate::one_of(texts).ignoring_case(fold);
@@ -181,40 +168,6 @@ impl When {
         let missing = Self::exactly(reading.draft.test(at, subject.clone(), Predicate::exists(false)));
         Self::any([self, missing])
     }
-}
-
-/// `$request_uri` has the query as well, which a policy does not test.
-fn target(reading: &mut Reading<'_>, at: &str, test: &Test) -> When {
-    let Test::Matches { pattern, fold, .. } = test else {
-        reading.note(
-            at,
-            "$request_uri has the query as well, which a policy does not test: the requests with such a \
-            path keep the old version",
-        );
-        let path = plain(reading, at, &Subject::Path, test);
-        return if matches!(test, Test::Truthy) {
-            When::always()
-        } else {
-            When::between(&When::never(), &path)
-        };
-    };
-    let path = plain(reading, at, &Subject::Path, &Test::matching(pattern, *fold));
-    let begins = pattern
-        .strip_prefix('^')
-        .is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/_-".contains(&byte)));
-    if begins {
-        return path;
-    }
-    reading.note(
-        at,
-        format!(
-            "{pattern:?} may also be found in the query of $request_uri, which a policy does not test: the \
-            requests in whose path it is not found keep the old version"
-        ),
-    );
-    let whole = !pattern.contains(['$', '\\', '(']);
-    let surely = if whole { path } else { When::never() };
-    When::between(&surely, &When::always())
 }
 
 /// What of the request a variable is.

@@ -3,12 +3,14 @@
 //! The first `return` that is reached ends all. Of the `if`s that hold, the last says by which block the request is answered,
 //! even if that block only sets a variable: a `proxy_pass` of an earlier `if` is forgotten then.
 
+use super::includes::may_decide;
 use super::reading::Reading;
-use super::scope::{Scope, only_variable};
+use super::scope::Scope;
 use super::syntax::Directive;
 use super::test::Test;
 use super::value::{Case, Cases, Text, Unclear, chosen, guarded, one};
 use super::when::When;
+use super::words::only_variable;
 
 /// What the directives of one block came to.
 pub(super) struct Script<'d> {
@@ -25,12 +27,14 @@ pub(super) struct Script<'d> {
 /// Why a block is left before its end.
 #[derive(Clone)]
 pub(super) enum End<'d> {
-    /// `return` with its status; `true` if it has a text of its own, so that no `error_page` answers. With the variables of then.
-    Return(&'d Directive, Box<Scope>),
+    /// `return`, with the variables and the number of `if`s until then.
+    Return(&'d Directive, Box<Scope>, usize),
     /// A redirect, which the client follows.
     Redirect,
     /// The path becomes another one, for which a location is looked for again.
     Elsewhere,
+    /// What follows stands in a file that is not at hand.
+    Included(&'d Directive),
     /// `break`: the rest of the block does not run, with the variables and the number of `if`s until then.
     Break(Box<Scope>, usize),
     /// The same with another path.
@@ -117,7 +121,12 @@ impl<'d> Script<'d> {
                 self.assign(reading, guard, variable, &one(Text::Unknown));
             }
             ("return", _) => {
-                self.ends.push((guard.clone(), End::Return(directive, Box::new(self.scope.clone()))));
+                let end = End::Return(directive, Box::new(self.scope.clone()), self.blocks.len());
+                self.ends.push((guard.clone(), end));
+                return true;
+            }
+            ("include", _) if may_decide(directive) => {
+                self.ends.push((guard.clone(), End::Included(directive)));
                 return true;
             }
             ("break", _) => {

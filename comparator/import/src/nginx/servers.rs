@@ -4,16 +4,20 @@
 //! that has it; exact names go before masks at the beginning, those before masks at the end, patterns come last in the order
 //! of the file, and what nobody names goes to the default server of the port.
 
+use std::collections::BTreeMap;
+
+use regex_lite::Regex;
+
+use super::includes::undecided;
 use super::location::{Place, parts};
-use super::pass::is_pass;
 use super::reading::Reading;
 use super::request;
 use super::scope::Scope;
-use super::syntax::Directive;
+use super::syntax::{Directive, is_pass};
 use super::test::Test;
 use super::value::{Text, one};
 use super::when::When;
-use crate::condition::{Condition, Predicate, Subject};
+use crate::condition::Subject;
 
 /// A server, and the requests that it gets.
 pub(super) struct Server<'d> {
@@ -24,21 +28,21 @@ pub(super) struct Server<'d> {
     pub(super) at: String,
 }
 
-/// The servers of one port, the default last.
+/// The servers of one port, the default last. With `others` there are servers that are not known: a request whose host no name
+/// says exactly may be one of theirs.
 pub(super) fn servers<'d>(
     reading: &mut Reading<'d>,
-    around: &[&'d [Directive]],
+    around: &'d [Directive],
     found: &[&'d Directive],
+    others: bool,
 ) -> Vec<Server<'d>> {
     let Some(port) = port(found) else { return Vec::new() };
     for server in found {
         note_ports(reading, server, &port);
     }
-    let here: Vec<&'d Directive> = found
-        .iter()
-        .copied()
-        .filter(|server| listens(server).iter().any(|listen| listen.port == port))
-        .collect();
+    let here: Vec<&'d Directive> = found.iter().copied().filter(|server| may_listen(server, &port)).collect();
+    let unnamed = |server: &&Directive| undecided(&server.block).is_some() && !has(server, "server_name");
+    let names_missing = others || (here.len() > 1 && here.iter().any(unnamed));
     let explicit = here
         .iter()
         .position(|server| listens(server).iter().any(|listen| listen.port == port && listen.default));
@@ -48,14 +52,23 @@ pub(super) fn servers<'d>(
     let order = (0..here.len()).filter(|index| *index != default).chain([default]);
     for index in order {
         let Some(server) = here.get(index) else { continue };
-        let when = if index == default { When::always() } else { requests(reading, &names, index) };
+        let when =
+            if index == default { When::always() } else { requests(reading, &server.at(), &names, index) };
+        let when = if names_missing { When::between(&exact(&names, index), &when) } else { when };
         let place = Place::server(around, &server.block);
         servers.push(Server { when, place, scope: constants(server, &port), at: server.at() });
     }
-    if servers.len() > 1 {
-        reading.odd(Condition::Test(Subject::Host, Predicate::text("suffix", ".")));
-    }
     servers
+}
+
+fn has(server: &Directive, name: &str) -> bool {
+    server.block.iter().any(|directive| directive.name == name)
+}
+
+/// Whether a server listens on a port, or may do so by what it includes.
+fn may_listen(server: &Directive, port: &str) -> bool {
+    let unknown = !has(server, "listen") && undecided(&server.block).is_some();
+    unknown || listens(server).iter().any(|listen| listen.port == port)
 }
 
 /// Where a server listens.
@@ -112,7 +125,7 @@ pub(super) fn has_pass(block: &[Directive]) -> bool {
 }
 
 fn note_ports(reading: &mut Reading<'_>, server: &Directive, port: &str) {
-    if !has_pass(&server.block) {
+    if !has_pass(&server.block) || (!has(server, "listen") && undecided(&server.block).is_some()) {
         return;
     }
     let listens = listens(server);
@@ -140,10 +153,13 @@ struct Name {
     /// Those of a higher rank are tried first; of one rank, longer ones.
     rank: (u8, usize),
     when: When,
+    /// Its pattern, if it is one that can be run here.
+    pattern: Option<Regex>,
 }
 
 fn names(reading: &mut Reading<'_>, servers: &[&Directive]) -> Vec<Name> {
     let mut names: Vec<Name> = Vec::new();
+    let mut known: BTreeMap<Test, usize> = BTreeMap::new();
     let mut patterns = usize::MAX;
     for (index, server) in servers.iter().enumerate() {
         let written = server.block.iter().filter(|directive| directive.name == "server_name");
@@ -152,8 +168,8 @@ fn names(reading: &mut Reading<'_>, servers: &[&Directive]) -> Vec<Name> {
         {
             patterns = patterns.saturating_sub(1);
             for (rank, test) in tests(name, patterns) {
-                if let Some(known) = names.iter().find(|known| known.test == test) {
-                    if known.server != index {
+                if let Some(known) = known.get(&test) {
+                    if *known != index {
                         reading.note(
                             directive.at(),
                             format!("the name {name:?} belongs to an earlier server of the port"),
@@ -162,7 +178,9 @@ fn names(reading: &mut Reading<'_>, servers: &[&Directive]) -> Vec<Name> {
                     continue;
                 }
                 let when = request::plain(reading, &directive.at(), &Subject::Host, &test);
-                names.push(Name { server: index, test, rank, when });
+                known.insert(test.clone(), index);
+                let pattern = test.pattern();
+                names.push(Name { server: index, test, rank, when, pattern });
             }
         }
     }
@@ -193,22 +211,27 @@ fn tests(name: &str, pattern: usize) -> Vec<((u8, usize), Test)> {
 }
 
 /// The requests of one server: those of its names without those of better names of others.
-fn requests(reading: &mut Reading<'_>, names: &[Name], server: usize) -> When {
+fn requests(reading: &mut Reading<'_>, at: &str, names: &[Name], server: usize) -> When {
     let mut exact = Vec::new();
     let mut parts = Vec::new();
     for name in names.iter().filter(|name| name.server == server) {
-        let better: Vec<When> = names
-            .iter()
-            .filter(|other| other.server != server && other.rank > name.rank && may_overlap(other, name))
-            .map(|other| other.when.clone().negated())
-            .collect();
-        match &name.test {
-            Test::Equals(values, _) if better.is_empty() => exact.extend(values.iter().cloned()),
-            _ => parts.push(name.when.and(&When::all(better))),
+        // Nothing goes before an exact name.
+        if let Test::Equals(values, _) = &name.test {
+            exact.extend(values.iter().cloned());
+            continue;
         }
+        let better = names.iter().filter(|other| {
+            other.server != server && other.rank > name.rank && may_overlap(&other.test, name)
+        });
+        let better: Vec<When> = better.take(MAX_BETTER).map(|other| other.when.clone().negated()).collect();
+        if better.len() == MAX_BETTER {
+            parts.push(When::between(&When::never(), &name.when));
+            continue;
+        }
+        parts.push(name.when.and(&When::all(better)));
     }
     if !exact.is_empty() {
-        parts.insert(0, request::plain(reading, "server", &Subject::Host, &Test::Equals(exact, true)));
+        parts.insert(0, request::plain(reading, at, &Subject::Host, &Test::Equals(exact, true)));
     }
     if parts.is_empty() {
         return When::never();
@@ -216,10 +239,27 @@ fn requests(reading: &mut Reading<'_>, names: &[Name], server: usize) -> When {
     When::any(parts)
 }
 
-fn may_overlap(better: &Name, name: &Name) -> bool {
-    match (&better.test, &name.test) {
+/// The requests whose host a server names exactly.
+fn exact(names: &[Name], server: usize) -> When {
+    let exact = |name: &&Name| {
+        let of_host =
+            matches!(&name.test, Test::Equals(values, _) if values.iter().all(|value| value != "_"));
+        name.server == server && of_host
+    };
+    let parts: Vec<When> = names.iter().filter(exact).map(|name| name.when.clone()).collect();
+    if parts.is_empty() { When::never() } else { When::any(parts) }
+}
+
+fn may_overlap(better: &Test, name: &Name) -> bool {
+    match (better, &name.test) {
+        (Test::Equals(values, _), Test::Matches { .. }) => {
+            let fits = |value: &String| name.pattern.as_ref().is_none_or(|pattern| pattern.is_match(value));
+            values.iter().any(fits)
+        }
         (Test::Equals(values, _), test) => values.iter().any(|value| test.known(value).unwrap_or(true)),
-        (Test::Below(long), Test::Below(short)) => long.ends_with(&format!(".{short}")),
+        (Test::Below(long), Test::Below(short)) => {
+            long.strip_suffix(short.as_str()).is_some_and(|rest| rest.ends_with('.'))
+        }
         (Test::Under(long), Test::Under(short)) => long.starts_with(short.as_str()),
         _ => true,
     }
@@ -241,3 +281,5 @@ fn constants(server: &Directive, port: &str) -> Scope {
     }
     scope
 }
+/// Names that go before one and are told from it: a policy takes no more conditions than that in one rule.
+const MAX_BETTER: usize = 64;

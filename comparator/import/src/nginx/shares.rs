@@ -2,10 +2,10 @@
 
 use super::reading::Reading;
 use super::request;
-use super::scope::{Word, words};
 use super::syntax::Directive;
 use super::value::{Case, Cases, Outcome, Text, one};
 use super::when::When;
+use super::words::{Word, words};
 use crate::draft::Split;
 
 /// What a `split_clients` makes of its variable. Without `*`, the rest of the requests has the empty text.
@@ -13,6 +13,17 @@ pub(super) fn cases(reading: &mut Reading<'_>, name: &str, definition: &Directiv
     let mut parts: Vec<(u64, Text)> = Vec::new();
     let mut sum = 0_u64;
     for entry in &definition.block {
+        if entry.name == "include" {
+            reading.note(
+                entry.at(),
+                format!(
+                    "{:?} is not in this text and may have shares: what ${name} chooses keeps the old version; give the \
+                     file as nginx -T prints it",
+                    entry.text(0)
+                ),
+            );
+            return one(Text::Unknown);
+        }
         let share = entry.name.strip_suffix('%').and_then(hundredths);
         let weight = if entry.name == "*" { Some(WHOLE.saturating_sub(sum)) } else { share };
         let Some(weight) = weight.filter(|weight| sum.saturating_add(*weight) <= WHOLE) else {
@@ -49,6 +60,21 @@ pub(super) fn split(reading: &mut Reading<'_>, variable: &str) -> Split {
                 names += 1;
                 by.extend(request::key(&name));
             }
+        }
+    }
+    if by.iter().any(|key| key == "ip")
+        && let Some(replaced) = reading.config.addresses_replaced.clone()
+    {
+        by.retain(|key| key != "ip");
+        reading.note(
+            &at,
+            format!(
+                "the key {source:?} has the address that set_real_ip_from ({replaced}) has nginx take from a header: it is \
+                 left out, for all clients behind a proxy would be in one share; set `clientIp`, then add `ip` to `by`"
+            ),
+        );
+        if by.is_empty() {
+            return Split::default();
         }
     }
     if by.is_empty() {

@@ -1,5 +1,7 @@
 //! nginx's syntax: directives of words, ended by `;` or a block. It is read tolerantly, but never without a bound.
 
+mod lua;
+
 use std::rc::Rc;
 
 use crate::ImportError;
@@ -41,6 +43,16 @@ impl Directive {
     pub(super) fn text(&self, index: usize) -> &str {
         self.args.get(index).map_or("", String::as_str)
     }
+}
+
+/// Whether a directive sends the request on.
+pub(super) fn is_pass(directive: &Directive) -> bool {
+    matches!(directive.name.as_str(), "proxy_pass" | "grpc_pass")
+}
+
+/// Whether a directive sends the request on by other means than HTTP.
+pub(super) fn is_program(directive: &Directive) -> bool {
+    PROGRAMS.contains(&directive.name.as_str())
 }
 
 /// Reads a whole file; `file` is its name, empty if it is the only one.
@@ -178,17 +190,15 @@ impl Reader<'_> {
         }
     }
 
-    /// Lua between braces; those in its texts and comments are taken for Lua's own, which is right while they are paired.
+    /// Lua between braces.
     fn skip_block(&mut self) -> Result<(), ImportError> {
-        let mut open = 1_usize;
-        while open > 0 {
-            match self.next() {
-                Some('{') => open += 1,
-                Some('}') => open -= 1,
-                Some(_) => {}
-                None => return Err(self.error("is the last, but a block of Lua is not ended".to_owned())),
-            }
-        }
+        let Some((block, rest)) =
+            lua::length(self.rest).and_then(|length| self.rest.split_at_checked(length))
+        else {
+            return Err(self.error("opens a block of Lua that is not ended".to_owned()));
+        };
+        self.line += block.matches('\n').count();
+        self.rest = rest;
         Ok(())
     }
 
@@ -221,6 +231,7 @@ impl Reader<'_> {
 
 /// Blocks within blocks.
 const DEEPEST: usize = 32;
+const PROGRAMS: [&str; 5] = ["fastcgi_pass", "uwsgi_pass", "scgi_pass", "memcached_pass", "redis_pass"];
 
 #[cfg(test)]
 mod tests {
@@ -242,6 +253,7 @@ mod tests {
             ("if ($a = \"\") { return 204; }", r#"1:if["($a", "=", "", ")"]{1:return["204"]{}}"#),
             (r"location ~ \.php$ {}", r#"1:location["~", "\\.php$"]{}"#),
             ("content_by_lua_block { if x then y({1}) end } b;", "1:content_by_lua_block[]{} 1:b[]{}"),
+            ("set_by_lua_block $x {\n-- }\nreturn '{'\n} b;", r#"1:set_by_lua_block["$x"]{} 4:b[]{}"#),
             ("", ""),
         ] {
             assert_eq!(shown(&parse(text, "").unwrap()), expected, "{text}");
@@ -257,7 +269,7 @@ mod tests {
             ("\n}", "line 2 has a '}' that ends no block, or a directive without ';'"),
             ("a { b }", "line 1 has a '}' that ends no block, or a directive without ';'"),
             ("a 'b", "line 1 opens a quote ' that is not closed"),
-            ("x_by_lua_block { {", "line 1 is the last, but a block of Lua is not ended"),
+            ("\nx_by_lua_block { {\n", "line 2 opens a block of Lua that is not ended"),
             (&deep, "line 1 opens a block in 32 others, which is the most that is read"),
         ] {
             assert_eq!(parse(text, "").unwrap_err().to_string(), expected, "{text}");

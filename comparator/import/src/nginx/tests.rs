@@ -1,6 +1,9 @@
 //! Configurations as a user would have them.
 
+mod compared;
 mod decided;
+mod kept;
+mod large;
 
 use crate::Format;
 use crate::tests::shown;

@@ -41,14 +41,22 @@ impl When {
         Self { sure: inner.sure.clone(), maybe: outer.maybe.clone() }
     }
 
-    /// If all apply.
+    /// If all apply. More parts than a policy takes are not told apart.
     pub(super) fn all(parts: impl IntoIterator<Item = Self>) -> Self {
+        let parts: Vec<Self> = parts.into_iter().collect();
+        if parts.len() > MAX_PARTS {
+            return Self::unclear();
+        }
         let (sure, maybe) = parts.into_iter().map(|part| (part.sure, part.maybe)).unzip();
         Self { sure: all(sure), maybe: all(maybe) }
     }
 
-    /// If one applies.
+    /// If one applies. More parts than a policy takes are not told apart.
     pub(super) fn any(parts: impl IntoIterator<Item = Self>) -> Self {
+        let parts: Vec<Self> = parts.into_iter().collect();
+        if parts.len() > MAX_PARTS {
+            return Self::unclear();
+        }
         let (sure, maybe) = parts.into_iter().map(|part| (part.sure, part.maybe)).unzip();
         Self { sure: any(sure), maybe: any(maybe) }
     }
@@ -166,6 +174,8 @@ fn not(condition: Condition) -> Condition {
 
 /// Tests of two conditions, multiplied, that are compared.
 const LARGEST_PROOF: usize = 2_500;
+/// Parts of a condition that are put together.
+const MAX_PARTS: usize = 128;
 
 #[cfg(test)]
 mod tests {

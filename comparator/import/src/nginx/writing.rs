@@ -1,38 +1,36 @@
 //! Items as rules of a policy: in the order in which nginx looks, with a rule behind each for the requests that may be meant and
 //! surely are not, so that none of the rules below can send them to the new version.
 
-use super::goal::Goal;
+use super::goal::{Goal, Old};
 use super::reading::Reading;
-use super::rules::{Item, What, old};
+use super::rules::{Item, What};
 use super::shares;
 use super::syntax::Directive;
 use super::value::Outcome;
-use super::when::is_covered;
+use super::when::{When, is_covered};
 use crate::condition::Condition;
 use crate::draft::{Mirror, Split, Target};
 
-/// Writes all items as rules, behind one for the requests that nginx reads in another way.
+/// Writes all items as rules, those that nginx reads in another way before the others.
 pub(super) fn write(reading: &mut Reading<'_>, mut items: Vec<Item>, named: impl Fn(&str) -> String + Copy) {
     let end = items.iter().position(|item| item.when.is_always() && matches!(item.what, What::Goes(_)));
     items.truncate(end.map_or(items.len(), |end| end.saturating_add(1)));
-    let old = old(&items).map(|host| variant(reading, &named(&host)));
-    let last = items.last().filter(|item| item.when.is_always()).map(|item| match &item.what {
-        What::Goes(Outcome::One(Goal::Answer)) | What::Mirrored(_) => None,
-        What::Goes(Outcome::One(Goal::To(host))) => Some(variant(reading, &named(host))),
-        What::Goes(_) => old.clone(),
+    let last = items.last().filter(|item| item.when.is_always()).and_then(|item| match &item.what {
+        What::Goes(Outcome::One(Goal::To(host) | Goal::Old(Old::At(host)))) => Some(host.clone()),
+        What::Goes(Outcome::Drawn(..)) => match &item.old {
+            Old::At(host) => Some(host.clone()),
+            _ => None,
+        },
+        _ => None,
     });
-    reading.draft.default = last.flatten();
+    reading.draft.default = last.map(|host| variant(reading, &named(&host)));
+    let shared = Old::agreed(items.iter().map(|item| item.old.clone()));
     let mut writer = Writer {
         written: Vec::new(),
         by_default: reading.draft.default.clone().map_or(Target::Host, Target::To),
-        kept: old.map_or(Target::Host, Target::To),
+        shared,
+        named,
     };
-    let odd = reading.odd_requests();
-    if !odd.is_empty() {
-        let kept = writer.kept.clone();
-        writer.rule(reading, "requests", ODD, &Condition::any(odd), kept, Vec::new());
-    }
-    let mut items: Vec<Item> = items.into_iter().rev().collect();
     let by_default = writer.by_default.clone();
     let same = |item: &Item| match &item.what {
         What::Goes(Outcome::One(Goal::To(host))) => {
@@ -40,10 +38,11 @@ pub(super) fn write(reading: &mut Reading<'_>, mut items: Vec<Item>, named: impl
         }
         _ => false,
     };
-    let superfluous = items.iter().take_while(|item| same(item)).count();
-    items.drain(..superfluous);
-    for item in items.into_iter().rev() {
-        writer.item(reading, item, named);
+    let superfluous = items.iter().rev().take_while(|item| same(item)).count();
+    items.truncate(items.len().saturating_sub(superfluous));
+    writer.odd_at_once(reading, &mut items);
+    for item in items {
+        writer.item(reading, item);
     }
 }
 
@@ -52,86 +51,176 @@ fn variant(reading: &mut Reading<'_>, host: &str) -> String {
     reading.draft.variant(destination)
 }
 
-struct Writer {
+struct Writer<N> {
     /// The conditions of the rules so far that decide.
     written: Vec<Condition>,
-    /// Where requests go that keep the old version.
-    kept: Target,
     /// Where requests go that no rule takes.
     by_default: Target,
+    /// The old version that all places have.
+    shared: Old,
+    /// The variant's name for a host.
+    named: N,
 }
 
-impl Writer {
-    fn item(&mut self, reading: &mut Reading<'_>, item: Item, named: impl Fn(&str) -> String) {
-        let Item { when, what, at } = item;
-        match what {
+impl<N: Fn(&str) -> String> Writer<N> {
+    /// Where all places have one old version, also those that nothing is odd in, one rule is enough for all that nginx reads in
+    /// another way.
+    fn odd_at_once(&mut self, reading: &mut Reading<'_>, items: &mut Vec<Item>) {
+        let mut all: Vec<Condition> = Vec::new();
+        let mut olds: Vec<Old> = Vec::new();
+        let mut at = None;
+        for item in items.iter() {
+            if let What::Odd(odd) = &item.what {
+                all.extend(odd.iter().cloned());
+                olds.push(item.old.clone());
+                at.get_or_insert_with(|| item.at.clone());
+            }
+        }
+        let same = |first: &&Old| **first == self.shared && olds.iter().all(|old| old == *first);
+        let Some(old) = olds.first().filter(same).cloned() else {
+            return;
+        };
+        let mut kept: Vec<Condition> = Vec::new();
+        for odd in all {
+            if !kept.contains(&odd) {
+                kept.push(odd);
+            }
+        }
+        items.retain(|item| !matches!(item.what, What::Odd(_)));
+        let when = When::any(kept.iter().cloned().map(When::exactly));
+        let item = Item {
+            when: When::always(),
+            place: when,
+            what: What::Odd(kept),
+            old,
+            at: at.unwrap_or_default(),
+        };
+        self.odd(reading, &item);
+    }
+
+    fn item(&mut self, reading: &mut Reading<'_>, item: Item) {
+        match &item.what {
             What::Mirrored(mirrors) => {
-                if let Some(sure) = when.sure() {
-                    self.rule(reading, &at, "mirror", sure, Target::Onward, mirrors);
+                if let Some(sure) = item.when.sure() {
+                    self.rule(reading, &item, "mirror", sure, Target::Onward, mirrors.clone());
                 }
             }
-            What::Goes(Outcome::One(Goal::Old(_))) => {
-                if let Some(kept) = when.perhaps().or_else(|| when.sure()) {
-                    self.rule(reading, &at, &kept_name(&at), kept, self.kept.clone(), Vec::new());
+            What::Odd(_) => self.odd(reading, &item),
+            What::Goes(Outcome::One(Goal::Old(old))) => {
+                if let Some(kept) = item.when.perhaps().or_else(|| item.when.sure()) {
+                    self.keep(reading, &item, kept, old);
                 }
             }
             What::Goes(outcome) => {
-                let target = self.target(reading, &outcome, named);
-                let superfluous = when.is_always() && target == self.by_default;
-                if let Some(sure) = when.sure().filter(|_| !superfluous) {
-                    self.rule(reading, &at, &name_of(&target), sure, target, Vec::new());
+                let sure = item.when.sure();
+                let target = sure.and_then(|_| self.target(reading, &item, outcome));
+                match (sure, target) {
+                    (Some(sure), None) => self.keep(reading, &item, sure, &Old::Nowhere),
+                    (Some(sure), Some(target)) if !item.when.is_always() || target != self.by_default => {
+                        self.rule(reading, &item, &name_of(&target), sure, target, Vec::new());
+                    }
+                    _ => {}
                 }
-                if let Some(kept) = when.perhaps() {
-                    self.rule(reading, &at, &kept_name(&at), kept, self.kept.clone(), Vec::new());
+                if let Some(kept) = item.when.perhaps() {
+                    self.keep(reading, &item, kept, &item.old);
                 }
             }
         }
     }
 
-    /// Writes a rule; a condition that a policy cannot hold keeps everything from there on.
+    /// Writes the rule for requests that nginx reads in another way.
+    fn odd(&mut self, reading: &mut Reading<'_>, item: &Item) {
+        let What::Odd(odd) = &item.what else { return };
+        let base = item.when.perhaps().or_else(|| item.when.sure()).cloned();
+        let Some(base) = base else { return };
+        let target = self.kept(reading, &item.old);
+        if target == Target::Host {
+            reading.note(
+                &item.at,
+                "of requests that nginx reads in another way it is not known which version is the old one: they are left \
+                to the proxy's own routing",
+            );
+        }
+        for odd in odd.chunks(WIDEST) {
+            let condition = Condition::all([base.clone(), Condition::any(odd.iter().cloned())]);
+            self.rule(reading, item, ODD, &condition, target.clone(), Vec::new());
+        }
+    }
+
+    /// Writes a rule that keeps requests with the old version, and says with which one.
+    fn keep(&mut self, reading: &mut Reading<'_>, item: &Item, kept: &Condition, old: &Old) {
+        let target = self.kept(reading, old);
+        let with = match &target {
+            Target::To(name) => format!("which is {name:?} here"),
+            _ => "and since that one is not known, the policy leaves them to the proxy's own routing"
+                .to_owned(),
+        };
+        if self.rule(reading, item, &kept_name(&item.at), kept, target, Vec::new()) {
+            reading.note(
+                &item.at,
+                format!(
+                    "a part of its requests cannot be told from others by a policy, or hangs on too much at once: they \
+                    keep the old version, {with}"
+                ),
+            );
+        }
+    }
+
+    fn kept(&self, reading: &mut Reading<'_>, old: &Old) -> Target {
+        match old {
+            Old::At(host) => Target::To(variant(reading, &(self.named)(host))),
+            _ => Target::Host,
+        }
+    }
+
+    /// Writes a rule, unless earlier ones have all its requests. A condition that a policy cannot hold keeps all requests of
+    /// its place, or everything from there on.
     fn rule(
         &mut self,
         reading: &mut Reading<'_>,
-        at: &str,
+        item: &Item,
         name: &str,
         condition: &Condition,
         target: Target,
         mirrors: Vec<Mirror>,
-    ) {
-        if self.written.iter().any(|earlier| is_covered(condition, earlier)) {
-            return;
+    ) -> bool {
+        // With more rules than a policy takes it does not matter which of them are superfluous.
+        let comparable = self.written.len() <= MAX_COMPARED;
+        if comparable && self.written.iter().any(|earlier| is_covered(condition, earlier)) {
+            return false;
         }
-        if depth(condition) <= DEEPEST && widest(condition) <= WIDEST {
+        if is_short(condition) {
             if target != Target::Onward {
                 self.written.push(condition.clone());
             }
-            reading.draft.rule(at, name, condition.clone(), target, mirrors);
-            return;
+            reading.draft.rule(&item.at, name, condition.clone(), target, mirrors);
+            return true;
         }
         reading.note(
-            at,
+            &item.at,
             format!(
                 "rule {name:?} hangs on too much at once: every request that it could meet keeps the \
             old version"
             ),
         );
         if target != Target::Onward {
-            reading.draft.rule(at, &kept_name(at), Condition::Always, self.kept.clone(), Vec::new());
-            self.written.push(Condition::Always);
+            let place = item.place.perhaps().or_else(|| item.place.sure()).filter(|place| is_short(place));
+            let old = if place.is_some() { &item.old } else { &self.shared.clone() };
+            let kept = self.kept(reading, old);
+            let condition = place.cloned().unwrap_or(Condition::Always);
+            reading.draft.rule(&item.at, &kept_name(&item.at), condition.clone(), kept, Vec::new());
+            self.written.push(condition);
         }
+        true
     }
 
-    fn target(
-        &self,
-        reading: &mut Reading<'_>,
-        outcome: &Outcome<Goal>,
-        named: impl Fn(&str) -> String,
-    ) -> Target {
+    /// Where an outcome leads; `None` if a part of a draw leads nowhere that a policy could name.
+    fn target(&self, reading: &mut Reading<'_>, item: &Item, outcome: &Outcome<Goal>) -> Option<Target> {
         match outcome {
-            Outcome::One(Goal::Answer) => Target::Host,
-            Outcome::One(Goal::To(host)) => Target::To(variant(reading, &named(host))),
-            Outcome::One(Goal::Old(_)) => self.kept.clone(),
-            Outcome::Drawn(draw, parts) => self.split(reading, draw, parts, named),
+            Outcome::One(Goal::Answer) => Some(Target::Host),
+            Outcome::One(Goal::To(host)) => Some(Target::To(variant(reading, &(self.named)(host)))),
+            Outcome::One(Goal::Old(old)) => Some(self.kept(reading, old)),
+            Outcome::Drawn(draw, parts) => self.split(reading, item, draw, parts),
         }
     }
 
@@ -139,31 +228,42 @@ impl Writer {
     fn split(
         &self,
         reading: &mut Reading<'_>,
+        item: &Item,
         draw: &str,
         parts: &[(u64, Goal)],
-        named: impl Fn(&str) -> String,
-    ) -> Target {
-        let Target::To(old) = &self.kept else {
-            return self.kept.clone();
-        };
+    ) -> Option<Target> {
+        let at = reading.config.variable(draw).map_or_else(|| item.at.clone(), Directive::at);
         let mut weights = Vec::new();
         for (weight, goal) in parts {
             let to = match goal {
-                Goal::To(host) => variant(reading, &named(host)),
-                Goal::Answer | Goal::Old(_) => {
-                    let at = reading.config.variable(draw).map_or_else(String::new, Directive::at);
-                    reading.note(
-                        at,
-                        "a part of the draw leads to no upstream, or where it leads could not be told: it goes to the \
-                            old version",
-                    );
-                    old.clone()
-                }
+                Goal::To(host) => Target::To(variant(reading, &(self.named)(host))),
+                Goal::Answer => self.kept(reading, &item.old),
+                Goal::Old(old) => self.kept(reading, old),
             };
+            let Target::To(to) = to else {
+                reading.note(
+                    at,
+                    "a part of the draw leads to no upstream, or where it leads could not be told, and the old version is \
+                        not known: all its requests are left to the proxy's own routing",
+                );
+                return None;
+            };
+            if !matches!(goal, Goal::To(_)) {
+                reading.note(
+                    &at,
+                    "a part of the draw leads to no upstream, or where it leads could not be told: it goes to the old \
+                        version",
+                );
+            }
             weights.push((to, *weight));
         }
-        Target::Split(Split { weights, ..shares::split(reading, draw) })
+        Some(Target::Split(Split { weights, ..shares::split(reading, draw) }))
     }
+}
+
+/// Whether a policy takes a condition.
+fn is_short(condition: &Condition) -> bool {
+    depth(condition) <= DEEPEST && widest(condition) <= WIDEST
 }
 
 /// The name of a rule that keeps requests with the old version: it names the line of which a note says why.
@@ -207,3 +307,5 @@ const ODD: &str = "read-otherwise";
 /// Below what a policy takes.
 const DEEPEST: usize = 14;
 const WIDEST: usize = 60;
+/// Rules that are compared with each other, more than a policy takes.
+const MAX_COMPARED: usize = 1024;

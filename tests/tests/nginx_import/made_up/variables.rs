@@ -1,12 +1,13 @@
 //! `map`, `geo` and `split_clients`.
 
-use super::Maker;
+use super::{Maker, SERVICES, hidden};
 
 /// Some variables that are worth a group, then some that are worth an upstream.
 pub(super) fn all(maker: &mut Maker) -> String {
     let mut text = String::new();
     for _ in 0..1 + maker.below(4) {
-        text.push_str(&group(maker));
+        let unknown = maker.one_in(24);
+        text.push_str(&if unknown { hidden::in_file(maker, group) } else { group(maker) });
     }
     for _ in 0..1 + maker.below(3) {
         text.push_str(&target(maker));
@@ -36,11 +37,17 @@ fn group(maker: &mut Maker) -> String {
     let name = format!("${}", maker.name("g"));
     let text = match maker.below(8) {
         0 => geo(maker, &name),
-        1 => split(maker, &name),
+        1 => {
+            maker.drawn.insert(name.clone());
+            split(maker, &name)
+        }
         2 => hostnames(maker, &name),
         3 if maker.groups.len() > 1 => joined(maker, &name),
         _ => {
             let source = source(maker);
+            if maker.drawn.contains(&source) {
+                maker.drawn.insert(name.clone());
+            }
             let body = entries(maker, true);
             format!("map {source} {name} {{ {body} }}\n")
         }
@@ -55,6 +62,12 @@ fn source(maker: &mut Maker) -> String {
     }
     let groups = maker.groups.clone();
     maker.any_of(&groups)
+}
+
+/// A source of which it is plain what it is worth by default: what no entry names.
+fn plain_source(maker: &mut Maker) -> String {
+    let source = source(maker);
+    if maker.drawn.contains(&source) { asked(maker).to_owned() } else { source }
 }
 
 /// Entries of a map to groups; texts are different, as nginx demands.
@@ -78,8 +91,12 @@ fn entries(maker: &mut Maker, patterns: bool) -> String {
         }
     }
     if !maker.one_in(4) {
-        let worth = worth(maker);
-        text.push_str(&format!("default {worth}; "));
+        text.push_str(&format!("default {USUAL}; "));
+    }
+    if maker.one_in(24) {
+        let (key, worth) = (maker.name("key"), worth(maker));
+        let told = format!("include {}/more.map;", maker.prefix);
+        text.push_str(&maker.texts.hide(format!("\"{key}\" {worth}; ~b {worth};"), told));
     }
     maker.perhaps_included(text)
 }
@@ -110,14 +127,14 @@ fn joined(maker: &mut Maker, name: &str) -> String {
         used.push(key);
     }
     let braced = |variable: &str| format!("${{{}}}", variable.trim_start_matches('$'));
-    format!("map \"{}{between}{}\" {name} {{ {text}default b; }}\n", braced(&first), braced(&second))
+    format!("map \"{}{between}{}\" {name} {{ {text}default {USUAL}; }}\n", braced(&first), braced(&second))
 }
 
 fn geo(maker: &mut Maker, name: &str) -> String {
     if maker.one_in(4) {
         let (first, second) = (maker.pick(&GROUPS), maker.pick(&GROUPS));
         return format!(
-            "geo {name} {{ ranges; default b; 127.0.0.1-127.0.0.4 \"{first}\"; 127.0.0.5-127.0.0.9 \"{second}\"; }}\n"
+            "geo {name} {{ ranges; default {USUAL}; 127.0.0.1-127.0.0.4 \"{first}\"; 127.0.0.5-127.0.0.9 \"{second}\"; }}\n"
         );
     }
     let mut text = String::new();
@@ -128,7 +145,7 @@ fn geo(maker: &mut Maker, name: &str) -> String {
         }
     }
     if maker.one_in(2) {
-        text.push_str("default a; ");
+        text.push_str(&format!("default {USUAL}; "));
     }
     format!("geo {name} {{ {text}}}\n")
 }
@@ -147,14 +164,19 @@ fn hostnames(maker: &mut Maker, name: &str) -> String {
             text.push_str(&format!("{mask} \"{worth}\"; "));
         }
     }
-    format!("map $host {name} {{ hostnames; default a; {text}}}\n")
+    format!("map $host {name} {{ hostnames; default {USUAL}; {text}}}\n")
 }
 
-/// A variable that is worth an upstream.
+/// A variable that is worth an upstream of one service, mostly the old one by default.
 fn target(maker: &mut Maker) -> String {
-    let source = source(maker);
+    maker.service = maker.pick(&SERVICES);
+    let source = plain_source(maker);
     let mut text = String::new();
     let mut used: Vec<String> = Vec::new();
+    if source.contains("_g") {
+        // A group is empty by default, too.
+        used.push(String::new());
+    }
     for _ in 0..1 + maker.below(3) {
         let key = value(maker);
         if used.contains(&key.to_ascii_lowercase()) {
@@ -165,14 +187,18 @@ fn target(maker: &mut Maker) -> String {
         text.push_str(&format!("\"{key}\" {to}; "));
     }
     if maker.one_in(3) {
-        let (pattern, to) = (pattern(maker), to(maker));
+        let (pattern, to) = (maker.pick(&PATTERNS[..MARKING]), to(maker));
         text.push_str(&format!("\"~{pattern}\" {to}; "));
     }
-    let default = to(maker);
+    let default = match maker.below(8) {
+        0 => String::new(),
+        1 => format!("default {};", own(maker).unwrap_or_else(|| maker.version("old"))),
+        _ => format!("default {};", maker.version("old")),
+    };
     let text = maker.perhaps_included(text);
     let name = format!("${}", maker.name("t"));
-    maker.targets.push(name.clone());
-    format!("map {source} {name} {{ {text} default {default}; }}\n")
+    maker.targets.push((maker.service, name.clone()));
+    format!("map {source} {name} {{ {text} {default} }}\n")
 }
 
 /// A variable that is worth the end of an upstream's name, often by a draw.
@@ -180,19 +206,25 @@ fn end(maker: &mut Maker) -> String {
     let name = format!("${}", maker.name("e"));
     maker.ends.push(format!("${{{}}}", name.trim_start_matches('$')));
     if maker.one_in(2) {
-        return format!("split_clients $remote_addr {name} {{ 20% new; 30% third; * old; }}\n");
+        let key = maker.pick(&["$remote_addr", "$cookie_uid", "$arg_ver"]);
+        return format!("split_clients {key} {name} {{ 20% new; 30% third; * old; }}\n");
     }
-    let source = source(maker);
+    let source = plain_source(maker);
     format!("map {source} {name} {{ a new; b third; default old; }}\n")
 }
 
-/// An upstream, or a variable that is worth one.
+/// A version of the service that is being made for, or a variable that is worth one.
 pub(super) fn to(maker: &mut Maker) -> String {
-    if !maker.targets.is_empty() && maker.one_in(3) {
-        let targets = maker.targets.clone();
-        return maker.any_of(&targets);
-    }
-    maker.host()
+    let variable = if maker.one_in(3) { own(maker) } else { None };
+    variable.unwrap_or_else(|| maker.host())
+}
+
+/// A variable that is worth an upstream of the service.
+pub(super) fn own(maker: &mut Maker) -> Option<String> {
+    let service = maker.service;
+    let own = maker.targets.iter().filter(|(of, _)| *of == service);
+    let own: Vec<String> = own.map(|(_, variable)| variable.clone()).collect();
+    (!own.is_empty()).then(|| maker.any_of(&own))
 }
 
 const ASKED: [&str; 12] = [
@@ -209,19 +241,42 @@ const ASKED: [&str; 12] = [
     "$request_uri",
     "$http_cookie",
 ];
-const VALUES: [&str; 12] = ["a", "b", "1", "0", "", "B", "/api/x", "/", "GET", "127.0.0.2", "a.test", "c"];
-const PATTERNS: [&str; 12] = [
+const VALUES: [&str; 16] = [
+    "a",
+    "b",
+    "1",
+    "0",
+    "",
+    "B",
+    "/api/x",
+    "/",
+    "GET",
+    "127.0.0.2",
+    "a.test",
+    "c",
+    "a%20b",
+    "a b",
+    "a+b",
+    "%61",
+];
+const PATTERNS: [&str; 14] = [
     "^a",
     "b$",
     "^(a|b)$",
     "1",
     "^/api/",
     "\\.php$",
-    "^$",
     "^(GET|HEAD)$",
     "A",
     "[0-9]+",
-    "^(?!a)",
     "^x.*y$",
+    "%20",
+    "a.b",
+    "^$",
+    "^(?!a)",
 ];
+/// Patterns in front that mark what they fit.
+const MARKING: usize = 12;
+/// What groups are worth by default.
+const USUAL: &str = "d";
 const GROUPS: [&str; 5] = ["a", "b", "1", "0", ""];
