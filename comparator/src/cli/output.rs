@@ -41,7 +41,7 @@ pub(super) fn report(report: &Report, full: bool, rest: &str) -> String {
 }
 
 /// The width of the terminal; `COLUMNS` (POSIX) overrides it, and what is no terminal has the usual one.
-fn columns() -> usize {
+pub(super) fn columns() -> usize {
     let given = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
     let measured = || Term::stdout().size_checked().map(|(_, columns)| usize::from(columns));
     given.or_else(measured).unwrap_or(TextStyle::default().columns)
