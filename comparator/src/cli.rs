@@ -12,6 +12,7 @@ mod diff;
 mod doctor;
 mod explain;
 mod failure;
+mod help;
 mod import;
 mod init;
 mod local;
@@ -36,7 +37,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use antumbra_plugin::Runtime;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
 use crate::shadows::Network;
 use failure::Failure;
@@ -48,7 +49,11 @@ pub fn run(args: impl IntoIterator<Item = OsString>, sandbox: &dyn Runtime) -> E
     let args: Vec<OsString> = args.into_iter().collect();
     // Looked for before anything is parsed: what cannot be parsed is told in the form that was asked for, too.
     let output = failure::output(&args);
-    let arguments = match Arguments::try_parse_from(args) {
+    let parsed = help::fitted(Arguments::command(), output::columns()).try_get_matches_from(args);
+    let read = |matches| {
+        Arguments::from_arg_matches(&matches).map_err(|error| error.format(&mut Arguments::command()))
+    };
+    let arguments = match parsed.and_then(read) {
         Ok(arguments) => arguments,
         // Help and version are errors of code 0; nobody is left to tell if this cannot be written.
         Err(error) if error.exit_code() == 0 || output == Output::Text => {
@@ -371,7 +376,6 @@ mod tests {
 
     #[test]
     fn the_arguments_are_well_formed() {
-        use clap::CommandFactory;
         Arguments::command().debug_assert();
     }
 
@@ -383,7 +387,6 @@ mod tests {
             let below = command.get_subcommands().flat_map(|below| without(below, &path));
             bare.into_iter().chain(below).collect()
         }
-        use clap::CommandFactory;
         assert_eq!(without(&Arguments::command(), ""), [""; 0]);
     }
 

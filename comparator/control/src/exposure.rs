@@ -14,7 +14,7 @@ mod written;
 
 use antumbra_policy::document::Tree;
 
-use self::places::{Decider, Places};
+use self::places::{Decider, Places, Reached};
 use self::stable::Stable;
 pub use self::told::{Giver, Raised, Share};
 
@@ -27,8 +27,7 @@ pub fn raised(current: &Tree, next: &Tree) -> Vec<Raised> {
         return stable.moved();
     }
     let settings = stable::settings(current, next).into_iter().map(Raised::Setting);
-    let shares = after.deciders().iter().filter_map(|decider| raised_by(decider, &before, &after));
-    stable.moved().into_iter().chain(settings).chain(shares).collect()
+    stable.moved().into_iter().chain(settings).chain(shares(&before, &after)).collect()
 }
 
 /// What gives clients candidates in a policy that follows none whose evidence is known.
@@ -37,13 +36,21 @@ pub fn given(next: &Tree) -> Vec<Raised> {
         Tree::Map(next.get("default").map(|to| ("default".to_owned(), to.clone())).into_iter().collect());
     let stable = Stable::of(next, next);
     let (before, after) = (Places::of(&nothing, &stable.before()), Places::of(next, &stable.after()));
-    after.deciders().iter().filter_map(|decider| raised_by(decider, &before, &after)).collect()
+    shares(&before, &after)
+}
+
+/// What gives more than it gave, or than what decided the same requests before, in the order of the later policy.
+fn shares(before: &Places<'_>, after: &Places<'_>) -> Vec<Raised> {
+    let (earlier, later) = (before.reached(before, after), after.reached(before, after));
+    later.iter().filter_map(|(decider, reached)| raised_by(decider, *reached, &earlier)).collect()
 }
 
 /// How a decider gives more than what decided the same requests before: than itself if that is so, else than the one that gave least.
-fn raised_by(decider: &Decider<'_>, before: &Places<'_>, after: &Places<'_>) -> Option<Raised> {
-    let exceeded = before.deciders().iter().filter(|earlier| decider.gives.may_exceed(&earlier.gives));
-    let met = exceeded.filter(|earlier| before.meet(earlier, after, decider));
+fn raised_by(decider: &Decider<'_>, reached: Reached, before: &[(&Decider<'_>, Reached)]) -> Option<Raised> {
+    let met = before.iter().filter(|(earlier, of_earlier)| {
+        decider.gives.may_exceed(&earlier.gives) && earlier.meets(*of_earlier, decider, reached)
+    });
+    let met = met.map(|(earlier, _)| *earlier);
     let least = met.min_by(|a, b| {
         let other = |earlier: &Decider<'_>| !earlier.giver.is_same(&decider.giver);
         other(a).cmp(&other(b)).then(a.gives.low().total_cmp(&b.gives.low()))
@@ -52,7 +59,7 @@ fn raised_by(decider: &Decider<'_>, before: &Places<'_>, after: &Places<'_>) -> 
         Some(value) => decider.giver.with(value),
         None => decider.giver.clone(),
     };
-    let known = before.deciders().iter().any(|earlier| earlier.giver.is_same(&decider.giver));
+    let known = before.iter().any(|(earlier, _)| earlier.giver.is_same(&decider.giver));
     let (from, to) = decider.gives.beside(&least.gives);
     Some(if known && !least.giver.is_same(&decider.giver) {
         Raised::Others { by, to, before: least.giver.clone(), from }

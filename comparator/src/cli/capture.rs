@@ -203,10 +203,10 @@ Examples:
   antumbra capture shop.ndjson --duration 15m --redact /customer/email --redact header:x-session
   antumbra capture shop.ndjson --server http://127.0.0.1:7400 --policy shop --max-bytes 1000000000
 
-Always blanked are authorization, proxy-authorization, cookie and x-api-key, and the values of cookies in
-set-cookie, whose names and attributes stay. Blanked values look alike: whether two differ is not kept.
-If a path is named, bodies are decoded and kept without their encodings, and of bodies other than JSON,
-its records and forms only length and hash are kept; --keep-text keeps texts and pages. Of a form, fields
-are blanked whose names begin or end as a path does. Paths and queries of requests are kept as they are.
-What could not be kept is said at the end, and by `antumbra report --from`. Without --count and --duration,
+Always blanked are authorization, proxy-authorization, cookie and x-api-key, and the values of cookies in \
+set-cookie, whose names and attributes stay. Blanked values look alike: whether two differ is not kept. \
+If a path is named, bodies are decoded and kept without their encodings, and of bodies other than JSON, \
+its records and forms only length and hash are kept; --keep-text keeps texts and pages. Of a form, fields \
+are blanked whose names begin or end as a path does. Paths and queries of requests are kept as they are. \
+What could not be kept is said at the end, and by `antumbra report --from`. Without --count and --duration, \
 Control-C ends it.";

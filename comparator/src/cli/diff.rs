@@ -159,9 +159,9 @@ Examples:
   antumbra diff v1.html.gz v2.html.gz
   antumbra diff v1.pb v2.pb --descriptors shop.binpb --message shop.Price
 
-Endings: .json .ndjson .jsonl .json-seq .sse .event-stream .html .txt .xml .yaml .csv .form .urlencoded
-.multipart .grpc .pb .protobuf .bin, each with .gz, .br or .zst behind it if the file is compressed. The
-boundary of a multipart body is read from its first line that begins with --. Differences of one kind at
+Endings: .json .ndjson .jsonl .json-seq .sse .event-stream .html .txt .xml .yaml .csv .form .urlencoded \
+.multipart .grpc .pb .protobuf .bin, each with .gz, .br or .zst behind it if the file is compressed. The \
+boundary of a multipart body is read from its first line that begins with --. Differences of one kind at \
 one place are listed once with their number and an example; --output json lists all of them.
 
 Exit codes: 0 equal but for what the rules allow, 1 different, 2 usage or configuration, 4 failure while running";

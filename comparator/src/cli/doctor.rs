@@ -197,5 +197,5 @@ Examples:
   antumbra doctor --envoy http://127.0.0.1:9901
   antumbra doctor --policy shop --envoy http://127.0.0.1:9901 --output json
 
-It changes nothing. With --envoy it looks for each variant's cluster and whether its hosts answer, for the routes that match the variant
+It changes nothing. With --envoy it looks for each variant's cluster and whether its hosts answer, for the routes that match the variant \
 header, for the filter's configuration and the keys that the policy names. Exit code 0 if nothing failed, 1 if something did.";

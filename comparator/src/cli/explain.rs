@@ -209,9 +209,9 @@ Examples:
   echo '{\"path\": \"/cart\"}' | antumbra explain shop.yaml --request -
   antumbra explain shop.yaml --request requests.ndjson --seed 7 | jq -r .variant | sort | uniq -c
 
-A request has any of method, path, host, headers, cookies, ip, metadata, json, form, time. A list of values stands for several lines of
-a header, {\"headers\": {\"cookie\": [\"a=1\", \"b=2\"]}}, which are joined where Envoy joins them; a value that is not UTF-8 is written
-{\"base64\": \"/w==\"}. The answer's headers are those that the filter sets (a text), adds (a list) or removes (null) before the request
+A request has any of method, path, host, headers, cookies, ip, metadata, json, form, time. A list of values stands for several lines of \
+a header, {\"headers\": {\"cookie\": [\"a=1\", \"b=2\"]}}, which are joined where Envoy joins them; a value that is not UTF-8 is written \
+{\"base64\": \"/w==\"}. The answer's headers are those that the filter sets (a text), adds (a list) or removes (null) before the request \
 is routed; response holds what it adds to the answer.";
 
 #[cfg(test)]

@@ -98,8 +98,8 @@ Examples:
   antumbra import gateway-api httproute.yaml --output json | jq .notes
   curl -s localhost:9901/config_dump | antumbra import envoy -
 
-The policy goes to stdout, what could not be carried over to stderr. A rule whose condition was not wholly understood
-is written with `enabled: false`; behind it stands a rule that keeps its requests away from those below. For nginx, what a
+The policy goes to stdout, what could not be carried over to stderr. A rule whose condition was not wholly understood \
+is written with `enabled: false`; behind it stands a rule that keeps its requests away from those below. For nginx, what a \
 policy cannot tell keeps the old version by a rule that is named after its line, such as kept-line-12.";
 
 #[cfg(test)]

@@ -41,7 +41,7 @@ pub(super) fn report(report: &Report, full: bool, rest: &str) -> String {
 }
 
 /// The width of the terminal; what is no terminal has the usual one.
-fn columns() -> usize {
+pub(super) fn columns() -> usize {
     known_columns().unwrap_or(TextStyle::default().columns)
 }
 

@@ -314,18 +314,18 @@ Examples:
   antumbra replay session.har --primary http://127.0.0.1:8001 --candidate http://127.0.0.1:8002 --host shop.example \\
     --header authorization=$TOKEN
 
-Sent are GET, HEAD and OPTIONS, first to the primary, then to candidate and control together, with the
-header x-antumbra-shadow. Names are resolved once, redirects are not followed, and only http is
-spoken. Control-C ends early with the report of what was done. An exchange that the file has twice is
+Sent are GET, HEAD and OPTIONS, first to the primary, then to candidate and control together, with the \
+header x-antumbra-shadow. Names are resolved once, redirects are not followed, and only http is \
+spoken. Control-C ends early with the report of what was done. An exchange that the file has twice is \
 asked once. Characters that no request line may have are percent-encoded, as browsers do.
 
-Each entry that is skipped is counted by its reason, and the first twenty are named with their places:
-the line of a capture, the record of a GoReplay file, the index in log.entries of a HAR file. A HAR
+Each entry that is skipped is counted by its reason, and the first twenty are named with their places: \
+the line of a capture, the record of a GoReplay file, the index in log.entries of a HAR file. A HAR \
 body is postData.text, or postData.params written as a form or as multipart/form-data.
 
-A replay shortens the spans of time of the gates: the shortest block is a hundredth of its planned length,
-at least 100 ms, the warm-up a twentieth, and gates.atLeast does not hold. If more than 5 % of the
-primary's answers have another status than recorded, the verdict is wait (reason population). HAR files
+A replay shortens the spans of time of the gates: the shortest block is a hundredth of its planned length, \
+at least 100 ms, the warm-up a twentieth, and gates.atLeast does not hold. If more than 5 % of the \
+primary's answers have another status than recorded, the verdict is wait (reason population). HAR files \
 and captures have recorded statuses; of GoReplay files only requests are read.
 
 Exit codes: 0 promote, 1 roll back, 2 usage, 3 wait, 4 failure while running";

@@ -190,5 +190,5 @@ Examples:
   antumbra report --from shop.ndjson --policy shop.yaml --plugin prices=prices.wasm
   antumbra capture shop.ndjson --count 10000 && antumbra report --from shop.ndjson --output markdown
 
-With --from the lines of each file are observations as `antumbra schema observation` describes them. Lines that
+With --from the lines of each file are observations as `antumbra schema observation` describes them. Lines that \
 are none are named on stderr, counted as observations that were lost, and make the exit code 2.";

@@ -65,7 +65,7 @@ Examples:
 
 An editor with the YAML language server then completes, explains and checks a policy whose first line is
   # yaml-language-server: $schema=policy.schema.json
-The server refuses a field that it does not know, so a policy in JSON is given its schema by the editor's settings. `antumbra check`
+The server refuses a field that it does not know, so a policy in JSON is given its schema by the editor's settings. `antumbra check` \
 sees more than a schema can: names of variants that do not exist, buckets that overlap, expressions that do not compile.";
 
 #[cfg(test)]

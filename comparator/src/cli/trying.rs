@@ -101,12 +101,12 @@ Examples:
   antumbra report --output json | jq '[.suggestions[].rule]' | antumbra try -
   antumbra try rules.yaml --from shop.ndjson --policy shop.yaml
 
-A list of rules, one rule, or a mapping with rules alone extends the rules of the policy; what stands under
-compare, or a whole policy, replaces them. A change of compare in the policy ends the session of evidence;
+A list of rules, one rule, or a mapping with rules alone extends the rules of the policy; what stands under \
+compare, or a whole policy, replaces them. A change of compare in the policy ends the session of evidence; \
 this command does not.
 
-A server keeps up to 100 exchanges of each endpoint and 8 of each kind of difference at each place, at most
-32 MiB of a release, from the start of the session or of the server on. Credentials and values of cookies
+A server keeps up to 100 exchanges of each endpoint and 8 of each kind of difference at each place, at most \
+32 MiB of a release, from the start of the session or of the server on. Credentials and values of cookies \
 are blanked in them, so rules for these change nothing here. With --from every exchange of the file counts.
 
 What would be hidden of the candidate alone comes first: that may be a defect.

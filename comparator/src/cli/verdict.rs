@@ -166,5 +166,5 @@ In a pipeline:
   antumbra verdict --wait 30m
   case $? in 0) ./promote.sh;; 1) ./roll-back.sh;; 3) echo 'not enough evidence';; *) exit 1;; esac
 
-Exit codes: 0 promote, 1 roll back, 2 usage or configuration, 3 wait, also when --wait is over,
+Exit codes: 0 promote, 1 roll back, 2 usage or configuration, 3 wait, also when --wait is over, \
 4 failure while running. Lines of a capture that cannot be used count as observations that were lost.";

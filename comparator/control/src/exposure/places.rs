@@ -86,26 +86,18 @@ impl<'t> Places<'t> {
         &self.deciders
     }
 
-    /// Whether a request that `own` decides here may be decided by `others` under the policy of `next`.
-    pub(super) fn meet(&self, own: &Decider<'t>, next: &Places<'_>, others: &Decider<'_>) -> bool {
-        // A default that no request reaches now may be reached tomorrow, and says which variant is stable from now on.
-        if own.giver == Giver::Default && others.giver == Giver::Default {
-            return true;
-        }
-        let (Some(here), Some(there)) = (self.places.get(own.place), next.places.get(others.place)) else {
-            return true;
-        };
-        if let (Some((by, own)), Some((other_by, others))) = (&own.values, &others.values)
-            && by == other_by
-            && own.is_disjoint(others)
-        {
-            return false;
-        }
-        let passed = |place: &&Place<'_>| {
-            place.covers(&here.who, own.values.as_ref()) || place.covers(&there.who, others.values.as_ref())
-        };
-        !self.places.iter().take(own.place).any(|place| passed(&place))
-            && !next.places.iter().take(others.place).any(|place| passed(&place))
+    /// Of each decider here, the first places of both policies that decide all that it concerns. Found once for each, since places are
+    /// compared condition by condition.
+    pub(super) fn reached(&self, before: &Places<'_>, after: &Places<'_>) -> Vec<(&Decider<'t>, Reached)> {
+        let reached = self.deciders.iter().filter_map(|decider| {
+            let who = &self.places.get(decider.place)?.who;
+            let first = |policy: &Places<'_>| {
+                let covers = |place: &Place<'_>| place.covers(who, decider.values.as_ref());
+                policy.places.iter().position(covers).unwrap_or(usize::MAX)
+            };
+            Some((decider, Reached { before: first(before), after: first(after) }))
+        });
+        reached.collect()
     }
 
     /// A rule; one that only mirrors decides nothing, and a red variant is passed over.
@@ -159,7 +151,30 @@ impl<'t> Places<'t> {
     }
 }
 
+/// The first place of each policy that decides all that a decider concerns; `usize::MAX` if none does.
+#[derive(Clone, Copy)]
+pub(super) struct Reached {
+    before: usize,
+    after: usize,
+}
+
 impl Decider<'_> {
+    /// Whether a request that this one decides under the earlier policy may be decided by `next` under the later one.
+    pub(super) fn meets(&self, reached: Reached, next: &Decider<'_>, next_reached: Reached) -> bool {
+        // A default that no request reaches now may be reached tomorrow, and says which variant is stable from now on.
+        if self.giver == Giver::Default && next.giver == Giver::Default {
+            return true;
+        }
+        if let (Some((by, own)), Some((other_by, others))) = (&self.values, &next.values)
+            && by == other_by
+            && own.is_disjoint(others)
+        {
+            return false;
+        }
+        let passes = |of: Reached| of.before >= self.place && of.after >= next.place;
+        passes(reached) && passes(next_reached)
+    }
+
     /// A value at which both decide, if both select by the same.
     pub(super) fn common_value(&self, other: &Self) -> Option<&str> {
         let ((by, values), (other_by, others)) = (self.values.as_ref()?, other.values.as_ref()?);
