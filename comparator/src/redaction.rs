@@ -55,11 +55,16 @@ impl FromStr for Secret {
             return Ok(Self::NoText);
         }
         let path = text.strip_prefix('/').ok_or(BadSecret)?;
-        let segments: Vec<String> =
-            path.split('/').map(|segment| segment.replace("~1", "/").replace("~0", "~")).collect();
-        let sound = segments.len() <= MAX_SEGMENTS && segments.iter().all(|segment| !segment.is_empty());
-        if sound { Ok(Self::Path(segments)) } else { Err(BadSecret) }
+        let segments = || path.split('/');
+        let sound = segments().count() <= MAX_SEGMENTS && segments().all(|segment| !segment.is_empty());
+        if sound { Ok(Self::Path(segments().map(named).collect())) } else { Err(BadSecret) }
     }
+}
+
+/// The name that a segment means, as in the places of a report; whoever copies one of those must not miss the secret.
+fn named(segment: &str) -> String {
+    let signs = [("~4", ""), ("~3", " "), ("~2", "*"), ("~1", "/"), ("~0", "~")];
+    signs.into_iter().fold(segment.to_owned(), |name, (sign, meant)| name.replace(sign, meant))
 }
 
 /// The text names nothing to blank; whoever reads it names the argument and the value.
@@ -269,6 +274,7 @@ mod tests {
         for (text, expected) in [
             ("/a", path(&["a"])),
             ("/items/*/card~1no~01", path(&["items", "*", "card/no~1"])),
+            ("/~2/~3a~3/~4/~02", path(&["*", " a ", "", "~2"])),
             ("header:X-Session", Ok(Secret::Header("x-session".to_owned()))),
             ("", Err(BadSecret)),
             ("a", Err(BadSecret)),
