@@ -3,6 +3,7 @@
 use crate::condition::{Condition, Predicate, Subject};
 use crate::draft::Draft;
 use crate::part::Part;
+use crate::pattern;
 
 /// The alternatives of a route; none at all is every request.
 pub(super) fn matches(draft: &mut Draft, route: &Part<'_>) -> Condition {
@@ -25,8 +26,7 @@ fn block(draft: &mut Draft, part: &Part<'_>) -> Condition {
             "authority" => parts.push(header(draft, "host", &value)),
             "headers" => parts.extend(value.entries().iter().map(|(name, value)| header(draft, name, value))),
             "withoutHeaders" => {
-                parts
-                    .extend(value.entries().iter().map(|(name, value)| header(draft, name, value).negated()));
+                parts.extend(value.entries().iter().map(|(name, value)| without(draft, name, value)));
             }
             "queryParams" => {
                 parts.extend(value.entries().iter().map(|(name, value)| {
@@ -51,6 +51,18 @@ fn uri(draft: &mut Draft, value: &Part<'_>, fold: bool) -> Condition {
     let predicate =
         predicate(value, "startsWith").map(|predicate| predicate.ignoring_case(fold && !is_regex(value)));
     tested(draft, value, Subject::Path, predicate)
+}
+
+/// A header must not be so. One that is missing counts as empty, so it is so where the empty value is.
+fn without(draft: &mut Draft, name: &str, value: &Part<'_>) -> Condition {
+    let test = header(draft, name, value).negated();
+    let there = Predicate::exists(true);
+    let empty = predicate(value, "prefix").filter(|predicate| *predicate != there);
+    if empty.is_some_and(|predicate| pattern::holds_on_empty(&predicate.to_tree())) {
+        let there = draft.test(&value.at, Subject::Header(name.to_ascii_lowercase()), there);
+        return Condition::all([there, test]);
+    }
+    test
 }
 
 fn header(draft: &mut Draft, name: &str, value: &Part<'_>) -> Condition {

@@ -323,6 +323,11 @@ fn what_istio_hands_to_envoy_is_compared_as_there() {
         ("headers: {':path': {exact: '/x?y=1'}}", "{path: '/x?y=1'}", new),
         ("headers: {x: {regex: '*'}}", "{path: /, headers: {x: '1'}}", new),
         ("headers: {x: {regex: '*'}}", "{path: /}", old),
+        ("withoutHeaders: {x: {exact: a}}", "{path: /}", new),
+        ("withoutHeaders: {x: {exact: ''}}", "{path: /}", old),
+        ("withoutHeaders: {x: {regex: 'a*'}}", "{path: /}", old),
+        ("withoutHeaders: {x: {regex: 'a*'}}", "{path: /, headers: {x: b}}", new),
+        ("withoutHeaders: {x: {}}", "{path: /}", new),
         ("queryParams: {v: {exact: '1'}}", "{path: '/?v=1'}", new),
         ("queryParams: {v: {exact: '1'}}", "{path: '/?v=%31'}", "host"),
         (
