@@ -114,7 +114,7 @@ fn in_percent_notation(c: char) -> String {
 }
 
 /// A name as it is written and in the spellings that clients use.
-fn spellings(name: &str) -> Vec<String> {
+pub(super) fn spellings(name: &str) -> Vec<String> {
     let (lower, upper) = (name.to_ascii_lowercase(), name.to_ascii_uppercase());
     let capital: String = upper.chars().take(1).chain(lower.chars().skip(1)).collect();
     let mut all: Vec<String> = Vec::new();

@@ -192,14 +192,17 @@ pub(super) fn subject(variable: &str) -> Option<Subject> {
     }
 }
 
-/// The key of a split that a variable is.
-pub(super) fn key(variable: &str) -> Option<String> {
+/// The keys of a split that a variable is: cookies and parameters in all spellings that clients use.
+pub(super) fn keys(variable: &str) -> Vec<String> {
+    let all =
+        |kind: &str, name: &str| query::spellings(name).iter().map(|name| format!("{kind}:{name}")).collect();
     match subject(variable) {
-        Some(Subject::Ip) => Some("ip".to_owned()),
-        Some(Subject::Header(name)) => Some(format!("header:{name}")),
-        Some(Subject::Cookie(name)) => Some(format!("cookie:{name}")),
-        Some(Subject::Query(name)) => Some(format!("query:{name}")),
-        _ => variable.eq_ignore_ascii_case("binary_remote_addr").then(|| "ip".to_owned()),
+        Some(Subject::Ip) => vec!["ip".to_owned()],
+        Some(Subject::Header(name)) => vec![format!("header:{name}")],
+        Some(Subject::Cookie(name)) => all("cookie", &name),
+        Some(Subject::Query(name)) => all("query", &name),
+        _ if variable.eq_ignore_ascii_case("binary_remote_addr") => vec!["ip".to_owned()],
+        _ => Vec::new(),
     }
 }
 

@@ -95,3 +95,24 @@ fn the_old_version_behind_another_place_is_what_it_sends_on_at_last() {
         check(&text, &[(r#"{"path": "/x"}"#, "stable"), (r#"{"path": "/"}"#, "stable")]);
     }
 }
+
+/// nginx hashes what stands around a key that is not there: all such requests have one share.
+#[test]
+fn requests_without_the_key_of_a_draw_have_one_share() {
+    for (key, expected) in
+        [("$cookie_uid", "next"), ("\"${cookie_uid}salt\"", "stable"), ("\"a${cookie_uid}\"", "stable")]
+    {
+        let text = format!(
+            "split_clients {key} $to {{ 20% next; * stable; }} server {{ location / {{ proxy_pass http://$to; }} }}"
+        );
+        check(
+            &text,
+            &[(r#"{"path": "/"}"#, expected), (r#"{"path": "/", "cookies": {"uid": ""}}"#, expected)],
+        );
+        assert!(says(&imported(&text), "line 1", "all requests without $cookie_uid the same share"));
+    }
+    let text =
+        "split_clients $arg_ver $to { 20% next; * stable; } server { location / { proxy_pass http://$to; } }";
+    let policy = serde_json::to_string(&imported(text).policy).unwrap();
+    assert!(policy.contains(r#""by":["query:ver","query:VER","query:Ver"]"#), "{policy}");
+}
