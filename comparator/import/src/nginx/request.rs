@@ -192,20 +192,6 @@ pub(super) fn subject(variable: &str) -> Option<Subject> {
     }
 }
 
-/// The keys of a split that a variable is: cookies and parameters in all spellings that clients use.
-pub(super) fn keys(variable: &str) -> Vec<String> {
-    let all =
-        |kind: &str, name: &str| query::spellings(name).iter().map(|name| format!("{kind}:{name}")).collect();
-    match subject(variable) {
-        Some(Subject::Ip) => vec!["ip".to_owned()],
-        Some(Subject::Header(name)) => vec![format!("header:{name}")],
-        Some(Subject::Cookie(name)) => all("cookie", &name),
-        Some(Subject::Query(name)) => all("query", &name),
-        _ if variable.eq_ignore_ascii_case("binary_remote_addr") => vec!["ip".to_owned()],
-        _ => Vec::new(),
-    }
-}
-
 /// Whether a variable is another one at each request.
 pub(super) fn is_random(variable: &str) -> bool {
     matches!(variable, "request_id" | "msec" | "connection" | "connection_requests" | "pid")

@@ -1,12 +1,12 @@
 //! `split_clients`: what it draws, and the key that a split of a policy takes for its own.
 
 use super::reading::Reading;
-use super::request;
 use super::syntax::Directive;
 use super::test::Test;
 use super::value::{Case, Cases, Outcome, Text, one};
 use super::when::When;
 use super::words::{Word, words};
+use super::{asked, query, request};
 use crate::condition::Subject;
 use crate::draft::Split;
 
@@ -64,11 +64,25 @@ fn keyless(reading: &mut Reading<'_>, definition: &Directive, parts: &[(u64, Tex
         return None;
     }
     let at = definition.at();
-    let when = request::tested(reading, &at, key, &Test::Equals(vec![String::new()], false));
+    let when = asked::tested(reading, &at, key, &Test::Equals(vec![String::new()], false));
     let share = share_of(hash(literal.as_bytes()), parts)?.clone();
     reading
         .note(at, format!("nginx gives all requests without ${key} the same share, and so does the policy"));
     Some(Case { when, outcome: Outcome::One(share) })
+}
+
+/// The keys of a split that a variable is: cookies and parameters in all spellings that clients use.
+fn keys(variable: &str) -> Vec<String> {
+    let all =
+        |kind: &str, name: &str| query::spellings(name).iter().map(|name| format!("{kind}:{name}")).collect();
+    match request::subject(variable) {
+        Some(Subject::Ip) => vec!["ip".to_owned()],
+        Some(Subject::Header(name)) => vec![format!("header:{name}")],
+        Some(Subject::Cookie(name)) => all("cookie", &name),
+        Some(Subject::Query(name)) => all("query", &name),
+        _ if variable.eq_ignore_ascii_case("binary_remote_addr") => vec!["ip".to_owned()],
+        _ => Vec::new(),
+    }
 }
 
 /// The part that a hash falls into.
@@ -83,7 +97,7 @@ fn share_of(hash: u32, parts: &[(u64, Text)]) -> Option<&Text> {
     part.map(|(_, text)| text)
 }
 
-/// MurmurHash2 with the seed 0 (Austin Appleby, 2008), which `split_clients` takes.
+/// `MurmurHash2` with the seed 0 (Austin Appleby, 2008), which `split_clients` takes.
 fn hash(text: &[u8]) -> u32 {
     const FACTOR: u32 = 0x5bd1_e995;
     let mut hash = u32::try_from(text.len()).unwrap_or(u32::MAX);
@@ -113,7 +127,7 @@ pub(super) fn split(reading: &mut Reading<'_>, variable: &str) -> Split {
             }
             Word::Variable(name) => {
                 names += 1;
-                by.extend(request::keys(&name));
+                by.extend(keys(&name));
                 if names == 1 {
                     first = by.len();
                 }
