@@ -93,7 +93,8 @@ impl<'a> Plain<'a> {
             Err(refusal) => Err(*refusal),
         };
         // What does not decode took as much as what it may decode to, at worst.
-        work::read(bytes.as_deref().map_or_else(|_| Bound::of(sent.len()).bytes(), <[u8]>::len));
+        let length = bytes.as_deref().map_or_else(|_| Bound::of(sent.len()).bytes(), <[u8]>::len);
+        work::read(length, media.effort());
         let mut room = Bound::of(bytes.as_deref().map_or(0, <[u8]>::len));
         let records = bytes.as_deref().ok().and_then(|bytes| written(bytes, &media, call, &mut room));
         Self { sent, media, bytes, records }
@@ -108,7 +109,7 @@ impl<'a> Plain<'a> {
             declared => declared,
         };
         let bytes = encodings(&part.headers).and_then(|encodings| room.decode(part.bytes, &encodings));
-        work::read(bytes.as_deref().map_or(0, <[u8]>::len));
+        work::read(bytes.as_deref().map_or(0, <[u8]>::len), media.effort());
         let records = bytes.as_deref().ok().and_then(|bytes| written(bytes, &media, call, room));
         Self { sent: part.bytes, media, bytes, records }
     }

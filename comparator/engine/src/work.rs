@@ -10,7 +10,7 @@ thread_local! {
 }
 
 /// Does something, and returns how much of comparing's work was done on this thread meanwhile: one for each byte of a body, decoded
-/// where it was encoded, and [`PER_NODE`] for each node of JSON.
+/// where it was encoded, more for each of a text, and 64 for each value of JSON.
 pub fn measured<T>(work: impl FnOnce() -> T) -> (T, u64) {
     let before = DONE.replace(0);
     let made = work();
@@ -19,9 +19,9 @@ pub fn measured<T>(work: impl FnOnce() -> T) -> (T, u64) {
     (made, done)
 }
 
-/// Bytes were decoded, or are about to be read.
-pub(crate) fn read(bytes: usize) {
-    add(bytes as u64);
+/// Bytes were decoded and are about to be read, each of which may be so much work.
+pub(crate) fn read(bytes: usize, each: u64) {
+    add((bytes as u64).saturating_mul(each));
 }
 
 /// So many nodes of JSON were parsed.
@@ -46,7 +46,7 @@ mod tests {
     #[test]
     fn work_is_counted_for_all_who_ask() {
         let ((inner, of_inner), all) = measured(|| {
-            read(10);
+            read(5, 2);
             measured(|| {
                 parsed(2);
                 7

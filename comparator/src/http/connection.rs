@@ -111,7 +111,7 @@ async fn short(request: Request<Incoming>, place: &Place) -> Result<Request<Body
 
 fn is_answered_always(method: &Method, path: &str) -> bool {
     let is_read = matches!(*method, Method::GET | Method::HEAD);
-    (is_read && (HEALTH.contains(&path) || READ.contains(&path))) || path.starts_with(POLICIES)
+    (is_read && (HEALTH.contains(&path) || READ.contains(&path))) || path.starts_with(POLICIES_BELOW)
 }
 
 /// Whether it is [`Patient`] that lost its patience.
@@ -126,8 +126,9 @@ fn is_late(error: &hyper::Error) -> bool {
     false
 }
 
-const READ: [&str; 2] = ["/metrics", "/v1/status"];
-const POLICIES: &str = "/v1/policies/";
+/// The list of policies is what the command line asks for if nobody names one.
+const READ: [&str; 3] = ["/metrics", "/v1/status", "/v1/policies"];
+const POLICIES_BELOW: &str = "/v1/policies/";
 const MAX_HEADER_BYTES: usize = 64 * 1024;
 /// Bytes of a request's body in a place that is kept for operators.
 const MAX_KEPT_BYTES: usize = 256 * 1024;

@@ -83,7 +83,7 @@ async fn health_and_operators_have_places_of_their_own() {
     let refused = world.batch(1, &healthy(2)).await;
     assert_eq!((refused.status.as_u16(), refused.header("retry-after")), (503, "1"), "{refused:?}");
     assert_eq!(refused.header("x-content-type-options"), "nosniff");
-    for path in ["/healthz", "/readyz", "/v1/status", "/metrics"] {
+    for path in ["/healthz", "/readyz", "/v1/status", "/metrics", "/v1/policies"] {
         let answer = world.get(path).await;
         assert_eq!((answer.status.as_u16(), answer.header("connection")), (200, "close"), "{path}");
         assert_eq!(answer.header("x-content-type-options"), "nosniff", "{path}");

@@ -1,6 +1,6 @@
 //! Observations over real HTTP: acknowledged once, refused by reason, and accounted for whatever happens.
 
-use crate::server::{SHOP, World, bomb, healthy, observation};
+use crate::server::{SHOP, World, bomb, healthy, lines, observation};
 use antumbra_observation::{
     Accounts, HEARTBEAT_HEADER, Heartbeat, Instance, Observation, POLICY_JSON, Undelivered, encode,
     encode_heartbeat_header,
@@ -153,14 +153,17 @@ async fn what_cannot_be_used_is_refused_whole_by_name_and_counted() {
 #[tokio::test]
 async fn a_batch_that_decodes_to_too_much_work_is_refused_and_one_exchange_of_it_is_not() {
     let world = World::with_shop().await;
-    let many: Vec<Observation> = (1..=100).map(bomb).collect();
-    let refused = world.batch(1, &many).await;
-    assert_eq!(refused.status, 413, "{refused:?}");
-    assert_eq!(refused.json()["type"], "urn:antumbra:problem:too-much-work");
-    let one = world.batch(2, &many[..1]).await;
-    assert_eq!(one.json()["compared"], 1, "{one:?}");
+    // A line takes more than a value of JSON, of which it takes more than is sent.
+    let (values, texts) = ((1..=20).map(bomb).collect::<Vec<_>>(), (21..=40).map(lines).collect::<Vec<_>>());
+    for (sequence, many) in [(1, &values), (3, &texts)] {
+        let refused = world.batch(sequence, many).await;
+        assert_eq!(refused.status, 413, "{refused:?}");
+        assert_eq!(refused.json()["type"], "urn:antumbra:problem:too-much-work");
+        let one = world.batch(sequence + 1, &many[..1]).await;
+        assert_eq!(one.json()["compared"], 1, "{one:?}");
+    }
     let accounts = world.accounts().await;
-    assert_eq!((&accounts["refused"]["too_much_work"], &accounts["compared"]), (&100.into(), &1.into()));
+    assert_eq!((&accounts["refused"]["too_much_work"], &accounts["compared"]), (&40.into(), &2.into()));
 }
 
 #[tokio::test]

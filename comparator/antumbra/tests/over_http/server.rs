@@ -260,15 +260,24 @@ pub(crate) fn healthy(count: u128) -> Vec<Observation> {
 
 /// One exchange of two kilobytes whose answers decode to a quarter of a million nodes each.
 pub(crate) fn bomb(id: u128) -> Observation {
-    let leg = |variant: &str, last: u8| {
-        let text = format!("[{}{last}]", "0,".repeat(240_000));
+    packed(id, "application/json", |last| format!("[{}{last}]", "0,".repeat(240_000)))
+}
+
+/// One exchange of two kilobytes whose answers decode to half a million lines each.
+pub(crate) fn lines(id: u128) -> Observation {
+    packed(id, "text/plain", |line| format!("{line}\n").repeat(1 << 19))
+}
+
+fn packed(id: u128, media: &str, text: impl Fn(u8) -> String) -> Observation {
+    let leg = |variant: &str, number: u8| {
+        let text = text(number);
         let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
         packed.write_all(text.as_bytes()).unwrap();
-        let mut leg = Leg::answer(variant, 200).with_json("");
-        let answer = leg.response.as_mut().unwrap();
-        answer.headers.push(("content-encoding".into(), "gzip".into()));
-        answer.body = Body::Whole(packed.finish().unwrap().into());
-        leg
+        let body = Body::Whole(packed.finish().unwrap().into());
+        Leg::answer(variant, 200)
+            .with_kept(body)
+            .with_header("content-type", media)
+            .with_header("content-encoding", "gzip")
     };
     observation(id, 10)
         .with_primary(leg("stable", 1))
