@@ -76,6 +76,11 @@ bench-ingest *options:
 bench-viewers *options:
     cargo run --release --locked --quiet -p antumbra-e2e --bin antumbra-demo -- bench-viewers {{options}}
 
+# The comparator under 1,000 slow connections of each kind; fails unless every probe of its health is answered (needs slowhttptest).
+slow-connections binary="target/debug/antumbra":
+    cargo build --locked -p antumbra
+    tests/slow-connections.sh {{binary}}
+
 # Mixed traffic for a while, and whether memory grows; options are --minutes and --rate.
 soak *options:
     cargo demo soak {{options}}

@@ -39,6 +39,7 @@ use std::process::ExitCode;
 use antumbra_plugin::Runtime;
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
+use crate::live::door::Connections;
 use crate::shadows::Network;
 use failure::Failure;
 use terms::DescriptorSet;
@@ -215,6 +216,13 @@ struct ServeOptions {
     /// A file with the token that clients must bear; required to listen beyond loopback
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
+    /// Connections that may be open at a time. 32 more are kept for health, metrics, status and policies
+    #[arg(long, default_value_t = Connections::default().most, value_name = "NUMBER")]
+    max_connections: usize,
+    /// Those of them that one address may have, or one network of 64 bits of IPv6; raise it where many filters come by way of one
+    /// proxy
+    #[arg(long, default_value_t = Connections::default().per_address, value_name = "NUMBER")]
+    max_connections_per_address: usize,
     /// Where a cluster is, for mirrors that say `via: comparator`; may be repeated. The name is resolved once, at the start
     #[arg(long, value_name = "CLUSTER=URL")]
     target: Vec<NamedTarget>,

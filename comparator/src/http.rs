@@ -2,9 +2,12 @@
 
 mod app;
 mod asking;
+mod connection;
 mod exchanges;
 mod generations;
 mod guard;
+mod patient;
+mod places;
 mod policies;
 mod problems;
 mod releases;

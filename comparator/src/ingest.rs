@@ -13,6 +13,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::routing::post;
 
+pub(crate) use batch::Decoding;
 pub(crate) use comparing::Comparing;
 pub(crate) use intake::Intake;
 

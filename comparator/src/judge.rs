@@ -27,8 +27,8 @@ pub(crate) struct Standing {
     pub(crate) not_sent: BTreeMap<Unsent, u64>,
     /// How the policy's plugins fared in it.
     pub(crate) plugins: Vec<PluginReport>,
-    /// What they say, or said a moment ago.
-    pub(crate) verdict: Verdict,
+    /// What they say, or said a moment ago; none while the first verdict of the session takes long.
+    pub(crate) verdict: Option<Verdict>,
 }
 
 /// Why there is no report.
@@ -56,7 +56,7 @@ pub(crate) struct Judge {
 #[derive(Default)]
 struct Bench {
     /// Whoever holds it judges.
-    turn: tokio::sync::Mutex<()>,
+    turn: Arc<tokio::sync::Mutex<()>>,
     last: Mutex<Option<Judged>>,
 }
 
@@ -114,7 +114,8 @@ impl Judge {
     }
 
     /// How a release stands. The verdict is the last one if nothing changed since, or if judging anew could take more than a small
-    /// share of a core, or while somebody judges: whoever asks for how things stand asks often.
+    /// share of a core or takes more than a moment, or while somebody judges: whoever asks for how things stand asks often, and does
+    /// not ask in order to wait.
     pub(crate) async fn standing(
         &self,
         writer: &Handle,
@@ -128,17 +129,22 @@ impl Judge {
         let Snapshot { session, evidence, .. } = &snapshot;
         let (session, exchanges) = (*session, evidence.exchanges());
         let (not_sent, plugins) = (evidence.not_sent(), evidence.plugins());
-        let turn = bench.turn.try_lock().ok();
+        let turn = Arc::clone(&bench.turn).try_lock_owned().ok();
         let last = bench.last().filter(|judged| judged.of.session == session.number);
-        let verdict = match last.filter(|judged| turn.is_none() || judged.is_fresh()) {
-            Some(judged) => judged.report.verdict,
-            None => {
-                let _turn = match turn {
-                    Some(turn) => turn,
-                    None => bench.turn.lock().await,
-                };
+        let verdict = match last {
+            Some(judged) if turn.is_none() || judged.is_fresh() => Some(judged.report.verdict),
+            last => {
                 let circumstances = Circumstances { delivery: registry.delivery(release, at), notes };
-                bench.judge(&self.aside, at, snapshot, circumstances, release).await?.verdict
+                let (aside, release) = (Arc::clone(&self.aside), release.to_owned());
+                // Judged to its end whoever waits, or nobody would ever have the verdict of a release that takes long.
+                let judging = tokio::spawn(async move {
+                    let _turn = match turn {
+                        Some(turn) => turn,
+                        None => Arc::clone(&bench.turn).lock_owned().await,
+                    };
+                    bench.judge(&aside, at, snapshot, circumstances, &release).await
+                });
+                soon(judging, last).await?
             }
         };
         Ok(Standing { session, exchanges, not_sent, plugins, verdict })
@@ -149,6 +155,18 @@ impl Judge {
         let mut benches = self.benches.lock().unwrap_or_else(PoisonError::into_inner);
         benches.retain(|release, _| self.policies.get(release).is_some());
         Arc::clone(benches.entry(release.to_owned()).or_default())
+    }
+}
+
+/// The verdict that is judged, or the last one if that takes more than a moment.
+async fn soon(
+    judging: tokio::task::JoinHandle<Result<Arc<Report>, Unjudged>>,
+    last: Option<Judged>,
+) -> Result<Option<Verdict>, Unjudged> {
+    let moment = if last.is_some() { MOMENT } else { FIRST_MOMENT };
+    match tokio::time::timeout(moment, judging).await {
+        Ok(judged) => Ok(Some(judged.map_err(|_| Unjudged::Failed)??.verdict)),
+        Err(_) => Ok(last.map(|last| last.report.verdict)),
     }
 }
 
@@ -218,6 +236,10 @@ async fn snapshot(writer: &Handle, release: &str) -> Result<Snapshot, Unjudged> 
 
 /// Between two judgements asked for by the way passes so many times what the last one took: at most a twentieth of a core.
 const PAUSE: u32 = 20;
+/// Nobody notices it.
+const MOMENT: Duration = Duration::from_millis(50);
+/// Where there is nothing to answer yet.
+const FIRST_MOMENT: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
@@ -252,6 +274,42 @@ mod tests {
         policies.forget("shop");
         judge.bench("till");
         assert_eq!(known(&judge), ["till"]);
+    }
+
+    #[tokio::test]
+    async fn who_asks_how_things_stand_does_not_wait_for_a_judge() {
+        let (bench, aside) = (Arc::new(Bench::default()), Arc::new(Aside::new().unwrap()));
+        let circumstances = Circumstances::default();
+        let judging = bench.judge(&aside, Instant::now(), snapshot(1), circumstances.clone(), "shop");
+        let verdict = judging.await.unwrap().verdict;
+        let (release, held) = std::sync::mpsc::channel::<()>();
+        let held = Arc::new(Mutex::new(held));
+        let all = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let busy: Vec<_> = (0..all)
+            .map(|_| {
+                let (aside, held) = (Arc::clone(&aside), Arc::clone(&held));
+                tokio::spawn(async move { aside.run(move || held.lock().unwrap().recv().is_ok()).await })
+            })
+            .collect();
+        tokio::task::yield_now().await;
+        let last = bench.last();
+        let judging = tokio::spawn({
+            let (bench, aside) = (Arc::clone(&bench), Arc::clone(&aside));
+            async move { bench.judge(&aside, Instant::now(), snapshot(2), circumstances, "shop").await }
+        });
+        assert_eq!(soon(judging, last).await.unwrap(), Some(verdict));
+        assert_eq!(bench.last().unwrap().of.generation, 1, "nothing was judged meanwhile");
+        drop(release);
+        for one in busy {
+            one.await.unwrap().unwrap();
+        }
+        for _ in 0..1_000 {
+            if bench.last().unwrap().of.generation == 2 {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        panic!("what nobody waited for was not judged to its end");
     }
 
     #[tokio::test]

@@ -27,6 +27,7 @@ pub use cli::run;
 #[cfg(feature = "grpc-messages")]
 pub use descriptors::BadDescriptors;
 pub use descriptors::Descriptors;
-pub use http::serve::{Config, Error, MAX_CONNECTIONS, Server, serve};
+pub use http::serve::{Config, Error, Server, serve};
+pub use live::door::Connections;
 pub use plugins::Plugins;
 pub use shadows::targets::Targets;

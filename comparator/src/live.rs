@@ -2,6 +2,7 @@
 //! exchanges, bytes in flight.
 
 pub(crate) mod captures;
+pub(crate) mod door;
 pub(crate) mod kept;
 pub(crate) mod known;
 pub(crate) mod ledger;
@@ -9,7 +10,7 @@ pub(crate) mod metrics;
 pub(crate) mod policies;
 pub(crate) mod registry;
 pub(crate) mod room;
-mod size;
+pub(crate) mod size;
 
 use std::sync::Arc;
 

@@ -26,6 +26,7 @@ use crate::json::Tree;
 use crate::kind::Kind;
 use crate::pattern::{Place, Segment};
 use crate::refusal::Refusal;
+use crate::work;
 use encoding::{Bound, Encoding};
 use grpc::Call;
 use media::{Media, header};
@@ -91,6 +92,9 @@ impl<'a> Plain<'a> {
             Ok(encodings) => encoding::decode(sent, encodings),
             Err(refusal) => Err(*refusal),
         };
+        // What does not decode took as much as what it may decode to, at worst.
+        let length = bytes.as_deref().map_or_else(|_| Bound::of(sent.len()).bytes(), <[u8]>::len);
+        work::read(length, media.effort());
         let mut room = Bound::of(bytes.as_deref().map_or(0, <[u8]>::len));
         let records = bytes.as_deref().ok().and_then(|bytes| written(bytes, &media, call, &mut room));
         Self { sent, media, bytes, records }
@@ -105,6 +109,7 @@ impl<'a> Plain<'a> {
             declared => declared,
         };
         let bytes = encodings(&part.headers).and_then(|encodings| room.decode(part.bytes, &encodings));
+        work::read(bytes.as_deref().map_or(0, <[u8]>::len), media.effort());
         let records = bytes.as_deref().ok().and_then(|bytes| written(bytes, &media, call, room));
         Self { sent: part.bytes, media, bytes, records }
     }

@@ -84,6 +84,20 @@ pub(crate) struct Difference {
 }
 
 impl Compared {
+    /// Returns about how many bytes of memory it holds.
+    pub fn held(&self) -> usize {
+        let Some(exchange) = &self.exchange else { return 0 };
+        let detail = |detail: &Detail| {
+            let Detail { exact, primary, other, control } = detail;
+            exact.len() + primary.len() + other.len() + control.as_ref().map_or(0, String::len)
+        };
+        let differences = exchange
+            .differences
+            .iter()
+            .map(|one| size_of::<Difference>() + one.subject.0.len() + one.detail.as_ref().map_or(0, detail));
+        size_of::<Exchange>() + exchange.endpoint.len() + exchange.request.len() + differences.sum::<usize>()
+    }
+
     /// Returns the exchange without its client, so that it counts whatever the client asked a moment before. A journal holds exchanges
     /// that were counted once, and replaying it must count each of them again.
     #[must_use]

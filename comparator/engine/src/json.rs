@@ -16,6 +16,7 @@ use self::parse::Parser;
 pub(crate) use self::strings::unescape;
 use crate::number;
 use crate::refusal::Refusal;
+use crate::work;
 
 /// A parsed text.
 #[derive(Debug)]
@@ -89,7 +90,9 @@ impl<'a> Tree<'a> {
     }
 
     fn read(text: &'a [u8], parser: Parser<'_>) -> Result<Self, Refusal> {
-        Ok(Self { text, nodes: parser.document()?, hashes: OnceCell::new() })
+        let nodes = parser.document()?;
+        work::parsed(nodes.len());
+        Ok(Self { text, nodes, hashes: OnceCell::new() })
     }
 
     pub(crate) fn root(&self) -> Option<&Node> {

@@ -108,6 +108,7 @@ mod unseen;
 mod unsent;
 mod verdict;
 mod wording;
+mod work;
 mod written;
 
 pub use asked::shown_target;
@@ -141,3 +142,4 @@ pub use schemas::Schemas;
 pub use statuses::StatusCount;
 pub use suggestion::Suggestion;
 pub use verdict::{Code, Delivery, Gates, Reason, Verdict};
+pub use work::measured;

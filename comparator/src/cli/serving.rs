@@ -2,11 +2,13 @@
 
 use std::fmt::Write as _;
 use std::io::IsTerminal;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use antumbra_control::Document;
 use antumbra_plugin::Runtime;
+use rustix::process::Signal;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::filter::{LevelFilter, Targets as Logged};
@@ -16,7 +18,8 @@ use tracing_subscriber::prelude::*;
 use super::output::print;
 use super::values::NamedTarget;
 use super::{Failure, ServeOptions, local, terms};
-use crate::http::serve::{Config, Error, MAX_CONNECTIONS, Server, refuse_open};
+use crate::http::serve::{Config, Error, Server, refuse_open};
+use crate::live::door::Connections;
 use crate::shadows::targets::Targets;
 
 /// Serves until SIGINT or SIGTERM.
@@ -31,9 +34,10 @@ pub(super) fn serve(options: ServeOptions, sandbox: &dyn Runtime) -> Result<Exit
     })?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| failed(&error))?;
-    runtime.block_on(async {
+    let served = runtime.block_on(async {
         let targets = targets(&options).await?;
-        let connections = MAX_CONNECTIONS;
+        let connections =
+            Connections { most: options.max_connections, per_address: options.max_connections_per_address };
         let config =
             Config { data: options.data, policies, token, connections, targets, descriptors, plugins };
         let listener = TcpListener::bind(options.listen)
@@ -41,17 +45,47 @@ pub(super) fn serve(options: ServeOptions, sandbox: &dyn Runtime) -> Result<Exit
             .map_err(|error| Failure::Runtime(format!("--listen {}: {error}", options.listen)))?;
         let mut interrupted = signal(SignalKind::interrupt()).map_err(|error| failed(&error))?;
         let mut terminated = signal(SignalKind::terminate()).map_err(|error| failed(&error))?;
+        let mut hung_up = hang_up().map_err(|error| failed(&error))?;
+        take_no_end(Signal::XFSZ).map_err(|error| failed(&error))?;
         let server = Server::open(config).map_err(|error| failure(&error))?;
         print(&format!("listening on http://{}\n", listener.local_addr().map_err(|error| failed(&error))?));
         let shutdown = async move {
             tokio::select! {
                 _ = interrupted.recv() => {}
                 _ = terminated.recv() => {}
+                () = hung_up.recv() => {}
             }
         };
         server.run(listener, shutdown).await.map_err(|error| failure(&error))
-    })?;
-    Ok(ExitCode::SUCCESS)
+    });
+    // All that was acknowledged is stored. Dropped, the runtime would wait for whatever its threads still do.
+    runtime.shutdown_background();
+    served.map(|()| ExitCode::SUCCESS)
+}
+
+/// The end of the terminal that the server was started from; where there is none, a hang-up is a request of some supervisor to open log
+/// files anew, and here are none.
+struct HangUp(Option<tokio::signal::unix::Signal>);
+
+fn hang_up() -> std::io::Result<HangUp> {
+    let hung_up = signal(SignalKind::hangup())?;
+    Ok(HangUp(std::io::stderr().is_terminal().then_some(hung_up)))
+}
+
+impl HangUp {
+    async fn recv(&mut self) {
+        match &mut self.0 {
+            Some(signal) => drop(signal.recv().await),
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// Has a signal end nothing, so that what it tells of is an error of the call that met it: a file that may not grow any more is a store
+/// that cannot be written.
+fn take_no_end(of: Signal) -> std::io::Result<()> {
+    // What is told to nobody is still not left to the system.
+    signal(SignalKind::from_raw(of.as_raw())).map(drop)
 }
 
 async fn targets(options: &ServeOptions) -> Result<Targets, Failure> {
@@ -88,6 +122,10 @@ fn policies(files: &[PathBuf]) -> Result<Vec<Document>, Failure> {
 
 fn token(file: &Path) -> Result<String, Failure> {
     let refused = |why: String| Failure::Usage(format!("--token-file {}: {why}", file.display()));
+    let metadata = std::fs::metadata(file).map_err(|error| refused(error.to_string()))?;
+    if let Some(why) = too_open(metadata.mode(), metadata.uid() == rustix::process::geteuid().as_raw()) {
+        return Err(refused(why));
+    }
     let text = std::fs::read_to_string(file).map_err(|error| refused(error.to_string()))?;
     let token = text.trim();
     let sendable = token.bytes().all(|byte| byte.is_ascii_graphic());
@@ -97,6 +135,18 @@ fn token(file: &Path) -> Result<String, Failure> {
         )));
     }
     Ok(token.to_owned())
+}
+
+/// Why others may read a secret's file. A group may read one that its user was given, as secrets are mounted in Kubernetes: the file is
+/// another user's, and could not be read without.
+fn too_open(mode: u32, is_own: bool) -> Option<String> {
+    let mode = mode & 0o777;
+    let allowed = if is_own { 0o700 } else { 0o740 };
+    (mode & !allowed != 0).then(|| {
+        format!(
+            "has mode {mode:04o}, so that others may read or change it; must be 0600: chmod 600 makes it so"
+        )
+    })
 }
 
 fn log() {
@@ -122,3 +172,23 @@ fn failed(error: &std::io::Error) -> Failure {
 
 /// Guessing a token must not be worth a try.
 const SHORTEST_TOKEN: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_for_those_who_need_it() {
+        for (mode, is_own, refused) in [
+            (0o100_600, true, false),
+            (0o100_400, true, false),
+            (0o100_640, true, true),
+            (0o100_604, true, true),
+            (0o100_440, false, false),
+            (0o100_460, false, true),
+            (0o100_444, false, true),
+        ] {
+            assert_eq!(too_open(mode, is_own).is_some(), refused, "{mode:o} {is_own}");
+        }
+    }
+}

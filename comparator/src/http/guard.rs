@@ -1,7 +1,7 @@
 //! Who may speak to the comparator: a bearer token off loopback, and on loopback nobody through a browser's page.
 //!
 //! Without a token the browser of whoever sits at the machine is the way in: a page can post across origins, and by DNS
-//! rebinding it can read too. So a change must not come from another origin, and the `Host` must be our own; only the
+//! rebinding it can read too. So nothing but a followed link may come from another origin, and the `Host` must be our own; only the
 //! filters' three routes take any `Host`, since a proxy names its cluster there, and no page can send their media types.
 
 use std::net::IpAddr;
@@ -28,6 +28,10 @@ impl Guard {
 
     /// Lets a request pass or says why not.
     pub(crate) fn check(&self, method: &Method, path: &str, headers: &HeaderMap) -> Result<(), Problem> {
+        if headers.get_all(HOST).iter().nth(1).is_some() {
+            let detail = "the request has more than one Host header";
+            return Err(Problem::new(StatusCode::BAD_REQUEST, "header", detail));
+        }
         if HEALTH.contains(&path) {
             return Ok(());
         }
@@ -36,7 +40,7 @@ impl Guard {
             None if !FROM_FILTERS.contains(&path) => self.check_host(headers)?,
             _ => {}
         }
-        if method.is_safe() { Ok(()) } else { self.check_origin(headers) }
+        if method.is_safe() && is_visit(path, headers) { Ok(()) } else { self.check_origin(headers) }
     }
 
     fn check_host(&self, headers: &HeaderMap) -> Result<(), Problem> {
@@ -70,6 +74,14 @@ impl Guard {
     }
 }
 
+/// Whether somebody follows a link, and does not read what holds something as long as it is read: a page elsewhere that has a browser
+/// fetch it would keep others from it.
+fn is_visit(path: &str, headers: &HeaderMap) -> bool {
+    let is_link =
+        text(headers, &SEC_FETCH_MODE) == "navigate" && text(headers, &SEC_FETCH_DEST) == "document";
+    is_link && !path.ends_with("/exchanges")
+}
+
 /// Compares digests without an early end, so that time tells nothing about the token.
 fn bears(headers: &HeaderMap, token: [u8; 32]) -> bool {
     let Some((scheme, given)) = text(headers, &AUTHORIZATION).split_once(' ') else { return false };
@@ -98,9 +110,12 @@ fn forbidden(detail: String) -> Problem {
     Problem::new(StatusCode::FORBIDDEN, "forbidden", detail)
 }
 
-const HEALTH: [&str; 2] = ["/healthz", "/readyz"];
+/// What everybody may ask.
+pub(super) const HEALTH: [&str; 2] = ["/healthz", "/readyz"];
 const FROM_FILTERS: [&str; 3] = ["/v1/observations", "/v1/handovers", "/v1/heartbeats"];
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
 
 #[cfg(test)]
 mod tests {
@@ -135,6 +150,34 @@ mod tests {
         check(None, "GET /v1/status", &[("host", "evil.example")], 403);
         check(None, "GET /v1/status", &[], 403);
         check(None, "GET /healthz", &[("host", "evil.example")], 200);
+    }
+
+    #[test]
+    fn pages_of_other_sites_read_nothing_but_links_to_us_work() {
+        let captures = "GET /v1/releases/shop/exchanges";
+        let link = [("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document")];
+        for (request, more, expected) in [
+            (captures, &[("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "no-cors")][..], 403),
+            (captures, &[("sec-fetch-site", "cross-site"), link[0], link[1]], 403),
+            (captures, &[("sec-fetch-site", "same-site")], 403),
+            (captures, &[("origin", "http://evil.example")], 403),
+            (captures, &[("sec-fetch-site", "same-origin")], 200),
+            (captures, &[("sec-fetch-site", "none"), link[0], link[1]], 200),
+            (captures, &[], 200),
+            ("GET /v1/status", &[("sec-fetch-site", "cross-site"), link[0], link[1]], 200),
+            (
+                "GET /v1/status",
+                &[("sec-fetch-site", "cross-site"), link[0], ("sec-fetch-dest", "iframe")],
+                403,
+            ),
+            ("GET /v1/status", &[("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "no-cors")], 403),
+            ("GET /healthz", &[("sec-fetch-site", "cross-site")], 200),
+            ("DELETE /v1/policies/shop", &[("sec-fetch-site", "cross-site"), link[0], link[1]], 403),
+        ] {
+            let mut headers = vec![("host", "localhost")];
+            headers.extend(more);
+            check(None, request, &headers, expected);
+        }
     }
 
     #[test]

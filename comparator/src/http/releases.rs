@@ -63,9 +63,7 @@ fn written(report: &Report, format: &Format) -> Response {
         Format::Markdown => (report.to_markdown(), "text/markdown; charset=utf-8"),
     };
     let mut response = page.into_response();
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
-    headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
     response
 }
 

@@ -16,23 +16,21 @@ use antumbra_control::refusal::Refusal;
 use antumbra_policy::document::Invalid;
 use antumbra_store::{Accounts, Audits, Store, StoreError};
 use axum::Router;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
-use tower::ServiceExt;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
 
 use crate::aside::Aside;
 use crate::descriptors::Descriptors;
 use crate::http::app::{App, Run};
-use crate::http::asking::Peer;
+use crate::http::connection::connect;
 use crate::http::guard::Guard;
+use crate::http::places::Places;
 use crate::http::router::router;
-use crate::ingest::{Comparing, Intake};
+use crate::ingest::{Comparing, Decoding, Intake};
 use crate::judge::Judge;
 use crate::live::Live;
+use crate::live::door::Connections;
 use crate::live::metrics::Metrics;
 use crate::live::room::Room;
 use crate::plugins::Plugins;
@@ -47,8 +45,8 @@ pub struct Config {
     pub policies: Vec<Document>,
     /// What `authorization: Bearer` must bear; without it only a loopback address is served.
     pub token: Option<String>,
-    /// Connections that may be open at a time; one more is closed at once. Usually [`MAX_CONNECTIONS`].
-    pub connections: usize,
+    /// Connections that may be open at a time.
+    pub connections: Connections,
     /// The services to ask where a mirror leaves that to the comparator.
     pub targets: Targets,
     /// By which the messages of gRPC answers are compared field by field.
@@ -84,7 +82,7 @@ pub enum Error {
 
 /// A server whose store is open and whose policies are in force.
 pub struct Server {
-    connections: usize,
+    connections: Connections,
     token: Option<String>,
     writer: writer::Handle,
     thread: JoinHandle<()>,
@@ -165,6 +163,7 @@ impl Server {
             targets: self.targets,
             plugins: self.plugins,
             comparing,
+            decoding: Decoding::new(),
         });
         let aside = Arc::new(Aside::new()?);
         let app = Arc::new(App {
@@ -187,9 +186,16 @@ impl Server {
                 _ = ended => tracing::error!("the writer's thread ended; nothing can be stored"),
             }
         };
-        accept(listener, &router(Arc::clone(&app)), &graceful, self.connections, shutdown).await;
+        let places = Places::new(self.connections, Arc::clone(&intake.metrics.door));
+        accept(listener, &router(Arc::clone(&app)), &graceful, &places, shutdown).await;
         app.captures.close();
-        let _ = tokio::time::timeout(GRACE, graceful.shutdown()).await;
+        let mut graceful = std::pin::pin!(graceful.shutdown());
+        if tokio::time::timeout(GRACE, graceful.as_mut()).await.is_err() {
+            // What is still not compared is refused, so that its sender knows.
+            intake.comparing.stop();
+            let _ = tokio::time::timeout(LAST_ANSWERS, graceful).await;
+        }
+        intake.comparing.stop();
         intake.registry.releases().into_iter().for_each(|release| intake.writer.keep(release));
         intake.writer.stop();
         let ended = tokio::task::spawn_blocking(move || self.thread.join()).await;
@@ -218,21 +224,23 @@ async fn accept(
     listener: TcpListener,
     router: &Router,
     graceful: &GracefulShutdown,
-    connections: usize,
+    places: &Arc<Places>,
     shutdown: impl Future<Output = ()>,
 ) {
-    let places = Arc::new(Semaphore::new(connections));
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = &mut shutdown => return,
         };
-        match (accepted, Arc::clone(&places).try_acquire_owned()) {
-            (Ok((stream, peer)), Ok(place)) => connect(stream, peer, place, router.clone(), graceful),
-            // Closed at once: in the queue of the system it would wait for a place without knowing.
-            (Ok((_, peer)), Err(_)) => tracing::debug!(%peer, "{connections} connections are open"),
-            (Err(error), _) => {
+        match accepted {
+            // One that finds no place is closed at once: in the queue of the system it would wait without knowing.
+            Ok((stream, peer)) => {
+                if let Some(place) = places.enter(peer.ip()) {
+                    connect(stream, peer, place, router.clone(), graceful);
+                }
+            }
+            Err(error) => {
                 tracing::warn!(%error, "a connection was not accepted");
                 tokio::time::sleep(AFTER_FAILED_ACCEPT).await;
             }
@@ -240,50 +248,10 @@ async fn accept(
     }
 }
 
-fn connect(
-    stream: TcpStream,
-    peer: SocketAddr,
-    place: OwnedSemaphorePermit,
-    router: Router,
-    graceful: &GracefulShutdown,
-) {
-    let _ = stream.set_nodelay(true);
-    let asked = Arc::new(Notify::new());
-    let first = Arc::clone(&asked);
-    let service = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
-        asked.notify_one();
-        request.extensions_mut().insert(Peer(peer));
-        router.clone().oneshot(request)
-    });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIME)
-        .max_buf_size(MAX_HEADER_BYTES)
-        .serve_connection(TokioIo::new(stream), service);
-    let connection = graceful.watch(connection);
-    tokio::spawn(async move {
-        let mut connection = std::pin::pin!(connection);
-        let ended = tokio::select! {
-            ended = connection.as_mut() => Some(ended),
-            () = first.notified() => Some(connection.await),
-            () = tokio::time::sleep(FIRST_HEADER_TIME) => None,
-        };
-        if let Some(Err(error)) = ended {
-            tracing::debug!(%error, %peer, "a connection ended early");
-        }
-        drop(place);
-    });
-}
-
-/// Half of the open files that a process usually may have.
-pub const MAX_CONNECTIONS: usize = 512;
-const MAX_HEADER_BYTES: usize = 64 * 1024;
-/// From the connection to the end of the first request's headers: a stranger who says nothing must not hold a place.
-const FIRST_HEADER_TIME: Duration = Duration::from_secs(5);
-/// From one request to the end of the next one's headers; a proxy's pool sends a heartbeat far more often.
-const HEADER_TIME: Duration = Duration::from_secs(30);
-/// For requests that are under way when the end comes.
-const GRACE: Duration = Duration::from_secs(10);
+/// For requests that are under way when the end comes: Kubernetes waits for 30 s, Docker for 10 s.
+const GRACE: Duration = Duration::from_secs(6);
+/// For the answers to those that are refused then.
+const LAST_ANSWERS: Duration = Duration::from_secs(1);
 const AFTER_FAILED_ACCEPT: Duration = Duration::from_millis(50);
 
 #[cfg(test)]
@@ -297,7 +265,7 @@ mod tests {
             data: dir.path().join("a.db"),
             policies: Vec::new(),
             token: None,
-            connections: MAX_CONNECTIONS,
+            connections: Connections::default(),
             targets: Targets::default(),
             descriptors: Descriptors::default(),
             plugins: Plugins::default(),

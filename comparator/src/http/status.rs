@@ -34,7 +34,7 @@ pub(super) async fn show(State(app): State<Arc<App>>) -> Response {
             problems: version.document.problems().iter().map(ToString::to_string).collect(),
             session: standing.as_ref().map(|standing| standing.session.number),
             exchanges: standing.as_ref().map(|standing| standing.exchanges),
-            verdict: standing.as_ref().map(|standing| standing.verdict),
+            verdict: standing.as_ref().and_then(|standing| standing.verdict),
             more_filters: more,
             filters: shown,
             release: name,
@@ -50,7 +50,7 @@ pub(super) async fn metrics(State(app): State<Arc<App>>) -> Response {
     for (name, version) in app.intake.policies.all() {
         let Present { alive, converged, .. } = app.present(&name, version.generation);
         let standing = app.standing(&name).await.ok();
-        let judged = standing.as_ref().map(|standing| (standing.exchanges, standing.verdict));
+        let judged = standing.as_ref().and_then(|standing| Some((standing.exchanges, standing.verdict?)));
         let (not_sent, plugins) =
             standing.map(|standing| (standing.not_sent, standing.plugins)).unwrap_or_default();
         releases.push(Release {

@@ -1,11 +1,14 @@
 //! A batch of whatever a filter sends: read whole or refused whole, and what is refused is counted.
 
+use std::sync::Arc;
+
 use antumbra_observation::{
-    COUNT_HEADER, HEARTBEAT_HEADER, Heartbeat, INSTANCE_HEADER, Instance, Malformed, SEQUENCE_HEADER,
-    decode_heartbeat_header,
+    COUNT_HEADER, HEARTBEAT_HEADER, Heartbeat, INSTANCE_HEADER, Instance, Malformed, Observation,
+    SEQUENCE_HEADER, decode_heartbeat_header,
 };
 use axum::extract::Request;
 use axum::http::{HeaderMap, StatusCode};
+use tokio::sync::Semaphore;
 
 use super::intake::Intake;
 use crate::api::body::{self, Unread};
@@ -13,6 +16,7 @@ use crate::api::problem::Problem;
 use crate::ingest::decode::Format;
 use crate::live::ledger::Reason;
 use crate::live::room::Reserved;
+use crate::live::size;
 
 /// A batch that can be dealt with.
 pub(super) struct Batch<T> {
@@ -27,21 +31,53 @@ pub(super) struct Batch<T> {
 }
 
 /// Reads a batch of a release that is known; one that is refused is counted.
-pub(super) async fn read<T>(
+pub(super) async fn read<T: Send + 'static>(
     intake: &Intake,
     request: Request,
-    decode: impl Fn(Format, &[u8]) -> Result<Vec<T>, Malformed>,
-    release: impl Fn(&T) -> &str,
+    decode: fn(Format, &[u8]) -> Result<Vec<T>, Malformed>,
+    observation: fn(&T) -> &Observation,
 ) -> Result<Batch<T>, Problem> {
     let count = announced_count(request.headers());
     let batch = match unchecked(intake, request, decode).await {
-        Ok(batch) => known(intake, &batch.items, release).map(|()| batch),
+        Ok(batch) => known(intake, &batch.items, observation).and_then(|()| weighed(batch, observation)),
         Err(refused) => Err(refused),
     };
     batch.map_err(|refused| {
         intake.writer.refuse(refused.reason, refused.count.unwrap_or(count));
         *refused.problem
     })
+}
+
+/// Decodes on threads on which that may take its time, as many at a time as there are processors: until it is decoded, nobody knows
+/// what a batch takes.
+pub(crate) struct Decoding(Arc<Semaphore>);
+
+impl Decoding {
+    /// Nothing is decoded yet.
+    pub(crate) fn new() -> Self {
+        let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        Self(Arc::new(Semaphore::new(processors)))
+    }
+
+    /// Decodes small bodies at once, for which another thread is not worth asking.
+    async fn run<T: Send + 'static>(
+        &self,
+        bytes: Vec<u8>,
+        decode: impl FnOnce(&[u8]) -> Result<T, Malformed> + Send + 'static,
+    ) -> Result<T, Malformed> {
+        if bytes.len() <= AT_ONCE {
+            return decode(&bytes);
+        }
+        let place = Arc::clone(&self.0).acquire_owned().await;
+        let running = tokio::task::spawn_blocking(move || {
+            let _place = place;
+            decode(&bytes)
+        });
+        running.await.unwrap_or_else(|error| {
+            tracing::error!(%error, "decoding a batch ended unexpectedly");
+            Err(Malformed::Undecodable { index: 0, message: "decoding it failed".to_owned() })
+        })
+    }
 }
 
 /// Why a batch is refused, how many items it holds if that is known, and the answer.
@@ -57,10 +93,10 @@ impl Refused {
     }
 }
 
-async fn unchecked<T>(
+async fn unchecked<T: Send + 'static>(
     intake: &Intake,
     request: Request,
-    decode: impl Fn(Format, &[u8]) -> Result<Vec<T>, Malformed>,
+    decode: fn(Format, &[u8]) -> Result<Vec<T>, Malformed>,
 ) -> Result<Batch<T>, Refused> {
     let (parts, body) = request.into_parts();
     let id = id(&parts.headers).map_err(|problem| Refused::new(Reason::Header, problem))?;
@@ -81,21 +117,33 @@ async fn unchecked<T>(
         };
         Refused::new(reason, unread)
     })?;
-    let items = decode(format, &bytes).map_err(|error| match error {
+    let decoded = intake.decoding.run(bytes, move |bytes| decode(format, bytes)).await;
+    let items = decoded.map_err(|error| match error {
         Malformed::Undecodable { .. } => Refused::new(Reason::Undecodable, &error),
         Malformed::FutureVersion { .. } => Refused::new(Reason::FutureVersion, &error),
     })?;
     Ok(Batch { id, items, reserved, heartbeat })
 }
 
-fn known<T>(intake: &Intake, items: &[T], release: impl Fn(&T) -> &str) -> Result<(), Refused> {
-    match items.iter().map(release).find(|release| intake.policies.get(release).is_none()) {
+fn known<T>(intake: &Intake, items: &[T], observation: fn(&T) -> &Observation) -> Result<(), Refused> {
+    let mut releases = items.iter().map(|item| observation(item).release.as_str());
+    match releases.find(|release| intake.policies.get(release).is_none()) {
         None => Ok(()),
         Some(stranger) => {
             let refused = Refused::new(Reason::UnknownRelease, Problem::unknown_release(stranger));
             Err(Refused { count: Some(items.len() as u64), ..refused })
         }
     }
+}
+
+/// Has the batch hold what it takes now that it is decoded: a header of four bytes takes a hundred.
+fn weighed<T>(mut batch: Batch<T>, observation: fn(&T) -> &Observation) -> Result<Batch<T>, Refused> {
+    let each = batch.items.iter().map(|item| size::held(observation(item)).saturating_add(size_of::<T>()));
+    if batch.reserved.grow(each.fold(0, usize::saturating_add)) {
+        return Ok(batch);
+    }
+    let refused = Refused::new(Reason::Overloaded, Unread::NoRoom);
+    Err(Refused { count: Some(batch.items.len() as u64), ..refused })
 }
 
 fn heartbeat(headers: &HeaderMap) -> Result<Option<Heartbeat>, Problem> {
@@ -131,6 +179,8 @@ fn announced_count(headers: &HeaderMap) -> u64 {
 }
 
 const MEDIA_TYPES: &str = "application/cbor-seq, application/json or application/x-ndjson";
+/// Bytes that are decoded where they arrive.
+const AT_ONCE: usize = 16 * 1024;
 /// Bytes of one batch.
 const LIMIT: usize = 8 << 20;
 /// The smallest observation is some 80 bytes.

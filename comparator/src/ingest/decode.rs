@@ -3,7 +3,7 @@
 //! All or nothing, in every format, so that the sender knows what became of each observation.
 
 use antumbra_observation::{CBOR_SEQUENCE, Handover, Heartbeat, Malformed, Observation, VERSION};
-use antumbra_observation::{check_version, decode_handovers, decode_heartbeat, decode_sequence};
+use antumbra_observation::{decode_handovers, decode_heartbeat, decode_sequence};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -59,7 +59,7 @@ pub(crate) fn heartbeat(format: Format, bytes: &[u8]) -> Result<Heartbeat, Malfo
         return decode_heartbeat(bytes);
     }
     let heartbeat: Heartbeat = json(bytes, 0)?;
-    check_version(heartbeat.version, 0)?;
+    heartbeat.check()?;
     Ok(heartbeat)
 }
 

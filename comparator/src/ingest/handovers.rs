@@ -4,7 +4,6 @@
 
 use std::sync::Arc;
 
-use antumbra_observation::Handover;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -23,7 +22,8 @@ pub(super) async fn receive(
     State(intake): State<Arc<Intake>>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let mut batch = batch::read(&intake, request, decode::handovers, release).await?;
+    let mut batch =
+        batch::read(&intake, request, decode::handovers, |handover| &handover.observation).await?;
     let count = batch.items.len() as u64;
     if let Some(cluster) = intake.targets.unknown(&batch.items) {
         intake.writer.refuse(Reason::UnknownTarget, count);
@@ -41,10 +41,6 @@ pub(super) async fn receive(
 /// The services were asked: an answer that invites to try again would have them asked twice.
 fn unstored(why: impl Into<String>) -> Problem {
     Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "unstored", why)
-}
-
-fn release(handover: &Handover) -> &str {
-    &handover.observation.release
 }
 
 fn unknown(cluster: &str) -> Problem {

@@ -4,9 +4,11 @@ use std::future::Future;
 use std::sync::Arc;
 
 use antumbra_observation::{Handover, Instance, Observation};
+use axum::http::StatusCode;
 
 use crate::api::problem::Problem;
-use crate::ingest::comparing::{Compared, Comparing, Failed};
+use crate::ingest::batch::Decoding;
+use crate::ingest::comparing::{Compared, Comparing, Uncompared};
 use crate::live::ledger::{Reason, Settled};
 use crate::live::metrics::Metrics;
 use crate::live::policies::Policies;
@@ -26,6 +28,7 @@ pub(crate) struct Intake {
     pub(crate) targets: Targets,
     pub(crate) plugins: Plugins,
     pub(crate) comparing: Comparing,
+    pub(crate) decoding: Decoding,
 }
 
 /// Why observations were not taken in.
@@ -34,8 +37,8 @@ pub(crate) enum Untaken {
     Stopped,
     /// The store failed, in its words.
     Unstored(String),
-    /// Comparing them failed.
-    Failed,
+    /// They were not compared.
+    Uncompared(Uncompared),
 }
 
 impl Intake {
@@ -71,14 +74,18 @@ impl Intake {
         observations: Vec<Observation>,
         mut reserved: Reserved,
     ) -> Result<Settled, Untaken> {
+        if observations.is_empty() {
+            return Ok(Settled::default());
+        }
         let count = observations.len() as u64;
         let (observations, prepared) =
             self.plugins.prepare_all(&self.policies, observations, &mut reserved).await;
-        let compared = self.comparing.batch(observations, prepared).await.map_err(|Failed| {
-            self.writer.refuse(Reason::Failed, count);
-            Untaken::Failed
-        })?;
-        let Compared { observations, prepared, compared } = compared;
+        let compared =
+            self.comparing.batch(observations, prepared, reserved).await.map_err(|uncompared| {
+                self.writer.refuse(uncompared.reason(), count);
+                Untaken::Uncompared(uncompared)
+            })?;
+        let Compared { observations, prepared, compared, reserved } = compared;
         let submitted =
             self.writer.submit(|reply| Batch { id, observations, prepared, compared, reserved, reply });
         submitted.await.map_err(|_| Untaken::Stopped)?.map_err(Untaken::Unstored)
@@ -89,17 +96,37 @@ impl Intake {
 async fn to_its_end(
     taking: impl Future<Output = Result<Settled, Untaken>> + Send + 'static,
 ) -> Result<Settled, Untaken> {
-    tokio::spawn(taking).await.unwrap_or(Err(Untaken::Failed))
+    tokio::spawn(taking).await.unwrap_or(Err(Untaken::Uncompared(Uncompared::Failed)))
+}
+
+impl Uncompared {
+    fn reason(self) -> Reason {
+        match self {
+            Self::Failed => Reason::Failed,
+            Self::TooMuch => Reason::TooMuchWork,
+            Self::Busy | Self::Stopped => Reason::Overloaded,
+        }
+    }
 }
 
 impl Untaken {
     /// The reason in words.
     pub(crate) fn words(self) -> String {
-        match self {
-            Self::Stopped => "the comparator is about to end".to_owned(),
-            Self::Unstored(why) => why,
-            Self::Failed => "comparing the batch failed; the log of the comparator says more".to_owned(),
-        }
+        let words = match self {
+            Self::Unstored(why) => return why,
+            Self::Stopped | Self::Uncompared(Uncompared::Stopped) => "the comparator is about to end",
+            Self::Uncompared(Uncompared::Failed) => {
+                "comparing the batch failed; the log of the comparator says more"
+            }
+            Self::Uncompared(Uncompared::TooMuch) => {
+                "comparing the batch takes more work than one batch may: its bodies decode to too much, or differ in too much; \
+                 send fewer observations in one batch"
+            }
+            Self::Uncompared(Uncompared::Busy) => {
+                "more observations arrive than can be compared; try again in a second"
+            }
+        };
+        words.to_owned()
     }
 }
 
@@ -107,7 +134,10 @@ impl From<Untaken> for Problem {
     fn from(untaken: Untaken) -> Self {
         match untaken {
             // Sent again it would fail again.
-            Untaken::Failed => Self::unjudged(untaken.words()),
+            Untaken::Uncompared(Uncompared::Failed) => Self::unjudged(untaken.words()),
+            Untaken::Uncompared(Uncompared::TooMuch) => {
+                Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-much-work", untaken.words())
+            }
             _ => Self::unavailable(untaken.words()),
         }
     }
@@ -136,6 +166,7 @@ mod tests {
             targets: Targets::default(),
             plugins: Plugins::default(),
             comparing: Comparing::new(live.policies, live.known),
+            decoding: Decoding::new(),
         });
         let observation = Observation::new("shop", "GET", "/");
         let candidate = ShadowRequest {

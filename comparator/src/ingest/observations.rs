@@ -44,8 +44,7 @@ pub(super) async fn receive(
     request: Request,
 ) -> Result<Response, Problem> {
     let began = Instant::now();
-    let batch =
-        batch::read(&intake, request, decode::observations, |observation| &observation.release).await?;
+    let batch = batch::read(&intake, request, decode::observations, |observation| observation).await?;
     let settled = intake.submit(batch.id, batch.items, batch.reserved).await?;
     intake.metrics.acknowledged(began.elapsed());
     // The batch is stored: nothing about the heartbeat may make it look refused.

@@ -36,6 +36,8 @@ pub(crate) enum Reason {
     SameId,
     /// Comparing it failed, which is a defect of the comparator.
     Failed,
+    /// Comparing it, and what came with it, takes more work than one batch may.
+    TooMuchWork,
     /// Too much is in flight already.
     Overloaded,
     /// The store failed.
@@ -59,6 +61,7 @@ impl Reason {
             Self::Repeated => "repeated",
             Self::SameId => "same_id",
             Self::Failed => "failed",
+            Self::TooMuchWork => "too_much_work",
             Self::Overloaded => "overloaded",
             Self::Store => "store",
         }

@@ -1,6 +1,7 @@
 //! What Prometheus is told. The counts come from one snapshot of the accounts, so that they add up within a scrape.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use antumbra_engine::{PluginReport, Verdict};
@@ -13,9 +14,13 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
+use super::door::Door;
+
 /// What is measured as it happens; the rest is read when asked.
 pub(crate) struct Metrics {
     ingest: Histogram,
+    /// Who was turned away.
+    pub(crate) door: Arc<Door>,
 }
 
 /// A release at the time of a scrape.
@@ -39,7 +44,7 @@ pub(crate) struct Release {
 impl Metrics {
     /// Nothing measured yet.
     pub(crate) fn new() -> Self {
-        Self { ingest: Histogram::new(exponential_buckets(0.000_5, 2.0, 15)) }
+        Self { ingest: Histogram::new(exponential_buckets(0.000_5, 2.0, 15)), door: Arc::default() }
     }
 
     /// A batch was acknowledged, so long after its first byte was read.
@@ -53,6 +58,7 @@ impl Metrics {
         register_accounts(&mut registry, accounts);
         register_releases(&mut registry, releases);
         register_plugins(&mut registry, releases);
+        self.door.register(&mut registry);
         let help = "Seconds from the first byte of a batch to its acknowledgement";
         registry.register("ingest_duration_seconds", help, self.ingest.clone());
         let mut out = String::new();

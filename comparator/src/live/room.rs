@@ -1,4 +1,4 @@
-//! The bound on the bytes of bodies that are read, decoded or waiting for their commit.
+//! The bound on the bytes that observations take while they are read, decoded, compared or waiting for their commit.
 
 use std::sync::Arc;
 
@@ -30,8 +30,7 @@ pub(crate) struct Reserved {
 impl Reserved {
     /// Grows to at least so many bytes in all. False if too many are in flight.
     pub(crate) fn grow(&mut self, bytes: usize) -> bool {
-        let held = self.held.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
-        let lacking = bytes.div_ceil(1024).saturating_sub(held);
+        let lacking = bytes.saturating_sub(self.bytes()).div_ceil(1024);
         if lacking == 0 {
             return true;
         }
@@ -42,6 +41,11 @@ impl Reserved {
             none => *none = Some(more),
         }
         true
+    }
+
+    /// Bytes that it holds.
+    pub(crate) fn bytes(&self) -> usize {
+        self.held.as_ref().map_or(0, OwnedSemaphorePermit::num_permits) * 1024
     }
 
     /// A share of the same bytes, none yet.
@@ -59,7 +63,7 @@ impl Reserved {
     }
 }
 
-/// KiB of bodies that may be read, decoded or waiting at once; decoded they take a small multiple.
+/// KiB that observations may take at once: what was read of them, what that decoded to, and what comparing made of it.
 pub(crate) const KIB_IN_FLIGHT: usize = 96 * 1024;
 const RESERVED_KIB: usize = 64;
 

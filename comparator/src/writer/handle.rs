@@ -1,7 +1,11 @@
-//! How the handlers speak to the writer: jobs and their answers, and the bound on what may wait.
+//! How the handlers speak to the writer: jobs and their answers, in two lanes.
+//!
+//! What people and filters wait for must not stand behind batches: whoever takes clients from a bad candidate does that when most
+//! arrives. So what has an answer of its own overtakes the batches, and waits for one transaction at most.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use antumbra_control::difference::Undone;
 use antumbra_control::refusal::Refusal;
@@ -35,6 +39,8 @@ pub(crate) enum Job {
     Flush,
     /// Whether the store can be written.
     Probe(Reply<Result<(), StoreError>>),
+    /// Look whether somebody waits for an answer.
+    Look,
     /// End after what was queued before.
     Stop,
 }
@@ -117,14 +123,61 @@ pub(crate) struct Stopped;
 
 /// Where the writer finds its jobs.
 pub(crate) struct Inbox {
-    pub(super) jobs: mpsc::UnboundedReceiver<Job>,
-    /// Whether a flush is among them.
+    jobs: mpsc::UnboundedReceiver<Job>,
+    asked: Asked,
+    /// A job that was met while a group was gathered.
+    met: Option<Job>,
+    /// Whether a flush is among the jobs.
     pub(super) flushing: Arc<AtomicBool>,
+}
+
+/// Jobs that overtake the others; none once the writer has ended.
+type Asked = Arc<Mutex<Option<VecDeque<Job>>>>;
+
+impl Inbox {
+    /// The next job: one with an answer of its own before all others. None if nobody is left to ask.
+    pub(super) fn next(&mut self) -> Option<Job> {
+        loop {
+            if let Some(job) = lock(&self.asked).as_mut().and_then(VecDeque::pop_front) {
+                return Some(job);
+            }
+            match self.met.take().or_else(|| self.jobs.blocking_recv())? {
+                Job::Look => {}
+                job => return Some(job),
+            }
+        }
+    }
+
+    /// The next batch, if one waits and nobody who overtakes it.
+    pub(super) fn next_batch(&mut self) -> Option<Batch> {
+        if lock(&self.asked).as_ref().is_some_and(|asked| !asked.is_empty()) {
+            return None;
+        }
+        match self.jobs.try_recv() {
+            Ok(Job::Batch(batch)) => Some(batch),
+            other => {
+                self.met = other.ok();
+                None
+            }
+        }
+    }
+}
+
+impl Drop for Inbox {
+    /// Whoever still waits is told that nobody answers.
+    fn drop(&mut self) {
+        *lock(&self.asked) = None;
+    }
+}
+
+fn lock(asked: &Asked) -> MutexGuard<'_, Option<VecDeque<Job>>> {
+    asked.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Speaks to the writer.
 pub(crate) struct Handle {
     jobs: mpsc::UnboundedSender<Job>,
+    asked: Asked,
     flushing: Arc<AtomicBool>,
     ledger: Arc<Ledger>,
 }
@@ -134,8 +187,10 @@ impl Handle {
     pub(crate) fn new(ledger: Arc<Ledger>) -> (Self, Inbox) {
         let (jobs, receiver) = mpsc::unbounded_channel();
         let flushing = Arc::new(AtomicBool::new(false));
-        let inbox = Inbox { jobs: receiver, flushing: Arc::clone(&flushing) };
-        (Self { jobs, flushing, ledger }, inbox)
+        let asked: Asked = Arc::new(Mutex::new(Some(VecDeque::new())));
+        let (theirs, flush) = (Arc::clone(&asked), Arc::clone(&flushing));
+        let inbox = Inbox { jobs: receiver, asked: theirs, met: None, flushing: flush };
+        (Self { jobs, asked, flushing, ledger }, inbox)
     }
 
     /// Hands over a batch; the accounts have it in flight until the writer settles it.
@@ -162,10 +217,11 @@ impl Handle {
         }
     }
 
-    /// Asks for anything that has an answer.
+    /// Asks for anything that has an answer. It is done before the batches that wait.
     pub(crate) async fn ask<T>(&self, job: impl FnOnce(Reply<T>) -> Job) -> Result<T, Stopped> {
         let (reply, answer) = oneshot::channel();
-        self.jobs.send(job(reply)).map_err(|_| Stopped)?;
+        lock(&self.asked).as_mut().ok_or(Stopped)?.push_back(job(reply));
+        self.jobs.send(Job::Look).map_err(|_| Stopped)?;
         answer.await.map_err(|_| Stopped)
     }
 
@@ -177,5 +233,67 @@ impl Handle {
     /// Lets the writer end after what is queued.
     pub(crate) fn stop(&self) {
         let _ = self.jobs.send(Job::Stop);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use antumbra_store::Accounts;
+
+    use super::*;
+    use crate::live::room::Room;
+
+    /// The names of the jobs that an inbox has, in its order.
+    fn named(job: &Job) -> &'static str {
+        match job {
+            Job::Batch(_) => "batch",
+            Job::Command(..) => "command",
+            Job::Probe(_) => "probe",
+            Job::Stop => "stop",
+            _ => "other",
+        }
+    }
+
+    #[tokio::test]
+    async fn what_has_an_answer_overtakes_the_batches() {
+        let (handle, mut inbox) = Handle::new(Arc::new(Ledger::new(Accounts::default())));
+        let room = Room::new();
+        for number in 0..3 {
+            let _ = handle.jobs.send(Job::Batch(Batch {
+                id: Some((Instance(7), number + 1)),
+                observations: vec![Observation::new("shop", "GET", "/")],
+                prepared: Preparations::new(),
+                compared: Vec::new(),
+                reserved: room.reserve(),
+                reply: oneshot::channel().0,
+            }));
+        }
+        let command = Command::NoteFiles { release: "shop".to_owned() };
+        let (brake, ready) =
+            (handle.ask(|reply| Job::Command(Box::new(command), reply)), handle.ask(Job::Probe));
+        tokio::select! {
+            biased;
+            _ = async { tokio::join!(brake, ready) } => panic!("nobody answers"),
+            () = std::future::ready(()) => {}
+        }
+        handle.stop();
+        let (order, inbox) = tokio::task::spawn_blocking(move || {
+            let mut order: Vec<&str> = (0..3).filter_map(|_| inbox.next()).map(|job| named(&job)).collect();
+            order.extend(inbox.next_batch().map(|_| "gathered"));
+            order.extend((0..2).filter_map(|_| inbox.next()).map(|job| named(&job)));
+            (order, inbox)
+        })
+        .await
+        .unwrap();
+        assert_eq!(order, ["command", "probe", "batch", "gathered", "batch", "stop"]);
+        drop(inbox);
+        assert!(matches!(handle.ask(Job::Probe).await, Err(Stopped)));
+    }
+
+    #[tokio::test]
+    async fn who_waits_when_the_writer_ends_is_told() {
+        let (handle, inbox) = Handle::new(Arc::new(Ledger::new(Accounts::default())));
+        let (asked, ()) = tokio::join!(handle.ask(Job::Probe), async { drop(inbox) });
+        assert!(matches!(asked, Err(Stopped)));
     }
 }

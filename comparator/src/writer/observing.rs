@@ -14,7 +14,7 @@ use antumbra_store::{JournalEntry, Store, StoreError, Writing};
 
 use super::counting::{Belongs, Counted, Counting};
 use super::gathered::Gathered;
-use super::handle::{Batch, ChangeError, Job};
+use super::handle::{Batch, ChangeError};
 use super::thread::Thread;
 use crate::clock;
 use crate::live::captures::Offered;
@@ -22,27 +22,18 @@ use crate::live::kept::Offer;
 use crate::live::ledger::Settled;
 
 impl Thread {
-    /// Takes all batches that wait, up to a bound, through one transaction. Answers a job of another kind that it met.
-    pub(super) fn take_group(&mut self, first: Batch) -> Option<Job> {
-        let mut observations = first.observations.len();
+    /// Takes all batches that wait, up to a bound, through one transaction.
+    pub(super) fn take_group(&mut self, first: Batch) {
+        let (mut observations, mut bytes) = (first.observations.len(), first.reserved.bytes());
         let mut group = vec![first];
-        let mut met = None;
-        while observations < GROUP_OBSERVATIONS && group.len() < GROUP_BATCHES {
-            match self.inbox.jobs.try_recv() {
-                Ok(Job::Batch(batch)) => {
-                    observations += batch.observations.len();
-                    group.push(batch);
-                }
-                Ok(other) => {
-                    met = Some(other);
-                    break;
-                }
-                Err(_) => break,
-            }
+        while observations < GROUP_OBSERVATIONS && bytes < GROUP_BYTES && group.len() < GROUP_BATCHES {
+            let Some(batch) = self.inbox.next_batch() else { break };
+            observations += batch.observations.len();
+            bytes += batch.reserved.bytes();
+            group.push(batch);
         }
         let outcome = self.commit(&mut group);
         self.acknowledge(group, outcome);
-        met
     }
 
     fn acknowledge(&mut self, group: Vec<Batch>, outcome: Result<Vec<Counted>, StoreError>) {
@@ -221,6 +212,8 @@ fn restored(store: &Store, release: &str, session: Session, pace: Pace) -> Resul
 /// Most observations of one transaction, but for the last batch: bounds how long an acknowledgement waits.
 const GROUP_OBSERVATIONS: usize = 4_096;
 const GROUP_BATCHES: usize = 512;
+/// What the batches of one transaction may take in memory, but for the last one.
+const GROUP_BYTES: usize = 16 << 20;
 /// What a start after a crash may have to read again.
 const BETWEEN_CHECKPOINTS: Duration = Duration::from_secs(5);
 const MAX_JOURNALLED: u64 = 200_000;

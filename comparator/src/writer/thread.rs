@@ -66,10 +66,9 @@ impl Thread {
 
     /// Works until it is told to stop or nobody is left to ask.
     pub(crate) fn run(mut self) {
-        let mut carried = None;
-        while let Some(job) = carried.take().or_else(|| self.inbox.jobs.blocking_recv()) {
+        while let Some(job) = self.inbox.next() {
             match job {
-                Job::Batch(first) => carried = self.take_group(first),
+                Job::Batch(first) => self.take_group(first),
                 Job::Command(command, reply) => drop(reply.send(self.command(&command))),
                 Job::Snapshot(release, reply) => drop(reply.send(self.snapshot(&release))),
                 Job::Generation(release, generation, reply) => {
@@ -78,6 +77,7 @@ impl Thread {
                 Job::Delivered(release) => self.keep(&release),
                 Job::Flush => self.flush(),
                 Job::Probe(reply) => drop(reply.send(self.store.probe())),
+                Job::Look => {}
                 Job::Stop => break,
             }
         }

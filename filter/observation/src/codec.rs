@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize as _};
 
 use crate::contract::VERSION;
 use crate::handover::Handover;
-use crate::heartbeat::Heartbeat;
+use crate::heartbeat::{Accounts, Heartbeat};
 use crate::observation::{Body, Leg, Observation, Outcome};
 
 /// Why a batch or a heartbeat cannot be read.
@@ -97,10 +97,10 @@ pub fn encode_heartbeat(heartbeat: &Heartbeat) -> Vec<u8> {
 /// Reads one heartbeat from a CBOR item.
 ///
 /// # Errors
-/// The bytes do not decode, or have a version of another contract.
+/// The bytes do not decode, have a version of another contract, or break it as [`Heartbeat::check`] says.
 pub fn decode_heartbeat(bytes: &[u8]) -> Result<Heartbeat, Malformed> {
     let (heartbeat, _): (Heartbeat, _) = decode_item(bytes, 0)?;
-    check_version(heartbeat.version, 0)?;
+    heartbeat.check()?;
     Ok(heartbeat)
 }
 
@@ -161,6 +161,10 @@ impl Observation {
                 "{name}.response is {presence}, must be present exactly if {name}.outcome is response"
             ));
         }
+        let mut statuses = self.legs().filter_map(|(name, leg)| Some((name, leg.response.as_ref()?.status)));
+        if let Some((name, status)) = statuses.find(|(_, status)| !STATUSES.contains(status)) {
+            return Some(format!("{name}.response.status is {status}, must be within 100..=999"));
+        }
         let Some(primary) = &self.primary.response else {
             return Some("primary.outcome must be response".to_owned());
         };
@@ -193,6 +197,35 @@ impl Observation {
     }
 }
 
+impl Heartbeat {
+    /// Checks what the types cannot say: the version, and that no account is beyond [`MAX_COUNTED`], because one that is would outweigh
+    /// whatever all other filters count.
+    ///
+    /// # Errors
+    /// [`Malformed`], naming the account that breaks the bound.
+    pub fn check(&self) -> Result<(), Malformed> {
+        check_version(self.version, 0)?;
+        let Accounts { requests, mirrored, not_mirrored, unsafe_methods, delivered, undelivered, unknown } =
+            &self.accounts;
+        let counts = [
+            ("requests", *requests),
+            ("mirrored", *mirrored),
+            ("notMirrored", not_mirrored.total()),
+            ("unsafeMethods", unsafe_methods.total()),
+            ("delivered", *delivered),
+            ("undelivered", undelivered.total()),
+            ("unknown", *unknown),
+        ];
+        match counts.into_iter().find(|(_, count)| *count > MAX_COUNTED) {
+            None => Ok(()),
+            Some((name, count)) => {
+                let message = format!("accounts.{name} counts {count}, must be at most {MAX_COUNTED}");
+                Err(Malformed::Undecodable { index: 0, message })
+            }
+        }
+    }
+}
+
 impl Handover {
     /// Of the requests that are written out.
     fn fields(&self) -> usize {
@@ -221,6 +254,9 @@ fn newer_or_broken(bytes: &[u8], index: usize, message: String) -> Malformed {
     }
 }
 
+/// Of three digits (RFC 9110, section 15). What is beyond 599 means nothing, but versions answer with it, and that shall be seen.
+const STATUSES: std::ops::RangeInclusive<u16> = 100..=999;
+
 /// Bytes of what an observation has besides bodies and headers.
 const NAMES: usize = 1_024;
 
@@ -231,6 +267,9 @@ const LONGEST_TIMEOUT_MS: u64 = 60_000;
 struct VersionOnly {
     version: u64,
 }
+
+/// The most that an account of a filter instance may be: 30,000 requests a second for a year.
+pub const MAX_COUNTED: u64 = 1_000_000_000_000;
 
 /// How many header fields all observations of a batch may have together: in memory they take many times what they take on the
 /// wire.
@@ -318,6 +357,26 @@ mod tests {
     }
 
     #[test]
+    fn a_heartbeat_that_counts_more_than_anybody_can_is_refused_by_the_account() {
+        use crate::{Instance, Undelivered};
+        let heard = |accounts| {
+            decode_heartbeat(&encode_heartbeat(&Heartbeat::new("shop", Instance(1), None, accounts)))
+        };
+        let most = Accounts { requests: MAX_COUNTED, mirrored: MAX_COUNTED, ..Accounts::default() };
+        assert!(heard(most.clone()).is_ok());
+        let mut undelivered = most.clone();
+        undelivered.undelivered.add(Undelivered::OutboxFull, 1 << 48);
+        for (accounts, named) in [
+            (undelivered, "accounts.undelivered counts 281474976710656, must be at most 1000000000000"),
+            (Accounts { requests: MAX_COUNTED + 1, ..most.clone() }, "accounts.requests counts"),
+            (Accounts { unknown: u64::MAX, ..most }, "accounts.unknown counts"),
+        ] {
+            let error = heard(accounts).unwrap_err().to_string();
+            assert!(error.contains(named), "{error}");
+        }
+    }
+
+    #[test]
     fn what_breaks_the_contract_is_refused_by_the_field() {
         let answered = observation().primary;
         let body_same = Response { body: Body::Same, ..answered.response.clone().unwrap() };
@@ -338,6 +397,14 @@ mod tests {
             let error = decode_sequence(&sequence).unwrap_err();
             assert!(matches!(error, Malformed::Undecodable { index: 1, .. }), "{error}");
             assert!(error.to_string().contains(field), "{error}");
+        }
+        for (status, taken) in
+            [(0, false), (99, false), (100, true), (999, true), (1_000, false), (65_535, false)]
+        {
+            let answer = Response { status, ..answered.response.clone().unwrap() };
+            let leg = Leg { response: Some(answer), ..answered.clone() };
+            let found = decode_sequence(&encode(&Observation { candidate: leg, ..good.clone() }));
+            assert_eq!(found.is_ok(), taken, "{status}: {found:?}");
         }
         let shadow = Observation { candidate: same.clone(), control: Some(same), ..good };
         assert!(decode_sequence(&encode(&shadow)).is_ok());

@@ -40,8 +40,9 @@ mod unsent;
 pub use breaker::Breakers;
 pub use bytes::Bytes;
 pub use codec::{
-    MAX_FIELDS, Malformed, check_version, decode_handovers, decode_heartbeat, decode_heartbeat_header,
-    decode_sequence, encode, encode_handover, encode_heartbeat, encode_heartbeat_header,
+    MAX_COUNTED, MAX_FIELDS, Malformed, check_version, decode_handovers, decode_heartbeat,
+    decode_heartbeat_header, decode_sequence, encode, encode_handover, encode_heartbeat,
+    encode_heartbeat_header,
 };
 pub use collected::Collected;
 pub use contract::{

@@ -1,5 +1,6 @@
 //! The binary against a real server: what it prints where, and its exit codes.
 
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Output};
 
 use crate::server::{SHOP, World, healthy, observation};
@@ -204,7 +205,13 @@ async fn bad_files_bad_addresses_and_absent_servers_have_codes() {
     let mut world = World::new(None).await;
     let bad = SHOP.replace("percent: 5,", "percent: 101,").replace("default: stable", "default: stabel");
     std::fs::write(world.data().with_file_name("bad.yaml"), bad).unwrap();
-    std::fs::write(world.data().with_file_name("short.token"), "short").unwrap();
+    for (name, text, mode) in
+        [("short.token", "short", 0o600), ("open.token", "correct-horse-battery", 0o644)]
+    {
+        let file = world.data().with_file_name(name);
+        std::fs::write(&file, text).unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).unwrap();
+    }
     let serve = "serve --data other.db --listen";
     for (line, code, shown) in [
         ("check bad.yaml".to_owned(), 2, ["percent is 101", "default is \"stabel\""]),
@@ -213,6 +220,11 @@ async fn bad_files_bad_addresses_and_absent_servers_have_codes() {
         (format!("{serve} 127.0.0.1:0 --policy bad.yaml"), 2, ["percent is 101", "default is \"stabel\""]),
         (format!("{serve} 0.0.0.0:0"), 2, ["0.0.0.0:0", "--token-file"]),
         (format!("{serve} 0.0.0.0:0 --token-file short.token"), 2, ["short.token", "at least 16"]),
+        (
+            format!("{serve} 0.0.0.0:0 --token-file open.token"),
+            2,
+            ["open.token: has mode 0644", "must be 0600"],
+        ),
         (
             "serve --data antumbra.db --listen 127.0.0.1:0".to_owned(),
             4,

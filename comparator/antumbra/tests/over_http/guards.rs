@@ -1,7 +1,7 @@
 //! Who is kept out, over real HTTP: no token, foreign pages, slow and oversized senders.
 
 use crate::server::{SHOP, World, healthy};
-use antumbra_comparator::{Config, Descriptors, Error, Plugins, Targets, serve};
+use antumbra_comparator::{Config, Connections, Descriptors, Error, Plugins, Targets, serve};
 use http::Method;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -67,6 +67,16 @@ async fn pages_of_other_sites_change_nothing() {
 }
 
 #[tokio::test]
+async fn pages_of_other_sites_take_no_place_of_a_capture() {
+    let world = World::with_shop().await;
+    for _ in 0..8 {
+        let headers = [("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "no-cors")];
+        let answer = world.send(Method::GET, "/v1/releases/shop/exchanges", &headers, "").await;
+        assert_eq!((answer.status.as_u16(), answer.header("x-content-type-options")), (403, "nosniff"));
+    }
+}
+
+#[tokio::test]
 async fn nothing_is_open_by_default() {
     let dir = tempfile::tempdir().unwrap();
     let listener = TcpListener::bind("0.0.0.0:0").await.unwrap();
@@ -74,7 +84,7 @@ async fn nothing_is_open_by_default() {
         data: dir.path().join("a.db"),
         policies: Vec::new(),
         token: None,
-        connections: 1,
+        connections: Connections::default(),
         targets: Targets::default(),
         descriptors: Descriptors::default(),
         plugins: Plugins::default(),
@@ -108,26 +118,6 @@ async fn an_endless_body_without_a_length_is_cut_off() {
     world.batch(1, &healthy(1)).await;
     let accounts = world.accounts().await;
     assert_eq!((&accounts["refused"]["too_large"], &accounts["compared"]), (&1.into(), &1.into()));
-}
-
-#[tokio::test]
-async fn who_says_nothing_holds_no_place() {
-    let world = World::with_places(8).await;
-    let mut idle = Vec::new();
-    for _ in 0..9 {
-        idle.push(TcpStream::connect(world.address).await.unwrap());
-    }
-    // The one too many is told at once, those within the bound when they said nothing for a while: later, but not never.
-    let (mut last, mut first) = (idle.pop().unwrap(), idle.swap_remove(0));
-    let (mut one, mut other) = ([0; 1], [0; 1]);
-    let mut waiting = std::pin::pin!(first.read(&mut other));
-    tokio::select! {
-        told = last.read(&mut one) => assert!(matches!(told, Ok(0) | Err(_)), "{told:?}"),
-        told = &mut waiting => panic!("a connection within the bound was closed first: {told:?}"),
-    }
-    let told = waiting.await;
-    assert!(matches!(told, Ok(0) | Err(_)), "{told:?}");
-    assert_eq!(world.get("/healthz").await.status, 200);
 }
 
 #[tokio::test]

@@ -1,8 +1,8 @@
 //! Observations over real HTTP: acknowledged once, refused by reason, and accounted for whatever happens.
 
-use crate::server::{SHOP, World, healthy, observation};
+use crate::server::{SHOP, World, bomb, healthy, lines, observation};
 use antumbra_observation::{
-    Accounts, HEARTBEAT_HEADER, Heartbeat, Instance, Observation, POLICY_JSON, encode,
+    Accounts, HEARTBEAT_HEADER, Heartbeat, Instance, Observation, POLICY_JSON, Undelivered, encode,
     encode_heartbeat_header,
 };
 use http::Method;
@@ -148,6 +148,52 @@ async fn what_cannot_be_used_is_refused_whole_by_name_and_counted() {
     ] {
         assert!(metrics.lines().any(|found| found == line), "{line} is not in\n{metrics}");
     }
+}
+
+#[tokio::test]
+async fn a_batch_that_decodes_to_too_much_work_is_refused_and_one_exchange_of_it_is_not() {
+    let world = World::with_shop().await;
+    // A line takes more than a value of JSON, of which it takes more than is sent.
+    let (values, texts) = ((1..=20).map(bomb).collect::<Vec<_>>(), (21..=40).map(lines).collect::<Vec<_>>());
+    for (sequence, many) in [(1, &values), (3, &texts)] {
+        let refused = world.batch(sequence, many).await;
+        assert_eq!(refused.status, 413, "{refused:?}");
+        assert_eq!(refused.json()["type"], "urn:antumbra:problem:too-much-work");
+        let one = world.batch(sequence + 1, &many[..1]).await;
+        assert_eq!(one.json()["compared"], 1, "{one:?}");
+    }
+    let accounts = world.accounts().await;
+    assert_eq!((&accounts["refused"]["too_much_work"], &accounts["compared"]), (&40.into(), &2.into()));
+}
+
+#[tokio::test]
+async fn an_empty_batch_leaves_no_row() {
+    let world = World::with_shop().await;
+    assert_eq!(world.batch(1, &[]).await.json()["compared"], 0);
+    let store = rusqlite::Connection::open(world.data()).unwrap();
+    let rows = || store.query_row("SELECT COUNT(*) FROM batches", [], |row| row.get::<_, u64>(0)).unwrap();
+    assert_eq!(rows(), 0);
+    assert_eq!(world.batch(1, &healthy(2)).await.json()["compared"], 2);
+    assert_eq!(rows(), 1);
+}
+
+#[tokio::test]
+async fn a_heartbeat_that_counts_more_than_anybody_can_is_refused() {
+    let world = World::with_shop().await;
+    let mut accounts = Accounts { requests: 9, mirrored: 9, ..Accounts::default() };
+    accounts.undelivered.add(Undelivered::Refused, 1 << 48);
+    let absurd = Heartbeat::new("shop", Instance(7), None, accounts);
+    let json = serde_json::to_string(&absurd).unwrap();
+    let headers = [("content-type", "application/json")];
+    let answer = world.send(Method::POST, "/v1/heartbeats", &headers, json).await;
+    assert_eq!(answer.status, 400, "{answer:?}");
+    assert!(answer.text.contains("accounts.undelivered counts 281474976710656"), "{answer:?}");
+    let heartbeat = encode_heartbeat_header(&absurd);
+    let headers = [("content-type", "application/cbor-seq"), (HEARTBEAT_HEADER, heartbeat.as_str())];
+    let answer = world.send(Method::POST, "/v1/observations", &headers, encode(&observation(1, 10))).await;
+    assert_eq!(answer.status, 400, "{answer:?}");
+    let filters = world.get("/v1/status").await.json()["releases"][0]["filters"].clone();
+    assert_eq!(filters, serde_json::json!([]));
 }
 
 #[tokio::test]

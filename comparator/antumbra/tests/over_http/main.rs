@@ -3,6 +3,7 @@
 mod anonymous;
 mod capture;
 mod command_line;
+mod connections;
 #[cfg(feature = "grpc-messages")]
 mod damage;
 mod descriptors;
@@ -24,6 +25,7 @@ mod replay;
 mod sentences;
 mod server;
 mod service;
+mod signals;
 mod stored;
 mod told;
 mod trying;

@@ -1,12 +1,13 @@
 //! A server on a free port with a real database in a directory of its own, and observations to send to it.
 
 use std::future::Future;
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use antumbra_comparator::{Config, Descriptors, Document, MAX_CONNECTIONS, Plugins, Targets, serve};
-use antumbra_observation::{Leg, Observation, encode};
+use antumbra_comparator::{Config, Connections, Descriptors, Document, Plugins, Targets, serve};
+use antumbra_observation::{Body, Leg, Observation, encode};
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
@@ -41,7 +42,7 @@ gates: {margin: 0.5, warmUp: 0s, atLeast: 0s}
 pub(crate) struct World {
     dir: TempDir,
     pub(crate) address: SocketAddr,
-    connections: usize,
+    connections: Connections,
     targets: Targets,
     pub(crate) plugins: Plugins,
     /// By which messages of gRPC are read from the next start on.
@@ -69,20 +70,20 @@ impl World {
 
     /// A running server without any policy.
     pub(crate) async fn new(token: Option<&str>) -> Self {
-        Self::started(token, MAX_CONNECTIONS, Targets::default()).await
+        Self::started(token, Connections::default(), Targets::default()).await
     }
 
     /// A running server without any policy that asks these services itself.
     pub(crate) async fn with_targets(targets: Targets) -> Self {
-        Self::started(None, MAX_CONNECTIONS, targets).await
+        Self::started(None, Connections::default(), targets).await
     }
 
     /// A running server that takes few connections.
-    pub(crate) async fn with_places(connections: usize) -> Self {
-        Self::started(None, connections, Targets::default()).await
+    pub(crate) async fn with_places(token: Option<&str>, connections: Connections) -> Self {
+        Self::started(token, connections, Targets::default()).await
     }
 
-    async fn started(token: Option<&str>, connections: usize, targets: Targets) -> Self {
+    async fn started(token: Option<&str>, connections: Connections, targets: Targets) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
         let mut world = Self {
@@ -255,6 +256,33 @@ pub(crate) fn healthy(count: u128) -> Vec<Observation> {
     static MADE: AtomicU64 = AtomicU64::new(1 << 32);
     let id = || MADE.fetch_add(1, Ordering::Relaxed).into();
     (1..=count).map(|number| observation(number, 10).with_id(id())).collect()
+}
+
+/// One exchange of two kilobytes whose answers decode to a quarter of a million nodes each.
+pub(crate) fn bomb(id: u128) -> Observation {
+    packed(id, "application/json", |last| format!("[{}{last}]", "0,".repeat(240_000)))
+}
+
+/// One exchange of two kilobytes whose answers decode to half a million lines each.
+pub(crate) fn lines(id: u128) -> Observation {
+    packed(id, "text/plain", |line| format!("{line}\n").repeat(1 << 19))
+}
+
+fn packed(id: u128, media: &str, text: impl Fn(u8) -> String) -> Observation {
+    let leg = |variant: &str, number: u8| {
+        let text = text(number);
+        let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        packed.write_all(text.as_bytes()).unwrap();
+        let body = Body::Whole(packed.finish().unwrap().into());
+        Leg::answer(variant, 200)
+            .with_kept(body)
+            .with_header("content-type", media)
+            .with_header("content-encoding", "gzip")
+    };
+    observation(id, 10)
+        .with_primary(leg("stable", 1))
+        .with_candidate(leg("canary", 2))
+        .with_control(leg("control", 1))
 }
 
 fn leg(variant: &str, price: u32) -> Leg {

@@ -82,6 +82,11 @@ impl Bound {
         }
     }
 
+    /// The most that may come out.
+    pub(crate) fn bytes(self) -> usize {
+        self.bytes
+    }
+
     /// Decodes one part of the body; what comes out is no longer left for the others. Behind one that does not decode nothing
     /// is left: decoders do not tell how much they made of it.
     pub(crate) fn decode<'a>(

@@ -34,6 +34,16 @@ pub(crate) enum Media {
 }
 
 impl Media {
+    /// How much work a byte of it may be, beside one that is only decoded and hashed: at worst each is a line, a token or a record of
+    /// its own. The values of JSON are counted where they are parsed. Measured; see [`crate::measured`].
+    pub(super) fn effort(&self) -> u64 {
+        match self {
+            Self::Json | Self::Multipart(_) | Self::Binary => 1,
+            Self::JsonRecords | Self::JsonSequence | Self::Grpc => 4,
+            Self::Events | Self::Form | Self::Html | Self::Text | Self::Undeclared => 24,
+        }
+    }
+
     /// What the headers declare.
     pub(crate) fn declared(headers: &[(Bytes, Bytes)]) -> Self {
         header(headers, "content-type").map_or(Self::Undeclared, |value| Self::named(&value))
