@@ -103,6 +103,13 @@ async fn a_put_says_what_it_takes_back_and_does_it() {
     assert!(world.get("/v1/policies/shop").await.text.contains(r#""percent":5,"#));
     let other = SHOP.replace("margin: 0.5", "margin: 0.4");
     assert_eq!(put(&world, "", &[], &other).await.json()["undone"], Value::Array(Vec::new()));
+    // What is put as it is in force already has been put: it is no change at run time any more.
+    world.patch("/v1/policies/shop/mirror", r#"{"percent": 50}"#).await;
+    let same = put(&world, "", &[], &other.replace("percent: 5,", "percent: 50,")).await.json();
+    assert_eq!((&same["changed"], &same["undone"]), (&false.into(), &Value::Array(Vec::new())), "{same}");
+    let last = audit(&world).await.pop().unwrap();
+    assert_eq!((&last["action"], &last["generation"]), (&"put".into(), &same["generation"]), "{last}");
+    assert_eq!(put(&world, "", &[], &other).await.json()["undone"], Value::Array(Vec::new()));
 }
 
 #[tokio::test]
