@@ -8,6 +8,7 @@ use antumbra_import::{Format, import};
 use antumbra_policy::document::Tree;
 
 use crate::exchange::{Sent, free_ports, reached};
+use crate::outcome::Policy;
 
 #[tokio::test]
 async fn the_shares_of_a_draw_are_those_of_nginx() {
@@ -77,3 +78,41 @@ pub(crate) fn plain() -> Sent {
 }
 
 const REQUESTS: u32 = 1_000;
+
+#[tokio::test]
+async fn requests_without_a_key_get_the_share_of_nginx() {
+    let keys = [
+        "$cookie_uid",
+        "a$cookie_uid",
+        "${cookie_uid}salt",
+        "${cookie_uid}AAAA",
+        "a:${http_x_a}:abcdef",
+        "$arg_v-12",
+    ];
+    let ports = free_ports(keys.len() + 1);
+    let upstream = ports[0];
+    let mut http =
+        format!("server {{ listen 127.0.0.1:{upstream}; add_header x-from $host always; return 200; }}\n");
+    let mut texts = Vec::new();
+    for (number, key) in keys.into_iter().enumerate() {
+        let names = ["next", "beta", "stable"].map(|name| format!("{name}{number}"));
+        let upstreams = names
+            .each_ref()
+            .map(|name| format!("upstream {name} {{ server 127.0.0.1:{upstream}; }}\n"))
+            .concat();
+        let [next, beta, stable] = names;
+        texts.push(format!(
+            "{upstreams}split_clients \"{key}\" $to{number} {{ 20% {next}; 33.33% {beta}; * {stable}; }}\n\
+             server {{ listen 127.0.0.1:{}; location / {{ proxy_pass http://$to{number}; }} }}\n",
+            ports[number + 1]
+        ));
+    }
+    http.push_str(&texts.concat());
+    let directory = tempfile::tempdir().unwrap();
+    let _nginx = Nginx::start(directory.path(), &http, &ports).unwrap();
+    for (number, text) in texts.iter().enumerate() {
+        let policy = Policy::of(&import(Format::Nginx, text.as_bytes()).unwrap()).unwrap();
+        let seen = reached(ports[number + 1], &plain()).await.unwrap();
+        assert_eq!(seen.from.as_deref(), policy.decided(&plain()).cluster, "{text}");
+    }
+}

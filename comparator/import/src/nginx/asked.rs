@@ -70,7 +70,7 @@ impl Test {
 }
 
 /// A test of a variable of the request. What the request lacks is empty there, where here it is missing.
-fn tested(reading: &mut Reading<'_>, at: &str, variable: &str, test: &Test) -> When {
+pub(super) fn tested(reading: &mut Reading<'_>, at: &str, variable: &str, test: &Test) -> When {
     match request::subject(variable) {
         _ if variable.eq_ignore_ascii_case("request_uri") => target(reading, at, test),
         Some(Subject::Cookie(name)) => cookie::tested(reading, at, &name, test),

@@ -1,11 +1,14 @@
 //! `split_clients`: what it draws, and the key that a split of a policy takes for its own.
 
+use super::asked;
 use super::reading::Reading;
 use super::request;
 use super::syntax::Directive;
+use super::test::Test;
 use super::value::{Case, Cases, Outcome, Text, one};
 use super::when::When;
 use super::words::{Word, words};
+use crate::condition::Subject;
 use crate::draft::Split;
 
 /// What a `split_clients` makes of its variable. Without `*`, the rest of the requests has the empty text.
@@ -42,14 +45,67 @@ pub(super) fn cases(reading: &mut Reading<'_>, name: &str, definition: &Directiv
     }
     let divisor = parts.iter().map(|(weight, _)| *weight).fold(0, gcd).max(1);
     parts.iter_mut().for_each(|(weight, _)| *weight = weight.checked_div(divisor).unwrap_or(0));
-    vec![Case { when: When::always(), outcome: Outcome::Drawn(name.to_owned(), parts) }]
+    let keyless = keyless(reading, definition, &parts);
+    let drawn = Case { when: When::always(), outcome: Outcome::Drawn(name.to_owned(), parts) };
+    keyless.into_iter().chain([drawn]).collect()
+}
+
+/// Requests without the key are no draw: nginx hashes the empty text, or what stands around the key, and gives all of them one
+/// share.
+fn keyless(reading: &mut Reading<'_>, definition: &Directive, parts: &[(u64, Text)]) -> Option<Case<Text>> {
+    let (mut literal, mut keys) = (String::new(), Vec::new());
+    for word in words(definition.text(0)) {
+        match word {
+            Word::Literal(text) => literal.push_str(&text),
+            Word::Variable(name) => keys.push(name),
+        }
+    }
+    let [key] = keys.as_slice() else { return None };
+    if !matches!(request::subject(key), Some(Subject::Cookie(_) | Subject::Query(_) | Subject::Header(_))) {
+        return None;
+    }
+    let at = definition.at();
+    let when = asked::tested(reading, &at, key, &Test::Equals(vec![String::new()], false));
+    let share = share_of(hash(literal.as_bytes()), parts)?.clone();
+    reading
+        .note(at, format!("nginx gives all requests without ${key} the same share, and so does the policy"));
+    Some(Case { when, outcome: Outcome::One(share) })
+}
+
+/// The part that a hash falls into.
+fn share_of(hash: u32, parts: &[(u64, Text)]) -> Option<&Text> {
+    let whole: u64 = parts.iter().map(|(weight, _)| *weight).fold(0, u64::saturating_add);
+    let mut sum = 0_u64;
+    let part = parts.iter().find(|(weight, _)| {
+        sum = sum.saturating_add(*weight);
+        let end = sum.saturating_mul(u64::from(u32::MAX)).checked_div(whole).unwrap_or(0);
+        u64::from(hash) < end || sum == whole
+    });
+    part.map(|(_, text)| text)
+}
+
+/// MurmurHash2 with the seed 0 (Austin Appleby, 2008), which `split_clients` takes.
+fn hash(text: &[u8]) -> u32 {
+    const FACTOR: u32 = 0x5bd1_e995;
+    let mut hash = u32::try_from(text.len()).unwrap_or(u32::MAX);
+    let (words, rest) = text.as_chunks::<4>();
+    for word in words {
+        let word = u32::from_le_bytes(*word).wrapping_mul(FACTOR);
+        hash = hash.wrapping_mul(FACTOR) ^ (word ^ (word >> 24)).wrapping_mul(FACTOR);
+    }
+    if !rest.is_empty() {
+        let rest = rest.iter().rev().fold(0_u32, |all, byte| (all << 8) | u32::from(*byte));
+        hash = (hash ^ rest).wrapping_mul(FACTOR);
+    }
+    hash = (hash ^ (hash >> 13)).wrapping_mul(FACTOR);
+    hash ^ (hash >> 15)
 }
 
 /// The key and the salt of a `split_clients`, with empty weights.
 pub(super) fn split(reading: &mut Reading<'_>, variable: &str) -> Split {
     let Some(definition) = reading.config.variable(variable) else { return Split::default() };
     let (at, source) = (definition.at(), definition.text(0));
-    let (mut by, mut salt, mut names) = (Vec::new(), String::new(), 0);
+    let (mut by, mut salt, mut names, mut first) = (Vec::new(), String::new(), 0, 0);
     for word in words(source) {
         match word {
             Word::Literal(text) => salt.push_str(&text),
@@ -58,7 +114,10 @@ pub(super) fn split(reading: &mut Reading<'_>, variable: &str) -> Split {
             }
             Word::Variable(name) => {
                 names += 1;
-                by.extend(request::key(&name));
+                by.extend(request::keys(&name));
+                if names == 1 {
+                    first = by.len();
+                }
             }
         }
     }
@@ -88,9 +147,11 @@ pub(super) fn split(reading: &mut Reading<'_>, variable: &str) -> Split {
         return Split::default();
     }
     if names > 1 {
-        by.truncate(1);
-        reading
-            .note(&at, format!("the key {source:?} joins several values: {:?} alone is taken", by.concat()));
+        by.truncate(first);
+        reading.note(
+            &at,
+            format!("the key {source:?} joins several values: {:?} alone is taken", by.join(", ")),
+        );
     }
     reading.note(&at, "shares are the same, but nginx hashes otherwise: who is in which share changes once");
     let salt = (!salt.is_empty() && salt.len() <= LONGEST_SALT).then_some(salt);

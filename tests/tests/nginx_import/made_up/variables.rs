@@ -206,7 +206,7 @@ fn end(maker: &mut Maker) -> String {
     let name = format!("${}", maker.name("e"));
     maker.ends.push(format!("${{{}}}", name.trim_start_matches('$')));
     if maker.one_in(2) {
-        let key = maker.pick(&["$remote_addr", "$cookie_uid", "$arg_ver"]);
+        let key = maker.pick(&["$remote_addr", "$cookie_uid", "$arg_ver", "\"${cookie_uid}salt\""]);
         return format!("split_clients {key} {name} {{ 20% new; 30% third; * old; }}\n");
     }
     let source = plain_source(maker);

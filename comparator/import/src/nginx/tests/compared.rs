@@ -32,6 +32,16 @@ fn the_path_without_its_slash_is_answered_for_every_kind_of_server() {
     }
 }
 
+/// nginx asks first whether the location around is internal.
+#[test]
+fn the_path_without_its_slash_is_refused_within_an_internal_location() {
+    check(
+        "server { error_page 404 = @app; location /x { internal; location /x/y/ { proxy_pass http://next; } }
+         location @app { proxy_pass http://stable; } location / { proxy_pass http://stable; } }",
+        &[(r#"{"path": "/x/y"}"#, "stable"), (r#"{"path": "/x/y/z"}"#, "stable")],
+    );
+}
+
 /// What one server reads in another way keeps its own version, also if nothing is odd about the other.
 #[test]
 fn what_is_odd_in_one_server_is_not_kept_in_another() {
@@ -94,4 +104,25 @@ fn the_old_version_behind_another_place_is_what_it_sends_on_at_last() {
         );
         check(&text, &[(r#"{"path": "/x"}"#, "stable"), (r#"{"path": "/"}"#, "stable")]);
     }
+}
+
+/// nginx hashes what stands around a key that is not there: all such requests have one share.
+#[test]
+fn requests_without_the_key_of_a_draw_have_one_share() {
+    for (key, expected) in
+        [("$cookie_uid", "next"), ("\"${cookie_uid}salt\"", "stable"), ("\"a${cookie_uid}\"", "stable")]
+    {
+        let text = format!(
+            "split_clients {key} $to {{ 20% next; * stable; }} server {{ location / {{ proxy_pass http://$to; }} }}"
+        );
+        check(
+            &text,
+            &[(r#"{"path": "/"}"#, expected), (r#"{"path": "/", "cookies": {"uid": ""}}"#, expected)],
+        );
+        assert!(says(&imported(&text), "line 1", "all requests without $cookie_uid the same share"));
+    }
+    let text =
+        "split_clients $arg_ver $to { 20% next; * stable; } server { location / { proxy_pass http://$to; } }";
+    let policy = serde_json::to_string(&imported(text).policy).unwrap();
+    assert!(policy.contains(r#""by":["query:ver","query:VER","query:Ver"]"#), "{policy}");
 }
