@@ -6,6 +6,7 @@
 
 mod access;
 mod answer;
+mod asked;
 mod config;
 mod cookie;
 mod files;
@@ -33,6 +34,7 @@ mod tests;
 mod value;
 mod variable;
 mod when;
+mod words;
 mod writing;
 
 use crate::imported::{ImportError, Imported, Note};
@@ -42,7 +44,7 @@ use location::Place;
 use reading::Reading;
 use scope::Scope;
 use servers::{Server, has_pass};
-use syntax::Directive;
+use syntax::{Directive, is_pass};
 use when::When;
 
 /// Reads a configuration or a part of one.
@@ -88,7 +90,7 @@ pub(super) fn import(text: &str) -> Result<Imported, ImportError> {
 
 /// Whether a directive tells that the text is what stands in a location.
 fn is_of_location(directive: &Directive) -> bool {
-    pass::is_pass(directive) || (directive.name == "if" && has_pass(&directive.block))
+    is_pass(directive) || (directive.name == "if" && has_pass(&directive.block))
 }
 
 /// What stands within `http`, or the text itself if it is only a part of a configuration.

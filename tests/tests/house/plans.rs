@@ -121,7 +121,7 @@ pub(crate) const PLANS: &[Plan] = &[
         name: "antumbra-import",
         sources: "comparator/import/src",
         rooms: &["condition imported part pattern", "draft reading", "apisix envoy gateway_api istio nginx"],
-        knotted: &["condition", "nginx"],
+        knotted: &["condition"],
         never: &[],
     },
     Plan {

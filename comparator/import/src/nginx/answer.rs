@@ -9,11 +9,11 @@ use super::goal::{Goal, Old};
 use super::includes::may_decide;
 use super::location::{Place, location_of, parts};
 use super::page::{self, Way, only_answers, resort};
-use super::pass::{content, is_pass, program};
+use super::pass::{content, program};
 use super::reading::Reading;
 use super::scope::Scope;
 use super::script::{End, Guard, Script};
-use super::syntax::Directive;
+use super::syntax::{Directive, is_pass};
 use super::test::Test;
 use super::value::{Cases, Outcome, Text, Unclear as _, guarded, one, tidy};
 

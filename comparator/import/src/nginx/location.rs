@@ -6,10 +6,9 @@ use std::rc::Rc;
 
 use regex_lite::RegexBuilder;
 
-use super::pass::{is_pass, is_program};
 use super::reading::Reading;
 use super::request;
-use super::syntax::Directive;
+use super::syntax::{Directive, is_pass, is_program};
 use super::test::Test;
 use super::when::When;
 use crate::condition::{Predicate, Subject};

@@ -1,20 +1,18 @@
 //! `map`: exact texts first, then the longest mask at the beginning, the longest at the end, patterns in their order, the default.
 
 use super::reading::Reading;
-use super::scope::Scope;
 use super::syntax::Directive;
 use super::test::Test;
 use super::value::{Cases, Text, guarded, looked_up, one, tidy};
 use super::when::When;
 
-/// What a `map` makes of its variable.
-pub(super) fn cases(
-    reading: &mut Reading<'_>,
-    scope: &Scope,
+/// What a `map` makes of its variable, where `worth` says what a text with variables can be.
+pub(super) fn cases<'d>(
+    reading: &mut Reading<'d>,
     definition: &Directive,
-    depth: usize,
+    worth: impl Fn(&mut Reading<'d>, &str) -> Cases<Text>,
 ) -> Cases<Text> {
-    let source = scope.text_in(reading, definition.text(0), depth);
+    let source = worth(reading, definition.text(0));
     let entries = Entries::of(reading, definition);
     let mut values: Vec<Option<Cases<Text>>> = vec![None; entries.tried.len()];
     looked_up(&source, |text| {
@@ -26,7 +24,7 @@ pub(super) fn cases(
             }
             let ends = when.is_always();
             let value = value.get_or_insert_with(|| match &entry.value {
-                Some(value) => scope.text_in(reading, value, depth),
+                Some(value) => worth(reading, value),
                 None => one(Text::Unknown),
             });
             cases.extend(guarded(&when, value));

@@ -4,18 +4,8 @@ use super::goal::{Goal, Old};
 use super::location::{Place, parts};
 use super::reading::Reading;
 use super::scope::Scope;
-use super::syntax::Directive;
+use super::syntax::{Directive, is_pass, is_program};
 use super::value::{Cases, Piece, Text, Unclear as _, looked_up, one};
-
-/// Whether a directive sends the request on.
-pub(super) fn is_pass(directive: &Directive) -> bool {
-    matches!(directive.name.as_str(), "proxy_pass" | "grpc_pass")
-}
-
-/// Whether a directive sends the request on by other means than HTTP.
-pub(super) fn is_program(directive: &Directive) -> bool {
-    PROGRAMS.contains(&directive.name.as_str())
-}
 
 /// Where the requests go that a `proxy_pass` gets.
 fn passed(reading: &mut Reading<'_>, scope: &Scope, place: &Place<'_>, pass: &Directive) -> Cases<Goal> {
@@ -166,4 +156,3 @@ const WHOLE: [&str; 5] =
     ["", "$request_uri", "$uri$is_args$args", "${request_uri}", "$document_uri$is_args$args"];
 /// Variables that begin the path of a URL.
 const PATHS: [&str; 5] = ["request_uri", "uri", "document_uri", "is_args", "args"];
-const PROGRAMS: [&str; 5] = ["fastcgi_pass", "uwsgi_pass", "scgi_pass", "memcached_pass", "redis_pass"];

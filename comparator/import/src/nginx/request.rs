@@ -1,40 +1,10 @@
-//! nginx's variables of the request, as subjects of a condition and as keys of a split.
+//! nginx's variables of the request, as subjects of a condition and as keys of a split, and tests of what a policy sees as nginx
+//! does.
 
 use super::reading::Reading;
 use super::test::Test;
 use super::when::When;
-use super::{cookie, query};
 use crate::condition::{Condition, Predicate, Subject};
-
-/// A test of a variable of the request. What the request lacks is empty there, where here it is missing.
-pub(super) fn tested(reading: &mut Reading<'_>, at: &str, variable: &str, test: &Test) -> When {
-    match subject(variable) {
-        _ if variable.eq_ignore_ascii_case("request_uri") => target(reading, at, test),
-        Some(Subject::Cookie(name)) => cookie::tested(reading, at, &name, test),
-        Some(Subject::Query(name)) => query::tested(reading, at, &name, test),
-        Some(subject) => {
-            if variable.eq_ignore_ascii_case("http_host") {
-                reading.note(
-                    at,
-                    "$http_host has the port, if the client sends one, of which a policy sees nothing: \
-                    the host alone is compared",
-                );
-            }
-            plain(reading, at, &subject, test)
-        }
-        None => {
-            let what = match variable {
-                name if name.bytes().all(|byte| byte.is_ascii_digit()) => "a capture of a pattern".to_owned(),
-                _ => "nothing that a policy can test".to_owned(),
-            };
-            reading.note(
-                at,
-                format!("${variable} is {what}: the requests that it decides keep the old version"),
-            );
-            When::unclear()
-        }
-    }
-}
 
 /// Whether the client's address is in one of these networks.
 pub(super) fn addressed(reading: &mut Reading<'_>, at: &str, networks: Vec<String>) -> When {
@@ -200,40 +170,6 @@ impl When {
     }
 }
 
-/// `$request_uri` has the query as well, which a policy does not test.
-fn target(reading: &mut Reading<'_>, at: &str, test: &Test) -> When {
-    let Test::Matches { pattern, fold, .. } = test else {
-        reading.note(
-            at,
-            "$request_uri has the query as well, which a policy does not test: the requests with such a \
-            path keep the old version",
-        );
-        let path = plain(reading, at, &Subject::Path, test);
-        return if matches!(test, Test::Truthy) {
-            When::always()
-        } else {
-            When::between(&When::never(), &path)
-        };
-    };
-    let path = plain(reading, at, &Subject::Path, &Test::matching(pattern, *fold));
-    let begins = pattern
-        .strip_prefix('^')
-        .is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/_-".contains(&byte)));
-    if begins {
-        return path;
-    }
-    reading.note(
-        at,
-        format!(
-            "{pattern:?} may also be found in the query of $request_uri, which a policy does not test: the \
-            requests in whose path it is not found keep the old version"
-        ),
-    );
-    let whole = !pattern.contains(['$', '\\', '(']);
-    let surely = if whole { path } else { When::never() };
-    When::between(&surely, &When::always())
-}
-
 /// What of the request a variable is.
 pub(super) fn subject(variable: &str) -> Option<Subject> {
     let lower = variable.to_ascii_lowercase();
@@ -258,8 +194,7 @@ pub(super) fn subject(variable: &str) -> Option<Subject> {
 
 /// The keys of a split that a variable is: cookies and parameters in all spellings that clients use.
 pub(super) fn keys(variable: &str) -> Vec<String> {
-    let all =
-        |kind: &str, name: &str| query::spellings(name).iter().map(|name| format!("{kind}:{name}")).collect();
+    let all = |kind: &str, name: &str| spellings(name).iter().map(|name| format!("{kind}:{name}")).collect();
     match subject(variable) {
         Some(Subject::Ip) => vec!["ip".to_owned()],
         Some(Subject::Header(name)) => vec![format!("header:{name}")],
@@ -268,6 +203,19 @@ pub(super) fn keys(variable: &str) -> Vec<String> {
         _ if variable.eq_ignore_ascii_case("binary_remote_addr") => vec!["ip".to_owned()],
         _ => Vec::new(),
     }
+}
+
+/// A name as it is written and in the spellings that clients use.
+pub(super) fn spellings(name: &str) -> Vec<String> {
+    let (lower, upper) = (name.to_ascii_lowercase(), name.to_ascii_uppercase());
+    let capital: String = upper.chars().take(1).chain(lower.chars().skip(1)).collect();
+    let mut all: Vec<String> = Vec::new();
+    for spelling in [name.to_owned(), lower, upper, capital] {
+        if !all.contains(&spelling) {
+            all.push(spelling);
+        }
+    }
+    all
 }
 
 /// Whether a variable is another one at each request.

@@ -5,11 +5,12 @@
 
 use super::includes::may_decide;
 use super::reading::Reading;
-use super::scope::{Scope, only_variable};
+use super::scope::Scope;
 use super::syntax::Directive;
 use super::test::Test;
 use super::value::{Case, Cases, Text, Unclear, chosen, guarded, one};
 use super::when::When;
+use super::words::only_variable;
 
 /// What the directives of one block came to.
 pub(super) struct Script<'d> {

@@ -10,11 +10,10 @@ use regex_lite::Regex;
 
 use super::includes::undecided;
 use super::location::{Place, parts};
-use super::pass::is_pass;
 use super::reading::Reading;
 use super::request;
 use super::scope::Scope;
-use super::syntax::Directive;
+use super::syntax::{Directive, is_pass};
 use super::test::Test;
 use super::value::{Text, one};
 use super::when::When;

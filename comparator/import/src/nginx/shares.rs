@@ -1,12 +1,13 @@
 //! `split_clients`: what it draws, and the key that a split of a policy takes for its own.
 
+use super::asked;
 use super::reading::Reading;
 use super::request;
-use super::scope::{Word, words};
 use super::syntax::Directive;
 use super::test::Test;
 use super::value::{Case, Cases, Outcome, Text, one};
 use super::when::When;
+use super::words::{Word, words};
 use crate::condition::Subject;
 use crate::draft::Split;
 
@@ -64,7 +65,7 @@ fn keyless(reading: &mut Reading<'_>, definition: &Directive, parts: &[(u64, Tex
         return None;
     }
     let at = definition.at();
-    let when = request::tested(reading, &at, key, &Test::Equals(vec![String::new()], false));
+    let when = asked::tested(reading, &at, key, &Test::Equals(vec![String::new()], false));
     let share = share_of(hash(literal.as_bytes()), parts)?.clone();
     reading
         .note(at, format!("nginx gives all requests without ${key} the same share, and so does the policy"));

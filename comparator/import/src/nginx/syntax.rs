@@ -45,6 +45,16 @@ impl Directive {
     }
 }
 
+/// Whether a directive sends the request on.
+pub(super) fn is_pass(directive: &Directive) -> bool {
+    matches!(directive.name.as_str(), "proxy_pass" | "grpc_pass")
+}
+
+/// Whether a directive sends the request on by other means than HTTP.
+pub(super) fn is_program(directive: &Directive) -> bool {
+    PROGRAMS.contains(&directive.name.as_str())
+}
+
 /// Reads a whole file; `file` is its name, empty if it is the only one.
 ///
 /// # Errors
@@ -221,6 +231,7 @@ impl Reader<'_> {
 
 /// Blocks within blocks.
 const DEEPEST: usize = 32;
+const PROGRAMS: [&str; 5] = ["fastcgi_pass", "uwsgi_pass", "scgi_pass", "memcached_pass", "redis_pass"];
 
 #[cfg(test)]
 mod tests {

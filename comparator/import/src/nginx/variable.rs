@@ -7,11 +7,12 @@ use super::goal::{Goal, Old};
 use super::page::resort;
 use super::reading::Reading;
 use super::rules::{Item, What};
-use super::scope::{Scope, Word, words};
+use super::scope::Scope;
 use super::script::Script;
 use super::syntax::Directive;
 use super::value::{Unclear as _, looked_up, one};
 use super::when::When;
+use super::words::{Word, words};
 use super::writing::write;
 
 /// Reads the first variable that nothing else is made of, where no `proxy_pass` says which one counts.

@@ -95,7 +95,7 @@ impl<N: Fn(&str) -> String> Writer<N> {
             old,
             at: at.unwrap_or_default(),
         };
-        self.odd(reading, item);
+        self.odd(reading, &item);
     }
 
     fn item(&mut self, reading: &mut Reading<'_>, item: Item) {
@@ -105,7 +105,7 @@ impl<N: Fn(&str) -> String> Writer<N> {
                     self.rule(reading, &item, "mirror", sure, Target::Onward, mirrors.clone());
                 }
             }
-            What::Odd(_) => self.odd(reading, item),
+            What::Odd(_) => self.odd(reading, &item),
             What::Goes(Outcome::One(Goal::Old(old))) => {
                 if let Some(kept) = item.when.perhaps().or_else(|| item.when.sure()) {
                     self.keep(reading, &item, kept, old);
@@ -129,7 +129,7 @@ impl<N: Fn(&str) -> String> Writer<N> {
     }
 
     /// Writes the rule for requests that nginx reads in another way.
-    fn odd(&mut self, reading: &mut Reading<'_>, item: Item) {
+    fn odd(&mut self, reading: &mut Reading<'_>, item: &Item) {
         let What::Odd(odd) = &item.what else { return };
         let base = item.when.perhaps().or_else(|| item.when.sure()).cloned();
         let Some(base) = base else { return };
@@ -143,7 +143,7 @@ impl<N: Fn(&str) -> String> Writer<N> {
         }
         for odd in odd.chunks(WIDEST) {
             let condition = Condition::all([base.clone(), Condition::any(odd.iter().cloned())]);
-            self.rule(reading, &item, ODD, &condition, target.clone(), Vec::new());
+            self.rule(reading, item, ODD, &condition, target.clone(), Vec::new());
         }
     }
 
