@@ -119,7 +119,7 @@ hostile requests="100000" seed="1":
 import-nginx configurations="2000" seed="1":
     ANTUMBRA_IMPORT_CONFIGURATIONS={{configurations}} ANTUMBRA_IMPORT_SEED={{seed}} cargo test -p antumbra-e2e --test nginx_import -- --nocapture decides
 
-# Every file of a directory as each system that its name suggests: no panic, and what is imported is a valid policy.
+# Every file of a directory as each system that its words or its name suggest: no panic, and what is imported is a valid policy.
 import-files directory:
     ANTUMBRA_IMPORT_FILES={{directory}} cargo test -p antumbra-e2e --test nginx_import -- --nocapture files_of
 

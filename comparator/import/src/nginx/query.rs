@@ -9,7 +9,7 @@ use crate::condition::{Condition, Predicate, Subject};
 
 /// A test of a query parameter.
 pub(super) fn tested(reading: &mut Reading<'_>, at: &str, name: &str, test: &Test) -> When {
-    let spellings = spellings(name);
+    let spellings = request::spellings(name);
     reading.note(
         at,
         format!(
@@ -111,19 +111,6 @@ fn in_percent_notation(c: char) -> String {
     };
     let (lower, upper) = (bytes(c.to_ascii_lowercase()), bytes(c.to_ascii_uppercase()));
     if lower == upper { lower } else { format!("(?:{lower}|{upper})") }
-}
-
-/// A name as it is written and in the spellings that clients use.
-pub(super) fn spellings(name: &str) -> Vec<String> {
-    let (lower, upper) = (name.to_ascii_lowercase(), name.to_ascii_uppercase());
-    let capital: String = upper.chars().take(1).chain(lower.chars().skip(1)).collect();
-    let mut all: Vec<String> = Vec::new();
-    for spelling in [name.to_owned(), lower, upper, capital] {
-        if !all.contains(&spelling) {
-            all.push(spelling);
-        }
-    }
-    all
 }
 
 fn decoded(text: &str) -> String {

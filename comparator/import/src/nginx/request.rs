@@ -192,6 +192,35 @@ pub(super) fn subject(variable: &str) -> Option<Subject> {
     }
 }
 
+<<<<<<< HEAD
+=======
+/// The keys of a split that a variable is: cookies and parameters in all spellings that clients use.
+pub(super) fn keys(variable: &str) -> Vec<String> {
+    let all = |kind: &str, name: &str| spellings(name).iter().map(|name| format!("{kind}:{name}")).collect();
+    match subject(variable) {
+        Some(Subject::Ip) => vec!["ip".to_owned()],
+        Some(Subject::Header(name)) => vec![format!("header:{name}")],
+        Some(Subject::Cookie(name)) => all("cookie", &name),
+        Some(Subject::Query(name)) => all("query", &name),
+        _ if variable.eq_ignore_ascii_case("binary_remote_addr") => vec!["ip".to_owned()],
+        _ => Vec::new(),
+    }
+}
+
+/// A name as it is written and in the spellings that clients use.
+pub(super) fn spellings(name: &str) -> Vec<String> {
+    let (lower, upper) = (name.to_ascii_lowercase(), name.to_ascii_uppercase());
+    let capital: String = upper.chars().take(1).chain(lower.chars().skip(1)).collect();
+    let mut all: Vec<String> = Vec::new();
+    for spelling in [name.to_owned(), lower, upper, capital] {
+        if !all.contains(&spelling) {
+            all.push(spelling);
+        }
+    }
+    all
+}
+
+>>>>>>> wip-nginxtest
 /// Whether a variable is another one at each request.
 pub(super) fn is_random(variable: &str) -> bool {
     matches!(variable, "request_id" | "msec" | "connection" | "connection_requests" | "pid")

@@ -1,12 +1,16 @@
 //! `split_clients`: what it draws, and the key that a split of a policy takes for its own.
 
+use super::asked;
 use super::reading::Reading;
 use super::syntax::Directive;
 use super::test::Test;
 use super::value::{Case, Cases, Outcome, Text, one};
 use super::when::When;
 use super::words::{Word, words};
+<<<<<<< HEAD
 use super::{asked, query, request};
+=======
+>>>>>>> wip-nginxtest
 use crate::condition::Subject;
 use crate::draft::Split;
 

@@ -5,7 +5,9 @@ use super::place::PATHS;
 
 /// Rules of access for a place, mostly with an `error_page` for those that are not let in.
 pub(super) fn rules(maker: &mut Maker, number: usize, pages: &[String]) -> String {
-    maker.texts.places[number].guarded = true;
+    if std::mem::replace(&mut maker.texts.places[number].guarded, true) {
+        return String::new();
+    }
     maker.asks = true;
     let prefix = maker.prefix.clone();
     let mut text = match maker.below(6) {

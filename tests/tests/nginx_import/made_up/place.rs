@@ -36,7 +36,10 @@ pub(super) fn location(
     if matches!(kind, "" | "^~ ") && depth < 2 && maker.one_in(4) {
         let mut inner = Vec::new();
         for _ in 0..1 + maker.below(2) {
+            let first = maker.texts.places.len();
             text.push_str(&location(maker, &path, pages, &mut inner, depth + 1));
+            let untraced = maker.texts.places[number].untraced;
+            maker.texts.places[first..].iter_mut().for_each(|place| place.untraced |= untraced);
         }
     }
     maker.service = around;

@@ -43,6 +43,10 @@ fn then(maker: &mut Maker, in_location: bool) -> String {
 
 /// What an `if` asks.
 pub(super) fn condition(maker: &mut Maker) -> String {
+    if maker.one_in(4) {
+        let variable = maker.pick(&["$cookie_uid", "$cookie_Beta", "$http_x_group", "$arg_ver"]);
+        return format!("{variable} = {}", maker.pick(&["a", "b", "1", "c"]));
+    }
     let groups = maker.groups.clone();
     let variable = if maker.one_in(2) { maker.any_of(&groups) } else { asked(maker).to_owned() };
     match maker.below(8) {

@@ -32,6 +32,16 @@ fn the_path_without_its_slash_is_answered_for_every_kind_of_server() {
     }
 }
 
+/// nginx asks first whether the location around is internal.
+#[test]
+fn the_path_without_its_slash_is_refused_within_an_internal_location() {
+    check(
+        "server { error_page 404 = @app; location /x { internal; location /x/y/ { proxy_pass http://next; } }
+         location @app { proxy_pass http://stable; } location / { proxy_pass http://stable; } }",
+        &[(r#"{"path": "/x/y"}"#, "stable"), (r#"{"path": "/x/y/z"}"#, "stable")],
+    );
+}
+
 /// What one server reads in another way keeps its own version, also if nothing is odd about the other.
 #[test]
 fn what_is_odd_in_one_server_is_not_kept_in_another() {
