@@ -192,8 +192,6 @@ pub(super) fn subject(variable: &str) -> Option<Subject> {
     }
 }
 
-<<<<<<< HEAD
-=======
 /// The keys of a split that a variable is: cookies and parameters in all spellings that clients use.
 pub(super) fn keys(variable: &str) -> Vec<String> {
     let all = |kind: &str, name: &str| spellings(name).iter().map(|name| format!("{kind}:{name}")).collect();
@@ -220,7 +218,6 @@ pub(super) fn spellings(name: &str) -> Vec<String> {
     all
 }
 
->>>>>>> wip-nginxtest
 /// Whether a variable is another one at each request.
 pub(super) fn is_random(variable: &str) -> bool {
     matches!(variable, "request_id" | "msec" | "connection" | "connection_requests" | "pid")

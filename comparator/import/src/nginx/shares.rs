@@ -2,15 +2,12 @@
 
 use super::asked;
 use super::reading::Reading;
+use super::request;
 use super::syntax::Directive;
 use super::test::Test;
 use super::value::{Case, Cases, Outcome, Text, one};
 use super::when::When;
 use super::words::{Word, words};
-<<<<<<< HEAD
-use super::{asked, query, request};
-=======
->>>>>>> wip-nginxtest
 use crate::condition::Subject;
 use crate::draft::Split;
 
@@ -75,20 +72,6 @@ fn keyless(reading: &mut Reading<'_>, definition: &Directive, parts: &[(u64, Tex
     Some(Case { when, outcome: Outcome::One(share) })
 }
 
-/// The keys of a split that a variable is: cookies and parameters in all spellings that clients use.
-fn keys(variable: &str) -> Vec<String> {
-    let all =
-        |kind: &str, name: &str| query::spellings(name).iter().map(|name| format!("{kind}:{name}")).collect();
-    match request::subject(variable) {
-        Some(Subject::Ip) => vec!["ip".to_owned()],
-        Some(Subject::Header(name)) => vec![format!("header:{name}")],
-        Some(Subject::Cookie(name)) => all("cookie", &name),
-        Some(Subject::Query(name)) => all("query", &name),
-        _ if variable.eq_ignore_ascii_case("binary_remote_addr") => vec!["ip".to_owned()],
-        _ => Vec::new(),
-    }
-}
-
 /// The part that a hash falls into.
 fn share_of(hash: u32, parts: &[(u64, Text)]) -> Option<&Text> {
     let whole: u64 = parts.iter().map(|(weight, _)| *weight).fold(0, u64::saturating_add);
@@ -131,7 +114,7 @@ pub(super) fn split(reading: &mut Reading<'_>, variable: &str) -> Split {
             }
             Word::Variable(name) => {
                 names += 1;
-                by.extend(keys(&name));
+                by.extend(request::keys(&name));
                 if names == 1 {
                     first = by.len();
                 }
