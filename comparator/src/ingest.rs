@@ -3,6 +3,7 @@
 mod batch;
 mod comparing;
 pub(crate) mod decode;
+mod decoding;
 mod handovers;
 mod heartbeats;
 mod intake;
@@ -13,8 +14,8 @@ use std::sync::Arc;
 use axum::Router;
 use axum::routing::post;
 
-pub(crate) use batch::Decoding;
 pub(crate) use comparing::Comparing;
+pub(crate) use decoding::Decoding;
 pub(crate) use intake::Intake;
 
 /// The routes that filters call.

@@ -1,14 +1,11 @@
 //! A batch of whatever a filter sends: read whole or refused whole, and what is refused is counted.
 
-use std::sync::Arc;
-
 use antumbra_observation::{
     COUNT_HEADER, HEARTBEAT_HEADER, Heartbeat, INSTANCE_HEADER, Instance, Malformed, Observation,
     SEQUENCE_HEADER, decode_heartbeat_header,
 };
 use axum::extract::Request;
 use axum::http::{HeaderMap, StatusCode};
-use tokio::sync::Semaphore;
 
 use super::intake::Intake;
 use crate::api::body::{self, Unread};
@@ -46,38 +43,6 @@ pub(super) async fn read<T: Send + 'static>(
         intake.writer.refuse(refused.reason, refused.count.unwrap_or(count));
         *refused.problem
     })
-}
-
-/// Decodes on threads on which that may take its time, as many at a time as there are processors: until it is decoded, nobody knows
-/// what a batch takes.
-pub(crate) struct Decoding(Arc<Semaphore>);
-
-impl Decoding {
-    /// Nothing is decoded yet.
-    pub(crate) fn new() -> Self {
-        let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        Self(Arc::new(Semaphore::new(processors)))
-    }
-
-    /// Decodes small bodies at once, for which another thread is not worth asking.
-    async fn run<T: Send + 'static>(
-        &self,
-        bytes: Vec<u8>,
-        decode: impl FnOnce(&[u8]) -> Result<T, Malformed> + Send + 'static,
-    ) -> Result<T, Malformed> {
-        if bytes.len() <= AT_ONCE {
-            return decode(&bytes);
-        }
-        let place = Arc::clone(&self.0).acquire_owned().await;
-        let running = tokio::task::spawn_blocking(move || {
-            let _place = place;
-            decode(&bytes)
-        });
-        running.await.unwrap_or_else(|error| {
-            tracing::error!(%error, "decoding a batch ended unexpectedly");
-            Err(Malformed::Undecodable { index: 0, message: "decoding it failed".to_owned() })
-        })
-    }
 }
 
 /// Why a batch is refused, how many items it holds if that is known, and the answer.
@@ -179,8 +144,6 @@ fn announced_count(headers: &HeaderMap) -> u64 {
 }
 
 const MEDIA_TYPES: &str = "application/cbor-seq, application/json or application/x-ndjson";
-/// Bytes that are decoded where they arrive.
-const AT_ONCE: usize = 16 * 1024;
 /// Bytes of one batch.
 const LIMIT: usize = 8 << 20;
 /// The smallest observation is some 80 bytes.

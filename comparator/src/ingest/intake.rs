@@ -7,8 +7,8 @@ use antumbra_observation::{Handover, Instance, Observation};
 use axum::http::StatusCode;
 
 use crate::api::problem::Problem;
-use crate::ingest::batch::Decoding;
 use crate::ingest::comparing::{Compared, Comparing, Uncompared};
+use crate::ingest::decoding::Decoding;
 use crate::live::ledger::{Reason, Settled};
 use crate::live::metrics::Metrics;
 use crate::live::policies::Policies;
