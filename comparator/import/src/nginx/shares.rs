@@ -84,7 +84,7 @@ fn share_of(hash: u32, parts: &[(u64, Text)]) -> Option<&Text> {
     part.map(|(_, text)| text)
 }
 
-/// MurmurHash2 with the seed 0 (Austin Appleby, 2008), which `split_clients` takes.
+/// `MurmurHash2` with the seed 0 (Austin Appleby, 2008), which `split_clients` takes.
 fn hash(text: &[u8]) -> u32 {
     const FACTOR: u32 = 0x5bd1_e995;
     let mut hash = u32::try_from(text.len()).unwrap_or(u32::MAX);

@@ -41,7 +41,7 @@ pub(super) fn write(reading: &mut Reading<'_>, mut items: Vec<Item>, named: impl
     let superfluous = items.iter().rev().take_while(|item| same(item)).count();
     items.truncate(items.len().saturating_sub(superfluous));
     writer.odd_at_once(reading, &mut items);
-    for item in items {
+    for item in &items {
         writer.item(reading, item);
     }
 }
@@ -98,31 +98,31 @@ impl<N: Fn(&str) -> String> Writer<N> {
         self.odd(reading, &item);
     }
 
-    fn item(&mut self, reading: &mut Reading<'_>, item: Item) {
+    fn item(&mut self, reading: &mut Reading<'_>, item: &Item) {
         match &item.what {
             What::Mirrored(mirrors) => {
                 if let Some(sure) = item.when.sure() {
-                    self.rule(reading, &item, "mirror", sure, Target::Onward, mirrors.clone());
+                    self.rule(reading, item, "mirror", sure, Target::Onward, mirrors.clone());
                 }
             }
-            What::Odd(_) => self.odd(reading, &item),
+            What::Odd(_) => self.odd(reading, item),
             What::Goes(Outcome::One(Goal::Old(old))) => {
                 if let Some(kept) = item.when.perhaps().or_else(|| item.when.sure()) {
-                    self.keep(reading, &item, kept, old);
+                    self.keep(reading, item, kept, old);
                 }
             }
             What::Goes(outcome) => {
                 let sure = item.when.sure();
-                let target = sure.and_then(|_| self.target(reading, &item, outcome));
+                let target = sure.and_then(|_| self.target(reading, item, outcome));
                 match (sure, target) {
-                    (Some(sure), None) => self.keep(reading, &item, sure, &Old::Nowhere),
+                    (Some(sure), None) => self.keep(reading, item, sure, &Old::Nowhere),
                     (Some(sure), Some(target)) if !item.when.is_always() || target != self.by_default => {
-                        self.rule(reading, &item, &name_of(&target), sure, target, Vec::new());
+                        self.rule(reading, item, &name_of(&target), sure, target, Vec::new());
                     }
                     _ => {}
                 }
                 if let Some(kept) = item.when.perhaps() {
-                    self.keep(reading, &item, kept, &item.old);
+                    self.keep(reading, item, kept, &item.old);
                 }
             }
         }
