@@ -45,7 +45,7 @@ impl Wrong {
         match self {
             Self::Silent => imported.notes.clear(),
             Self::Misplaced => {
-                imported.notes.iter_mut().for_each(|note| "elsewhere".clone_into(&mut note.at))
+                imported.notes.iter_mut().for_each(|note| "elsewhere".clone_into(&mut note.at));
             }
             Self::Stranger => {
                 let stranger = Tree::Text(stranger(&imported.policy)?);

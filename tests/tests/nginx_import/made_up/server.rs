@@ -70,8 +70,8 @@ fn body(maker: &mut Maker, first: bool) -> String {
     if !used.contains(&"/".to_owned()) && (first || !maker.one_in(4)) {
         text.push_str(&whole(maker));
     }
-    for index in 0..pages.len() {
-        text.push_str(&named(maker, &pages[index]));
+    for page in &pages {
+        text.push_str(&named(maker, page));
     }
     text.push_str(&access::location(maker));
     maker.perhaps_included(text)
