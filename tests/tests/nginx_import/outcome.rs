@@ -98,9 +98,9 @@ impl Policy {
         if split {
             return self.drawn(plan, seen, decided.rule);
         }
-        // No rule keeps what goes to the old version anyway.
-        let anyway = decided.rule.is_empty() && decided.cluster.is_some_and(|cluster| kept.contains(cluster));
-        if anyway && self.notes.any(plan, &seen.places, &["old version"]) {
+        // What goes to the old version anyway needs no rule that keeps it.
+        let anyway = decided.cluster.is_some_and(|cluster| kept.contains(cluster));
+        if anyway && !is_kept(decided.rule) && self.notes.any(plan, &seen.places, &["old version"]) {
             return Outcome::Said;
         }
         if !is_kept(decided.rule) {
