@@ -240,7 +240,7 @@ struct Recording {
     request_done: Option<Now>,
     request_body: Collected,
     request_trailers: Headers,
-    status: u16,
+    status: Option<u16>,
     response_headers: Headers,
     response_body: Collected,
     trailers: Headers,
@@ -272,7 +272,7 @@ impl Recording {
             request_done: end.then_some(now),
             request_body: Collected::new(cap),
             request_trailers: Headers::new(),
-            status: 0,
+            status: None,
             response_headers: Headers::new(),
             response_body: Collected::new(cap),
             trailers: Headers::new(),
@@ -287,7 +287,7 @@ impl Recording {
     }
 
     fn response_headers(&mut self, headers: Headers, end: bool, now: Now) {
-        self.status = shadow::status(&headers).unwrap_or(0);
+        self.status = shadow::status(&headers);
         self.response_headers = shadow::observed(headers);
         if end {
             self.response_complete(now);
@@ -307,12 +307,13 @@ impl Recording {
         }
         let request_done = self.request_done.ok_or(NotMirrored::RequestIncomplete)?;
         let routed = routed.ok_or(NotMirrored::HeadersUnreadable)?;
+        let status = self.status.ok_or(NotMirrored::HeadersUnreadable)?;
         // A service may answer before the request is complete: then the answer's clock starts with the request's headers.
         let asked = Some(request_done).filter(|done| done.monotonic <= response_done.monotonic);
         let sent = asked.unwrap_or(self.arrived).monotonic;
         let latency = response_done.monotonic.saturating_sub(sent);
         let response = Response {
-            status: self.status,
+            status,
             headers: self.response_headers,
             body: self.response_body.finish(),
             trailers: self.trailers,
@@ -479,6 +480,8 @@ mod tests {
         };
         assert_eq!(ended(&mut whole(true), Ending::Proxy).unwrap_err(), NotMirrored::LocalReply);
         assert_eq!(ended(&mut whole(false), Ending::Service).unwrap_err(), NotMirrored::RequestIncomplete);
+        // An answer without a status cannot be compared.
+        assert_eq!(ended(&mut whole(true), Ending::Service).unwrap_err(), NotMirrored::HeadersUnreadable);
         assert_eq!(
             ended(&mut begun(&GET, true), Ending::Proxy).unwrap_err(),
             NotMirrored::ResponseIncomplete

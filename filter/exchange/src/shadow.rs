@@ -107,7 +107,13 @@ pub(crate) fn leg(
         Answer::Broken => (Outcome::Reset, None),
         Answer::Complete { headers, body, trailers } => match proxys_own(&headers, &body, head) {
             Some(outcome) => (outcome, None),
-            None => (Outcome::Response, Some(response(headers, body, trailers, cap, primary))),
+            None => match status(&headers) {
+                Some(status) => {
+                    (Outcome::Response, Some(response(status, headers, body, trailers, cap, primary)))
+                }
+                // No answer of HTTP is without one.
+                None => (Outcome::Reset, None),
+            },
         },
     };
     if outcome == Outcome::NotSent {
@@ -126,9 +132,10 @@ pub fn refused(status: u32, headers: usize) -> Unsent {
     }
 }
 
-/// `:status` as a number.
+/// `:status` as a number of three digits (RFC 9110, section 15); what else a host may say is none.
 pub(crate) fn status(headers: &Headers) -> Option<u16> {
-    std::str::from_utf8(first(headers, ":status")?).ok()?.parse().ok()
+    let status = std::str::from_utf8(first(headers, ":status")?).ok()?.parse().ok()?;
+    (100..=999).contains(&status).then_some(status)
 }
 
 /// The headers of an answer for an observation, alike for all legs: without pseudo headers, and of a flood the beginning.
@@ -138,8 +145,14 @@ pub(crate) fn observed(mut headers: Headers) -> Headers {
     headers
 }
 
-fn response(headers: Headers, bytes: Vec<u8>, trailers: Headers, cap: u64, primary: &Leg) -> Response {
-    let status = status(&headers).unwrap_or(0);
+fn response(
+    status: u16,
+    headers: Headers,
+    bytes: Vec<u8>,
+    trailers: Headers,
+    cap: u64,
+    primary: &Leg,
+) -> Response {
     let body = match &primary.response {
         Some(primary) => body::of_answer(&bytes, cap, &primary.body),
         None => Body::Whole(bytes.into()),
@@ -347,6 +360,9 @@ mod tests {
             (own("502"), b"bad gateway", Outcome::Response),
             (own("503"), b"maintenance", Outcome::Response),
             (served("200"), b"", Outcome::Response),
+            (served("0"), b"", Outcome::Reset),
+            (served("2000"), b"", Outcome::Reset),
+            (headers(&[("date", "x")]), b"", Outcome::Reset),
         ];
         for (headers, body, outcome) in cases {
             let answer = Answer::Complete { headers, body: body.to_vec(), trailers: vec![] };
