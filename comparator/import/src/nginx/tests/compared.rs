@@ -126,3 +126,106 @@ fn requests_without_the_key_of_a_draw_have_one_share() {
     let policy = serde_json::to_string(&imported(text).policy).unwrap();
     assert!(policy.contains(r#""by":["query:ver","query:VER","query:Ver"]"#), "{policy}");
 }
+
+/// A program that answers in an `if` goes before the `proxy_pass` of the location, and before that of a `limit_except`.
+#[test]
+fn a_program_that_answers_in_an_if_goes_before_the_pass_of_its_location() {
+    for program in
+        ["content_by_lua_block { ngx.exec('@x') }", "content_by_lua_file a.lua;", "js_content main.answer;"]
+    {
+        let text = format!(
+            "server {{ location / {{ set $to stable; if ($cookie_to) {{ set $to next; }}
+             if ($cookie_new) {{ proxy_pass http://next; }} if ($cookie_lua) {{ {program} }} proxy_pass http://$to; }} }}"
+        );
+        check(
+            &text,
+            &[
+                (r#"{"path": "/", "cookies": {"to": "1", "lua": "1"}}"#, "stable"),
+                (r#"{"path": "/", "cookies": {"new": "1", "lua": "1"}}"#, "stable"),
+                (r#"{"path": "/", "cookies": {"new": "1"}}"#, "next"),
+                (r#"{"path": "/"}"#, "stable"),
+            ],
+        );
+        assert!(says(&imported(&text), "line 2", "may send requests anywhere"), "{program}");
+    }
+    let text = "server { location / { limit_except GET { js_content main.answer; }
+        if ($cookie_new) { proxy_pass http://next; } proxy_pass http://next; } location /s { proxy_pass http://stable; } }";
+    check(text, &[(r#"{"path": "/", "method": "POST"}"#, "host"), (r#"{"path": "/"}"#, "next")]);
+    check(
+        "server { location / { limit_except GET { fastcgi_pass unix:/php.sock; } proxy_pass http://next; } }",
+        &[(r#"{"path": "/", "method": "POST"}"#, "host"), (r#"{"path": "/"}"#, "next")],
+    );
+    // What changes an answer alone is no answer: the page of what is not there holds.
+    let text = "server {\nlocation /files {\nlog_by_lua_block { count() }\nerror_page 404 = @app;\n}
+        location @app { proxy_pass http://stable; } location / { proxy_pass http://stable; } }";
+    assert!(says(&imported(text), "line 4", "whether a file is there no policy knows"));
+    check(text, &[(r#"{"path": "/files/a"}"#, "stable")]);
+}
+
+/// Whoever is refused beside a program goes where the `error_page` says, which may be another version.
+#[test]
+fn a_guard_beside_a_program_may_send_requests_to_another_version() {
+    let rest = "location @out { proxy_pass http://stable; } location / { proxy_pass http://stable; }";
+    for location in [
+        "rewrite_by_lua_file a.lua; proxy_pass http://next;",
+        "rewrite_by_lua_file a.lua; limit_except GET { proxy_pass http://next; } proxy_pass http://stable;",
+    ] {
+        let guarded = format!(
+            "server {{ location /x {{ auth_request /ask; error_page 401 = @out; {location} }} {rest} }}"
+        );
+        check(&guarded, &[(r#"{"path": "/x", "method": "DELETE"}"#, "host"), (r#"{"path": "/"}"#, "stable")]);
+        assert!(says(&imported(&guarded), "line 1", "whom auth_request refuses no policy knows"));
+    }
+}
+
+#[test]
+fn a_path_that_nginx_sends_on_as_it_reads_it_is_said() {
+    let text = "server {
+        location / { proxy_pass http://stable/; }
+        location /same/ { proxy_pass http://stable/same/; }
+        location /read { proxy_pass http://stable$uri$is_args$args; }
+        location /sent { proxy_pass http://stable$request_uri; }
+        location /plain { proxy_pass http://stable; }
+    }";
+    let imported = imported(text);
+    for (line, expected) in [(2, true), (3, true), (4, true), (5, false), (6, false)] {
+        let said = says(&imported, &format!("line {line}"), "sends the path on without `//`");
+        assert_eq!(said, expected, "{line} {:?}", imported.notes);
+    }
+}
+
+/// What answers instead is said wherever requests are sent on: in an `if`, beside `try_files`, for other methods.
+#[test]
+fn pages_of_failures_are_said_wherever_requests_are_sent_on() {
+    let page = "error_page 502 @out;";
+    for location in [
+        format!("{page} proxy_pass http://stable;"),
+        format!("{page} try_files $uri @out; if ($cookie_a) {{ break; }} proxy_pass http://stable;"),
+        format!("{page} if ($cookie_a) {{ proxy_pass http://stable; }}"),
+        format!("if ($cookie_a) {{ {page} proxy_pass http://stable; }}"),
+        format!("if ($cookie_a) {{ {page} }} proxy_pass http://stable;"),
+        format!("{page} limit_except GET {{ proxy_pass http://stable; }} return 204;"),
+    ] {
+        let text = format!(
+            "server {{ location / {{\n{location}\n}} location @out {{ proxy_pass http://spare; }} }}"
+        );
+        assert!(says(&imported(&text), "line 2", "when the first fails is not carried over"), "{location}");
+        let without = text.replace(page, "");
+        assert!(!says(&imported(&without), "line 2", "when the first fails"), "{location}");
+    }
+}
+
+/// nginx refuses what is too large before it sends it on; an `error_page` may have it answered elsewhere.
+#[test]
+fn a_page_of_what_nginx_refuses_itself_is_said() {
+    let text = "server { location / {\nerror_page 413 502 400 @out;\nproxy_pass http://next; }
+        location @out { proxy_pass http://stable; } }";
+    let imported = imported(text);
+    for (what, expected) in [
+        ("error_page 413: that another server answers the requests that nginx refuses with 413", true),
+        ("error_page 502: that another server answers when the first fails", true),
+        ("error_page 400", false),
+    ] {
+        assert_eq!(says(&imported, "line 2", what), expected, "{what} {:?}", imported.notes);
+    }
+}
