@@ -29,10 +29,16 @@ pub(crate) struct Seen {
     pub(crate) from: Option<String>,
     /// Path and query that the upstream saw.
     pub(crate) target: Option<String>,
-    #[expect(dead_code, reason = "shown where the comparison fails")]
     pub(crate) status: u16,
     /// The places that it came through, if nginx said so.
     pub(crate) places: Vec<usize>,
+}
+
+impl Seen {
+    /// Whether nginx sent on what no server can read: a decoded path may have a blank in it, as that of `$uri` has.
+    pub(crate) fn is_unreadable(&self) -> bool {
+        self.status == 400 && self.from.is_none() && !self.places.is_empty()
+    }
 }
 
 /// Ports on which nobody listens, all different. They lie below those that the system gives to outgoing connections, which

@@ -176,7 +176,7 @@ async fn compare_one(made: &Made, imported: &Imported, counts: &mut Counts) {
         counts.count(outcome, show);
         if fails && matches!(outcome, Outcome::Same { .. }) {
             let failed = ask(made, &request).await;
-            let outcome = policy.outcome_of_failure(&plan, &seen, &failed);
+            let outcome = policy.outcome_of_failure(&plan, &sound, &seen, &failed);
             if let Outcome::Differs(why) = outcome {
                 *counts.differ.entry(why).or_default() += 1;
                 counts.failures.push(format!("{}\nfailed {failed:?}", show(why)));

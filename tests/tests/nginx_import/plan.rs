@@ -15,7 +15,8 @@ pub(crate) struct Place {
     pub(crate) name: Option<String>,
     /// Where its `try_files` and `error_page` lead: names, or `/` for a path.
     pub(crate) leads: BTreeSet<String>,
-    /// Whether requests may come through it, or in a server past it, without a trace: by `limit_except` or `internal`, or by what is hidden.
+    /// Whether requests may come through it, or in a server past it, without a trace: by `limit_except` or `internal`, by what is
+    /// hidden, or to the location of another path once the server has rewritten it.
     pub(crate) untraced: bool,
     /// Whether it stands in what is not imported.
     pub(crate) hidden: bool,

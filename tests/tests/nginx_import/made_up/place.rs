@@ -68,7 +68,7 @@ fn content(maker: &mut Maker, number: usize, pages: &[String], plain: bool) -> S
         text.push_str(&access::rules(maker, number, pages));
     }
     if kind != OTHER && maker.one_in(12) {
-        text.push_str(&hidden::in_location(maker));
+        text.push_str(&hidden::in_location(maker, kind == RETURN));
     }
     text.push_str(&match kind {
         0 => {
@@ -79,7 +79,7 @@ fn content(maker: &mut Maker, number: usize, pages: &[String], plain: bool) -> S
             tried
         }
         1 => String::new(),
-        2 => format!("return {};\n", maker.pick(&["204", "403", "418", "404"])),
+        RETURN => format!("return {};\n", maker.pick(&["204", "403", "418", "404"])),
         3 => {
             maker.texts.places[number].untraced = true;
             "internal;\n".to_owned()
@@ -169,7 +169,9 @@ fn program(maker: &mut Maker) -> String {
     format!("{name}_pass 127.0.0.1:{port};\n")
 }
 
-/// The kind of content that is no `proxy_pass`.
+/// The kind of content that is a `return`.
+const RETURN: usize = 2;
+/// The kind that is no `proxy_pass`.
 const OTHER: usize = 4;
 const PATTERNS: [&str; 8] =
     ["\\.php$", "^/api/v[0-9]+/", "/x$", "^/s(ite)?/", "A", "^/api", "\\.(php|js)$", "^/img/.*x"];
