@@ -120,19 +120,9 @@ impl Policy {
         self.notes.explain_otherwise(plan, seen, decided)
     }
 
-    /// What failed upstreams change, beside what happens if nothing fails. A draw that comes out otherwise changes nothing.
-    pub(crate) fn outcome_of_failure(
-        &self,
-        plan: &Plan,
-        request: &Sent,
-        sound: &Seen,
-        failed: &Seen,
-    ) -> Outcome {
-        let decided = self.decided(request);
-        let drawn = decided.is_drawn()
-            && sound.places == failed.places
-            && failed.from.as_deref().is_some_and(|from| self.shares(decided.rule, from));
-        if drawn || sound.from == failed.from {
+    /// What failed upstreams change, beside what happens if nothing fails.
+    pub(crate) fn outcome_of_failure(&self, plan: &Plan, sound: &Seen, failed: &Seen) -> Outcome {
+        if sound.from == failed.from {
             return Outcome::Same { moved: false };
         }
         if self.notes.any(plan, &failed.places, &["error_page"]) || self.notes.explain_refusal(plan, failed) {
