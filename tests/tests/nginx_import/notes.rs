@@ -62,7 +62,7 @@ impl Notes {
     /// Whether nginx may have refused a request, which is said.
     pub(crate) fn explain_refusal(&self, plan: &Plan, seen: &Seen) -> bool {
         let guarded = |number: &usize| plan.place(*number).guarded && !plan.place(*number).hidden;
-        let words = ["who is let in", "which has to refuse them"];
+        let words = ["who is let in", "the proxy has to refuse them all"];
         seen.from.is_none()
             && seen.places.iter().any(guarded)
             && self.0.iter().any(|(_, what)| words.iter().any(|word| what.contains(word)))

@@ -20,7 +20,7 @@ pub(crate) struct Place {
     pub(crate) untraced: bool,
     /// Whether it stands in what is not imported.
     pub(crate) hidden: bool,
-    /// Whether not everybody is let in.
+    /// Whether not everybody is let in, here or in a location around.
     pub(crate) guarded: bool,
     /// Whether a program answers that is no HTTP server.
     pub(crate) program: bool,

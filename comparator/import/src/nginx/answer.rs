@@ -333,10 +333,20 @@ fn led<'d>(
         return None;
     }
     let server = place.of_server();
+    if runs_again(reading, scope, &server, target) {
+        return None;
+    }
     let next = reading.found_once(server.block(), path, || location_of(&server, path))?;
     let next = next.map_or_else(|| server.clone(), |location| server.within(location));
     let same = next.location.map(parts) == place.location.map(parts);
     if same && way.is_on_its_way() { None } else { Some(reached(reading, scope, &next, way)) }
+}
+
+/// Whether the server's own directives may end a request that comes back with another path: nginx runs them again.
+fn runs_again<'d>(reading: &mut Reading<'d>, scope: &Scope, server: &Place<'d>, target: &str) -> bool {
+    let scope = page::redirected(scope, target);
+    let script = Script::run(reading, &scope, server.block());
+    script.ends.iter().any(|(guard, _)| guard.is_unclear())
 }
 
 /// What answers when an upstream fails or a request is refused for its form is the proxy's own affair.

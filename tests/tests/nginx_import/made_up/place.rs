@@ -3,6 +3,7 @@
 use super::script::script;
 use super::variables::{own, to};
 use super::{Maker, SERVICES, access, hidden};
+use crate::plan::Place;
 
 /// A location below a path, perhaps with others in it.
 pub(super) fn location(
@@ -38,8 +39,12 @@ pub(super) fn location(
         for _ in 0..1 + maker.below(2) {
             let first = maker.texts.places.len();
             text.push_str(&location(maker, &path, pages, &mut inner, depth + 1));
-            let untraced = maker.texts.places[number].untraced;
-            maker.texts.places[first..].iter_mut().for_each(|place| place.untraced |= untraced);
+            let (Place { untraced, guarded, .. }, places) =
+                (maker.texts.places[number].clone(), &mut maker.texts.places[first..]);
+            for place in places {
+                place.untraced |= untraced;
+                place.guarded |= guarded;
+            }
         }
     }
     maker.service = around;

@@ -32,13 +32,24 @@ fn the_path_without_its_slash_is_answered_for_every_kind_of_server() {
     }
 }
 
-/// nginx asks first whether the location around is internal.
+/// nginx asks first whether the location is internal; its own page then answers.
 #[test]
 fn the_path_without_its_slash_is_refused_within_an_internal_location() {
     check(
         "server { error_page 404 = @app; location /x { internal; location /x/y/ { proxy_pass http://next; } }
          location @app { proxy_pass http://stable; } location / { proxy_pass http://stable; } }",
         &[(r#"{"path": "/x/y"}"#, "stable"), (r#"{"path": "/x/y/z"}"#, "stable")],
+    );
+    check(
+        "server { error_page 404 = @first; location /x { internal; location /x/y/ { error_page 404 = @second; proxy_pass http://next; } }
+         location /a/ { internal; proxy_pass http://next; } location @first { proxy_pass http://first; }
+         location @second { proxy_pass http://second; } location / { proxy_pass http://first; } }",
+        &[
+            (r#"{"path": "/x/y"}"#, "second"),
+            (r#"{"path": "/x"}"#, "first"),
+            (r#"{"path": "/a"}"#, "first"),
+            (r#"{"path": "/a/b"}"#, "first"),
+        ],
     );
 }
 
@@ -228,4 +239,43 @@ fn a_page_of_what_nginx_refuses_itself_is_said() {
     ] {
         assert_eq!(says(&imported, "line 2", what), expected, "{what} {:?}", imported.notes);
     }
+}
+
+/// nginx runs the directives of the server again for the path that an `error_page` leads to.
+#[test]
+fn what_a_server_rewrites_is_rewritten_again_behind_an_error_page() {
+    let text = |ends: &str| {
+        format!(
+            "server {{ {ends} location /x {{ error_page 403 /api/; return 403; }} location /api/ {{ proxy_pass http://next; }}
+             location / {{ proxy_pass http://stable; }} }}"
+        )
+    };
+    let marked = r#"{"path": "/x", "headers": {"x-a": "1"}}"#;
+    for (ends, expected) in [
+        ("rewrite ^/api/(.*)$ /x/$1 last;", "host"),
+        ("if ($http_x_a) { rewrite ^/api/(.*)$ /x/$1 last; }", "host"),
+        ("if ($uri ~ ^/api/) { return 204; }", "host"),
+        ("if ($http_x_b) { return 301 https://a.test; }", "next"),
+        ("", "next"),
+    ] {
+        check(&text(ends), &[(marked, expected), (r#"{"path": "/y"}"#, "stable")]);
+    }
+}
+
+/// Whom a rule refuses by an address that a policy does not see goes where others go, which a note says.
+#[test]
+fn whom_a_replaced_address_refuses_is_said() {
+    let text = |real: &str| {
+        format!(
+            "server {{ {real} location / {{\nallow 10.0.0.0/8;\ndeny all;\nproxy_pass http://stable; }} }}"
+        )
+    };
+    let replaced = imported(&text("set_real_ip_from 192.0.2.0/24;"));
+    assert!(says(
+        &replaced,
+        "line 2",
+        "refuse such requests in the proxy, since the policy sends them where it sends others"
+    ));
+    assert!(!says(&replaced, "line 2", "keep the old version"), "{:?}", replaced.notes);
+    assert!(!says(&imported(&text("")), "line 2", "set_real_ip_from"));
 }
