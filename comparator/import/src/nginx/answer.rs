@@ -6,10 +6,10 @@
 
 use super::access::refusals;
 use super::goal::{Goal, Old};
-use super::includes::may_decide;
+use super::includes::{may_decide, note_include};
 use super::location::{Place, location_of, parts};
 use super::page::{self, Failure, Way, only_answers, resort};
-use super::pass::{answering, content, program};
+use super::pass::{answering, answers, content, note_program, program};
 use super::reached::{Reached, settle};
 use super::reading::Reading;
 use super::scope::Scope;
@@ -385,27 +385,4 @@ fn note_failures_of_blocks<'d>(
             note_failures(reading, scope, &place.within(block), way);
         }
     }
-}
-
-/// Whether a directive sends requests on, by HTTP or otherwise.
-fn answers(directive: &Directive) -> bool {
-    is_pass(directive) || directive.name.ends_with("_pass")
-}
-
-fn note_program(reading: &mut Reading<'_>, program: &Directive) {
-    reading.note(
-        program.at(),
-        format!("{} may send requests anywhere: those of its location keep the old version", program.name),
-    );
-}
-
-fn note_include(reading: &mut Reading<'_>, include: &Directive) {
-    reading.note(
-        include.at(),
-        format!(
-            "{:?} is not in this text and may decide where its location sends requests: those that it may decide keep the \
-            old version; give the file as nginx -T prints it",
-            include.text(0)
-        ),
-    );
 }

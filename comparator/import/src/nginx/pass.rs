@@ -125,10 +125,7 @@ fn host(text: &Text) -> Option<(String, String)> {
 pub(super) fn content(reading: &mut Reading<'_>, scope: &Scope, place: &Place<'_>) -> Cases<Goal> {
     let block = place.block();
     if let Some(script) = answering(place) {
-        reading.note(
-            script.at(),
-            format!("{} may send requests anywhere: those of its location keep the old version", script.name),
-        );
+        note_program(reading, script);
         return one(Goal::Old(Old::Shared));
     }
     if let Some(pass) = block.iter().find(|directive| is_pass(directive)) {
@@ -151,6 +148,19 @@ pub(super) fn program<'d>(place: &Place<'d>) -> Option<&'d Directive> {
         BEFORE.iter().any(|start| name.starts_with(start)) && !name.ends_with("_no_postpone")
     };
     place.chain.iter().rev().find_map(|level| level.iter().copied().find(runs))
+}
+
+/// Notes that what a program decides is kept.
+pub(super) fn note_program(reading: &mut Reading<'_>, program: &Directive) {
+    reading.note(
+        program.at(),
+        format!("{} may send requests anywhere: those of its location keep the old version", program.name),
+    );
+}
+
+/// Whether a directive sends requests on, by HTTP or otherwise.
+pub(super) fn answers(directive: &Directive) -> bool {
+    is_pass(directive) || directive.name.ends_with("_pass")
 }
 
 /// A program that answers the requests of a place instead of a proxy, and may send them anywhere.
