@@ -351,6 +351,9 @@ fn runs_again<'d>(reading: &mut Reading<'d>, scope: &Scope, server: &Place<'d>, 
 
 /// What answers when an upstream fails or a request is refused for its form is the proxy's own affair.
 fn note_failures<'d>(reading: &mut Reading<'d>, scope: &Scope, place: &Place<'d>, way: Way) {
+    if !reading.may_fail(place.block()) {
+        return;
+    }
     let mut seen: Vec<(String, Failure)> = Vec::new();
     for (code, failure) in page::of_failures(place) {
         // One note for all statuses of a kind.
