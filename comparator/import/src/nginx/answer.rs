@@ -167,9 +167,11 @@ fn entered<'d>(
         return goals;
     }
     let mut goals = goals;
+    let mut olds = Vec::new();
     for refusal in refusals(reading, place).into_iter().rev() {
         for code in refusal.codes {
             let instead = instead(reading, scope, place, code, way);
+            olds.extend(Some(instead.old.clone()).filter(|_| !only_answers(&instead.goals)));
             if refusal.when.perhaps().is_none() {
                 goals = tidy(guarded(&refusal.when, &instead.goals).into_iter().chain(goals));
             } else if instead.goals != goals && !only_answers(&instead.goals) {
@@ -185,7 +187,12 @@ fn entered<'d>(
             }
         }
     }
-    if program.is_some() { one(Goal::Old(resort(&goals))) } else { goals }
+    let rest = resort(&goals);
+    match program {
+        None => goals,
+        Some(_) if olds.is_empty() => one(Goal::Old(rest)),
+        Some(_) => one(Goal::Old(Old::agreed(olds.into_iter().chain([rest])))),
+    }
 }
 
 /// `try_files`: the last of its words answers if no file is there.

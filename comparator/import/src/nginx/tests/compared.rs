@@ -181,10 +181,16 @@ fn a_guard_beside_a_program_may_send_requests_to_another_version() {
         "rewrite_by_lua_file a.lua; proxy_pass http://next;",
         "rewrite_by_lua_file a.lua; limit_except GET { proxy_pass http://next; } proxy_pass http://stable;",
     ] {
-        let guarded = format!(
-            "server {{ location /x {{ auth_request /ask; error_page 401 = @out; {location} }} {rest} }}"
-        );
-        check(&guarded, &[(r#"{"path": "/x", "method": "DELETE"}"#, "host"), (r#"{"path": "/"}"#, "stable")]);
+        let guarded = |guard: &str, page: &str| {
+            format!("server {{ location /x {{ {guard} error_page {page} = @out; {location} }} {rest} }}")
+        };
+        let refused = r#"{"path": "/x", "method": "DELETE", "ip": "10.0.0.1"}"#;
+        for (guard, page) in [("auth_request /ask;", "401"), ("deny 10.0.0.0/8;", "403")] {
+            check(&guarded(guard, page), &[(refused, "host"), (r#"{"path": "/"}"#, "stable")]);
+        }
+        // What nginx answers itself has no version.
+        check(&guarded("deny 10.0.0.0/8;", "401"), &[(refused, "next")]);
+        let guarded = guarded("auth_request /ask;", "401");
         assert!(says(&imported(&guarded), "line 1", "whom auth_request refuses no policy knows"));
     }
 }
