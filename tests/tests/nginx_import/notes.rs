@@ -64,7 +64,7 @@ impl Notes {
         let guarded = |number: &usize| plan.place(*number).guarded && !plan.place(*number).hidden;
         let words = ["who is let in", "the proxy has to refuse them all"];
         seen.from.is_none()
-            && seen.places.iter().any(guarded)
+            && plan.passed(&seen.places).iter().any(guarded)
             && self.0.iter().any(|(_, what)| words.iter().any(|word| what.contains(word)))
     }
 }

@@ -89,7 +89,7 @@ impl Plan {
     }
 
     /// The places that a request came through, as far as that is known: all of the server if none of them left a trace.
-    fn passed(&self, trace: &[usize]) -> BTreeSet<usize> {
+    pub(crate) fn passed(&self, trace: &[usize]) -> BTreeSet<usize> {
         let server = |place: &usize| self.places[*place].server == *place;
         let all = trace.iter().all(server) || trace.iter().any(|at| server(at) && self.places[*at].untraced);
         let seen = trace.iter().copied();

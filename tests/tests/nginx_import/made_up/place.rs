@@ -45,6 +45,9 @@ pub(super) fn location(
                 place.untraced |= untraced;
                 place.guarded |= guarded;
             }
+            // What holds in a location within holds by the directives of the one around.
+            let within = maker.texts.places[first..].iter().any(|place| place.untraced);
+            maker.texts.places[number].untraced |= within;
         }
     }
     maker.service = around;
