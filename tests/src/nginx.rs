@@ -22,7 +22,7 @@ impl Nginx {
     /// of `ports`: it opens them one after the other.
     ///
     /// # Errors
-    /// There is no nginx to be had, or it refuses the configuration.
+    /// There is no nginx to be had, it refuses the configuration, or a port is not free.
     pub fn start(directory: &Path, http: &str, ports: &[u16]) -> Result<Self> {
         let program = program()?;
         let settings = directory.join("nginx.conf");
@@ -32,11 +32,26 @@ impl Nginx {
         command.arg("-p").arg(directory).arg("-c").arg(&settings).args(["-e", "errors.log"]);
         let mut checked = Command::new(command.get_program());
         command::run(checked.args(command.get_args()).arg("-t"))?;
+        let number = directory.join(NUMBER);
+        // The check leaves an empty file.
+        fs::write(&number, "").with_context(|| format!("cannot write {}", number.display()))?;
         let mut nginx = Self { process: Process::spawn(command, "nginx", directory)? };
+        nginx.wait_for(&number)?;
         for port in ports {
             nginx.wait(SocketAddr::from((Ipv4Addr::LOCALHOST, *port)))?;
         }
         Ok(nginx)
+    }
+
+    /// Waits until nginx has written its number, which it does once all ports are its own: before, somebody else may answer there.
+    fn wait_for(&mut self, number: &Path) -> Result<()> {
+        let end = Instant::now() + PATIENCE;
+        while fs::read(number).is_ok_and(|text| text.is_empty()) {
+            self.process.check()?;
+            ensure!(Instant::now() < end, "nginx does not get its ports");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
     }
 
     fn wait(&mut self, address: SocketAddr) -> Result<()> {
@@ -71,4 +86,6 @@ const SETTINGS: &str = "daemon off;\nmaster_process off;\npid nginx.pid;\nerror_
 const PLACES: &str = "access_log off;\nclient_body_temp_path body;\nproxy_temp_path proxy;\nfastcgi_temp_path fastcgi;\n\
                       uwsgi_temp_path uwsgi;\nscgi_temp_path scgi;\nserver_names_hash_bucket_size 128;\nmap_hash_bucket_size 256;\n\
                       variables_hash_max_size 65536;\nvariables_hash_bucket_size 128;\nkeepalive_timeout 0;";
+/// Where `SETTINGS` have it write the number of its process.
+const NUMBER: &str = "nginx.pid";
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -20,6 +20,7 @@ mod others;
 mod page;
 mod pass;
 mod query;
+mod reached;
 mod reading;
 mod request;
 mod rules;

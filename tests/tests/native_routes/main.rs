@@ -2,6 +2,7 @@
 //!
 //! One Envoy with a listener for each configuration, all made up out of a seed, and no filter: its own routes decide, and its
 //! answers name the cluster. What the imported policy says of the same request has to agree, also where Envoy answers itself.
+//! `ANTUMBRA_ROUTES_SEED` gives another seed.
 
 mod made_up;
 
@@ -32,8 +33,10 @@ const SEED: u64 = 20_261_130;
 async fn an_imported_policy_decides_as_envoys_own_routes() {
     let version = envoy_binary::find().unwrap().version;
     let cookies = !version.starts_with("1.36.") && !version.starts_with("1.37.");
+    let seed = std::env::var("ANTUMBRA_ROUTES_SEED")
+        .map_or(SEED, |text| text.parse().expect("the seed must be a whole number"));
     let routes: Vec<Value> =
-        (0..CONFIGURATIONS).map(|n| made_up::routes(SEED + n, n % 2 == 0, cookies)).collect();
+        (0..CONFIGURATIONS).map(|n| made_up::routes(seed + n, n % 2 == 0, cookies)).collect();
     let service = Upstream::start(Behaviour::Answer(Reply::json("{}"))).await.unwrap();
     let directory = tempfile::tempdir().unwrap();
     let envoy = Envoy::start(config(&routes, service.address()), directory.path(), 1).await.unwrap();
@@ -45,7 +48,7 @@ async fn an_imported_policy_decides_as_envoys_own_routes() {
     // What Envoy mirrors of the requests that a policy keeps, the policy does not: they come last.
     for kept in [false, true] {
         for (number, policy) in policies.iter().enumerate() {
-            for request in made_up::requests(SEED, number as u64, REQUESTS) {
+            for request in made_up::requests(seed, number as u64, REQUESTS) {
                 if policy.keeps(&request) != kept {
                     continue;
                 }
@@ -192,16 +195,8 @@ impl Imported {
 
 /// What notes say of that which is unusual in a request.
 fn oddities(request: &Value) -> Vec<&'static str> {
-    let path = request["path"].as_str().unwrap();
-    let (path, query) = path.split_once('?').unwrap_or((path, ""));
-    let mut odd = Vec::new();
-    if query.contains(['%', '+']) {
-        odd.push("requests with % or + in their query");
-    }
-    if ["%", "//", "/."].iter().any(|part| path.contains(part)) {
-        odd.push("a path is decoded");
-    }
-    odd
+    let (_, query) = request["path"].as_str().unwrap().split_once('?').unwrap_or_default();
+    if query.contains(['%', '+']) { vec!["requests with % or + in their query"] } else { Vec::new() }
 }
 
 /// The shipped Envoy without the filter, with a listener for each route configuration and all clusters at one service.

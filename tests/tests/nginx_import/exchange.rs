@@ -29,10 +29,16 @@ pub(crate) struct Seen {
     pub(crate) from: Option<String>,
     /// Path and query that the upstream saw.
     pub(crate) target: Option<String>,
-    #[expect(dead_code, reason = "shown where the comparison fails")]
     pub(crate) status: u16,
     /// The places that it came through, if nginx said so.
     pub(crate) places: Vec<usize>,
+}
+
+impl Seen {
+    /// Whether nginx sent on what no server can read: a decoded path may have a blank in it, as that of `$uri` has.
+    pub(crate) fn is_unreadable(&self) -> bool {
+        self.status == 400 && self.from.is_none() && !self.places.is_empty()
+    }
 }
 
 /// Ports on which nobody listens, all different. They lie below those that the system gives to outgoing connections, which
@@ -97,3 +103,20 @@ static TAKEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
 const ATTEMPTS: usize = 3;
 /// Where Linux begins with the ports of outgoing connections.
 const EPHEMERAL: u16 = 32_768;
+
+#[cfg(test)]
+mod tests {
+    use antumbra_e2e::nginx::Nginx;
+
+    use super::*;
+
+    #[test]
+    fn nginx_does_not_start_where_somebody_else_answers() {
+        let port = free_ports(1)[0];
+        let _taken = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let http = format!("server {{ listen 127.0.0.1:{port}; return 200; }}");
+        let error = Nginx::start(directory.path(), &http, &[port]).unwrap_err();
+        assert!(format!("{error:#}").contains("Address already in use"), "{error:#}");
+    }
+}

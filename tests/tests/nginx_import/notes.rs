@@ -45,10 +45,13 @@ impl Notes {
         })
     }
 
-    /// Whether nginx did what has a note of its own, beside those of rules: not everybody was let in, or a program answered
-    /// that is no HTTP server.
+    /// Whether nginx did what has a note of its own, beside those of rules: not everybody was let in, a program answered that is
+    /// no HTTP server, or the path was decoded before it was sent on.
     pub(crate) fn explain_otherwise(&self, plan: &Plan, seen: &Seen, decided: &Decided<'_>) -> bool {
         if self.explain_refusal(plan, seen) {
+            return true;
+        }
+        if seen.is_unreadable() && self.any(plan, &seen.places, &["whole path", "sends the path on"]) {
             return true;
         }
         let place = |number: &usize| plan.place(*number).program && !plan.place(*number).hidden;
@@ -59,9 +62,9 @@ impl Notes {
     /// Whether nginx may have refused a request, which is said.
     pub(crate) fn explain_refusal(&self, plan: &Plan, seen: &Seen) -> bool {
         let guarded = |number: &usize| plan.place(*number).guarded && !plan.place(*number).hidden;
-        let words = ["who is let in", "which has to refuse them"];
+        let words = ["who is let in", "the proxy has to refuse them all"];
         seen.from.is_none()
-            && seen.places.iter().any(guarded)
+            && plan.passed(&seen.places).iter().any(guarded)
             && self.0.iter().any(|(_, what)| words.iter().any(|word| what.contains(word)))
     }
 }

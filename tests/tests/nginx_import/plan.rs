@@ -15,11 +15,12 @@ pub(crate) struct Place {
     pub(crate) name: Option<String>,
     /// Where its `try_files` and `error_page` lead: names, or `/` for a path.
     pub(crate) leads: BTreeSet<String>,
-    /// Whether requests may come through it, or in a server past it, without a trace: by `limit_except` or `internal`, or by what is hidden.
+    /// Whether requests may come through it, or in a server past it, without a trace: by `limit_except` or `internal`, by what is
+    /// hidden, or to the location of another path once the server has rewritten it.
     pub(crate) untraced: bool,
     /// Whether it stands in what is not imported.
     pub(crate) hidden: bool,
-    /// Whether not everybody is let in.
+    /// Whether not everybody is let in, here or in a location around.
     pub(crate) guarded: bool,
     /// Whether a program answers that is no HTTP server.
     pub(crate) program: bool,
@@ -88,7 +89,7 @@ impl Plan {
     }
 
     /// The places that a request came through, as far as that is known: all of the server if none of them left a trace.
-    fn passed(&self, trace: &[usize]) -> BTreeSet<usize> {
+    pub(crate) fn passed(&self, trace: &[usize]) -> BTreeSet<usize> {
         let server = |place: &usize| self.places[*place].server == *place;
         let all = trace.iter().all(server) || trace.iter().any(|at| server(at) && self.places[*at].untraced);
         let seen = trace.iter().copied();

@@ -59,7 +59,19 @@ fn named(reading: &mut Reading<'_>, rule: &Directive, group: &[&Directive]) -> W
         return When::always();
     }
     let networks: Vec<String> = named.into_iter().filter(|name| name != "unix:").collect();
-    if networks.is_empty() { When::never() } else { request::addressed(reading, &rule.at(), networks) }
+    if networks.is_empty() {
+        return When::never();
+    }
+    if let Some(replaced) = &reading.config.addresses_replaced {
+        let what = format!(
+            "{} goes by the address that set_real_ip_from ({replaced}) has nginx take from a header, which a policy takes from \
+            x-forwarded-for alone: refuse such requests in the proxy, since the policy sends them where it sends others",
+            rule.name
+        );
+        reading.note(rule.at(), what);
+        return When::unclear();
+    }
+    request::addressed(reading, &rule.at(), networks)
 }
 
 /// What else refuses requests, the statuses, and the directive that gives another one.

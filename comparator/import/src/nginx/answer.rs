@@ -6,34 +6,17 @@
 
 use super::access::refusals;
 use super::goal::{Goal, Old};
-use super::includes::may_decide;
+use super::includes::{may_decide, note_include};
 use super::location::{Place, location_of, parts};
-use super::page::{self, Way, only_answers, resort};
-use super::pass::{content, program};
+use super::page::{self, Failure, Way, only_answers, resort};
+use super::pass::{answering, answers, content, note_program, program};
+use super::reached::{Reached, settle};
 use super::reading::Reading;
 use super::scope::Scope;
 use super::script::{End, Guard, Script};
 use super::syntax::{Directive, is_pass};
 use super::test::Test;
-use super::value::{Cases, Outcome, Text, Unclear as _, guarded, one, tidy};
-
-/// Where the requests of a place go, and which version is the old one of those of which that cannot be told.
-pub(super) struct Reached {
-    pub(super) goals: Cases<Goal>,
-    pub(super) old: Old,
-}
-
-impl Reached {
-    /// An answer of nginx's own.
-    fn answer() -> Self {
-        Self { goals: one(Goal::Answer), old: Old::Nowhere }
-    }
-
-    /// What cannot be told, and may be any place of the server.
-    fn shared() -> Self {
-        Self { goals: one(Goal::Old(Old::Shared)), old: Old::Shared }
-    }
-}
+use super::value::{Cases, Text, Unclear as _, guarded, one, tidy};
 
 /// Where the requests of a place go.
 pub(super) fn goals<'d>(
@@ -70,19 +53,6 @@ pub(super) fn reached<'d>(reading: &mut Reading<'d>, scope: &Scope, place: &Plac
     let mut goals = limited(reading, scope, place, goals, way);
     goals.iter_mut().for_each(|case| settle(&mut case.outcome, &old));
     Reached { goals, old }
-}
-
-/// Says of requests that keep the old version which one that is.
-pub(super) fn settle(outcome: &mut Outcome<Goal>, own: &Old) {
-    let settle = |goal: &mut Goal| {
-        if *goal == Goal::Old(Old::Own) {
-            *goal = Goal::Old(own.clone());
-        }
-    };
-    match outcome {
-        Outcome::One(goal) => settle(goal),
-        Outcome::Drawn(_, parts) => parts.iter_mut().for_each(|(_, goal)| settle(goal)),
-    }
 }
 
 /// Where the requests go that a `return` ends. The `if`s that held before it may have an `error_page` of their own.
@@ -145,19 +115,20 @@ fn held<'d>(
     let scope = &page::assigned_late(scope, place);
     let mut goals = own(reading, scope, place, way);
     let old = resort(&goals);
-    if let Some(program) = program(place) {
-        note_program(reading, program);
-        return Reached { goals: one(Goal::Old(old.clone())), old };
+    if program(place).is_some() {
+        let reached = Reached { goals, old: old.clone() };
+        return Reached { goals: entered(reading, scope, place, reached, way), old };
     }
+    note_failures_of_blocks(reading, scope, place, blocks, way);
     for (guard, directive) in blocks {
         let inner = place.within(directive);
-        if let Some(program) = program(&inner) {
+        if let Some(program) = program(&inner).or_else(|| answering(&inner)) {
             note_program(reading, program);
             goals = guard.choose(reading, &one(Goal::unclear()), &goals);
             continue;
         }
-        let answers = directive.block.iter().any(|inner| is_pass(inner) || inner.name.ends_with("_pass"));
-        let passes = place.block().iter().any(is_pass);
+        let answers = directive.block.iter().any(answers);
+        let passes = place.block().iter().any(is_pass) || answering(place).is_some();
         let then = match (answers, passes) {
             (true, _) => content(reading, scope, &inner),
             (false, true) => content(reading, scope, place),
@@ -173,16 +144,15 @@ fn own<'d>(reading: &mut Reading<'d>, scope: &Scope, place: &Place<'d>, way: Way
     if let Some(directive) = place.block().iter().find(|directive| directive.name == "try_files") {
         return tried(reading, scope, place, directive, way);
     }
-    let answers =
-        |inner: &Directive| is_pass(inner) || inner.name.ends_with("_pass") || inner.name.contains("_by_");
-    if place.block().iter().any(answers) {
+    if place.block().iter().any(answers) || answering(place).is_some() {
         note_failures(reading, scope, place, way);
         return content(reading, scope, place);
     }
     files(reading, scope, place, way)
 }
 
-/// Without those that are refused: they get an answer of nginx's own, or what an `error_page` has instead.
+/// Without those that are refused: they get an answer of nginx's own, or what an `error_page` has instead. Where a program runs
+/// before, all keep the old version that these have in common.
 fn entered<'d>(
     reading: &mut Reading<'d>,
     scope: &Scope,
@@ -190,13 +160,18 @@ fn entered<'d>(
     Reached { goals, old }: Reached,
     way: Way,
 ) -> Cases<Goal> {
-    let mut goals = goals;
-    if only_answers(&goals) && page::pages(place).is_empty() {
+    let program = program(place);
+    if let Some(program) = program {
+        note_program(reading, program);
+    } else if only_answers(&goals) && page::pages(place).is_empty() {
         return goals;
     }
+    let mut goals = goals;
+    let mut olds = Vec::new();
     for refusal in refusals(reading, place).into_iter().rev() {
         for code in refusal.codes {
             let instead = instead(reading, scope, place, code, way);
+            olds.extend(Some(instead.old.clone()).filter(|_| !only_answers(&instead.goals)));
             if refusal.when.perhaps().is_none() {
                 goals = tidy(guarded(&refusal.when, &instead.goals).into_iter().chain(goals));
             } else if instead.goals != goals && !only_answers(&instead.goals) {
@@ -212,7 +187,12 @@ fn entered<'d>(
             }
         }
     }
-    goals
+    let rest = resort(&goals);
+    match program {
+        None => goals,
+        Some(_) if olds.is_empty() => one(Goal::Old(rest)),
+        Some(_) => one(Goal::Old(Old::agreed(olds.into_iter().chain([rest])))),
+    }
 }
 
 /// `try_files`: the last of its words answers if no file is there.
@@ -223,6 +203,9 @@ fn tried<'d>(
     directive: &'d Directive,
     way: Way,
 ) -> Cases<Goal> {
+    if place.block().iter().any(is_pass) {
+        note_failures(reading, scope, place, way);
+    }
     let last = directive.args.last().map_or("", String::as_str);
     let fallback = if last.starts_with('=') {
         let goals = files(reading, scope, place, way);
@@ -271,21 +254,14 @@ fn limited<'d>(
     let then = if let Some(include) = limit.block.iter().find(|inner| may_decide(inner)) {
         note_include(reading, include);
         one(Goal::Old(Old::Common))
-    } else if limit.block.iter().any(is_pass) {
+    } else if limit.block.iter().any(answers) || answering(&inner).is_some() {
+        note_failures(reading, scope, &inner, way);
         content(reading, scope, &inner)
     } else {
         own(reading, scope, place, way)
     };
-    let then = match program(&inner) {
-        Some(program) => {
-            note_program(reading, program);
-            one(Goal::Old(resort(&then)))
-        }
-        None => {
-            let old = resort(&then);
-            entered(reading, scope, &inner, Reached { goals: then, old }, way)
-        }
-    };
+    let old = resort(&then);
+    let then = entered(reading, scope, &inner, Reached { goals: then, old }, way);
     let mut methods = limit.args.clone();
     if methods.iter().any(|method| method == "GET") {
         methods.push("HEAD".to_owned());
@@ -364,54 +340,59 @@ fn led<'d>(
         return None;
     }
     let server = place.of_server();
+    if runs_again(reading, scope, &server, target) {
+        return None;
+    }
     let next = reading.found_once(server.block(), path, || location_of(&server, path))?;
     let next = next.map_or_else(|| server.clone(), |location| server.within(location));
     let same = next.location.map(parts) == place.location.map(parts);
     if same && way.is_on_its_way() { None } else { Some(reached(reading, scope, &next, way)) }
 }
 
-/// What answers when an upstream fails is the proxy's own affair.
+/// Whether the server's own directives may end a request that comes back with another path: nginx runs them again.
+fn runs_again<'d>(reading: &mut Reading<'d>, scope: &Scope, server: &Place<'d>, target: &str) -> bool {
+    let scope = page::redirected(scope, target);
+    let script = Script::run(reading, &scope, server.block());
+    script.ends.iter().any(|(guard, _)| guard.is_unclear())
+}
+
+/// What answers when an upstream fails or a request is refused for its form is the proxy's own affair.
 fn note_failures<'d>(reading: &mut Reading<'d>, scope: &Scope, place: &Place<'d>, way: Way) {
-    let mut seen: Option<&Directive> = None;
-    for (code, intercepted) in page::of_failures(place) {
-        let page = page::of(place, code, way);
-        if page.is_some_and(|page| seen.is_some_and(|seen| std::ptr::eq(page, seen))) {
+    if !reading.may_fail(place.block()) {
+        return;
+    }
+    let mut seen: Vec<(String, Failure)> = Vec::new();
+    for (code, failure) in page::of_failures(place) {
+        // One note for all statuses of a kind.
+        let Some(page) = page::of(place, code, way).map(|page| (page.at(), failure)) else { continue };
+        if seen.contains(&page) {
             continue;
         }
-        seen = page;
+        seen.push(page);
         let Some((directive, reached)) = error_page(reading, scope, place, code, way) else { continue };
         if only_answers(&reached.goals) {
             continue;
         }
-        let what = if intercepted {
-            format!(
-                "error_page {code}: that another server answers when the first has answered {code} is not carried over: \
-                the client gets the first answer"
-            )
-        } else {
-            format!(
-                "error_page {code}: that another server answers when the first fails is not carried over: set retries in \
-                the proxy"
-            )
-        };
-        reading.note(directive.at(), what);
+        reading.note(directive.at(), failure.lost(code));
     }
 }
 
-fn note_program(reading: &mut Reading<'_>, program: &Directive) {
-    reading.note(
-        program.at(),
-        format!("{} may send requests anywhere: those of its location keep the old version", program.name),
-    );
-}
-
-fn note_include(reading: &mut Reading<'_>, include: &Directive) {
-    reading.note(
-        include.at(),
-        format!(
-            "{:?} is not in this text and may decide where its location sends requests: those that it may decide keep the \
-            old version; give the file as nginx -T prints it",
-            include.text(0)
-        ),
-    );
+/// The same of `if`s that send requests on in a place that does not, and of those with an `error_page` of their own.
+fn note_failures_of_blocks<'d>(
+    reading: &mut Reading<'d>,
+    scope: &Scope,
+    place: &Place<'d>,
+    blocks: &[(Guard, &'d Directive)],
+    way: Way,
+) {
+    let sends = |block: &[Directive]| block.iter().any(is_pass);
+    if !sends(place.block()) && blocks.iter().any(|(_, block)| sends(&block.block)) {
+        note_failures(reading, scope, place, way);
+    }
+    for (_, block) in blocks {
+        let has_page = block.block.iter().any(|inner| inner.name == "error_page");
+        if has_page && (sends(place.block()) || sends(&block.block)) {
+            note_failures(reading, scope, &place.within(block), way);
+        }
+    }
 }

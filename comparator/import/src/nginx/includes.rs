@@ -1,5 +1,6 @@
 //! An `include` whose file is not in the text: what it holds may decide, unless its name says that it holds settings.
 
+use super::reading::Reading;
 use super::syntax::Directive;
 
 /// Whether what is included may choose a destination. Only a name of which every word is one of settings says that it does not.
@@ -10,6 +11,18 @@ pub(super) fn may_decide(directive: &Directive) -> bool {
 /// Whether anything in a block is such an include.
 pub(super) fn undecided(block: &[Directive]) -> Option<&Directive> {
     block.iter().find(|directive| may_decide(directive))
+}
+
+/// Notes that what a file may decide that is not at hand is kept.
+pub(super) fn note_include(reading: &mut Reading<'_>, include: &Directive) {
+    reading.note(
+        include.at(),
+        format!(
+            "{:?} is not in this text and may decide where its location sends requests: those that it may decide keep the \
+            old version; give the file as nginx -T prints it",
+            include.text(0)
+        ),
+    );
 }
 
 fn names_settings(path: &str) -> bool {

@@ -116,12 +116,12 @@ fn found<'d>(reading: &mut Reading<'_>, place: &Place<'d>) -> Found<'d> {
     for location in exact.iter().chain(&prefixes) {
         let path = parts(location).1;
         let sent = location.block.iter().any(|inner| is_pass(inner) || is_program(inner));
-        // Before nginx redirects, it asks whether the location around lets the request in.
-        let open = place.location.is_none() || !place.has("internal");
-        let bare = path.strip_suffix('/').filter(|bare| !bare.is_empty() && sent && open);
+        let bare = path.strip_suffix('/').filter(|bare| !bare.is_empty() && sent);
         if let Some(bare) = bare.filter(|bare| !known.contains(bare)) {
             let when = path_test(reading, location, Predicate::exact(bare));
-            found.first.push(Spot { when, place: None, at: location.at() });
+            // Before nginx redirects, it asks whether the location is internal, which then refuses.
+            let refuses = Some(place.within(location)).filter(|inner| inner.has("internal"));
+            found.first.push(Spot { when, place: refuses, at: location.at() });
         }
     }
     for location in &exact {

@@ -82,7 +82,8 @@ const KINDS: [(&[&str], &str); 6] = [
     ),
     (
         &["allow", "deny"],
-        "the requests that they refuse are left to the proxy's own routing, which has to refuse them",
+        "the requests that they refuse by an address that a policy knows are left to the proxy's own routing, and the \
+         proxy has to refuse them all",
     ),
     (&["post_action"], "the request that follows an answer is not carried over: send it from elsewhere"),
     (

@@ -55,15 +55,48 @@ pub(super) fn ends_the_search(place: &Place<'_>) -> bool {
     !is_on(place, "recursive_error_pages")
 }
 
-/// Statuses of a failing upstream that have a page; `true` for those that it has answered itself.
-pub(super) fn of_failures(place: &Place<'_>) -> Vec<(u16, bool)> {
+/// Why there is a status that has a page.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Failure {
+    /// nginx reaches no upstream.
+    Unreached,
+    /// The upstream has answered with it.
+    Answered,
+    /// nginx refuses a request for its form or its size before it sends it on.
+    Refused,
+}
+
+impl Failure {
+    /// What a note says of the server that answers instead.
+    pub(super) fn lost(self, code: u16) -> String {
+        match self {
+            Self::Unreached => format!(
+                "error_page {code}: that another server answers when the first fails is not carried over: set retries in \
+                the proxy"
+            ),
+            Self::Answered => format!(
+                "error_page {code}: that another server answers when the first has answered {code} is not carried over: \
+                the client gets the first answer"
+            ),
+            Self::Refused => format!(
+                "error_page {code}: that another server answers the requests that nginx refuses with {code} is not carried \
+                over: a policy sends them where it sends the others, so refuse them in the proxy"
+            ),
+        }
+    }
+}
+
+/// Statuses with a page that a request has once it is to be sent on.
+pub(super) fn of_failures(place: &Place<'_>) -> Vec<(u16, Failure)> {
     let intercepts = is_on(place, "proxy_intercept_errors") || is_on(place, "grpc_intercept_errors");
+    let failure = |code: u16| match code {
+        _ if REFUSED.contains(&code) => Some(Failure::Refused),
+        _ if UNREACHED.contains(&code) => Some(Failure::Unreached),
+        _ => intercepts.then_some(Failure::Answered),
+    };
     let written =
         pages(place).into_iter().flat_map(|page| page.args.iter().filter_map(|word| word.parse().ok()));
-    written
-        .filter(|code| intercepts || FAILURES.contains(code))
-        .map(|code| (code, !FAILURES.contains(&code)))
-        .collect()
+    written.filter_map(|code| failure(code).map(|failure| (code, failure))).collect()
 }
 
 fn is_on(place: &Place<'_>, name: &str) -> bool {
@@ -123,4 +156,7 @@ pub(super) fn resort(cases: &[Case<Goal>]) -> Old {
 /// Internal redirects of one request, as in nginx.
 const MAX_STEPS: usize = 10;
 /// Statuses that nginx itself answers with when an upstream fails.
-const FAILURES: [u16; 4] = [502, 504, 503, 500];
+const UNREACHED: [u16; 4] = [502, 504, 503, 500];
+/// Statuses that it answers with before: what it cannot read, what comes too slowly or is too large, and what lacks TLS or a
+/// certificate.
+const REFUSED: [u16; 9] = [400, 408, 411, 413, 414, 494, 495, 496, 497];

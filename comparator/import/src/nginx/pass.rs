@@ -46,16 +46,25 @@ fn note_url(reading: &mut Reading<'_>, place: &Place<'_>, pass: &Directive) {
         );
     }
     let rest = rest(url);
-    if WHOLE.contains(&rest) {
+    if SENT.contains(&rest) {
         return;
     }
     let path = place.location.map_or("/", |location| parts(location).1);
-    if url.contains('$') {
+    if READ.contains(&rest) || (path == rest && !url.contains('$')) {
+        let without = if url.contains('$') { "its" } else { "needless" };
+        reading.note(
+            pass.at(),
+            format!(
+                "{url:?} sends the path on without `//`, `/../` and {without} percent notation, which is not carried over: \
+                let the proxy normalize paths"
+            ),
+        );
+    } else if url.contains('$') {
         reading.note(
             pass.at(),
             format!("{url:?} replaces the whole path by {rest:?}, which is not carried over: rewrite it in the host"),
         );
-    } else if path != rest {
+    } else {
         reading.note(
             pass.at(),
             format!(
@@ -115,11 +124,8 @@ fn host(text: &Text) -> Option<(String, String)> {
 /// What answers the requests of a place that no `return` and no `if` took.
 pub(super) fn content(reading: &mut Reading<'_>, scope: &Scope, place: &Place<'_>) -> Cases<Goal> {
     let block = place.block();
-    if let Some(script) = block.iter().find(|directive| answers_by_program(directive)) {
-        reading.note(
-            script.at(),
-            format!("{} may send requests anywhere: those of its location keep the old version", script.name),
-        );
+    if let Some(script) = answering(place) {
+        note_program(reading, script);
         return one(Goal::Old(Old::Shared));
     }
     if let Some(pass) = block.iter().find(|directive| is_pass(directive)) {
@@ -144,15 +150,33 @@ pub(super) fn program<'d>(place: &Place<'d>) -> Option<&'d Directive> {
     place.chain.iter().rev().find_map(|level| level.iter().copied().find(runs))
 }
 
-/// Whether a directive runs a program instead of a proxy.
-fn answers_by_program(directive: &Directive) -> bool {
-    directive.name.starts_with("content_by_lua") || matches!(directive.name.as_str(), "js_content" | "perl")
+/// Notes that what a program decides is kept.
+pub(super) fn note_program(reading: &mut Reading<'_>, program: &Directive) {
+    reading.note(
+        program.at(),
+        format!("{} may send requests anywhere: those of its location keep the old version", program.name),
+    );
+}
+
+/// Whether a directive sends requests on, by HTTP or otherwise.
+pub(super) fn answers(directive: &Directive) -> bool {
+    is_pass(directive) || directive.name.ends_with("_pass")
+}
+
+/// A program that answers the requests of a place instead of a proxy, and may send them anywhere.
+pub(super) fn answering<'d>(place: &Place<'d>) -> Option<&'d Directive> {
+    let answers = |directive: &&Directive| {
+        directive.name.starts_with("content_by_lua")
+            || matches!(directive.name.as_str(), "js_content" | "perl")
+    };
+    place.block().iter().find(answers)
 }
 
 /// Programs that run before a request is answered, and are inherited.
 const BEFORE: [&str; 4] = ["rewrite_by_lua", "access_by_lua", "server_rewrite_by_lua", "js_access"];
-/// What stands behind the host where the request's own path and query go on unchanged.
-const WHOLE: [&str; 5] =
-    ["", "$request_uri", "$uri$is_args$args", "${request_uri}", "$document_uri$is_args$args"];
+/// What stands behind the host where the request's own path and query go on as they were sent.
+const SENT: [&str; 3] = ["", "$request_uri", "${request_uri}"];
+/// What stands there where they go on as nginx reads them.
+const READ: [&str; 2] = ["$uri$is_args$args", "$document_uri$is_args$args"];
 /// Variables that begin the path of a URL.
 const PATHS: [&str; 5] = ["request_uri", "uri", "document_uri", "is_args", "args"];

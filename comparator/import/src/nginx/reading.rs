@@ -21,6 +21,8 @@ pub(super) struct Reading<'d> {
     paths_noted: bool,
     /// Where paths lead, by the block of the server.
     led: BTreeMap<(usize, String), Led<'d>>,
+    /// How often the pages of failures of a block were looked at.
+    failures: BTreeMap<usize, usize>,
     /// Entries of variables that may still be looked at: maps of maps of maps grow without end.
     budget: usize,
 }
@@ -37,6 +39,7 @@ impl<'d> Reading<'d> {
             paths_noted: false,
             budget: MAX_FOLLOWED,
             led: BTreeMap::new(),
+            failures: BTreeMap::new(),
         }
     }
 
@@ -90,6 +93,14 @@ impl<'d> Reading<'d> {
         self.budget > 0
     }
 
+    /// Whether the pages of failures of a block may be looked at once more. A few ways to it tell all that there is to note, and there
+    /// may be as many as pages lead to pages.
+    pub(super) fn may_fail(&mut self, block: &[Directive]) -> bool {
+        let looks = self.failures.entry(block.as_ptr().addr()).or_default();
+        *looks = looks.saturating_add(1);
+        *looks <= MAX_LOOKS
+    }
+
     /// What `find` finds for a path in a block, where it is looked for once.
     pub(super) fn found_once(
         &mut self,
@@ -106,5 +117,7 @@ pub(super) type Led<'d> = Option<Option<&'d Directive>>;
 
 /// Letters, digits, `-._~` and `/` in percent notation.
 const LETTERS: &str = "%(?:2[def]|3\\d|[46][1-9a-f]|[57][0-9a]|5f|7e)";
+/// Ways on which the failures of one block are looked at.
+const MAX_LOOKS: usize = 4;
 /// Entries of variables that are looked at.
 const MAX_FOLLOWED: usize = 200_000;

@@ -4,12 +4,13 @@
 //! Each place has an old version of its own. Where it is not known which place a request meets, the old version is what all
 //! places of the server have in common, or nothing that the policy could name.
 
-use super::answer::{self, Reached};
+use super::answer;
 use super::goal::{Goal, Old};
 use super::includes::undecided;
 use super::location::{Spot, spots};
 use super::mirrors;
 use super::page::Way;
+use super::reached::Reached;
 use super::reading::Reading;
 use super::scope::Scope;
 use super::script::{End, Script};

@@ -8,7 +8,7 @@ use super::reading::Reading;
 use super::scope::Scope;
 use super::syntax::Directive;
 use super::test::Test;
-use super::value::{Case, Cases, Text, Unclear, chosen, guarded, one};
+use super::value::{Case, Cases, Outcome, Text, Unclear, chosen, guarded, one};
 use super::when::When;
 use super::words::only_variable;
 
@@ -80,6 +80,20 @@ impl Guard {
                 let then = inner.choose(reading, then, otherwise);
                 outer.choose(reading, &then, otherwise)
             }
+        }
+    }
+
+    /// Whether it hangs on what could not be told.
+    pub(super) fn is_unclear(&self) -> bool {
+        let unknown = |case: &Case<Text>| match &case.outcome {
+            Outcome::One(text) => *text == Text::Unknown,
+            Outcome::Drawn(_, parts) => parts.iter().any(|(_, text)| *text == Text::Unknown),
+        };
+        match self {
+            Self::Always => false,
+            Self::Unclear => true,
+            Self::If { source, .. } => source.iter().any(unknown),
+            Self::Both(outer, inner) => outer.is_unclear() || inner.is_unclear(),
         }
     }
 

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::answer::settle;
 use super::goal::{Goal, Old};
 use super::page::resort;
+use super::reached::settle;
 use super::reading::Reading;
 use super::rules::{Item, What};
 use super::scope::Scope;

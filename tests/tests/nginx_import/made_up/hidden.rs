@@ -31,15 +31,17 @@ pub(super) fn in_server(maker: &mut Maker, pages: &[String]) -> String {
     }
 }
 
-/// Lua, or a file, in a location.
-pub(super) fn in_location(maker: &mut Maker) -> String {
+/// Lua, or a file, in a location. Lua never runs before a `return`, wherever it stands.
+pub(super) fn in_location(maker: &mut Maker, returns: bool) -> String {
     let real = if maker.one_in(2) { ended(maker) } else { chosen(maker) };
-    let told = match maker.below(5) {
+    let kind = maker.below(5);
+    let told = match kind {
         0 => "rewrite_by_lua_block {\nif ngx.var.cookie_uid then ngx.exec('@x') end\n}".to_owned(),
         1 => "access_by_lua_file gate.lua;".to_owned(),
         2 => "rewrite_by_lua 'ngx.exit(403)';".to_owned(),
         _ => format!("include {}/more.conf;", maker.prefix),
     };
+    let real = if returns && kind < 3 { String::new() } else { real };
     format!("{}\n", maker.texts.hide(real, told))
 }
 

@@ -3,6 +3,7 @@
 use super::script::script;
 use super::variables::{own, to};
 use super::{Maker, SERVICES, access, hidden};
+use crate::plan::Place;
 
 /// A location below a path, perhaps with others in it.
 pub(super) fn location(
@@ -38,8 +39,15 @@ pub(super) fn location(
         for _ in 0..1 + maker.below(2) {
             let first = maker.texts.places.len();
             text.push_str(&location(maker, &path, pages, &mut inner, depth + 1));
-            let untraced = maker.texts.places[number].untraced;
-            maker.texts.places[first..].iter_mut().for_each(|place| place.untraced |= untraced);
+            let (Place { untraced, guarded, .. }, places) =
+                (maker.texts.places[number].clone(), &mut maker.texts.places[first..]);
+            for place in places {
+                place.untraced |= untraced;
+                place.guarded |= guarded;
+            }
+            // What holds in a location within holds by the directives of the one around.
+            let within = maker.texts.places[first..].iter().any(|place| place.untraced);
+            maker.texts.places[number].untraced |= within;
         }
     }
     maker.service = around;
@@ -68,7 +76,7 @@ fn content(maker: &mut Maker, number: usize, pages: &[String], plain: bool) -> S
         text.push_str(&access::rules(maker, number, pages));
     }
     if kind != OTHER && maker.one_in(12) {
-        text.push_str(&hidden::in_location(maker));
+        text.push_str(&hidden::in_location(maker, kind == RETURN));
     }
     text.push_str(&match kind {
         0 => {
@@ -79,7 +87,7 @@ fn content(maker: &mut Maker, number: usize, pages: &[String], plain: bool) -> S
             tried
         }
         1 => String::new(),
-        2 => format!("return {};\n", maker.pick(&["204", "403", "418", "404"])),
+        RETURN => format!("return {};\n", maker.pick(&["204", "403", "418", "404"])),
         3 => {
             maker.texts.places[number].untraced = true;
             "internal;\n".to_owned()
@@ -169,7 +177,9 @@ fn program(maker: &mut Maker) -> String {
     format!("{name}_pass 127.0.0.1:{port};\n")
 }
 
-/// The kind of content that is no `proxy_pass`.
+/// The kind of content that is a `return`.
+const RETURN: usize = 2;
+/// The kind that is no `proxy_pass`.
 const OTHER: usize = 4;
 const PATTERNS: [&str; 8] =
     ["\\.php$", "^/api/v[0-9]+/", "/x$", "^/s(ite)?/", "A", "^/api", "\\.(php|js)$", "^/img/.*x"];

@@ -28,7 +28,13 @@ fn then(maker: &mut Maker, in_location: bool) -> String {
     match maker.below(if in_location { 14 } else { 4 }) {
         0 => format!("return {};", maker.pick(&["403", "418", "204", "404"])),
         1 => "rewrite ^/s/ /t/ redirect;".to_owned(),
-        2 if maker.one_in(2) => "rewrite ^/api/(.*)$ /x/$1 last;".to_owned(),
+        2 if maker.one_in(2) => {
+            if !in_location && !maker.hides {
+                let server = maker.server;
+                maker.texts.places[server].untraced = true;
+            }
+            "rewrite ^/api/(.*)$ /x/$1 last;".to_owned()
+        }
         2 => "break;".to_owned(),
         3 => {
             let groups = maker.groups.clone();

@@ -71,3 +71,26 @@ fn thousands_of_entries_and_variables() {
     });
     assert_eq!(ended(&format!("server {{ location / {{ {rules} proxy_pass http://a; }} }}")), "a policy");
 }
+
+/// Pages of failures that lead to places with pages of failures, more ways than anybody could follow.
+#[test]
+fn pages_that_lead_to_pages() {
+    let one = |n: usize| {
+        let pages = format!("error_page 502 @p{}; error_page 404 @p{};", n + 1, n + 2);
+        format!(
+            "location @p{n} {{ recursive_error_pages on; proxy_intercept_errors on; if ($cookie_a) {{ {pages} }}
+             if ($cookie_b) {{ {pages} }} if ($cookie_c) {{ {pages} }} {pages} proxy_pass http://stable; }}"
+        )
+    };
+    let text = format!(
+        "server {{ {} location @p12 {{ proxy_pass http://last; }} location @p13 {{ proxy_pass http://last; }}
+         location / {{ try_files $uri @p0; }} }}",
+        repeated(12, one)
+    );
+    let imported = super::decided::imported(&text);
+    assert!(
+        imported.notes.iter().any(|note| note.what.contains("when the first fails")),
+        "{:?}",
+        imported.notes
+    );
+}
