@@ -158,7 +158,8 @@ fn what_a_limit_keeps_back_holds_a_promotion_up_and_what_the_policy_leaves_out_d
     };
     let silent = report("shop", &evidence, &Gates::default(), &delivery).not_covered;
     assert!(
-        silent[0].cause == Gap::Silent && silent[0].text.starts_with("1 of 4 filters has been silent"),
+        silent[0].cause == Gap::Silent
+            && silent[0].text.starts_with("1 of 4 filters has missed three heartbeats"),
         "{silent:?}"
     );
     for reason in Undelivered::ALL.iter().copied() {
