@@ -39,7 +39,7 @@ fn write_release(text: &mut String, release: &ReleaseStatus) {
         let _ = writeln!(text, "  ! {}", trouble.text);
     }
     if release.filters.is_empty() {
-        text.push_str("  no filter speaks\n\n");
+        text.push_str("  no filter has reported\n\n");
         return;
     }
     write_filters(text, release);
@@ -212,7 +212,7 @@ mod tests {
           not mirrored: not_sampled 2550, unsafe_method 15
 
         shop  generation 4, run by all filters  session 1  exchanges 44
-          no filter speaks
+          no filter has reported
 
         observations: received 47 = compared 44 + refused 2 + duplicates 1 + in flight 0
         refused: too_large 2
