@@ -1,11 +1,10 @@
 //! What was acknowledged is there again: after an orderly end, and after kill -9 of a real process.
 
-use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
 use crate::policies::said;
+use crate::process::Process;
 use crate::server::{SHOP, World, healthy, observation};
 use antumbra_comparator::Document;
 use antumbra_observation::{Accounts, Body, Instance, Observation, Request, Undelivered};
@@ -268,14 +267,7 @@ async fn who_cannot_write_is_not_ready() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("shop.yaml"), SHOP).unwrap();
     // No file may grow beyond 1 MiB, and who tries is told so instead of being ended.
-    let (_process, address) = Process::started(
-        dir.path(),
-        Command::new("sh").args([
-            "-c",
-            "trap '' XFSZ; ulimit -f 2048; exec \"$0\" \"$@\"",
-            env!("CARGO_BIN_EXE_antumbra"),
-        ]),
-    );
+    let (_process, address) = Process::start_after("trap '' XFSZ; ulimit -f 2048", dir.path());
     let ready = async || crate::server::send(address, Method::GET, "/readyz", &[], "").await.unwrap().status;
     assert_eq!(ready().await, 200);
     let mut refused = None;
@@ -323,41 +315,4 @@ async fn send_until_killed(mut process: Process, address: SocketAddr, round: u64
 
 async fn get(address: SocketAddr, path: &str) -> serde_json::Value {
     crate::server::send(address, http::Method::GET, path, &[], "").await.unwrap().json()
-}
-
-/// A real `antumbra serve`; it ends with the test.
-struct Process(Child);
-
-impl Process {
-    fn start(dir: &Path) -> (Self, SocketAddr) {
-        Self::started(dir, &mut Command::new(env!("CARGO_BIN_EXE_antumbra")))
-    }
-
-    /// By a command that ends in the arguments of `antumbra`.
-    fn started(dir: &Path, command: &mut Command) -> (Self, SocketAddr) {
-        let mut child = command
-            .args(["serve", "--listen", "127.0.0.1:0", "--data", "a.db", "--policy", "shop.yaml"])
-            .current_dir(dir)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let process = Self(child);
-        let address = line.trim().strip_prefix("listening on http://");
-        (process, address.unwrap_or_else(|| panic!("{line:?}")).parse().unwrap())
-    }
-
-    /// SIGKILL.
-    fn kill(&mut self) {
-        self.0.kill().unwrap();
-        self.0.wait().unwrap();
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }

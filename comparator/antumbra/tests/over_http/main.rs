@@ -20,6 +20,7 @@ mod offline;
 #[cfg(feature = "plugins")]
 mod plugins;
 mod policies;
+mod process;
 mod recordings;
 mod replay;
 mod sentences;

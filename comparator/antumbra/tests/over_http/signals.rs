@@ -1,48 +1,12 @@
 //! What the system tells the process: to end, that its terminal is gone, and that a file may not grow any more.
 
-use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
 
 use http::Method;
 use tempfile::TempDir;
 
+use crate::process::Process;
 use crate::server::{Answer, SHOP, bomb, send, send_batch};
-
-/// A real `antumbra serve`; it ends with the test.
-struct Process(Child);
-
-impl Process {
-    /// Started by a shell that first does as `before` says.
-    fn start(dir: &Path, before: &str) -> (Self, SocketAddr) {
-        let serve = r#"exec "$0" serve --listen 127.0.0.1:0 --data a.db --policy shop.yaml"#;
-        let mut child = Command::new("sh")
-            .args(["-c", &format!("{before} {serve}"), env!("CARGO_BIN_EXE_antumbra")])
-            .current_dir(dir)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let process = Self(child);
-        let address = line.trim().strip_prefix("listening on http://");
-        (process, address.unwrap_or_else(|| panic!("{line:?}")).parse().unwrap())
-    }
-
-    fn tell(&self, signal: &str) {
-        let told = Command::new("kill").args([signal, &self.0.id().to_string()]).status().unwrap();
-        assert!(told.success(), "{signal}");
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 fn shop() -> TempDir {
     let dir = tempfile::tempdir().unwrap();
@@ -57,7 +21,7 @@ async fn get(address: SocketAddr, path: &str) -> Answer {
 #[tokio::test]
 async fn the_end_comes_while_much_is_compared_and_what_was_acknowledged_is_kept() {
     let dir = shop();
-    let (mut process, address) = Process::start(dir.path(), "");
+    let (mut process, address) = Process::start(dir.path());
     let sending: Vec<_> = (0..24u64)
         .map(|number| {
             let batch: Vec<_> = (0..5).map(|at| bomb(u128::from(number * 5 + at + 1))).collect();
@@ -75,7 +39,7 @@ async fn the_end_comes_while_much_is_compared_and_what_was_acknowledged_is_kept(
     }
     let ended = tokio::task::spawn_blocking(move || process.0.wait().unwrap()).await.unwrap();
     assert!(ended.success(), "{ended}");
-    let (_process, address) = Process::start(dir.path(), "");
+    let (_process, address) = Process::start(dir.path());
     let report = get(address, "/v1/releases/shop/report").await.json();
     assert_eq!(report["exchanges"], acknowledged, "{report}");
 }
@@ -83,7 +47,7 @@ async fn the_end_comes_while_much_is_compared_and_what_was_acknowledged_is_kept(
 #[tokio::test]
 async fn a_hang_up_is_not_the_end_where_there_is_no_terminal() {
     let dir = shop();
-    let (process, address) = Process::start(dir.path(), "");
+    let (process, address) = Process::start(dir.path());
     process.tell("-HUP");
     assert_eq!(get(address, "/readyz").await.status, 200);
     process.tell("-HUP");
@@ -93,8 +57,7 @@ async fn a_hang_up_is_not_the_end_where_there_is_no_terminal() {
 #[tokio::test]
 async fn a_file_that_may_not_grow_is_an_error_and_not_the_end() {
     let dir = shop();
-    // Blocks of 512 bytes in sh.
-    let (mut process, address) = Process::start(dir.path(), "ulimit -f 2048;");
+    let (mut process, address) = Process::start_after("ulimit -f 2048", dir.path());
     let mut refused = None;
     for number in 0..40 {
         let all = (0..20_000).map(|at| format!("10.{number}.{}.{}", at >> 8, at & 255));
