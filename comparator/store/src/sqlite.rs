@@ -2,21 +2,22 @@
 //!
 //! One file, WAL, `synchronous=FULL`: what a transaction wrote is on the disk when it returns.
 
+mod audits;
 mod files;
 mod lock;
 mod salvage;
 mod schema;
 mod sums;
 
+pub use audits::Audits;
 pub use salvage::{Salvaged, SalvagedTable};
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use antumbra_control::audit::{Draft, Entry, broken_at};
+use antumbra_control::audit::{Draft, broken_at};
 use antumbra_control::change;
 use antumbra_control::records::{DAMAGED, Session, StoredPolicy};
-use antumbra_control::timestamp;
 use antumbra_engine::Row;
 use antumbra_observation::Instance;
 use rusqlite::types::ValueRef;
@@ -122,7 +123,7 @@ impl Store {
             tell(self.journal(&release, session).map(drop))?;
         }
         for (release, _) in of_release("SELECT release, max(seq) FROM audit GROUP BY release ORDER BY 1")? {
-            if let Some(seq) = broken_at(&audit(&self.connection, &release)?) {
+            if let Some(seq) = broken_at(&audits::audit(&self.connection, &release)?) {
                 let what = format!("audit of {release:?}");
                 tell(Err(StoreError::Damaged {
                     what,
@@ -301,23 +302,6 @@ impl Store {
         let text: String = row.get(0)?;
         sums::check(row, 1, &[text.as_bytes()], || "accounts".to_owned())?;
         serde_json::from_str(&text).map_err(|error| damaged(error.to_string()))
-    }
-}
-
-/// Reads the audits beside the store that writes them: a long one keeps nobody waiting who writes.
-pub struct Audits(PathBuf);
-
-impl Audits {
-    /// Those of the store in this file, which is open as long as they are read.
-    pub fn beside(path: &Path) -> Self {
-        Self(path.to_owned())
-    }
-
-    /// The audit of a release, oldest first, as of the last commit.
-    pub fn of(&self, release: &str) -> Result<Vec<Entry>, StoreError> {
-        let connection = Connection::open_with_flags(&self.0, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-        connection.busy_timeout(BUSY)?;
-        audit(&connection, release)
     }
 }
 
@@ -575,34 +559,6 @@ fn session(connection: &Connection, release: &str) -> Result<Option<Session>, St
         .query_row([release], |row| Ok(Session { number: row.get(0)?, since: row.get(1)? }))
         .optional()?;
     Ok(found)
-}
-
-fn audit(connection: &Connection, release: &str) -> Result<Vec<Entry>, StoreError> {
-    let mut statement = connection.prepare(
-        "SELECT seq, release, generation, at, who, action, reason, diff, prev_hash, hash
-         FROM audit WHERE release = ?1 ORDER BY seq",
-    )?;
-    let rows = statement.query_map([release], entry)?;
-    Ok(rows.collect::<Result<_, _>>()?)
-}
-
-fn entry(row: &rusqlite::Row<'_>) -> rusqlite::Result<Entry> {
-    let at_ms = row.get(3)?;
-    let diff: String = row.get(7)?;
-    Ok(Entry {
-        seq: row.get(0)?,
-        release: row.get(1)?,
-        generation: row.get(2)?,
-        at_ms,
-        at: timestamp::rfc3339(at_ms),
-        who: row.get(4)?,
-        action: row.get(5)?,
-        reason: row.get(6)?,
-        // A damaged list of differences reads as none, and then the hash does not match.
-        diff: serde_json::from_str(&diff).unwrap_or_default(),
-        prev_hash: row.get(8)?,
-        hash: row.get(9)?,
-    })
 }
 
 /// How long a write waits for somebody who reads or copies the file.
