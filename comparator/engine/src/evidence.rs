@@ -329,6 +329,9 @@ impl Endpoint {
         let mut unseen: Vec<(&Subject, Cause)> = Vec::new();
         for (subject, seen) in &slots {
             let Some(hypothesis) = self.hypotheses.get_mut(&**subject) else { continue };
+            if seen.of == Differing::Both && !subject.is_crowd() && hypothesis.learns_nothing(seen) {
+                continue;
+            }
             let sign = hypothesis.placed(subject, exchange, seen, most, exchanges, counting);
             candidate_alone |= sign == Some(1);
             control_alone |= sign == Some(-1);
@@ -342,6 +345,11 @@ impl Endpoint {
             (false, true) => Some(-1),
             _ => None,
         })
+    }
+
+    /// What is known of a subject that has a slot of its own.
+    pub(crate) fn own(&self, subject: &Subject) -> Option<&Hypothesis> {
+        self.hypotheses.get(subject)
     }
 
     /// What is known where differences of a subject are counted from now on, if that is settled.

@@ -349,18 +349,20 @@ impl Class {
 
 /// How many pieces of the primary's text are kept neither at its beginning nor at its end.
 fn lost(primary: &[u8], other: &[u8]) -> u64 {
-    let (own, others) = (pieces(primary), pieces(other));
-    let head = own.iter().zip(&others).take_while(|(own, other)| own == other).count();
-    let most = own.len().min(others.len()) - head;
-    let ends = own.iter().rev().zip(others.iter().rev()).take(most);
-    (own.len() - head - ends.take_while(|(own, other)| own == other).count()) as u64
+    let count = pieces(primary).count();
+    let head = pieces(primary).zip(pieces(other)).take_while(|(own, other)| own == other).count();
+    if head == count {
+        return 0;
+    }
+    let most = count.min(pieces(other).count()) - head;
+    let ends = pieces(primary).rev().zip(pieces(other).rev()).take(most);
+    (count - head - ends.take_while(|(own, other)| own == other).count()) as u64
 }
 
 /// Runs of letters, runs of digits, and each other character by itself.
-fn pieces(text: &[u8]) -> Vec<&[u8]> {
+fn pieces(text: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {
     let head = text.get(..MAX_LOOKED_AT).unwrap_or(text);
     head.chunk_by(|one, next| Class::of(*one) == Class::of(*next) && Class::of(*one) != Class::Other)
-        .collect()
 }
 
 /// A Unix time in seconds from 2001 to 2099, …

@@ -196,6 +196,17 @@ impl Hypothesis {
         if course == Course::Free { seen.of } else { Differing::Both }
     }
 
+    /// Whether such values tell of the answers here, and that is known for good: then they need not be looked at.
+    pub(crate) fn tells_of_answers(&self, values: Values) -> bool {
+        self.series.as_ref().is_some_and(|series| series.is_free(values))
+    }
+
+    /// Whether a difference of both legs is here for the sake of values from which nothing is learnt any more: comparing leaves it out as soon
+    /// as it knows that, and it must not matter when.
+    pub(crate) fn learns_nothing(&self, seen: &Seen<'_>) -> bool {
+        seen.values.is_some_and(|values| self.tells_of_answers(values))
+    }
+
     /// Whether such values tell of instances here, and nothing of an answer.
     pub(crate) fn tells_of_instances(&self, values: Values) -> bool {
         self.series.as_ref().is_some_and(|series| series.course(values) == Course::Instances)

@@ -14,7 +14,7 @@ use crate::compare::{Comparison, Primary};
 use crate::compared::{Answer, Call, Compared, Difference, Exchange};
 use crate::diff::{Detail, Differences, Found, Scope, Subjects, Wanted};
 use crate::evidence::{Endpoint, Evidence, Taken};
-use crate::farther::{Lag, Measure, Side, Told};
+use crate::farther::{Lag, Measure, Side, Told, Values};
 use crate::hypothesis::{self, Hypothesis, Rank};
 use crate::kind::{Differing, Kind, Subject};
 use crate::outside::{Finding, Outside};
@@ -202,7 +202,7 @@ impl<'k> Wishes<'k> {
         let mut all = Vec::new();
         for (subject, found) in candidate.into_found() {
             match control.take(&subject) {
-                Some(beside) => all.extend(at_both(subject, found, &beside, lag, of_control)),
+                Some(beside) => all.extend(self.at_both(subject, found, &beside, lag, of_control)),
                 None => all.push(alone(subject, Differing::Candidate, found, lag)),
             }
         }
@@ -213,6 +213,46 @@ impl<'k> Wishes<'k> {
         all.sort_unstable_by(|one, other| one.subject.cmp(&other.subject));
         all
     }
+
+    /// What a difference of both legs at one subject counts as: maybe one leg changes more than the other, or is farther.
+    fn at_both(
+        &self,
+        subject: Subject,
+        candidate: Found,
+        control: &Found,
+        lag: Lag,
+        of_control: &dyn Fn(&Subject) -> Option<Detail>,
+    ) -> impl Iterator<Item = Difference> + use<> {
+        let told = Measure::tell(&candidate.measure, &control.measure, lag);
+        let is_farther = told.is_candidate_farther();
+        let Told { of, farther, unseen } = told;
+        let beside =
+            |shown: Detail| Detail { control: of_control(&subject).map(|control| control.other), ..shown };
+        let (own, of_farther) = match (of, is_farther) {
+            (Differing::Candidate, _) => (candidate.detail, None),
+            (_, true) => (None, candidate.detail.map(beside)),
+            _ => (None, None),
+        };
+        let farther = farther.and_then(|farther| {
+            let place = Subject(subject.0.clone(), Kind::Farther);
+            let values = farther.values.filter(|values| !self.tells_of_answers(&place, *values));
+            (farther.by.is_some() || values.is_some()).then(|| Difference {
+                detail: of_farther,
+                values,
+                by_magnitude: farther.by_magnitude,
+                ..Difference::new(place, farther.by.map_or(Differing::Both, Side::differs))
+            })
+        });
+        let whole =
+            Difference { detail: own, sampled: control.sampled, unseen, ..Difference::new(subject, of) };
+        [Some(whole), farther].into_iter().flatten()
+    }
+
+    /// Whether nothing is learnt from what the legs have at a place that has a slot of its own.
+    fn tells_of_answers(&self, place: &Subject, values: Values) -> bool {
+        let known = self.known.and_then(|endpoint| endpoint.own(place));
+        known.is_some_and(|place| place.tells_of_answers(values))
+    }
 }
 
 /// A difference of one leg. A time that is no farther from the other leg's, which is the primary's, than the calls may be apart says nothing.
@@ -220,37 +260,6 @@ fn alone(subject: Subject, of: Differing, found: Found, lag: Lag) -> Difference 
     let Found { detail, sampled, measure } = found;
     let of = if measure.is_within(lag) { Differing::Both } else { of };
     Difference { detail, sampled, ..Difference::new(subject, of) }
-}
-
-/// What a difference of both legs at one subject counts as: maybe one leg changes more than the other, or is farther.
-fn at_both(
-    subject: Subject,
-    candidate: Found,
-    control: &Found,
-    lag: Lag,
-    of_control: &dyn Fn(&Subject) -> Option<Detail>,
-) -> impl Iterator<Item = Difference> + use<> {
-    let told = Measure::tell(&candidate.measure, &control.measure, lag);
-    let is_farther = told.is_candidate_farther();
-    let Told { of, farther, unseen } = told;
-    let beside =
-        |shown: Detail| Detail { control: of_control(&subject).map(|control| control.other), ..shown };
-    let (own, of_farther) = match (of, is_farther) {
-        (Differing::Candidate, _) => (candidate.detail, None),
-        (_, true) => (None, candidate.detail.map(beside)),
-        _ => (None, None),
-    };
-    let farther = farther.map(|farther| Difference {
-        detail: of_farther,
-        values: farther.values,
-        by_magnitude: farther.by_magnitude,
-        ..Difference::new(
-            Subject(subject.0.clone(), Kind::Farther),
-            farther.by.map_or(Differing::Both, Side::differs),
-        )
-    });
-    let whole = Difference { detail: own, sampled: control.sampled, unseen, ..Difference::new(subject, of) };
-    [Some(whole), farther].into_iter().flatten()
 }
 
 impl Exchange {

@@ -12,11 +12,18 @@ use crate::farther::Values;
 /// A number that keeps rising and hardly ever falls over the exchanges of a leg is a counter, a sequence or a time since something: the candidate's may be far
 /// from the primary's because it has just started. A fall is one below the middle of what was seen before, so that exchanges which arrive out of
 /// order are none. A few texts of each leg that no other leg has are names of instances: the candidate's may be far from the primary's because it is
-/// deployed under another name. What is decided of an exchange is decided by those before it.
+/// deployed under another name. What is decided of an exchange is decided by those before it, and what is neither is so for good once enough was
+/// seen of it: at most places values are drawn, and to look at them for ever would cost more than all else.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub(crate) struct Series {
     numbers: [Leg; 3],
     texts: [Few; 3],
+    /// Its numbers tell of the answers.
+    #[serde(default)]
+    free_numbers: bool,
+    /// Its texts do.
+    #[serde(default)]
+    free_texts: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
@@ -51,8 +58,17 @@ impl Series {
     /// The course so far of what is such a value.
     pub(crate) fn course(&self, of: Values) -> Course {
         match of {
+            _ if self.is_free(of) => Course::Free,
             Values::Numbers(_) => self.of_numbers(),
             Values::Texts(_) => self.of_texts(),
+        }
+    }
+
+    /// Whether such values are known for good to tell of the answers: nothing more is learnt from them.
+    pub(crate) fn is_free(&self, of: Values) -> bool {
+        match of {
+            Values::Numbers(_) => self.free_numbers,
+            Values::Texts(_) => self.free_texts,
         }
     }
 
@@ -87,11 +103,16 @@ impl Series {
     /// Takes the values of an exchange.
     pub(crate) fn take(&mut self, values: Values) {
         match values {
+            _ if self.is_free(values) => {}
             Values::Numbers(numbers) => {
                 self.numbers.iter_mut().zip(numbers).for_each(|(leg, number)| leg.take(number));
+                let settled = |leg: &Leg| leg.seen >= SETTLED && !leg.is_constant();
+                self.free_numbers = self.numbers.iter().all(settled) && self.of_numbers() == Course::Free;
             }
             Values::Texts(texts) => {
                 self.texts.iter_mut().zip(texts).for_each(|(leg, text)| leg.take(text));
+                // What they have in common, and that they are many, does not change any more.
+                self.free_texts = self.of_texts() == Course::Free;
             }
         }
     }
@@ -114,6 +135,8 @@ impl Series {
             own.many |= other.many;
             own.seen = seen;
         }
+        self.free_numbers |= other.free_numbers;
+        self.free_texts |= other.free_texts || self.of_texts() == Course::Free;
     }
 }
 
@@ -168,6 +191,8 @@ const FEWEST_FALLS: u32 = 2;
 const FEWEST_ALIKE: u32 = 3;
 /// By then a value that is drawn has fallen twice.
 const FEWEST_SEEN: u32 = 12;
+/// By then numbers of which none is a counter will not turn into some.
+const SETTLED: u32 = 64;
 
 #[cfg(test)]
 mod tests {
@@ -194,6 +219,28 @@ mod tests {
         assert_eq!(course(&own, 30), Course::Instances, "each has a number of its own");
         let rare = |_: u32| [1.0, 0.0, 0.0];
         assert_eq!(course(&rare, 30), Course::Free, "both have the same");
+    }
+
+    #[test]
+    fn only_what_is_no_counter_is_free_for_good() {
+        let numbers = Values::Numbers([0.0; 3]);
+        let after = |each: &dyn Fn(u32) -> [f64; 3], exchanges: u32| {
+            let mut series = Series::default();
+            (0..exchanges).for_each(|number| series.take(Values::Numbers(each(number))));
+            series
+        };
+        let hash = |number: u32| f64::from(number.wrapping_mul(0x9e37_79b9) >> 20);
+        let drawn = |number: u32| [hash(number), hash(number + 7), hash(number + 31)];
+        assert!(!after(&drawn, SETTLED - 1).is_free(numbers));
+        let mut free = after(&drawn, SETTLED);
+        assert!(free.is_free(numbers) && !free.is_free(Values::Texts([0; 3])));
+        let before = free.clone();
+        free.take(Values::Numbers([1e9, 2e9, 3e9]));
+        assert_eq!(free, before);
+        let counter = |number: u32| [f64::from(number) + 5_000.0, f64::from(number), hash(number)];
+        assert!(!after(&counter, 10_000).is_free(numbers));
+        let constant = |number: u32| [hash(number), 0.0, hash(number + 31)];
+        assert!(!after(&constant, 10_000).is_free(numbers), "it may begin to count");
     }
 
     #[test]

@@ -189,3 +189,25 @@ fn what_nobody_will_see_is_not_in_it() {
     // The lowest three of n: a further one is among them with the probability 3/n.
     assert!((3..60).contains(&shown.len()), "{shown:?}");
 }
+
+#[test]
+fn values_that_tell_of_answers_are_not_written_down_for_ever() {
+    let (rules, outside) = (Rules::default(), Outside::default());
+    let (mut dice, mut ahead, mut behind) = (Dice(7), Evidence::new(), Evidence::new());
+    let mut with_values = Vec::new();
+    for number in 1..=400 {
+        let mut leg =
+            || answer(200, format!("{{\"at\":{},\"id\":\"{:x}\"}}", dice.next() % 1_000, dice.next()), 1_000);
+        let exchange = exchange(number, "/", leg(), leg(), Some(leg()));
+        let compared = compare(&exchange, &rules, &outside, &ahead);
+        let bytes = encode_compared([&compared]);
+        let has = |name: &[u8]| bytes.windows(name.len()).any(|text| text == name);
+        if has(b"Numbers") || has(b"Texts") {
+            with_values.push(number);
+        }
+        let by_nothing = compare(&exchange, &rules, &outside, &Evidence::new());
+        assert_eq!(ahead.take(&compared), behind.take(&by_nothing));
+    }
+    assert_eq!(ahead, behind, "what is known when it is compared makes no difference");
+    assert_eq!(with_values, (1..=64).collect::<Vec<u64>>());
+}
