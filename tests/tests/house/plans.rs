@@ -108,8 +108,8 @@ pub(crate) const PLANS: &[Plan] = &[
         name: "antumbra-control",
         sources: "comparator/control/src",
         rooms: &[
-            "comparands comparison difference exposure fingerprint records refusal rollout timestamp",
-            "audit document",
+            "comparands comparison difference exposure fingerprint records refusal role rollout timestamp",
+            "audit document token",
             "files tried version",
             "change",
             "command",
