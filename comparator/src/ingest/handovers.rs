@@ -11,6 +11,7 @@ use axum::response::Response;
 use super::batch;
 use super::intake::Intake;
 use super::observations::Acknowledged;
+use crate::api::allowed::{Allowed, Filter};
 use crate::api::answer::json;
 use crate::api::problem::Problem;
 use crate::ingest::decode;
@@ -19,11 +20,13 @@ use crate::shadows::targets::Targets;
 
 /// Takes a batch whole or refuses it whole; either way it is counted.
 pub(super) async fn receive(
+    allowed: Allowed<Filter>,
     State(intake): State<Arc<Intake>>,
     request: Request,
 ) -> Result<Response, Problem> {
     let mut batch =
-        batch::read(&intake, request, decode::handovers, |handover| &handover.observation).await?;
+        batch::read(&intake, &allowed.by, request, decode::handovers, |handover| &handover.observation)
+            .await?;
     let count = batch.items.len() as u64;
     if let Some(cluster) = intake.targets.unknown(&batch.items) {
         intake.writer.refuse(Reason::UnknownTarget, count);

@@ -135,7 +135,7 @@ pub(crate) const PLANS: &[Plan] = &[
         name: "antumbra-comparator",
         sources: "comparator/src",
         rooms: &[
-            "api aside clock descriptors redaction seen shadows",
+            "api aside bearer clock descriptors redaction seen shadows",
             "live",
             "plugins",
             "writer",

@@ -26,7 +26,7 @@ fn revoking(name: &str) -> Wish {
 fn a_token_ends_at_its_time_and_when_it_is_revoked() {
     let admin = token("root", Role::Admin);
     let wanted = Wanted { lasts_ms: Some(10), ..wanted("ci", Role::Gate) };
-    let made = wish(&Wish::Create(wanted), &[admin.clone()]).unwrap().unwrap();
+    let made = wish(&Wish::Create(wanted), std::slice::from_ref(&admin)).unwrap().unwrap();
     assert_eq!((made.ended(NOW + 9), made.ended(NOW + 10)), (None, Some(Ended::Expired(NOW + 10))));
     let revoked = wish(&revoking("ci"), &[admin.clone(), made]).unwrap().unwrap();
     assert_eq!(revoked.revoked, Some(Deed { at_ms: NOW, by: "ben".to_owned() }));
