@@ -96,6 +96,21 @@ async fn a_token_that_ended_says_so_and_opens_nothing() {
 }
 
 #[tokio::test]
+async fn what_was_altered_in_the_database_lets_nobody_in() {
+    let (mut world, root) = guarded().await;
+    let ci = made(&world, &root, json!({"name": "ci", "role": "observe"})).await;
+    world.end().await;
+    let database = rusqlite::Connection::open(world.data()).unwrap();
+    assert_eq!(database.execute("UPDATE tokens SET role = 'admin' WHERE name = 'ci'", []).unwrap(), 1);
+    assert_eq!(database.execute("UPDATE tokens SET created = 7 WHERE name = 'root'", []).unwrap(), 1);
+    drop(database);
+    world.start_again().await;
+    for bearer in ["", &ci, &root] {
+        assert_eq!(asked(&world, bearer, Method::GET, "/v1/status").await.status, 401, "{bearer}");
+    }
+}
+
+#[tokio::test]
 async fn a_refusal_names_the_role_the_releases_and_what_is_needed() {
     let (world, root) = guarded().await;
     let ana = made(&world, &root, json!({"name": "ana", "role": "observe", "releases": ["shop"]})).await;
