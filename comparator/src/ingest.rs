@@ -11,18 +11,17 @@ mod observations;
 
 use std::sync::Arc;
 
-use axum::Router;
-use axum::routing::post;
-
 pub(crate) use comparing::Comparing;
 pub(crate) use decoding::Decoding;
 pub(crate) use intake::Intake;
 
+use crate::api::route::{Route, Verb};
+
 /// The routes that filters call.
-pub(crate) fn routes<S>(intake: Arc<Intake>) -> Router<S> {
-    Router::new()
-        .route("/v1/observations", post(observations::receive))
-        .route("/v1/handovers", post(handovers::receive))
-        .route("/v1/heartbeats", post(heartbeats::receive))
-        .with_state(intake)
+pub(crate) fn routes() -> [Route<Arc<Intake>>; 3] {
+    [
+        Route::new(Verb::Post, "/v1/observations", observations::receive),
+        Route::new(Verb::Post, "/v1/handovers", handovers::receive),
+        Route::new(Verb::Post, "/v1/heartbeats", heartbeats::receive),
+    ]
 }

@@ -43,7 +43,8 @@ pub struct Config {
     pub data: PathBuf,
     /// Policies to put in force where they differ from what is stored.
     pub policies: Vec<Document>,
-    /// What `authorization: Bearer` must bear; without it only a loopback address is served.
+    /// The secret of an administrator's token that is not stored. Without it and without stored tokens only a loopback address is
+    /// served, and everybody there may do everything.
     pub token: Option<String>,
     /// Connections that may be open at a time.
     pub connections: Connections,
@@ -70,7 +71,7 @@ pub enum Error {
         invalid: Invalid,
     },
     /// Everybody could change the policy.
-    #[error("{0} is not a loopback address: a token is required there")]
+    #[error("{0} is not a loopback address: a token file is required there, or a stored token")]
     Open(SocketAddr),
     /// The listener or a thread failed.
     #[error(transparent)]
@@ -83,7 +84,6 @@ pub enum Error {
 /// A server whose store is open and whose policies are in force.
 pub struct Server {
     connections: Connections,
-    token: Option<String>,
     writer: writer::Handle,
     thread: JoinHandle<()>,
     /// Ready when the thread ended, however it did.
@@ -121,6 +121,7 @@ impl Server {
             other => other?,
         };
         let live = Live::new(config.descriptors, accounts);
+        live.tokens.restore(store.tokens()?, config.token.as_deref());
         let (writer, inbox) = writer::Handle::new(Arc::clone(&live.ledger));
         let mut thread = writer::Thread::new(store, live.clone(), &config.plugins, inbox)?;
         for document in config.policies {
@@ -133,7 +134,6 @@ impl Server {
             thread.run();
         })?;
         Ok(Self {
-            token: config.token,
             connections: config.connections,
             writer,
             thread,
@@ -145,14 +145,23 @@ impl Server {
         })
     }
 
+    /// Nothing is open by default: an address that others can reach needs tokens.
+    ///
+    /// # Errors
+    /// [`Error::Open`].
+    pub(crate) fn refuse_open(&self, address: SocketAddr) -> Result<(), Error> {
+        let is_guarded = address.ip().is_loopback() || self.live.tokens.are_required();
+        if is_guarded { Ok(()) } else { Err(Error::Open(address)) }
+    }
+
     /// Serves until `shutdown` is ready and the last commit is done.
     ///
     /// # Errors
     /// See [`Error`].
     pub async fn run(self, listener: TcpListener, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
         let address = listener.local_addr()?;
-        refuse_open(address, self.token.as_deref())?;
-        let Live { policies, registry, ledger, captures, kept, known } = self.live;
+        self.refuse_open(address)?;
+        let Live { policies, registry, ledger, captures, kept, known, tokens } = self.live;
         let comparing = Comparing::new(Arc::clone(&policies), known);
         let intake = Arc::new(Intake {
             writer: self.writer,
@@ -175,7 +184,8 @@ impl Server {
             judge: Judge::new(Arc::clone(&aside), Arc::clone(&intake.policies)),
             audits: Arc::new(self.audits),
             aside,
-            guard: Guard::new(self.token.as_deref(), address.ip()),
+            guard: Guard::new(Arc::clone(&tokens), address.ip()),
+            tokens,
             run: Run::new(),
         });
         let graceful = GracefulShutdown::new();
@@ -201,11 +211,6 @@ impl Server {
         let ended = tokio::task::spawn_blocking(move || self.thread.join()).await;
         if matches!(ended, Ok(Ok(()))) { Ok(()) } else { Err(Error::Writer) }
     }
-}
-
-/// Nothing is open by default: an address that others can reach needs a token.
-pub(crate) fn refuse_open(address: SocketAddr, token: Option<&str>) -> Result<(), Error> {
-    if address.ip().is_loopback() || token.is_some() { Ok(()) } else { Err(Error::Open(address)) }
 }
 
 fn put(thread: &mut writer::Thread, document: Document) -> Result<(), Error> {
@@ -256,21 +261,54 @@ const AFTER_FAILED_ACCEPT: Duration = Duration::from_millis(50);
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
+    use antumbra_control::token::{Deed, Digest};
+    use antumbra_control::{Role, Scope, Token};
+
     use super::*;
 
-    #[tokio::test]
-    async fn a_server_without_its_writer_ends() {
-        let dir = tempfile::tempdir().unwrap();
+    fn opened(dir: &Path, token: Option<&str>) -> Server {
         let config = Config {
-            data: dir.path().join("a.db"),
+            data: dir.join("a.db"),
             policies: Vec::new(),
-            token: None,
+            token: token.map(str::to_owned),
             connections: Connections::default(),
             targets: Targets::default(),
             descriptors: Descriptors::default(),
             plugins: Plugins::default(),
         };
-        let mut server = Server::open(config).unwrap();
+        Server::open(config).unwrap()
+    }
+
+    #[test]
+    fn others_are_served_only_if_there_is_a_token() {
+        let anywhere = SocketAddr::from(([0, 0, 0, 0], 7_400));
+        let here = SocketAddr::from(([127, 0, 0, 1], 7_400));
+        let refused = |dir: &Path, token, address| opened(dir, token).refuse_open(address).is_err();
+        let dir = tempfile::tempdir().unwrap();
+        assert!(refused(dir.path(), None, anywhere) && !refused(dir.path(), None, here));
+        assert!(!refused(dir.path(), Some("correct-horse-battery"), anywhere));
+        assert!(refused(dir.path(), None, anywhere), "the token of a file is not stored");
+        let mut store = Store::open(&dir.path().join("a.db")).unwrap();
+        let ended = Token {
+            name: "root".to_owned(),
+            digest: Digest([0; 32]),
+            role: Role::Admin,
+            scope: Scope::All,
+            created: Deed { at_ms: 1, by: "ana".to_owned() },
+            expires_ms: Some(2),
+            revoked: None,
+        };
+        store.transaction(|writing| writing.put_token(&ended)).unwrap();
+        drop(store);
+        assert!(!refused(dir.path(), None, anywhere), "whoever comes is asked for a token");
+    }
+
+    #[tokio::test]
+    async fn a_server_without_its_writer_ends() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut server = opened(dir.path(), None);
         let (alive, ended) = oneshot::channel::<()>();
         server.ended = ended;
         server.thread = std::thread::spawn(move || {

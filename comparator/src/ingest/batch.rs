@@ -9,6 +9,7 @@ use axum::http::{HeaderMap, StatusCode};
 
 use super::intake::Intake;
 use crate::api::body::{self, Unread};
+use crate::api::principal::Principal;
 use crate::api::problem::Problem;
 use crate::ingest::decode::Format;
 use crate::live::ledger::Reason;
@@ -27,16 +28,19 @@ pub(super) struct Batch<T> {
     pub(super) heartbeat: Option<Heartbeat>,
 }
 
-/// Reads a batch of a release that is known; one that is refused is counted.
+/// Reads a batch that somebody sent, of releases that are known and that its token is for; one that is refused is counted.
 pub(super) async fn read<T: Send + 'static>(
     intake: &Intake,
+    by: &Principal,
     request: Request,
     decode: fn(Format, &[u8]) -> Result<Vec<T>, Malformed>,
     observation: fn(&T) -> &Observation,
 ) -> Result<Batch<T>, Problem> {
     let count = announced_count(request.headers());
     let batch = match unchecked(intake, request, decode).await {
-        Ok(batch) => known(intake, &batch.items, observation).and_then(|()| weighed(batch, observation)),
+        Ok(batch) => own(intake, by, &batch, observation)
+            .and_then(|()| known(intake, &batch.items, observation))
+            .and_then(|()| weighed(batch, observation)),
         Err(refused) => Err(refused),
     };
     batch.map_err(|refused| {
@@ -88,6 +92,34 @@ async fn unchecked<T: Send + 'static>(
         Malformed::FutureVersion { .. } => Refused::new(Reason::FutureVersion, &error),
     })?;
     Ok(Batch { id, items, reserved, heartbeat })
+}
+
+/// Whether all of it, and the heartbeat that came with it, is of releases that its token is for.
+fn own<T>(
+    intake: &Intake,
+    by: &Principal,
+    batch: &Batch<T>,
+    observation: fn(&T) -> &Observation,
+) -> Result<(), Refused> {
+    let releases = batch.items.iter().map(|item| observation(item).release.as_str());
+    let mut releases = releases.chain(batch.heartbeat.iter().map(|heartbeat| heartbeat.release.as_str()));
+    releases.try_for_each(|release| refuse_foreign(intake, by, release)).map_err(|problem| {
+        let refused = Refused::new(Reason::ForeignRelease, problem);
+        Refused { count: Some(batch.items.len() as u64), ..refused }
+    })
+}
+
+/// Whether a report about a release is one that the token may make. That it is not is logged: either a filter has the token of another,
+/// or somebody forges evidence.
+///
+/// # Errors
+/// A problem that names the token, its releases, and the other one.
+pub(super) fn refuse_foreign(intake: &Intake, by: &Principal, release: &str) -> Result<(), Problem> {
+    let refused = by.refuse_beyond(release);
+    if let (Err(_), Some(source)) = (&refused, by.source()) {
+        intake.metrics.door.foreign(&source, release);
+    }
+    refused
 }
 
 fn known<T>(intake: &Intake, items: &[T], observation: fn(&T) -> &Observation) -> Result<(), Refused> {

@@ -10,14 +10,18 @@ use axum::http::header::{CONTENT_TYPE, ETAG};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 
+use super::batch;
 use super::intake::Intake;
+use crate::api::allowed::{Allowed, Filter};
 use crate::api::answer::json_text;
 use crate::api::body;
+use crate::api::principal::Principal;
 use crate::api::problem::Problem;
 use crate::ingest::decode::{self, Format};
 
 /// 200 with the filter's part of the policy, or 204 if it runs that already.
 pub(super) async fn receive(
+    allowed: Allowed<Filter>,
     State(intake): State<Arc<Intake>>,
     request: Request,
 ) -> Result<Response, Problem> {
@@ -27,15 +31,20 @@ pub(super) async fn receive(
         .ok_or_else(|| body::unsupported(&media_type, "application/cbor or application/json"))?;
     let bytes = body::read(body, LIMIT).await?;
     let heartbeat = decode::heartbeat(format, &bytes).map_err(|error| Problem::from(&error))?;
-    let news = heard(&intake, heartbeat)?;
+    let news = heard(&intake, &allowed.by, heartbeat)?;
     Ok(news.map_or_else(
         || StatusCode::NO_CONTENT.into_response(),
         |version| policy(&version, "application/json"),
     ))
 }
 
-/// Notes what a filter says; answers the policy if the filter runs another generation.
-pub(super) fn heard(intake: &Intake, heartbeat: Heartbeat) -> Result<Option<Arc<Version>>, Problem> {
+/// Notes what a filter says of a release that its token is for; answers the policy if the filter runs another generation.
+pub(super) fn heard(
+    intake: &Intake,
+    by: &Principal,
+    heartbeat: Heartbeat,
+) -> Result<Option<Arc<Version>>, Problem> {
+    batch::refuse_foreign(intake, by, &heartbeat.release)?;
     let version = intake
         .policies
         .get(&heartbeat.release)

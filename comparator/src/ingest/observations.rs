@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::intake::Intake;
 use super::{batch, heartbeats};
+use crate::api::allowed::{Allowed, Filter};
 use crate::api::answer::json;
 use crate::api::problem::Problem;
 use crate::ingest::decode;
@@ -40,15 +41,19 @@ impl From<Settled> for Acknowledged {
 /// Takes a batch whole or refuses it whole; either way it is counted. A heartbeat that came with it is answered by the policy if that
 /// is news to the filter, by what became of the batch if not.
 pub(super) async fn receive(
+    allowed: Allowed<Filter>,
     State(intake): State<Arc<Intake>>,
     request: Request,
 ) -> Result<Response, Problem> {
     let began = Instant::now();
-    let batch = batch::read(&intake, request, decode::observations, |observation| observation).await?;
+    let batch =
+        batch::read(&intake, &allowed.by, request, decode::observations, |observation| observation).await?;
     let settled = intake.submit(batch.id, batch.items, batch.reserved).await?;
     intake.metrics.acknowledged(began.elapsed());
     // The batch is stored: nothing about the heartbeat may make it look refused.
-    let news = batch.heartbeat.and_then(|heartbeat| heartbeats::heard(&intake, heartbeat).ok().flatten());
+    let news = batch
+        .heartbeat
+        .and_then(|heartbeat| heartbeats::heard(&intake, &allowed.by, heartbeat).ok().flatten());
     Ok(match news {
         Some(version) => heartbeats::policy(&version, POLICY_JSON),
         None => json(StatusCode::OK, &Acknowledged::from(settled)),

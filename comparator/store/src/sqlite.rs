@@ -8,6 +8,7 @@ mod lock;
 mod salvage;
 mod schema;
 mod sums;
+mod tokens;
 
 pub use audits::Audits;
 pub use salvage::{Salvaged, SalvagedTable};
@@ -18,6 +19,7 @@ use std::time::{Duration, Instant};
 use antumbra_control::audit::{Draft, broken_at};
 use antumbra_control::change;
 use antumbra_control::records::{DAMAGED, Session, StoredPolicy};
+use antumbra_control::token::Token;
 use antumbra_engine::Row;
 use antumbra_observation::Instance;
 use rusqlite::types::ValueRef;
@@ -121,6 +123,9 @@ impl Store {
         }
         for (release, session) in of_release("SELECT DISTINCT release, session FROM journal ORDER BY 1, 2")? {
             tell(self.journal(&release, session).map(drop))?;
+        }
+        for token in tokens::those_of_any_version(&self.connection)? {
+            tell(token.map(drop))?;
         }
         for (release, _) in of_release("SELECT release, max(seq) FROM audit GROUP BY release ORDER BY 1")? {
             if let Some(seq) = broken_at(&audits::audit(&self.connection, &release)?) {
@@ -266,6 +271,14 @@ impl Store {
             evidence.push(read);
         }
         Ok(evidence)
+    }
+
+    /// All tokens that ever were, oldest first: each as it was written, or as what is wrong with its row.
+    ///
+    /// # Errors
+    /// SQLite fails.
+    pub fn tokens(&self) -> Result<Vec<Result<Token, StoreError>>, StoreError> {
+        tokens::all(&self.connection)
     }
 
     /// What was counted in a session since its evidence was last written, oldest first.
@@ -488,6 +501,11 @@ impl Writing<'_> {
             )?
             .execute(params![release, session, text])?;
         Ok(())
+    }
+
+    /// Writes a token, new or changed.
+    pub fn put_token(&self, token: &Token) -> Result<(), StoreError> {
+        tokens::put(&self.0, token)
     }
 
     /// Appends to the audit of a release.

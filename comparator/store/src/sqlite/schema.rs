@@ -25,6 +25,10 @@ pub(super) fn bring_up_to_date(connection: &Connection, path: &Path) -> Result<(
         // An earlier version would change rows and leave their sums.
         connection.execute_batch(SUMS)?;
     }
+    if found < 4 {
+        // An earlier version would let everybody in.
+        connection.execute_batch(TOKENS)?;
+    }
     Ok(())
 }
 
@@ -42,7 +46,7 @@ pub(super) fn refuse_newer(connection: &Connection, path: &Path) -> Result<Optio
 }
 
 /// The version of the schema, in `user_version`.
-const VERSION: i64 = 3;
+const VERSION: i64 = 4;
 
 const FIRST: &str = "
 BEGIN;
@@ -89,5 +93,13 @@ ALTER TABLE accounts ADD COLUMN sum INTEGER;
 CREATE TABLE set_aside (release TEXT NOT NULL, session INTEGER NOT NULL, key TEXT NOT NULL, bytes BLOB NOT NULL,
     at INTEGER NOT NULL) STRICT;
 PRAGMA user_version = 3;
+COMMIT;
+";
+
+const TOKENS: &str = "
+BEGIN;
+CREATE TABLE tokens (name TEXT PRIMARY KEY, digest BLOB NOT NULL, role TEXT NOT NULL, releases TEXT, created INTEGER NOT NULL,
+    created_by TEXT NOT NULL, expires INTEGER, revoked INTEGER, revoked_by TEXT, sum INTEGER) STRICT;
+PRAGMA user_version = 4;
 COMMIT;
 ";
