@@ -1,6 +1,7 @@
 //! What server and command line share: the wire's types, header names and problems.
 
 pub(crate) mod answer;
+pub(crate) mod audits;
 pub(crate) mod body;
 pub(crate) mod headers;
 pub(crate) mod misread;

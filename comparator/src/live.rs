@@ -1,6 +1,7 @@
 //! What is in force and in memory now, shared by all who serve: policies, filters, accounts, captures, kept
 //! exchanges, bytes in flight.
 
+pub(crate) mod audited;
 pub(crate) mod captures;
 pub(crate) mod door;
 pub(crate) mod kept;
@@ -8,6 +9,7 @@ pub(crate) mod known;
 pub(crate) mod ledger;
 pub(crate) mod metrics;
 pub(crate) mod policies;
+pub(crate) mod reads;
 pub(crate) mod registry;
 pub(crate) mod room;
 pub(crate) mod size;
@@ -15,6 +17,7 @@ pub(crate) mod size;
 use std::sync::Arc;
 
 use antumbra_store::Accounts;
+use audited::Audited;
 use captures::Captures;
 use kept::Kept;
 use known::Known;
@@ -33,6 +36,7 @@ pub(crate) struct Live {
     pub(crate) captures: Arc<Captures>,
     pub(crate) kept: Arc<Kept>,
     pub(crate) known: Arc<Known>,
+    pub(crate) audited: Arc<Audited>,
 }
 
 impl Live {
@@ -45,6 +49,7 @@ impl Live {
             captures: Arc::default(),
             kept: Arc::default(),
             known: Arc::default(),
+            audited: Arc::default(),
         }
     }
 }

@@ -16,9 +16,11 @@ use crate::aside::Aside;
 use crate::http::guard::Guard;
 use crate::ingest::Intake;
 use crate::judge::{Judge, Standing};
+use crate::live::audited::Audited;
 use crate::live::captures::Captures;
 use crate::live::kept::Kept;
 use crate::live::ledger::Ledger;
+use crate::live::reads::Reads;
 use crate::live::registry::Present;
 
 /// What every route may use.
@@ -31,6 +33,8 @@ pub(crate) struct App {
     pub(crate) turn: Arc<tokio::sync::Mutex<()>>,
     pub(crate) judge: Judge,
     pub(crate) audits: Arc<Audits>,
+    pub(crate) audited: Arc<Audited>,
+    pub(crate) reads: Arc<Reads>,
     pub(crate) aside: Arc<Aside>,
     pub(crate) guard: Guard,
     pub(crate) run: Run,

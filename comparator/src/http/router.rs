@@ -17,7 +17,7 @@ use crate::http::app::App;
 use crate::http::asking::Peer;
 use crate::http::guard::HEALTH;
 use crate::http::places::Place;
-use crate::http::{exchanges, generations, policies, releases, status, trying};
+use crate::http::{audits, exchanges, generations, policies, releases, status, trying};
 use crate::ingest;
 
 /// All routes behind the guard.
@@ -28,13 +28,14 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/v1/policies/{name}", get(policies::show).put(policies::put).delete(policies::delete))
         .route("/v1/policies/{name}/mirror", patch(policies::mirror))
         .route("/v1/policies/{name}/weights", patch(policies::weights))
-        .route("/v1/policies/{name}/audit", get(policies::audit))
+        .route("/v1/policies/{name}/audit", get(audits::show))
         .route("/v1/policies/{name}/generations", get(generations::history))
         .route("/v1/policies/{name}/generations/{number}", get(generations::show))
         .route("/v1/releases/{name}/report", get(releases::report))
         .route("/v1/releases/{name}/evidence", delete(releases::reset))
         .route("/v1/releases/{name}/exchanges", get(exchanges::stream))
         .route("/v1/releases/{name}/try", post(trying::rules))
+        .route("/v1/audit", get(audits::verify))
         .route("/v1/status", get(status::show))
         .route("/metrics", get(status::metrics))
         .route("/healthz", get(|| async { "ok\n" }))

@@ -12,6 +12,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use antumbra_control::Document;
+use antumbra_control::audit::Keys;
 use antumbra_control::refusal::Refusal;
 use antumbra_policy::document::Invalid;
 use antumbra_store::{Accounts, Audits, Store, StoreError};
@@ -26,6 +27,7 @@ use crate::http::app::{App, Run};
 use crate::http::connection::connect;
 use crate::http::guard::Guard;
 use crate::http::places::Places;
+use crate::http::reading;
 use crate::http::router::router;
 use crate::ingest::{Comparing, Decoding, Intake};
 use crate::judge::Judge;
@@ -41,6 +43,8 @@ use crate::writer::{self, ChangeError};
 pub struct Config {
     /// The database file; made if it is not there.
     pub data: PathBuf,
+    /// By which the audits are keyed; the first one keys what is written.
+    pub audit_keys: Keys,
     /// Policies to put in force where they differ from what is stored.
     pub policies: Vec<Document>,
     /// What `authorization: Bearer` must bear; without it only a loopback address is served.
@@ -112,7 +116,7 @@ impl Server {
     /// # Errors
     /// See [`Error`].
     pub fn open(config: Config) -> Result<Self, Error> {
-        let store = Store::open(&config.data)?;
+        let store = Store::open_with(&config.data, config.audit_keys.clone())?;
         let accounts = match store.accounts() {
             Err(error @ StoreError::Damaged { .. }) => {
                 tracing::error!(%error, "the accounts start at nothing");
@@ -141,7 +145,7 @@ impl Server {
             live,
             targets: config.targets,
             plugins: config.plugins,
-            audits: Audits::beside(&config.data),
+            audits: Audits::beside(&config.data, config.audit_keys),
         })
     }
 
@@ -152,7 +156,7 @@ impl Server {
     pub async fn run(self, listener: TcpListener, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
         let address = listener.local_addr()?;
         refuse_open(address, self.token.as_deref())?;
-        let Live { policies, registry, ledger, captures, kept, known } = self.live;
+        let Live { policies, registry, ledger, captures, kept, known, audited } = self.live;
         let comparing = Comparing::new(Arc::clone(&policies), known);
         let intake = Arc::new(Intake {
             writer: self.writer,
@@ -174,6 +178,8 @@ impl Server {
             turn: Arc::default(),
             judge: Judge::new(Arc::clone(&aside), Arc::clone(&intake.policies)),
             audits: Arc::new(self.audits),
+            audited,
+            reads: Arc::default(),
             aside,
             guard: Guard::new(self.token.as_deref(), address.ip()),
             run: Run::new(),
@@ -187,6 +193,7 @@ impl Server {
             }
         };
         let places = Places::new(self.connections, Arc::clone(&intake.metrics.door));
+        let auditing = tokio::spawn(reading::audit(Arc::clone(&app)));
         accept(listener, &router(Arc::clone(&app)), &graceful, &places, shutdown).await;
         app.captures.close();
         let mut graceful = std::pin::pin!(graceful.shutdown());
@@ -196,6 +203,8 @@ impl Server {
             let _ = tokio::time::timeout(LAST_ANSWERS, graceful).await;
         }
         intake.comparing.stop();
+        auditing.abort();
+        reading::audit_rest(&app).await;
         intake.registry.releases().into_iter().for_each(|release| intake.writer.keep(release));
         intake.writer.stop();
         let ended = tokio::task::spawn_blocking(move || self.thread.join()).await;
@@ -263,6 +272,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let config = Config {
             data: dir.path().join("a.db"),
+            audit_keys: Keys::default(),
             policies: Vec::new(),
             token: None,
             connections: Connections::default(),

@@ -3,29 +3,34 @@
 //! One file, WAL, `synchronous=FULL`: what a transaction wrote is on the disk when it returns.
 
 mod audits;
+mod batches;
+mod documents;
 mod files;
+mod head_file;
 mod lock;
 mod salvage;
 mod schema;
+mod seal;
 mod sums;
 
 pub use audits::Audits;
 pub use salvage::{Salvaged, SalvagedTable};
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use antumbra_control::audit::{Draft, broken_at};
+use antumbra_control::audit::{Checked, Draft, Entry, Field, Finding, Head, Keys, Place, SEAL};
 use antumbra_control::change;
 use antumbra_control::records::{DAMAGED, Session, StoredPolicy};
 use antumbra_engine::Row;
-use antumbra_observation::Instance;
-use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params};
 
 use crate::accounts::Accounts;
 use crate::error::StoreError;
+use documents::document;
 use lock::Lock;
+use seal::Seal;
 
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
@@ -36,6 +41,9 @@ impl From<rusqlite::Error> for StoreError {
 /// The open store.
 pub struct Store {
     connection: Connection,
+    path: PathBuf,
+    /// The heads of the audits; none of a store that is only read.
+    seal: Option<RefCell<Seal>>,
     /// What was copied of the file, if it was damaged, and where the damaged one is.
     salvaged: Option<(Salvaged, PathBuf)>,
     /// When something was last written, which shows that the store can be written.
@@ -54,13 +62,22 @@ pub struct JournalEntry {
 }
 
 impl Store {
+    /// Opens or creates the file, without a key for its audits. See [`Self::open_with`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        Self::open_with(path, Keys::default())
+    }
+
     /// Opens or creates the file, which only its owner may read: it holds answers of the services. All of it is checked. What can be
-    /// read of a damaged one is copied to a new file, and the damaged one is kept under another name.
+    /// read of a damaged one is copied to a new file, and the damaged one is kept under another name. What is wrong with the audits
+    /// keeps nobody from opening it: [`Self::audits`] says it.
     ///
     /// # Errors
     /// Another comparator has the file under whatever name, a later version wrote it, nothing of it can be read, or the system or SQLite
     /// refuses it.
-    pub fn open(path: &Path) -> Result<Self, StoreError> {
+    pub fn open_with(path: &Path, keys: Keys) -> Result<Self, StoreError> {
         let mut lock = Lock::take(path)?;
         let salvaged = salvage::replace_damaged(path)?;
         lock.follow(path)?;
@@ -68,9 +85,13 @@ impl Store {
         connection.busy_timeout(BUSY)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
+        schema::refuse_newer(&connection, path)?;
+        // Whoever finds a database that should have heads, and none, would raise an alarm: so they come first.
+        Seal::begin(&connection, path, &keys)?;
         schema::bring_up_to_date(&connection, path)?;
         connection.set_prepared_statement_cache_capacity(32);
-        Ok(Self { connection, salvaged, written: None, _lock: Some(lock) })
+        let seal = Some(RefCell::new(Seal::open(&connection, path, keys)?));
+        Ok(Self { connection, path: path.to_owned(), seal, salvaged, written: None, _lock: Some(lock) })
     }
 
     /// Opens a file to read it alone, also while a comparator has it.
@@ -81,7 +102,7 @@ impl Store {
         let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         connection.busy_timeout(BUSY)?;
         schema::refuse_newer(&connection, path)?;
-        Ok(Self { connection, salvaged: None, written: None, _lock: None })
+        Ok(Self { connection, path: path.to_owned(), seal: None, salvaged: None, written: None, _lock: None })
     }
 
     /// Everything that is wrong with the file, one sentence each: with its pages, with rows that are not as they were written, and with
@@ -122,15 +143,10 @@ impl Store {
         for (release, session) in of_release("SELECT DISTINCT release, session FROM journal ORDER BY 1, 2")? {
             tell(self.journal(&release, session).map(drop))?;
         }
-        for (release, _) in of_release("SELECT release, max(seq) FROM audit GROUP BY release ORDER BY 1")? {
-            if let Some(seq) = broken_at(&audits::audit(&self.connection, &release)?) {
-                let what = format!("audit of {release:?}");
-                tell(Err(StoreError::Damaged {
-                    what,
-                    message: format!("its chain is broken at entry {seq}"),
-                }))?;
-            }
-        }
+        let Checked { findings, more, .. } =
+            audits::check(&self.connection, &self.path, &Keys::default(), None)?;
+        problems.extend(findings.iter().map(|finding| format!("the audit of {finding}")));
+        problems.extend((more > 0).then(|| format!("the audits: {more} more things are wrong")));
         Ok(problems)
     }
 
@@ -153,16 +169,73 @@ impl Store {
         &mut self,
         work: impl FnOnce(&Writing<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let before = self.connection.total_changes();
-        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let writing = Writing(transaction);
+        let Self { connection, seal, written, .. } = self;
+        let seal = seal.as_ref();
+        if let Some(seal) = seal {
+            seal.borrow_mut().before(connection)?;
+        }
+        let before = connection.total_changes();
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let writing = Writing(transaction, Appending { seal, done: RefCell::default() });
         let result = work(&writing)?;
-        let changed = writing.0.total_changes();
-        writing.0.commit()?;
+        let Writing(transaction, Appending { done, .. }) = writing;
+        let Appended { entries, contradiction } = done.into_inner();
+        if let Some(seal) = seal {
+            let mut seal = seal.borrow_mut();
+            contradiction.into_iter().for_each(|finding| seal.contradicted(finding));
+            if !entries.is_empty() {
+                seal.announce(&entries)?;
+            }
+        }
+        let changed = transaction.total_changes();
+        transaction.commit()?;
+        if let Some(seal) = seal {
+            seal.borrow_mut().settle(entries.len() as u64);
+        }
         if changed != before {
-            self.written = Some(Instant::now());
+            *written = Some(Instant::now());
         }
         Ok(result)
+    }
+
+    /// What is wrong with the audits since the store was opened, and their heads as of the last commit.
+    pub fn audits(&self) -> Checked {
+        self.seal.as_ref().map(|seal| seal.borrow().checked().clone()).unwrap_or_default()
+    }
+
+    /// Takes the audits as they stand: each gets an entry that says who did so and why, under the current key if there is one, and the
+    /// file beside the database says where they end. Links that are broken stay so. Answers what is wrong after it.
+    ///
+    /// # Errors
+    /// They cannot be written.
+    pub fn seal(&mut self, who: &str, reason: &str, now_ms: u64) -> Result<Checked, StoreError> {
+        let mut statement = self
+            .connection
+            .prepare("SELECT release, max(seq), generation FROM audit GROUP BY release ORDER BY release")?;
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(2)?)))?;
+        let chains: Vec<(String, u64)> = rows.collect::<Result<_, _>>()?;
+        drop(statement);
+        self.transaction(|writing| {
+            for (release, generation) in chains {
+                let (who, action, reason) = (who.to_owned(), SEAL.to_owned(), reason.to_owned());
+                let (at_ms, diff, document) = (now_ms, Vec::new(), None);
+                writing.append_audit(Draft {
+                    release,
+                    generation,
+                    at_ms,
+                    who,
+                    action,
+                    reason,
+                    diff,
+                    document,
+                })?;
+            }
+            Ok(())
+        })?;
+        if let Some(seal) = &self.seal {
+            seal.borrow_mut().renew(&self.connection)?;
+        }
+        Ok(self.audits())
     }
 
     /// Whether the store can be written now: something was written within the last second, or a row is written to see. A transaction
@@ -306,39 +379,22 @@ impl Store {
 }
 
 /// An open transaction.
-pub struct Writing<'c>(Transaction<'c>);
+pub struct Writing<'c>(Transaction<'c>, Appending<'c>);
+
+/// What a transaction appends to the audits.
+struct Appending<'s> {
+    seal: Option<&'s RefCell<Seal>>,
+    done: RefCell<Appended>,
+}
+
+#[derive(Default)]
+struct Appended {
+    entries: Vec<Entry>,
+    /// An audit that does not end where the last commit left it.
+    contradiction: Option<Finding>,
+}
 
 impl Writing<'_> {
-    /// Notes a batch as acknowledged. False if it was before, or is so old that it can only be a repeat.
-    pub fn note_batch(&self, instance: Instance, sequence: u64, now_ms: u64) -> Result<bool, StoreError> {
-        let instance = instance.to_string();
-        let highest: Option<u64> = self
-            .0
-            .prepare_cached("SELECT max(sequence) FROM batches WHERE instance = ?1")?
-            .query_row([&instance], |row| row.get(0))?;
-        let oldest_kept = highest.unwrap_or(0).saturating_sub(BATCHES_KEPT);
-        if highest.is_some() && sequence <= oldest_kept {
-            return Ok(false);
-        }
-        let inserted = self
-            .0
-            .prepare_cached("INSERT OR IGNORE INTO batches (instance, sequence, at) VALUES (?1, ?2, ?3)")?
-            .execute(params![instance, sequence, now_ms])?;
-        if sequence.is_multiple_of(PRUNE_EVERY) {
-            self.prune(&instance, oldest_kept, now_ms)?;
-        }
-        Ok(inserted == 1)
-    }
-
-    fn prune(&self, instance: &str, oldest_kept: u64, now_ms: u64) -> Result<(), StoreError> {
-        self.0
-            .prepare_cached("DELETE FROM batches WHERE instance = ?1 AND sequence <= ?2")?
-            .execute(params![instance, oldest_kept])?;
-        let forgotten = now_ms.saturating_sub(INSTANCE_FORGOTTEN_MS);
-        self.0.prepare_cached("DELETE FROM batches WHERE at < ?1")?.execute([forgotten])?;
-        Ok(())
-    }
-
     /// Writes one row of evidence.
     pub fn put_evidence(&self, release: &str, session: u64, row: &Row) -> Result<(), StoreError> {
         let sum = sums::sum(&evidence_values(release, &session.to_le_bytes(), row));
@@ -424,11 +480,12 @@ impl Writing<'_> {
         self.0
             .prepare_cached("INSERT INTO sessions (release, session, since, at) VALUES (?1, ?2, ?3, ?4)")?
             .execute(params![release, number, since, now_ms])?;
-        for ended in [
-            "DELETE FROM evidence WHERE release = ?1 AND session < ?2",
-            "DELETE FROM journal WHERE release = ?1 AND session < ?2",
+        for (ended, kept) in [
+            ("DELETE FROM evidence WHERE release = ?1 AND session < ?2", 1),
+            ("DELETE FROM journal WHERE release = ?1 AND session < ?2", 1),
+            ("DELETE FROM sessions WHERE release = ?1 AND session < ?2", SESSIONS_KEPT),
         ] {
-            self.0.prepare_cached(ended)?.execute(params![release, number.saturating_sub(1)])?;
+            self.0.prepare_cached(ended)?.execute(params![release, number.saturating_sub(kept)])?;
         }
         self.0
             .prepare_cached(
@@ -498,11 +555,14 @@ impl Writing<'_> {
             .query_row([&draft.release], |row| Ok((row.get(0)?, row.get(1)?)))
             .optional()?;
         let (seq, prev_hash) = last.unwrap_or_default();
-        let e = draft.chained(seq + 1, prev_hash);
+        self.1.compare(&draft.release, &Head { seq, hash: prev_hash.clone() });
+        let place = Place { seq: seq + 1, number: audits::last_number(&self.0)? + 1, prev_hash };
+        let seal = self.1.seal.map(RefCell::borrow);
+        let e = draft.chained(place, seal.as_ref().and_then(|seal| seal.keys.current()));
         self.0
             .prepare_cached(
-                "INSERT INTO audit (seq, release, generation, at, who, action, reason, diff, prev_hash, hash)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+                "INSERT INTO audit (seq, release, generation, at, who, action, reason, diff, prev_hash, hash, number, document, key)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
             )?
             .execute(params![
                 e.seq,
@@ -515,8 +575,33 @@ impl Writing<'_> {
                 serde_json::to_string(&e.diff).unwrap_or_default(),
                 e.prev_hash,
                 e.hash,
+                e.number,
+                e.document,
+                e.key,
             ])?;
+        self.1.done.borrow_mut().entries.push(e);
         Ok(())
+    }
+}
+
+impl Appending<'_> {
+    /// Whether an audit ends where the last commit left it, or this transaction.
+    fn compare(&self, release: &str, found: &Head) {
+        let mut done = self.done.borrow_mut();
+        let own = done.entries.iter().rev().find(|entry| entry.release == release);
+        let own = own.map(|entry| Head { seq: entry.seq, hash: entry.hash.clone() });
+        let Some(expected) = own.or_else(|| self.seal.map(|seal| seal.borrow().head(release))) else {
+            return;
+        };
+        if expected != *found {
+            done.contradiction = Some(Finding {
+                release: Some(release.to_owned()),
+                entry: None,
+                field: Field::Head,
+                expected: expected.to_string(),
+                found: found.to_string(),
+            });
+        }
     }
 }
 
@@ -544,13 +629,6 @@ fn journal_values<'a>(release: &'a str, numbers: &'a [[u8; 8]; 2], entry: &'a Jo
     [release.as_bytes(), &numbers[0], &numbers[1], &entry.compared]
 }
 
-/// What is no UTF-8 is marked in the same way.
-fn document(stored: ValueRef<'_>) -> String {
-    let (ValueRef::Text(bytes) | ValueRef::Blob(bytes)) = stored else { return String::new() };
-    std::str::from_utf8(bytes)
-        .map_or_else(|_| format!("{DAMAGED}{}", String::from_utf8_lossy(bytes)), str::to_owned)
-}
-
 fn session(connection: &Connection, release: &str) -> Result<Option<Session>, StoreError> {
     let found = connection
         .prepare_cached(
@@ -565,10 +643,8 @@ fn session(connection: &Connection, release: &str) -> Result<Option<Session>, St
 const BUSY: Duration = Duration::from_secs(2);
 /// How often a probe writes at most: whoever asks whether the store is ready must not keep it busy.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
-/// Batches of one instance that are remembered; one repeats at most its last few.
-const BATCHES_KEPT: u64 = 1_024;
-const PRUNE_EVERY: u64 = 256;
-/// An instance that was silent for a day repeats nothing.
-const INSTANCE_FORGOTTEN_MS: u64 = 86_400_000;
+/// Sessions of a release whose numbers are remembered, though nothing but the last one is in use.
+const SESSIONS_KEPT: u64 = 100;
+
 #[cfg(test)]
 mod tests;
