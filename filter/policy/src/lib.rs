@@ -110,7 +110,7 @@ pub use dice::Dice;
 pub use edits::{Edit, OwnedEdit};
 pub use headers::HeaderChanges;
 pub use lines::joined_lines;
-pub use mirror::{Control, Mirror, Mirrored, Via};
+pub use mirror::{Control, Mirror, Mirrored, Via, is_safe};
 pub use overriding::signed_override;
 pub use policy::Policy;
 pub use property::PropertyPath;
