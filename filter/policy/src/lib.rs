@@ -106,7 +106,7 @@ pub const SCHEMA: &str = include_str!("../policy.schema.json");
 
 pub use address::parse_address;
 pub use decision::{Decision, Reason, SkippedMirror};
-pub use dice::Dice;
+pub use dice::{Dice, Words};
 pub use edits::{Edit, OwnedEdit};
 pub use headers::HeaderChanges;
 pub use lines::joined_lines;
