@@ -56,9 +56,7 @@ impl Counting<'_> {
     /// Takes a batch in, unless it came before.
     pub(super) fn batch(&mut self, writing: &Writing<'_>, batch: &mut Batch) -> Result<Counted, StoreError> {
         let Counted { mut settled, mut belong } = Counted::default();
-        // What holds nothing can count nothing again.
         if let Some((instance, sequence)) = batch.id
-            && !batch.observations.is_empty()
             && !writing.note_batch(instance, sequence)?
         {
             settled.duplicates = batch.observations.len() as u64;

@@ -201,18 +201,22 @@ async fn a_kill_at_any_moment_raises_no_alarm() {
     let mut random: u64 = 7;
     for kill in 0..kills {
         let (mut process, address) = Process::start(dir.path());
+        let (changed, first) = tokio::sync::oneshot::channel();
         let changing = tokio::spawn(async move {
+            let mut changed = Some(changed);
             for percent in (1..=100).cycle() {
                 let json = format!("{{\"percent\": {percent}}}");
                 let headers = [("content-type", "application/json")];
                 let path = "/v1/policies/shop/mirror";
-                if crate::server::send(address, Method::PATCH, path, &headers, json).await.is_err() {
-                    break;
+                match crate::server::send(address, Method::PATCH, path, &headers, json).await {
+                    Ok(_) => drop(changed.take().map(|changed| changed.send(()))),
+                    Err(_) => break,
                 }
             }
         });
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        tokio::time::sleep(Duration::from_micros(20_000 + (random >> 33) % 60_000)).await;
+        first.await.unwrap();
+        tokio::time::sleep(Duration::from_micros((random >> 33) % 40_000)).await;
         process.kill();
         changing.await.unwrap();
         let verified = verify(dir.path());
