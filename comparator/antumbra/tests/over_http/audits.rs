@@ -209,6 +209,8 @@ async fn a_kill_at_any_moment_raises_no_alarm() {
                 let headers = [("content-type", "application/json")];
                 let path = "/v1/policies/shop/mirror";
                 match crate::server::send(address, Method::PATCH, path, &headers, json).await {
+                    // The share may be the one that was in force.
+                    Ok(answer) if !answer.text.contains("\"changed\":true") => {}
                     Ok(_) => drop(changed.take().map(|changed| changed.send(()))),
                     Err(_) => break,
                 }

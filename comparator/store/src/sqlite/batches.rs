@@ -6,7 +6,7 @@
 use antumbra_observation::Instance;
 use rusqlite::params;
 
-use super::Writing;
+use super::writing::Writing;
 use crate::error::StoreError;
 
 impl Writing<'_> {
