@@ -442,6 +442,20 @@ fn a_database_of_an_earlier_version_is_taken_over() {
     world.finds("generation of an earlier version deleted", "shop: entry 2: generation is missing");
 }
 
+/// What is copied of a damaged database has the heads of before, so that lost entries are missed, and what is whole raises no alarm.
+#[test]
+fn a_salvaged_copy_has_the_heads_of_what_it_was_copied_from() {
+    let world = World::new(Keys::new(vec![key(7)]));
+    let copied = |to: &str| {
+        let to = world.dir.path().join(to);
+        Store::salvage(&world.data(), &to).unwrap();
+        Audits::beside(&to, world.keys.clone()).check(None).unwrap()
+    };
+    assert_eq!(copied("whole.db").findings, []);
+    world.edit("DELETE FROM audit WHERE release = 'shop' AND seq = 3");
+    assert!(!copied("cut.db").is_intact());
+}
+
 #[cfg(unix)]
 #[test]
 fn only_the_owner_reads_the_heads() {

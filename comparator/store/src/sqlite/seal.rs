@@ -39,6 +39,25 @@ impl Seal {
         head_file::write(&file, &Sealed { heads, announced: None }, keys)
     }
 
+    /// Keeps the heads of the database at `from` beside a copy of what can be read of it, too: what is lost is missed there. Where an
+    /// earlier version kept none, they are those of the copy.
+    ///
+    /// # Errors
+    /// The file cannot be written, or SQLite fails.
+    pub(super) fn carry(from: &Path, had: bool, copy: &Connection, to: &Path) -> Result<(), StoreError> {
+        let (before, after) = (head_file::beside(from), head_file::beside(to));
+        if !had {
+            let none = Keys::default();
+            let heads = audits::checked(copy, &none, &Kept::Never, None, || Kept::Never)?.heads;
+            return head_file::write(&after, &Sealed { heads, announced: None }, &none);
+        }
+        if before != after && before.exists() {
+            std::fs::copy(&before, &after)
+                .map_err(|source| StoreError::File { path: after.clone(), source })?;
+        }
+        Ok(())
+    }
+
     /// Checks all audits, and the heads that were kept.
     ///
     /// # Errors
@@ -63,7 +82,7 @@ impl Seal {
         if let Some(announced) = self.announced.take()
             && audits::last_number(connection)? == announced.all.seq
         {
-            self.checked.heads = announced;
+            (self.checked.heads, self.is_behind) = (announced, true);
         }
         self.catch_up();
         Ok(())
