@@ -58,9 +58,14 @@ pub(super) async fn audited(app: &App, name: &str) -> Result<Vec<Entry>, Problem
 }
 
 async fn checked(app: &App, noted: Option<Head>) -> Result<Checked, Problem> {
-    let audits = Arc::clone(&app.audits);
+    let (audits, is_alone) = (Arc::clone(&app.audits), noted.is_none());
     let checked = app.aside.run(move || audits.check(noted.as_ref())).await;
     let checked =
         checked.map_err(|error| Problem::unavailable(format!("checking the audits failed: {error}")))?;
-    checked.map_err(|error| Problem::unavailable(error.to_string()))
+    let checked = checked.map_err(|error| Problem::unavailable(error.to_string()))?;
+    // What a head says that somebody brings is between them and the audit.
+    if is_alone {
+        app.audited.find(&checked.findings);
+    }
+    Ok(checked)
 }

@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use antumbra_control::audit::Checked;
+use antumbra_control::audit::{Checked, Finding, MAX_FINDINGS};
 
 /// What the last look at the audits found. Nothing that was found is forgotten before the process ends.
 #[derive(Default)]
@@ -14,13 +14,23 @@ impl Audited {
         self.lock().clone()
     }
 
-    /// As the store has them, and logs what was not known to be wrong.
+    /// Where they end as the store has them, and what it found wrong.
     pub(crate) fn note(&self, checked: Checked) {
+        self.find(&checked.findings);
         let mut known = self.lock();
-        for finding in checked.findings.iter().filter(|finding| !known.findings.contains(finding)) {
-            tracing::error!(%finding, "the audit is not as it was written; everything goes on");
+        let findings = std::mem::take(&mut known.findings);
+        *known = Checked { findings, ..checked };
+    }
+
+    /// Logs what was not known to be wrong.
+    pub(crate) fn find(&self, findings: &[Finding]) {
+        let mut known = self.lock();
+        for finding in findings {
+            if known.findings.len() < MAX_FINDINGS && !known.findings.contains(finding) {
+                tracing::error!(%finding, "the audit is not as it was written; everything goes on");
+                known.findings.push(finding.clone());
+            }
         }
-        *known = checked;
     }
 
     fn lock(&self) -> MutexGuard<'_, Checked> {

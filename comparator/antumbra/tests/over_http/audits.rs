@@ -67,6 +67,39 @@ async fn a_broken_audit_is_told_everywhere_and_keeps_nobody_from_being_served() 
     assert_eq!(antumbra(&world, "audit verify").await.code, 1, "the next change does not heal it");
 }
 
+/// What is edited while the server runs is found by whoever looks, and is told from then on.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edit_under_a_running_server_is_found_by_whoever_looks() {
+    let world = World::with_shop().await;
+    edit(&world, "UPDATE policies SET document = replace(document, '\"percent\":5', '\"percent\":9')");
+    assert!(world.get("/metrics").await.text.contains("antumbra_comparator_audit_intact 1\n"));
+    let found = antumbra(&world, "audit verify").await;
+    assert!(found.code == 1 && found.out.starts_with("shop: entry 1: document is "), "{}", found.out);
+    for _ in 0..2 {
+        assert!(world.get("/metrics").await.text.contains("antumbra_comparator_audit_intact 0\n"));
+        world.patch("/v1/policies/shop/mirror", r#"{"percent": 50}"#).await;
+    }
+}
+
+/// Entries are read while others are written, and the file is another one before and after.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_check_amid_changes_raises_no_alarm() {
+    let world = World::with_shop().await;
+    let changing = async {
+        for percent in 10..90 {
+            world.patch("/v1/policies/shop/mirror", &format!("{{\"percent\": {percent}}}")).await;
+        }
+    };
+    let checking = async {
+        for _ in 0..150 {
+            let checked = world.get("/v1/audit").await.json();
+            assert_eq!(checked["intact"], true, "{checked}");
+        }
+    };
+    tokio::join!(changing, checking);
+    assert!(world.get("/metrics").await.text.contains("antumbra_comparator_audit_intact 1\n"));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_head_that_somebody_noted_shows_what_the_file_and_the_table_do_not() {
     let mut world = World::with_shop().await;
