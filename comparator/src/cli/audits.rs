@@ -29,7 +29,7 @@ enum Command {
     #[command(after_help = EXAMPLES)]
     Verify(Verify),
     /// Take the audits of a database as they stand, without a server: under a first or another key, or after somebody looked into what
-    /// is wrong with them. What is broken stays broken
+    /// is wrong with them. What was wrong is written into each audit, and is no news from then on
     #[command(after_help = EXAMPLES)]
     Seal(Seal),
 }
@@ -127,12 +127,13 @@ fn code(intact: bool) -> ExitCode {
 }
 
 fn text(Verified { checked, .. }: &Verified) -> String {
-    let Checked { entries, unchecked, heads, findings, more } = checked;
+    let Checked { entries, unchecked, heads, findings, more, sealed } = checked;
     let mut lines: Vec<String> = findings.iter().map(ToString::to_string).collect();
     lines.extend((*more > 0).then(|| format!("{more} more things are wrong")));
     let entries = if *entries == 1 { "1 entry".to_owned() } else { format!("{entries} entries") };
     let verdict = if findings.is_empty() { "intact" } else { "BROKEN: not as they were written" };
     lines.push(format!("audits {verdict} ({entries} checked)"));
+    lines.extend((*sealed > 0).then(|| format!("{sealed} more were known when the audit was sealed")));
     lines.extend((*unchecked > 0).then(|| {
         format!(
             "{unchecked} of them are keyed, and without the key only their links and documents were checked"

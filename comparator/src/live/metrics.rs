@@ -148,7 +148,11 @@ fn register_plugins(registry: &mut Registry, releases: &[Release]) {
 
 fn register_stored(registry: &mut Registry, Stored { audits, rows }: &Stored) {
     let intact = u64::from(audits.is_intact());
-    registry.register("audit_intact", "1 while nothing is known to be wrong with the audits", gauge(intact));
+    registry.register(
+        "audit_intact",
+        "1 while nothing is wrong with the audits but what a seal names",
+        gauge(intact),
+    );
     let head = Family::<HashLabel, Gauge>::default();
     let label = HashLabel { hash: audits.heads.all.hash.clone() };
     head.get_or_create(&label).set(signed(audits.heads.all.seq));

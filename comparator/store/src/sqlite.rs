@@ -200,8 +200,9 @@ impl Store {
         self.seal.as_ref().map(|seal| seal.borrow().checked().clone()).unwrap_or_default()
     }
 
-    /// Takes the audits as they stand: each gets an entry that says who did so and why, under the current key if there is one, and the
-    /// file beside the database says where they end. Links that are broken stay so. Answers what is wrong after it.
+    /// Takes the audits as they stand: each gets an entry that says who did so and why, and what was wrong, under the current key if
+    /// there is one, and the file beside the database says where they end. What was wrong is known from then on. Answers what still is
+    /// news after it: of more than [`antumbra_control::audit::MAX_FINDINGS`] things, only so many are taken at once.
     ///
     /// # Errors
     /// They cannot be written.
@@ -212,10 +213,11 @@ impl Store {
         let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(2)?)))?;
         let chains: Vec<(String, u64)> = rows.collect::<Result<_, _>>()?;
         drop(statement);
+        let wrong: Vec<String> = self.audits().findings.iter().map(ToString::to_string).collect();
         self.transaction(|writing| {
             for (release, generation) in chains {
                 let (who, action, reason) = (who.to_owned(), SEAL.to_owned(), reason.to_owned());
-                let (at_ms, diff, document) = (now_ms, Vec::new(), None);
+                let (at_ms, diff, document) = (now_ms, wrong.clone(), None);
                 writing.append_audit(Draft {
                     release,
                     generation,

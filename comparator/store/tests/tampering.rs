@@ -421,6 +421,30 @@ fn a_seal_takes_what_stands_under_a_new_key() {
     assert!(checked.is_intact() && checked.unchecked == 5, "{checked:?}");
 }
 
+/// What somebody who sealed the audit knew of is no news, and hides nothing else.
+#[test]
+fn what_a_seal_names_is_known_and_nothing_besides() {
+    let world = World::new(Keys::new(vec![key(7)]));
+    world.edit("UPDATE audit SET who = 'eve' WHERE release = 'shop' AND seq = 2");
+    let sealed = world.open().seal("ana", "eve did it", 5).unwrap();
+    assert_eq!((sealed.findings, sealed.sealed), (Vec::new(), 1));
+    let shop = Audits::beside(&world.data(), world.keys.clone()).of("shop").unwrap();
+    assert!(shop[3].diff[0].starts_with("shop: entry 2: hash is "), "{:?}", shop[3].diff);
+    world.open().transaction(|writing| put(writing, "shop", 4)).unwrap();
+    let checked = world.check(None);
+    assert!(checked.is_intact() && checked.sealed == 1, "{checked:?}");
+    world.edit("UPDATE audit SET who = 'mallory' WHERE release = 'shop' AND seq = 1");
+    assert!(world.found()[0].starts_with("shop: entry 1: hash is "), "{:?}", world.found());
+    // Who lacks the key cannot say that all is known.
+    let world = World::new(Keys::new(vec![key(7)]));
+    world.edit("UPDATE audit SET who = 'eve' WHERE release = 'shop' AND seq = 2");
+    world.edit("DELETE FROM audit WHERE release = 'till' AND seq > 3");
+    let without = World { dir: world.dir, keys: Keys::default() };
+    without.open().seal("eve", "nothing happened", 5).unwrap();
+    let world = World { dir: without.dir, keys: Keys::new(vec![key(7)]) };
+    world.finds("sealed without the key", "shop: entry 2: hash is ");
+}
+
 /// A database of before the heads were kept: it gets them, and its entries hold.
 #[test]
 fn a_database_of_an_earlier_version_is_taken_over() {

@@ -1,9 +1,10 @@
 //! Whether audits are as they were written: their entries one by one, the documents that these made, and the heads that are kept
 //! elsewhere.
 //!
-//! What is wrong is named by entry and field, each break once: after it, checking goes on from what stands there.
+//! What is wrong is named by entry and field, each break once: after it, checking goes on from what stands there. What a seal names as
+//! wrong is known: it is counted, and no news.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -96,6 +97,9 @@ pub struct Checked {
     pub findings: Vec<Finding>,
     /// How many more there are.
     pub more: u64,
+    /// How many things are wrong that somebody who sealed the audit knew of.
+    #[serde(default)]
+    pub sealed: u64,
 }
 
 impl Checked {
@@ -105,11 +109,21 @@ impl Checked {
     }
 
     fn find(&mut self, finding: Finding) {
-        if self.findings.len() < MAX_FINDINGS {
+        if self.findings.len() < MAX_LOOKED_AT {
             self.findings.push(finding);
         } else {
             self.more += 1;
         }
+    }
+
+    /// Leaves out what was known.
+    fn without(mut self, known: &BTreeSet<String>) -> Self {
+        let all = self.findings.len();
+        self.findings.retain(|finding| !known.contains(&finding.to_string()));
+        self.sealed = all.saturating_sub(self.findings.len()) as u64;
+        self.more += self.findings.len().saturating_sub(MAX_FINDINGS) as u64;
+        self.findings.truncate(MAX_FINDINGS);
+        self
     }
 }
 
@@ -121,6 +135,8 @@ pub struct Check<'k> {
     noted: Option<&'k Head>,
     chains: BTreeMap<String, Chain>,
     checked: Checked,
+    /// What seals name as wrong.
+    known: BTreeSet<String>,
 }
 
 /// What is known of the chain of a release.
@@ -138,7 +154,8 @@ struct Chain {
 impl<'k> Check<'k> {
     /// Begins a check of audits whose heads were kept so before the entries were read.
     pub fn new(keys: &'k Keys, kept: &'k Kept, noted: Option<&'k Head>) -> Self {
-        Self { keys, kept, noted, chains: BTreeMap::new(), checked: Checked::default() }
+        let (chains, checked, known) = (BTreeMap::new(), Checked::default(), BTreeSet::new());
+        Self { keys, kept, noted, chains, checked, known }
     }
 
     /// Checks the next entry.
@@ -148,6 +165,10 @@ impl<'k> Check<'k> {
         let mut findings = links(chain, entry);
         findings.extend(hash(self.keys, entry, &mut self.checked.unchecked));
         chain.note(entry, !self.keys.is_empty());
+        // Whoever lacks the key vouches for nothing.
+        if entry.action == SEAL && findings.is_empty() && (self.keys.is_empty() || entry.key.is_some()) {
+            self.known.extend(entry.diff.iter().cloned());
+        }
         chain.head = Head { seq: entry.seq, hash: entry.hash.clone() };
         let number = self.checked.heads.all.seq + 1;
         if entry.number != number {
@@ -238,7 +259,7 @@ impl<'k> Check<'k> {
             let found = format!("{all}, which comes before it");
             self.checked.find(of_all(Field::Head, noted.to_string(), found));
         }
-        self.checked
+        self.checked.without(&self.known)
     }
 
     fn end_of(&mut self, release: &str, chain: &Chain, after: &Kept) {
@@ -340,4 +361,6 @@ fn of_all(field: Field, expected: String, found: String) -> Finding {
 
 /// How many things that are wrong are told.
 pub const MAX_FINDINGS: usize = 20;
+/// How many are looked at, so that those that a seal knows of leave room for others.
+const MAX_LOOKED_AT: usize = 10_000;
 const KEPT: &str = "the heads of the last commit";
