@@ -117,6 +117,13 @@ impl Server {
     /// See [`Error`].
     pub fn open(config: Config) -> Result<Self, Error> {
         let store = Store::open_with(&config.data, config.audit_keys.clone())?;
+        let unchecked = store.audits().unchecked;
+        if unchecked > 0 {
+            tracing::warn!(
+                entries = unchecked,
+                "the audits are keyed and no key was given: those entries are not checked, and what comes now is not keyed"
+            );
+        }
         let accounts = match store.accounts() {
             Err(error @ StoreError::Damaged { .. }) => {
                 tracing::error!(%error, "the accounts start at nothing");
