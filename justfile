@@ -76,6 +76,10 @@ bench-ingest *options:
 bench-viewers *options:
     cargo run --release --locked --quiet -p antumbra-e2e --bin antumbra-demo -- bench-viewers {{options}}
 
+# 200 kills of the comparator amid changes of a policy; fails if one has the audit look broken.
+audit-kills kills="200":
+    ANTUMBRA_KILLS={{kills}} cargo test --locked -p antumbra --test over_http -- --nocapture audits::a_kill
+
 # The comparator under 1,000 slow connections of each kind; fails unless every probe of its health is answered (needs slowhttptest).
 slow-connections binary="target/debug/antumbra":
     cargo build --locked -p antumbra

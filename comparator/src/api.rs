@@ -2,6 +2,7 @@
 
 pub(crate) mod allowed;
 pub(crate) mod answer;
+pub(crate) mod audits;
 pub(crate) mod body;
 pub(crate) mod headers;
 pub(crate) mod misread;

@@ -3,6 +3,8 @@
 //! Data goes to stdout, messages to stderr, and the exit code says what a script needs: 0 success or promote, 1 roll
 //! back, 2 wrong usage or configuration, 3 wait, 4 failed while running.
 
+mod audit_keys;
+mod audits;
 mod capture;
 mod check;
 mod client;
@@ -22,6 +24,7 @@ mod policies;
 mod replay;
 mod report;
 mod schema;
+mod secret_files;
 mod serving;
 mod shell;
 mod simulate;
@@ -96,7 +99,7 @@ fn dispatch(command: Command, sandbox: &dyn Runtime) -> Result<ExitCode, Failure
         Command::Weights { command: WeightsCommand::Set(options) } => commands::set_weights(&options),
         Command::Policy { command } => policies::run(&command),
         Command::Token { command } => tokens::run(&command),
-        Command::Audit(target) => commands::audit(&target),
+        Command::Audit(options) => audits::run(&options),
         Command::Report(options) => report::report(&options, sandbox),
         Command::Verdict(options) => verdict::verdict(&options, sandbox),
         Command::Try(options) => trying::rules(&options, sandbox),
@@ -144,9 +147,9 @@ enum Command {
         #[command(subcommand)]
         command: tokens::Command,
     },
-    /// Show who changed what, when and why
-    #[command(after_help = AUDIT_EXAMPLES)]
-    Audit(Target),
+    /// Show who changed what, when and why, or check that; exit code 1 if it is not as it was written
+    #[command(after_help = audits::EXAMPLES)]
+    Audit(audits::Options),
     /// Show what the comparison found, by a server or out of a capture
     #[command(after_help = report::EXAMPLES)]
     Report(report::ReportOptions),
@@ -225,6 +228,10 @@ struct ServeOptions {
     /// `antumbra token create` made before; with either, every request needs a token
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
+    /// A file with a key of at least 32 bytes, by which the audits are keyed from now on; may be repeated for earlier keys. The first
+    /// key, or another one, needs `antumbra audit seal`
+    #[arg(long, value_name = "FILE")]
+    audit_key_file: Vec<PathBuf>,
     /// Connections that may be open at a time. 32 more are kept for health, metrics, status and policies
     #[arg(long, default_value_t = Connections::default().most, value_name = "NUMBER")]
     max_connections: usize,
@@ -315,7 +322,7 @@ struct ResetEvidence {
 #[derive(Args)]
 struct Target {
     /// The comparator; its token, if it asks for one, is read from `ANTUMBRA_TOKEN`
-    #[arg(long, env = "ANTUMBRA_SERVER", default_value = "http://127.0.0.1:7400", value_name = "URL")]
+    #[arg(long, env = SERVER_VARIABLE, default_value = "http://127.0.0.1:7400", value_name = "URL")]
     server: String,
     /// The policy; may be left out while there is one
     #[arg(long, env = POLICY_VARIABLE, value_name = "NAME")]
@@ -334,6 +341,7 @@ enum Output {
     Json,
 }
 
+const SERVER_VARIABLE: &str = "ANTUMBRA_SERVER";
 /// Names the policy where `--policy` does not.
 const POLICY_VARIABLE: &str = "ANTUMBRA_POLICY";
 const USAGE: u8 = 2;
@@ -379,10 +387,6 @@ const STATUS_EXAMPLES: &str = "\
 Examples:
   antumbra status
   antumbra status --policy checkout --output json";
-const AUDIT_EXAMPLES: &str = "\
-Examples:
-  antumbra audit
-  antumbra audit --policy checkout --output json";
 const RESET_EXAMPLES: &str = "\
 Example:
   antumbra evidence reset --reason 'build 1.4.1'";

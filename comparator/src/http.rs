@@ -2,6 +2,7 @@
 
 mod app;
 mod asking;
+mod audits;
 mod connection;
 mod exchanges;
 mod generations;
@@ -10,6 +11,7 @@ mod patient;
 mod places;
 mod policies;
 mod problems;
+mod reading;
 mod releases;
 mod router;
 pub(crate) mod serve;

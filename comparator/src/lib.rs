@@ -22,6 +22,7 @@ mod trial;
 mod writer;
 
 pub use antumbra_control::Document;
+pub use antumbra_control::audit::{Key, Keys};
 pub use antumbra_plugin::{BadPlugin, NoRuntime, Runtime};
 pub use antumbra_store::StoreError;
 pub use cli::run;

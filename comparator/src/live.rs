@@ -1,6 +1,7 @@
 //! What is in force and in memory now, shared by all who serve: policies, tokens, filters, accounts, captures, kept
 //! exchanges, bytes in flight.
 
+pub(crate) mod audited;
 pub(crate) mod captures;
 pub(crate) mod door;
 pub(crate) mod kept;
@@ -8,6 +9,7 @@ pub(crate) mod known;
 pub(crate) mod ledger;
 pub(crate) mod metrics;
 pub(crate) mod policies;
+pub(crate) mod reads;
 pub(crate) mod registry;
 pub(crate) mod room;
 pub(crate) mod size;
@@ -16,6 +18,7 @@ pub(crate) mod tokens;
 use std::sync::Arc;
 
 use antumbra_store::Accounts;
+use audited::Audited;
 use captures::Captures;
 use kept::Kept;
 use known::Known;
@@ -36,6 +39,7 @@ pub(crate) struct Live {
     pub(crate) kept: Arc<Kept>,
     pub(crate) known: Arc<Known>,
     pub(crate) tokens: Arc<Tokens>,
+    pub(crate) audited: Arc<Audited>,
 }
 
 impl Live {
@@ -49,6 +53,7 @@ impl Live {
             kept: Arc::default(),
             known: Arc::default(),
             tokens: Arc::default(),
+            audited: Arc::default(),
         }
     }
 }

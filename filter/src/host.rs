@@ -14,7 +14,7 @@ use std::time::Duration;
 use antumbra_exchange::{Answer, Call, Found, Headers, Now};
 use antumbra_observation::Bytes;
 use antumbra_policy::{
-    Body, BodyKind, Dice, Edit, Policy, PropertyPath, Timestamp, joined_lines, parse_address,
+    Body, BodyKind, Dice, Edit, Policy, PropertyPath, Timestamp, Words, joined_lines, parse_address,
 };
 
 #[link(wasm_import_module = "env")]
@@ -386,20 +386,20 @@ pub(crate) fn now() -> Now {
     Now { monotonic: monotonic(), wall_us: 0 }
 }
 
-/// The next random word of this VM, seeded once by the host.
+/// The next random word of this VM, whose secret the host gives once.
 pub(crate) fn dice() -> Dice {
-    thread_local!(static STATE: Cell<Option<Dice>> = const { Cell::new(None) });
-    let mut dice = STATE.get().unwrap_or_else(seed);
-    let word = dice.next();
-    STATE.set(Some(dice));
-    Dice(word)
+    thread_local!(static STATE: Cell<Option<Words>> = const { Cell::new(None) });
+    let mut words = STATE.take().unwrap_or_else(|| Words::new(secret()));
+    let word = words.next();
+    STATE.set(Some(words));
+    word
 }
 
-fn seed() -> Dice {
-    let mut seed = 0_u64;
-    // SAFETY: the host writes eight bytes into the seed; every pattern is a word.
-    unsafe { random_get((&raw mut seed).cast(), size_of::<u64>()) };
-    Dice(seed)
+fn secret() -> [u8; 32] {
+    let mut secret = [0; 32];
+    // SAFETY: the host writes as many bytes into the secret as that has.
+    unsafe { random_get((&raw mut secret).cast(), size_of_val(&secret)) };
+    secret
 }
 
 fn clock(id: u32) -> u64 {

@@ -8,12 +8,13 @@ use std::time::Duration;
 use antumbra_engine::Verdict;
 use antumbra_policy::document::Tree;
 
-use crate::audit::{DELETE, Draft};
+use crate::audit::{DELETE, Draft, READ};
 use crate::change::{Change, Edit, Expected, Judged, amended, check};
 use crate::difference::{self, Undone};
 use crate::document::Document;
 use crate::exposure;
 use crate::files::Files;
+use crate::fingerprint;
 use crate::records::{Session, StoredPolicy};
 use crate::refusal::Refusal;
 use crate::version::Version;
@@ -29,6 +30,8 @@ pub enum Command {
     Reset(Reset),
     /// Take the policy out of force, and forget all that is known of the release but its audit.
     Delete(Delete),
+    /// Say in the audit who read exchanges.
+    NoteRead(Read),
     /// Begin a new session where the evidence was gathered with other files than those that are here: they may see differences
     /// elsewhere.
     NoteFiles {
@@ -68,6 +71,19 @@ pub struct Delete {
     pub author: String,
     /// Why; may be empty.
     pub reason: String,
+}
+
+/// Exchanges that somebody read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Read {
+    /// The policy's name.
+    pub release: String,
+    /// Who read them.
+    pub reader: String,
+    /// How many captures began.
+    pub captures: u64,
+    /// How many exchanges were sent.
+    pub exchanges: u64,
 }
 
 /// What a command meets.
@@ -145,6 +161,7 @@ impl Command {
             Self::Adopt(document) => document.name(),
             Self::Reset(reset) => &reset.release,
             Self::Delete(delete) => &delete.release,
+            Self::NoteRead(read) => &read.release,
             Self::NoteFiles { release } | Self::StartOver { release, .. } => release,
         }
     }
@@ -179,6 +196,7 @@ pub fn decide(command: &Command, state: State<'_>, now_ms: u64) -> Result<Effect
         Command::Adopt(document) => adopt(document, state, now_ms),
         Command::Reset(wanted) => reset(wanted, state, now_ms),
         Command::Delete(wanted) => delete(wanted, state, now_ms),
+        Command::NoteRead(read) => note_read(read, state, now_ms),
         Command::NoteFiles { release } => note_files(release, state, now_ms),
         Command::StartOver { release, damage } => {
             let reason = format!("the stored evidence cannot be read: {damage}");
@@ -315,6 +333,15 @@ fn delete(wanted: &Delete, state: State<'_>, now_ms: u64) -> Result<Effects, Ref
     Ok(Effects { writes: vec![audit, Effect::Forget], diff, ..Effects::default() })
 }
 
+fn note_read(read: &Read, state: State<'_>, now_ms: u64) -> Result<Effects, Refusal> {
+    let current = state.current.ok_or_else(|| Refusal::Unknown(read.release.clone()))?;
+    let by = By { author: &read.reader, action: READ, reason: "" };
+    let how_much =
+        [format!("captures begun: {}", read.captures), format!("exchanges sent: {}", read.exchanges)];
+    let audit = Effect::Audit(by.draft(&read.release, current.generation, now_ms, &how_much));
+    Ok(Effects { writes: vec![audit], ..Effects::default() })
+}
+
 fn note_files(release: &str, state: State<'_>, now_ms: u64) -> Result<Effects, Refusal> {
     let current = state.current.ok_or_else(|| Refusal::Unknown(release.to_owned()))?;
     let files = state.at_hand.of(&current.document);
@@ -365,6 +392,7 @@ impl By<'_> {
             action: self.action.to_owned(),
             reason: self.reason.to_owned(),
             diff: diff.to_vec(),
+            document: None,
         }
     }
 }
@@ -373,7 +401,9 @@ impl By<'_> {
 fn put(version: &Version, by: By<'_>, diff: &[String]) -> [Effect; 2] {
     let Version { generation, at_ms, document, .. } = version;
     let stored = StoredPolicy { generation: *generation, at_ms: *at_ms, text: document.text() };
-    [Effect::PutPolicy(stored), Effect::Audit(by.draft(document.name(), *generation, *at_ms, diff))]
+    let made = Some(fingerprint::sha256(stored.text.as_bytes()));
+    let draft = Draft { document: made, ..by.draft(document.name(), *generation, *at_ms, diff) };
+    [Effect::PutPolicy(stored), Effect::Audit(draft)]
 }
 
 impl State<'_> {

@@ -40,9 +40,22 @@ pub struct Undone {
     pub to: Option<Tree>,
 }
 
-/// One line per field in which the documents differ: `rules[0].mirror[0].percent: 0 → 5`.
+/// One line per field in which the documents differ: `rules[0].mirror[0].percent: 0 → 5`. Lines are whole. Where all of them together
+/// would have more than [`MAX_DIFF_BYTES`], the last one says how many fields differ besides.
 pub fn lines(old: &Tree, new: &Tree) -> Vec<String> {
-    differences(old, new).iter().map(ToString::to_string).collect()
+    let found = differences(old, new);
+    let (mut lines, mut bytes) = (Vec::new(), 0_usize);
+    for difference in &found {
+        let line = difference.to_string();
+        bytes = bytes.saturating_add(line.len());
+        if bytes > MAX_DIFF_BYTES {
+            let more = found.len().saturating_sub(lines.len());
+            lines.push(format!("and {more} more: the documents of both generations say which"));
+            break;
+        }
+        lines.push(line);
+    }
+    lines
 }
 
 /// What was changed between `put`, the document that was put last, and `current`, and is not so in `next`.
@@ -191,6 +204,10 @@ fn json(tree: &Tree) -> String {
     serde_json::to_string(tree).unwrap_or_default()
 }
 
+/// What an entry of the audit may hold of a change: the largest document that can be put over HTTP, before and after, and the paths of
+/// what differs.
+const MAX_DIFF_BYTES: usize = 16 << 20;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -225,6 +242,19 @@ mod tests {
         let nothing = tree("{}");
         let expected = format!(r#"pattern: "{}" removed"#, "a".repeat(5_000));
         assert_eq!(lines(&long("a"), &nothing), [expected]);
+    }
+
+    #[test]
+    fn what_differs_is_bounded_and_says_so() {
+        let long = |letter: &str| {
+            let item = format!("\"{}\"", letter.repeat(1 << 20));
+            tree(&format!("[{}]", vec![item; 12].join(",")))
+        };
+        let lines = lines(&long("a"), &long("b"));
+        assert_eq!(
+            (lines.len(), lines[7].as_str()),
+            (8, "and 5 more: the documents of both generations say which")
+        );
     }
 
     fn shop(mirror: &str, canary: u8) -> String {

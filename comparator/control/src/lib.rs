@@ -22,7 +22,7 @@ pub mod token;
 pub mod tried;
 pub mod version;
 
-pub use command::{Command, Delete, Effect, Effects, Reset, State, decide, raises};
+pub use command::{Command, Delete, Effect, Effects, Read, Reset, State, decide, raises};
 pub use comparands::{Comparands, Unmirrored};
 pub use comparison::assigned::Assigned;
 pub use document::Document;

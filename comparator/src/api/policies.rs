@@ -1,6 +1,6 @@
 //! What `/v1/policies` answers.
 
-use antumbra_control::audit::Entry;
+use antumbra_control::audit::{Entry, Finding};
 use antumbra_control::difference::Undone;
 use serde::{Deserialize, Serialize};
 
@@ -89,6 +89,9 @@ impl From<Entry> for Generation {
 pub(crate) struct Audit {
     /// Oldest first.
     pub(crate) entries: Vec<Entry>,
-    /// The first entry whose hash is wrong; none if the chain holds.
+    /// The first entry that is not as it was written; none if all are.
     pub(crate) broken_at: Option<u64>,
+    /// What is not as it was written, in the audit of the release or in what is kept of all audits together; usually nothing.
+    #[serde(default)]
+    pub(crate) findings: Vec<Finding>,
 }

@@ -1,5 +1,6 @@
 //! What `/v1/status` answers.
 
+use antumbra_control::audit::Checked;
 use antumbra_engine::Verdict;
 use antumbra_observation as observation;
 use antumbra_store::Accounts;
@@ -18,6 +19,30 @@ pub(crate) struct Status {
     pub(crate) releases: Vec<ReleaseStatus>,
     /// What became of every observation.
     pub(crate) accounts: Accounts,
+    /// How the audits stand; an earlier version does not say it.
+    #[serde(default)]
+    pub(crate) audit: AuditStatus,
+}
+
+/// How the audits stand, as of the start and what was written since.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct AuditStatus {
+    /// The number of the last entry of all, and the hash over all up to it, as `17:9f86…`; none before the first entry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) head: Option<String>,
+    /// What is not as it was written; usually nothing.
+    #[serde(default)]
+    pub(crate) findings: Vec<String>,
+}
+
+impl From<&Checked> for AuditStatus {
+    fn from(Checked { heads, findings, .. }: &Checked) -> Self {
+        Self {
+            head: (heads.all.seq > 0).then(|| heads.all.to_string()),
+            findings: findings.iter().map(ToString::to_string).collect(),
+        }
+    }
 }
 
 /// How a release stands.

@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use super::client::{Client, Message, variable};
 use super::output::{self, print, print_json};
 use super::{Failure, Output, POLICY_VARIABLE, ResetEvidence, SetMirror, SetWeights, Target, local};
-use crate::api::policies::{Audit, Listed, Outcome};
+use crate::api::policies::{Listed, Outcome};
 use crate::api::releases::Begun;
 use crate::api::status::Status;
 
@@ -53,12 +53,6 @@ pub(super) fn set_weights(options: &SetWeights) -> Result<ExitCode, Failure> {
         ("despiteVerdict", options.despite_verdict.then_some(Tree::Bool(true))),
     ];
     amend(&options.target, "weights", &mapping(entries))
-}
-
-/// `antumbra audit`.
-pub(super) fn audit(target: &Target) -> Result<ExitCode, Failure> {
-    let audit: Audit = read(target, |name| format!("/v1/policies/{name}/audit"))?;
-    show(target.output, &audit, output::audit)
 }
 
 /// A verdict as a script reads it.

@@ -139,9 +139,13 @@ fn quoted(reason: &str) -> String {
 /// The audit, newest last.
 pub(super) fn audit(audit: &Audit) -> String {
     let mut text: String = audit.entries.iter().map(entry).collect();
-    let _ = match audit.broken_at {
-        None => writeln!(text, "hash chain intact ({} checked)", audit.entries.len()),
-        Some(seq) => writeln!(text, "THE CHAIN IS BROKEN at entry {seq}: the audit was altered"),
+    for finding in &audit.findings {
+        let _ = writeln!(text, "{finding}");
+    }
+    let _ = match (audit.broken_at, audit.findings.is_empty()) {
+        (None, true) => writeln!(text, "hash chain intact ({} checked)", audit.entries.len()),
+        (None, false) => writeln!(text, "THE AUDIT IS BROKEN: it is not as it was written"),
+        (Some(seq), _) => writeln!(text, "THE CHAIN IS BROKEN at entry {seq}: the audit was altered"),
     };
     text
 }

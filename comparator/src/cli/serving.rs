@@ -16,8 +16,9 @@ use tracing_subscriber::fmt;
 use tracing_subscriber::prelude::*;
 
 use super::output::print;
+use super::secret_files::too_open;
 use super::values::NamedTarget;
-use super::{Failure, ServeOptions, local, terms};
+use super::{Failure, ServeOptions, audit_keys, local, terms};
 use crate::http::serve::{Config, Error, Server};
 use crate::live::door::Connections;
 use crate::shadows::targets::Targets;
@@ -28,6 +29,7 @@ pub(super) fn serve(options: ServeOptions, sandbox: &dyn Runtime) -> Result<Exit
     let policies = policies(&options.policy)?;
     let plugins = terms::plugins(&options.plugin, sandbox)?;
     let token = options.token_file.as_deref().map(token).transpose()?;
+    let audit_keys = audit_keys::read(&options.audit_key_file)?;
     let descriptors = options.descriptors.read()?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| failed(&error))?;
@@ -35,8 +37,8 @@ pub(super) fn serve(options: ServeOptions, sandbox: &dyn Runtime) -> Result<Exit
         let targets = targets(&options).await?;
         let connections =
             Connections { most: options.max_connections, per_address: options.max_connections_per_address };
-        let config =
-            Config { data: options.data, policies, token, connections, targets, descriptors, plugins };
+        let data = options.data;
+        let config = Config { data, audit_keys, policies, token, connections, targets, descriptors, plugins };
         let listener = TcpListener::bind(options.listen)
             .await
             .map_err(|error| Failure::Runtime(format!("--listen {}: {error}", options.listen)))?;
@@ -140,18 +142,6 @@ fn token(file: &Path) -> Result<String, Failure> {
     Ok(token.to_owned())
 }
 
-/// Why others may read a secret's file. A group may read one that its user was given, as secrets are mounted in Kubernetes: the file is
-/// another user's, and could not be read without.
-fn too_open(mode: u32, is_own: bool) -> Option<String> {
-    let mode = mode & 0o777;
-    let allowed = if is_own { 0o700 } else { 0o740 };
-    (mode & !allowed != 0).then(|| {
-        format!(
-            "has mode {mode:04o}, so that others may read or change it; must be 0600: chmod 600 makes it so"
-        )
-    })
-}
-
 fn log() {
     let logged = std::env::var("ANTUMBRA_LOG").ok().and_then(|asked| asked.parse().ok());
     let logged = logged.unwrap_or_else(|| Logged::new().with_default(LevelFilter::INFO));
@@ -175,23 +165,3 @@ fn failed(error: &std::io::Error) -> Failure {
 
 /// Guessing a token must not be worth a try.
 const SHORTEST_TOKEN: usize = 16;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_token_is_for_those_who_need_it() {
-        for (mode, is_own, refused) in [
-            (0o100_600, true, false),
-            (0o100_400, true, false),
-            (0o100_640, true, true),
-            (0o100_604, true, true),
-            (0o100_440, false, false),
-            (0o100_460, false, true),
-            (0o100_444, false, true),
-        ] {
-            assert_eq!(too_open(mode, is_own).is_some(), refused, "{mode:o} {is_own}");
-        }
-    }
-}

@@ -17,6 +17,9 @@ pub(super) fn text(status: &Status) -> String {
     if status.releases.is_empty() {
         text.push_str("no policy is stored\n");
     }
+    for finding in &status.audit.findings {
+        let _ = writeln!(text, "THE AUDIT IS BROKEN: {finding}");
+    }
     write_accounts(&mut text, &status.accounts);
     text
 }
@@ -137,6 +140,7 @@ mod tests {
     use antumbra_observation::{Trouble, TroubleKind};
 
     use super::*;
+    use crate::api::status::AuditStatus;
 
     fn filter(last_digit: char, node: Option<&str>, state: State) -> Filter {
         Filter {
@@ -196,7 +200,7 @@ mod tests {
             duplicates: 1,
             in_flight: 0,
         };
-        insta::assert_snapshot!(text(&Status { version: None, releases: vec![told, release(vec![])], accounts }), @r#"
+        insta::assert_snapshot!(text(&Status { version: None, releases: vec![told, release(vec![])], accounts, audit: AuditStatus::default() }), @r#"
         shop  generation 4, run by all filters  session 1  exchanges 44
           ! the proxy has no cluster "new", so no shadow reaches the candidate (2 filters)
           filters: 2 alive, 1 gone (3 heartbeats missed)

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use antumbra_observation::stays_behind;
+use antumbra_observation::{overrides_method, stays_behind};
 use antumbra_policy::document::{is_name, parse_duration};
 
 use http::{HeaderName, HeaderValue};
@@ -58,7 +58,9 @@ pub(super) enum BadValue {
     Secret,
     #[error("must be the name of a header and its value, as authorization=TOKEN")]
     Header,
-    #[error("must be a header that is sent along: not of a connection, and for Host there is --host")]
+    #[error(
+        "must be a header that is sent along: not of a connection, none that makes another method, and for Host there is --host"
+    )]
     OwnHeader,
     #[error("must be a duration within 1s..=365d, as 30m, 8h or 14d")]
     Lasting,
@@ -182,7 +184,8 @@ impl FromStr for NamedHeader {
     fn from_str(text: &str) -> Result<Self, BadValue> {
         let (name, value) = text.split_once('=').ok_or(BadValue::Header)?;
         let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| BadValue::Header)?;
-        if stays_behind(name.as_str().as_bytes()) {
+        let bytes = name.as_str().as_bytes();
+        if stays_behind(bytes) || overrides_method(bytes) {
             return Err(BadValue::OwnHeader);
         }
         let mut value = HeaderValue::from_str(value).map_err(|_| BadValue::Header)?;
@@ -210,6 +213,7 @@ mod tests {
             ("x-a=1\n", Err(BadValue::Header)),
             ("host=shop.test", Err(BadValue::OwnHeader)),
             ("X-Antumbra-Shadow=1", Err(BadValue::OwnHeader)),
+            ("X-HTTP-Method-Override=DELETE", Err(BadValue::OwnHeader)),
         ] {
             let found = text.parse::<NamedHeader>();
             let found = found.as_ref().map(|header| (header.name.as_str(), header.value.to_str().unwrap()));

@@ -17,9 +17,11 @@ use crate::aside::Aside;
 use crate::http::guard::Guard;
 use crate::ingest::Intake;
 use crate::judge::{Judge, Standing};
+use crate::live::audited::Audited;
 use crate::live::captures::Captures;
 use crate::live::kept::Kept;
 use crate::live::ledger::Ledger;
+use crate::live::reads::Reads;
 use crate::live::registry::Present;
 use crate::live::tokens::Tokens;
 
@@ -33,6 +35,8 @@ pub(crate) struct App {
     pub(crate) turn: Arc<tokio::sync::Mutex<()>>,
     pub(crate) judge: Judge,
     pub(crate) audits: Arc<Audits>,
+    pub(crate) audited: Arc<Audited>,
+    pub(crate) reads: Arc<Reads>,
     pub(crate) aside: Arc<Aside>,
     pub(crate) tokens: Arc<Tokens>,
     pub(crate) guard: Guard,

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 
 use super::app::App;
-use super::asking::Named;
+use super::asking::{Named, Peer, author};
+use super::reading;
 use crate::api::allowed::{Allowed, Operate};
 use crate::api::headers::REDACT_HEADER;
 use crate::api::problem::Problem;
@@ -17,23 +18,25 @@ use crate::clock;
 use crate::live::captures::Deaf;
 use crate::redaction::{BadSecret, Redaction, Secret};
 
-/// Streams until the client leaves, its token or the policy ends, or the server does. Everything that the request header [`REDACT_HEADER`] names, which may be
+/// Streams until the client leaves, its token or the policy ends, or the server does, once the audit says who reads. Everything that the request header [`REDACT_HEADER`] names, which may be
 /// repeated, is blanked before it leaves the process, beside what always is.
 pub(super) async fn stream(
     allowed: Allowed<Operate>,
     State(app): State<Arc<App>>,
     Named(name): Named,
-    headers: HeaderMap,
+    request: Request,
 ) -> Result<Response, Problem> {
-    let redaction = redaction(&headers)?;
+    let redaction = redaction(request.headers())?;
     let is_there = || app.intake.policies.get(&name).is_some();
+    let who = author(&allowed.by, request.headers(), request.extensions().get::<Peer>());
     let (tokens, by) = (Arc::clone(&app.tokens), allowed.by);
     let is_welcome = move || tokens.still_admit(&by, clock::now_ms());
     let lines = app.captures.listen(&name, redaction, is_welcome, is_there).map_err(|deaf| match deaf {
         Deaf::Unknown => Problem::unknown_release(&name),
         Deaf::Full => Problem::unavailable("too many capture already, or the comparator is about to end"),
     })?;
-    let mut response = Body::new(lines).into_response();
+    let meter = reading::begin(&app, &name, who).await?;
+    let mut response = Body::new(lines.metered(meter)).into_response();
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
     Ok(response)
 }

@@ -10,7 +10,8 @@ use axum::response::Response;
 
 use super::app::App;
 use super::asking::Named;
-use super::policies::{audited, tagged};
+use super::audits::audited;
+use super::policies::tagged;
 use crate::api::allowed::{Allowed, Observe};
 use crate::api::answer::{json, json_text};
 use crate::api::policies::{Generation, History};

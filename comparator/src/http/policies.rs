@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use antumbra_control::audit::{Entry, broken_at};
 use antumbra_control::change::{Change, Edit, Expected, Judged};
 use antumbra_control::document::tree_from_yaml;
 use antumbra_control::refusal::Refusal;
@@ -23,7 +22,7 @@ use super::asking::{MAX_REASON, Named, Peer, author, one_line, reason};
 use crate::api::allowed::{Allowed, Gate, Observe, Operate};
 use crate::api::answer::{json, json_text};
 use crate::api::body;
-use crate::api::policies::{Audit, Deleted, Listed, Outcome};
+use crate::api::policies::{Deleted, Listed, Outcome};
 use crate::api::principal::Principal;
 use crate::api::problem::Problem;
 use crate::writer::{ChangeError, Changed, Job};
@@ -150,29 +149,6 @@ pub(super) async fn weights(
     let (parts, body) = request.into_parts();
     let wanted = wanted(&parts, body, read_weights).await?;
     change(&app, &allowed.by, &parts, name, wanted).await
-}
-
-/// `GET /v1/policies/{name}/audit`, which outlives the policy.
-pub(super) async fn audit(
-    _: Allowed<Observe>,
-    State(app): State<Arc<App>>,
-    Named(name): Named,
-) -> Result<Response, Problem> {
-    let entries = audited(&app, &name).await?;
-    if entries.is_empty() && app.intake.policies.get(&name).is_none() {
-        return Err(Problem::unknown_release(&name));
-    }
-    let broken_at = broken_at(&entries);
-    Ok(json(StatusCode::OK, &Audit { entries, broken_at }))
-}
-
-/// All that was ever done under this name, read where nobody waits for it who writes.
-pub(super) async fn audited(app: &App, name: &str) -> Result<Vec<Entry>, Problem> {
-    let (audits, release) = (Arc::clone(&app.audits), name.to_owned());
-    let entries = app.aside.run(move || audits.of(&release)).await;
-    let entries =
-        entries.map_err(|error| Problem::unavailable(format!("reading the audit failed: {error}")))?;
-    entries.map_err(|error| Problem::unavailable(error.to_string()))
 }
 
 async fn change(

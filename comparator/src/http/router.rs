@@ -18,7 +18,7 @@ use crate::http::app::App;
 use crate::http::asking::Peer;
 use crate::http::guard::HEALTH;
 use crate::http::places::Place;
-use crate::http::{exchanges, generations, policies, releases, status, tokens, trying};
+use crate::http::{audits, exchanges, generations, policies, releases, status, tokens, trying};
 use crate::ingest;
 
 /// All routes behind the guard.
@@ -47,13 +47,14 @@ fn of_people() -> Vec<Route<Arc<App>>> {
         Route::new(Verb::Delete, "/v1/policies/{name}", policies::delete),
         Route::new(Verb::Patch, "/v1/policies/{name}/mirror", policies::mirror),
         Route::new(Verb::Patch, "/v1/policies/{name}/weights", policies::weights),
-        Route::new(Verb::Get, "/v1/policies/{name}/audit", policies::audit),
+        Route::new(Verb::Get, "/v1/policies/{name}/audit", audits::show),
         Route::new(Verb::Get, "/v1/policies/{name}/generations", generations::history),
         Route::new(Verb::Get, "/v1/policies/{name}/generations/{number}", generations::show),
         Route::new(Verb::Get, "/v1/releases/{name}/report", releases::report),
         Route::new(Verb::Delete, "/v1/releases/{name}/evidence", releases::reset),
         Route::new(Verb::Get, "/v1/releases/{name}/exchanges", exchanges::stream),
         Route::new(Verb::Post, "/v1/releases/{name}/try", trying::rules),
+        Route::new(Verb::Get, "/v1/audit", audits::verify),
         Route::new(Verb::Get, "/v1/tokens", tokens::list),
         Route::new(Verb::Post, "/v1/tokens", tokens::create),
         Route::new(Verb::Delete, "/v1/tokens/{token}", tokens::revoke),

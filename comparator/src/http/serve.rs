@@ -12,6 +12,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use antumbra_control::Document;
+use antumbra_control::audit::Keys;
 use antumbra_control::refusal::Refusal;
 use antumbra_policy::document::Invalid;
 use antumbra_store::{Accounts, Audits, Store, StoreError};
@@ -26,6 +27,7 @@ use crate::http::app::{App, Run};
 use crate::http::connection::connect;
 use crate::http::guard::Guard;
 use crate::http::places::Places;
+use crate::http::reading;
 use crate::http::router::router;
 use crate::ingest::{Comparing, Decoding, Intake};
 use crate::judge::Judge;
@@ -41,6 +43,8 @@ use crate::writer::{self, ChangeError};
 pub struct Config {
     /// The database file; made if it is not there.
     pub data: PathBuf,
+    /// By which the audits are keyed; the first one keys what is written.
+    pub audit_keys: Keys,
     /// Policies to put in force where they differ from what is stored.
     pub policies: Vec<Document>,
     /// The secret of an administrator's token that is not stored. Without it and without stored tokens only a loopback address is
@@ -112,7 +116,14 @@ impl Server {
     /// # Errors
     /// See [`Error`].
     pub fn open(config: Config) -> Result<Self, Error> {
-        let store = Store::open(&config.data)?;
+        let store = Store::open_with(&config.data, config.audit_keys.clone())?;
+        let unchecked = store.audits().unchecked;
+        if unchecked > 0 {
+            tracing::warn!(
+                entries = unchecked,
+                "the audits are keyed and no key was given: those entries are not checked, and what comes now is not keyed"
+            );
+        }
         let accounts = match store.accounts() {
             Err(error @ StoreError::Damaged { .. }) => {
                 tracing::error!(%error, "the accounts start at nothing");
@@ -141,7 +152,7 @@ impl Server {
             live,
             targets: config.targets,
             plugins: config.plugins,
-            audits: Audits::beside(&config.data),
+            audits: Audits::beside(&config.data, config.audit_keys),
         })
     }
 
@@ -161,7 +172,7 @@ impl Server {
     pub async fn run(self, listener: TcpListener, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
         let address = listener.local_addr()?;
         self.refuse_open(address)?;
-        let Live { policies, registry, ledger, captures, kept, known, tokens } = self.live;
+        let Live { policies, registry, ledger, captures, kept, known, tokens, audited } = self.live;
         let comparing = Comparing::new(Arc::clone(&policies), known);
         let intake = Arc::new(Intake {
             writer: self.writer,
@@ -183,6 +194,8 @@ impl Server {
             turn: Arc::default(),
             judge: Judge::new(Arc::clone(&aside), Arc::clone(&intake.policies)),
             audits: Arc::new(self.audits),
+            audited,
+            reads: Arc::default(),
             aside,
             guard: Guard::new(Arc::clone(&tokens), address.ip()),
             tokens,
@@ -197,6 +210,7 @@ impl Server {
             }
         };
         let places = Places::new(self.connections, Arc::clone(&intake.metrics.door));
+        let auditing = tokio::spawn(reading::audit(Arc::clone(&app)));
         accept(listener, &router(Arc::clone(&app)), &graceful, &places, shutdown).await;
         app.captures.close();
         let mut graceful = std::pin::pin!(graceful.shutdown());
@@ -206,6 +220,8 @@ impl Server {
             let _ = tokio::time::timeout(LAST_ANSWERS, graceful).await;
         }
         intake.comparing.stop();
+        auditing.abort();
+        reading::audit_rest(&app).await;
         intake.registry.releases().into_iter().for_each(|release| intake.writer.keep(release));
         intake.writer.stop();
         let ended = tokio::task::spawn_blocking(move || self.thread.join()).await;
@@ -271,6 +287,7 @@ mod tests {
     fn opened(dir: &Path, token: Option<&str>) -> Server {
         let config = Config {
             data: dir.join("a.db"),
+            audit_keys: Keys::default(),
             policies: Vec::new(),
             token: token.map(str::to_owned),
             connections: Connections::default(),

@@ -11,8 +11,8 @@ use super::app::App;
 use crate::api::allowed::{Allowed, Observe};
 use crate::api::answer::json;
 use crate::api::problem::Problem;
-use crate::api::status::{ReleaseStatus, Status, Versions};
-use crate::live::metrics::Release;
+use crate::api::status::{AuditStatus, ReleaseStatus, Status, Versions};
+use crate::live::metrics::{Release, Stored};
 use crate::live::registry::Present;
 use crate::writer::Job;
 
@@ -42,7 +42,8 @@ pub(super) async fn show(allowed: Allowed<Observe>, State(app): State<Arc<App>>)
         });
     }
     let version = Some(env!("CARGO_PKG_VERSION").to_owned());
-    json(StatusCode::OK, &Status { version, releases, accounts: app.ledger.now() })
+    let audit = AuditStatus::from(&app.audited.now());
+    json(StatusCode::OK, &Status { version, releases, accounts: app.ledger.now(), audit })
 }
 
 /// `GET /metrics`.
@@ -64,16 +65,23 @@ pub(super) async fn metrics(allowed: Allowed<Observe>, State(app): State<Arc<App
             name,
         });
     }
-    let mut response = app.intake.metrics.render(&app.ledger.now(), &releases).into_response();
+    let audits = Arc::clone(&app.audits);
+    let rows = app.aside.run(move || audits.rows()).await;
+    let rows = rows.ok().and_then(Result::ok).unwrap_or_default();
+    let mut audits = app.audited.now();
+    audits.heads.chains.retain(|release, _| allowed.by.reaches(release));
+    let stored = Stored { audits, rows };
+    let mut response = app.intake.metrics.render(&app.ledger.now(), &releases, &stored).into_response();
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(OPEN_METRICS));
     response
 }
 
-/// `GET /readyz`: whether observations can be stored.
+/// `GET /readyz`: whether observations can be stored. An audit that is broken is told, and keeps nobody from being served.
 pub(super) async fn ready(State(app): State<Arc<App>>) -> Result<&'static str, Problem> {
     let probed = app.intake.writer.ask(Job::Probe).await?;
     probed.map_err(|error| Problem::unavailable(error.to_string()))?;
-    Ok("ready\n")
+    let intact = app.audited.now().is_intact();
+    Ok(if intact { "ready\n" } else { "ready; the audit is broken: `antumbra audit verify` says where\n" })
 }
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";

@@ -14,6 +14,7 @@ use hyper::body::{Body as Streamed, Bytes, Frame};
 use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
+use super::reads::Meter;
 use super::size;
 use crate::redaction::{Left, Redaction};
 
@@ -85,7 +86,8 @@ impl Captures {
             kib: Arc::new(Semaphore::new(KIB_QUEUED)),
             lost: Arc::clone(&lost),
         });
-        Ok(Lines { captured, lost, redaction, clients: RandomState::new(), next: None })
+        let meter = Meter::default();
+        Ok(Lines { captured, lost, redaction, meter, clients: RandomState::new(), next: None })
     }
 
     /// Hands observations to those who listen to their release.
@@ -149,6 +151,7 @@ pub(crate) struct Lines {
     captured: mpsc::Receiver<Captured>,
     lost: Arc<AtomicU64>,
     redaction: Redaction,
+    meter: Meter,
     /// Names clients anew for each capture: what observations call them could be traced back by trying.
     clients: RandomState,
     /// What waits behind a line about losses.
@@ -156,6 +159,11 @@ pub(crate) struct Lines {
 }
 
 impl Lines {
+    /// The same, counting what is sent.
+    pub(crate) fn metered(self, meter: Meter) -> Self {
+        Self { meter, ..self }
+    }
+
     fn line(&self, offered: &Offered) -> Bytes {
         let Offered { observation, session } = offered;
         let (mut observation, session) = (observation.clone(), *session);
@@ -191,6 +199,9 @@ impl Streamed for Lines {
         }
         let captured = ready!(lines.captured.poll_recv(context));
         lines.next = captured.map(|(offered, _room)| lines.line(&offered));
+        if lines.next.is_some() {
+            lines.meter.count();
+        }
         let line = lines.losses().or_else(|| lines.next.take());
         Poll::Ready(line.map(|line| Ok(Frame::data(line))))
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use antumbra_control::audit::Checked;
 use antumbra_engine::{PluginReport, Verdict};
 use antumbra_observation::Unsent;
 use antumbra_store::Accounts;
@@ -41,6 +42,15 @@ pub(crate) struct Release {
     pub(crate) plugins: Vec<PluginReport>,
 }
 
+/// The store at the time of a scrape.
+#[derive(Default)]
+pub(crate) struct Stored {
+    /// Where the audits end, and what is wrong with them.
+    pub(crate) audits: Checked,
+    /// The rows of each table that grows; none while the store fails.
+    pub(crate) rows: Vec<(&'static str, u64)>,
+}
+
 impl Metrics {
     /// Nothing measured yet.
     pub(crate) fn new() -> Self {
@@ -53,11 +63,12 @@ impl Metrics {
     }
 
     /// The exposition as text.
-    pub(crate) fn render(&self, accounts: &Accounts, releases: &[Release]) -> String {
+    pub(crate) fn render(&self, accounts: &Accounts, releases: &[Release], stored: &Stored) -> String {
         let mut registry = Registry::with_prefix("antumbra_comparator");
         register_accounts(&mut registry, accounts);
         register_releases(&mut registry, releases);
         register_plugins(&mut registry, releases);
+        register_stored(&mut registry, stored);
         self.door.register(&mut registry);
         let help = "Seconds from the first byte of a batch to its acknowledgement";
         registry.register("ingest_duration_seconds", help, self.ingest.clone());
@@ -135,6 +146,35 @@ fn register_plugins(registry: &mut Registry, releases: &[Release]) {
     registry.register("plugin_failures", help, failures);
 }
 
+fn register_stored(registry: &mut Registry, Stored { audits, rows }: &Stored) {
+    let intact = u64::from(audits.is_intact());
+    registry.register(
+        "audit_intact",
+        "1 while nothing is wrong with the audits but what a seal names",
+        gauge(intact),
+    );
+    let head = Family::<HashLabel, Gauge>::default();
+    let label = HashLabel { hash: audits.heads.all.hash.clone() };
+    head.get_or_create(&label).set(signed(audits.heads.all.seq));
+    let help = "The number of the last entry of all audits, and the hash over all up to it";
+    registry.register("audit_head", help, head);
+    let chains = Family::<HeadLabel, Gauge>::default();
+    for (release, head) in &audits.heads.chains {
+        let label = HeadLabel { release: release.clone(), hash: head.hash.clone() };
+        chains.get_or_create(&label).set(signed(head.seq));
+    }
+    registry.register(
+        "audit_release_head",
+        "The number of the last entry of each audit, and its hash",
+        chains,
+    );
+    let tables = Family::<TableLabel, Gauge>::default();
+    for (table, count) in rows {
+        tables.get_or_create(&TableLabel { table }).set(signed(*count));
+    }
+    registry.register("store_rows", "Rows of the tables of the database that grow", tables);
+}
+
 fn gauge(value: u64) -> Gauge {
     let gauge: Gauge = Gauge::default();
     gauge.set(signed(value));
@@ -153,6 +193,22 @@ struct ReasonLabel {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ReleaseLabel {
     release: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct HashLabel {
+    hash: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct HeadLabel {
+    release: String,
+    hash: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TableLabel {
+    table: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]

@@ -5,7 +5,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use antumbra_observation::{Body, Bytes, ExchangeId, Request, SHADOW_HEADER, ShadowRequest, stays_behind};
+use antumbra_observation::{
+    Body, Bytes, ExchangeId, Request, SHADOW_HEADER, ShadowRequest, overrides_method, stays_behind,
+};
 use http::header::{HOST, HeaderName, HeaderValue, TRAILER, TRANSFER_ENCODING};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Method};
@@ -77,11 +79,14 @@ impl Asked {
     pub(crate) fn written(shadow: &ShadowRequest, id: ExchangeId, body: &Body) -> Result<Self, Unsendable> {
         let Body::Whole(body) = body else { return Err(Unsendable::BodyCut) };
         let host = pseudo(shadow, b":authority").map(HeaderValue::from_bytes).transpose();
+        let method = Method::from_bytes(method(shadow)).map_err(|_| Unsendable::Method)?;
+        let safe = method.is_safe();
         let along = shadow.headers.iter().filter(|(name, _)| travels(name) || **name == *VARIANT_HEADER);
+        let along = along.filter(|(name, _)| !(safe && overrides_method(name)));
         let mut headers = appended(along, &nominated(&shadow.headers))?;
         headers.insert(SHADOW_HEADER, mark(id)?);
         Ok(Self {
-            method: Method::from_bytes(method(shadow)).map_err(|_| Unsendable::Method)?,
+            method,
             path: path(pseudo(shadow, b":path").unwrap_or_default())?,
             headers,
             host: host.map_err(|_| Unsendable::HeaderValue)?,
@@ -143,8 +148,11 @@ fn path(path: &[u8]) -> Result<PathAndQuery, Unsendable> {
     plain.then(|| PathAndQuery::try_from(path).ok()).flatten().ok_or(Unsendable::Path)
 }
 
+/// Those of a recorded request that are sent again. What would make another method of it stays behind, whatever its own is: which
+/// methods are sent again is decided by that alone.
 fn headers(pairs: &[(Bytes, Bytes)], id: ExchangeId) -> Result<HeaderMap, Unsendable> {
-    let mut headers = appended(pairs.iter().filter(|(name, _)| travels(name)), &nominated(pairs))?;
+    let along = pairs.iter().filter(|(name, _)| travels(name) && !overrides_method(name));
+    let mut headers = appended(along, &nominated(pairs))?;
     headers.insert(SHADOW_HEADER, mark(id)?);
     Ok(headers)
 }
@@ -221,6 +229,29 @@ mod tests {
             ("x-antumbra-shadow", b"0000000000000000000000000000000b"),
         ];
         assert_eq!((found, asked.path.as_str()), (expected.to_vec(), "/a?b=1"));
+    }
+
+    #[test]
+    fn no_header_makes_another_method_of_a_request() {
+        let over: [(&[u8], &[u8]); 3] = [
+            (b"X-HTTP-Method-Override", b"DELETE"),
+            (b"x-http-method", b"PUT"),
+            (b"X-Method-Override", b"PUT"),
+        ];
+        for method in ["GET", "POST"] {
+            let again = Request { method: method.into(), ..request(b"/", &over) };
+            let asked = Asked::new(&again, ExchangeId(1)).unwrap();
+            assert_eq!(asked.headers.len(), 1, "{method}: {:?}", asked.headers);
+        }
+        for (method, travelling) in [("GET", 0), ("HEAD", 0), ("POST", 3)] {
+            let mut headers: Vec<(Bytes, Bytes)> =
+                vec![(":method".into(), method.into()), (":path".into(), "/".into())];
+            headers.extend(over.iter().map(|(name, value)| ((*name).into(), (*value).into())));
+            let (variant, target, trailers) = ("canary".to_owned(), "canary".to_owned(), Vec::new());
+            let shadow = ShadowRequest { variant, target, headers, trailers };
+            let asked = Asked::written(&shadow, ExchangeId(1), &Body::Whole(Bytes::default())).unwrap();
+            assert_eq!(asked.headers.len(), travelling + 1, "{method}: {:?}", asked.headers);
+        }
     }
 
     #[test]

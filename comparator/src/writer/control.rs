@@ -55,7 +55,9 @@ impl Thread {
         let effects = decide(command, state, clock::now_ms())?;
         if !effects.writes.is_empty() {
             self.load()?;
-            self.store.transaction(|writing| write(writing, release, &effects.writes))?;
+            let written = self.store.transaction(|writing| write(writing, release, &effects.writes));
+            self.audited.note(self.store.audits());
+            written?;
         }
         let begun = effects.begun();
         if let Some(session) = begun {

@@ -9,7 +9,6 @@ use antumbra_store::{StoreError, Writing};
 
 use super::gathered::Gathered;
 use super::handle::{Batch, Under};
-use crate::clock;
 use crate::live::kept::Marks;
 use crate::live::ledger::Settled;
 use crate::live::policies::Policies;
@@ -58,7 +57,7 @@ impl Counting<'_> {
     pub(super) fn batch(&mut self, writing: &Writing<'_>, batch: &mut Batch) -> Result<Counted, StoreError> {
         let Counted { mut settled, mut belong } = Counted::default();
         if let Some((instance, sequence)) = batch.id
-            && !writing.note_batch(instance, sequence, clock::now_ms())?
+            && !writing.note_batch(instance, sequence)?
         {
             settled.duplicates = batch.observations.len() as u64;
             return Ok(Counted { settled, belong });

@@ -12,6 +12,7 @@ use antumbra_store::{Store, StoreError};
 use super::gathered::Gathered;
 use super::handle::{ChangeError, Inbox, Job, Snapshot};
 use crate::live::Live;
+use crate::live::audited::Audited;
 use crate::live::captures::Captures;
 use crate::live::kept::Kept;
 use crate::live::known::Known;
@@ -32,6 +33,7 @@ pub(crate) struct Thread {
     pub(super) captures: Arc<Captures>,
     pub(super) kept: Arc<Kept>,
     pub(super) known: Arc<Known>,
+    pub(super) audited: Arc<Audited>,
     pub(super) at_hand: Files,
     pub(super) registry: Arc<Registry>,
     pub(super) tokens: Arc<Tokens>,
@@ -43,7 +45,8 @@ pub(crate) struct Thread {
 impl Thread {
     /// Puts the stored policies in force and reads the evidence.
     pub(crate) fn new(store: Store, live: Live, plugins: &Plugins, inbox: Inbox) -> Result<Self, StoreError> {
-        let Live { policies, registry, ledger, captures, kept, known, tokens } = live;
+        let Live { policies, registry, ledger, captures, kept, known, tokens, audited } = live;
+        audited.note(store.audits());
         policies.restore(&store.policies()?);
         let at_hand = Files { plugins: plugins.digests(), descriptors: policies.fingerprint() };
         let mut thread = Self {
@@ -55,6 +58,7 @@ impl Thread {
             captures,
             kept,
             known,
+            audited,
             at_hand,
             registry,
             tokens,

@@ -3,31 +3,42 @@
 //! One file, WAL, `synchronous=FULL`: what a transaction wrote is on the disk when it returns.
 
 mod audits;
+mod batches;
+mod documents;
 mod files;
+mod head_file;
+mod journal;
 mod lock;
 mod salvage;
 mod schema;
+mod seal;
 mod sums;
 mod tokens;
+mod writing;
 
 pub use audits::Audits;
+pub use journal::JournalEntry;
 pub use salvage::{Salvaged, SalvagedTable};
+pub use writing::Writing;
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use antumbra_control::audit::{Draft, broken_at};
+use antumbra_control::audit::{Checked, Draft, Keys, SEAL};
 use antumbra_control::change;
 use antumbra_control::records::{DAMAGED, Session, StoredPolicy};
 use antumbra_control::token::Token;
 use antumbra_engine::Row;
-use antumbra_observation::Instance;
-use rusqlite::types::ValueRef;
-use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior, params};
 
 use crate::accounts::Accounts;
 use crate::error::StoreError;
+use documents::document;
 use lock::Lock;
+use seal::Seal;
+use sums::{evidence_values, journal_values, policy_values};
+use writing::{Appended, Appending};
 
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
@@ -38,6 +49,9 @@ impl From<rusqlite::Error> for StoreError {
 /// The open store.
 pub struct Store {
     connection: Connection,
+    path: PathBuf,
+    /// The heads of the audits; none of a store that is only read.
+    seal: Option<RefCell<Seal>>,
     /// What was copied of the file, if it was damaged, and where the damaged one is.
     salvaged: Option<(Salvaged, PathBuf)>,
     /// When something was last written, which shows that the store can be written.
@@ -46,23 +60,23 @@ pub struct Store {
     _lock: Option<Lock>,
 }
 
-/// What was counted in a session by one transaction.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct JournalEntry {
-    /// Exchanges that only were counted as repeated.
-    pub repeated: u64,
-    /// The others, compared, as the engine writes them.
-    pub compared: Vec<u8>,
-}
-
 impl Store {
+    /// Opens or creates the file, without a key for its audits. See [`Self::open_with`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        Self::open_with(path, Keys::default())
+    }
+
     /// Opens or creates the file, which only its owner may read: it holds answers of the services. All of it is checked. What can be
-    /// read of a damaged one is copied to a new file, and the damaged one is kept under another name.
+    /// read of a damaged one is copied to a new file, and the damaged one is kept under another name. What is wrong with the audits
+    /// keeps nobody from opening it: [`Self::audits`] says it.
     ///
     /// # Errors
     /// Another comparator has the file under whatever name, a later version wrote it, nothing of it can be read, or the system or SQLite
     /// refuses it.
-    pub fn open(path: &Path) -> Result<Self, StoreError> {
+    pub fn open_with(path: &Path, keys: Keys) -> Result<Self, StoreError> {
         let mut lock = Lock::take(path)?;
         let salvaged = salvage::replace_damaged(path)?;
         lock.follow(path)?;
@@ -70,9 +84,13 @@ impl Store {
         connection.busy_timeout(BUSY)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
+        schema::refuse_newer(&connection, path)?;
+        // Whoever finds a database that should have heads, and none, would raise an alarm: so they come first.
+        Seal::begin(&connection, path, &keys)?;
         schema::bring_up_to_date(&connection, path)?;
         connection.set_prepared_statement_cache_capacity(32);
-        Ok(Self { connection, salvaged, written: None, _lock: Some(lock) })
+        let seal = Some(RefCell::new(Seal::open(&connection, path, keys)?));
+        Ok(Self { connection, path: path.to_owned(), seal, salvaged, written: None, _lock: Some(lock) })
     }
 
     /// Opens a file to read it alone, also while a comparator has it.
@@ -83,7 +101,7 @@ impl Store {
         let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         connection.busy_timeout(BUSY)?;
         schema::refuse_newer(&connection, path)?;
-        Ok(Self { connection, salvaged: None, written: None, _lock: None })
+        Ok(Self { connection, path: path.to_owned(), seal: None, salvaged: None, written: None, _lock: None })
     }
 
     /// Everything that is wrong with the file, one sentence each: with its pages, with rows that are not as they were written, and with
@@ -127,15 +145,10 @@ impl Store {
         for token in tokens::those_of_any_version(&self.connection)? {
             tell(token.map(drop))?;
         }
-        for (release, _) in of_release("SELECT release, max(seq) FROM audit GROUP BY release ORDER BY 1")? {
-            if let Some(seq) = broken_at(&audits::audit(&self.connection, &release)?) {
-                let what = format!("audit of {release:?}");
-                tell(Err(StoreError::Damaged {
-                    what,
-                    message: format!("its chain is broken at entry {seq}"),
-                }))?;
-            }
-        }
+        let Checked { findings, more, .. } =
+            audits::check(&self.connection, &self.path, &Keys::default(), None)?;
+        problems.extend(findings.iter().map(|finding| format!("the audit of {finding}")));
+        problems.extend((more > 0).then(|| format!("the audits: {more} more things are wrong")));
         Ok(problems)
     }
 
@@ -158,16 +171,75 @@ impl Store {
         &mut self,
         work: impl FnOnce(&Writing<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let before = self.connection.total_changes();
-        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let writing = Writing(transaction);
+        let Self { connection, seal, written, .. } = self;
+        let seal = seal.as_ref();
+        if let Some(seal) = seal {
+            seal.borrow_mut().before(connection)?;
+        }
+        let before = connection.total_changes();
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let writing = Writing(transaction, Appending { seal, done: RefCell::default() });
         let result = work(&writing)?;
-        let changed = writing.0.total_changes();
-        writing.0.commit()?;
+        let Writing(transaction, Appending { done, .. }) = writing;
+        let Appended { entries, contradiction } = done.into_inner();
+        if let Some(seal) = seal {
+            let mut seal = seal.borrow_mut();
+            contradiction.into_iter().for_each(|finding| seal.contradicted(finding));
+            if !entries.is_empty() {
+                seal.announce(&entries)?;
+            }
+        }
+        let changed = transaction.total_changes();
+        transaction.commit()?;
+        if let Some(seal) = seal {
+            seal.borrow_mut().settle(entries.len() as u64);
+        }
         if changed != before {
-            self.written = Some(Instant::now());
+            *written = Some(Instant::now());
         }
         Ok(result)
+    }
+
+    /// What is wrong with the audits since the store was opened, and their heads as of the last commit.
+    pub fn audits(&self) -> Checked {
+        self.seal.as_ref().map(|seal| seal.borrow().checked().clone()).unwrap_or_default()
+    }
+
+    /// Takes the audits as they stand: each gets an entry that says who did so and why, and what was wrong, under the current key if
+    /// there is one, and the file beside the database says where they end. What was wrong is known from then on. Answers what still is
+    /// news after it: of more than [`antumbra_control::audit::MAX_FINDINGS`] things, only so many are taken at once.
+    ///
+    /// # Errors
+    /// They cannot be written.
+    pub fn seal(&mut self, who: &str, reason: &str, now_ms: u64) -> Result<Checked, StoreError> {
+        let mut statement = self
+            .connection
+            .prepare("SELECT release, max(seq), generation FROM audit GROUP BY release ORDER BY release")?;
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(2)?)))?;
+        let chains: Vec<(String, u64)> = rows.collect::<Result<_, _>>()?;
+        drop(statement);
+        let wrong: Vec<String> = self.audits().findings.iter().map(ToString::to_string).collect();
+        self.transaction(|writing| {
+            for (release, generation) in chains {
+                let (who, action, reason) = (who.to_owned(), SEAL.to_owned(), reason.to_owned());
+                let (at_ms, diff, document) = (now_ms, wrong.clone(), None);
+                writing.append_audit(Draft {
+                    release,
+                    generation,
+                    at_ms,
+                    who,
+                    action,
+                    reason,
+                    diff,
+                    document,
+                })?;
+            }
+            Ok(())
+        })?;
+        if let Some(seal) = &self.seal {
+            seal.borrow_mut().renew(&self.connection)?;
+        }
+        Ok(self.audits())
     }
 
     /// Whether the store can be written now: something was written within the last second, or a row is written to see. A transaction
@@ -318,226 +390,6 @@ impl Store {
     }
 }
 
-/// An open transaction.
-pub struct Writing<'c>(Transaction<'c>);
-
-impl Writing<'_> {
-    /// Notes a batch as acknowledged. False if it was before, or is so old that it can only be a repeat.
-    pub fn note_batch(&self, instance: Instance, sequence: u64, now_ms: u64) -> Result<bool, StoreError> {
-        let instance = instance.to_string();
-        let highest: Option<u64> = self
-            .0
-            .prepare_cached("SELECT max(sequence) FROM batches WHERE instance = ?1")?
-            .query_row([&instance], |row| row.get(0))?;
-        let oldest_kept = highest.unwrap_or(0).saturating_sub(BATCHES_KEPT);
-        if highest.is_some() && sequence <= oldest_kept {
-            return Ok(false);
-        }
-        let inserted = self
-            .0
-            .prepare_cached("INSERT OR IGNORE INTO batches (instance, sequence, at) VALUES (?1, ?2, ?3)")?
-            .execute(params![instance, sequence, now_ms])?;
-        if sequence.is_multiple_of(PRUNE_EVERY) {
-            self.prune(&instance, oldest_kept, now_ms)?;
-        }
-        Ok(inserted == 1)
-    }
-
-    fn prune(&self, instance: &str, oldest_kept: u64, now_ms: u64) -> Result<(), StoreError> {
-        self.0
-            .prepare_cached("DELETE FROM batches WHERE instance = ?1 AND sequence <= ?2")?
-            .execute(params![instance, oldest_kept])?;
-        let forgotten = now_ms.saturating_sub(INSTANCE_FORGOTTEN_MS);
-        self.0.prepare_cached("DELETE FROM batches WHERE at < ?1")?.execute([forgotten])?;
-        Ok(())
-    }
-
-    /// Writes one row of evidence.
-    pub fn put_evidence(&self, release: &str, session: u64, row: &Row) -> Result<(), StoreError> {
-        let sum = sums::sum(&evidence_values(release, &session.to_le_bytes(), row));
-        self.0
-            .prepare_cached(
-                "INSERT INTO evidence (release, session, key, bytes, sum) VALUES (?1, ?2, ?3, ?4, ?5)
-                 ON CONFLICT (release, session, key) DO UPDATE SET bytes = excluded.bytes, sum = excluded.sum",
-            )?
-            .execute(params![release, session, row.key, row.bytes, sum])?;
-        Ok(())
-    }
-
-    /// Appends what was counted in a session to its journal.
-    pub fn append_journal(
-        &self,
-        release: &str,
-        session: u64,
-        entry: &JournalEntry,
-    ) -> Result<(), StoreError> {
-        let numbers = [session, entry.repeated].map(u64::to_le_bytes);
-        let sum = sums::sum(&journal_values(release, &numbers, entry));
-        self.0
-            .prepare_cached(
-                "INSERT INTO journal (release, session, repeated, bytes, sum) VALUES (?1, ?2, ?3, ?4, ?5)",
-            )?
-            .execute(params![release, session, entry.repeated, entry.compared, sum])?;
-        Ok(())
-    }
-
-    /// Forgets the journal of a session, whose evidence is written in the same transaction.
-    pub fn clear_journal(&self, release: &str, session: u64) -> Result<(), StoreError> {
-        self.0
-            .prepare_cached("DELETE FROM journal WHERE release = ?1 AND session = ?2")?
-            .execute(params![release, session])?;
-        Ok(())
-    }
-
-    /// Writes the accounts.
-    pub fn put_accounts(&self, accounts: &Accounts) -> Result<(), StoreError> {
-        let text = serde_json::to_string(accounts).unwrap_or_default();
-        self.0
-            .prepare_cached(
-                "INSERT INTO accounts (id, text, sum) VALUES (1, ?1, ?2)
-                 ON CONFLICT (id) DO UPDATE SET text = excluded.text, sum = excluded.sum",
-            )?
-            .execute(params![text, sums::sum(&[text.as_bytes()])])?;
-        Ok(())
-    }
-
-    /// Writes a generation.
-    pub fn put_policy(&self, name: &str, policy: &StoredPolicy) -> Result<(), StoreError> {
-        let numbers = [policy.generation, policy.at_ms].map(u64::to_le_bytes);
-        let sum = sums::sum(&policy_values(name, &numbers, &policy.text));
-        self.0
-            .prepare_cached(
-                "INSERT INTO policies (name, generation, at, document, sum) VALUES (?1, ?2, ?3, ?4, ?5)",
-            )?
-            .execute(params![name, policy.generation, policy.at_ms, policy.text, sum])?;
-        Ok(())
-    }
-
-    /// Notes what the file of a policy said, whether or not it changed anything.
-    pub fn put_file(&self, name: &str, document: &str) -> Result<(), StoreError> {
-        self.0
-            .prepare_cached(
-                "INSERT INTO files (name, document) VALUES (?1, ?2)
-                 ON CONFLICT (name) DO UPDATE SET document = excluded.document",
-            )?
-            .execute(params![name, document])?;
-        Ok(())
-    }
-
-    /// Begins a session of a release. The evidence of the one before is kept, older evidence is not.
-    /// `files` says by which files answers are read, rewritten and judged in it.
-    pub fn begin_session(
-        &self,
-        release: &str,
-        session: Session,
-        files: &str,
-        now_ms: u64,
-    ) -> Result<(), StoreError> {
-        let Session { number, since } = session;
-        self.0
-            .prepare_cached("INSERT INTO sessions (release, session, since, at) VALUES (?1, ?2, ?3, ?4)")?
-            .execute(params![release, number, since, now_ms])?;
-        for ended in [
-            "DELETE FROM evidence WHERE release = ?1 AND session < ?2",
-            "DELETE FROM journal WHERE release = ?1 AND session < ?2",
-        ] {
-            self.0.prepare_cached(ended)?.execute(params![release, number.saturating_sub(1)])?;
-        }
-        self.0
-            .prepare_cached(
-                "INSERT INTO plugins (release, files) VALUES (?1, ?2)
-                 ON CONFLICT (release) DO UPDATE SET files = excluded.files",
-            )?
-            .execute(params![release, files])?;
-        Ok(())
-    }
-
-    /// Takes the evidence of a session that cannot be read out of the way, and keeps it for whoever wants to look into it. What was set
-    /// aside of the release before is forgotten.
-    pub fn set_aside(&self, release: &str, session: u64, now_ms: u64) -> Result<(), StoreError> {
-        self.0.prepare_cached("DELETE FROM set_aside WHERE release = ?1")?.execute([release])?;
-        self.0
-            .prepare_cached(
-                "INSERT INTO set_aside (release, session, key, bytes, at)
-                 SELECT release, session, key, bytes, ?3 FROM evidence WHERE release = ?1 AND session = ?2
-                 UNION ALL
-                 SELECT release, session, 'journal ' || seq, bytes, ?3 FROM journal WHERE release = ?1 AND session = ?2",
-            )?
-            .execute(params![release, session, now_ms])?;
-        for table in [
-            "DELETE FROM evidence WHERE release = ?1 AND session = ?2",
-            "DELETE FROM journal WHERE release = ?1 AND session = ?2",
-        ] {
-            self.0.prepare_cached(table)?.execute(params![release, session])?;
-        }
-        Ok(())
-    }
-
-    /// Forgets a policy and all that is known of its release. Its audit stays, and so does the number of its last session: neither
-    /// generations nor sessions are numbered twice under one name.
-    pub fn forget(&self, name: &str) -> Result<(), StoreError> {
-        for of_release in [
-            "DELETE FROM policies WHERE name = ?1",
-            "DELETE FROM files WHERE name = ?1",
-            "DELETE FROM evidence WHERE release = ?1",
-            "DELETE FROM journal WHERE release = ?1",
-            "DELETE FROM plugins WHERE release = ?1",
-            "DELETE FROM deliveries WHERE release = ?1",
-            "DELETE FROM set_aside WHERE release = ?1",
-            "DELETE FROM sessions WHERE release = ?1 AND session <
-             (SELECT max(session) FROM sessions WHERE release = ?1)",
-        ] {
-            self.0.prepare_cached(of_release)?.execute([name])?;
-        }
-        Ok(())
-    }
-
-    /// Keeps what the filters of a release said they delivered.
-    pub fn put_delivery(&self, release: &str, session: u64, text: &str) -> Result<(), StoreError> {
-        self.0
-            .prepare_cached(
-                "INSERT INTO deliveries (release, session, text) VALUES (?1, ?2, ?3)
-                 ON CONFLICT (release) DO UPDATE SET session = excluded.session, text = excluded.text",
-            )?
-            .execute(params![release, session, text])?;
-        Ok(())
-    }
-
-    /// Writes a token, new or changed.
-    pub fn put_token(&self, token: &Token) -> Result<(), StoreError> {
-        tokens::put(&self.0, token)
-    }
-
-    /// Appends to the audit of a release.
-    pub fn append_audit(&self, draft: Draft) -> Result<(), StoreError> {
-        let last: Option<(u64, String)> = self
-            .0
-            .prepare_cached("SELECT seq, hash FROM audit WHERE release = ?1 ORDER BY seq DESC LIMIT 1")?
-            .query_row([&draft.release], |row| Ok((row.get(0)?, row.get(1)?)))
-            .optional()?;
-        let (seq, prev_hash) = last.unwrap_or_default();
-        let e = draft.chained(seq + 1, prev_hash);
-        self.0
-            .prepare_cached(
-                "INSERT INTO audit (seq, release, generation, at, who, action, reason, diff, prev_hash, hash)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
-            )?
-            .execute(params![
-                e.seq,
-                e.release,
-                e.generation,
-                e.at_ms,
-                e.who,
-                e.action,
-                e.reason,
-                serde_json::to_string(&e.diff).unwrap_or_default(),
-                e.prev_hash,
-                e.hash,
-            ])?;
-        Ok(())
-    }
-}
-
 /// Name and generation of a row of `name, generation, at, document, sum`. A document that is not as it was written is marked by a first
 /// character that begins none, so that it cannot be taken for what was written.
 fn policy(row: &rusqlite::Row<'_>) -> rusqlite::Result<(String, StoredPolicy)> {
@@ -548,25 +400,6 @@ fn policy(row: &rusqlite::Row<'_>) -> rusqlite::Result<(String, StoredPolicy)> {
         text.insert(0, DAMAGED);
     }
     Ok((name, StoredPolicy { generation, at_ms, text }))
-}
-
-fn policy_values<'a>(name: &'a str, numbers: &'a [[u8; 8]; 2], text: &'a str) -> [&'a [u8]; 4] {
-    [name.as_bytes(), &numbers[0], &numbers[1], text.as_bytes()]
-}
-
-fn evidence_values<'a>(release: &'a str, session: &'a [u8; 8], row: &'a Row) -> [&'a [u8]; 4] {
-    [release.as_bytes(), session, row.key.as_bytes(), &row.bytes]
-}
-
-fn journal_values<'a>(release: &'a str, numbers: &'a [[u8; 8]; 2], entry: &'a JournalEntry) -> [&'a [u8]; 4] {
-    [release.as_bytes(), &numbers[0], &numbers[1], &entry.compared]
-}
-
-/// What is no UTF-8 is marked in the same way.
-fn document(stored: ValueRef<'_>) -> String {
-    let (ValueRef::Text(bytes) | ValueRef::Blob(bytes)) = stored else { return String::new() };
-    std::str::from_utf8(bytes)
-        .map_or_else(|_| format!("{DAMAGED}{}", String::from_utf8_lossy(bytes)), str::to_owned)
 }
 
 fn session(connection: &Connection, release: &str) -> Result<Option<Session>, StoreError> {
@@ -583,10 +416,5 @@ fn session(connection: &Connection, release: &str) -> Result<Option<Session>, St
 const BUSY: Duration = Duration::from_secs(2);
 /// How often a probe writes at most: whoever asks whether the store is ready must not keep it busy.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
-/// Batches of one instance that are remembered; one repeats at most its last few.
-const BATCHES_KEPT: u64 = 1_024;
-const PRUNE_EVERY: u64 = 256;
-/// An instance that was silent for a day repeats nothing.
-const INSTANCE_FORGOTTEN_MS: u64 = 86_400_000;
 #[cfg(test)]
 mod tests;

@@ -1,9 +1,9 @@
 //! Shadow requests out of captured ones, and answers of shadow calls into legs.
 
 use antumbra_observation::{
-    Body, Bytes, Leg, Outcome, Request, Response, SHADOW_HEADER, Unsent, stays_behind,
+    Body, Bytes, Leg, Outcome, Request, Response, SHADOW_HEADER, Unsent, overrides_method, stays_behind,
 };
-use antumbra_policy::{HeaderChanges, Mirror, Variant};
+use antumbra_policy::{HeaderChanges, Mirror, Variant, is_safe};
 
 use crate::body;
 use crate::capture::Capture;
@@ -35,6 +35,10 @@ pub(crate) fn request_headers(capture: &Capture, variant: &Variant, mirror: &Mir
     for (name, value) in &capture.before {
         headers.retain(|(known, _)| *known.0 != *name.as_bytes());
         headers.extend(value.iter().map(|value| (name.as_str().into(), value.clone())));
+    }
+    // A safe request is mirrored because it writes nothing: no header may make another one of it.
+    if first(&headers, ":method").is_none_or(is_safe) {
+        headers.retain(|(name, _)| !overrides_method(name));
     }
     let (names, members) = policy.variant_targets();
     for name in names {
@@ -239,6 +243,18 @@ mod tests {
             ("x-antumbra-variant", "canary"),
         ]);
         assert_eq!(shadow_of(&routed, "{}", "{}"), expected);
+    }
+
+    #[test]
+    fn a_safe_method_stays_one() {
+        for (method, travels) in [("GET", false), ("HEAD", false), ("OPTIONS", false), ("POST", true)] {
+            let over = ("X-HTTP-Method-Override", "DELETE");
+            let routed =
+                headers(&[(":method", method), over, ("x-http-method", "PUT"), ("x-method-override", "PUT")]);
+            let shadow = shadow_of(&routed, "{}", "{}");
+            let found = shadow.iter().filter(|(name, _)| overrides_method(name)).count();
+            assert_eq!(found, if travels { 3 } else { 0 }, "{method}");
+        }
     }
 
     #[test]

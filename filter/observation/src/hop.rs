@@ -15,6 +15,16 @@ pub fn stays_behind(name: &[u8]) -> bool {
         || STAYS_BEHIND.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
 }
 
+/// Whether a header of this name, in whatever case, has a service take the request for one of another method: a safe request that is
+/// repeated with it may write.
+pub fn overrides_method(name: &[u8]) -> bool {
+    OVERRIDES_METHOD.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
+}
+
+/// What frameworks obey, as <https://www.rubydoc.info/gems/rack/Rack/MethodOverride>, Express's `method-override` and ASP.NET Core's
+/// `HttpMethodOverrideMiddleware` do.
+const OVERRIDES_METHOD: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method-override"];
+
 const STAYS_BEHIND: [&str; 11] = [
     "connection",
     "content-length",
@@ -35,6 +45,16 @@ mod tests {
 
     #[cfg(target_family = "wasm")]
     use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    #[test]
+    fn what_overrides_the_method_is_known_in_any_case() {
+        for name in ["X-HTTP-Method-Override", "x-http-method", "X-Method-OVERRIDE"] {
+            assert!(overrides_method(name.as_bytes()), "{name}");
+        }
+        for name in ["x-http-methods", "method", "", ":method"] {
+            assert!(!overrides_method(name.as_bytes()), "{name}");
+        }
+    }
 
     #[test]
     fn names_in_any_case() {

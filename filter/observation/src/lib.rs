@@ -54,7 +54,7 @@ pub use handover::{Handover, ShadowRequest};
 pub use headers::MAX_HEADERS;
 pub use heartbeat::{Accounts, Heartbeat};
 pub use hex::{ExchangeId, Instance};
-pub use hop::stays_behind;
+pub use hop::{overrides_method, stays_behind};
 pub use not_mirrored::NotMirrored;
 pub use observation::{Body, Leg, Observation, Outcome, Request, Response};
 pub use reason::{Meaning, Reason};

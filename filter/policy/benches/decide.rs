@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::net::IpAddr;
 
 use antumbra_policy::document::Tree;
-use antumbra_policy::{Dice, Policy, Request, Secrets, Timestamp};
+use antumbra_policy::{Dice, Policy, Request, Secrets, Timestamp, Words};
 use divan::{Bencher, black_box};
 
 fn main() {
@@ -151,4 +151,11 @@ fn addresses_in_a_list(bencher: Bencher<'_, '_>, count: u32) {
 fn reading_twenty_rules(bencher: Bencher<'_, '_>) {
     let rules = twenty();
     bencher.bench_local(|| policy(black_box(&rules)));
+}
+
+/// What the chance of a decision costs, whatever its rules.
+#[divan::bench]
+fn words(bencher: Bencher<'_, '_>) {
+    let mut words = Words::new([7; 32]);
+    bencher.bench_local(|| words.next());
 }

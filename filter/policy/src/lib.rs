@@ -106,11 +106,11 @@ pub const SCHEMA: &str = include_str!("../policy.schema.json");
 
 pub use address::parse_address;
 pub use decision::{Decision, Reason, SkippedMirror};
-pub use dice::Dice;
+pub use dice::{Dice, Words};
 pub use edits::{Edit, OwnedEdit};
 pub use headers::HeaderChanges;
 pub use lines::joined_lines;
-pub use mirror::{Control, Mirror, Mirrored, Via};
+pub use mirror::{Control, Mirror, Mirrored, Via, is_safe};
 pub use overriding::signed_override;
 pub use policy::Policy;
 pub use property::PropertyPath;

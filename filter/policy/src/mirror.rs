@@ -248,7 +248,7 @@ fn read_path_prefix(field: &Field<'_>) -> Option<String> {
 }
 
 /// Methods that change nothing and that a service may answer twice.
-fn is_safe(method: &[u8]) -> bool {
+pub fn is_safe(method: &[u8]) -> bool {
     matches!(method, b"GET" | b"HEAD" | b"OPTIONS")
 }
 

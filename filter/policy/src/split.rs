@@ -167,7 +167,7 @@ impl Split {
                 return Choice { variant, reason: Reason::MissingKey, position: None, cookies };
             }
             (None, OnMissingKey::Mint(cookie)) => {
-                let minted = format!("{:016x}{:016x}", dice.next(), dice.next());
+                let minted = format!("{:032x}", dice.key());
                 cookies.push(cookie.set(&minted));
                 key::position(key::hash(Some(&self.salt), minted.as_bytes()))
             }

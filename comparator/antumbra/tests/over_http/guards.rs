@@ -1,7 +1,7 @@
 //! Who is kept out, over real HTTP: no token, foreign pages, slow and oversized senders.
 
 use crate::server::{SHOP, World, healthy};
-use antumbra_comparator::{Config, Connections, Descriptors, Error, Plugins, Targets, serve};
+use antumbra_comparator::{Config, Connections, Descriptors, Error, Keys, Plugins, Targets, serve};
 use http::Method;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -82,6 +82,7 @@ async fn nothing_is_open_by_default() {
     let listener = TcpListener::bind("0.0.0.0:0").await.unwrap();
     let config = Config {
         data: dir.path().join("a.db"),
+        audit_keys: Keys::default(),
         policies: Vec::new(),
         token: None,
         connections: Connections::default(),

@@ -47,6 +47,28 @@ async fn json_and_ndjson_are_taken_from_everybody_else() {
     assert_eq!(world.accounts().await["compared"], 3);
 }
 
+/// As earlier versions stored them, by a clock that since then jumped three days back, three days ahead, and not at all.
+#[tokio::test]
+async fn a_batch_that_comes_again_after_the_clock_jumped_counts_once() {
+    const DAYS: i64 = 3 * 86_400_000;
+    for (jump, sequence) in [(DAYS, 1), (-DAYS, 2), (0, 3)] {
+        let mut world = World::with_shop().await;
+        let batch = healthy(4);
+        world.batch(sequence, &batch).await;
+        world.end().await;
+        let change = format!("UPDATE batches SET at = CAST(unixepoch() AS INTEGER) * 1000 + {jump}");
+        assert_eq!(rusqlite::Connection::open(world.data()).unwrap().execute(&change, []).unwrap(), 1);
+        world.restart(Vec::new()).await;
+        // As many as have whatever is old forgotten.
+        for later in 250..=260 {
+            world.batch(later, &healthy(1)).await;
+        }
+        let again = world.batch(sequence, &batch).await.json();
+        assert_eq!((&again["duplicates"], &again["compared"]), (&4.into(), &0.into()), "{jump}: {again}");
+        assert_eq!(world.get("/v1/releases/shop/report").await.json()["exchanges"], 15, "{jump}");
+    }
+}
+
 #[tokio::test]
 async fn a_repeated_batch_is_acknowledged_and_not_counted_again() {
     let world = World::with_shop().await;

@@ -254,3 +254,21 @@ async fn an_interrupt_prints_what_was_done() {
     assert!(out.contains("requests read") && out.contains("replay  WAIT"), "{out}");
     assert!(stable.asked() < 5_000);
 }
+
+/// What a recording says of another method is not said again: a GET stays one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_header_that_makes_another_method_of_a_request_is_not_sent_again() {
+    let world = World::new(None).await;
+    let request = "1 000000000000000000000001 1439818823587396305\nGET /products/1 HTTP/1.1\r\nHost: shop.test\r\n\
+        X-HTTP-Method-Override: DELETE\r\nX-HTTP-Method: PUT\r\nX-Method-Override: PATCH\r\nX-Kept: 1\r\n\r\n\n🐵🙈🙉\n";
+    std::fs::write(world.data().with_file_name("r.gor"), request).unwrap();
+    let (primary, candidate) =
+        (Service::start(Version::Price(10)).await, Service::start(Version::Price(10)).await);
+    let legs = format!("--primary {} --candidate {}", primary.url(), candidate.url());
+    assert_eq!(replay(&world, &legs).await.code, 3);
+    for service in [&primary, &candidate] {
+        let seen = service.seen();
+        let names: Vec<&str> = seen[0].headers.keys().map(http::HeaderName::as_str).collect();
+        assert!(names.contains(&"x-kept") && !names.iter().any(|name| name.contains("method")), "{names:?}");
+    }
+}

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use antumbra_comparator::{Config, Connections, Descriptors, Document, Plugins, Targets, serve};
+use antumbra_comparator::{Config, Connections, Descriptors, Document, Keys, Plugins, Targets, serve};
 use antumbra_observation::{Body, Leg, Observation, encode};
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
@@ -45,6 +45,8 @@ pub(crate) struct World {
     connections: Connections,
     targets: Targets,
     pub(crate) plugins: Plugins,
+    /// By which the audits are keyed from the next start on.
+    pub(crate) audit_keys: Keys,
     /// By which messages of gRPC are read from the next start on.
     pub(crate) descriptors: Descriptors,
     stop: Option<oneshot::Sender<()>>,
@@ -92,6 +94,7 @@ impl World {
             connections,
             targets,
             plugins: Plugins::default(),
+            audit_keys: Keys::default(),
             descriptors: Descriptors::default(),
             stop: None,
             served: None,
@@ -126,6 +129,7 @@ impl World {
         let (stop, stopped) = oneshot::channel::<()>();
         let config = Config {
             data: self.data(),
+            audit_keys: self.audit_keys.clone(),
             policies,
             token: token.map(str::to_owned),
             connections: self.connections,

@@ -88,6 +88,7 @@ fn action(command: &Command) -> &'static str {
         Command::Adopt(_) => "adopt",
         Command::Reset(_) => "reset",
         Command::Delete(_) => "delete",
+        Command::NoteRead(_) => "note read",
         Command::NoteFiles { .. } => "note files",
         Command::StartOver { .. } => "start over",
     }
@@ -292,6 +293,28 @@ fn a_reset_makes_a_generation_of_the_same_document_and_a_session() {
             "session 3 since 4 at 7000 []",
             "in force 4",
         ],
+    );
+}
+
+#[test]
+fn who_reads_is_in_the_audit_and_nothing_else_changes() {
+    let (release, reader) = ("shop".to_owned(), "ana".to_owned());
+    let read = Command::NoteRead(Read { release, reader, captures: 2, exchanges: 40 });
+    Met::stored(SHOP).check(&read, &["audit 3 ana read \"\" captures begun, exchanges sent"]);
+    Met::nothing().check(&read, &["refused: there is no policy \"shop\""]);
+}
+
+/// What the audit holds of a document is its hash: that of the text which is stored.
+#[test]
+fn an_entry_names_the_document_that_it_made() {
+    let effects = Met::stored(SHOP).decide(&put(&SHOP.replace("percent: 5", "percent: 6"))).unwrap();
+    let [Effect::PutPolicy(stored), Effect::Audit(draft)] = &effects.writes[..] else {
+        panic!("{:?}", effects.writes)
+    };
+    assert_eq!(draft.document, Some(fingerprint::sha256(stored.text.as_bytes())));
+    let deleted = Met::stored(SHOP).decide(&delete(true, Expected::Any)).unwrap();
+    assert!(
+        matches!(&deleted.writes[..], [Effect::Audit(draft), Effect::Forget] if draft.document.is_none())
     );
 }
 

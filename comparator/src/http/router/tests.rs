@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
+use antumbra_control::audit::Keys;
 use antumbra_control::token::{Deed, Token};
 use antumbra_control::{Document, Role, Scope};
 use antumbra_store::Store;
@@ -37,6 +38,7 @@ GET /v1/releases/{name}/report gate
 DELETE /v1/releases/{name}/evidence operate
 GET /v1/releases/{name}/exchanges operate
 POST /v1/releases/{name}/try operate
+GET /v1/audit observe
 GET /v1/tokens admin
 POST /v1/tokens admin
 DELETE /v1/tokens/{token} admin
@@ -149,6 +151,7 @@ async fn serving(dir: &Path) -> (SocketAddr, oneshot::Sender<()>) {
     let shop = "{version: 1, name: shop, variants: {stable: {cluster: stable}}, default: stable, rules: []}";
     let config = Config {
         data,
+        audit_keys: Keys::default(),
         policies: vec![Document::from_yaml(shop.as_bytes()).unwrap()],
         token: None,
         connections: Connections::default(),

@@ -27,7 +27,7 @@ impl Lock {
         let beside = locked(path, &with_ending(path, ".lock"))?;
         // Where this lock is one with SQLite's, it would keep ours away, too.
         let database = cfg!(target_os = "linux").then(|| locked(path, path)).transpose()?;
-        for file in ["", "-wal", "-shm"].map(|ending| with_ending(path, ending)) {
+        for file in ["", "-wal", "-shm", ".audit-head"].map(|ending| with_ending(path, ending)) {
             private(&file).map_err(|source| StoreError::File { path: file.clone(), source })?;
         }
         Ok(Self { _beside: beside, database })

@@ -11,6 +11,7 @@ use rusqlite::{Connection, params_from_iter};
 
 use super::files::{create_new, opened, with_ending};
 use super::schema;
+use super::seal::Seal;
 use crate::error::StoreError;
 
 /// What was copied of a damaged database.
@@ -65,6 +66,7 @@ pub(super) fn replace_damaged(path: &Path) -> Result<Option<(Salvaged, PathBuf)>
     }
     opened(&unfinished).map_err(failed)?;
     let salvaged = copy(&old, &unfinished)?;
+    Seal::carry(path, schema::has_heads(&old), &Connection::open(&unfinished)?, path)?;
     drop(old);
     std::fs::rename(&unfinished, &finished).map_err(failed)?;
     Ok(Some((salvaged, move_into_place(&finished, path)?)))
@@ -75,7 +77,9 @@ pub(super) fn to_new(from: &Path, to: &Path) -> Result<Salvaged, StoreError> {
     create_new(to).map_err(|source| StoreError::File { path: to.to_owned(), source })?;
     let old = open_untouched(from)?;
     schema::refuse_newer(&old, from)?;
-    copy(&old, to)
+    let salvaged = copy(&old, to)?;
+    Seal::carry(from, schema::has_heads(&old), &Connection::open(to)?, to)?;
+    Ok(salvaged)
 }
 
 /// Moves the files of the database at `path` aside, and the copy to their place. Answers where they are.

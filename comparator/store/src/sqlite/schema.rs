@@ -29,7 +29,22 @@ pub(super) fn bring_up_to_date(connection: &Connection, path: &Path) -> Result<(
         // An earlier version would let everybody in.
         connection.execute_batch(TOKENS)?;
     }
+    if found < WITH_HEADS {
+        // An earlier version would append entries that the heads know nothing of.
+        connection.execute_batch(HEADS)?;
+    }
     Ok(())
+}
+
+/// Whether the heads of the audits are kept beside the database.
+pub(super) fn has_heads(connection: &Connection) -> bool {
+    let found = connection.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0));
+    found.is_ok_and(|found| found >= WITH_HEADS)
+}
+
+/// Whether there is a table of audits.
+pub(super) fn has_audits(connection: &Connection) -> bool {
+    connection.table_exists(None, "audit").unwrap_or(false)
 }
 
 /// The version of the file; none if that cannot be read.
@@ -46,7 +61,9 @@ pub(super) fn refuse_newer(connection: &Connection, path: &Path) -> Result<Optio
 }
 
 /// The version of the schema, in `user_version`.
-const VERSION: i64 = 4;
+const VERSION: i64 = 5;
+/// The first version that keeps the heads of the audits beside the database.
+const WITH_HEADS: i64 = 5;
 
 const FIRST: &str = "
 BEGIN;
@@ -101,5 +118,20 @@ BEGIN;
 CREATE TABLE tokens (name TEXT PRIMARY KEY, digest BLOB NOT NULL, role TEXT NOT NULL, releases TEXT, created INTEGER NOT NULL,
     created_by TEXT NOT NULL, expires INTEGER, revoked INTEGER, revoked_by TEXT, sum INTEGER) STRICT;
 PRAGMA user_version = 4;
+COMMIT;
+";
+
+/// The entries of earlier versions were written in the order of their rows. The table `batches` is as large as before, but its rows
+/// are forgotten in the order in which their instances spoke: clocks jump.
+const HEADS: &str = "
+BEGIN;
+ALTER TABLE audit ADD COLUMN number INTEGER;
+ALTER TABLE audit ADD COLUMN document TEXT;
+ALTER TABLE audit ADD COLUMN key TEXT;
+UPDATE audit SET number = ordered.number
+    FROM (SELECT rowid AS id, row_number() OVER (ORDER BY rowid) AS number FROM audit) AS ordered
+    WHERE audit.rowid = ordered.id;
+CREATE INDEX audit_number ON audit (number);
+PRAGMA user_version = 5;
 COMMIT;
 ";

@@ -4,6 +4,7 @@ use antumbra_control::role::{Role, Scope};
 use antumbra_control::token::{Deed, Digest};
 
 use super::*;
+use antumbra_observation::Instance;
 
 #[test]
 fn one_comparator_at_a_time_and_no_file_of_the_future() {
@@ -14,7 +15,7 @@ fn one_comparator_at_a_time_and_no_file_of_the_future() {
     store.connection.pragma_update(None, "user_version", 7).unwrap();
     drop(store);
     let error = Store::open(&path).err().unwrap().to_string();
-    assert!(error.contains("has schema version 7, must be within 0..=4"), "{error}");
+    assert!(error.contains("has schema version 7, must be within 0..=5"), "{error}");
 }
 
 #[test]
@@ -22,7 +23,7 @@ fn a_batch_is_new_once_and_old_ones_are_forgotten_as_repeats() {
     let dir = tempfile::tempdir().unwrap();
     let mut store = Store::open(&dir.path().join("a.db")).unwrap();
     let mut note = |instance, sequence| {
-        store.transaction(|writing| writing.note_batch(Instance(instance), sequence, 0)).unwrap()
+        store.transaction(|writing| writing.note_batch(Instance(instance), sequence)).unwrap()
     };
     assert!(note(1, 2));
     assert!(note(1, 1), "out of order is not a repeat");
@@ -47,6 +48,7 @@ fn what_is_forgotten_leaves_its_audit_and_numbers_that_are_not_used_again() {
         action: action.to_owned(),
         reason: String::new(),
         diff: Vec::new(),
+        document: None,
     };
     let stored = |generation| StoredPolicy { generation, at_ms: 0, text: format!("{{\"g\":{generation}}}") };
     let work = |writing: &Writing<'_>| {
@@ -81,7 +83,7 @@ fn what_is_forgotten_leaves_its_audit_and_numbers_that_are_not_used_again() {
     let kept = ((Some(stored(2)), Some("{}".to_owned())), (1, 1), ("prices=1f".to_owned(), true));
     assert_eq!(left(&store, "till"), kept);
     assert_eq!(store.policies().unwrap().len(), 1);
-    let audits = Audits::beside(&dir.path().join("a.db"));
+    let audits = Audits::beside(&dir.path().join("a.db"), Keys::default());
     assert_eq!((audits.of("shop").unwrap().len(), store.last_generation("shop").unwrap()), (3, 3));
     // While somebody writes, what was committed can be read.
     let between = |writing: &Writing<'_>| {
@@ -127,6 +129,7 @@ fn filled(path: &Path) -> (Vec<(String, StoredPolicy)>, Vec<Row>, Vec<JournalEnt
                     action: "put".to_owned(),
                     reason: "r".repeat(100),
                     diff: Vec::new(),
+                    document: None,
                 })?;
             }
             writing.begin_session(release, Session { number: 1, since: 1 }, "", 0)?;
@@ -139,7 +142,7 @@ fn filled(path: &Path) -> (Vec<(String, StoredPolicy)>, Vec<Row>, Vec<JournalEnt
             }
         }
         for sequence in 1..500 {
-            writing.note_batch(Instance(1), sequence, sequence)?;
+            writing.note_batch(Instance(1), sequence)?;
         }
         writing.put_accounts(&Accounts::default())?;
         Ok(())

@@ -1,0 +1,39 @@
+//! How the audits stand: what was found wrong with them at the start and since, and where they end.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use antumbra_control::audit::{Checked, Finding, MAX_FINDINGS};
+
+/// What the last look at the audits found. Nothing that was found is forgotten before the process ends.
+#[derive(Default)]
+pub(crate) struct Audited(Mutex<Checked>);
+
+impl Audited {
+    /// As of now.
+    pub(crate) fn now(&self) -> Checked {
+        self.lock().clone()
+    }
+
+    /// Where they end as the store has them, and what it found wrong.
+    pub(crate) fn note(&self, checked: Checked) {
+        self.find(&checked.findings);
+        let mut known = self.lock();
+        let findings = std::mem::take(&mut known.findings);
+        *known = Checked { findings, ..checked };
+    }
+
+    /// Logs what was not known to be wrong.
+    pub(crate) fn find(&self, findings: &[Finding]) {
+        let mut known = self.lock();
+        for finding in findings {
+            if known.findings.len() < MAX_FINDINGS && !known.findings.contains(finding) {
+                tracing::error!(%finding, "the audit is not as it was written; everything goes on");
+                known.findings.push(finding.clone());
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Checked> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

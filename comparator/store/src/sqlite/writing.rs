@@ -1,0 +1,252 @@
+//! What a transaction writes.
+
+use std::cell::RefCell;
+
+use antumbra_control::audit::{Draft, Entry, Field, Finding, Head, Place};
+use antumbra_control::records::{Session, StoredPolicy};
+use antumbra_control::token::Token;
+use antumbra_engine::Row;
+use rusqlite::{OptionalExtension, Transaction, params};
+
+use super::audits;
+use super::journal::JournalEntry;
+use super::seal::Seal;
+use super::sums::{evidence_values, journal_values, policy_values, sum};
+use super::tokens;
+use crate::accounts::Accounts;
+use crate::error::StoreError;
+
+/// An open transaction.
+pub struct Writing<'c>(pub(super) Transaction<'c>, pub(super) Appending<'c>);
+
+/// What a transaction appends to the audits.
+pub(super) struct Appending<'s> {
+    pub(super) seal: Option<&'s RefCell<Seal>>,
+    pub(super) done: RefCell<Appended>,
+}
+
+#[derive(Default)]
+pub(super) struct Appended {
+    pub(super) entries: Vec<Entry>,
+    /// An audit that does not end where the last commit left it.
+    pub(super) contradiction: Option<Finding>,
+}
+
+impl Writing<'_> {
+    /// Writes one row of evidence.
+    pub fn put_evidence(&self, release: &str, session: u64, row: &Row) -> Result<(), StoreError> {
+        let sum = sum(&evidence_values(release, &session.to_le_bytes(), row));
+        self.0
+            .prepare_cached(
+                "INSERT INTO evidence (release, session, key, bytes, sum) VALUES (?1, ?2, ?3, ?4, ?5)
+                 ON CONFLICT (release, session, key) DO UPDATE SET bytes = excluded.bytes, sum = excluded.sum",
+            )?
+            .execute(params![release, session, row.key, row.bytes, sum])?;
+        Ok(())
+    }
+
+    /// Appends what was counted in a session to its journal.
+    pub fn append_journal(
+        &self,
+        release: &str,
+        session: u64,
+        entry: &JournalEntry,
+    ) -> Result<(), StoreError> {
+        let numbers = [session, entry.repeated].map(u64::to_le_bytes);
+        let sum = sum(&journal_values(release, &numbers, entry));
+        self.0
+            .prepare_cached(
+                "INSERT INTO journal (release, session, repeated, bytes, sum) VALUES (?1, ?2, ?3, ?4, ?5)",
+            )?
+            .execute(params![release, session, entry.repeated, entry.compared, sum])?;
+        Ok(())
+    }
+
+    /// Forgets the journal of a session, whose evidence is written in the same transaction.
+    pub fn clear_journal(&self, release: &str, session: u64) -> Result<(), StoreError> {
+        self.0
+            .prepare_cached("DELETE FROM journal WHERE release = ?1 AND session = ?2")?
+            .execute(params![release, session])?;
+        Ok(())
+    }
+
+    /// Writes the accounts.
+    pub fn put_accounts(&self, accounts: &Accounts) -> Result<(), StoreError> {
+        let text = serde_json::to_string(accounts).unwrap_or_default();
+        self.0
+            .prepare_cached(
+                "INSERT INTO accounts (id, text, sum) VALUES (1, ?1, ?2)
+                 ON CONFLICT (id) DO UPDATE SET text = excluded.text, sum = excluded.sum",
+            )?
+            .execute(params![text, sum(&[text.as_bytes()])])?;
+        Ok(())
+    }
+
+    /// Writes a generation.
+    pub fn put_policy(&self, name: &str, policy: &StoredPolicy) -> Result<(), StoreError> {
+        let numbers = [policy.generation, policy.at_ms].map(u64::to_le_bytes);
+        let sum = sum(&policy_values(name, &numbers, &policy.text));
+        self.0
+            .prepare_cached(
+                "INSERT INTO policies (name, generation, at, document, sum) VALUES (?1, ?2, ?3, ?4, ?5)",
+            )?
+            .execute(params![name, policy.generation, policy.at_ms, policy.text, sum])?;
+        Ok(())
+    }
+
+    /// Notes what the file of a policy said, whether or not it changed anything.
+    pub fn put_file(&self, name: &str, document: &str) -> Result<(), StoreError> {
+        self.0
+            .prepare_cached(
+                "INSERT INTO files (name, document) VALUES (?1, ?2)
+                 ON CONFLICT (name) DO UPDATE SET document = excluded.document",
+            )?
+            .execute(params![name, document])?;
+        Ok(())
+    }
+
+    /// Begins a session of a release. The evidence of the one before is kept, older evidence is not.
+    /// `files` says by which files answers are read, rewritten and judged in it.
+    pub fn begin_session(
+        &self,
+        release: &str,
+        session: Session,
+        files: &str,
+        now_ms: u64,
+    ) -> Result<(), StoreError> {
+        let Session { number, since } = session;
+        self.0
+            .prepare_cached("INSERT INTO sessions (release, session, since, at) VALUES (?1, ?2, ?3, ?4)")?
+            .execute(params![release, number, since, now_ms])?;
+        for (ended, kept) in [
+            ("DELETE FROM evidence WHERE release = ?1 AND session < ?2", 1),
+            ("DELETE FROM journal WHERE release = ?1 AND session < ?2", 1),
+            ("DELETE FROM sessions WHERE release = ?1 AND session < ?2", SESSIONS_KEPT),
+        ] {
+            self.0.prepare_cached(ended)?.execute(params![release, number.saturating_sub(kept)])?;
+        }
+        self.0
+            .prepare_cached(
+                "INSERT INTO plugins (release, files) VALUES (?1, ?2)
+                 ON CONFLICT (release) DO UPDATE SET files = excluded.files",
+            )?
+            .execute(params![release, files])?;
+        Ok(())
+    }
+
+    /// Takes the evidence of a session that cannot be read out of the way, and keeps it for whoever wants to look into it. What was set
+    /// aside of the release before is forgotten.
+    pub fn set_aside(&self, release: &str, session: u64, now_ms: u64) -> Result<(), StoreError> {
+        self.0.prepare_cached("DELETE FROM set_aside WHERE release = ?1")?.execute([release])?;
+        self.0
+            .prepare_cached(
+                "INSERT INTO set_aside (release, session, key, bytes, at)
+                 SELECT release, session, key, bytes, ?3 FROM evidence WHERE release = ?1 AND session = ?2
+                 UNION ALL
+                 SELECT release, session, 'journal ' || seq, bytes, ?3 FROM journal WHERE release = ?1 AND session = ?2",
+            )?
+            .execute(params![release, session, now_ms])?;
+        for table in [
+            "DELETE FROM evidence WHERE release = ?1 AND session = ?2",
+            "DELETE FROM journal WHERE release = ?1 AND session = ?2",
+        ] {
+            self.0.prepare_cached(table)?.execute(params![release, session])?;
+        }
+        Ok(())
+    }
+
+    /// Forgets a policy and all that is known of its release. Its audit stays, and so does the number of its last session: neither
+    /// generations nor sessions are numbered twice under one name.
+    pub fn forget(&self, name: &str) -> Result<(), StoreError> {
+        for of_release in [
+            "DELETE FROM policies WHERE name = ?1",
+            "DELETE FROM files WHERE name = ?1",
+            "DELETE FROM evidence WHERE release = ?1",
+            "DELETE FROM journal WHERE release = ?1",
+            "DELETE FROM plugins WHERE release = ?1",
+            "DELETE FROM deliveries WHERE release = ?1",
+            "DELETE FROM set_aside WHERE release = ?1",
+            "DELETE FROM sessions WHERE release = ?1 AND session <
+             (SELECT max(session) FROM sessions WHERE release = ?1)",
+        ] {
+            self.0.prepare_cached(of_release)?.execute([name])?;
+        }
+        Ok(())
+    }
+
+    /// Writes a token, new or changed.
+    pub fn put_token(&self, token: &Token) -> Result<(), StoreError> {
+        tokens::put(&self.0, token)
+    }
+
+    /// Keeps what the filters of a release said they delivered.
+    pub fn put_delivery(&self, release: &str, session: u64, text: &str) -> Result<(), StoreError> {
+        self.0
+            .prepare_cached(
+                "INSERT INTO deliveries (release, session, text) VALUES (?1, ?2, ?3)
+                 ON CONFLICT (release) DO UPDATE SET session = excluded.session, text = excluded.text",
+            )?
+            .execute(params![release, session, text])?;
+        Ok(())
+    }
+
+    /// Appends to the audit of a release.
+    pub fn append_audit(&self, draft: Draft) -> Result<(), StoreError> {
+        let last: Option<(u64, String)> = self
+            .0
+            .prepare_cached("SELECT seq, hash FROM audit WHERE release = ?1 ORDER BY seq DESC LIMIT 1")?
+            .query_row([&draft.release], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?;
+        let (seq, prev_hash) = last.unwrap_or_default();
+        self.1.compare(&draft.release, &Head { seq, hash: prev_hash.clone() });
+        let place = Place { seq: seq + 1, number: audits::last_number(&self.0)? + 1, prev_hash };
+        let seal = self.1.seal.map(RefCell::borrow);
+        let e = draft.chained(place, seal.as_ref().and_then(|seal| seal.keys.current()));
+        self.0
+            .prepare_cached(
+                "INSERT INTO audit (seq, release, generation, at, who, action, reason, diff, prev_hash, hash, number, document, key)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+            )?
+            .execute(params![
+                e.seq,
+                e.release,
+                e.generation,
+                e.at_ms,
+                e.who,
+                e.action,
+                e.reason,
+                serde_json::to_string(&e.diff).unwrap_or_default(),
+                e.prev_hash,
+                e.hash,
+                e.number,
+                e.document,
+                e.key,
+            ])?;
+        self.1.done.borrow_mut().entries.push(e);
+        Ok(())
+    }
+}
+
+impl Appending<'_> {
+    /// Whether an audit ends where the last commit left it, or this transaction.
+    fn compare(&self, release: &str, found: &Head) {
+        let mut done = self.done.borrow_mut();
+        let own = done.entries.iter().rev().find(|entry| entry.release == release);
+        let own = own.map(|entry| Head { seq: entry.seq, hash: entry.hash.clone() });
+        let Some(expected) = own.or_else(|| self.seal.map(|seal| seal.borrow().head(release))) else {
+            return;
+        };
+        if expected != *found {
+            done.contradiction = Some(Finding {
+                release: Some(release.to_owned()),
+                entry: None,
+                field: Field::Head,
+                expected: expected.to_string(),
+                found: found.to_string(),
+            });
+        }
+    }
+}
+
+/// Sessions of a release whose numbers are remembered, though nothing but the last one is in use.
+const SESSIONS_KEPT: u64 = 100;
