@@ -1,0 +1,158 @@
+//! The evidence of several sources as one: which of them count, and what all of these together know.
+//!
+//! A *source* is whoever bears one filter's token; without tokens there is a single one, which is judged as it always was. What a source
+//! brought is held against what its own filters' heartbeats say they mirrored. More than twice that (and a few for the start, as heartbeats
+//! come later than observations) is odd, and the source is set aside as a whole: kept, counted and shown, and no part of the verdict.
+//!
+//! *Numbers of hypotheses.* The source at place s (from 0, in the order in which they first came) has the numbers (2i − 1)·2^s: all
+//! numbers are different, and none depends on how many sources come later or are set aside, since the place of one that is set aside
+//! stays empty. [`Evidence::merge`] makes just these if the sources are merged from the last to the first. A hypothesis that several
+//! found has the largest of its numbers. So for the sources that count, the sum of weighted e-values is a supermartingale from 1 on, as
+//! for one (see [`crate::merge`]); which of them count depends on how many observations and heartbeats came, never on what they show.
+//! As long as there is one source, its numbers are its own, i. Once a second comes, its i-th becomes 2i − 1, whose weight is smaller; the
+//! others get the even numbers, whose weights sum to 1 − ln 2. So the probability that a release without regression is ever rolled back
+//! is at most α while one source is there, and 1.31·α over a session in which others join.
+
+use std::borrow::Cow;
+
+use crate::evidence::Evidence;
+use crate::report::{self, Gap, Report, SourceReport, SourceStanding, Uncovered};
+use crate::stats::ratio;
+use crate::verdict::{self, Delivery, Gates, Witness};
+use crate::wording::{count, many};
+
+/// What one source brought, and what its filters say of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Sourced<'e> {
+    /// The name of its token; none for what came without one.
+    pub name: Option<&'e str>,
+    /// What is known of the exchanges that it sent.
+    pub evidence: &'e Evidence,
+    /// What its own filters delivered, by their heartbeats.
+    pub delivery: Delivery,
+}
+
+/// The sources of a release, and what those together know that count.
+#[derive(Debug)]
+pub struct Together<'e> {
+    sources: Vec<Sourced<'e>>,
+    merged: Cow<'e, Evidence>,
+}
+
+impl Sourced<'_> {
+    /// How it is called.
+    fn called(&self) -> &str {
+        self.name.unwrap_or(OPEN)
+    }
+
+    /// Exchanges that its filters say they mirrored.
+    fn explained(&self) -> Option<u64> {
+        self.name.map(|_| self.delivery.mirrored)
+    }
+
+    /// Whether it brought more than its filters' heartbeats explain.
+    fn is_odd(&self) -> bool {
+        let most = |explained: u64| explained.saturating_mul(MOST_TIMES).saturating_add(AT_THE_START);
+        self.explained().is_some_and(|explained| self.evidence.taken() > most(explained))
+    }
+
+    fn report(&self) -> SourceReport {
+        SourceReport {
+            source: self.called().to_owned(),
+            observations: self.evidence.taken(),
+            explained: self.explained(),
+            standing: if self.is_odd() { SourceStanding::SetAside } else { SourceStanding::Counted },
+        }
+    }
+}
+
+impl<'e> Together<'e> {
+    /// Puts together what the sources of a release know, which are in the order in which each first sent an observation.
+    pub fn of(sources: Vec<Sourced<'e>>) -> Self {
+        let merged = match brought(&sources).as_slice() {
+            [one] if !one.is_odd() => Cow::Borrowed(one.evidence),
+            _ => Cow::Owned(merged(&sources, |source| !source.is_odd())),
+        };
+        Self { sources, merged }
+    }
+
+    /// Returns what the sources that count know.
+    pub fn evidence(&self) -> &Evidence {
+        &self.merged
+    }
+
+    /// Returns what each source brought, if a token tells whose that is.
+    pub fn reports(&self) -> Vec<SourceReport> {
+        let told = self.sources.iter().any(|source| source.name.is_some());
+        self.sources.iter().filter(|_| told).map(Sourced::report).collect()
+    }
+
+    /// Judges a release by the sources that count. May be called at any moment, as often as wanted.
+    pub fn report(&self, release: &str, gates: &Gates) -> Report {
+        let counted: Vec<&Sourced<'e>> = self.sources.iter().filter(|source| !source.is_odd()).collect();
+        let delivery = counted.iter().map(|source| source.delivery).fold(Delivery::default(), Delivery::and);
+        let witnesses: Vec<Witness<'_>> = counted
+            .iter()
+            .filter(|source| source.evidence.taken() > 0)
+            .map(|source| Witness { name: source.called(), evidence: source.evidence })
+            .collect();
+        let judgement = if witnesses.len() > 1 {
+            let without =
+                |name: &str| merged(&self.sources, |source| !source.is_odd() && source.called() != name);
+            verdict::judge_together(&self.merged, &witnesses, without, gates, &delivery)
+        } else {
+            verdict::judge(&self.merged, gates, &delivery)
+        };
+        let mut report = report::of(release, &self.merged, gates, &delivery, judgement);
+        report.sources = self.reports();
+        report.not_covered.splice(0..0, self.set_aside());
+        report
+    }
+
+    /// Sources that brought more than is explained, those with the most first.
+    fn set_aside(&self) -> Vec<Uncovered> {
+        let all: u64 = self.sources.iter().map(|source| source.evidence.taken()).sum();
+        let mut odd: Vec<&Sourced<'_>> = self.sources.iter().filter(|source| source.is_odd()).collect();
+        odd.sort_by_key(|source| std::cmp::Reverse(source.evidence.taken()));
+        let each = odd.into_iter().map(|source| {
+            let (taken, explained) = (source.evidence.taken(), source.explained().unwrap_or_default());
+            let text = format!(
+                "{} from the source {:?} are set aside: the heartbeats of its filters explain only {}.",
+                many(taken, "observation"),
+                source.called(),
+                count(explained)
+            );
+            Uncovered::new(Gap::SetAside, ratio(taken, all), text)
+        });
+        each.collect()
+    }
+}
+
+/// Those that sent anything, each of which has a place.
+fn brought<'s, 'e>(sources: &'s [Sourced<'e>]) -> Vec<&'s Sourced<'e>> {
+    sources.iter().filter(|source| source.evidence.taken() > 0).collect()
+}
+
+/// What those together know that count; the places of the others stay empty.
+fn merged(sources: &[Sourced<'_>], counts: impl Fn(&Sourced<'_>) -> bool) -> Evidence {
+    let brought = brought(sources);
+    let nothing = || {
+        let mut nothing = Evidence::new();
+        if let Some(first) = brought.first() {
+            nothing.set_pace(first.evidence.pace);
+        }
+        nothing
+    };
+    brought.iter().rev().fold(nothing(), |behind, source| {
+        let mut merged = if counts(source) { source.evidence.clone() } else { nothing() };
+        merged.merge(behind);
+        merged
+    })
+}
+
+/// What the source is called that has no token.
+const OPEN: &str = "open";
+/// How many times what heartbeats explain a source may bring. They come about a second after what they count.
+const MOST_TIMES: u64 = 2;
+/// Observations that a source may bring before its first heartbeat counts any.
+const AT_THE_START: u64 = 256;
