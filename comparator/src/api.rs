@@ -5,6 +5,7 @@ pub(crate) mod body;
 pub(crate) mod headers;
 pub(crate) mod misread;
 pub(crate) mod policies;
+pub(crate) mod principal;
 pub(crate) mod problem;
 pub(crate) mod releases;
 pub(crate) mod status;

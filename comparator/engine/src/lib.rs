@@ -140,7 +140,7 @@ pub use rules::{Allow, Arrays, Class, Decimal, Expression, Rule, Rules};
 #[cfg(feature = "grpc-messages")]
 pub use schemas::BadSchemas;
 pub use schemas::Schemas;
-pub use sources::{Sourced, Together};
+pub use sources::{Apart, Sourced, Together};
 pub use statuses::StatusCount;
 pub use suggestion::Suggestion;
 pub use verdict::{Code, Delivery, Gates, MAX_SOURCES, Reason, Verdict};

@@ -14,12 +14,15 @@
 //! is at most α while one source is there, and 1.31·α over a session in which others join.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use antumbra_observation::Unsent;
 
 use crate::evidence::Evidence;
+use crate::outside::{PluginReport, Plugins};
 use crate::report::{self, Gap, Report, SourceReport, SourceStanding, Uncovered};
 use crate::stats::ratio;
 use crate::verdict::{self, Delivery, Gates, Witness};
-use crate::wording::{count, many};
 
 /// What one source brought, and what its filters say of it.
 #[derive(Debug, Clone, Copy)]
@@ -32,10 +35,14 @@ pub struct Sourced<'e> {
     pub delivery: Delivery,
 }
 
+/// The sources of a release, not merged: what can be summed costs next to nothing.
+#[derive(Debug)]
+pub struct Apart<'e>(Vec<Sourced<'e>>);
+
 /// The sources of a release, and what those together know that count.
 #[derive(Debug)]
 pub struct Together<'e> {
-    sources: Vec<Sourced<'e>>,
+    sources: Apart<'e>,
     merged: Cow<'e, Evidence>,
 }
 
@@ -66,6 +73,44 @@ impl Sourced<'_> {
     }
 }
 
+impl<'e> Apart<'e> {
+    /// Takes the sources of a release, in the order in which each first sent an observation.
+    pub fn of(sources: Vec<Sourced<'e>>) -> Self {
+        Self(sources)
+    }
+
+    /// Returns the number of exchanges that were compared, from the sources that count.
+    pub fn exchanges(&self) -> u64 {
+        self.counted().map(|source| source.evidence.exchanges()).sum()
+    }
+
+    /// Returns how many exchanges there are of which a shadow was not sent, as [`Evidence::not_sent`] does, from the sources that count.
+    pub fn not_sent(&self) -> BTreeMap<Unsent, u64> {
+        let mut sums = BTreeMap::new();
+        for (why, exchanges) in self.counted().flat_map(|source| source.evidence.not_sent()) {
+            *sums.entry(why).or_default() += exchanges;
+        }
+        sums
+    }
+
+    /// Returns how each plugin fared, from the sources that count.
+    pub fn plugins(&self) -> Vec<PluginReport> {
+        let mut all = Plugins::default();
+        self.counted().for_each(|source| all.merge(&source.evidence.release.plugins));
+        all.report()
+    }
+
+    /// Returns what each source brought, if a token tells whose that is.
+    pub fn reports(&self) -> Vec<SourceReport> {
+        let told = self.0.iter().any(|source| source.name.is_some());
+        self.0.iter().filter(|_| told).map(Sourced::report).collect()
+    }
+
+    fn counted(&self) -> impl Iterator<Item = &Sourced<'e>> {
+        self.0.iter().filter(|source| !source.is_odd())
+    }
+}
+
 impl<'e> Together<'e> {
     /// Puts together what the sources of a release know, which are in the order in which each first sent an observation.
     pub fn of(sources: Vec<Sourced<'e>>) -> Self {
@@ -73,7 +118,7 @@ impl<'e> Together<'e> {
             [one] if !one.is_odd() => Cow::Borrowed(one.evidence),
             _ => Cow::Owned(merged(&sources, |source| !source.is_odd())),
         };
-        Self { sources, merged }
+        Self { sources: Apart(sources), merged }
     }
 
     /// Returns what the sources that count know.
@@ -81,50 +126,34 @@ impl<'e> Together<'e> {
         &self.merged
     }
 
-    /// Returns what each source brought, if a token tells whose that is.
-    pub fn reports(&self) -> Vec<SourceReport> {
-        let told = self.sources.iter().any(|source| source.name.is_some());
-        self.sources.iter().filter(|_| told).map(Sourced::report).collect()
-    }
-
     /// Judges a release by the sources that count. May be called at any moment, as often as wanted.
     pub fn report(&self, release: &str, gates: &Gates) -> Report {
-        let counted: Vec<&Sourced<'e>> = self.sources.iter().filter(|source| !source.is_odd()).collect();
-        let delivery = counted.iter().map(|source| source.delivery).fold(Delivery::default(), Delivery::and);
-        let witnesses: Vec<Witness<'_>> = counted
-            .iter()
-            .filter(|source| source.evidence.taken() > 0)
-            .map(|source| Witness { name: source.called(), evidence: source.evidence })
-            .collect();
+        let deliveries = self.sources.counted().map(|source| source.delivery);
+        let delivery = deliveries.fold(Delivery::default(), Delivery::and);
+        let counted = brought(&self.sources.0).into_iter().filter(|source| !source.is_odd());
+        let witnesses: Vec<Witness<'_>> =
+            counted.map(|source| Witness { name: source.called(), evidence: source.evidence }).collect();
         let judgement = if witnesses.len() > 1 {
             let without =
-                |name: &str| merged(&self.sources, |source| !source.is_odd() && source.called() != name);
+                |name: &str| merged(&self.sources.0, |source| !source.is_odd() && source.called() != name);
             verdict::judge_together(&self.merged, &witnesses, without, gates, &delivery)
         } else {
             verdict::judge(&self.merged, gates, &delivery)
         };
         let mut report = report::of(release, &self.merged, gates, &delivery, judgement);
-        report.sources = self.reports();
+        report.sources = self.sources.reports();
         report.not_covered.splice(0..0, self.set_aside());
         report
     }
 
     /// Sources that brought more than is explained, those with the most first.
     fn set_aside(&self) -> Vec<Uncovered> {
-        let all: u64 = self.sources.iter().map(|source| source.evidence.taken()).sum();
-        let mut odd: Vec<&Sourced<'_>> = self.sources.iter().filter(|source| source.is_odd()).collect();
-        odd.sort_by_key(|source| std::cmp::Reverse(source.evidence.taken()));
-        let each = odd.into_iter().map(|source| {
-            let (taken, explained) = (source.evidence.taken(), source.explained().unwrap_or_default());
-            let text = format!(
-                "{} from the source {:?} are set aside: the heartbeats of its filters explain only {}.",
-                many(taken, "observation"),
-                source.called(),
-                count(explained)
-            );
-            Uncovered::new(Gap::SetAside, ratio(taken, all), text)
-        });
-        each.collect()
+        let mut reports = self.sources.reports();
+        reports.sort_by_key(|source| std::cmp::Reverse(source.observations));
+        let all = reports.iter().map(|source| source.observations).sum();
+        let share = |source: &SourceReport| ratio(source.observations, all);
+        let each = reports.iter().filter_map(|source| Some((share(source), source.why_set_aside()?)));
+        each.map(|(share, text)| Uncovered::new(Gap::SetAside, share, text)).collect()
     }
 }
 

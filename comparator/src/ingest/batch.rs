@@ -1,5 +1,8 @@
 //! A batch of whatever a filter sends: read whole or refused whole, and what is refused is counted.
 
+use std::sync::Arc;
+
+use antumbra_control::Version;
 use antumbra_observation::{
     COUNT_HEADER, HEARTBEAT_HEADER, Heartbeat, INSTANCE_HEADER, Instance, Malformed, Observation,
     SEQUENCE_HEADER, decode_heartbeat_header,
@@ -7,8 +10,10 @@ use antumbra_observation::{
 use axum::extract::Request;
 use axum::http::{HeaderMap, StatusCode};
 
+use super::heartbeats;
 use super::intake::Intake;
 use crate::api::body::{self, Unread};
+use crate::api::principal::Source;
 use crate::api::problem::Problem;
 use crate::ingest::decode::Format;
 use crate::live::ledger::Reason;
@@ -23,20 +28,23 @@ pub(super) struct Batch<T> {
     pub(super) items: Vec<T>,
     /// Its share of the memory that may be in use.
     pub(super) reserved: Reserved,
-    /// What came with it.
-    pub(super) heartbeat: Option<Heartbeat>,
+    /// A policy that is news to the instance whose heartbeat came with it.
+    pub(super) news: Option<Arc<Version>>,
 }
 
 /// Reads a batch of a release that is known; one that is refused is counted.
 pub(super) async fn read<T: Send + 'static>(
     intake: &Intake,
+    source: Option<&Source>,
     request: Request,
     decode: fn(Format, &[u8]) -> Result<Vec<T>, Malformed>,
     observation: fn(&T) -> &Observation,
 ) -> Result<Batch<T>, Problem> {
     let count = announced_count(request.headers());
-    let batch = match unchecked(intake, request, decode).await {
-        Ok(batch) => known(intake, &batch.items, observation).and_then(|()| weighed(batch, observation)),
+    let batch = match unchecked(intake, source, request, decode).await {
+        Ok(batch) => known(intake, &batch.items, observation)
+            .and_then(|()| introduced(intake, source, &batch, observation))
+            .and_then(|()| weighed(batch, observation)),
         Err(refused) => Err(refused),
     };
     batch.map_err(|refused| {
@@ -60,6 +68,7 @@ impl Refused {
 
 async fn unchecked<T: Send + 'static>(
     intake: &Intake,
+    source: Option<&Source>,
     request: Request,
     decode: fn(Format, &[u8]) -> Result<Vec<T>, Malformed>,
 ) -> Result<Batch<T>, Refused> {
@@ -87,7 +96,29 @@ async fn unchecked<T: Send + 'static>(
         Malformed::Undecodable { .. } => Refused::new(Reason::Undecodable, &error),
         Malformed::FutureVersion { .. } => Refused::new(Reason::FutureVersion, &error),
     })?;
-    Ok(Batch { id, items, reserved, heartbeat })
+    // Nothing about it may make the batch look refused.
+    let news = heartbeat.and_then(|heartbeat| heartbeats::heard(intake, source, heartbeat).ok().flatten());
+    Ok(Batch { id, items, reserved, news })
+}
+
+/// Whether the sender sent heartbeats of the instance, where a token tells who that is: observations are held against these. A filter that
+/// the comparator does not know yet, or that was forgotten, sends one along with the batch that it sends again.
+fn introduced<T>(
+    intake: &Intake,
+    source: Option<&Source>,
+    batch: &Batch<T>,
+    observation: fn(&T) -> &Observation,
+) -> Result<(), Refused> {
+    let Some(source) = source else { return Ok(()) };
+    let instance = batch.id.map(|(instance, _)| instance);
+    let mut releases = batch.items.iter().map(|item| observation(item).release.as_str());
+    let Some(stranger) = releases.find(|release| !intake.registry.knows(release, source, instance)) else {
+        return Ok(());
+    };
+    let detail = format!("no heartbeat of this filter instance for {stranger:?} came with this token");
+    let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unknown-instance", detail);
+    let refused = Refused::new(Reason::UnknownInstance, problem);
+    Err(Refused { count: Some(batch.items.len() as u64), ..refused })
 }
 
 fn known<T>(intake: &Intake, items: &[T], observation: fn(&T) -> &Observation) -> Result<(), Refused> {

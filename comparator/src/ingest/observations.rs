@@ -12,6 +12,7 @@ use serde::Serialize;
 use super::intake::Intake;
 use super::{batch, heartbeats};
 use crate::api::answer::json;
+use crate::api::principal::Source;
 use crate::api::problem::Problem;
 use crate::ingest::decode;
 use crate::live::ledger::Settled;
@@ -27,13 +28,23 @@ pub(super) struct Acknowledged {
     elsewhere: u64,
     repeated: u64,
     same_id: u64,
+    one_source_too_many: u64,
 }
 
 impl From<Settled> for Acknowledged {
     fn from(settled: Settled) -> Self {
         let Settled { compared, duplicates, unknown_release, superseded, .. } = settled;
-        let Settled { elsewhere, repeated, same_id, .. } = settled;
-        Self { compared, duplicates, unknown_release, superseded, elsewhere, repeated, same_id }
+        let Settled { elsewhere, repeated, same_id, one_source_too_many, .. } = settled;
+        Self {
+            compared,
+            duplicates,
+            unknown_release,
+            superseded,
+            elsewhere,
+            repeated,
+            same_id,
+            one_source_too_many,
+        }
     }
 }
 
@@ -44,12 +55,13 @@ pub(super) async fn receive(
     request: Request,
 ) -> Result<Response, Problem> {
     let began = Instant::now();
-    let batch = batch::read(&intake, request, decode::observations, |observation| observation).await?;
-    let settled = intake.submit(batch.id, batch.items, batch.reserved).await?;
+    let source = request.extensions().get::<Source>().cloned();
+    let batch =
+        batch::read(&intake, source.as_ref(), request, decode::observations, |observation| observation)
+            .await?;
+    let settled = intake.submit(source, batch.id, batch.items, batch.reserved).await?;
     intake.metrics.acknowledged(began.elapsed());
-    // The batch is stored: nothing about the heartbeat may make it look refused.
-    let news = batch.heartbeat.and_then(|heartbeat| heartbeats::heard(&intake, heartbeat).ok().flatten());
-    Ok(match news {
+    Ok(match batch.news {
         Some(version) => heartbeats::policy(&version, POLICY_JSON),
         None => json(StatusCode::OK, &Acknowledged::from(settled)),
     })

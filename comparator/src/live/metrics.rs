@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use antumbra_engine::{PluginReport, Verdict};
+use antumbra_engine::{PluginReport, SourceReport, SourceStanding, Verdict};
 use antumbra_observation::Unsent;
 use antumbra_store::Accounts;
 use prometheus_client::encoding::{EncodeLabelSet, text};
@@ -39,6 +39,8 @@ pub(crate) struct Release {
     pub(crate) not_sent: BTreeMap<Unsent, u64>,
     /// How the policy's plugins fared in the session.
     pub(crate) plugins: Vec<PluginReport>,
+    /// Who sent the observations of the session, where tokens tell.
+    pub(crate) sources: Vec<SourceReport>,
 }
 
 impl Metrics {
@@ -58,6 +60,7 @@ impl Metrics {
         register_accounts(&mut registry, accounts);
         register_releases(&mut registry, releases);
         register_plugins(&mut registry, releases);
+        register_sources(&mut registry, releases);
         self.door.register(&mut registry);
         let help = "Seconds from the first byte of a batch to its acknowledgement";
         registry.register("ingest_duration_seconds", help, self.ingest.clone());
@@ -135,6 +138,29 @@ fn register_plugins(registry: &mut Registry, releases: &[Release]) {
     registry.register("plugin_failures", help, failures);
 }
 
+fn register_sources(registry: &mut Registry, releases: &[Release]) {
+    let families: [Family<SourceLabel, Gauge>; 3] = std::array::from_fn(|_| Family::default());
+    let [observations, explained, set_aside] = &families;
+    for Release { name: release, sources, .. } in releases {
+        for found in sources {
+            let label = SourceLabel { release: release.clone(), source: found.source.clone() };
+            observations.get_or_create(&label).set(signed(found.observations));
+            let is_set_aside = found.standing == SourceStanding::SetAside;
+            set_aside.get_or_create(&label).set(i64::from(is_set_aside));
+            if let Some(mirrored) = found.explained {
+                explained.get_or_create(&label).set(signed(mirrored));
+            }
+        }
+    }
+    let [observations, explained, set_aside] = families;
+    let help = "Observations in the session that the source sent, whatever came of them";
+    registry.register("source_observations", help, observations);
+    let help = "Exchanges in the session that the source's filters say they mirrored";
+    registry.register("source_mirrored", help, explained);
+    let help = "1 for a source that sent more than its filters' heartbeats explain, so that the verdict does not rest on it";
+    registry.register("source_set_aside", help, set_aside);
+}
+
 fn gauge(value: u64) -> Gauge {
     let gauge: Gauge = Gauge::default();
     gauge.set(signed(value));
@@ -153,6 +179,12 @@ struct ReasonLabel {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ReleaseLabel {
     release: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct SourceLabel {
+    release: String,
+    source: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]

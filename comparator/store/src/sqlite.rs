@@ -7,10 +7,12 @@ mod files;
 mod lock;
 mod salvage;
 mod schema;
+mod sources;
 mod sums;
 
 pub use audits::Audits;
 pub use salvage::{Salvaged, SalvagedTable};
+pub use sources::Gathering;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -81,6 +83,7 @@ impl Store {
         let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         connection.busy_timeout(BUSY)?;
         schema::refuse_newer(&connection, path)?;
+        sources::read_earlier(&connection)?;
         Ok(Self { connection, salvaged: None, written: None, _lock: None })
     }
 
@@ -115,12 +118,9 @@ impl Store {
                 tell(Err(StoreError::Damaged { what, message: "its checksum does not match".to_owned() }))?;
             }
         }
-        for (release, session) in of_release("SELECT DISTINCT release, session FROM evidence ORDER BY 1, 2")?
-        {
-            tell(self.evidence(&release, session).map(drop))?;
-        }
-        for (release, session) in of_release("SELECT DISTINCT release, session FROM journal ORDER BY 1, 2")? {
-            tell(self.journal(&release, session).map(drop))?;
+        for of in sources::all(&self.connection)? {
+            tell(self.evidence(of.as_ref()).map(drop))?;
+            tell(self.journal(of.as_ref()).map(drop))?;
         }
         for (release, _) in of_release("SELECT release, max(seq) FROM audit GROUP BY release ORDER BY 1")? {
             if let Some(seq) = broken_at(&audits::audit(&self.connection, &release)?) {
@@ -248,46 +248,25 @@ impl Store {
         Ok(statement.query_row([release], |row| row.get(0)).optional()?.unwrap_or_default())
     }
 
-    /// The evidence of a session.
+    /// Who sent the exchanges of a session, in the order in which each first did; nobody before the first.
+    pub fn sources(&self, release: &str, session: u64) -> Result<Vec<String>, StoreError> {
+        sources::of_session(&self.connection, release, session)
+    }
+
+    /// The evidence of one source in a session.
     ///
     /// # Errors
     /// A row is not as it was written, or SQLite fails.
-    pub fn evidence(&self, release: &str, session: u64) -> Result<Vec<Row>, StoreError> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT key, bytes, sum FROM evidence WHERE release = ?1 AND session = ?2 ORDER BY key",
-        )?;
-        let mut rows = statement.query(params![release, session])?;
-        let mut evidence = Vec::new();
-        while let Some(row) = rows.next()? {
-            let read = Row { key: row.get(0)?, bytes: row.get(1)? };
-            sums::check(row, 2, &evidence_values(release, &session.to_le_bytes(), &read), || {
-                format!("row {:?} of the evidence of {release:?}", read.key)
-            })?;
-            evidence.push(read);
-        }
-        Ok(evidence)
+    pub fn evidence(&self, of: Gathering<'_>) -> Result<Vec<Row>, StoreError> {
+        sources::evidence(&self.connection, of)
     }
 
-    /// What was counted in a session since its evidence was last written, oldest first.
+    /// What was counted of one source in a session since its evidence was last written, oldest first.
     ///
     /// # Errors
     /// An entry is not as it was written, or SQLite fails.
-    pub fn journal(&self, release: &str, session: u64) -> Result<Vec<JournalEntry>, StoreError> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT repeated, bytes, sum, seq FROM journal WHERE release = ?1 AND session = ?2 ORDER BY seq",
-        )?;
-        let mut rows = statement.query(params![release, session])?;
-        let mut journal = Vec::new();
-        while let Some(row) = rows.next()? {
-            let (read, number) =
-                (JournalEntry { repeated: row.get(0)?, compared: row.get(1)? }, row.get::<_, u64>(3)?);
-            let numbers = [session, read.repeated].map(u64::to_le_bytes);
-            sums::check(row, 2, &journal_values(release, &numbers, &read), || {
-                format!("entry {number} of the journal of {release:?}")
-            })?;
-            journal.push(read);
-        }
-        Ok(journal)
+    pub fn journal(&self, of: Gathering<'_>) -> Result<Vec<JournalEntry>, StoreError> {
+        sources::journal(&self.connection, of)
     }
 
     /// The accounts; nothing is in flight in them.
@@ -309,9 +288,16 @@ impl Store {
 pub struct Writing<'c>(Transaction<'c>);
 
 impl Writing<'_> {
-    /// Notes a batch as acknowledged. False if it was before, or is so old that it can only be a repeat.
-    pub fn note_batch(&self, instance: Instance, sequence: u64, now_ms: u64) -> Result<bool, StoreError> {
-        let instance = instance.to_string();
+    /// Notes a batch of an instance of a source as acknowledged. False if it was before, or is so old that it can only be a repeat. Nobody
+    /// takes the numbers of another source's instances away.
+    pub fn note_batch(
+        &self,
+        source: &str,
+        instance: Instance,
+        sequence: u64,
+        now_ms: u64,
+    ) -> Result<bool, StoreError> {
+        let instance = format!("{instance} {source}").trim_end().to_owned();
         let highest: Option<u64> = self
             .0
             .prepare_cached("SELECT max(sequence) FROM batches WHERE instance = ?1")?
@@ -339,41 +325,24 @@ impl Writing<'_> {
         Ok(())
     }
 
+    /// Gives a source its place among those of a session; the first has place 0.
+    pub fn put_source(&self, of: Gathering<'_>, place: u64) -> Result<(), StoreError> {
+        sources::put(&self.0, of, place)
+    }
+
     /// Writes one row of evidence.
-    pub fn put_evidence(&self, release: &str, session: u64, row: &Row) -> Result<(), StoreError> {
-        let sum = sums::sum(&evidence_values(release, &session.to_le_bytes(), row));
-        self.0
-            .prepare_cached(
-                "INSERT INTO evidence (release, session, key, bytes, sum) VALUES (?1, ?2, ?3, ?4, ?5)
-                 ON CONFLICT (release, session, key) DO UPDATE SET bytes = excluded.bytes, sum = excluded.sum",
-            )?
-            .execute(params![release, session, row.key, row.bytes, sum])?;
-        Ok(())
+    pub fn put_evidence(&self, of: Gathering<'_>, row: &Row) -> Result<(), StoreError> {
+        sources::put_evidence(&self.0, of, row)
     }
 
-    /// Appends what was counted in a session to its journal.
-    pub fn append_journal(
-        &self,
-        release: &str,
-        session: u64,
-        entry: &JournalEntry,
-    ) -> Result<(), StoreError> {
-        let numbers = [session, entry.repeated].map(u64::to_le_bytes);
-        let sum = sums::sum(&journal_values(release, &numbers, entry));
-        self.0
-            .prepare_cached(
-                "INSERT INTO journal (release, session, repeated, bytes, sum) VALUES (?1, ?2, ?3, ?4, ?5)",
-            )?
-            .execute(params![release, session, entry.repeated, entry.compared, sum])?;
-        Ok(())
+    /// Appends what was counted to a journal.
+    pub fn append_journal(&self, of: Gathering<'_>, entry: &JournalEntry) -> Result<(), StoreError> {
+        sources::append_journal(&self.0, of, entry)
     }
 
-    /// Forgets the journal of a session, whose evidence is written in the same transaction.
-    pub fn clear_journal(&self, release: &str, session: u64) -> Result<(), StoreError> {
-        self.0
-            .prepare_cached("DELETE FROM journal WHERE release = ?1 AND session = ?2")?
-            .execute(params![release, session])?;
-        Ok(())
+    /// Forgets a journal, whose evidence is written in the same transaction.
+    pub fn clear_journal(&self, of: Gathering<'_>) -> Result<(), StoreError> {
+        sources::clear_journal(&self.0, of)
     }
 
     /// Writes the accounts.
@@ -427,6 +396,7 @@ impl Writing<'_> {
         for ended in [
             "DELETE FROM evidence WHERE release = ?1 AND session < ?2",
             "DELETE FROM journal WHERE release = ?1 AND session < ?2",
+            "DELETE FROM sources WHERE release = ?1 AND session < ?2",
         ] {
             self.0.prepare_cached(ended)?.execute(params![release, number.saturating_sub(1)])?;
         }
@@ -446,14 +416,17 @@ impl Writing<'_> {
         self.0
             .prepare_cached(
                 "INSERT INTO set_aside (release, session, key, bytes, at)
-                 SELECT release, session, key, bytes, ?3 FROM evidence WHERE release = ?1 AND session = ?2
+                 SELECT release, session, trim(source || ' ' || key), bytes, ?3 FROM evidence
+                 WHERE release = ?1 AND session = ?2
                  UNION ALL
-                 SELECT release, session, 'journal ' || seq, bytes, ?3 FROM journal WHERE release = ?1 AND session = ?2",
+                 SELECT release, session, trim(source || ' journal ' || seq), bytes, ?3 FROM journal
+                 WHERE release = ?1 AND session = ?2",
             )?
             .execute(params![release, session, now_ms])?;
         for table in [
             "DELETE FROM evidence WHERE release = ?1 AND session = ?2",
             "DELETE FROM journal WHERE release = ?1 AND session = ?2",
+            "DELETE FROM sources WHERE release = ?1 AND session = ?2",
         ] {
             self.0.prepare_cached(table)?.execute(params![release, session])?;
         }
@@ -468,6 +441,7 @@ impl Writing<'_> {
             "DELETE FROM files WHERE name = ?1",
             "DELETE FROM evidence WHERE release = ?1",
             "DELETE FROM journal WHERE release = ?1",
+            "DELETE FROM sources WHERE release = ?1",
             "DELETE FROM plugins WHERE release = ?1",
             "DELETE FROM deliveries WHERE release = ?1",
             "DELETE FROM set_aside WHERE release = ?1",
@@ -534,14 +508,6 @@ fn policy(row: &rusqlite::Row<'_>) -> rusqlite::Result<(String, StoredPolicy)> {
 
 fn policy_values<'a>(name: &'a str, numbers: &'a [[u8; 8]; 2], text: &'a str) -> [&'a [u8]; 4] {
     [name.as_bytes(), &numbers[0], &numbers[1], text.as_bytes()]
-}
-
-fn evidence_values<'a>(release: &'a str, session: &'a [u8; 8], row: &'a Row) -> [&'a [u8]; 4] {
-    [release.as_bytes(), session, row.key.as_bytes(), &row.bytes]
-}
-
-fn journal_values<'a>(release: &'a str, numbers: &'a [[u8; 8]; 2], entry: &'a JournalEntry) -> [&'a [u8]; 4] {
-    [release.as_bytes(), &numbers[0], &numbers[1], &entry.compared]
 }
 
 /// What is no UTF-8 is marked in the same way.

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::wording::{count, many};
+
 /// One source of observations: whoever bears a token of a filter.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -15,6 +17,20 @@ pub struct SourceReport {
     pub explained: Option<u64>,
     /// Whether the verdict rests on it.
     pub standing: SourceStanding,
+}
+
+impl SourceReport {
+    /// That it is set aside, as a sentence with both numbers; none if it counts.
+    pub fn why_set_aside(&self) -> Option<String> {
+        let Self { source, observations, explained, standing } = self;
+        let explained = count(explained.unwrap_or_default());
+        (*standing == SourceStanding::SetAside).then(|| {
+            format!(
+                "{} from the source {source:?} are set aside: the heartbeats of its filters explain only {explained}.",
+                many(*observations, "observation")
+            )
+        })
+    }
 }
 
 /// Whether the verdict rests on a source. A later version may know more.

@@ -219,10 +219,12 @@ const REMADE: [&str; 6] = [
     "rowid not at end-of-record for row",
 ];
 const SET_EVIDENCE_ASIDE: &str = "
-INSERT INTO set_aside (release, session, key, bytes, at) SELECT release, session, key, bytes, 0 FROM evidence;
-INSERT INTO set_aside (release, session, key, bytes, at) SELECT release, session, 'journal ' || seq, bytes, 0 FROM journal;
+INSERT INTO set_aside (release, session, key, bytes, at) SELECT release, session, trim(source || ' ' || key), bytes, 0 FROM evidence;
+INSERT INTO set_aside (release, session, key, bytes, at) 
+    SELECT release, session, trim(source || ' journal ' || seq), bytes, 0 FROM journal;
 DELETE FROM evidence;
 DELETE FROM journal;
+DELETE FROM sources;
 ";
 /// Where the audit knows of a later generation than the policies do, the one before must not come into force again.
 const MARK_LOST_GENERATIONS: &str = "

@@ -25,6 +25,10 @@ pub(super) fn bring_up_to_date(connection: &Connection, path: &Path) -> Result<(
         // An earlier version would change rows and leave their sums.
         connection.execute_batch(SUMS)?;
     }
+    if found < 4 {
+        // An earlier version would take the evidence of one source for all there is.
+        connection.execute_batch(SOURCES)?;
+    }
     Ok(())
 }
 
@@ -42,7 +46,7 @@ pub(super) fn refuse_newer(connection: &Connection, path: &Path) -> Result<Optio
 }
 
 /// The version of the schema, in `user_version`.
-const VERSION: i64 = 3;
+const VERSION: i64 = 4;
 
 const FIRST: &str = "
 BEGIN;
@@ -89,5 +93,20 @@ ALTER TABLE accounts ADD COLUMN sum INTEGER;
 CREATE TABLE set_aside (release TEXT NOT NULL, session INTEGER NOT NULL, key TEXT NOT NULL, bytes BLOB NOT NULL,
     at INTEGER NOT NULL) STRICT;
 PRAGMA user_version = 3;
+COMMIT;
+";
+
+/// What earlier versions wrote came without a token, which is the source without a name.
+const SOURCES: &str = "
+BEGIN;
+CREATE TABLE evidence_by_source (release TEXT NOT NULL, session INTEGER NOT NULL, source TEXT NOT NULL DEFAULT '',
+    key TEXT NOT NULL, bytes BLOB NOT NULL, sum INTEGER, PRIMARY KEY (release, session, source, key)) STRICT;
+INSERT INTO evidence_by_source (release, session, key, bytes, sum) SELECT release, session, key, bytes, sum FROM evidence;
+DROP TABLE evidence;
+ALTER TABLE evidence_by_source RENAME TO evidence;
+ALTER TABLE journal ADD COLUMN source TEXT NOT NULL DEFAULT '';
+CREATE TABLE sources (release TEXT NOT NULL, session INTEGER NOT NULL, place INTEGER NOT NULL, source TEXT NOT NULL,
+    PRIMARY KEY (release, session, place)) STRICT;
+PRAGMA user_version = 4;
 COMMIT;
 ";
