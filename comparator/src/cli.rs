@@ -27,6 +27,7 @@ mod shell;
 mod simulate;
 mod status;
 mod terms;
+mod tokens;
 mod tried;
 mod trying;
 mod values;
@@ -94,6 +95,7 @@ fn dispatch(command: Command, sandbox: &dyn Runtime) -> Result<ExitCode, Failure
         Command::Mirror { command: MirrorCommand::Set(options) } => commands::set_mirror(&options),
         Command::Weights { command: WeightsCommand::Set(options) } => commands::set_weights(&options),
         Command::Policy { command } => policies::run(&command),
+        Command::Token { command } => tokens::run(&command),
         Command::Audit(target) => commands::audit(&target),
         Command::Report(options) => report::report(&options, sandbox),
         Command::Verdict(options) => verdict::verdict(&options, sandbox),
@@ -135,6 +137,12 @@ enum Command {
     Policy {
         #[command(subcommand)]
         command: policies::Command,
+    },
+    /// Create, list or revoke tokens: who may do what with which releases
+    #[command(after_help = tokens::EXAMPLES)]
+    Token {
+        #[command(subcommand)]
+        command: tokens::Command,
     },
     /// Show who changed what, when and why
     #[command(after_help = AUDIT_EXAMPLES)]
@@ -213,7 +221,8 @@ struct ServeOptions {
     /// run time outlives a restart
     #[arg(long, value_name = "FILE")]
     policy: Vec<PathBuf>,
-    /// A file with the token that clients must bear; required to listen beyond loopback
+    /// A file with the secret of an admin's token, which audits call `token-file`. Beyond loopback this is required, or a token that
+    /// `antumbra token create` made before; with either, every request needs a token
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
     /// Connections that may be open at a time. 32 more are kept for health, metrics, status and policies

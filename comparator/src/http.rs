@@ -14,4 +14,5 @@ mod releases;
 mod router;
 pub(crate) mod serve;
 mod status;
+mod tokens;
 mod trying;

@@ -11,18 +11,19 @@ mod observations;
 
 use std::sync::Arc;
 
-use axum::Router;
-use axum::routing::post;
+use axum::http::Method;
 
 pub(crate) use comparing::Comparing;
 pub(crate) use decoding::Decoding;
 pub(crate) use intake::Intake;
 
+use crate::api::route::Route;
+
 /// The routes that filters call.
-pub(crate) fn routes<S>(intake: Arc<Intake>) -> Router<S> {
-    Router::new()
-        .route("/v1/observations", post(observations::receive))
-        .route("/v1/handovers", post(handovers::receive))
-        .route("/v1/heartbeats", post(heartbeats::receive))
-        .with_state(intake)
+pub(crate) fn routes() -> [Route<Arc<Intake>>; 3] {
+    [
+        Route::new(Method::POST, "/v1/observations", observations::receive),
+        Route::new(Method::POST, "/v1/handovers", handovers::receive),
+        Route::new(Method::POST, "/v1/heartbeats", heartbeats::receive),
+    ]
 }

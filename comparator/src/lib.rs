@@ -5,6 +5,7 @@
 
 mod api;
 mod aside;
+mod bearer;
 mod cli;
 mod clock;
 mod descriptors;

@@ -11,6 +11,7 @@ pub(crate) mod policies;
 pub(crate) mod registry;
 pub(crate) mod room;
 pub(crate) mod size;
+pub(crate) mod tokens;
 
 use std::sync::Arc;
 
@@ -21,6 +22,7 @@ use known::Known;
 use ledger::Ledger;
 use policies::Policies;
 use registry::Registry;
+use tokens::Tokens;
 
 use crate::descriptors::Descriptors;
 
@@ -33,6 +35,7 @@ pub(crate) struct Live {
     pub(crate) captures: Arc<Captures>,
     pub(crate) kept: Arc<Kept>,
     pub(crate) known: Arc<Known>,
+    pub(crate) tokens: Arc<Tokens>,
 }
 
 impl Live {
@@ -45,6 +48,7 @@ impl Live {
             captures: Arc::default(),
             kept: Arc::default(),
             known: Arc::default(),
+            tokens: Arc::default(),
         }
     }
 }

@@ -10,6 +10,7 @@ mod gathered;
 mod handle;
 mod observing;
 mod thread;
+mod tokens;
 
-pub(crate) use handle::{Batch, ChangeError, Changed, Handle, Job, Snapshot, Stopped, Under};
+pub(crate) use handle::{Batch, ChangeError, Changed, Handle, Job, Snapshot, Stopped, TokenError, Under};
 pub(crate) use thread::Thread;

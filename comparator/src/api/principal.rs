@@ -1,7 +1,21 @@
-//! Who makes a request.
+//! Who makes a request, as the guard found out: whoever is at this machine, or the bearer of a token.
 
 use std::fmt;
 use std::sync::Arc;
+
+use antumbra_control::{Role, Token};
+use axum::http::StatusCode;
+
+use crate::api::problem::Problem;
+
+/// Who makes a request. The guard puts it into the request's extensions; handlers get it from [`Allowed`](crate::api::allowed::Allowed).
+#[derive(Debug, Clone)]
+pub(crate) enum Principal {
+    /// Anybody: the server has no tokens, and listens on loopback alone.
+    Anybody,
+    /// The bearer of this token.
+    Bearer(Arc<Token>),
+}
 
 /// Where evidence comes from: the name of the token that its reporters bear.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,5 +36,58 @@ impl Source {
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+impl Principal {
+    /// The name of its token; none without tokens.
+    pub(crate) fn name(&self) -> Option<&str> {
+        match self {
+            Self::Anybody => None,
+            Self::Bearer(token) => Some(&token.name),
+        }
+    }
+
+    /// Where what it reports comes from; none without tokens, when all comes from the same place.
+    pub(crate) fn source(&self) -> Option<Source> {
+        self.name().map(|name| Source(name.into()))
+    }
+
+    /// Whether it may see and do what concerns this release, within its role.
+    pub(crate) fn reaches(&self, release: &str) -> bool {
+        match self {
+            Self::Anybody => true,
+            Self::Bearer(token) => token.scope.reaches(release),
+        }
+    }
+
+    /// Whether its role includes another.
+    ///
+    /// # Errors
+    /// A problem that names its role, and the one that is needed.
+    pub(crate) fn refuse_without(&self, needed: Role) -> Result<(), Problem> {
+        match self {
+            Self::Bearer(token) if !token.role.includes(needed) => {
+                let detail =
+                    format!("the token {:?} has the role {}; this needs {needed}", token.name, token.role);
+                Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", detail))
+            }
+            Self::Anybody | Self::Bearer(_) => Ok(()),
+        }
+    }
+
+    /// Whether the release is one of its own.
+    ///
+    /// # Errors
+    /// A problem that names its releases, and the one that is not among them.
+    pub(crate) fn refuse_beyond(&self, release: &str) -> Result<(), Problem> {
+        match self {
+            Self::Bearer(token) if !token.scope.reaches(release) => {
+                let detail =
+                    format!("the token {:?} is for {}, not for {release:?}", token.name, token.scope);
+                Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", detail))
+            }
+            Self::Anybody | Self::Bearer(_) => Ok(()),
+        }
     }
 }

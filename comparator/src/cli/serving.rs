@@ -18,7 +18,7 @@ use tracing_subscriber::prelude::*;
 use super::output::print;
 use super::values::NamedTarget;
 use super::{Failure, ServeOptions, local, terms};
-use crate::http::serve::{Config, Error, Server, refuse_open};
+use crate::http::serve::{Config, Error, Server};
 use crate::live::door::Connections;
 use crate::shadows::targets::Targets;
 
@@ -29,9 +29,6 @@ pub(super) fn serve(options: ServeOptions, sandbox: &dyn Runtime) -> Result<Exit
     let plugins = terms::plugins(&options.plugin, sandbox)?;
     let token = options.token_file.as_deref().map(token).transpose()?;
     let descriptors = options.descriptors.read()?;
-    refuse_open(options.listen, token.as_deref()).map_err(|_| {
-        Failure::Usage(format!("--listen {}: beyond loopback a --token-file is required", options.listen))
-    })?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| failed(&error))?;
     let served = runtime.block_on(async {
@@ -48,6 +45,12 @@ pub(super) fn serve(options: ServeOptions, sandbox: &dyn Runtime) -> Result<Exit
         let mut hung_up = hang_up().map_err(|error| failed(&error))?;
         take_no_end(Signal::XFSZ).map_err(|error| failed(&error))?;
         let server = Server::open(config).map_err(|error| failure(&error))?;
+        server.refuse_open(options.listen).map_err(|_| {
+            let listen = options.listen;
+            Failure::Usage(format!(
+                "--listen {listen}: beyond loopback a --token-file is required, or a token that was created before"
+            ))
+        })?;
         print(&format!("listening on http://{}\n", listener.local_addr().map_err(|error| failed(&error))?));
         let shutdown = async move {
             tokio::select! {

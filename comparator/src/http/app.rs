@@ -10,6 +10,7 @@ use antumbra_observation::{self as observation, TroubleKind};
 use antumbra_store::Audits;
 use axum::http::HeaderValue;
 
+use crate::api::principal::Principal;
 use crate::api::problem::Problem;
 use crate::api::trouble::Trouble;
 use crate::aside::Aside;
@@ -20,6 +21,7 @@ use crate::live::captures::Captures;
 use crate::live::kept::Kept;
 use crate::live::ledger::Ledger;
 use crate::live::registry::Present;
+use crate::live::tokens::Tokens;
 
 /// What every route may use.
 pub(crate) struct App {
@@ -32,6 +34,7 @@ pub(crate) struct App {
     pub(crate) judge: Judge,
     pub(crate) audits: Arc<Audits>,
     pub(crate) aside: Arc<Aside>,
+    pub(crate) tokens: Arc<Tokens>,
     pub(crate) guard: Guard,
     pub(crate) run: Run,
 }
@@ -52,6 +55,13 @@ impl Run {
 }
 
 impl App {
+    /// The policies in force that somebody may see, by name.
+    pub(crate) fn policies_of(&self, by: &Principal) -> Vec<(String, Arc<Version>)> {
+        let mut all = self.intake.policies.all();
+        all.retain(|(name, _)| by.reaches(name));
+        all
+    }
+
     /// The report of a release as of now.
     pub(crate) async fn report(&self, release: &str) -> Result<Arc<Report>, Problem> {
         let notes = self.notes(release)?;

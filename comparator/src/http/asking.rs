@@ -7,6 +7,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 
 use crate::api::headers::{AUTHOR_HEADER, REASON_HEADER};
+use crate::api::principal::Principal;
 use crate::api::problem::Problem;
 
 /// The other end of the connection.
@@ -27,13 +28,16 @@ impl<S: Send + Sync> FromRequestParts<S> for Named {
     }
 }
 
-/// Who asks: as the client names itself, else its address.
-pub(crate) fn author(headers: &HeaderMap, peer: Option<&Peer>) -> String {
-    let named = header_line(headers, AUTHOR_HEADER, MAX_AUTHOR);
-    match (named.as_str(), peer) {
-        ("", Some(Peer(address))) => address.ip().to_string(),
-        ("", None) => "unknown".to_owned(),
-        _ => named,
+/// Who asks, for the audit: the token's name, and what the client calls itself as a note beside it. Without tokens, what the client
+/// calls itself, else its address.
+pub(crate) fn author(by: &Principal, headers: &HeaderMap, peer: Option<&Peer>) -> String {
+    let called = header_line(headers, AUTHOR_HEADER, MAX_AUTHOR);
+    match (by.name(), called.as_str(), peer) {
+        (Some(token), "", _) => token.to_owned(),
+        (Some(token), called, _) => format!("{token} (says {called})"),
+        (None, "", Some(Peer(address))) => address.ip().to_string(),
+        (None, "", None) => "unknown".to_owned(),
+        (None, ..) => called,
     }
 }
 
@@ -74,7 +78,7 @@ mod tests {
             if let Some(value) = header {
                 headers.insert(AUTHOR_HEADER, HeaderValue::from_bytes(value).unwrap());
             }
-            assert_eq!(author(&headers, Some(&peer)), expected);
+            assert_eq!(author(&Principal::Anybody, &headers, Some(&peer)), expected);
         }
     }
 }

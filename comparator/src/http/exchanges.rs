@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::app::App;
 use super::asking::Named;
+use crate::api::allowed::{Allowed, Operate};
 use crate::api::headers::REDACT_HEADER;
 use crate::api::problem::Problem;
 use crate::live::captures::Deaf;
@@ -18,6 +19,7 @@ use crate::redaction::{BadSecret, Redaction, Secret};
 /// Streams until the client leaves or the server ends. Everything that the request header [`REDACT_HEADER`] names, which may be
 /// repeated, is blanked before it leaves the process, beside what always is.
 pub(super) async fn stream(
+    _: Allowed<Operate>,
     State(app): State<Arc<App>>,
     Named(name): Named,
     headers: HeaderMap,

@@ -11,13 +11,18 @@ use axum::response::Response;
 use super::app::App;
 use super::asking::Named;
 use super::policies::{audited, tagged};
+use crate::api::allowed::{Allowed, Observe};
 use crate::api::answer::{json, json_text};
 use crate::api::policies::{Generation, History};
 use crate::api::problem::Problem;
 use crate::writer::Job;
 
 /// `GET /v1/policies/{name}/generations`: who made each, when and why, and what changed.
-pub(super) async fn history(State(app): State<Arc<App>>, Named(name): Named) -> Result<Response, Problem> {
+pub(super) async fn history(
+    _: Allowed<Observe>,
+    State(app): State<Arc<App>>,
+    Named(name): Named,
+) -> Result<Response, Problem> {
     if app.intake.policies.get(&name).is_none() {
         return Err(Problem::unknown_release(&name));
     }
@@ -28,6 +33,7 @@ pub(super) async fn history(State(app): State<Arc<App>>, Named(name): Named) -> 
 
 /// `GET /v1/policies/{name}/generations/{number}`: the document as it was then.
 pub(super) async fn show(
+    _: Allowed<Observe>,
     State(app): State<Arc<App>>,
     path: Result<Path<(String, String)>, PathRejection>,
 ) -> Result<Response, Problem> {

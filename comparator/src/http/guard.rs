@@ -1,46 +1,71 @@
-//! Who may speak to the comparator: a bearer token off loopback, and on loopback nobody through a browser's page.
+//! Who speaks to the comparator: the bearer of a token, or, while there are none, anybody on loopback but a browser's page.
 //!
-//! Without a token the browser of whoever sits at the machine is the way in: a page can post across origins, and by DNS
+//! Without tokens the browser of whoever sits at the machine is the way in: a page can post across origins, and by DNS
 //! rebinding it can read too. So nothing but a followed link may come from another origin, and the `Host` must be our own; only the
 //! filters' three routes take any `Host`, since a proxy names its cluster there, and no page can send their media types.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use axum::http::header::{AUTHORIZATION, HOST, HeaderName, ORIGIN};
 use axum::http::{HeaderMap, Method, StatusCode};
-use sha2::{Digest, Sha256};
 
+use crate::api::principal::Principal;
 use crate::api::problem::Problem;
+use crate::live::tokens::{Stranger, Tokens};
 
 /// Decides about each request before its route does.
 pub(crate) struct Guard {
-    /// SHA-256 of the token.
-    token: Option<[u8; 32]>,
+    tokens: Arc<Tokens>,
     /// The address that the server is bound to.
     bound: IpAddr,
 }
 
 impl Guard {
     /// A guard of a server bound to `bound`.
-    pub(crate) fn new(token: Option<&str>, bound: IpAddr) -> Self {
-        Self { token: token.map(|token| Sha256::digest(token.as_bytes()).into()), bound }
+    pub(crate) fn new(tokens: Arc<Tokens>, bound: IpAddr) -> Self {
+        Self { tokens, bound }
     }
 
-    /// Lets a request pass or says why not.
-    pub(crate) fn check(&self, method: &Method, path: &str, headers: &HeaderMap) -> Result<(), Problem> {
+    /// Lets a request pass at `now_ms` since 1970 and says who makes it, or says why not. Of what everybody may ask it says nobody.
+    pub(crate) fn check(
+        &self,
+        method: &Method,
+        path: &str,
+        headers: &HeaderMap,
+        now_ms: u64,
+    ) -> Result<Option<Principal>, Problem> {
         if headers.get_all(HOST).iter().nth(1).is_some() {
             let detail = "the request has more than one Host header";
             return Err(Problem::new(StatusCode::BAD_REQUEST, "header", detail));
         }
         if HEALTH.contains(&path) {
-            return Ok(());
+            return Ok(None);
         }
-        match self.token {
-            Some(token) if !bears(headers, token) => return Err(unauthorised()),
-            None if !FROM_FILTERS.contains(&path) => self.check_host(headers)?,
-            _ => {}
+        let are_required = self.tokens.are_required();
+        let by = if are_required { self.bearer(headers, now_ms)? } else { Principal::Anybody };
+        if !are_required && !FROM_FILTERS.contains(&path) {
+            self.check_host(headers)?;
         }
-        if method.is_safe() && is_visit(path, headers) { Ok(()) } else { self.check_origin(headers) }
+        if !(method.is_safe() && is_visit(path, headers)) {
+            self.check_origin(headers, are_required)?;
+        }
+        Ok(Some(by))
+    }
+
+    fn bearer(&self, headers: &HeaderMap, now_ms: u64) -> Result<Principal, Problem> {
+        let (scheme, secret) = text(headers, &AUTHORIZATION).split_once(' ').unwrap_or_default();
+        if !scheme.eq_ignore_ascii_case("bearer") {
+            return Err(unauthorised());
+        }
+        let bearer = self.tokens.bearer_of(secret.trim(), now_ms).map_err(|stranger| match stranger {
+            Stranger::Unknown => unauthorised(),
+            Stranger::Ended(token, ended) => {
+                let detail = format!("the token {:?} {ended}", token.name);
+                Problem::new(StatusCode::UNAUTHORIZED, "unauthorised", detail)
+            }
+        });
+        bearer.map(Principal::Bearer)
     }
 
     fn check_host(&self, headers: &HeaderMap) -> Result<(), Problem> {
@@ -51,7 +76,7 @@ impl Guard {
         Err(forbidden(format!("the host {host:?} is not this server's; use its address or localhost")))
     }
 
-    fn check_origin(&self, headers: &HeaderMap) -> Result<(), Problem> {
+    fn check_origin(&self, headers: &HeaderMap, are_required: bool) -> Result<(), Problem> {
         if !matches!(text(headers, &SEC_FETCH_SITE), "" | "same-origin" | "none") {
             return Err(forbidden("the request comes from another site".to_owned()));
         }
@@ -59,7 +84,7 @@ impl Guard {
         let origin = origin.to_str().unwrap_or_default();
         let authority = origin.split_once("://").map_or("", |(_, authority)| authority);
         let same = !authority.is_empty() && authority.eq_ignore_ascii_case(text(headers, &HOST));
-        if same && (self.token.is_some() || self.is_ours(authority)) {
+        if same && (are_required || self.is_ours(authority)) {
             return Ok(());
         }
         Err(forbidden(format!("the origin {origin:?} is not this server's")))
@@ -82,14 +107,6 @@ fn is_visit(path: &str, headers: &HeaderMap) -> bool {
     is_link && !path.ends_with("/exchanges")
 }
 
-/// Compares digests without an early end, so that time tells nothing about the token.
-fn bears(headers: &HeaderMap, token: [u8; 32]) -> bool {
-    let Some((scheme, given)) = text(headers, &AUTHORIZATION).split_once(' ') else { return false };
-    let given: [u8; 32] = Sha256::digest(given.trim().as_bytes()).into();
-    let differing = given.iter().zip(token).fold(0, |differing, (a, b)| differing | (a ^ b));
-    scheme.eq_ignore_ascii_case("bearer") && differing == 0
-}
-
 fn without_port(authority: &str) -> &str {
     match authority.rsplit_once(':') {
         Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => host,
@@ -102,7 +119,8 @@ fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> &'h str {
 }
 
 fn unauthorised() -> Problem {
-    let detail = "this server asks for `authorization: Bearer <token>` with the token of its token file";
+    let detail = "this server asks for `authorization: Bearer <token>`, with a token that `antumbra token create` printed or that of \
+                  its token file";
     Problem::new(StatusCode::UNAUTHORIZED, "unauthorised", detail)
 }
 
@@ -122,10 +140,13 @@ mod tests {
     use super::*;
 
     fn check(token: Option<&str>, request: &str, headers: &[(&'static str, &str)], expected: u16) {
-        let guard = Guard::new(token, IpAddr::from([127, 0, 0, 1]));
+        let tokens = Arc::new(Tokens::default());
+        tokens.restore(Vec::new(), token);
+        let guard = Guard::new(tokens, IpAddr::from([127, 0, 0, 1]));
         let (method, path) = request.split_once(' ').unwrap();
         let map = headers.iter().map(|(n, v)| (HeaderName::from_static(n), v.parse().unwrap())).collect();
-        let found = guard.check(&method.parse().unwrap(), path, &map).map_or_else(|p| p.status, |()| 200);
+        let checked = guard.check(&method.parse().unwrap(), path, &map, 0);
+        let found = checked.map_or_else(|problem| problem.status, |_| 200);
         assert_eq!(found, expected, "{request} {headers:?}");
     }
 

@@ -20,15 +20,17 @@ use serde::Deserialize;
 
 use super::app::App;
 use super::asking::{MAX_REASON, Named, Peer, author, one_line, reason};
+use crate::api::allowed::{Allowed, Gate, Observe, Operate};
 use crate::api::answer::{json, json_text};
 use crate::api::body;
 use crate::api::policies::{Audit, Deleted, Listed, Outcome};
+use crate::api::principal::Principal;
 use crate::api::problem::Problem;
 use crate::writer::{ChangeError, Changed, Job};
 
 /// `GET /v1/policies`.
-pub(super) async fn list(State(app): State<Arc<App>>) -> Response {
-    let all = app.intake.policies.all().into_iter().map(|(name, version)| Listed {
+pub(super) async fn list(allowed: Allowed<Gate>, State(app): State<Arc<App>>) -> Response {
+    let all = app.policies_of(&allowed.by).into_iter().map(|(name, version)| Listed {
         release: name,
         generation: version.generation,
         at: timestamp::rfc3339(version.at_ms),
@@ -38,6 +40,7 @@ pub(super) async fn list(State(app): State<Arc<App>>) -> Response {
 
 /// `GET /v1/policies/{name}`.
 pub(super) async fn show(
+    _: Allowed<Observe>,
     State(app): State<Arc<App>>,
     Named(name): Named,
     headers: HeaderMap,
@@ -76,6 +79,7 @@ struct Wanted {
 /// `PUT /v1/policies/{name}`; a new one with `?create=true` or `If-None-Match: *`, and with `?despiteVerdict=true` one that gives clients
 /// more of a candidate that is shown to be worse.
 pub(super) async fn put(
+    allowed: Allowed<Operate>,
     State(app): State<Arc<App>>,
     Named(name): Named,
     asked: Result<Query<Asked>, QueryRejection>,
@@ -86,11 +90,12 @@ pub(super) async fn put(
     let tree = written(&parts, body, LIMIT).await?;
     let reason = reason(&parts.headers);
     let edit = if create { Edit::Create(tree) } else { Edit::Put(tree) };
-    change(&app, &parts, name, Wanted { edit, reason, despite_verdict }).await
+    change(&app, &allowed.by, &parts, name, Wanted { edit, reason, despite_verdict }).await
 }
 
 /// `DELETE /v1/policies/{name}`, with `?force=true` although filters run it.
 pub(super) async fn delete(
+    allowed: Allowed<Operate>,
     State(app): State<Arc<App>>,
     Named(name): Named,
     asked: Result<Query<Asked>, QueryRejection>,
@@ -98,7 +103,8 @@ pub(super) async fn delete(
 ) -> Result<Response, Problem> {
     let Asked { force, .. } = query(asked)?;
     let (headers, peer) = (request.headers(), request.extensions().get::<Peer>());
-    let (expected, author, reason) = (expected(headers), author(headers, peer), reason(headers));
+    let (expected, reason) = (expected(headers), reason(headers));
+    let author = author(&allowed.by, headers, peer);
     let command = Command::Delete(Delete { release: name.clone(), expected, force, author, reason });
     let deleted = app.intake.writer.ask(|reply| Job::Command(Box::new(command), reply)).await??;
     let generation = deleted.version.generation;
@@ -124,28 +130,34 @@ pub(super) async fn written(parts: &Parts, body: Body, limit: usize) -> Result<T
 
 /// `PATCH /v1/policies/{name}/mirror` with `{percent, rule?, to?, reason?}`.
 pub(super) async fn mirror(
+    allowed: Allowed<Operate>,
     State(app): State<Arc<App>>,
     Named(name): Named,
     request: Request,
 ) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
     let wanted = wanted(&parts, body, read_mirror).await?;
-    change(&app, &parts, name, wanted).await
+    change(&app, &allowed.by, &parts, name, wanted).await
 }
 
 /// `PATCH /v1/policies/{name}/weights` with `{weights: {…}, rule?, reason?, despiteVerdict?}`.
 pub(super) async fn weights(
+    allowed: Allowed<Operate>,
     State(app): State<Arc<App>>,
     Named(name): Named,
     request: Request,
 ) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
     let wanted = wanted(&parts, body, read_weights).await?;
-    change(&app, &parts, name, wanted).await
+    change(&app, &allowed.by, &parts, name, wanted).await
 }
 
 /// `GET /v1/policies/{name}/audit`, which outlives the policy.
-pub(super) async fn audit(State(app): State<Arc<App>>, Named(name): Named) -> Result<Response, Problem> {
+pub(super) async fn audit(
+    _: Allowed<Observe>,
+    State(app): State<Arc<App>>,
+    Named(name): Named,
+) -> Result<Response, Problem> {
     let entries = audited(&app, &name).await?;
     if entries.is_empty() && app.intake.policies.get(&name).is_none() {
         return Err(Problem::unknown_release(&name));
@@ -163,9 +175,15 @@ pub(super) async fn audited(app: &App, name: &str) -> Result<Vec<Entry>, Problem
     entries.map_err(|error| Problem::unavailable(error.to_string()))
 }
 
-async fn change(app: &App, parts: &Parts, name: String, wanted: Wanted) -> Result<Response, Problem> {
+async fn change(
+    app: &App,
+    by: &Principal,
+    parts: &Parts,
+    name: String,
+    wanted: Wanted,
+) -> Result<Response, Problem> {
     let Wanted { edit, reason, despite_verdict } = wanted;
-    let author = author(&parts.headers, parts.extensions.get::<Peer>());
+    let author = author(by, &parts.headers, parts.extensions.get::<Peer>());
     let expected = expected(&parts.headers);
     let reason = one_line(&reason, MAX_REASON);
     let release = name.clone();

@@ -13,6 +13,7 @@ use serde::Deserialize;
 
 use super::app::App;
 use super::asking::{Named, Peer, author, reason};
+use crate::api::allowed::{Allowed, Gate, Operate};
 use crate::api::answer::json;
 use crate::api::problem::Problem;
 use crate::api::releases::Begun;
@@ -33,6 +34,7 @@ enum Format {
 
 /// `GET /v1/releases/{name}/report`: JSON, or text or Markdown if that is asked for.
 pub(super) async fn report(
+    _: Allowed<Gate>,
     State(app): State<Arc<App>>,
     Named(name): Named,
     options: Result<Query<Options>, QueryRejection>,
@@ -69,11 +71,12 @@ fn written(report: &Report, format: &Format) -> Response {
 
 /// `DELETE /v1/releases/{name}/evidence`: begins a new session.
 pub(super) async fn reset(
+    allowed: Allowed<Operate>,
     State(app): State<Arc<App>>,
     Named(name): Named,
     request: Request,
 ) -> Result<Response, Problem> {
-    let author = author(request.headers(), request.extensions().get::<Peer>());
+    let author = author(&allowed.by, request.headers(), request.extensions().get::<Peer>());
     let reason = reason(request.headers());
     let command = Command::Reset(Reset { release: name.clone(), author, reason });
     let done = app.intake.writer.ask(|reply| Job::Command(Box::new(command), reply)).await??;

@@ -7,64 +7,87 @@ use antumbra_observation::RUN_HEADER;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::header::{AUTHORIZATION, CONNECTION};
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::{HeaderValue, Method, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, patch, post};
 
 use crate::api::problem::Problem;
+use crate::api::route::Route;
+use crate::clock;
 use crate::http::app::App;
 use crate::http::asking::Peer;
 use crate::http::guard::HEALTH;
 use crate::http::places::Place;
-use crate::http::{exchanges, generations, policies, releases, status, trying};
+use crate::http::{exchanges, generations, policies, releases, status, tokens, trying};
 use crate::ingest;
 
 /// All routes behind the guard.
 pub(crate) fn router(app: Arc<App>) -> Router {
-    Router::new()
-        .merge(ingest::routes(Arc::clone(&app.intake)))
-        .route("/v1/policies", get(policies::list))
-        .route("/v1/policies/{name}", get(policies::show).put(policies::put).delete(policies::delete))
-        .route("/v1/policies/{name}/mirror", patch(policies::mirror))
-        .route("/v1/policies/{name}/weights", patch(policies::weights))
-        .route("/v1/policies/{name}/audit", get(policies::audit))
-        .route("/v1/policies/{name}/generations", get(generations::history))
-        .route("/v1/policies/{name}/generations/{number}", get(generations::show))
-        .route("/v1/releases/{name}/report", get(releases::report))
-        .route("/v1/releases/{name}/evidence", delete(releases::reset))
-        .route("/v1/releases/{name}/exchanges", get(exchanges::stream))
-        .route("/v1/releases/{name}/try", post(trying::rules))
-        .route("/v1/status", get(status::show))
-        .route("/metrics", get(status::metrics))
-        .route("/healthz", get(|| async { "ok\n" }))
-        .route("/readyz", get(status::ready))
+    let routes = routes(&app).into_iter().fold(Router::new(), |router, route| route.add_to(router));
+    routes
         .method_not_allowed_fallback(|| async {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "the route has other methods")
         })
         .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "not-found", "there is no such route") })
-        .layer(middleware::from_fn_with_state(Arc::clone(&app), guarded))
-        .with_state(app)
+        .layer(middleware::from_fn_with_state(app, guarded))
 }
 
-async fn guarded(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+/// Every route there is.
+fn routes(app: &Arc<App>) -> Vec<Route> {
+    let of_filters = ingest::routes().map(|route| route.with_state(Arc::clone(&app.intake)));
+    let others = of_people().into_iter().map(|route| route.with_state(Arc::clone(app)));
+    of_filters.into_iter().chain(others).collect()
+}
+
+fn of_people() -> Vec<Route<Arc<App>>> {
+    let (get, put, patch, post, delete) =
+        (Method::GET, Method::PUT, Method::PATCH, Method::POST, Method::DELETE);
+    vec![
+        Route::new(get.clone(), "/v1/policies", policies::list),
+        Route::new(get.clone(), "/v1/policies/{name}", policies::show),
+        Route::new(put, "/v1/policies/{name}", policies::put),
+        Route::new(delete.clone(), "/v1/policies/{name}", policies::delete),
+        Route::new(patch.clone(), "/v1/policies/{name}/mirror", policies::mirror),
+        Route::new(patch, "/v1/policies/{name}/weights", policies::weights),
+        Route::new(get.clone(), "/v1/policies/{name}/audit", policies::audit),
+        Route::new(get.clone(), "/v1/policies/{name}/generations", generations::history),
+        Route::new(get.clone(), "/v1/policies/{name}/generations/{number}", generations::show),
+        Route::new(get.clone(), "/v1/releases/{name}/report", releases::report),
+        Route::new(delete.clone(), "/v1/releases/{name}/evidence", releases::reset),
+        Route::new(get.clone(), "/v1/releases/{name}/exchanges", exchanges::stream),
+        Route::new(post.clone(), "/v1/releases/{name}/try", trying::rules),
+        Route::new(get.clone(), "/v1/tokens", tokens::list),
+        Route::new(post, "/v1/tokens", tokens::create),
+        Route::new(delete, "/v1/tokens/{token}", tokens::revoke),
+        Route::new(get.clone(), "/v1/status", status::show),
+        Route::new(get.clone(), "/metrics", status::metrics),
+        Route::open(get.clone(), "/healthz", || async { "ok\n" }),
+        Route::open(get, "/readyz", status::ready),
+    ]
+}
+
+async fn guarded(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
     let path = request.uri().path();
     let place = request.extensions().get::<Arc<Place>>();
-    match app.guard.check(request.method(), path, request.headers()) {
-        Ok(()) => {
+    match app.guard.check(request.method(), path, request.headers(), clock::now_ms()) {
+        Ok(by) => {
             // What everybody may ask proves nothing.
             if let Some(place) = place.filter(|_| !HEALTH.contains(&path)) {
                 place.prove();
             }
+            if let Some(by) = by {
+                request.extensions_mut().insert(by);
+            }
             let mut response = next.run(request).await;
+            if response.status() == StatusCode::FORBIDDEN {
+                app.intake.metrics.door.forbidden();
+            }
             response.headers_mut().insert(RUN_HEADER, app.run.header());
             response
         }
         Err(problem) if problem.status == StatusCode::UNAUTHORIZED => {
-            app.intake
-                .metrics
-                .door
-                .wrong_token(request.extensions().get::<Peer>().map(|Peer(peer)| peer.ip()));
+            let peer = request.extensions().get::<Peer>().map(|Peer(peer)| peer.ip());
+            app.intake.metrics.door.wrong_token(peer);
             // Guessing is slow. The kept places are few, and an operator's mistake should not have others wait for them.
             if request.headers().contains_key(AUTHORIZATION) && !place.is_some_and(|place| place.is_kept()) {
                 tokio::time::sleep(AFTER_WRONG_TOKEN).await;
@@ -73,9 +96,17 @@ async fn guarded(State(app): State<Arc<App>>, request: Request, next: Next) -> R
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             response
         }
-        Err(problem) => problem.into_response(),
+        Err(problem) => {
+            if problem.status == StatusCode::FORBIDDEN {
+                app.intake.metrics.door.forbidden();
+            }
+            problem.into_response()
+        }
     }
 }
 
 /// The connections of an address are bounded, so a thousand guesses a second are about the most that it has.
 const AFTER_WRONG_TOKEN: Duration = Duration::from_millis(250);
+
+#[cfg(test)]
+mod tests;

@@ -43,7 +43,8 @@ pub struct Config {
     pub data: PathBuf,
     /// Policies to put in force where they differ from what is stored.
     pub policies: Vec<Document>,
-    /// What `authorization: Bearer` must bear; without it only a loopback address is served.
+    /// The secret of an administrator's token that is not stored. Without it and without stored tokens only a loopback address is
+    /// served, and everybody there may do everything.
     pub token: Option<String>,
     /// Connections that may be open at a time.
     pub connections: Connections,
@@ -70,7 +71,7 @@ pub enum Error {
         invalid: Invalid,
     },
     /// Everybody could change the policy.
-    #[error("{0} is not a loopback address: a token is required there")]
+    #[error("{0} is not a loopback address: a token file is required there, or a stored token")]
     Open(SocketAddr),
     /// The listener or a thread failed.
     #[error(transparent)]
@@ -83,7 +84,6 @@ pub enum Error {
 /// A server whose store is open and whose policies are in force.
 pub struct Server {
     connections: Connections,
-    token: Option<String>,
     writer: writer::Handle,
     thread: JoinHandle<()>,
     /// Ready when the thread ended, however it did.
@@ -121,6 +121,7 @@ impl Server {
             other => other?,
         };
         let live = Live::new(config.descriptors, accounts);
+        live.tokens.restore(store.tokens()?, config.token.as_deref());
         let (writer, inbox) = writer::Handle::new(Arc::clone(&live.ledger));
         let mut thread = writer::Thread::new(store, live.clone(), &config.plugins, inbox)?;
         for document in config.policies {
@@ -133,7 +134,6 @@ impl Server {
             thread.run();
         })?;
         Ok(Self {
-            token: config.token,
             connections: config.connections,
             writer,
             thread,
@@ -145,14 +145,23 @@ impl Server {
         })
     }
 
+    /// Nothing is open by default: an address that others can reach needs tokens.
+    ///
+    /// # Errors
+    /// [`Error::Open`].
+    pub(crate) fn refuse_open(&self, address: SocketAddr) -> Result<(), Error> {
+        let is_guarded = address.ip().is_loopback() || self.live.tokens.are_required();
+        if is_guarded { Ok(()) } else { Err(Error::Open(address)) }
+    }
+
     /// Serves until `shutdown` is ready and the last commit is done.
     ///
     /// # Errors
     /// See [`Error`].
     pub async fn run(self, listener: TcpListener, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
         let address = listener.local_addr()?;
-        refuse_open(address, self.token.as_deref())?;
-        let Live { policies, registry, ledger, captures, kept, known } = self.live;
+        self.refuse_open(address)?;
+        let Live { policies, registry, ledger, captures, kept, known, tokens } = self.live;
         let comparing = Comparing::new(Arc::clone(&policies), known);
         let intake = Arc::new(Intake {
             writer: self.writer,
@@ -175,7 +184,8 @@ impl Server {
             judge: Judge::new(Arc::clone(&aside), Arc::clone(&intake.policies)),
             audits: Arc::new(self.audits),
             aside,
-            guard: Guard::new(self.token.as_deref(), address.ip()),
+            guard: Guard::new(Arc::clone(&tokens), address.ip()),
+            tokens,
             run: Run::new(),
         });
         let graceful = GracefulShutdown::new();
@@ -201,11 +211,6 @@ impl Server {
         let ended = tokio::task::spawn_blocking(move || self.thread.join()).await;
         if matches!(ended, Ok(Ok(()))) { Ok(()) } else { Err(Error::Writer) }
     }
-}
-
-/// Nothing is open by default: an address that others can reach needs a token.
-pub(crate) fn refuse_open(address: SocketAddr, token: Option<&str>) -> Result<(), Error> {
-    if address.ip().is_loopback() || token.is_some() { Ok(()) } else { Err(Error::Open(address)) }
 }
 
 fn put(thread: &mut writer::Thread, document: Document) -> Result<(), Error> {

@@ -8,6 +8,7 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 
 use super::app::App;
+use crate::api::allowed::{Allowed, Observe};
 use crate::api::answer::json;
 use crate::api::problem::Problem;
 use crate::api::status::{ReleaseStatus, Status, Versions};
@@ -16,9 +17,9 @@ use crate::live::registry::Present;
 use crate::writer::Job;
 
 /// `GET /v1/status`.
-pub(super) async fn show(State(app): State<Arc<App>>) -> Response {
+pub(super) async fn show(allowed: Allowed<Observe>, State(app): State<Arc<App>>) -> Response {
     let mut releases = Vec::new();
-    for (name, version) in app.intake.policies.all() {
+    for (name, version) in app.policies_of(&allowed.by) {
         let present = app.present(&name, version.generation);
         let troubles = app.troubles(&version, &present);
         let Present { alive, converged, gone, shown, more, versions, .. } = present;
@@ -46,9 +47,9 @@ pub(super) async fn show(State(app): State<Arc<App>>) -> Response {
 }
 
 /// `GET /metrics`.
-pub(super) async fn metrics(State(app): State<Arc<App>>) -> Response {
+pub(super) async fn metrics(allowed: Allowed<Observe>, State(app): State<Arc<App>>) -> Response {
     let mut releases = Vec::new();
-    for (name, version) in app.intake.policies.all() {
+    for (name, version) in app.policies_of(&allowed.by) {
         let Present { alive, converged, .. } = app.present(&name, version.generation);
         let standing = app.standing(&name).await.ok();
         let judged = standing.as_ref().and_then(|standing| Some((standing.exchanges, standing.verdict?)));

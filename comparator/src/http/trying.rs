@@ -11,12 +11,14 @@ use axum::response::Response;
 use super::app::App;
 use super::asking::Named;
 use super::policies::written;
+use crate::api::allowed::{Allowed, Operate};
 use crate::api::answer::json;
 use crate::api::problem::Problem;
 use crate::trial::Trial;
 
 /// The body is a list of rules, what a policy has under `compare`, or a policy, in YAML or JSON. One is tried at a time.
 pub(super) async fn rules(
+    _: Allowed<Operate>,
     State(app): State<Arc<App>>,
     Named(name): Named,
     request: Request,

@@ -13,7 +13,7 @@ use axum::http::{HeaderMap, StatusCode};
 use super::heartbeats;
 use super::intake::Intake;
 use crate::api::body::{self, Unread};
-use crate::api::principal::Source;
+use crate::api::principal::Principal;
 use crate::api::problem::Problem;
 use crate::ingest::decode::Format;
 use crate::live::ledger::Reason;
@@ -28,23 +28,26 @@ pub(super) struct Batch<T> {
     pub(super) items: Vec<T>,
     /// Its share of the memory that may be in use.
     pub(super) reserved: Reserved,
-    /// A policy that is news to the instance whose heartbeat came with it.
+    /// What came with it, unless it was heard already.
+    heartbeat: Option<Heartbeat>,
+    /// A policy that is news to the instance whose heartbeat that was.
     pub(super) news: Option<Arc<Version>>,
 }
 
-/// Reads a batch of a release that is known; one that is refused is counted.
+/// Reads a batch that somebody sent, of releases that are known and that its token is for; one that is refused is counted.
 pub(super) async fn read<T: Send + 'static>(
     intake: &Intake,
-    source: Option<&Source>,
+    by: &Principal,
     request: Request,
     decode: fn(Format, &[u8]) -> Result<Vec<T>, Malformed>,
     observation: fn(&T) -> &Observation,
 ) -> Result<Batch<T>, Problem> {
     let count = announced_count(request.headers());
-    let batch = match unchecked(intake, source, request, decode).await {
-        Ok(batch) => known(intake, &batch.items, observation)
-            .and_then(|()| introduced(intake, source, &batch, observation))
-            .and_then(|()| weighed(batch, observation)),
+    let batch = match unchecked(intake, request, decode).await {
+        Ok(batch) => own(intake, by, &batch, observation)
+            .and_then(|()| known(intake, &batch.items, observation))
+            .and_then(|()| introduced(intake, by, batch, observation))
+            .and_then(|batch| weighed(batch, observation)),
         Err(refused) => Err(refused),
     };
     batch.map_err(|refused| {
@@ -68,7 +71,6 @@ impl Refused {
 
 async fn unchecked<T: Send + 'static>(
     intake: &Intake,
-    source: Option<&Source>,
     request: Request,
     decode: fn(Format, &[u8]) -> Result<Vec<T>, Malformed>,
 ) -> Result<Batch<T>, Refused> {
@@ -96,29 +98,61 @@ async fn unchecked<T: Send + 'static>(
         Malformed::Undecodable { .. } => Refused::new(Reason::Undecodable, &error),
         Malformed::FutureVersion { .. } => Refused::new(Reason::FutureVersion, &error),
     })?;
-    // Nothing about it may make the batch look refused.
-    let news = heartbeat.and_then(|heartbeat| heartbeats::heard(intake, source, heartbeat).ok().flatten());
-    Ok(Batch { id, items, reserved, news })
+    Ok(Batch { id, items, reserved, heartbeat, news: None })
 }
 
-/// Whether the sender sent heartbeats of the instance, where a token tells who that is: observations are held against these. A filter that
-/// the comparator does not know yet, or that was forgotten, sends one along with the batch that it sends again.
+/// Has what the instance says of itself heard, and looks whether it ever said anything where a token tells whose it is: observations are
+/// held against that. A filter that is not known sends a heartbeat along with the batch that it sends again.
 fn introduced<T>(
     intake: &Intake,
-    source: Option<&Source>,
-    batch: &Batch<T>,
+    by: &Principal,
+    mut batch: Batch<T>,
     observation: fn(&T) -> &Observation,
-) -> Result<(), Refused> {
-    let Some(source) = source else { return Ok(()) };
+) -> Result<Batch<T>, Refused> {
+    // Nothing about it may make the batch look refused.
+    let heartbeat = batch.heartbeat.take();
+    batch.news = heartbeat.and_then(|heartbeat| heartbeats::heard(intake, by, heartbeat).ok().flatten());
+    let Some(source) = by.source() else { return Ok(batch) };
     let instance = batch.id.map(|(instance, _)| instance);
     let mut releases = batch.items.iter().map(|item| observation(item).release.as_str());
-    let Some(stranger) = releases.find(|release| !intake.registry.knows(release, source, instance)) else {
-        return Ok(());
+    let Some(stranger) = releases.find(|release| !intake.registry.knows(release, &source, instance)) else {
+        return Ok(batch);
     };
-    let detail = format!("no heartbeat of this filter instance for {stranger:?} came with this token");
+    let detail = format!(
+        "no heartbeat of this filter instance for {stranger:?} came with the token {:?}",
+        source.to_string()
+    );
     let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unknown-instance", detail);
     let refused = Refused::new(Reason::UnknownInstance, problem);
     Err(Refused { count: Some(batch.items.len() as u64), ..refused })
+}
+
+/// Whether all of it, and the heartbeat that came with it, is of releases that its token is for.
+fn own<T>(
+    intake: &Intake,
+    by: &Principal,
+    batch: &Batch<T>,
+    observation: fn(&T) -> &Observation,
+) -> Result<(), Refused> {
+    let releases = batch.items.iter().map(|item| observation(item).release.as_str());
+    let mut releases = releases.chain(batch.heartbeat.iter().map(|heartbeat| heartbeat.release.as_str()));
+    releases.try_for_each(|release| refuse_foreign(intake, by, release)).map_err(|problem| {
+        let refused = Refused::new(Reason::ForeignRelease, problem);
+        Refused { count: Some(batch.items.len() as u64), ..refused }
+    })
+}
+
+/// Whether a report about a release is one that the token may make. That it is not is logged: either a filter has the token of another,
+/// or somebody forges evidence.
+///
+/// # Errors
+/// A problem that names the token, its releases, and the other one.
+pub(super) fn refuse_foreign(intake: &Intake, by: &Principal, release: &str) -> Result<(), Problem> {
+    let refused = by.refuse_beyond(release);
+    if let (Err(_), Some(source)) = (&refused, by.source()) {
+        intake.metrics.door.foreign(&source, release);
+    }
+    refused
 }
 
 fn known<T>(intake: &Intake, items: &[T], observation: fn(&T) -> &Observation) -> Result<(), Refused> {

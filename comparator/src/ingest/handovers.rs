@@ -11,8 +11,8 @@ use axum::response::Response;
 use super::batch;
 use super::intake::Intake;
 use super::observations::Acknowledged;
+use crate::api::allowed::{Allowed, Filter};
 use crate::api::answer::json;
-use crate::api::principal::Source;
 use crate::api::problem::Problem;
 use crate::ingest::decode;
 use crate::live::ledger::Reason;
@@ -20,12 +20,12 @@ use crate::shadows::targets::Targets;
 
 /// Takes a batch whole or refuses it whole; either way it is counted.
 pub(super) async fn receive(
+    allowed: Allowed<Filter>,
     State(intake): State<Arc<Intake>>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let source = request.extensions().get::<Source>().cloned();
     let mut batch =
-        batch::read(&intake, source.as_ref(), request, decode::handovers, |handover| &handover.observation)
+        batch::read(&intake, &allowed.by, request, decode::handovers, |handover| &handover.observation)
             .await?;
     let count = batch.items.len() as u64;
     if let Some(cluster) = intake.targets.unknown(&batch.items) {
@@ -36,7 +36,7 @@ pub(super) async fn receive(
         intake.writer.refuse(Reason::Overloaded, count);
         return Err(Problem::unavailable("too many answers are being waited for"));
     }
-    let settled = intake.carry_out(source, batch.items, batch.reserved).await;
+    let settled = intake.carry_out(allowed.by.source(), batch.items, batch.reserved).await;
     let settled = settled.map_err(|untaken| unstored(untaken.words()))?;
     Ok(json(StatusCode::OK, &Acknowledged::from(settled)))
 }

@@ -10,45 +10,48 @@ use axum::http::header::{CONTENT_TYPE, ETAG};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 
+use super::batch;
 use super::intake::Intake;
+use crate::api::allowed::{Allowed, Filter};
 use crate::api::answer::json_text;
 use crate::api::body;
-use crate::api::principal::Source;
+use crate::api::principal::Principal;
 use crate::api::problem::Problem;
 use crate::ingest::decode::{self, Format};
 
 /// 200 with the filter's part of the policy, or 204 if it runs that already.
 pub(super) async fn receive(
+    allowed: Allowed<Filter>,
     State(intake): State<Arc<Intake>>,
     request: Request,
 ) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
-    let source = parts.extensions.get::<Source>().cloned();
     let media_type = body::media_type(&parts.headers);
     let format = Format::of(&media_type)
         .ok_or_else(|| body::unsupported(&media_type, "application/cbor or application/json"))?;
     let bytes = body::read(body, LIMIT).await?;
     let heartbeat = decode::heartbeat(format, &bytes).map_err(|error| Problem::from(&error))?;
-    let news = heard(&intake, source.as_ref(), heartbeat)?;
+    let news = heard(&intake, &allowed.by, heartbeat)?;
     Ok(news.map_or_else(
         || StatusCode::NO_CONTENT.into_response(),
         |version| policy(&version, "application/json"),
     ))
 }
 
-/// Notes what a filter of a source says; answers the policy if the filter runs another generation.
+/// Notes what a filter says of a release that its token is for; answers the policy if the filter runs another generation.
 pub(super) fn heard(
     intake: &Intake,
-    source: Option<&Source>,
+    by: &Principal,
     heartbeat: Heartbeat,
 ) -> Result<Option<Arc<Version>>, Problem> {
+    batch::refuse_foreign(intake, by, &heartbeat.release)?;
     let version = intake
         .policies
         .get(&heartbeat.release)
         .ok_or_else(|| Problem::unknown_release(&heartbeat.release))?;
     let same = heartbeat.generation == Some(version.generation);
     let (release, now) = (heartbeat.release.clone(), Instant::now());
-    intake.registry.note(source, heartbeat, now);
+    intake.registry.note(by.source().as_ref(), heartbeat, now);
     if intake.registry.is_due(&release, now) {
         intake.writer.keep(release);
     }

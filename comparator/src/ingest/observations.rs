@@ -11,8 +11,8 @@ use serde::Serialize;
 
 use super::intake::Intake;
 use super::{batch, heartbeats};
+use crate::api::allowed::{Allowed, Filter};
 use crate::api::answer::json;
-use crate::api::principal::Source;
 use crate::api::problem::Problem;
 use crate::ingest::decode;
 use crate::live::ledger::Settled;
@@ -51,15 +51,14 @@ impl From<Settled> for Acknowledged {
 /// Takes a batch whole or refuses it whole; either way it is counted. A heartbeat that came with it is answered by the policy if that
 /// is news to the filter, by what became of the batch if not.
 pub(super) async fn receive(
+    allowed: Allowed<Filter>,
     State(intake): State<Arc<Intake>>,
     request: Request,
 ) -> Result<Response, Problem> {
     let began = Instant::now();
-    let source = request.extensions().get::<Source>().cloned();
     let batch =
-        batch::read(&intake, source.as_ref(), request, decode::observations, |observation| observation)
-            .await?;
-    let settled = intake.submit(source, batch.id, batch.items, batch.reserved).await?;
+        batch::read(&intake, &allowed.by, request, decode::observations, |observation| observation).await?;
+    let settled = intake.submit(allowed.by.source(), batch.id, batch.items, batch.reserved).await?;
     intake.metrics.acknowledged(began.elapsed());
     Ok(match batch.news {
         Some(version) => heartbeats::policy(&version, POLICY_JSON),

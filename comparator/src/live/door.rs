@@ -11,6 +11,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
+use crate::api::principal::Source;
+
 /// How many connections may be open at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Connections {
@@ -60,8 +62,10 @@ pub(crate) struct Door {
     open: Gauge,
     refused: Family<TurnedLabel, Counter>,
     wrong_tokens: Counter,
+    forbidden: Counter,
     connections_told: Seldom,
     tokens_told: Seldom,
+    foreign_told: Seldom,
 }
 
 impl Door {
@@ -102,12 +106,33 @@ impl Door {
         }
     }
 
+    /// A request came from where none may, or bore a token that does not permit it.
+    pub(crate) fn forbidden(&self) {
+        self.forbidden.inc();
+    }
+
+    /// A report was about a release that its token is not for.
+    pub(crate) fn foreign(&self, source: &Source, release: &str) {
+        if let Some(reports) = self.foreign_told.count(Instant::now()) {
+            tracing::warn!(
+                reports,
+                %source,
+                release,
+                "reports about releases that their tokens are not for were refused since the last such line; source and release are \
+                 those of the latest"
+            );
+        }
+    }
+
     pub(super) fn register(&self, registry: &mut Registry) {
         registry.register("connections", "Connections that are open", self.open.clone());
         let help = "Connections that were refused or closed early, by reason";
         registry.register("connections_refused", help, self.refused.clone());
         let help = "Requests that were refused because they bore no token or a wrong one";
         registry.register("unauthorised", help, self.wrong_tokens.clone());
+        let help =
+            "Requests that were refused because of their origin, their host or what their token permits";
+        registry.register("forbidden", help, self.forbidden.clone());
     }
 }
 

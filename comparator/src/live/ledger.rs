@@ -24,6 +24,8 @@ pub(crate) enum Reason {
     FutureVersion,
     /// No policy of that name.
     UnknownRelease,
+    /// Its token is for other releases.
+    ForeignRelease,
     /// Handed over for a cluster whose address nobody named.
     UnknownTarget,
     /// Decided under a policy whose evidence ended.
@@ -59,6 +61,7 @@ impl Reason {
             Self::Undecodable => "undecodable",
             Self::FutureVersion => "future_version",
             Self::UnknownRelease => "unknown_release",
+            Self::ForeignRelease => "foreign_release",
             Self::UnknownTarget => "unknown_target",
             Self::Superseded => "superseded",
             Self::Elsewhere => "elsewhere",

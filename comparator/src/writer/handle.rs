@@ -9,7 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use antumbra_control::difference::Undone;
 use antumbra_control::refusal::Refusal;
-use antumbra_control::{Command, Session, StoredPolicy, Version};
+use antumbra_control::token::{Refused, Wish};
+use antumbra_control::{Command, Session, StoredPolicy, Token, Version};
 use antumbra_engine::{Compared, Evidence};
 use antumbra_observation::{Instance, Observation};
 use antumbra_policy::document::Invalid;
@@ -30,6 +31,8 @@ pub(crate) enum Job {
     Batch(Batch),
     /// Do what somebody wants done with a release.
     Command(Box<Command>, Reply<Result<Changed, ChangeError>>),
+    /// Do what somebody wants done with a token; the token, if anything changed.
+    Token(Wish, Reply<Result<Option<Arc<Token>>, TokenError>>),
     /// The evidence of a release as of the last commit.
     Snapshot(String, Reply<Result<Snapshot, ChangeError>>),
     /// A generation of a policy that is there; none if there is no such generation.
@@ -109,6 +112,17 @@ pub(crate) enum ChangeError {
     /// It is refused.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Why nothing was done with a token.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum TokenError {
+    /// It is refused.
+    #[error(transparent)]
+    Refused(#[from] Refused),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),

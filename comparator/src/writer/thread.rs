@@ -18,6 +18,7 @@ use crate::live::known::Known;
 use crate::live::ledger::{Ledger, Settled};
 use crate::live::policies::Policies;
 use crate::live::registry::Registry;
+use crate::live::tokens::Tokens;
 use crate::plugins::Plugins;
 
 /// The writer: owns what it changes.
@@ -33,6 +34,7 @@ pub(crate) struct Thread {
     pub(super) known: Arc<Known>,
     pub(super) at_hand: Files,
     pub(super) registry: Arc<Registry>,
+    pub(super) tokens: Arc<Tokens>,
     pub(super) inbox: Inbox,
     /// When evidence was last written whole.
     pub(super) checkpointed: Instant,
@@ -41,7 +43,7 @@ pub(crate) struct Thread {
 impl Thread {
     /// Puts the stored policies in force and reads the evidence.
     pub(crate) fn new(store: Store, live: Live, plugins: &Plugins, inbox: Inbox) -> Result<Self, StoreError> {
-        let Live { policies, registry, ledger, captures, kept, known } = live;
+        let Live { policies, registry, ledger, captures, kept, known, tokens } = live;
         policies.restore(&store.policies()?);
         let at_hand = Files { plugins: plugins.digests(), descriptors: policies.fingerprint() };
         let mut thread = Self {
@@ -55,6 +57,7 @@ impl Thread {
             known,
             at_hand,
             registry,
+            tokens,
             inbox,
             checkpointed: Instant::now(),
         };
@@ -70,6 +73,7 @@ impl Thread {
             match job {
                 Job::Batch(first) => self.take_group(first),
                 Job::Command(command, reply) => drop(reply.send(self.command(&command))),
+                Job::Token(wish, reply) => drop(reply.send(self.wish(&wish))),
                 Job::Snapshot(release, reply) => drop(reply.send(self.snapshot(&release))),
                 Job::Generation(release, generation, reply) => {
                     drop(reply.send(self.store.generation(&release, generation)));

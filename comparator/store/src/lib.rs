@@ -1,4 +1,4 @@
-//! What the comparator keeps over a restart: policies, sessions, evidence, accounts and the audit.
+//! What the comparator keeps over a restart: policies, sessions, evidence, accounts, tokens and the audit.
 
 mod accounts;
 mod error;

@@ -9,6 +9,7 @@ mod salvage;
 mod schema;
 mod sources;
 mod sums;
+mod tokens;
 
 pub use audits::Audits;
 pub use salvage::{Salvaged, SalvagedTable};
@@ -20,6 +21,7 @@ use std::time::{Duration, Instant};
 use antumbra_control::audit::{Draft, broken_at};
 use antumbra_control::change;
 use antumbra_control::records::{DAMAGED, Session, StoredPolicy};
+use antumbra_control::token::Token;
 use antumbra_engine::Row;
 use antumbra_observation::Instance;
 use rusqlite::types::ValueRef;
@@ -121,6 +123,9 @@ impl Store {
         for of in sources::all(&self.connection)? {
             tell(self.evidence(of.as_ref()).map(drop))?;
             tell(self.journal(of.as_ref()).map(drop))?;
+        }
+        for token in tokens::those_of_any_version(&self.connection)? {
+            tell(token.map(drop))?;
         }
         for (release, _) in of_release("SELECT release, max(seq) FROM audit GROUP BY release ORDER BY 1")? {
             if let Some(seq) = broken_at(&audits::audit(&self.connection, &release)?) {
@@ -259,6 +264,14 @@ impl Store {
     /// A row is not as it was written, or SQLite fails.
     pub fn evidence(&self, of: Gathering<'_>) -> Result<Vec<Row>, StoreError> {
         sources::evidence(&self.connection, of)
+    }
+
+    /// All tokens that ever were, oldest first: each as it was written, or as what is wrong with its row.
+    ///
+    /// # Errors
+    /// SQLite fails.
+    pub fn tokens(&self) -> Result<Vec<Result<Token, StoreError>>, StoreError> {
+        tokens::all(&self.connection)
     }
 
     /// What was counted of one source in a session since its evidence was last written, oldest first.
@@ -462,6 +475,11 @@ impl Writing<'_> {
             )?
             .execute(params![release, session, text])?;
         Ok(())
+    }
+
+    /// Writes a token, new or changed.
+    pub fn put_token(&self, token: &Token) -> Result<(), StoreError> {
+        tokens::put(&self.0, token)
     }
 
     /// Appends to the audit of a release.

@@ -109,8 +109,8 @@ pub(crate) const PLANS: &[Plan] = &[
         name: "antumbra-control",
         sources: "comparator/control/src",
         rooms: &[
-            "comparands comparison difference exposure fingerprint records refusal rollout timestamp",
-            "audit document",
+            "comparands comparison difference exposure fingerprint records refusal role rollout timestamp",
+            "audit document token",
             "files tried version",
             "change",
             "command",
@@ -136,7 +136,7 @@ pub(crate) const PLANS: &[Plan] = &[
         name: "antumbra-comparator",
         sources: "comparator/src",
         rooms: &[
-            "api aside clock descriptors redaction seen shadows",
+            "api aside bearer clock descriptors redaction seen shadows",
             "live",
             "plugins",
             "writer",

@@ -28,5 +28,6 @@ mod server;
 mod service;
 mod signals;
 mod stored;
+mod tokens;
 mod told;
 mod trying;

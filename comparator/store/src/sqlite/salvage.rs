@@ -34,8 +34,11 @@ pub struct SalvagedTable {
 impl Salvaged {
     /// Whether something may be missing that evidence rests on. None of it is used then, but kept in the table `set_aside`.
     pub fn lost_evidence(&self) -> bool {
-        let rests = |table: &&SalvagedTable| EVIDENCE.contains(&table.name.as_str());
-        self.tables.iter().filter(rests).any(|table| table.loss.is_some())
+        EVIDENCE.iter().any(|name| self.lost(name))
+    }
+
+    fn lost(&self, name: &str) -> bool {
+        self.tables.iter().any(|table| table.name == name && table.loss.is_some())
     }
 }
 
@@ -143,6 +146,9 @@ fn copy(old: &Connection, to: &Path) -> Result<Salvaged, StoreError> {
     if salvaged.lost_evidence() {
         transaction.execute_batch(SET_EVIDENCE_ASIDE)?;
     }
+    if salvaged.lost(TOKENS) {
+        transaction.execute_batch(KEEP_THE_DOOR_SHUT)?;
+    }
     transaction.execute(MARK_LOST_GENERATIONS, [DAMAGED.to_string()])?;
     transaction.commit()?;
     Ok(salvaged)
@@ -209,6 +215,13 @@ fn copied(
 
 /// The tables without which evidence says less, or something else, than was counted.
 const EVIDENCE: [&str; 4] = ["policies", "sessions", "evidence", "journal"];
+/// The table without which everybody would be let in.
+const TOKENS: &str = "tokens";
+/// A row without a sum lets nobody in, and with any row every request needs a token.
+const KEEP_THE_DOOR_SHUT: &str = "
+INSERT OR IGNORE INTO tokens (name, digest, role, created, created_by)
+VALUES ('lost tokens', x'', 'observe', 0, 'antumbra serve');
+";
 /// What SQLite says of what is not copied but made anew.
 const REMADE: [&str; 6] = [
     "missing from index",

@@ -26,6 +26,10 @@ pub(super) fn bring_up_to_date(connection: &Connection, path: &Path) -> Result<(
         connection.execute_batch(SUMS)?;
     }
     if found < 4 {
+        // An earlier version would let everybody in.
+        connection.execute_batch(TOKENS)?;
+    }
+    if found < 5 {
         // An earlier version would take the evidence of one source for all there is.
         connection.execute_batch(SOURCES)?;
     }
@@ -46,7 +50,7 @@ pub(super) fn refuse_newer(connection: &Connection, path: &Path) -> Result<Optio
 }
 
 /// The version of the schema, in `user_version`.
-const VERSION: i64 = 4;
+const VERSION: i64 = 5;
 
 const FIRST: &str = "
 BEGIN;
@@ -96,6 +100,14 @@ PRAGMA user_version = 3;
 COMMIT;
 ";
 
+const TOKENS: &str = "
+BEGIN;
+CREATE TABLE tokens (name TEXT PRIMARY KEY, digest BLOB NOT NULL, role TEXT NOT NULL, releases TEXT, created INTEGER NOT NULL,
+    created_by TEXT NOT NULL, expires INTEGER, revoked INTEGER, revoked_by TEXT, sum INTEGER) STRICT;
+PRAGMA user_version = 4;
+COMMIT;
+";
+
 /// What earlier versions wrote came without a token, which is the source without a name.
 const SOURCES: &str = "
 BEGIN;
@@ -107,6 +119,6 @@ ALTER TABLE evidence_by_source RENAME TO evidence;
 ALTER TABLE journal ADD COLUMN source TEXT NOT NULL DEFAULT '';
 CREATE TABLE sources (release TEXT NOT NULL, session INTEGER NOT NULL, place INTEGER NOT NULL, source TEXT NOT NULL,
     PRIMARY KEY (release, session, place)) STRICT;
-PRAGMA user_version = 4;
+PRAGMA user_version = 5;
 COMMIT;
 ";

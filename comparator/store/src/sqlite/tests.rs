@@ -1,5 +1,8 @@
 //! The store against real files.
 
+use antumbra_control::role::{Role, Scope};
+use antumbra_control::token::{Deed, Digest};
+
 use super::*;
 
 /// What came without a token.
@@ -16,7 +19,7 @@ fn one_comparator_at_a_time_and_no_file_of_the_future() {
     store.connection.pragma_update(None, "user_version", 7).unwrap();
     drop(store);
     let error = Store::open(&path).err().unwrap().to_string();
-    assert!(error.contains("has schema version 7, must be within 0..=4"), "{error}");
+    assert!(error.contains("has schema version 7, must be within 0..=5"), "{error}");
 }
 
 #[test]
@@ -159,7 +162,7 @@ DROP TABLE evidence;
 ALTER TABLE earlier RENAME TO evidence;
 ALTER TABLE journal DROP COLUMN source;
 DROP TABLE sources;
-PRAGMA user_version = 3;
+PRAGMA user_version = 4;
 ";
 
 #[test]
@@ -281,3 +284,74 @@ fn a_flipped_bit_is_never_taken_for_what_was_written() {
 }
 
 const FLIPS: u32 = 60;
+
+/// A token with everything that one can have.
+fn token(name: &str) -> Token {
+    Token {
+        name: name.to_owned(),
+        digest: Digest([7; 32]),
+        role: Role::Filter,
+        scope: Scope::Named(["shop", "till"].map(str::to_owned).into()),
+        created: Deed { at_ms: 1, by: "ana".to_owned() },
+        expires_ms: Some(9),
+        revoked: Some(Deed { at_ms: 5, by: "ben".to_owned() }),
+    }
+}
+
+#[test]
+fn tokens_come_back_as_they_were_and_altered_ones_not_at_all() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = Store::open(&dir.path().join("a.db")).unwrap();
+    let plain =
+        Token { role: Role::Admin, scope: Scope::All, expires_ms: None, revoked: None, ..token("plain") };
+    let written = [plain.clone(), token("whole")];
+    let put = |writing: &Writing<'_>| written.iter().try_for_each(|token| writing.put_token(token));
+    store.transaction(put).unwrap();
+    let read: Vec<Token> = store.tokens().unwrap().into_iter().map(Result::unwrap).collect();
+    assert_eq!(read, written);
+    for altered in [
+        "role = 'admin'",
+        "releases = NULL",
+        "releases = '[\"shop\"]'",
+        "expires = 10",
+        "expires = NULL",
+        "revoked = NULL, revoked_by = NULL",
+        "digest = x'00'",
+        "sum = NULL",
+    ] {
+        store.transaction(put).unwrap();
+        store.connection.execute(&format!("UPDATE tokens SET {altered} WHERE name = 'whole'"), []).unwrap();
+        let read = store.tokens().unwrap();
+        assert!(
+            matches!(&read[..], [Ok(kept), Err(StoreError::Damaged { .. })] if *kept == plain),
+            "{altered}"
+        );
+        let problems = store.problems().unwrap();
+        assert!(problems.iter().any(|problem| problem.contains("token \"whole\"")), "{problems:?}");
+    }
+}
+
+/// A comparator without tokens serves everybody on its machine.
+#[test]
+fn a_database_that_lost_tokens_is_not_one_without() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.db");
+    let mut store = Store::open(&path).unwrap();
+    let many: Vec<Token> = (0..200).map(|number| token(&format!("t{number}"))).collect();
+    store.transaction(|writing| many.iter().try_for_each(|token| writing.put_token(token))).unwrap();
+    let (root, size): (u64, u64) = store
+        .connection
+        .query_row("SELECT rootpage, (SELECT page_size FROM pragma_page_size) FROM sqlite_schema WHERE name = 'tokens'", [], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
+        .unwrap();
+    drop(store);
+    let mut bytes = std::fs::read(&path).unwrap();
+    let from = usize::try_from((root - 1) * size).unwrap();
+    bytes[from..from + usize::try_from(size).unwrap()].fill(0xff);
+    std::fs::write(&path, bytes).unwrap();
+    let store = Store::open(&path).unwrap();
+    let tokens = store.tokens().unwrap();
+    assert!(tokens.iter().any(Result::is_err), "{tokens:?}");
+    assert!(store.salvaged().is_some_and(|(salvaged, _)| !salvaged.lost_evidence()));
+}

@@ -1,0 +1,115 @@
+//! The tokens that let somebody in now, and those that did.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use antumbra_control::token::{self, Deed, Ended};
+use antumbra_control::{Role, Scope, Token};
+use antumbra_store::StoreError;
+
+use crate::bearer;
+
+/// All tokens that ever were. Written by the writer's thread alone.
+#[derive(Default)]
+pub(crate) struct Tokens(RwLock<Held>);
+
+#[derive(Default)]
+struct Held {
+    /// The token of the file that the server was started with.
+    file: Option<Arc<Token>>,
+    /// Those that nobody took back, oldest first.
+    living: Vec<Arc<Token>>,
+    revoked: Vec<Arc<Token>>,
+    /// Rows of the store that are not as they were written.
+    unreadable: usize,
+}
+
+/// Why a secret lets nobody in.
+pub(crate) enum Stranger {
+    /// No token has it.
+    Unknown,
+    /// It is a token's that has ended.
+    Ended(Arc<Token>, Ended),
+}
+
+impl Tokens {
+    /// Takes over what was stored, beside the token of the file.
+    pub(crate) fn restore(&self, stored: Vec<Result<Token, StoreError>>, file: Option<&str>) {
+        self.write(|held| held.file = file.map(|secret| Arc::new(of_file(secret))));
+        for row in stored {
+            match row {
+                Ok(token) => drop(self.put(token)),
+                Err(error) => {
+                    tracing::error!(%error, "the row lets nobody in, and every request needs a token");
+                    self.write(|held| held.unreadable += 1);
+                }
+            }
+        }
+    }
+
+    /// Whether every request needs a token: one was created once, or the server was started with one. That all of them ended opens
+    /// nothing.
+    pub(crate) fn are_required(&self) -> bool {
+        self.read(|held| {
+            let any = held.file.is_some() || !held.living.is_empty() || !held.revoked.is_empty();
+            any || held.unreadable > 0
+        })
+    }
+
+    /// Whose secret it is at `now_ms` since 1970.
+    pub(crate) fn bearer_of(&self, secret: &str, now_ms: u64) -> Result<Arc<Token>, Stranger> {
+        let given = bearer::digest(secret);
+        self.read(|held| {
+            let known = held.file.iter().chain(&held.living).chain(&held.revoked);
+            // To the end, whichever it is: time tells nothing about any.
+            let found =
+                known.fold(None, |found, token| if token.digest.is(&given) { Some(token) } else { found });
+            let token = found.ok_or(Stranger::Unknown)?;
+            match token.ended(now_ms) {
+                None => Ok(Arc::clone(token)),
+                Some(ended) => Err(Stranger::Ended(Arc::clone(token), ended)),
+            }
+        })
+    }
+
+    /// Those that were stored.
+    pub(crate) fn stored(&self) -> Vec<Arc<Token>> {
+        self.read(|held| held.living.iter().chain(&held.revoked).cloned().collect())
+    }
+
+    /// The token of the file that the server was started with.
+    pub(crate) fn of_file(&self) -> Option<Arc<Token>> {
+        self.read(|held| held.file.clone())
+    }
+
+    /// Puts a token in force, new or changed.
+    pub(crate) fn put(&self, token: Token) -> Arc<Token> {
+        let token = Arc::new(token);
+        self.write(|held| {
+            held.living.retain(|known| known.name != token.name);
+            let list = if token.revoked.is_some() { &mut held.revoked } else { &mut held.living };
+            list.push(Arc::clone(&token));
+        });
+        token
+    }
+
+    fn read<T>(&self, read: impl FnOnce(&Held) -> T) -> T {
+        read(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn write(&self, write: impl FnOnce(&mut Held)) {
+        write(&mut self.0.write().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+/// Who can start the server may do everything.
+fn of_file(secret: &str) -> Token {
+    Token {
+        name: token::FILE.to_owned(),
+        digest: bearer::digest(secret),
+        role: Role::Admin,
+        scope: Scope::All,
+        created: Deed { at_ms: 0, by: "antumbra serve".to_owned() },
+        expires_ms: None,
+        revoked: None,
+    }
+}

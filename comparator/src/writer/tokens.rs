@@ -1,0 +1,22 @@
+//! Tokens at the writer: what is wanted is decided in the control crate, stored, and then in force.
+
+use std::sync::Arc;
+
+use antumbra_control::Token;
+use antumbra_control::token::{Wish, decide};
+
+use super::handle::TokenError;
+use super::thread::Thread;
+use crate::clock;
+
+impl Thread {
+    /// Does what somebody wants done with a token, once it is durable. None if nothing changes.
+    pub(super) fn wish(&mut self, wish: &Wish) -> Result<Option<Arc<Token>>, TokenError> {
+        let stored = self.tokens.stored();
+        let held: Vec<&Token> = stored.iter().map(|token| &**token).collect();
+        let file = self.tokens.of_file().is_some();
+        let Some(token) = decide(wish, &held, file, clock::now_ms())? else { return Ok(None) };
+        self.store.transaction(|writing| writing.put_token(&token))?;
+        Ok(Some(self.tokens.put(token)))
+    }
+}
