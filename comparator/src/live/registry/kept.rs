@@ -70,6 +70,8 @@ impl Kept {
             kept.forgotten.insert(source.clone(), forgotten);
             kept.baseline.insert(source, baseline);
         }
+        kept.forgotten.retain(|_, sums| *sums != Delivered::default());
+        kept.baseline.retain(|_, sums| *sums != Delivered::default());
         Ok(kept)
     }
 
