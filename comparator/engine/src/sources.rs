@@ -185,3 +185,92 @@ const OPEN: &str = "open";
 const MOST_TIMES: u64 = 2;
 /// Observations that a source may bring before its first heartbeat counts any.
 const AT_THE_START: u64 = 256;
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use antumbra_observation::{Leg, Observation};
+
+    use super::*;
+    use crate::rules::Rules;
+
+    #[cfg(target_family = "wasm")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    /// What one source knows that found a difference at each of so many places, in this order.
+    fn found(places: &[&str]) -> Evidence {
+        let mut evidence = Evidence::new();
+        for (number, place) in (1..).zip(places) {
+            let leg = |price: u64| {
+                let body = format!("{{\"{place}\":{price}}}");
+                Leg::answer("v", 200).with_json(&body).with_latency_us(1_000)
+            };
+            let observation = Observation::new("shop", "GET", "/items")
+                .with_id(number)
+                .with_arrival_us(1_700_000_000_000_000 + number as u64)
+                .with_primary(leg(1))
+                .with_candidate(leg(2))
+                .with_control(leg(1));
+            evidence.set_pace(crate::Pace { warm_up_us: 0, ..evidence.pace });
+            evidence.observe(&observation, &Rules::default());
+        }
+        evidence
+    }
+
+    fn numbers(evidence: &Evidence) -> BTreeMap<String, u64> {
+        let all = evidence.endpoints.values().flat_map(|endpoint| &endpoint.hypotheses);
+        all.filter_map(|(subject, counts)| Some((subject.0.clone(), counts.discovered?))).collect()
+    }
+
+    fn sourced<'e>(name: &'e str, evidence: &'e Evidence, mirrored: u64) -> Sourced<'e> {
+        let delivery = Delivery { known: true, mirrored, ..Delivery::default() };
+        Sourced { name: Some(name), evidence, delivery }
+    }
+
+    /// Whoever comes later, or is set aside, changes no number of the others: weights that are given are never given again.
+    #[test]
+    fn numbers_stay_when_sources_join_and_when_one_is_set_aside() {
+        let all = [found(&["a", "b"]), found(&["c", "d"]), found(&["e", "a"])];
+        let odd = found(&["x"; 300]);
+        let of = |others: &[(&'static str, &Evidence, u64)]| {
+            let sources = others.iter().map(|(name, evidence, mirrored)| sourced(name, evidence, *mirrored));
+            numbers(Together::of(sources.collect()).evidence())
+        };
+        let [first, second, third] = all.each_ref();
+        let two = of(&[("1", first, 2), ("2", second, 2)]);
+        assert_eq!(two.values().copied().collect::<BTreeSet<_>>(), [1, 2, 3, 4].into());
+        assert_eq!((two["/a"], two["/b"], two["/c"]), (1, 3, 2));
+        let three = of(&[("1", first, 2), ("2", second, 2), ("3", third, 2)]);
+        assert_eq!((three["/b"], three["/c"], three["/d"], three["/e"]), (3, 2, 6, 4));
+        assert_eq!(three["/a"], 12, "the larger of the numbers of those that found it");
+        let without = of(&[("1", first, 2), ("odd", &odd, 0), ("3", third, 2)]);
+        assert_eq!((without["/b"], without["/e"], without.get("/x")), (3, 4, None));
+    }
+
+    #[test]
+    fn what_sources_know_together_is_what_one_would_know() {
+        let places = ["a", "b", "a", "c", "a", "b", "d", "a"];
+        let one = found(&places);
+        let parts = [found(&places[..3]), found(&places[3..5]), found(&places[5..])];
+        let names = ["1", "2", "3"];
+        let sources = names.iter().zip(&parts).map(|(name, part)| sourced(name, part, part.taken()));
+        let together = Together::of(sources.collect());
+        let counts = |evidence: &Evidence| {
+            let report = report::report("shop", evidence, &Gates::default(), &Delivery::default());
+            let noise = report.noise.into_iter();
+            noise.map(|noise| (noise.path, noise.candidate_only)).collect::<BTreeSet<_>>()
+        };
+        assert_eq!(counts(together.evidence()), counts(&one));
+        assert_eq!(together.evidence().exchanges(), one.exchanges());
+    }
+
+    #[test]
+    fn a_source_may_bring_twice_what_is_explained_and_some_for_the_start() {
+        let evidence = found(&["a"; 276]);
+        let odd = |mirrored| sourced("edge", &evidence, mirrored).is_odd();
+        assert_eq!([0, 9, 10, 276].map(odd), [true, true, false, false]);
+        let open = Sourced { name: None, evidence: &evidence, delivery: Delivery::default() };
+        assert!(!open.is_odd(), "nothing can be asked");
+    }
+}

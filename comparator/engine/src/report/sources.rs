@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Report;
 use crate::wording::{count, many};
 
 /// One source of observations: whoever bears a token of a filter.
@@ -17,6 +18,16 @@ pub struct SourceReport {
     pub explained: Option<u64>,
     /// Whether the verdict rests on it.
     pub standing: SourceStanding,
+}
+
+impl Report {
+    /// What the findings that are suspected may be.
+    pub(crate) fn suspected_title(&self) -> &'static str {
+        match self.suspected.iter().any(|found| found.source.is_some()) {
+            true => "Suspected: maybe a burst, or only what one source says",
+            false => "Suspected: maybe a burst",
+        }
+    }
 }
 
 impl SourceReport {
