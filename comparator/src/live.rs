@@ -1,4 +1,4 @@
-//! What is in force and in memory now, shared by all who serve: policies, filters, accounts, captures, kept
+//! What is in force and in memory now, shared by all who serve: policies, tokens, filters, accounts, captures, kept
 //! exchanges, bytes in flight.
 
 pub(crate) mod captures;

@@ -21,7 +21,7 @@ use tokio::task::JoinHandle;
 
 pub(crate) use address::Network;
 pub(crate) use began::Began;
-pub(crate) use call::{Asked, Call, Unsendable};
+pub(crate) use call::{Asked, Call, Unsendable, method};
 pub(crate) use client::Limits;
 pub(crate) use resolve::resolve;
 pub(crate) use target::{Target, Url};

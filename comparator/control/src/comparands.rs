@@ -4,6 +4,7 @@
 //! count. A leg is where its requests go and how they are changed on the way: the name of a variant says neither.
 
 use std::fmt;
+use std::sync::Arc;
 
 use antumbra_policy::document::{Problem, Tree};
 use antumbra_policy::{HeaderChanges, Mirror, Policy, Variant, Via};
@@ -18,6 +19,8 @@ pub struct Comparands {
     calibrating: bool,
     /// The legs that the comparator asks itself, with their clusters, each once.
     handed_over: Vec<(&'static str, String)>,
+    /// The mirrors that leave their calls to the comparator.
+    handing: Vec<Arc<Mirror>>,
     unmirrored: Option<Unmirrored>,
 }
 
@@ -56,7 +59,9 @@ impl Comparands {
             control.into_iter().for_each(|control| add(&mut controls, control));
         }
         let mut handed_over = Vec::new();
-        for mirror in policy.mirrors().filter(|mirror| mirror.via == Via::Comparator) {
+        let handing = policy.mirrors().filter(|mirror| mirror.via == Via::Comparator);
+        let handing: Vec<Arc<Mirror>> = handing.cloned().collect();
+        for mirror in &handing {
             let control = mirror.control.as_ref().map(|control| ("control", control.to.cluster.clone()));
             let legs = [("candidate", mirror.to.cluster.clone())].into_iter().chain(control);
             handed_over.extend(legs.filter(|leg| !handed_over.contains(leg)).collect::<Vec<_>>());
@@ -65,7 +70,7 @@ impl Comparands {
         primary.sort_unstable();
         primary.dedup();
         let unmirrored = Unmirrored::of(policy);
-        Self { candidates, controls, primary, calibrating, handed_over, unmirrored }
+        Self { candidates, controls, primary, calibrating, handed_over, handing, unmirrored }
     }
 
     /// Whether anything is mirrored.
@@ -76,6 +81,11 @@ impl Comparands {
     /// The legs whose calls mirrors leave to the comparator, with their clusters, each once.
     pub(crate) fn handed_over(&self) -> &[(&'static str, String)] {
         &self.handed_over
+    }
+
+    /// The mirrors that leave their calls to the comparator.
+    pub(crate) fn handing(&self) -> &[Arc<Mirror>] {
+        &self.handing
     }
 
     /// Why nothing is mirrored, if nothing can be.

@@ -12,6 +12,7 @@ use antumbra_policy::document::{Field, Invalid, Problem, Problems, Tree, optiona
 use crate::comparands::{Comparands, Unmirrored, strangers};
 use crate::comparison;
 use crate::comparison::assigned::Assigned;
+use crate::handed_over::{HandedOver, NotHandedOver};
 use crate::rollout::Rollout;
 
 /// A document that was found right; one that was stored was right once.
@@ -138,6 +139,14 @@ impl Document {
     /// The legs whose calls mirrors leave to the comparator, with their clusters, each once.
     pub fn handed_over(&self) -> &[(&'static str, String)] {
         self.comparands.as_ref().map_or(&[], Comparands::handed_over)
+    }
+
+    /// Whether a mirror leaves these calls to the comparator.
+    ///
+    /// # Errors
+    /// What no mirror does. Of a stored document that cannot be read nothing is known, and no call is made.
+    pub fn refuse_unmirrored(&self, calls: &HandedOver<'_>) -> Result<(), NotHandedOver> {
+        calls.refuse_unmirrored(self.comparands.as_ref().map_or(&[], Comparands::handing))
     }
 
     /// The document as stored: JSON in the document's order.

@@ -12,6 +12,7 @@ pub mod document;
 pub mod exposure;
 pub mod files;
 pub mod fingerprint;
+pub mod handed_over;
 pub mod records;
 pub mod refusal;
 pub mod role;

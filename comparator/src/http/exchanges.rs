@@ -13,20 +13,23 @@ use super::asking::Named;
 use crate::api::allowed::{Allowed, Operate};
 use crate::api::headers::REDACT_HEADER;
 use crate::api::problem::Problem;
+use crate::clock;
 use crate::live::captures::Deaf;
 use crate::redaction::{BadSecret, Redaction, Secret};
 
-/// Streams until the client leaves or the server ends. Everything that the request header [`REDACT_HEADER`] names, which may be
+/// Streams until the client leaves, its token or the policy ends, or the server does. Everything that the request header [`REDACT_HEADER`] names, which may be
 /// repeated, is blanked before it leaves the process, beside what always is.
 pub(super) async fn stream(
-    _: Allowed<Operate>,
+    allowed: Allowed<Operate>,
     State(app): State<Arc<App>>,
     Named(name): Named,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let redaction = redaction(&headers)?;
     let is_there = || app.intake.policies.get(&name).is_some();
-    let lines = app.captures.listen(&name, redaction, is_there).map_err(|deaf| match deaf {
+    let (tokens, by) = (Arc::clone(&app.tokens), allowed.by);
+    let is_welcome = move || tokens.still_admit(&by, clock::now_ms());
+    let lines = app.captures.listen(&name, redaction, is_welcome, is_there).map_err(|deaf| match deaf {
         Deaf::Unknown => Problem::unknown_release(&name),
         Deaf::Full => Problem::unavailable("too many capture already, or the comparator is about to end"),
     })?;

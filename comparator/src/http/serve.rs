@@ -261,21 +261,54 @@ const AFTER_FAILED_ACCEPT: Duration = Duration::from_millis(50);
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
+    use antumbra_control::token::{Deed, Digest};
+    use antumbra_control::{Role, Scope, Token};
+
     use super::*;
 
-    #[tokio::test]
-    async fn a_server_without_its_writer_ends() {
-        let dir = tempfile::tempdir().unwrap();
+    fn opened(dir: &Path, token: Option<&str>) -> Server {
         let config = Config {
-            data: dir.path().join("a.db"),
+            data: dir.join("a.db"),
             policies: Vec::new(),
-            token: None,
+            token: token.map(str::to_owned),
             connections: Connections::default(),
             targets: Targets::default(),
             descriptors: Descriptors::default(),
             plugins: Plugins::default(),
         };
-        let mut server = Server::open(config).unwrap();
+        Server::open(config).unwrap()
+    }
+
+    #[test]
+    fn others_are_served_only_if_there_is_a_token() {
+        let anywhere = SocketAddr::from(([0, 0, 0, 0], 7_400));
+        let here = SocketAddr::from(([127, 0, 0, 1], 7_400));
+        let refused = |dir: &Path, token, address| opened(dir, token).refuse_open(address).is_err();
+        let dir = tempfile::tempdir().unwrap();
+        assert!(refused(dir.path(), None, anywhere) && !refused(dir.path(), None, here));
+        assert!(!refused(dir.path(), Some("correct-horse-battery"), anywhere));
+        assert!(refused(dir.path(), None, anywhere), "the token of a file is not stored");
+        let mut store = Store::open(&dir.path().join("a.db")).unwrap();
+        let ended = Token {
+            name: "root".to_owned(),
+            digest: Digest([0; 32]),
+            role: Role::Admin,
+            scope: Scope::All,
+            created: Deed { at_ms: 1, by: "ana".to_owned() },
+            expires_ms: Some(2),
+            revoked: None,
+        };
+        store.transaction(|writing| writing.put_token(&ended)).unwrap();
+        drop(store);
+        assert!(!refused(dir.path(), None, anywhere), "whoever comes is asked for a token");
+    }
+
+    #[tokio::test]
+    async fn a_server_without_its_writer_ends() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut server = opened(dir.path(), None);
         let (alive, ended) = oneshot::channel::<()>();
         server.ended = ended;
         server.thread = std::thread::spawn(move || {

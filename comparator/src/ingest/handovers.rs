@@ -4,6 +4,8 @@
 
 use std::sync::Arc;
 
+use antumbra_control::handed_over::{Asked, HandedOver, NotHandedOver};
+use antumbra_observation::{Handover, ShadowRequest};
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -16,6 +18,7 @@ use crate::api::answer::json;
 use crate::api::problem::Problem;
 use crate::ingest::decode;
 use crate::live::ledger::Reason;
+use crate::shadows::method;
 use crate::shadows::targets::Targets;
 
 /// Takes a batch whole or refuses it whole; either way it is counted.
@@ -28,6 +31,14 @@ pub(super) async fn receive(
         batch::read(&intake, &allowed.by, request, decode::handovers, |handover| &handover.observation)
             .await?;
     let count = batch.items.len() as u64;
+    if let Some(refused) = unmirrored(&intake, &batch.items) {
+        let reason = match refused {
+            NotHandedOver::Target { .. } => Reason::UnmirroredTarget,
+            NotHandedOver::Method { .. } => Reason::UnmirroredMethod,
+        };
+        intake.writer.refuse(reason, count);
+        return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "not-mirrored", refused.to_string()));
+    }
     if let Some(cluster) = intake.targets.unknown(&batch.items) {
         intake.writer.refuse(Reason::UnknownTarget, count);
         return Err(unknown(cluster));
@@ -39,6 +50,28 @@ pub(super) async fn receive(
     let settled = intake.carry_out(allowed.by.source(), batch.items, batch.reserved).await;
     let settled = settled.map_err(|untaken| unstored(untaken.words()))?;
     Ok(json(StatusCode::OK, &Acknowledged::from(settled)))
+}
+
+/// What is handed over although no mirror of the policies in force says so. A filter that has not heard yet that a mirror ended hands over
+/// for a moment what it says then.
+fn unmirrored(intake: &Intake, handovers: &[Handover]) -> Option<NotHandedOver> {
+    handovers.iter().find_map(|handover| {
+        let calls = HandedOver {
+            candidate: asked(&handover.candidate),
+            control: handover.control.as_ref().map(asked),
+        };
+        let version = intake.policies.get(&handover.observation.release);
+        // A policy that was deleted a moment ago has no mirrors.
+        let held = version.map_or_else(
+            || calls.refuse_unmirrored(&[]),
+            |version| version.document.refuse_unmirrored(&calls),
+        );
+        held.err()
+    })
+}
+
+fn asked(shadow: &ShadowRequest) -> Asked<'_> {
+    Asked { variant: &shadow.variant, cluster: &shadow.target, method: method(shadow) }
 }
 
 /// The services were asked: an answer that invites to try again would have them asked twice.

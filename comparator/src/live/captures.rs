@@ -29,6 +29,7 @@ struct Listeners {
 
 struct Listener {
     release: String,
+    is_welcome: Welcome,
     queue: mpsc::Sender<Captured>,
     kib: Arc<Semaphore>,
     lost: Arc<AtomicU64>,
@@ -50,16 +51,21 @@ pub(crate) struct Offered {
     pub(crate) session: u64,
 }
 
+/// Whether somebody may still listen: a token may end while its bearer does.
+type Welcome = Box<dyn Fn() -> bool + Send>;
+
 /// An observation, and its share of a listener's memory.
 type Captured = (Arc<Offered>, OwnedSemaphorePermit);
 
 impl Captures {
     /// Everything of a release from now on, as lines. `is_there` is asked while no stream can be ended: a release that is deleted
-    /// before is found not to be there, and one that is deleted later ends the stream.
+    /// before is found not to be there, and one that is deleted later ends the stream. `is_welcome` is asked before every offer; its first
+    /// no ends the stream, too.
     pub(crate) fn listen(
         &self,
         release: &str,
         redaction: Redaction,
+        is_welcome: impl Fn() -> bool + Send + 'static,
         is_there: impl FnOnce() -> bool,
     ) -> Result<Lines, Deaf> {
         let mut listeners = self.lock();
@@ -74,6 +80,7 @@ impl Captures {
         let lost = Arc::new(AtomicU64::new(0));
         listeners.each.push(Listener {
             release: release.to_owned(),
+            is_welcome: Box::new(is_welcome),
             queue,
             kib: Arc::new(Semaphore::new(KIB_QUEUED)),
             lost: Arc::clone(&lost),
@@ -87,7 +94,7 @@ impl Captures {
         if listeners.each.is_empty() {
             return;
         }
-        listeners.each.retain(|listener| !listener.queue.is_closed());
+        listeners.each.retain(|listener| !listener.queue.is_closed() && (listener.is_welcome)());
         for offered in all.map(Arc::new) {
             let release = &offered.observation.release;
             for listener in listeners.each.iter().filter(|one| one.release == *release) {
@@ -219,11 +226,11 @@ mod tests {
     async fn a_listener_hears_its_release_and_what_it_missed() {
         let captures = Captures::default();
         captures.offer([offered("shop", 0)].into_iter());
-        let lines = captures.listen("shop", Redaction::default(), || true).ok().unwrap();
+        let lines = captures.listen("shop", Redaction::default(), || true, || true).ok().unwrap();
         captures.offer([offered("shop", 1), offered("till", 2), offered("shop", 64 << 20)].into_iter());
         captures.offer([offered("shop", 3)].into_iter());
         captures.close();
-        assert!(captures.listen("shop", Redaction::default(), || true).is_err());
+        assert!(captures.listen("shop", Redaction::default(), || true, || true).is_err());
         let found = texts(lines).await;
         assert_eq!(found.len(), 3, "{found:?}");
         assert_eq!(found[0], "{\"lost\":1}");
@@ -235,27 +242,46 @@ mod tests {
     #[tokio::test]
     async fn nobody_listens_to_a_release_that_is_gone() {
         let captures = Captures::default();
-        let gone = captures.listen("shop", Redaction::default(), || {
-            assert!(captures.0.try_lock().is_err(), "streams are not ended meanwhile");
-            false
-        });
+        let gone = captures.listen(
+            "shop",
+            Redaction::default(),
+            || true,
+            || {
+                assert!(captures.0.try_lock().is_err(), "streams are not ended meanwhile");
+                false
+            },
+        );
         assert_eq!(gone.err(), Some(Deaf::Unknown));
-        let lines = captures.listen("shop", Redaction::default(), || true).ok().unwrap();
+        let lines = captures.listen("shop", Redaction::default(), || true, || true).ok().unwrap();
         captures.end("shop");
         assert_eq!(texts(lines).await, [""; 0]);
+    }
+
+    #[tokio::test]
+    async fn who_is_not_welcome_any_more_hears_nothing_more() {
+        let (captures, welcome) = (Captures::default(), Arc::new(AtomicU64::new(1)));
+        let asked = Arc::clone(&welcome);
+        let is_welcome = move || asked.load(Ordering::Relaxed) == 1;
+        let lines = captures.listen("shop", Redaction::default(), is_welcome, || true).ok().unwrap();
+        captures.offer([offered("shop", 1)].into_iter());
+        welcome.store(0, Ordering::Relaxed);
+        captures.offer([offered("shop", 2)].into_iter());
+        welcome.store(1, Ordering::Relaxed);
+        captures.offer([offered("shop", 3)].into_iter());
+        assert_eq!(texts(lines).await.len(), 1);
     }
 
     #[tokio::test]
     async fn listeners_and_what_waits_for_them_are_bounded() {
         let captures = Captures::default();
         let mut all: Vec<Lines> = (0..MAX_LISTENERS)
-            .map(|_| captures.listen("shop", Redaction::default(), || true).ok().unwrap())
+            .map(|_| captures.listen("shop", Redaction::default(), || true, || true).ok().unwrap())
             .collect();
-        assert!(captures.listen("shop", Redaction::default(), || true).is_err());
+        assert!(captures.listen("shop", Redaction::default(), || true, || true).is_err());
         let last = all.pop().unwrap();
         drop(all);
         assert!(
-            captures.listen("shop", Redaction::default(), || true).is_ok(),
+            captures.listen("shop", Redaction::default(), || true, || true).is_ok(),
             "those who left free their places"
         );
         captures.offer((0..MAX_QUEUED + 5).map(|_| offered("shop", 0)));

@@ -26,6 +26,10 @@ pub(crate) enum Reason {
     UnknownRelease,
     /// Its token is for other releases.
     ForeignRelease,
+    /// Handed over although no mirror of the policy has the comparator ask that variant.
+    UnmirroredTarget,
+    /// Handed over although no mirror of the policy sends that method there.
+    UnmirroredMethod,
     /// Handed over for a cluster whose address nobody named.
     UnknownTarget,
     /// Decided under a policy whose evidence ended.
@@ -62,6 +66,8 @@ impl Reason {
             Self::FutureVersion => "future_version",
             Self::UnknownRelease => "unknown_release",
             Self::ForeignRelease => "foreign_release",
+            Self::UnmirroredTarget => "unmirrored_target",
+            Self::UnmirroredMethod => "unmirrored_method",
             Self::UnknownTarget => "unknown_target",
             Self::Superseded => "superseded",
             Self::Elsewhere => "elsewhere",

@@ -2,10 +2,11 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-use antumbra_control::token::{self, Deed, Ended};
+use antumbra_control::token::{self, Deed, Digest, Ended};
 use antumbra_control::{Role, Scope, Token};
 use antumbra_store::StoreError;
 
+use crate::api::principal::Principal;
 use crate::bearer;
 
 /// All tokens that ever were. Written by the writer's thread alone.
@@ -59,15 +60,22 @@ impl Tokens {
     pub(crate) fn bearer_of(&self, secret: &str, now_ms: u64) -> Result<Arc<Token>, Stranger> {
         let given = bearer::digest(secret);
         self.read(|held| {
-            let known = held.file.iter().chain(&held.living).chain(&held.revoked);
-            // To the end, whichever it is: time tells nothing about any.
-            let found =
-                known.fold(None, |found, token| if token.digest.is(&given) { Some(token) } else { found });
-            let token = found.ok_or(Stranger::Unknown)?;
+            let living = with_digest(held.file.iter().chain(&held.living), given);
+            let token =
+                living.or_else(|| with_digest(held.revoked.iter(), given)).ok_or(Stranger::Unknown)?;
             match token.ended(now_ms) {
                 None => Ok(Arc::clone(token)),
                 Some(ended) => Err(Stranger::Ended(Arc::clone(token), ended)),
             }
+        })
+    }
+
+    /// Whether somebody who was let in before would be now.
+    pub(crate) fn still_admit(&self, by: &Principal, now_ms: u64) -> bool {
+        let Principal::Bearer(token) = by else { return !self.are_required() };
+        self.read(|held| {
+            let mut living = held.file.iter().chain(&held.living);
+            living.any(|known| known.name == token.name && known.ended(now_ms).is_none())
         })
     }
 
@@ -99,6 +107,11 @@ impl Tokens {
     fn write(&self, write: impl FnOnce(&mut Held)) {
         write(&mut self.0.write().unwrap_or_else(PoisonError::into_inner));
     }
+}
+
+/// The one with this digest. All are looked at, whichever it is: time tells nothing about any.
+fn with_digest<'t>(tokens: impl Iterator<Item = &'t Arc<Token>>, given: Digest) -> Option<&'t Arc<Token>> {
+    tokens.fold(None, |found, token| if token.digest.is(&given) { Some(token) } else { found })
 }
 
 /// Who can start the server may do everything.

@@ -69,22 +69,21 @@ impl Asked {
         })
     }
 
-    /// A request that the filter wrote out: what it took along goes along, but for what belongs to a connection, `te` included.
+    /// A request that the filter wrote out for the exchange `id`: what it took along goes along, but for what belongs to a connection, `te`
+    /// included. The mark of a shadow is ours to set.
     ///
     /// # Errors
     /// See [`Unsendable`].
-    pub(crate) fn written(shadow: &ShadowRequest, body: &Body) -> Result<Self, Unsendable> {
+    pub(crate) fn written(shadow: &ShadowRequest, id: ExchangeId, body: &Body) -> Result<Self, Unsendable> {
         let Body::Whole(body) = body else { return Err(Unsendable::BodyCut) };
-        let pseudo =
-            |name: &[u8]| shadow.headers.iter().find(|(known, _)| &known[..] == name).map(|(_, v)| &v[..]);
-        let host = pseudo(b":authority").map(HeaderValue::from_bytes).transpose();
-        let ours = |name: &[u8]| name == SHADOW_HEADER.as_bytes() || name == VARIANT_HEADER;
-        let along = shadow.headers.iter().filter(|(name, _)| travels(name) || ours(name));
+        let host = pseudo(shadow, b":authority").map(HeaderValue::from_bytes).transpose();
+        let along = shadow.headers.iter().filter(|(name, _)| travels(name) || **name == *VARIANT_HEADER);
+        let mut headers = appended(along, &nominated(&shadow.headers))?;
+        headers.insert(SHADOW_HEADER, mark(id)?);
         Ok(Self {
-            method: Method::from_bytes(pseudo(b":method").unwrap_or_default())
-                .map_err(|_| Unsendable::Method)?,
-            path: path(pseudo(b":path").unwrap_or_default())?,
-            headers: appended(along, &nominated(&shadow.headers))?,
+            method: Method::from_bytes(method(shadow)).map_err(|_| Unsendable::Method)?,
+            path: path(pseudo(shadow, b":path").unwrap_or_default())?,
+            headers,
             host: host.map_err(|_| Unsendable::HeaderValue)?,
             body: hyper::body::Bytes::copy_from_slice(body),
             trailers: appended(shadow.trailers.iter().filter(|(name, _)| trails(name)), &[])?,
@@ -110,6 +109,20 @@ impl Asked {
     }
 }
 
+/// The method of a request that the filter wrote out; empty if it has none.
+pub(crate) fn method(shadow: &ShadowRequest) -> &[u8] {
+    pseudo(shadow, b":method").unwrap_or_default()
+}
+
+fn pseudo<'s>(shadow: &'s ShadowRequest, name: &[u8]) -> Option<&'s [u8]> {
+    shadow.headers.iter().find(|(known, _)| **known == *name).map(|(_, value)| &value[..])
+}
+
+/// By which services know a shadow.
+fn mark(id: ExchangeId) -> Result<HeaderValue, Unsendable> {
+    HeaderValue::try_from(id.to_string()).map_err(|_| Unsendable::HeaderValue)
+}
+
 /// Whether a header of the repeated request goes along.
 fn travels(name: &[u8]) -> bool {
     !stays_behind(name)
@@ -132,8 +145,7 @@ fn path(path: &[u8]) -> Result<PathAndQuery, Unsendable> {
 
 fn headers(pairs: &[(Bytes, Bytes)], id: ExchangeId) -> Result<HeaderMap, Unsendable> {
     let mut headers = appended(pairs.iter().filter(|(name, _)| travels(name)), &nominated(pairs))?;
-    let mark = HeaderValue::try_from(id.to_string()).map_err(|_| Unsendable::HeaderValue)?;
-    headers.insert(SHADOW_HEADER, mark);
+    headers.insert(SHADOW_HEADER, mark(id)?);
     Ok(headers)
 }
 

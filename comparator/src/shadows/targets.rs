@@ -140,7 +140,8 @@ impl Targets {
 
     /// `None` if HTTP/1.1 cannot carry the request.
     fn call(&self, shadow: &ShadowRequest, handover: &Handover) -> Option<Call> {
-        let message = Asked::written(shadow, &handover.observation.request.body).ok()?;
+        let Observation { id, request, .. } = &handover.observation;
+        let message = Asked::written(shadow, *id, &request.body).ok()?;
         Some(Call {
             target: Arc::clone(self.by_name.get(&shadow.target)?),
             message: Arc::new(message),

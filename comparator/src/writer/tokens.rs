@@ -17,6 +17,16 @@ impl Thread {
         let file = self.tokens.of_file().is_some();
         let Some(token) = decide(wish, &held, file, clock::now_ms())? else { return Ok(None) };
         self.store.transaction(|writing| writing.put_token(&token))?;
+        match &token.revoked {
+            None => tracing::info!(
+                token = token.name,
+                role = %token.role,
+                releases = %token.scope,
+                by = token.created.by,
+                "a token was created"
+            ),
+            Some(revoked) => tracing::info!(token = token.name, by = revoked.by, "a token was revoked"),
+        }
         Ok(Some(self.tokens.put(token)))
     }
 }

@@ -139,23 +139,43 @@ impl Mirror {
         self.methods.unsafe_allowed
     }
 
-    /// Whether this request is mirrored; `key` is the word by which it is sampled if not by chance. Nobody writes twice into
-    /// production: a control gets an unsafe method only if its variant is isolated.
+    /// Whether a request of this method is ever sent to the candidate, whatever share is drawn.
+    pub fn may_send(&self, method: &[u8]) -> bool {
+        self.barred(method).is_none()
+    }
+
+    /// Whether a request of this method is ever sent to the control, if it is sent to the candidate. Nobody writes twice into production: a
+    /// control gets an unsafe method only if its variant is isolated.
+    pub fn may_ask_control(&self, method: &[u8]) -> bool {
+        let asked = self.control.as_ref();
+        asked.is_some_and(|control| (is_safe(method) || control.to.isolated) && !control.to.is_red())
+    }
+
+    /// Why no request of this method is sent to the candidate; none if some are.
+    fn barred(&self, method: &[u8]) -> Option<Drawn<'_>> {
+        let is_listed = || {
+            self.methods.listed.as_ref().is_none_or(|listed| listed.iter().any(|known| **known == *method))
+        };
+        if self.to.is_red() {
+            Some(Drawn::Red)
+        } else if !is_safe(method) && !self.methods.unsafe_allowed {
+            Some(Drawn::UnsafeMethod)
+        } else if !is_listed() {
+            Some(Drawn::NotListed)
+        } else {
+            None
+        }
+    }
+
+    /// Whether this request is mirrored; `key` is the word by which it is sampled if not by chance.
     pub(crate) fn draw(
         self: &Arc<Self>,
         method: &[u8],
         key: impl FnOnce() -> Option<u64>,
         dice: &mut Dice,
     ) -> Drawn<'_> {
-        if self.to.is_red() {
-            return Drawn::Red;
-        }
-        let safe = is_safe(method);
-        if !safe && !self.methods.unsafe_allowed {
-            return Drawn::UnsafeMethod;
-        }
-        if self.methods.listed.as_ref().is_some_and(|listed| !listed.iter().any(|known| **known == *method)) {
-            return Drawn::NotListed;
+        if let Some(barred) = self.barred(method) {
+            return barred;
         }
         let word = match self.sample {
             Sample::Request => None,
@@ -167,7 +187,7 @@ impl Mirror {
         let control = self
             .control
             .as_ref()
-            .filter(|control| (safe || control.to.isolated) && !control.to.is_red())
+            .filter(|_| self.may_ask_control(method))
             .is_some_and(|control| control.share.draws(dice.next()));
         Drawn::Mirrored(Mirrored { mirror: self, control })
     }

@@ -224,8 +224,8 @@ impl Policy {
     }
 
     /// The mirrors of the enabled rules, in the order of the document.
-    pub fn mirrors(&self) -> impl Iterator<Item = &Mirror> {
-        self.rules.iter().flat_map(|rule| rule.mirrors.iter().map(|mirror| &**mirror))
+    pub fn mirrors(&self) -> impl Iterator<Item = &Arc<Mirror>> {
+        self.rules.iter().flat_map(|rule| &rule.mirrors)
     }
 
     /// The enabled rules in order.

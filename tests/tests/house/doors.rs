@@ -42,6 +42,21 @@ fn is_test(path: &Path) -> bool {
         .any(|directory| directory.ends_with("tests") && !directory.join("src").is_dir())
 }
 
+/// A handler that gets into the router by another way could do without a permission.
+#[test]
+fn routes_are_made_in_one_place() {
+    for word in [".route(", ".route_service(", ".nest("] {
+        let made: Vec<String> = sources()
+            .into_iter()
+            .filter(|path| path.ancestors().any(|folder| folder.ends_with("comparator/src")))
+            .filter(|path| code_names(&read(path), word))
+            .map(|path| relative(&path))
+            .collect();
+        let expected: &[&str] = if word == ".route(" { &["comparator/src/api/route.rs"] } else { &[] };
+        assert_eq!(made, expected, "who names {word}");
+    }
+}
+
 #[test]
 fn every_file_says_what_it_decides() {
     let silent: Vec<String> = sources()

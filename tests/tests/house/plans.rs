@@ -109,7 +109,7 @@ pub(crate) const PLANS: &[Plan] = &[
         name: "antumbra-control",
         sources: "comparator/control/src",
         rooms: &[
-            "comparands comparison difference exposure fingerprint records refusal role rollout timestamp",
+            "comparands comparison difference exposure fingerprint handed_over records refusal role rollout timestamp",
             "audit document token",
             "files tried version",
             "change",

@@ -31,8 +31,14 @@ async fn world(candidate: String, control: &Service) -> World {
     let targets = Targets::default().with("canary-shadow", &candidate, &[]).await.unwrap();
     let targets = targets.with("control", &control.url(), &[]).await.unwrap();
     let world = World::with_targets(targets).await;
-    world.put("shop", SHOP).await;
+    assert_eq!(world.put("shop", &handing("canary-shadow")).await.status, 201);
     world
+}
+
+/// The policy of a shop that leaves its calls to the comparator, with the candidate in this cluster.
+fn handing(cluster: &str) -> String {
+    let canary = format!("canary: {{cluster: {cluster}}}");
+    SHOP.replace("canary: {cluster: canary}", &canary).replace("percent: 5,", "percent: 5, via: comparator,")
 }
 
 async fn hand_over(world: &World, handovers: &[Handover]) -> Answer {
@@ -135,7 +141,12 @@ async fn what_cannot_be_stored_is_not_acknowledged_and_nobody_is_told_to_repeat_
 async fn a_cluster_that_nobody_named_is_refused_by_name_and_counted() {
     let control = Service::start(Version::Price(10)).await;
     let world = world(control.url(), &control).await;
+    assert_eq!(
+        world.put("till", &handing("elsewhere").replace("name: shop", "name: till")).await.status,
+        201
+    );
     let mut stranger = handover(2, 300);
+    stranger.observation.release = "till".to_owned();
     stranger.candidate.target = "elsewhere".to_owned();
     let answer = hand_over(&world, &[handover(1, 300), stranger]).await;
     assert_eq!(answer.status, 422);
@@ -144,6 +155,85 @@ async fn a_cluster_that_nobody_named_is_refused_by_name_and_counted() {
     assert_eq!(control.asked(), 0, "nothing of a batch that is refused is sent");
     let too_long = hand_over(&world, &[handover(1, 60_001)]).await;
     assert!(too_long.text.contains("timeoutMs is 60001, must be within 1..=60000"), "{too_long:?}");
+}
+
+/// Whoever has a filter's token could otherwise send any method to any service whose address the comparator knows.
+#[tokio::test]
+async fn what_no_mirror_says_is_refused_by_reason_and_asks_nobody() {
+    let service = Service::start(Version::Price(10)).await;
+    let world = world(service.url(), &service).await;
+    let with = |change: fn(&mut Handover)| {
+        let mut handover = handover(1, 300);
+        change(&mut handover);
+        handover
+    };
+    let writing = |shadow: &mut ShadowRequest| shadow.headers[0].1 = "DELETE".into();
+    for (handover, expected) in [
+        (
+            with(|handover| handover.candidate = shadow("control", "control")),
+            "has the comparator ask the candidate \\\"control\\\"",
+        ),
+        (
+            with(|handover| handover.candidate = shadow("canary", "control")),
+            "the candidate \\\"canary\\\" in the cluster \\\"control\\\"",
+        ),
+        (
+            with(|handover| handover.control = Some(shadow("canary", "canary-shadow"))),
+            "ask the control \\\"canary\\\"",
+        ),
+    ] {
+        let refused = hand_over(&world, &[handover]).await;
+        assert_eq!((refused.status.as_u16(), refused.text.contains(expected)), (422, true), "{refused:?}");
+    }
+    let mut unsafe_one = handover(1, 300);
+    writing(&mut unsafe_one.candidate);
+    let refused = hand_over(&world, &[handover(2, 300), unsafe_one]).await;
+    assert!(refused.text.contains("sends DELETE to the candidate"), "{refused:?}");
+    let mut unsafe_control = handover(1, 300);
+    unsafe_control.control.iter_mut().for_each(writing);
+    let refused = hand_over(&world, &[unsafe_control]).await;
+    assert!(refused.text.contains("sends DELETE to the control"), "{refused:?}");
+    let of_proxy = handing("canary-shadow").replace("via: comparator", "via: host");
+    assert_eq!(world.put("shop", &of_proxy).await.status, 200);
+    assert_eq!(
+        hand_over(&world, &[handover(1, 300)]).await.json()["type"],
+        "urn:antumbra:problem:not-mirrored"
+    );
+    let refused = world.accounts().await["refused"].clone();
+    assert_eq!(refused, serde_json::json!({"unmirrored_target": 4, "unmirrored_method": 3}));
+    assert_eq!(service.asked(), 0);
+}
+
+/// A service that does not know a shadow by its mark would take it for a client's request.
+#[tokio::test]
+async fn the_mark_of_a_shadow_is_set_here() {
+    let service = Service::start(Version::Price(10)).await;
+    let world = world(service.url(), &service).await;
+    let marked = |id, mark: Option<&str>| {
+        let mut handover = handover(id, 20_000);
+        for shadow in [Some(&mut handover.candidate), handover.control.as_mut()].into_iter().flatten() {
+            shadow.headers.retain(|(name, _)| **name != *b"x-antumbra-shadow");
+            shadow.headers.extend(mark.map(|mark| ("x-antumbra-shadow".into(), mark.into())));
+        }
+        handover
+    };
+    assert_eq!(
+        hand_over(&world, &[marked(1, None), marked(2, Some("a client's"))]).await.json()["compared"],
+        2
+    );
+    let marks: Vec<String> = service
+        .seen()
+        .iter()
+        .flat_map(|seen| {
+            seen.headers
+                .get_all("x-antumbra-shadow")
+                .iter()
+                .map(|mark| mark.to_str().unwrap().to_owned())
+                .collect::<Vec<_>>()
+        })
+        .collect();
+    let of = |id: u32| marks.iter().filter(|mark| **mark == format!("{id:032x}")).count();
+    assert_eq!((marks.len(), of(1), of(2)), (4, 2, 2), "{marks:?}");
 }
 
 #[tokio::test]

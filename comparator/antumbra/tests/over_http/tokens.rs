@@ -3,6 +3,8 @@
 use antumbra_observation::{Accounts, Heartbeat, Instance, encode, encode_heartbeat};
 use http::Method;
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 use crate::command_line::{Line, antumbra_with};
 use crate::server::{Answer, SHOP, World, healthy, observation};
@@ -96,6 +98,21 @@ async fn a_token_that_ended_says_so_and_opens_nothing() {
 }
 
 #[tokio::test]
+async fn what_was_altered_in_the_database_lets_nobody_in() {
+    let (mut world, root) = guarded().await;
+    let ci = made(&world, &root, json!({"name": "ci", "role": "observe"})).await;
+    world.end().await;
+    let database = rusqlite::Connection::open(world.data()).unwrap();
+    assert_eq!(database.execute("UPDATE tokens SET role = 'admin' WHERE name = 'ci'", []).unwrap(), 1);
+    assert_eq!(database.execute("UPDATE tokens SET created = 7 WHERE name = 'root'", []).unwrap(), 1);
+    drop(database);
+    world.start_again().await;
+    for bearer in ["", &ci, &root] {
+        assert_eq!(asked(&world, bearer, Method::GET, "/v1/status").await.status, 401, "{bearer}");
+    }
+}
+
+#[tokio::test]
 async fn a_refusal_names_the_role_the_releases_and_what_is_needed() {
     let (world, root) = guarded().await;
     let ana = made(&world, &root, json!({"name": "ana", "role": "observe", "releases": ["shop"]})).await;
@@ -146,6 +163,34 @@ async fn a_filter_reports_about_its_own_releases_alone() {
     assert_eq!(status["accounts"]["refused"], json!({"foreign_release": 2}), "all of a batch or nothing");
     let alive = |number: usize| status["releases"][number]["alive"].clone();
     assert_eq!((alive(0), alive(1)), (1.into(), 0.into()), "{status}");
+}
+
+/// Whoever has the secret reads on, however long ago they were let in.
+#[tokio::test]
+async fn a_capture_ends_with_the_token_that_began_it() {
+    let (world, root) = guarded().await;
+    let ana = made(&world, &root, json!({"name": "ana", "role": "operate"})).await;
+    let mut stream = TcpStream::connect(world.address).await.unwrap();
+    let head = "GET /v1/releases/shop/exchanges HTTP/1.1\r\nhost: a\r\nconnection: close\r\n";
+    stream.write_all(format!("{head}authorization: {ana}\r\n\r\n").as_bytes()).await.unwrap();
+    let mut status = [0; 12];
+    stream.read_exact(&mut status).await.unwrap();
+    assert_eq!(&status, b"HTTP/1.1 200");
+    let report = |id| {
+        reported(
+            &world,
+            &root,
+            "/v1/observations",
+            encode(&observation(id, 4_000 + u32::try_from(id).unwrap())),
+        )
+    };
+    assert_eq!(report(1).await.status, 200);
+    assert_eq!(asked(&world, &root, Method::DELETE, "/v1/tokens/ana").await.status, 200);
+    assert_eq!(report(2).await.status, 200);
+    let mut rest = String::new();
+    stream.read_to_string(&mut rest).await.unwrap();
+    let heard = |price: &str| rest.contains(price);
+    assert_eq!((heard("4001"), heard("4002")), (true, false), "{rest}");
 }
 
 #[tokio::test]
