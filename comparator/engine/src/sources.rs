@@ -239,7 +239,7 @@ mod tests {
         };
         let [first, second, third] = all.each_ref();
         let two = of(&[("1", first, 2), ("2", second, 2)]);
-        assert_eq!(two.values().copied().collect::<BTreeSet<_>>(), [1, 2, 3, 4].into());
+        assert_eq!(two.values().copied().collect::<BTreeSet<_>>(), [1, 2, 3, 6].into());
         assert_eq!((two["/a"], two["/b"], two["/c"]), (1, 3, 2));
         let three = of(&[("1", first, 2), ("2", second, 2), ("3", third, 2)]);
         assert_eq!((three["/b"], three["/c"], three["/d"], three["/e"]), (3, 2, 6, 4));
