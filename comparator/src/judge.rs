@@ -8,9 +8,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use antumbra_control::Session;
-use antumbra_engine::{Delivery, PluginReport, Report, Verdict};
+use antumbra_engine::{
+    Apart, Delivery, Evidence, PluginReport, Report, SourceReport, Sourced, Together, Verdict,
+};
 use antumbra_observation::Unsent;
 
+use crate::api::principal::Source;
 use crate::aside::Aside;
 use crate::live::policies::Policies;
 use crate::live::registry::Registry;
@@ -27,6 +30,8 @@ pub(crate) struct Standing {
     pub(crate) not_sent: BTreeMap<Unsent, u64>,
     /// How the policy's plugins fared in it.
     pub(crate) plugins: Vec<PluginReport>,
+    /// Who sent them, where tokens tell.
+    pub(crate) sources: Vec<SourceReport>,
     /// What they say, or said a moment ago; none while the first verdict of the session takes long.
     pub(crate) verdict: Option<Verdict>,
 }
@@ -82,7 +87,8 @@ struct Of {
 /// What a report is made of, the evidence aside.
 #[derive(Debug, Clone, Default, PartialEq)]
 struct Circumstances {
-    delivery: Delivery,
+    /// Of each source's filters.
+    deliveries: Vec<(Option<Source>, Delivery)>,
     /// What keeps filters from doing what the policy says, in words.
     notes: Vec<String>,
 }
@@ -109,7 +115,7 @@ impl Judge {
         }
         let at = Instant::now();
         let snapshot = snapshot(writer, release).await?;
-        let circumstances = Circumstances { delivery: registry.delivery(release, at), notes };
+        let circumstances = Circumstances { deliveries: registry.deliveries(release, at), notes };
         bench.judge(&self.aside, at, snapshot, circumstances, release).await
     }
 
@@ -126,15 +132,13 @@ impl Judge {
         let bench = self.bench(release);
         let at = Instant::now();
         let snapshot = snapshot(writer, release).await?;
-        let Snapshot { session, evidence, .. } = &snapshot;
-        let (session, exchanges) = (*session, evidence.exchanges());
-        let (not_sent, plugins) = (evidence.not_sent(), evidence.plugins());
+        let circumstances = Circumstances { deliveries: registry.deliveries(release, at), notes };
+        let standing = Standing::of(&snapshot, &circumstances);
         let turn = Arc::clone(&bench.turn).try_lock_owned().ok();
-        let last = bench.last().filter(|judged| judged.of.session == session.number);
+        let last = bench.last().filter(|judged| judged.of.session == standing.session.number);
         let verdict = match last {
             Some(judged) if turn.is_none() || judged.is_fresh() => Some(judged.report.verdict),
             last => {
-                let circumstances = Circumstances { delivery: registry.delivery(release, at), notes };
                 let (aside, release) = (Arc::clone(&self.aside), release.to_owned());
                 // Judged to its end whoever waits, or nobody would ever have the verdict of a release that takes long.
                 let judging = tokio::spawn(async move {
@@ -147,7 +151,7 @@ impl Judge {
                 soon(judging, last).await?
             }
         };
-        Ok(Standing { session, exchanges, not_sent, plugins, verdict })
+        Ok(Standing { verdict, ..standing })
     }
 
     /// Releases that are not there any more are forgotten here, and not where they are deleted: a report may be under way then.
@@ -189,9 +193,10 @@ impl Bench {
         let name = release.to_owned();
         let judging = aside.run(move || {
             let began = Instant::now();
-            let (document, evidence) = (&snapshot.version.document, &snapshot.evidence);
-            let report = antumbra_engine::report(&name, evidence, document.gates(), &circumstances.delivery);
-            let mut report = report.with_unmet(evidence, document.rules());
+            let (document, nothing) = (&snapshot.version.document, Evidence::new());
+            let together = Together::of(sourced(&snapshot, &circumstances, &nothing));
+            let report = together.report(&name, document.gates());
+            let mut report = report.with_unmet(together.evidence(), document.rules());
             report.notes.extend(circumstances.notes);
             (Arc::new(report), began.elapsed())
         });
@@ -224,9 +229,46 @@ impl Of {
             generation: snapshot.version.generation,
             session: snapshot.session.number,
             circumstances,
-            taken: snapshot.evidence.taken(),
+            taken: snapshot.sources.iter().map(|(_, evidence)| evidence.taken()).sum(),
         }
     }
+}
+
+impl Standing {
+    /// How it stands before it is judged.
+    fn of(snapshot: &Snapshot, circumstances: &Circumstances) -> Self {
+        let nothing = Evidence::new();
+        let together = Apart::of(sourced(snapshot, circumstances, &nothing));
+        Self {
+            session: snapshot.session,
+            exchanges: together.exchanges(),
+            not_sent: together.not_sent(),
+            plugins: together.plugins(),
+            sources: together.reports(),
+            verdict: None,
+        }
+    }
+}
+
+/// What each source brought, in the order in which it first did, with what its filters say; then filters that brought nothing yet.
+fn sourced<'s>(
+    snapshot: &'s Snapshot,
+    circumstances: &'s Circumstances,
+    nothing: &'s Evidence,
+) -> Vec<Sourced<'s>> {
+    let named = |source: &'s Option<Source>| source.as_ref().map(|source| Source::name_of(Some(source)));
+    let deliveries = &circumstances.deliveries;
+    let brought = snapshot.sources.iter().map(|(source, evidence)| {
+        let delivery = deliveries.iter().find(|(of, _)| of == source).map(|(_, delivery)| *delivery);
+        Sourced { name: named(source), evidence, delivery: delivery.unwrap_or_default() }
+    });
+    let spoke = deliveries.iter().filter(|(of, _)| snapshot.sources.iter().all(|(source, _)| source != of));
+    let spoke = spoke.map(|(source, delivery)| Sourced {
+        name: named(source),
+        evidence: nothing,
+        delivery: *delivery,
+    });
+    brought.chain(spoke).collect()
 }
 
 async fn snapshot(writer: &Handle, release: &str) -> Result<Snapshot, Unjudged> {
@@ -245,17 +287,12 @@ const FIRST_MOMENT: Duration = Duration::from_secs(1);
 mod tests {
     use super::*;
     use antumbra_control::{Document, Version};
-    use antumbra_engine::Evidence;
 
     fn snapshot(generation: u64) -> Snapshot {
         let text = b"{version: 1, name: shop, variants: {stable: null, canary: null}, default: stable,
             rules: [{name: shadow, mirror: [{to: canary, percent: 5}]}]}";
         let version = Version::new(Document::from_yaml(text).unwrap(), generation, 0);
-        Snapshot {
-            version: Arc::new(version),
-            session: Session { number: 1, since: 1 },
-            evidence: Evidence::new(),
-        }
+        Snapshot { version: Arc::new(version), session: Session { number: 1, since: 1 }, sources: Vec::new() }
     }
 
     #[test]
@@ -317,8 +354,8 @@ mod tests {
         let (bench, aside) = (Bench::default(), Aside::new().unwrap());
         let (nothing, delivery) = (Circumstances::default(), Delivery { mirrored: 7, ..Delivery::default() });
         let (some, noted) = (
-            Circumstances { delivery, notes: Vec::new() },
-            Circumstances { delivery, notes: vec!["no route".to_owned()] },
+            Circumstances { deliveries: vec![(None, delivery)], notes: Vec::new() },
+            Circumstances { deliveries: vec![(None, delivery)], notes: vec!["no route".to_owned()] },
         );
         let mut reports: Vec<Arc<Report>> = Vec::new();
         for (generation, circumstances, is_new) in [

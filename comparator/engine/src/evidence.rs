@@ -44,6 +44,18 @@ pub struct Evidence {
     pub(crate) recent: Recent,
     /// The policy's; not stored.
     pub(crate) pace: Pace,
+    /// How many endpoints it may name; not stored.
+    pub(crate) room: Room,
+}
+
+/// The most endpoints that evidence names, at most [`MAX_ENDPOINTS`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Room(usize);
+
+impl Default for Room {
+    fn default() -> Self {
+        Self(MAX_ENDPOINTS)
+    }
 }
 
 /// What became of an exchange that [`Evidence::take`] was given.
@@ -166,6 +178,9 @@ const MAX_EXAMPLES: usize = 3;
 const FEW_PATHS: usize = 32;
 
 impl Evidence {
+    /// The most endpoints that evidence names.
+    pub const MAX_ENDPOINTS: usize = MAX_ENDPOINTS;
+
     /// Returns the evidence of a session that has seen no exchange yet.
     pub fn new() -> Self {
         Self::default()
@@ -193,6 +208,12 @@ impl Evidence {
             self.forget_blocks();
         }
         self.release.block_us = pace.block_us;
+    }
+
+    /// Sets how many endpoints it may name from now on, [`MAX_ENDPOINTS`](Self::MAX_ENDPOINTS) at most. What comes at others is counted
+    /// under `(other endpoints)`. Endpoints that it names already keep their names.
+    pub fn set_room(&mut self, endpoints: usize) {
+        self.room = Room(endpoints.min(MAX_ENDPOINTS));
     }
 
     fn forget_blocks(&mut self) {
@@ -272,7 +293,7 @@ impl Evidence {
 
     /// What is known where exchanges of an endpoint whose primary has this status are counted from now on, if that is settled.
     pub(crate) fn settled(&self, template: &str, status: Option<u16>) -> Option<&Endpoint> {
-        let (not_found, full) = (is_nothing_there(status), self.named_endpoints() >= MAX_ENDPOINTS);
+        let (not_found, full) = (is_nothing_there(status), self.named_endpoints() >= self.room.0);
         let shared = || match not_found {
             true => self.endpoints.get(NOT_FOUND),
             false => self.endpoints.get(OTHER_ENDPOINTS).filter(|_| full),
@@ -288,15 +309,15 @@ impl Evidence {
         if is_nothing_there(status) {
             return NOT_FOUND.into();
         }
-        if self.named_endpoints() < MAX_ENDPOINTS {
+        if self.named_endpoints() < self.room.0 {
             return template.into();
         }
         self.release.crowded += 1;
         OTHER_ENDPOINTS.into()
     }
 
-    /// How many endpoints have slots of their own.
-    pub(crate) fn named_endpoints(&self) -> usize {
+    /// Returns how many endpoints have slots of their own.
+    pub fn named_endpoints(&self) -> usize {
         let shared =
             [OTHER_ENDPOINTS, NOT_FOUND].into_iter().filter(|name| self.endpoints.contains_key(*name));
         self.endpoints.len() - shared.count()

@@ -100,6 +100,7 @@ mod rows;
 mod rules;
 mod schemas;
 mod series;
+mod sources;
 pub mod stats;
 mod statuses;
 mod suggestion;
@@ -132,14 +133,15 @@ pub use refusal::Refusal;
 pub use render::TextStyle;
 pub use report::{
     Dropped, EndpointReport, Forecast, Gap, Interval, LegLatencies, Noise, Quantiles, Refused, Regression,
-    Report, Uncontrolled, Uncovered, Unlooked, report,
+    Report, SourceReport, SourceStanding, Uncontrolled, Uncovered, Unlooked, report,
 };
 pub use rows::{BadRow, Row};
 pub use rules::{Allow, Arrays, Class, Decimal, Expression, Rule, Rules};
 #[cfg(feature = "grpc-messages")]
 pub use schemas::BadSchemas;
 pub use schemas::Schemas;
+pub use sources::{Apart, Sourced, Together};
 pub use statuses::StatusCount;
 pub use suggestion::Suggestion;
-pub use verdict::{Code, Delivery, Gates, Reason, Verdict};
+pub use verdict::{Code, Delivery, Gates, MAX_SOURCES, Reason, Verdict};
 pub use work::measured;

@@ -17,7 +17,7 @@ impl Report {
         let mut page = Page::default();
         page.top(self);
         page.regressions("Regressions", &self.regressions);
-        page.regressions("Suspected: maybe a burst", &self.suspected);
+        page.regressions(self.suspected_title(), &self.suspected);
         page.endpoints(self);
         let (suspects, noise): (Vec<&Noise>, Vec<&Noise>) =
             self.noise.iter().partition(|noise| suspect(noise));

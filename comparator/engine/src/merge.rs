@@ -34,7 +34,7 @@ impl Evidence {
         if other.release.block_us != 0 {
             other.set_pace(self.pace);
         }
-        let Self { mut release, endpoints, dirty: _, dirty_release: _, recent: _, pace: _ } = other;
+        let Self { mut release, endpoints, dirty: _, dirty_release: _, recent: _, pace: _, room: _ } = other;
         self.release.renumber(Side::Left);
         release.renumber(Side::Right);
         let mut merged = self.release.places.clone();

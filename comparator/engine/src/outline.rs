@@ -15,7 +15,7 @@ impl Evidence {
     pub fn outline(&self) -> Self {
         let endpoints = self.endpoints.iter();
         let endpoints = endpoints.map(|(name, endpoint)| (Arc::clone(name), Arc::new(endpoint.outline())));
-        Self { endpoints: endpoints.collect(), ..Self::default() }
+        Self { endpoints: endpoints.collect(), room: self.room, ..Self::default() }
     }
 
     /// Counts exchanges for which [`Evidence::take`] answered [`Taken::Repeated`](crate::Taken::Repeated). A journal has only their

@@ -4,6 +4,7 @@ mod differences;
 mod endpoints;
 mod notes;
 mod refused;
+mod sources;
 mod uncovered;
 mod unlooked;
 mod unmet;
@@ -26,6 +27,7 @@ use crate::verdict::{self, Delivery, Gates, Judgement, Reason, Verdict};
 use crate::wording::{self, Tally, count, wait};
 
 pub use refused::Refused;
+pub use sources::{SourceReport, SourceStanding};
 pub use uncovered::{Gap, Uncovered};
 pub use unlooked::Unlooked;
 
@@ -98,6 +100,9 @@ pub struct Report {
     /// What the legs answered with, by status; of exchanges that were compared.
     #[serde(default)]
     pub statuses: Vec<StatusCount>,
+    /// Who sent the observations, in the order in which they first did; empty where no token tells.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<SourceReport>,
 }
 
 /// How long a promotion takes from now on. In four of five releases whose versions are alike the true number lies within.
@@ -171,6 +176,9 @@ pub struct Regression {
     /// Further ones, at most two. All are a uniform sample of those that show it.
     #[serde(default)]
     pub more_examples: Vec<Example>,
+    /// The one of several sources on which it rests; absent where it rests on more of them, or there is only one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
 }
 
 impl Regression {
@@ -314,7 +322,18 @@ pub struct Dropped {
 
 /// Reads the evidence. May be called at any moment, as often as wanted.
 pub fn report(release: &str, evidence: &Evidence, gates: &Gates, delivery: &Delivery) -> Report {
-    let Judgement { verdict, reasons, details, needed, tested } = verdict::judge(evidence, gates, delivery);
+    of(release, evidence, gates, delivery, verdict::judge(evidence, gates, delivery))
+}
+
+/// What was judged, as a report.
+pub(crate) fn of(
+    release: &str,
+    evidence: &Evidence,
+    gates: &Gates,
+    delivery: &Delivery,
+    judgement: Judgement<'_>,
+) -> Report {
+    let Judgement { verdict, reasons, details, needed, tested } = judgement;
     let all = &evidence.release.all;
     let regressions = differences::regressions(evidence, &tested, verdict::is_found);
     let suspected = differences::regressions(evidence, &tested, verdict::is_suspected);
@@ -358,5 +377,6 @@ pub fn report(release: &str, evidence: &Evidence, gates: &Gates, delivery: &Deli
         plugins: evidence.release.plugins.report(),
         not_sent: evidence.not_sent(),
         statuses: evidence.release.statuses.report(),
+        sources: Vec::new(),
     }
 }

@@ -3,6 +3,7 @@
 //! Roll back needs proof of a regression, promote needs proof that none is larger than the margin. Between the two lies
 //! `wait`, which says what is missing and how many exchanges that takes.
 
+mod backing;
 mod calibration;
 mod coverage;
 mod delivery;
@@ -16,6 +17,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::backing::MAX_SOURCES;
+pub(crate) use self::backing::Witness;
 pub(crate) use self::coverage::covered;
 pub use self::delivery::Delivery;
 pub(crate) use self::family::{Tested, What, is_found, is_suspected};
@@ -160,7 +163,26 @@ impl<'e> Judgement<'e> {
 
 /// Judges the evidence as it stands.
 pub(crate) fn judge<'e>(evidence: &'e Evidence, gates: &Gates, delivery: &Delivery) -> Judgement<'e> {
-    let tested = family::test(evidence, gates);
+    decide(evidence, gates, delivery, family::test(evidence, gates))
+}
+
+/// Judges the merged evidence of several sources; `without` makes that of all but one of them.
+pub(crate) fn judge_together<'e>(
+    merged: &'e Evidence,
+    witnesses: &[Witness<'e>],
+    without: impl Fn(&str) -> Evidence,
+    gates: &Gates,
+    delivery: &Delivery,
+) -> Judgement<'e> {
+    decide(merged, gates, delivery, backing::weighed(merged, witnesses, without, gates))
+}
+
+fn decide<'e>(
+    evidence: &'e Evidence,
+    gates: &Gates,
+    delivery: &Delivery,
+    tested: Vec<Tested<'e>>,
+) -> Judgement<'e> {
     if gates.unreadable {
         // Nothing is decided, and what was found stays to be seen.
         let found = findings::reasons(evidence, &tested, is_found);

@@ -1,7 +1,7 @@
 //! What `/v1/status` answers.
 
 use antumbra_control::audit::Checked;
-use antumbra_engine::Verdict;
+use antumbra_engine::{SourceReport, Verdict};
 use antumbra_observation as observation;
 use antumbra_store::Accounts;
 use serde::{Deserialize, Serialize};
@@ -80,6 +80,9 @@ pub(crate) struct ReleaseStatus {
     pub(crate) exchanges: Option<u64>,
     /// What they say.
     pub(crate) verdict: Option<Verdict>,
+    /// Who sent the observations of the session; empty where no token tells.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) sources: Vec<SourceReport>,
 }
 
 /// Filter instances of one version.
@@ -98,6 +101,9 @@ pub(crate) struct Versions {
 pub(crate) struct Filter {
     /// 32 hexadecimal digits. Each thread of a proxy has one.
     pub(crate) instance: String,
+    /// The name of the token that it bears, if one is required.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) source: Option<String>,
     /// What its proxy calls itself, if it said.
     #[serde(default)]
     pub(crate) node: Option<String>,

@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 
+use antumbra_engine::SourceReport;
 use antumbra_observation::{Counts, NotMirrored};
 use antumbra_store::Accounts;
 
@@ -40,6 +41,9 @@ fn write_release(text: &mut String, release: &ReleaseStatus) {
     }
     for trouble in &release.troubles {
         let _ = writeln!(text, "  ! {}", trouble.text);
+    }
+    for why in release.sources.iter().filter_map(SourceReport::why_set_aside) {
+        let _ = writeln!(text, "  ! {why}");
     }
     if release.filters.is_empty() {
         text.push_str("  no filter has reported\n\n");
@@ -145,6 +149,7 @@ mod tests {
     fn filter(last_digit: char, node: Option<&str>, state: State) -> Filter {
         Filter {
             instance: "0".repeat(31) + &last_digit.to_string(),
+            source: None,
             node: node.map(str::to_owned),
             version: None,
             state,
@@ -180,6 +185,7 @@ mod tests {
             session: Some(1),
             exchanges: Some(44),
             verdict: None,
+            sources: Vec::new(),
         }
     }
 

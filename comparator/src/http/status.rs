@@ -36,6 +36,7 @@ pub(super) async fn show(allowed: Allowed<Observe>, State(app): State<Arc<App>>)
             session: standing.as_ref().map(|standing| standing.session.number),
             exchanges: standing.as_ref().map(|standing| standing.exchanges),
             verdict: standing.as_ref().and_then(|standing| standing.verdict),
+            sources: standing.map(|standing| standing.sources).unwrap_or_default(),
             more_filters: more,
             filters: shown,
             release: name,
@@ -53,8 +54,9 @@ pub(super) async fn metrics(allowed: Allowed<Observe>, State(app): State<Arc<App
         let Present { alive, converged, .. } = app.present(&name, version.generation);
         let standing = app.standing(&name).await.ok();
         let judged = standing.as_ref().and_then(|standing| Some((standing.exchanges, standing.verdict?)));
-        let (not_sent, plugins) =
-            standing.map(|standing| (standing.not_sent, standing.plugins)).unwrap_or_default();
+        let (not_sent, plugins, sources) = standing
+            .map(|standing| (standing.not_sent, standing.plugins, standing.sources))
+            .unwrap_or_default();
         releases.push(Release {
             generation: version.generation,
             converged,
@@ -62,6 +64,7 @@ pub(super) async fn metrics(allowed: Allowed<Observe>, State(app): State<Arc<App
             judged,
             not_sent,
             plugins,
+            sources,
             name,
         });
     }

@@ -1,5 +1,8 @@
 //! A batch of whatever a filter sends: read whole or refused whole, and what is refused is counted.
 
+use std::sync::Arc;
+
+use antumbra_control::Version;
 use antumbra_observation::{
     COUNT_HEADER, HEARTBEAT_HEADER, Heartbeat, INSTANCE_HEADER, Instance, Malformed, Observation,
     SEQUENCE_HEADER, decode_heartbeat_header,
@@ -7,6 +10,7 @@ use antumbra_observation::{
 use axum::extract::Request;
 use axum::http::{HeaderMap, StatusCode};
 
+use super::heartbeats;
 use super::intake::Intake;
 use crate::api::body::{self, Unread};
 use crate::api::principal::Principal;
@@ -24,8 +28,10 @@ pub(super) struct Batch<T> {
     pub(super) items: Vec<T>,
     /// Its share of the memory that may be in use.
     pub(super) reserved: Reserved,
-    /// What came with it.
-    pub(super) heartbeat: Option<Heartbeat>,
+    /// What came with it, unless it was heard already.
+    heartbeat: Option<Heartbeat>,
+    /// A policy that is news to the instance whose heartbeat that was.
+    pub(super) news: Option<Arc<Version>>,
 }
 
 /// Reads a batch that somebody sent, of releases that are known and that its token is for; one that is refused is counted.
@@ -40,7 +46,8 @@ pub(super) async fn read<T: Send + 'static>(
     let batch = match unchecked(intake, request, decode).await {
         Ok(batch) => own(intake, by, &batch, observation)
             .and_then(|()| known(intake, &batch.items, observation))
-            .and_then(|()| weighed(batch, observation)),
+            .and_then(|()| introduced(intake, by, batch, observation))
+            .and_then(|batch| weighed(batch, observation)),
         Err(refused) => Err(refused),
     };
     batch.map_err(|refused| {
@@ -91,7 +98,33 @@ async fn unchecked<T: Send + 'static>(
         Malformed::Undecodable { .. } => Refused::new(Reason::Undecodable, &error),
         Malformed::FutureVersion { .. } => Refused::new(Reason::FutureVersion, &error),
     })?;
-    Ok(Batch { id, items, reserved, heartbeat })
+    Ok(Batch { id, items, reserved, heartbeat, news: None })
+}
+
+/// Has what the instance says of itself heard, and looks whether it ever said anything where a token tells whose it is: observations are
+/// held against that. A filter that is not known sends a heartbeat along with the batch that it sends again.
+fn introduced<T>(
+    intake: &Intake,
+    by: &Principal,
+    mut batch: Batch<T>,
+    observation: fn(&T) -> &Observation,
+) -> Result<Batch<T>, Refused> {
+    // Nothing about it may make the batch look refused.
+    let heartbeat = batch.heartbeat.take();
+    batch.news = heartbeat.and_then(|heartbeat| heartbeats::heard(intake, by, heartbeat).ok().flatten());
+    let Some(source) = by.source() else { return Ok(batch) };
+    let instance = batch.id.map(|(instance, _)| instance);
+    let mut releases = batch.items.iter().map(|item| observation(item).release.as_str());
+    let Some(stranger) = releases.find(|release| !intake.registry.knows(release, &source, instance)) else {
+        return Ok(batch);
+    };
+    let detail = format!(
+        "no heartbeat of this filter instance for {stranger:?} came with the token {:?}",
+        source.to_string()
+    );
+    let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unknown-instance", detail);
+    let refused = Refused::new(Reason::UnknownInstance, problem);
+    Err(Refused { count: Some(batch.items.len() as u64), ..refused })
 }
 
 /// Whether all of it, and the heartbeat that came with it, is of releases that its token is for.

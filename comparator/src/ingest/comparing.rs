@@ -14,6 +14,7 @@ use antumbra_engine::measured;
 use antumbra_observation::Observation;
 use tokio::sync::Semaphore;
 
+use crate::api::principal::Source;
 use crate::live::known::Known;
 use crate::live::policies::Policies;
 use crate::live::room::Reserved;
@@ -77,6 +78,7 @@ impl Comparing {
     /// Compares a batch, on a thread on which that may take its time. What comes of it has a part in the batch's share of the memory.
     pub(crate) async fn batch(
         &self,
+        source: Option<Source>,
         observations: Vec<Observation>,
         prepared: Preparations,
         mut reserved: Reserved,
@@ -93,7 +95,7 @@ impl Comparing {
                 if stopped.load(Ordering::Acquire) {
                     return Err(Uncompared::Stopped);
                 }
-                let (under, work) = measured(|| under(&policies, &known, one, prepared.get(&at)));
+                let (under, work) = measured(|| under(&policies, &known, &source, one, prepared.get(&at)));
                 spent.add(work, under.as_ref().map_or(0, |under| under.compared.held()), &mut reserved)?;
                 compared.push(under);
             }
@@ -132,10 +134,11 @@ impl Spent {
 fn under(
     policies: &Policies,
     known: &Known,
+    source: &Option<Source>,
     observation: &Observation,
     prepared: Option<&Prepared>,
 ) -> Option<Under> {
-    let known = known.get(&observation.release);
+    let known = known.get(&observation.release, source);
     let version = policies.get(&observation.release)?;
     let compared = Prepared::compare(prepared, observation, version.document.rules(), &known.evidence);
     Some(Under { generation: version.generation, session: known.session, compared })
@@ -191,7 +194,7 @@ mod tests {
     }
 
     async fn compared(comparing: &Comparing, batch: Vec<Observation>) -> Result<usize, Uncompared> {
-        let done = comparing.batch(batch, Preparations::new(), Room::new().reserve()).await;
+        let done = comparing.batch(None, batch, Preparations::new(), Room::new().reserve()).await;
         done.map(|done| done.compared.iter().flatten().count())
     }
 

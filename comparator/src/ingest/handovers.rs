@@ -47,7 +47,7 @@ pub(super) async fn receive(
         intake.writer.refuse(Reason::Overloaded, count);
         return Err(Problem::unavailable("too many answers are being waited for"));
     }
-    let settled = intake.carry_out(batch.items, batch.reserved).await;
+    let settled = intake.carry_out(allowed.by.source(), batch.items, batch.reserved).await;
     let settled = settled.map_err(|untaken| unstored(untaken.words()))?;
     Ok(json(StatusCode::OK, &Acknowledged::from(settled)))
 }

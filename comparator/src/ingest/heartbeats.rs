@@ -51,7 +51,7 @@ pub(super) fn heard(
         .ok_or_else(|| Problem::unknown_release(&heartbeat.release))?;
     let same = heartbeat.generation == Some(version.generation);
     let (release, now) = (heartbeat.release.clone(), Instant::now());
-    intake.registry.note(heartbeat, now);
+    intake.registry.note(by.source().as_ref(), heartbeat, now);
     if intake.registry.is_due(&release, now) {
         intake.writer.keep(release);
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use antumbra_observation::{Handover, Instance, Observation};
 use axum::http::StatusCode;
 
+use crate::api::principal::Source;
 use crate::api::problem::Problem;
 use crate::ingest::comparing::{Compared, Comparing, Uncompared};
 use crate::ingest::decoding::Decoding;
@@ -46,30 +47,33 @@ impl Intake {
     /// to its end if the sender leaves meanwhile, or what had arrived would be neither counted nor refused.
     pub(crate) async fn submit(
         self: &Arc<Self>,
+        source: Option<Source>,
         id: Option<(Instance, u64)>,
         observations: Vec<Observation>,
         reserved: Reserved,
     ) -> Result<Settled, Untaken> {
         let intake = Arc::clone(self);
-        to_its_end(async move { intake.take(id, observations, reserved).await }).await
+        to_its_end(async move { intake.take(source, id, observations, reserved).await }).await
     }
 
     /// The same for exchanges whose shadow calls are made first: once they are asked for, their observations are counted.
     pub(crate) async fn carry_out(
         self: &Arc<Self>,
+        source: Option<Source>,
         handovers: Vec<Handover>,
         reserved: Reserved,
     ) -> Result<Settled, Untaken> {
         let intake = Arc::clone(self);
         let carrying = async move {
             let observations = intake.targets.carry_out(handovers).await;
-            intake.take(None, observations, reserved).await
+            intake.take(source, None, observations, reserved).await
         };
         to_its_end(carrying).await
     }
 
     async fn take(
         &self,
+        source: Option<Source>,
         id: Option<(Instance, u64)>,
         observations: Vec<Observation>,
         mut reserved: Reserved,
@@ -80,14 +84,22 @@ impl Intake {
         let count = observations.len() as u64;
         let (observations, prepared) =
             self.plugins.prepare_all(&self.policies, observations, &mut reserved).await;
-        let compared =
-            self.comparing.batch(observations, prepared, reserved).await.map_err(|uncompared| {
+        let compared = self.comparing.batch(source.clone(), observations, prepared, reserved).await.map_err(
+            |uncompared| {
                 self.writer.refuse(uncompared.reason(), count);
                 Untaken::Uncompared(uncompared)
-            })?;
+            },
+        )?;
         let Compared { observations, prepared, compared, reserved } = compared;
-        let submitted =
-            self.writer.submit(|reply| Batch { id, observations, prepared, compared, reserved, reply });
+        let submitted = self.writer.submit(|reply| Batch {
+            source,
+            id,
+            observations,
+            prepared,
+            compared,
+            reserved,
+            reply,
+        });
         submitted.await.map_err(|_| Untaken::Stopped)?.map_err(Untaken::Unstored)
     }
 }
@@ -179,12 +191,12 @@ mod tests {
             Handover { observation: observation.clone(), candidate, control: None, timeout_ms: 1, kept: 1 };
         tokio::select! {
             biased;
-            _ = intake.submit(None, vec![observation; 3], intake.room.reserve()) => panic!("nobody settles it"),
+            _ = intake.submit(None, None, vec![observation; 3], intake.room.reserve()) => panic!("nobody settles it"),
             () = std::future::ready(()) => {}
         }
         tokio::select! {
             biased;
-            _ = intake.carry_out(vec![handover; 2], intake.room.reserve()) => panic!("nobody settles it"),
+            _ = intake.carry_out(None, vec![handover; 2], intake.room.reserve()) => panic!("nobody settles it"),
             () = std::future::ready(()) => {}
         }
         for _ in 0..1_000 {

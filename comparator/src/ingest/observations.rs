@@ -28,13 +28,23 @@ pub(super) struct Acknowledged {
     elsewhere: u64,
     repeated: u64,
     same_id: u64,
+    one_source_too_many: u64,
 }
 
 impl From<Settled> for Acknowledged {
     fn from(settled: Settled) -> Self {
         let Settled { compared, duplicates, unknown_release, superseded, .. } = settled;
-        let Settled { elsewhere, repeated, same_id, .. } = settled;
-        Self { compared, duplicates, unknown_release, superseded, elsewhere, repeated, same_id }
+        let Settled { elsewhere, repeated, same_id, one_source_too_many, .. } = settled;
+        Self {
+            compared,
+            duplicates,
+            unknown_release,
+            superseded,
+            elsewhere,
+            repeated,
+            same_id,
+            one_source_too_many,
+        }
     }
 }
 
@@ -48,13 +58,9 @@ pub(super) async fn receive(
     let began = Instant::now();
     let batch =
         batch::read(&intake, &allowed.by, request, decode::observations, |observation| observation).await?;
-    let settled = intake.submit(batch.id, batch.items, batch.reserved).await?;
+    let settled = intake.submit(allowed.by.source(), batch.id, batch.items, batch.reserved).await?;
     intake.metrics.acknowledged(began.elapsed());
-    // The batch is stored: nothing about the heartbeat may make it look refused.
-    let news = batch
-        .heartbeat
-        .and_then(|heartbeat| heartbeats::heard(&intake, &allowed.by, heartbeat).ok().flatten());
-    Ok(match news {
+    Ok(match batch.news {
         Some(version) => heartbeats::policy(&version, POLICY_JSON),
         None => json(StatusCode::OK, &Acknowledged::from(settled)),
     })

@@ -6,14 +6,22 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use antumbra_control::Session;
 use antumbra_engine::Evidence;
 
-/// The outlines of the evidence, by release. Written by the writer's thread alone.
-#[derive(Default)]
-pub(crate) struct Known(RwLock<BTreeMap<String, Arc<Outline>>>);
+use crate::api::principal::Source;
 
-/// What was known of a release.
+/// The outlines of the evidence, by release and source. Written by the writer's thread alone.
+#[derive(Default)]
+pub(crate) struct Known(RwLock<BTreeMap<String, Session>>);
+
+/// What was known in a session.
+#[derive(Default)]
+struct Session {
+    number: u64,
+    sources: BTreeMap<Option<Source>, Arc<Outline>>,
+}
+
+/// What was known of a release from one source.
 #[derive(Default)]
 pub(crate) struct Outline {
     /// The number of the session: of another one it says nothing.
@@ -24,17 +32,18 @@ pub(crate) struct Outline {
 }
 
 impl Known {
-    /// What was known of a release; nothing before its first session.
-    pub(crate) fn get(&self, release: &str) -> Arc<Outline> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).get(release).cloned().unwrap_or_default()
+    /// What was known of a release from a source; nothing before its first session, or before the source sent anything in it.
+    pub(crate) fn get(&self, release: &str, source: &Option<Source>) -> Arc<Outline> {
+        let all = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(session) = all.get(release) else { return Arc::default() };
+        let nothing = || Arc::new(Outline { session: session.number, ..Outline::default() });
+        session.sources.get(source).cloned().unwrap_or_else(nothing)
     }
 
-    /// Takes over what is known now, whether or not it grew: a session began, or evidence was read back.
-    pub(crate) fn replace(&self, release: &str, session: Session, evidence: &Evidence) {
-        let exchanges = evidence.exchanges();
-        let outline = Outline { session: session.number, evidence: evidence.outline(), exchanges };
+    /// A session began, or evidence was read back: nothing else is known any more.
+    pub(crate) fn begin(&self, release: &str, number: u64) {
         let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        all.insert(release.to_owned(), Arc::new(outline));
+        all.insert(release.to_owned(), Session { number, ..Session::default() });
     }
 
     /// Forgets a release that is not there any more.
@@ -43,10 +52,20 @@ impl Known {
     }
 
     /// Takes over what is known now if that is more by a good part.
-    pub(crate) fn refresh(&self, release: &str, session: Session, evidence: &Evidence) {
-        let before = self.get(release).exchanges;
+    pub(crate) fn refresh(&self, release: &str, source: &Option<Source>, evidence: &Evidence) {
+        let before = self.get(release, source).exchanges;
         if evidence.exchanges() >= before + before / 4 + FIRST {
-            self.replace(release, session, evidence);
+            self.replace(release, source, evidence);
+        }
+    }
+
+    /// Takes over what is known now in the session, whether or not it grew.
+    pub(crate) fn replace(&self, release: &str, source: &Option<Source>, evidence: &Evidence) {
+        let (exchanges, evidence) = (evidence.exchanges(), evidence.outline());
+        let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(session) = all.get_mut(release) {
+            let outline = Outline { session: session.number, evidence, exchanges };
+            session.sources.insert(source.clone(), Arc::new(outline));
         }
     }
 }

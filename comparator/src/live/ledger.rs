@@ -40,6 +40,10 @@ pub(crate) enum Reason {
     Repeated,
     /// It arrived before, by its name: sent again in another batch, or by somebody else.
     SameId,
+    /// More sources than may send observations of a release came before the one that sent it.
+    OneSourceTooMany,
+    /// A token is required, and it is of an instance of which the token's bearer sent no heartbeat.
+    UnknownInstance,
     /// Comparing it failed, which is a defect of the comparator.
     Failed,
     /// Comparing it, and what came with it, takes more work than one batch may.
@@ -69,6 +73,8 @@ impl Reason {
             Self::Elsewhere => "elsewhere",
             Self::Repeated => "repeated",
             Self::SameId => "same_id",
+            Self::OneSourceTooMany => "one_source_too_many",
+            Self::UnknownInstance => "unknown_instance",
             Self::Failed => "failed",
             Self::TooMuchWork => "too_much_work",
             Self::Overloaded => "overloaded",
@@ -94,6 +100,8 @@ pub(crate) struct Settled {
     pub(crate) repeated: u64,
     /// Of the same name as one that was counted.
     pub(crate) same_id: u64,
+    /// Of one source more than may send observations of a release.
+    pub(crate) one_source_too_many: u64,
     /// The store failed.
     pub(crate) unstored: u64,
 }
@@ -109,13 +117,18 @@ impl Settled {
             elsewhere: self.elsewhere + other.elsewhere,
             repeated: self.repeated + other.repeated,
             same_id: self.same_id + other.same_id,
+            one_source_too_many: self.one_source_too_many + other.one_source_too_many,
             unstored: self.unstored + other.unstored,
         }
     }
 
     fn total(self) -> u64 {
-        let uncounted =
-            self.unknown_release + self.superseded + self.elsewhere + self.repeated + self.same_id;
+        let uncounted = self.unknown_release
+            + self.superseded
+            + self.elsewhere
+            + self.repeated
+            + self.same_id
+            + self.one_source_too_many;
         self.compared + self.duplicates + uncounted + self.unstored
     }
 
@@ -127,6 +140,7 @@ impl Settled {
         refuse(accounts, Reason::Elsewhere, self.elsewhere);
         refuse(accounts, Reason::Repeated, self.repeated);
         refuse(accounts, Reason::SameId, self.same_id);
+        refuse(accounts, Reason::OneSourceTooMany, self.one_source_too_many);
         refuse(accounts, Reason::Store, self.unstored);
         accounts.in_flight = accounts.in_flight.saturating_sub(self.total());
     }
@@ -205,17 +219,24 @@ mod tests {
             superseded: 1,
             elsewhere: 1,
             same_id: 1,
+            one_source_too_many: 1,
             ..Settled::default()
         };
         let stored = ledger.after(settled);
         assert!(stored.add_up(), "{stored:?}");
-        assert_eq!((stored.received, stored.in_flight), (10, 0));
+        assert_eq!((stored.received, stored.in_flight), (11, 0));
         ledger.settle(settled);
         let now = ledger.now();
         assert!(now.add_up(), "{now:?}");
-        assert_eq!((now.received, now.compared, now.in_flight), (13, 2, 3));
-        let refused =
-            [("elsewhere", 1), ("same_id", 1), ("superseded", 1), ("too_large", 3), ("unknown_release", 1)];
+        assert_eq!((now.received, now.compared, now.in_flight), (13, 2, 2));
+        let refused = [
+            ("elsewhere", 1),
+            ("one_source_too_many", 1),
+            ("same_id", 1),
+            ("superseded", 1),
+            ("too_large", 3),
+            ("unknown_release", 1),
+        ];
         assert_eq!(now.refused, BTreeMap::from(refused.map(|(reason, count)| (reason.to_owned(), count))));
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use antumbra_control::audit::Checked;
-use antumbra_engine::{PluginReport, Verdict};
+use antumbra_engine::{PluginReport, SourceReport, SourceStanding, Verdict};
 use antumbra_observation::Unsent;
 use antumbra_store::Accounts;
 use prometheus_client::encoding::{EncodeLabelSet, text};
@@ -40,6 +40,8 @@ pub(crate) struct Release {
     pub(crate) not_sent: BTreeMap<Unsent, u64>,
     /// How the policy's plugins fared in the session.
     pub(crate) plugins: Vec<PluginReport>,
+    /// Who sent the observations of the session, where tokens tell.
+    pub(crate) sources: Vec<SourceReport>,
 }
 
 /// The store at the time of a scrape.
@@ -69,6 +71,7 @@ impl Metrics {
         register_releases(&mut registry, releases);
         register_plugins(&mut registry, releases);
         register_stored(&mut registry, stored);
+        register_sources(&mut registry, releases);
         self.door.register(&mut registry);
         let help = "Seconds from the first byte of a batch to its acknowledgement";
         registry.register("ingest_duration_seconds", help, self.ingest.clone());
@@ -175,6 +178,29 @@ fn register_stored(registry: &mut Registry, Stored { audits, rows }: &Stored) {
     registry.register("store_rows", "Rows of the tables of the database that grow", tables);
 }
 
+fn register_sources(registry: &mut Registry, releases: &[Release]) {
+    let families: [Family<SourceLabel, Gauge>; 3] = std::array::from_fn(|_| Family::default());
+    let [observations, explained, set_aside] = &families;
+    for Release { name: release, sources, .. } in releases {
+        for found in sources {
+            let label = SourceLabel { release: release.clone(), source: found.source.clone() };
+            observations.get_or_create(&label).set(signed(found.observations));
+            let is_set_aside = found.standing == SourceStanding::SetAside;
+            set_aside.get_or_create(&label).set(i64::from(is_set_aside));
+            if let Some(mirrored) = found.explained {
+                explained.get_or_create(&label).set(signed(mirrored));
+            }
+        }
+    }
+    let [observations, explained, set_aside] = families;
+    let help = "Observations in the session that the source sent, whatever came of them";
+    registry.register("source_observations", help, observations);
+    let help = "Exchanges in the session that the source's filters say they mirrored";
+    registry.register("source_mirrored", help, explained);
+    let help = "1 for a source that sent more than its filters' heartbeats explain, so that the verdict does not rest on it";
+    registry.register("source_set_aside", help, set_aside);
+}
+
 fn gauge(value: u64) -> Gauge {
     let gauge: Gauge = Gauge::default();
     gauge.set(signed(value));
@@ -209,6 +235,12 @@ struct HeadLabel {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct TableLabel {
     table: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct SourceLabel {
+    release: String,
+    source: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]

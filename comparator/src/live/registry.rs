@@ -4,17 +4,20 @@
 //! lost. An instance that fell silent is listed as gone for a while, and its counts stay in the sums, or a restarted proxy
 //! would make losses vanish; and they are written down every few seconds, or a restarted comparator would.
 
+mod delivered;
+mod kept;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use antumbra_engine::Delivery;
-use antumbra_observation::{
-    Accounts, Counts, Heartbeat, Instance, NotMirrored, Trouble, Undelivered, UnsafeMethod, node_name,
-};
-use serde::{Deserialize, Serialize};
+use antumbra_observation::{Accounts, Heartbeat, Instance, Trouble, node_name};
 
+use crate::api::principal::Source;
 use crate::api::status::{Filter, State};
+use delivered::Delivered;
+use kept::Kept;
 
 /// All filter instances, by release.
 #[derive(Default)]
@@ -22,36 +25,28 @@ pub(crate) struct Registry(Mutex<BTreeMap<String, Filters>>);
 
 #[derive(Default)]
 struct Filters {
-    seen: BTreeMap<Instance, Seen>,
+    seen: BTreeMap<Speaker, Seen>,
     /// What the instances delivered that were dropped to keep the bound: one may speak again, and counts once.
-    gone: BTreeMap<Instance, Delivered>,
+    gone: BTreeMap<Speaker, Delivered>,
     /// The sums of those that were dropped even from there.
-    forgotten: Delivered,
+    forgotten: Sums,
     /// The sums when the current session of evidence began.
-    baseline: Delivered,
+    baseline: Sums,
     /// A release of this name was deleted: what instances say first belongs to that one.
     again: bool,
-    /// Whether anybody spoke to this process.
-    heard: bool,
+    /// Of which sources anybody spoke to this process.
+    heard: BTreeSet<Option<Source>>,
     /// Until when those that were alive when the process before this one ended would have spoken.
     awaited: Option<Instant>,
     /// When all this was last written down.
     kept: Option<Instant>,
 }
 
-/// What is written down of the filters of a release.
-#[derive(Serialize, Deserialize)]
-struct Kept {
-    instances: BTreeMap<String, Delivered>,
-    forgotten: Delivered,
-    baseline: Delivered,
-    #[serde(default)]
-    again: bool,
-    /// Milliseconds within which all that were alive then speak again; 0 if none was. What is written down by an earlier version does
-    /// not say it.
-    #[serde(default = "usual_ms")]
-    awaited_ms: u64,
-}
+/// An instance, and whose token it bears: nobody speaks for another source's instances.
+type Speaker = (Option<Source>, Instance);
+
+/// What the filters of each source delivered.
+type Sums = BTreeMap<Option<Source>, Delivered>;
 
 struct Seen {
     at: Instant,
@@ -85,21 +80,6 @@ pub(crate) struct Present {
     pub(crate) troubles: Vec<(Trouble, usize)>,
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Delivered {
-    mirrored: u64,
-    undelivered: u64,
-    not_sent: u64,
-    /// What is written down knows no reasons where an earlier version wrote it.
-    #[serde(default)]
-    undelivered_by: Counts<Undelivered>,
-    #[serde(default)]
-    not_mirrored_by: Counts<NotMirrored>,
-    #[serde(default)]
-    unsafe_methods: Counts<UnsafeMethod>,
-}
-
 impl Registry {
     /// Takes over what an earlier process wrote down of a release, in the session of evidence that still goes on or an earlier one.
     /// Until its filters would have spoken from `now` on, they count as [`awaited`](Self::awaited).
@@ -113,15 +93,14 @@ impl Registry {
         same_session: bool,
         now: Instant,
     ) -> serde_json::Result<()> {
-        let Kept { instances, forgotten, baseline, again, awaited_ms } = serde_json::from_str(text)?;
+        let Kept { instances, forgotten, baseline, again, awaited_ms } = Kept::read(text)?;
         let awaited = now + Duration::from_millis(awaited_ms).min(LONGEST * MISSED_HEARTBEATS);
-        let gone = instances.into_iter().filter_map(|(instance, sums)| Some((instance.parse().ok()?, sums)));
         let awaited = (awaited > now).then_some(awaited);
         let mut filters =
-            Filters { gone: gone.collect(), forgotten, baseline, again, awaited, ..Filters::default() };
+            Filters { gone: instances, forgotten, baseline, again, awaited, ..Filters::default() };
         filters.forget_the_many();
         if !same_session {
-            filters.baseline = filters.sum();
+            filters.baseline = filters.sums();
         }
         self.lock().insert(release.to_owned(), filters);
         Ok(())
@@ -148,8 +127,8 @@ impl Registry {
         self.lock().keys().cloned().collect()
     }
 
-    /// Notes a heartbeat. One that arrives after the instance said that it ends was sent before, and says less.
-    pub(crate) fn note(&self, heartbeat: Heartbeat, now: Instant) {
+    /// Notes a heartbeat of a source. One that arrives after the instance said that it ends was sent before, and says less.
+    pub(crate) fn note(&self, source: Option<&Source>, heartbeat: Heartbeat, now: Instant) {
         let mut all = self.lock();
         let Heartbeat {
             release,
@@ -165,17 +144,23 @@ impl Registry {
         } = heartbeat;
         let bounded = |text: Option<String>| text.and_then(|text| node_name(text.as_bytes()));
         let filters = all.entry(release).or_default();
-        filters.heard = true;
-        let before = filters.seen.get(&instance).map(|seen| (seen.at, seen.ended));
+        filters.heard.insert(source.cloned());
+        let speaker = (source.cloned(), instance);
+        let before = filters.seen.get(&speaker).map(|seen| (seen.at, seen.ended));
         if !ends && before.is_some_and(|(_, ended)| ended) {
             return;
         }
         let apart = before.map_or(UNSAID, |(at, _)| now.saturating_duration_since(at));
         let delivered = Delivered::of(&accounts);
-        let known = filters.gone.remove(&instance).is_some() || filters.seen.contains_key(&instance);
+        let known = filters.gone.remove(&speaker).is_some() || filters.seen.contains_key(&speaker);
         if filters.again && !known {
             // It counts since it began, which may be before the release that is there now.
-            filters.baseline = filters.baseline.plus(delivered);
+            let baseline = filters.baseline.entry(source.cloned()).or_default();
+            *baseline = baseline.plus(delivered);
+        }
+        if source.is_some() && !known {
+            // Observations of instances that are not known are refused: the process after this one has to know it, too.
+            filters.kept = None;
         }
         let seen = Seen {
             at: now,
@@ -188,7 +173,7 @@ impl Registry {
             every: every_ms.map_or(apart.max(UNSAID), Duration::from_millis).clamp(USUAL, LONGEST),
             ended: ends,
         };
-        filters.seen.insert(instance, seen);
+        filters.seen.insert(speaker, seen);
         if filters.seen.len() > MAX_INSTANCES {
             filters.drop_the_longest_silent();
         }
@@ -198,8 +183,10 @@ impl Registry {
     pub(crate) fn present(&self, release: &str, generation: u64, now: Instant) -> Present {
         let all = self.lock();
         let Some(filters) = all.get(release) else { return Present::default() };
-        let listed =
-            filters.seen.iter().filter_map(|(instance, seen)| Some((seen.listed(now)?, *instance, seen)));
+        let listed = filters
+            .seen
+            .iter()
+            .filter_map(|((source, instance), seen)| Some((seen.listed(now)?, (*instance, source), seen)));
         let mut listed: Vec<_> = listed.collect();
         listed.sort_by(|(state, instance, seen), (other, another, next)| {
             (state, &seen.node, instance).cmp(&(other, &next.node, another))
@@ -219,30 +206,42 @@ impl Registry {
             alive: of(State::Alive).count(),
             converged: of(State::Alive).filter(|seen| seen.generation == Some(generation)).count(),
             gone: of(State::Gone).count(),
-            shown: shown.map(|(state, instance, seen)| seen.show(*instance, *state, now)).collect(),
+            shown: shown
+                .map(|(state, (instance, source), seen)| seen.show(*instance, source, *state, now))
+                .collect(),
             more: listed.len().saturating_sub(MAX_SHOWN),
             versions,
             troubles: troubles.into_iter().take(MAX_TOLD).map(|(one, by)| (one.clone(), by)).collect(),
         }
     }
 
-    /// What the filters of a release delivered since the session of evidence began; unknown until one spoke.
-    pub(crate) fn delivery(&self, release: &str, now: Instant) -> Delivery {
+    /// What the filters of each source of a release delivered since the session of evidence began; unknown until one of them spoke.
+    pub(crate) fn deliveries(&self, release: &str, now: Instant) -> Vec<(Option<Source>, Delivery)> {
         let all = self.lock();
-        let Some(filters) = all.get(release) else { return Delivery::default() };
-        let since = filters.sum().since(filters.baseline);
-        let missed = |seen: &Seen| now.saturating_duration_since(seen.at) <= seen.patience().max(MISSED);
-        let of = |wanted| filters.seen.values().filter(move |seen| seen.state(now) == wanted);
-        Delivery {
-            alive: of(State::Alive).count() as u64,
-            silent: of(State::Gone).filter(|seen| missed(seen)).count() as u64,
-            known: filters.heard,
-            mirrored: since.mirrored,
-            undelivered: since.undelivered,
-            not_sent: since.not_sent,
-            undelivered_by: since.undelivered_by,
-            not_mirrored_by: since.not_mirrored_by,
-            unsafe_methods: since.unsafe_methods,
+        let Some(filters) = all.get(release) else { return Vec::new() };
+        let mut sums = filters.sums();
+        for source in &filters.heard {
+            sums.entry(source.clone()).or_default();
+        }
+        let each = sums.into_iter().map(|(source, sum)| {
+            let since = sum.since(filters.baseline.get(&source).copied().unwrap_or_default());
+            let delivery = filters.delivery(&source, since, now);
+            (source, delivery)
+        });
+        each.collect()
+    }
+
+    /// Whether a source ever sent a heartbeat of this instance, or of any where none is asked for.
+    pub(crate) fn knows(&self, release: &str, source: &Source, instance: Option<Instance>) -> bool {
+        let all = self.lock();
+        let Some(filters) = all.get(release) else { return false };
+        let mut speakers = filters.seen.keys().chain(filters.gone.keys());
+        match instance {
+            Some(instance) => {
+                let speaker = (Some(source.clone()), instance);
+                filters.seen.contains_key(&speaker) || filters.gone.contains_key(&speaker)
+            }
+            None => speakers.any(|(speaking, _)| speaking.as_ref() == Some(source)),
         }
     }
 
@@ -268,7 +267,7 @@ impl Registry {
     /// A new session of evidence began: what happened before does not concern it.
     pub(crate) fn begin_session(&self, release: &str) {
         if let Some(filters) = self.lock().get_mut(release) {
-            filters.baseline = filters.sum();
+            filters.baseline = filters.sums();
             filters.kept = None;
         }
     }
@@ -279,9 +278,34 @@ impl Registry {
 }
 
 impl Filters {
-    fn sum(&self) -> Delivered {
-        let seen = self.seen.values().map(|seen| seen.delivered);
-        seen.chain(self.gone.values().copied()).fold(self.forgotten, Delivered::plus)
+    fn sums(&self) -> Sums {
+        let mut sums = self.forgotten.clone();
+        let seen = self.seen.iter().map(|((source, _), seen)| (source, seen.delivered));
+        let gone = self.gone.iter().map(|((source, _), delivered)| (source, *delivered));
+        for (source, delivered) in seen.chain(gone) {
+            match sums.get_mut(source) {
+                Some(sum) => *sum = sum.plus(delivered),
+                None => drop(sums.insert(source.clone(), delivered)),
+            }
+        }
+        sums
+    }
+
+    fn delivery(&self, source: &Option<Source>, since: Delivered, now: Instant) -> Delivery {
+        let missed = |seen: &Seen| now.saturating_duration_since(seen.at) <= seen.patience().max(MISSED);
+        let own = || self.seen.iter().filter(|((of, _), _)| of == source).map(|(_, seen)| seen);
+        let of = |wanted| own().filter(move |seen| seen.state(now) == wanted);
+        Delivery {
+            alive: of(State::Alive).count() as u64,
+            silent: of(State::Gone).filter(|seen| missed(seen)).count() as u64,
+            known: self.heard.contains(source),
+            mirrored: since.mirrored,
+            undelivered: since.undelivered,
+            not_sent: since.not_sent,
+            undelivered_by: since.undelivered_by,
+            not_mirrored_by: since.not_mirrored_by,
+            unsafe_methods: since.unsafe_methods,
+        }
     }
 
     /// Milliseconds within which all that are there, or may be, have spoken.
@@ -293,28 +317,42 @@ impl Filters {
     }
 
     fn to_text(&self, now: Instant) -> String {
-        let seen = self.seen.iter().map(|(instance, seen)| (instance, &seen.delivered));
-        let told = seen.chain(&self.gone).filter(|(_, sums)| **sums != Delivered::default());
-        let instances = told.map(|(instance, sums)| (instance.to_string(), *sums)).collect();
-        let Self { forgotten, baseline, again, .. } = *self;
-        let kept = Kept { instances, forgotten, baseline, again, awaited_ms: self.awaited_ms(now) };
-        serde_json::to_string(&kept).unwrap_or_default()
+        let seen = self.seen.iter().map(|(speaker, seen)| (speaker, &seen.delivered));
+        // Of a source with a token it also counts that it spoke.
+        let tells =
+            |((source, _), sums): &(&Speaker, &Delivered)| source.is_some() || **sums != Delivered::default();
+        let instances = seen.chain(&self.gone).filter(tells).map(|(speaker, sums)| (speaker.clone(), *sums));
+        let (forgotten, baseline) = (self.forgotten.clone(), self.baseline.clone());
+        let (again, awaited_ms) = (self.again, self.awaited_ms(now));
+        Kept { instances: instances.collect(), forgotten, baseline, again, awaited_ms }.to_text()
     }
 
     fn drop_the_longest_silent(&mut self) {
-        let oldest = self.seen.iter().min_by_key(|(_, seen)| seen.at).map(|(instance, _)| *instance);
-        if let Some((instance, seen)) = oldest.and_then(|instance| self.seen.remove_entry(&instance)) {
-            self.gone.insert(instance, seen.delivered);
+        let most = with_most(self.seen.keys());
+        let own = self.seen.iter().filter(|((source, _), _)| Some(source) == most.as_ref());
+        let oldest = own.min_by_key(|(_, seen)| seen.at).map(|(speaker, _)| speaker.clone());
+        if let Some((speaker, seen)) = oldest.and_then(|speaker| self.seen.remove_entry(&speaker)) {
+            self.gone.insert(speaker, seen.delivered);
         }
         self.forget_the_many();
     }
 
     fn forget_the_many(&mut self) {
         while self.gone.len() > MAX_GONE {
-            let Some((_, delivered)) = self.gone.pop_first() else { return };
-            self.forgotten = self.forgotten.plus(delivered);
+            let Some(most) = with_most(self.gone.keys()) else { return };
+            let own = self.gone.keys().find(|(source, _)| *source == most).cloned();
+            let Some(delivered) = own.and_then(|speaker| self.gone.remove(&speaker)) else { return };
+            let forgotten = self.forgotten.entry(most).or_default();
+            *forgotten = forgotten.plus(delivered);
         }
     }
+}
+
+/// The source with the most instances: who makes up instances pushes out its own.
+fn with_most<'s>(speakers: impl Iterator<Item = &'s Speaker>) -> Option<Option<Source>> {
+    let mut counts: BTreeMap<&Option<Source>, u64> = BTreeMap::new();
+    speakers.for_each(|(source, _)| *counts.entry(source).or_default() += 1);
+    counts.into_iter().max_by_key(|(_, count)| *count).map(|(source, _)| source.clone())
 }
 
 impl Seen {
@@ -343,9 +381,10 @@ impl Seen {
         listed.then_some(state)
     }
 
-    fn show(&self, instance: Instance, state: State, now: Instant) -> Filter {
+    fn show(&self, instance: Instance, source: &Option<Source>, state: State, now: Instant) -> Filter {
         let silent = now.saturating_duration_since(self.at);
         Filter {
+            source: source.as_ref().map(ToString::to_string),
             instance: instance.to_string(),
             node: self.node.clone(),
             version: self.version.clone(),
@@ -354,44 +393,6 @@ impl Seen {
             generation: self.generation,
             seconds_since_seen: (silent.as_secs_f64() * 10.0).round() / 10.0,
             accounts: self.accounts.clone(),
-        }
-    }
-}
-
-impl Delivered {
-    fn of(accounts: &Accounts) -> Self {
-        let Delivery {
-            mirrored, undelivered, not_sent, undelivered_by, not_mirrored_by, unsafe_methods, ..
-        } = Delivery::of(accounts);
-        Self {
-            mirrored: mirrored.min(MAX_COUNT),
-            undelivered: undelivered.min(MAX_COUNT),
-            not_sent: not_sent.min(MAX_COUNT),
-            undelivered_by: undelivered_by.at_most(MAX_COUNT),
-            not_mirrored_by: not_mirrored_by.at_most(MAX_COUNT),
-            unsafe_methods: unsafe_methods.at_most(MAX_COUNT),
-        }
-    }
-
-    fn plus(self, other: Self) -> Self {
-        Self {
-            mirrored: self.mirrored.saturating_add(other.mirrored),
-            undelivered: self.undelivered.saturating_add(other.undelivered),
-            not_sent: self.not_sent.saturating_add(other.not_sent),
-            undelivered_by: self.undelivered_by.plus(other.undelivered_by),
-            not_mirrored_by: self.not_mirrored_by.plus(other.not_mirrored_by),
-            unsafe_methods: self.unsafe_methods.plus(other.unsafe_methods),
-        }
-    }
-
-    fn since(self, earlier: Self) -> Self {
-        Self {
-            mirrored: self.mirrored.saturating_sub(earlier.mirrored),
-            undelivered: self.undelivered.saturating_sub(earlier.undelivered),
-            not_sent: self.not_sent.saturating_sub(earlier.not_sent),
-            undelivered_by: self.undelivered_by.since(earlier.undelivered_by),
-            not_mirrored_by: self.not_mirrored_by.since(earlier.not_mirrored_by),
-            unsafe_methods: self.unsafe_methods.since(earlier.unsafe_methods),
         }
     }
 }
@@ -417,15 +418,8 @@ const MISSED: Duration = Duration::from_secs(3_600);
 const MAX_INSTANCES: usize = 4_096;
 /// Instances beyond them whose sums are kept apart.
 const MAX_GONE: usize = 8_192;
-/// Of one instance's count: what nobody counts in a lifetime would drown all others.
-const MAX_COUNT: u64 = 1 << 48;
 /// Instances that are shown.
 const MAX_SHOWN: usize = 100;
-
-/// [`Kept::awaited_ms`] where it is not written down.
-fn usual_ms() -> u64 {
-    u64::try_from((UNSAID * MISSED_HEARTBEATS).as_millis()).unwrap_or(u64::MAX)
-}
 
 #[cfg(test)]
 mod tests;

@@ -5,7 +5,6 @@ use std::time::Instant;
 
 use antumbra_control::refusal::Refusal;
 use antumbra_control::{Command, Document, Effect, Effects, Session, State, decide};
-use antumbra_engine::Evidence;
 use antumbra_policy::document::Tree;
 use antumbra_store::{SalvagedTable, StoreError, Writing};
 
@@ -86,10 +85,9 @@ impl Thread {
 
     /// What was gathered, delivered and lost before does not concern the new session.
     fn begin(&mut self, release: &str, session: Session) {
-        let nothing = Evidence::new();
-        self.known.replace(release, session, &nothing);
+        self.known.begin(release, session.number);
         self.kept.begin(release, session.number, clock::now_ms());
-        self.releases.insert(release.to_owned(), Gathered::new(session, nothing));
+        self.releases.insert(release.to_owned(), Gathered::new(session));
         self.registry.begin_session(release);
     }
 

@@ -9,6 +9,7 @@ use antumbra_store::{StoreError, Writing};
 
 use super::gathered::Gathered;
 use super::handle::{Batch, Under};
+use crate::api::principal::Source;
 use crate::live::kept::Marks;
 use crate::live::ledger::Settled;
 use crate::live::policies::Policies;
@@ -48,6 +49,8 @@ enum Became {
     Superseded,
     /// It was met before.
     SameId,
+    /// So many other sources came before the one that sent it that there is no place for it.
+    OneSourceTooMany,
     /// This.
     Taken(Taken),
 }
@@ -56,17 +59,21 @@ impl Counting<'_> {
     /// Takes a batch in, unless it came before.
     pub(super) fn batch(&mut self, writing: &Writing<'_>, batch: &mut Batch) -> Result<Counted, StoreError> {
         let Counted { mut settled, mut belong } = Counted::default();
+        let source = batch.source.clone();
         if let Some((instance, sequence)) = batch.id
-            && !writing.note_batch(instance, sequence)?
+            && !writing.note_batch(Source::name_of(source.as_ref()), instance, sequence)?
         {
             settled.duplicates = batch.observations.len() as u64;
             return Ok(Counted { settled, belong });
         }
         let mut compared = std::mem::take(&mut batch.compared).into_iter();
         for (at, observation) in batch.observations.iter().enumerate() {
-            let (became, marks) = self.one(observation, batch.prepared.get(&at), compared.next().flatten());
+            let (prepared, under) = (batch.prepared.get(&at), compared.next().flatten());
+            let (became, marks) = self.one(source.as_ref(), observation, prepared, under);
             belong.push(match (&became, marks) {
-                (Became::Unknown | Became::Superseded | Became::SameId, _) => Belongs::Not,
+                (Became::Unknown | Became::Superseded | Became::SameId | Became::OneSourceTooMany, _) => {
+                    Belongs::Not
+                }
                 (Became::Taken(Taken::Compared), Some(marks)) => Belongs::Compared(marks),
                 (Became::Taken(_), _) => Belongs::Counted,
             });
@@ -74,6 +81,7 @@ impl Counting<'_> {
                 Became::Unknown => settled.unknown_release += 1,
                 Became::Superseded => settled.superseded += 1,
                 Became::SameId => settled.same_id += 1,
+                Became::OneSourceTooMany => settled.one_source_too_many += 1,
                 Became::Taken(Taken::Compared | Taken::WarmingUp) => settled.compared += 1,
                 Became::Taken(Taken::Elsewhere) => settled.elsewhere += 1,
                 Became::Taken(Taken::Repeated) => settled.repeated += 1,
@@ -84,6 +92,7 @@ impl Counting<'_> {
 
     fn one(
         &mut self,
+        source: Option<&Source>,
         observation: &Observation,
         prepared: Option<&Prepared>,
         under: Option<Under>,
@@ -94,20 +103,23 @@ impl Counting<'_> {
             return (Became::Unknown, None);
         };
         let session = gathered.session;
-        gathered.evidence.set_pace(version.document.gates().pace());
         if !belongs(observation, session) || !is_prepared(prepared, &version, session) {
             return (Became::Superseded, None);
         }
-        if !gathered.seen.is_new(observation.id) {
+        let is_new = gathered.seen.is_new(observation.id);
+        let Some(brought) = gathered.of(source, version.document.gates().pace()) else {
+            return (Became::OneSourceTooMany, None);
+        };
+        if !is_new {
             return (Became::SameId, None);
         }
         let compared = match under.filter(|under| under.holds(session)) {
             Some(under) => under.compared,
             // Another session began since it was compared.
-            None => Prepared::compare(prepared, observation, version.document.rules(), &gathered.evidence),
+            None => Prepared::compare(prepared, observation, version.document.rules(), &brought.evidence),
         };
         let marks = Marks::of(&compared);
-        (Became::Taken(gathered.take(compared)), marks)
+        (Became::Taken(brought.take(compared)), marks)
     }
 }
 
@@ -161,15 +173,15 @@ mod tests {
         for (generation, number, holds) in [(5, 3, true), (4, 3, true), (3, 3, false), (5, 2, false)] {
             let policies = Policies::default();
             policies.put(Version::new(Document::from_yaml(SHOP.as_bytes()).unwrap(), 5, 0));
-            let mut releases = BTreeMap::from([("shop".to_owned(), Gathered::new(session, Evidence::new()))]);
+            let mut releases = BTreeMap::from([("shop".to_owned(), Gathered::new(session))]);
             let mut counting = Counting { releases: &mut releases, policies: &policies };
             // By rules that do not ignore the price.
             let by = antumbra_engine::Rules::default();
             let compared = compare(&exchange(), &by, &Outside::default(), &Evidence::new());
             let under = Under { generation, session: number, compared };
-            let (became, marks) = counting.one(&exchange(), None, Some(under));
+            let (became, marks) = counting.one(None, &exchange(), None, Some(under));
             assert_eq!((became, marks.is_some()), (Became::Taken(Taken::Compared), true));
-            let evidence = &releases["shop"].evidence;
+            let evidence = &releases["shop"].sources()[0].evidence;
             let gates = antumbra_engine::Gates::default();
             let delivery = antumbra_engine::Delivery::default();
             let report = antumbra_engine::report("shop", evidence, &gates, &delivery);
@@ -183,9 +195,9 @@ mod tests {
         let session = Session { number: 3, since: 6 };
         let policies = Policies::default();
         policies.put(Version::new(Document::from_yaml(SHOP.as_bytes()).unwrap(), 6, 0));
-        let mut releases = BTreeMap::from([("shop".to_owned(), Gathered::new(session, Evidence::new()))]);
+        let mut releases = BTreeMap::from([("shop".to_owned(), Gathered::new(session))]);
         let mut counting = Counting { releases: &mut releases, policies: &policies };
-        assert_eq!(counting.one(&exchange(), None, None).0, Became::Superseded);
+        assert_eq!(counting.one(None, &exchange(), None, None).0, Became::Superseded);
         let inline = exchange().with_generation(0);
         let unnamed = inline.clone().with_id(0);
         for (one, expected) in [
@@ -194,7 +206,7 @@ mod tests {
             (&unnamed, Became::Taken(Taken::Compared)),
             (&unnamed, Became::Taken(Taken::Compared)),
         ] {
-            assert_eq!(counting.one(one, None, None).0, expected);
+            assert_eq!(counting.one(None, one, None, None).0, expected);
         }
     }
 }

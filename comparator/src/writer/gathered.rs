@@ -1,20 +1,31 @@
-//! The evidence of one release in its current session, as the writer counts it.
+//! The evidence of one release in its current session, as the writer counts it: that of each source by itself.
 
 use antumbra_control::Session;
-use antumbra_engine::{Compared, Evidence, Taken, encode_compared};
+use antumbra_engine::{Compared, Evidence, MAX_SOURCES, Pace, Taken, encode_compared};
 use antumbra_store::JournalEntry;
 
+use crate::api::principal::Source;
 use crate::seen::Seen;
 
 /// The evidence of a release in its current session.
 pub(crate) struct Gathered {
     /// The session.
     pub(crate) session: Session,
-    /// What is known in it.
-    pub(crate) evidence: Evidence,
     /// Which exchanges of the session were met since this process began or last lost a commit.
     pub(super) seen: Seen,
-    /// Exchanges in the journal of the session: what the stored evidence lacks.
+    /// In the order in which each first sent something.
+    sources: Vec<Brought>,
+}
+
+/// What one source brought.
+pub(crate) struct Brought {
+    /// Who; none for what came without a token.
+    pub(crate) source: Option<Source>,
+    /// What is known from it.
+    pub(crate) evidence: Evidence,
+    /// Whether the store knows its place.
+    pub(super) placed: bool,
+    /// Exchanges in its journal of the session: what the stored evidence lacks.
     pub(super) journalled: u64,
     /// What was counted since the last commit.
     compared: Vec<Compared>,
@@ -22,10 +33,65 @@ pub(crate) struct Gathered {
 }
 
 impl Gathered {
-    /// Evidence that is stored as it is.
-    pub(crate) fn new(session: Session, evidence: Evidence) -> Self {
-        let seen = Seen::new(MAX_SEEN);
-        Self { session, evidence, seen, journalled: 0, compared: Vec::new(), repeated: 0 }
+    /// A session in which nothing was counted yet.
+    pub(crate) fn new(session: Session) -> Self {
+        Self { session, seen: Seen::new(MAX_SEEN), sources: Vec::new() }
+    }
+
+    /// Adds what the store has of a source, behind those that are there.
+    pub(super) fn add(&mut self, source: Option<Source>, evidence: Evidence, journalled: u64) {
+        self.sources.push(Brought { placed: true, journalled, evidence, ..Brought::new(source) });
+    }
+
+    /// What each source brought, in the order in which each first sent something.
+    pub(crate) fn sources(&self) -> &[Brought] {
+        &self.sources
+    }
+
+    pub(super) fn sources_mut(&mut self) -> &mut [Brought] {
+        &mut self.sources
+    }
+
+    /// Where what a source sends is counted, by these spans of time; nowhere if there are too many others.
+    pub(super) fn of(&mut self, source: Option<&Source>, pace: Pace) -> Option<&mut Brought> {
+        let known = self.sources.iter().position(|one| one.source.as_ref() == source);
+        let at = match known {
+            Some(at) => at,
+            None if self.sources.len() >= MAX_SOURCES => return None,
+            None => {
+                self.sources.push(Brought::new(source.cloned()));
+                self.sources.len() - 1
+            }
+        };
+        if self.sources.len() > 1 {
+            // Blocks of different lengths cannot be merged.
+            self.sources.iter_mut().for_each(|one| one.evidence.set_pace(pace));
+            let room = self.room(at);
+            self.sources.get_mut(at)?.evidence.set_room(room);
+        }
+        let brought = self.sources.get_mut(at)?;
+        brought.evidence.set_pace(pace);
+        Some(brought)
+    }
+
+    /// How many endpoints a source may name: what the others leave of those of a release, and never less than its own share.
+    fn room(&self, at: usize) -> usize {
+        let others = self.sources.iter().enumerate().filter(|(other, _)| *other != at);
+        let taken = others.map(|(_, one)| one.evidence.named_endpoints().max(OWN_ENDPOINTS)).sum();
+        Evidence::MAX_ENDPOINTS.saturating_sub(taken).max(OWN_ENDPOINTS)
+    }
+}
+
+impl Brought {
+    fn new(source: Option<Source>) -> Self {
+        Self {
+            source,
+            evidence: Evidence::new(),
+            placed: false,
+            journalled: 0,
+            compared: Vec::new(),
+            repeated: 0,
+        }
     }
 
     /// Counts an exchange.
@@ -49,3 +115,45 @@ impl Gathered {
 
 /// Names of exchanges, of 16 bytes and some more each: two minutes at a thousand mirrored exchanges a second.
 const MAX_SEEN: usize = 131_072;
+/// Endpoints that a source may name however many the others do: all sources together name at most half as many again as one may.
+const OWN_ENDPOINTS: usize = Evidence::MAX_ENDPOINTS / (2 * MAX_SOURCES);
+
+#[cfg(test)]
+mod tests {
+    use antumbra_engine::{Outside, Rules, compare};
+    use antumbra_observation::{Leg, Observation};
+
+    use super::*;
+
+    fn counted(gathered: &mut Gathered, source: &str, endpoints: u64) -> Option<usize> {
+        let source = Source::written(source);
+        for number in 0..endpoints {
+            let leg = |variant| Leg::answer(variant, 200).with_json("{}");
+            let letter = |place: u32| char::from(b'a' + (number / 26_u64.pow(place) % 26) as u8);
+            let path = format!("/{}{}{}", letter(2), letter(1), letter(0));
+            let observation = Observation::new("shop", "GET", &path)
+                .with_arrival_us(1_700_000_000_000_000 + number)
+                .with_primary(leg("stable"))
+                .with_candidate(leg("canary"))
+                .with_control(leg("control"));
+            let compared = compare(&observation, &Rules::default(), &Outside::default(), &Evidence::new());
+            gathered.of(source.as_ref(), Pace { warm_up_us: 0, ..Pace::default() })?.take(compared);
+        }
+        gathered.sources().iter().find(|one| one.source == source).map(|one| one.evidence.named_endpoints())
+    }
+
+    #[test]
+    fn sources_and_what_they_name_are_bounded() {
+        let mut gathered = Gathered::new(Session { number: 1, since: 1 });
+        assert_eq!(counted(&mut gathered, "", 1_100), Some(1_000), "alone it may name as many as ever");
+        for number in 1..16 {
+            assert_eq!(counted(&mut gathered, &format!("edge-{number}"), 40), Some(OWN_ENDPOINTS));
+        }
+        assert_eq!(counted(&mut gathered, "one-too-many", 1), None);
+        assert_eq!(counted(&mut gathered, "edge-1", 1), Some(OWN_ENDPOINTS));
+        let mut gathered = Gathered::new(Session { number: 1, since: 1 });
+        assert_eq!(counted(&mut gathered, "edge-1", 10), Some(10));
+        assert_eq!(counted(&mut gathered, "edge-2", 1_000), Some(1_000 - OWN_ENDPOINTS));
+        assert_eq!(counted(&mut gathered, "edge-1", 40), Some(OWN_ENDPOINTS));
+    }
+}

@@ -17,6 +17,7 @@ use antumbra_policy::document::Invalid;
 use antumbra_store::StoreError;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::api::principal::Source;
 use crate::live::ledger::{Ledger, Reason, Settled};
 use crate::live::room::Reserved;
 use crate::plugins::Preparations;
@@ -55,8 +56,8 @@ pub(crate) struct Snapshot {
     pub(crate) version: Arc<Version>,
     /// The session of evidence.
     pub(crate) session: Session,
-    /// What is known in it.
-    pub(crate) evidence: Evidence,
+    /// What is known in it from each source, in the order in which each first sent something.
+    pub(crate) sources: Vec<(Option<Source>, Evidence)>,
 }
 
 /// What comparing made of an observation, and by what.
@@ -71,7 +72,9 @@ pub(crate) struct Under {
 
 /// Observations that were compared.
 pub(crate) struct Batch {
-    /// Who sent it, and its number; without them a repeat is not recognised.
+    /// Whose token came with it; none without tokens.
+    pub(crate) source: Option<Source>,
+    /// Which instance sent it, and its number; without them a repeat is not recognised.
     pub(crate) id: Option<(Instance, u64)>,
     /// What it holds.
     pub(crate) observations: Vec<Observation>,
@@ -274,6 +277,7 @@ mod tests {
         let room = Room::new();
         for number in 0..3 {
             let _ = handle.jobs.send(Job::Batch(Batch {
+                source: None,
                 id: Some((Instance(7), number + 1)),
                 observations: vec![Observation::new("shop", "GET", "/")],
                 prepared: Preparations::new(),

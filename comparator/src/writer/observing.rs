@@ -10,12 +10,13 @@ use std::time::{Duration, Instant};
 use antumbra_control::{Command, Session};
 use antumbra_engine::{Evidence, Pace, decode_compared};
 use antumbra_observation::Observation;
-use antumbra_store::{JournalEntry, Store, StoreError, Writing};
+use antumbra_store::{Gathering, JournalEntry, Store, StoreError, Writing};
 
 use super::counting::{Belongs, Counted, Counting};
-use super::gathered::Gathered;
+use super::gathered::{Brought, Gathered};
 use super::handle::{Batch, ChangeError};
 use super::thread::Thread;
+use crate::api::principal::Source;
 use crate::clock;
 use crate::live::captures::Offered;
 use crate::live::kept::Offer;
@@ -105,13 +106,16 @@ impl Thread {
             self.checkpointed = Instant::now();
         }
         for (release, gathered) in &self.releases {
-            self.known.refresh(release, gathered.session, &gathered.evidence);
+            for brought in gathered.sources() {
+                self.known.refresh(release, &brought.source, &brought.evidence);
+            }
         }
         Ok(counted)
     }
 
     fn is_checkpoint_due(&self) -> bool {
-        let journalled = self.releases.values().map(|gathered| gathered.journalled).sum::<u64>();
+        let all = self.releases.values().flat_map(Gathered::sources);
+        let journalled = all.map(|brought| brought.journalled).sum::<u64>();
         journalled >= MAX_JOURNALLED || self.checkpointed.elapsed() >= BETWEEN_CHECKPOINTS
     }
 
@@ -142,11 +146,14 @@ impl Thread {
             let gathered = match restored(&self.store, &name, session, pace) {
                 Err(error @ StoreError::Damaged { .. }) => {
                     damaged.push((name.clone(), error.to_string()));
-                    Gathered::new(session, Evidence::new())
+                    Gathered::new(session)
                 }
                 other => other?,
             };
-            self.known.replace(&name, session, &gathered.evidence);
+            self.known.begin(&name, session.number);
+            for brought in gathered.sources() {
+                self.known.replace(&name, &brought.source, &brought.evidence);
+            }
             releases.insert(name, gathered);
         }
         self.releases = releases;
@@ -165,38 +172,76 @@ impl Thread {
 
 /// Writes the rows that changed, after which the journals say nothing new.
 fn put_whole(writing: &Writing<'_>, releases: &mut BTreeMap<String, Gathered>) -> Result<(), StoreError> {
-    for (release, gathered) in releases {
-        let rows = gathered.evidence.take_dirty();
+    for_each_source(releases, |of, place, brought| {
+        let rows = brought.evidence.take_dirty();
         if rows.is_empty() {
-            continue;
+            return Ok(());
         }
-        for row in rows {
-            writing.put_evidence(release, gathered.session.number, &row)?;
-        }
-        writing.clear_journal(release, gathered.session.number)?;
-        gathered.take_counted();
-        gathered.journalled = 0;
-    }
-    Ok(())
+        put_in_place(writing, of, place, brought)?;
+        rows.iter().try_for_each(|row| writing.put_evidence(of, row))?;
+        writing.clear_journal(of)?;
+        brought.take_counted();
+        brought.journalled = 0;
+        Ok(())
+    })
 }
 
 /// Appends what was counted to the journals.
 fn append(writing: &Writing<'_>, releases: &mut BTreeMap<String, Gathered>) -> Result<(), StoreError> {
+    for_each_source(releases, |of, place, brought| {
+        let Some(entry) = brought.take_counted() else { return Ok(()) };
+        put_in_place(writing, of, place, brought)?;
+        writing.append_journal(of, &entry)
+    })
+}
+
+fn for_each_source(
+    releases: &mut BTreeMap<String, Gathered>,
+    mut work: impl FnMut(Gathering<'_>, u64, &mut Brought) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
     for (release, gathered) in releases {
-        let Some(entry) = gathered.take_counted() else { continue };
-        writing.append_journal(release, gathered.session.number, &entry)?;
+        let session = gathered.session.number;
+        for (place, brought) in (0..).zip(gathered.sources_mut()) {
+            let source = brought.source.clone();
+            work(Gathering { release, session, source: Source::name_of(source.as_ref()) }, place, brought)?;
+        }
+    }
+    Ok(())
+}
+
+/// The order in which sources came numbers what they find, so it must stay.
+fn put_in_place(
+    writing: &Writing<'_>,
+    of: Gathering<'_>,
+    place: u64,
+    brought: &mut Brought,
+) -> Result<(), StoreError> {
+    if !std::mem::replace(&mut brought.placed, true) {
+        writing.put_source(of, place)?;
     }
     Ok(())
 }
 
 /// The evidence of a session: as it was last written, and what was counted since then.
 fn restored(store: &Store, release: &str, session: Session, pace: Pace) -> Result<Gathered, StoreError> {
+    let mut gathered = Gathered::new(session);
+    for source in store.sources(release, session.number)? {
+        let of = Gathering { release, session: session.number, source: &source };
+        let (evidence, journalled) = read_back(store, of, pace)?;
+        gathered.add(Source::written(&source), evidence, journalled);
+    }
+    Ok(gathered)
+}
+
+/// The evidence of one source, and how many exchanges of it are in its journal alone.
+fn read_back(store: &Store, of: Gathering<'_>, pace: Pace) -> Result<(Evidence, u64), StoreError> {
+    let release = of.release;
     let damaged = |message: String| StoreError::Damaged { what: format!("evidence of {release:?}"), message };
-    let rows = store.evidence(release, session.number)?;
+    let rows = store.evidence(of)?;
     let mut evidence = Evidence::restore(rows).map_err(|error| damaged(error.to_string()))?;
     evidence.set_pace(pace);
     let mut journalled = 0;
-    for JournalEntry { repeated, compared } in store.journal(release, session.number)? {
+    for JournalEntry { repeated, compared } in store.journal(of)? {
         let compared = decode_compared(&compared).map_err(|error| damaged(error.to_string()))?;
         journalled += compared.len() as u64;
         for one in &compared {
@@ -204,9 +249,7 @@ fn restored(store: &Store, release: &str, session: Session, pace: Pace) -> Resul
         }
         evidence.count_repeated(repeated);
     }
-    let mut gathered = Gathered::new(session, evidence);
-    gathered.journalled = journalled;
-    Ok(gathered)
+    Ok((evidence, journalled))
 }
 
 /// Most observations of one transaction, but for the last batch: bounds how long an acknowledgement waits.

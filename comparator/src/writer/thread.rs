@@ -120,8 +120,10 @@ impl Thread {
     fn snapshot(&mut self, release: &str) -> Result<Snapshot, ChangeError> {
         self.load()?;
         match (self.policies.get(release), self.releases.get(release)) {
-            (Some(version), Some(Gathered { session, evidence, .. })) => {
-                Ok(Snapshot { version, session: *session, evidence: evidence.clone() })
+            (Some(version), Some(gathered)) => {
+                let sources = gathered.sources().iter();
+                let sources = sources.map(|brought| (brought.source.clone(), brought.evidence.clone()));
+                Ok(Snapshot { version, session: gathered.session, sources: sources.collect() })
             }
             _ => Err(Refusal::Unknown(release.to_owned()).into()),
         }

@@ -6,4 +6,4 @@ mod sqlite;
 
 pub use accounts::Accounts;
 pub use error::StoreError;
-pub use sqlite::{Audits, JournalEntry, Salvaged, SalvagedTable, Store, Writing};
+pub use sqlite::{Audits, Gathering, JournalEntry, Salvaged, SalvagedTable, Store, Writing};

@@ -12,6 +12,7 @@ mod lock;
 mod salvage;
 mod schema;
 mod seal;
+mod sources;
 mod sums;
 mod tokens;
 mod writing;
@@ -19,6 +20,7 @@ mod writing;
 pub use audits::Audits;
 pub use journal::JournalEntry;
 pub use salvage::{Salvaged, SalvagedTable};
+pub use sources::Gathering;
 pub use writing::Writing;
 
 use std::cell::RefCell;
@@ -37,7 +39,7 @@ use crate::error::StoreError;
 use documents::document;
 use lock::Lock;
 use seal::Seal;
-use sums::{evidence_values, journal_values, policy_values};
+use sums::policy_values;
 use writing::{Appended, Appending};
 
 impl From<rusqlite::Error> for StoreError {
@@ -101,6 +103,7 @@ impl Store {
         let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         connection.busy_timeout(BUSY)?;
         schema::refuse_newer(&connection, path)?;
+        sources::read_earlier(&connection)?;
         Ok(Self { connection, path: path.to_owned(), seal: None, salvaged: None, written: None, _lock: None })
     }
 
@@ -135,12 +138,9 @@ impl Store {
                 tell(Err(StoreError::Damaged { what, message: "its checksum does not match".to_owned() }))?;
             }
         }
-        for (release, session) in of_release("SELECT DISTINCT release, session FROM evidence ORDER BY 1, 2")?
-        {
-            tell(self.evidence(&release, session).map(drop))?;
-        }
-        for (release, session) in of_release("SELECT DISTINCT release, session FROM journal ORDER BY 1, 2")? {
-            tell(self.journal(&release, session).map(drop))?;
+        for of in sources::all(&self.connection)? {
+            tell(self.evidence(of.as_ref()).map(drop))?;
+            tell(self.journal(of.as_ref()).map(drop))?;
         }
         for token in tokens::those_of_any_version(&self.connection)? {
             tell(token.map(drop))?;
@@ -325,24 +325,17 @@ impl Store {
         Ok(statement.query_row([release], |row| row.get(0)).optional()?.unwrap_or_default())
     }
 
-    /// The evidence of a session.
+    /// Who sent the exchanges of a session, in the order in which each first did; nobody before the first.
+    pub fn sources(&self, release: &str, session: u64) -> Result<Vec<String>, StoreError> {
+        sources::of_session(&self.connection, release, session)
+    }
+
+    /// The evidence of one source in a session.
     ///
     /// # Errors
     /// A row is not as it was written, or SQLite fails.
-    pub fn evidence(&self, release: &str, session: u64) -> Result<Vec<Row>, StoreError> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT key, bytes, sum FROM evidence WHERE release = ?1 AND session = ?2 ORDER BY key",
-        )?;
-        let mut rows = statement.query(params![release, session])?;
-        let mut evidence = Vec::new();
-        while let Some(row) = rows.next()? {
-            let read = Row { key: row.get(0)?, bytes: row.get(1)? };
-            sums::check(row, 2, &evidence_values(release, &session.to_le_bytes(), &read), || {
-                format!("row {:?} of the evidence of {release:?}", read.key)
-            })?;
-            evidence.push(read);
-        }
-        Ok(evidence)
+    pub fn evidence(&self, of: Gathering<'_>) -> Result<Vec<Row>, StoreError> {
+        sources::evidence(&self.connection, of)
     }
 
     /// All tokens that ever were, oldest first: each as it was written, or as what is wrong with its row.
@@ -353,26 +346,12 @@ impl Store {
         tokens::all(&self.connection)
     }
 
-    /// What was counted in a session since its evidence was last written, oldest first.
+    /// What was counted of one source in a session since its evidence was last written, oldest first.
     ///
     /// # Errors
     /// An entry is not as it was written, or SQLite fails.
-    pub fn journal(&self, release: &str, session: u64) -> Result<Vec<JournalEntry>, StoreError> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT repeated, bytes, sum, seq FROM journal WHERE release = ?1 AND session = ?2 ORDER BY seq",
-        )?;
-        let mut rows = statement.query(params![release, session])?;
-        let mut journal = Vec::new();
-        while let Some(row) = rows.next()? {
-            let (read, number) =
-                (JournalEntry { repeated: row.get(0)?, compared: row.get(1)? }, row.get::<_, u64>(3)?);
-            let numbers = [session, read.repeated].map(u64::to_le_bytes);
-            sums::check(row, 2, &journal_values(release, &numbers, &read), || {
-                format!("entry {number} of the journal of {release:?}")
-            })?;
-            journal.push(read);
-        }
-        Ok(journal)
+    pub fn journal(&self, of: Gathering<'_>) -> Result<Vec<JournalEntry>, StoreError> {
+        sources::journal(&self.connection, of)
     }
 
     /// The accounts; nothing is in flight in them.

@@ -34,6 +34,11 @@ impl Report {
         now.saturating_sub(at) >= LONGEST_SILENCE || (listens && news())
     }
 
+    /// Whether nobody may have heard of it.
+    pub(crate) fn is_unheard(&self) -> bool {
+        self.said.is_none()
+    }
+
     /// It speaks now.
     pub(crate) fn say(&mut self, said: Said, now: Duration) {
         self.said = Some(said);

@@ -213,9 +213,11 @@ impl Subscription {
         }
     }
 
-    /// Whether what is sent now had better carry the next poll.
+    /// Whether what is sent now had better carry the next poll: it is near, or nobody may know this instance yet, whose observations a
+    /// comparator that asks for tokens would refuse.
     pub(crate) fn rides_along(&mut self, now: Duration) -> bool {
-        self.link.as_mut().is_some_and(|link| link.rides_along(now))
+        let near = self.link.as_mut().is_some_and(|link| link.rides_along(now));
+        near || self.report.is_unheard()
     }
 
     /// The answer to a poll: 200 brings a policy, 204 says that ours is the newest; anything else leaves all as it is.

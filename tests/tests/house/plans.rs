@@ -81,6 +81,7 @@ pub(crate) const PLANS: &[Plan] = &[
             "evidence offline",
             "observe outline rows suggestion verdict",
             "merge report",
+            "sources",
             "render",
             "markdown",
         ],

@@ -28,6 +28,7 @@ mod sentences;
 mod server;
 mod service;
 mod signals;
+mod sources;
 mod stored;
 mod tokens;
 mod told;

@@ -204,6 +204,8 @@ async fn a_capture_ends_with_the_token_that_began_it() {
             encode(&observation(id, 4_000 + u32::try_from(id).unwrap())),
         )
     };
+    let heartbeat = encode_heartbeat(&Heartbeat::new("shop", Instance(7), None, Accounts::default()));
+    assert_eq!(reported(&world, &root, "/v1/heartbeats", heartbeat).await.status, 200);
     assert_eq!(report(1).await.status, 200);
     assert_eq!(asked(&world, &root, Method::DELETE, "/v1/tokens/ana").await.status, 200);
     assert_eq!(report(2).await.status, 200);

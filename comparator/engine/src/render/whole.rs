@@ -11,7 +11,7 @@ pub(super) fn written(report: &Report, style: TextStyle) -> String {
     page.top(report);
     let title = if report.gates.calibration { "False alarms" } else { "Regressions" };
     page.regressions(title, &report.regressions);
-    page.regressions("Suspected: maybe a burst", &report.suspected);
+    page.regressions(report.suspected_title(), &report.suspected);
     page.endpoints(report);
     let (suspects, noise): (Vec<&Noise>, Vec<&Noise>) = report.noise.iter().partition(|noise| suspect(noise));
     page.differences(

@@ -44,6 +44,7 @@ fn regression(evidence: &Evidence, tested: &Tested<'_>) -> Regression {
         last_us: group.last_us,
         example: None,
         more_examples: Vec::new(),
+        source: tested.backing.map(|backing| backing.source().to_owned()),
     };
     match tested.what {
         What::Latency(Group { ladder, legs, .. }) => {

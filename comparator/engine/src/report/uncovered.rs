@@ -36,6 +36,8 @@ pub struct Uncovered {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Gap {
+    /// A source brought more than its filters' heartbeats explain, and is set aside: its share of all observations.
+    SetAside,
     /// Shadows were not sent, in a share of the exchanges.
     NotSent,
     /// Filters that spoke have fallen silent: a share of them.
@@ -61,7 +63,7 @@ pub enum Gap {
 }
 
 impl Uncovered {
-    pub(super) fn new(cause: Gap, share: f64, text: String) -> Self {
+    pub(crate) fn new(cause: Gap, share: f64, text: String) -> Self {
         Self { cause, endpoint: None, path: None, share: Some(share), text }
     }
 }

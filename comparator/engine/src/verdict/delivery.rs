@@ -63,6 +63,22 @@ impl Delivery {
         }
     }
 
+    /// Returns what both filters say, which are different ones.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            known: self.known || other.known,
+            mirrored: self.mirrored.saturating_add(other.mirrored),
+            undelivered: self.undelivered.saturating_add(other.undelivered),
+            not_sent: self.not_sent.saturating_add(other.not_sent),
+            undelivered_by: self.undelivered_by.plus(other.undelivered_by),
+            alive: self.alive.saturating_add(other.alive),
+            silent: self.silent.saturating_add(other.silent),
+            not_mirrored_by: self.not_mirrored_by.plus(other.not_mirrored_by),
+            unsafe_methods: self.unsafe_methods.plus(other.unsafe_methods),
+        }
+    }
+
     /// ` (outbox_full 3, unknown 1)`: why observations did not arrive, or nothing where nobody said.
     pub(crate) fn why_undelivered(&self) -> String {
         named(self.undelivered_by.iter().map(|(why, n)| (why.as_str(), n)).collect(), self.undelivered)

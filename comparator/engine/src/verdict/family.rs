@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::backing::Backing;
 use super::reason::{Code, Reason};
 use super::{Gates, real};
 use crate::coins::{Coins, Confirmation, Lead};
@@ -20,6 +21,8 @@ pub(crate) struct Tested<'e> {
     pub(crate) what: What<'e>,
     pub(crate) ln_evidence: f64,
     pub(crate) standing: Standing,
+    /// Where several sources were heard and it rests on one of them: on which, and how.
+    pub(crate) backing: Option<Backing<'e>>,
     ln_weight: f64,
 }
 
@@ -30,6 +33,8 @@ pub(crate) enum Standing {
     Open,
     /// No chance, but maybe one burst: it does not show in enough blocks of time, or for enough clients.
     Suspected(Confirmation),
+    /// No chance either, but it rests on one of several sources; [`Tested::backing`] says on which.
+    Held,
     /// It is a regression.
     Rejected,
     /// It is one, and said of a part of it already.
@@ -72,6 +77,14 @@ pub(crate) struct Pooled<'e> {
 /// A defect that is spread thin is proven at no endpoint. So each place and kind is also one hypothesis over all endpoints, and that the
 /// share of worse exchanges lies above its margin is one, too. Each kind of hypothesis has a part of the weights, which sum to one.
 pub(super) fn test<'e>(evidence: &'e Evidence, gates: &Gates) -> Vec<Tested<'e>> {
+    let mut family = at_level(evidence, gates, gates.roll_back_alpha);
+    say_each_once(&mut family);
+    family
+}
+
+/// All discordant hypotheses at a level of the family's own, with what is said of a part already. That it shows in several blocks and for
+/// several clients is a guard beside the test, and takes what the gates say.
+pub(super) fn at_level<'e>(evidence: &'e Evidence, gates: &Gates, level: f64) -> Vec<Tested<'e>> {
     let all = &evidence.release.all;
     let mut family = Vec::new();
     let mut pools: BTreeMap<&Subject, Pooled<'e>> = BTreeMap::new();
@@ -100,7 +113,7 @@ pub(super) fn test<'e>(evidence: &'e Evidence, gates: &Gates) -> Vec<Tested<'e>>
     }
     let weighted: Vec<(f64, f64)> =
         family.iter().map(|tested| (tested.ln_weight, tested.ln_evidence)).collect();
-    for (tested, rejected) in family.iter_mut().zip(stats::reject(&weighted, gates.roll_back_alpha)) {
+    for (tested, rejected) in family.iter_mut().zip(stats::reject(&weighted, level)) {
         if rejected {
             tested.standing = match tested.confirm(evidence, gates.roll_back_alpha) {
                 Confirmation::Confirmed => Standing::Rejected,
@@ -108,9 +121,13 @@ pub(super) fn test<'e>(evidence: &'e Evidence, gates: &Gates) -> Vec<Tested<'e>>
             };
         }
     }
-    say_once(&mut family, is_found);
-    say_once(&mut family, is_suspected);
     family
+}
+
+/// Leaves of what is found, and of what is suspected, what says something new.
+pub(super) fn say_each_once(family: &mut [Tested<'_>]) {
+    say_once(family, is_found);
+    say_once(family, is_suspected);
 }
 
 fn latency<'e>(endpoint: &'e str, group: &'e Group) -> Option<Tested<'e>> {
@@ -181,7 +198,7 @@ impl<'e> Pooled<'e> {
 
 impl<'e> Tested<'e> {
     fn new(endpoint: &'e str, what: What<'e>, ln_evidence: f64, ln_weight: f64) -> Self {
-        Self { endpoint, what, ln_evidence, standing: Standing::Open, ln_weight }
+        Self { endpoint, what, ln_evidence, standing: Standing::Open, backing: None, ln_weight }
     }
 
     /// Whether it shows in several blocks of time, and for several clients.
@@ -250,7 +267,10 @@ impl Tested<'_> {
         let log10 = wording::evidence(self.ln_evidence / std::f64::consts::LN_10);
         let suspected = match self.standing {
             Standing::Suspected(lacking) => format!("; suspected: {lacking}"),
-            _ => String::new(),
+            Standing::Held => {
+                self.backing.map(|backing| format!("; suspected: {backing}")).unwrap_or_default()
+            }
+            _ => self.backing.map(|backing| format!("; {backing}")).unwrap_or_default(),
         };
         format!("{place}: {}{} ({log10}){suspected}", self.effect_worded(evidence), self.together())
     }
@@ -334,9 +354,9 @@ pub(crate) fn is_found(tested: &Tested<'_>) -> bool {
     tested.standing == Standing::Rejected
 }
 
-/// It looks like one, and may be a burst.
+/// It looks like one, and may be a burst or what one source alone says.
 pub(crate) fn is_suspected(tested: &Tested<'_>) -> bool {
-    matches!(tested.standing, Standing::Suspected(_))
+    matches!(tested.standing, Standing::Suspected(_) | Standing::Held)
 }
 
 /// All endpoints together, as a hypothesis of its own: what is spread thin shows only there.

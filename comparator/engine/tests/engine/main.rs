@@ -2,6 +2,7 @@
 
 mod bodies;
 mod forecasts;
+mod forgers;
 mod margins;
 mod merged;
 #[cfg(feature = "grpc-messages")]

@@ -1,6 +1,17 @@
 //! Heartbeats of several filters, over time and over a restart.
 
+use antumbra_observation::{NotMirrored, Undelivered, UnsafeMethod};
+
+use super::delivered::MAX_COUNT;
 use super::*;
+
+impl Registry {
+    /// What the filters of all sources delivered.
+    fn delivery(&self, release: &str, now: Instant) -> Delivery {
+        let each = self.deliveries(release, now).into_iter().map(|(_, delivery)| delivery);
+        each.fold(Delivery::default(), Delivery::and)
+    }
+}
 
 fn beat(instance: u128, mirrored: u64, lost: u64, budget: u64) -> Heartbeat {
     let accounts = Accounts {
@@ -18,8 +29,8 @@ fn the_silent_are_gone_but_stay_in_the_sums() {
     let registry = Registry::default();
     let start = Instant::now();
     let later = start + Duration::from_secs(61);
-    registry.note(beat(1, 10, 2, 5), start);
-    registry.note(beat(2, 20, 0, 0), later);
+    registry.note(None, beat(1, 10, 2, 5), start);
+    registry.note(None, beat(2, 20, 0, 0), later);
     let present = registry.present("shop", 2, later);
     let shown: Vec<_> = present.shown.into_iter().map(|filter| (filter.instance, filter.state)).collect();
     let expected = [(Instance(2).to_string(), State::Alive), (Instance(1).to_string(), State::Gone)];
@@ -29,7 +40,7 @@ fn the_silent_are_gone_but_stay_in_the_sums() {
     assert_eq!((delivery.mirrored, delivery.undelivered, delivery.not_sent), (30, 4, 5));
     assert!(delivery.known && !registry.delivery("till", Instant::now()).known);
     registry.begin_session("shop");
-    registry.note(beat(2, 25, 0, 0), later);
+    registry.note(None, beat(2, 25, 0, 0), later);
     let delivery = registry.delivery("shop", Instant::now());
     assert_eq!((delivery.mirrored, delivery.undelivered, delivery.not_sent), (5, 0, 0));
 }
@@ -38,12 +49,12 @@ fn the_silent_are_gone_but_stay_in_the_sums() {
 #[test]
 fn a_release_that_is_created_again_begins_at_nothing() {
     let (registry, now) = (Registry::default(), Instant::now());
-    registry.note(beat(1, 10, 2, 5), now);
+    registry.note(None, beat(1, 10, 2, 5), now);
     registry.forget("shop");
     assert!(!registry.delivery("shop", now).known);
     registry.begin_session("shop");
-    registry.note(beat(1, 12, 3, 9), now);
-    registry.note(beat(1, 20, 4, 9), now);
+    registry.note(None, beat(1, 12, 3, 9), now);
+    registry.note(None, beat(1, 20, 4, 9), now);
     let sums = |registry: &Registry| {
         let Delivery { mirrored, undelivered, not_sent, .. } = registry.delivery("shop", now);
         (mirrored, undelivered, not_sent)
@@ -51,8 +62,8 @@ fn a_release_that_is_created_again_begins_at_nothing() {
     assert_eq!(sums(&registry), (8, 1, 0));
     let next = Registry::default();
     next.take_over("shop", &registry.kept("shop", now).unwrap(), true, now).unwrap();
-    next.note(beat(2, 100, 7, 7), now);
-    next.note(beat(1, 21, 4, 9), now);
+    next.note(None, beat(2, 100, 7, 7), now);
+    next.note(None, beat(1, 21, 4, 9), now);
     assert_eq!(sums(&next), (9, 1, 0));
 }
 
@@ -62,8 +73,8 @@ fn who_fell_silent_is_missed_for_an_hour() {
     let registry = Registry::default();
     let start = Instant::now();
     let minute = Duration::from_secs(60);
-    registry.note(beat(1, 10, 0, 0), start);
-    registry.note(beat(2, 10, 0, 0), start + 50 * minute);
+    registry.note(None, beat(1, 10, 0, 0), start);
+    registry.note(None, beat(2, 10, 0, 0), start + 50 * minute);
     let heard = |now| {
         let Delivery { alive, silent, mirrored, .. } = registry.delivery("shop", now);
         assert_eq!(mirrored, 20, "what they said stays");
@@ -76,7 +87,7 @@ fn who_fell_silent_is_missed_for_an_hour() {
     assert_eq!(heard(start + 60 * minute), (0, 2));
     assert_eq!(heard(start + 60 * minute + moment), (0, 1));
     assert_eq!(heard(start + 110 * minute + moment), (0, 0));
-    registry.note(beat(1, 10, 0, 0), start + 120 * minute);
+    registry.note(None, beat(1, 10, 0, 0), start + 120 * minute);
     assert_eq!(heard(start + 120 * minute), (1, 0), "and who speaks again is there again");
 }
 
@@ -87,7 +98,7 @@ fn methods_are_counted_since_the_session_began_and_outlive_the_process() {
     let say = |instance, posts, puts| {
         let mut beat = beat(instance, 100, 0, 0);
         beat.accounts.unsafe_methods = [(UnsafeMethod::Post, posts), (UnsafeMethod::Put, puts)].into();
-        registry.note(beat, now);
+        registry.note(None, beat, now);
     };
     say(1, 50, 3);
     registry.begin_session("shop");
@@ -106,10 +117,10 @@ fn methods_are_counted_since_the_session_began_and_outlive_the_process() {
 fn what_was_written_down_is_taken_over_and_counts_once() {
     let registry = Registry::default();
     let now = Instant::now();
-    registry.note(beat(1, 10, 2, 5), now);
+    registry.note(None, beat(1, 10, 2, 5), now);
     registry.begin_session("shop");
-    registry.note(beat(1, 12, 3, 5), now);
-    registry.note(beat(2, 20, 0, 0), now);
+    registry.note(None, beat(1, 12, 3, 5), now);
+    registry.note(None, beat(2, 20, 0, 0), now);
     let due = |after| registry.is_due("shop", now + after);
     assert_eq!([Duration::ZERO, KEPT_EVERY / 2, KEPT_EVERY].map(due), [true, false, true]);
     assert_eq!((registry.releases(), registry.is_due("till", now)), (vec!["shop".to_owned()], false));
@@ -120,7 +131,7 @@ fn what_was_written_down_is_taken_over_and_counts_once() {
         let sums = |delivery: Delivery| (delivery.mirrored, delivery.undelivered, delivery.not_sent);
         let delivery = next.delivery("shop", Instant::now());
         assert_eq!((delivery.known, sums(delivery)), (false, before), "nobody spoke yet");
-        next.note(beat(2, 22, 1, 0), now);
+        next.note(None, beat(2, 22, 1, 0), now);
         let delivery = next.delivery("shop", Instant::now());
         assert_eq!((delivery.known, sums(delivery)), (true, after));
     }
@@ -132,9 +143,9 @@ fn what_was_written_down_is_taken_over_and_counts_once() {
 #[test]
 fn who_says_what_cannot_be_does_not_drown_the_others_for_ever() {
     let registry = Registry::default();
-    registry.note(beat(1, u64::MAX, u64::MAX, u64::MAX), Instant::now());
+    registry.note(None, beat(1, u64::MAX, u64::MAX, u64::MAX), Instant::now());
     registry.begin_session("shop");
-    registry.note(beat(2, 30, 0, 0), Instant::now());
+    registry.note(None, beat(2, 30, 0, 0), Instant::now());
     assert_eq!(registry.delivery("shop", Instant::now()).mirrored, 30);
 }
 
@@ -143,14 +154,14 @@ fn the_number_of_instances_is_bounded_and_sums_survive_it() {
     let registry = Registry::default();
     let now = Instant::now();
     for instance in 0..MAX_INSTANCES as u128 + 10 {
-        registry.note(beat(instance, 1, 0, 0), now);
+        registry.note(None, beat(instance, 1, 0, 0), now);
     }
     let present = registry.present("shop", 2, now);
     assert_eq!((present.alive, present.converged), (MAX_INSTANCES, MAX_INSTANCES));
     assert_eq!((present.shown.len(), present.more), (MAX_SHOWN, MAX_INSTANCES - MAX_SHOWN));
     assert_eq!(registry.delivery("shop", Instant::now()).mirrored, MAX_INSTANCES as u64 + 10);
     for instance in 0..10 {
-        registry.note(beat(instance, 2, 0, 0), now);
+        registry.note(None, beat(instance, 2, 0, 0), now);
     }
     assert_eq!(
         registry.delivery("shop", Instant::now()).mirrored,
@@ -168,7 +179,7 @@ fn what_a_limit_kept_back_is_not_sent_by_its_reason_since_the_session_began() {
         let mut beat = beat(1, 100, 0, 0);
         beat.accounts.not_mirrored.add(NotMirrored::Rate, rate);
         beat.accounts.not_mirrored.add(NotMirrored::TooLong, too_long);
-        registry.note(beat, now);
+        registry.note(None, beat, now);
     };
     say(50, 3);
     registry.begin_session("shop");
@@ -200,7 +211,7 @@ fn what_an_earlier_version_wrote_down_knows_no_reasons_and_counts() {
     registry.take_over("shop", &text, true, Instant::now()).unwrap();
     let expected = Delivery { mirrored: 30, undelivered: 4, not_sent: 8, ..Delivery::default() };
     assert_eq!(registry.delivery("shop", Instant::now()), expected);
-    registry.note(beat(1, 41, 6, 9), Instant::now());
+    registry.note(None, beat(1, 41, 6, 9), Instant::now());
     let delivery = registry.delivery("shop", Instant::now());
     assert_eq!((delivery.mirrored, delivery.undelivered, delivery.not_sent), (31, 5, 8));
     assert_eq!(delivery.undelivered_by, [(Undelivered::OutboxFull, 6)].into());
@@ -211,10 +222,10 @@ fn what_an_earlier_version_wrote_down_knows_no_reasons_and_counts() {
 fn a_filter_is_gone_after_three_heartbeats_unless_it_said_that_it_ends() {
     let registry = Registry::default();
     let (start, second) = (Instant::now(), Duration::from_secs(1));
-    registry.note(beat(1, 0, 0, 0), start);
-    registry.note(Heartbeat { every_ms: Some(60_000), ..beat(2, 0, 0, 0) }, start);
-    registry.note(Heartbeat { every_ms: Some(0), ..beat(3, 0, 0, 0) }, start);
-    registry.note(Heartbeat { ends: true, ..beat(4, 0, 0, 0) }, start);
+    registry.note(None, beat(1, 0, 0, 0), start);
+    registry.note(None, Heartbeat { every_ms: Some(60_000), ..beat(2, 0, 0, 0) }, start);
+    registry.note(None, Heartbeat { every_ms: Some(0), ..beat(3, 0, 0, 0) }, start);
+    registry.note(None, Heartbeat { ends: true, ..beat(4, 0, 0, 0) }, start);
     let states = |after: u32| {
         let shown = registry.present("shop", 2, start + second * after).shown;
         let mut states: Vec<_> = shown.iter().map(|one| (one.instance.clone(), one.state)).collect();
@@ -258,7 +269,7 @@ fn a_filter_that_asks_rarely_is_there_between_its_heartbeats() {
         let (registry, start) = (Registry::default(), Instant::now());
         for spoken in 0..5 {
             let now = start + second * apart * spoken;
-            registry.note(beat(1, 0, 0, 0), now);
+            registry.note(None, beat(1, 0, 0, 0), now);
             // A filter has spoken twice before it is known how often it does.
             if spoken > 0 || apart < 60 {
                 let just_before = now + second * (apart - 1);
@@ -273,13 +284,13 @@ fn a_filter_that_asks_rarely_is_there_between_its_heartbeats() {
 #[test]
 fn a_late_heartbeat_brings_nobody_back() {
     let (registry, now) = (Registry::default(), Instant::now());
-    registry.note(beat(1, 10, 0, 0), now);
-    registry.note(Heartbeat { ends: true, ..beat(1, 12, 1, 0) }, now);
-    registry.note(beat(1, 11, 0, 0), now);
+    registry.note(None, beat(1, 10, 0, 0), now);
+    registry.note(None, Heartbeat { ends: true, ..beat(1, 12, 1, 0) }, now);
+    registry.note(None, beat(1, 11, 0, 0), now);
     assert_eq!(registry.running("shop", now), 0);
     let Delivery { alive, silent, mirrored, undelivered, .. } = registry.delivery("shop", now);
     assert_eq!((alive, silent, mirrored, undelivered), (0, 0, 12, 2));
-    registry.note(Heartbeat { ends: true, ..beat(1, 13, 1, 0) }, now);
+    registry.note(None, Heartbeat { ends: true, ..beat(1, 13, 1, 0) }, now);
     assert_eq!(registry.delivery("shop", now).mirrored, 13, "an end may be said twice");
 }
 
@@ -287,7 +298,7 @@ fn a_late_heartbeat_brings_nobody_back() {
 #[test]
 fn who_was_there_before_a_restart_is_awaited() {
     let (before, start, second) = (Registry::default(), Instant::now(), Duration::from_secs(1));
-    before.note(Heartbeat { every_ms: Some(10_000), ..beat(1, 0, 0, 0) }, start);
+    before.note(None, Heartbeat { every_ms: Some(10_000), ..beat(1, 0, 0, 0) }, start);
     let restarted = |text: &str, now| {
         let registry = Registry::default();
         registry.take_over("shop", text, true, now).unwrap();
@@ -301,7 +312,7 @@ fn who_was_there_before_a_restart_is_awaited() {
     assert_eq!(again.awaited("shop", start), Some(second * 20), "nobody spoke in between");
     assert_eq!(next.awaited("till", start), None);
     for text in [before.kept("shop", start + second * 31).unwrap(), {
-        before.note(Heartbeat { ends: true, ..beat(1, 0, 0, 0) }, start);
+        before.note(None, Heartbeat { ends: true, ..beat(1, 0, 0, 0) }, start);
         before.kept("shop", start).unwrap()
     }] {
         assert_eq!(restarted(&text, start).awaited("shop", start), None, "nobody was there: {text}");
@@ -316,7 +327,7 @@ fn what_filters_met_is_told_once_with_how_many_met_it() {
         |subject: &str| Trouble::new(antumbra_observation::TroubleKind::UnknownCluster, subject, "candidate");
     let say = |instance, troubles, at| {
         let node = Some(format!("edge-{}", 9 - instance));
-        registry.note(Heartbeat { troubles, node, ..beat(instance, 0, 0, 0) }, at);
+        registry.note(None, Heartbeat { troubles, node, ..beat(instance, 0, 0, 0) }, at);
     };
     say(1, vec![trouble("new")], now);
     say(2, vec![trouble("new"), trouble("old")], now);
@@ -330,4 +341,48 @@ fn what_filters_met_is_told_once_with_how_many_met_it() {
     let later = now + Duration::from_secs(61);
     say(2, Vec::new(), later);
     assert_eq!(registry.present("shop", 2, later).troubles, [], "who is gone tells nothing");
+}
+
+/// Nobody speaks for another's instances, and what each said is known after a restart.
+#[test]
+fn each_source_has_instances_and_sums_of_its_own() {
+    let (registry, now) = (Registry::default(), Instant::now());
+    let sources = ["east", "west"].map(|name| Source::written(name).unwrap());
+    let [east, west] = &sources;
+    registry.note(Some(east), beat(1, 10, 0, 0), now);
+    registry.note(Some(west), beat(1, 500, 0, 0), now);
+    registry.note(Some(west), beat(2, 0, 0, 0), now);
+    let mirrored = |registry: &Registry| {
+        let each = registry.deliveries("shop", now).into_iter();
+        let each = each.filter_map(|(source, delivery)| Some((source?.to_string(), delivery.mirrored)));
+        each.collect::<Vec<_>>()
+    };
+    assert_eq!(mirrored(&registry), [("east".to_owned(), 10), ("west".to_owned(), 500)]);
+    let next = Registry::default();
+    next.take_over("shop", &registry.kept("shop", now).unwrap(), true, now).unwrap();
+    for registry in [&registry, &next] {
+        let knows = |source, instance: Option<u128>| registry.knows("shop", source, instance.map(Instance));
+        assert_eq!(mirrored(registry), [("east".to_owned(), 10), ("west".to_owned(), 500)]);
+        assert!(knows(east, Some(1)) && knows(west, Some(1)) && knows(west, Some(2)) && knows(east, None));
+        assert!(!knows(east, Some(2)) && !knows(&Source::written("north").unwrap(), None));
+        assert!(!registry.knows("till", east, Some(Instance(1))));
+    }
+    registry.begin_session("shop");
+    registry.note(Some(west), beat(1, 520, 0, 0), now);
+    assert_eq!(mirrored(&registry), [("east".to_owned(), 0), ("west".to_owned(), 20)]);
+}
+
+/// Who makes up instances pushes out its own, so that those of others stay known.
+#[test]
+fn a_flood_of_instances_pushes_out_its_own() {
+    let (registry, now) = (Registry::default(), Instant::now());
+    let [honest, flood] = ["honest", "flood"].map(|name| Source::written(name).unwrap());
+    registry.note(Some(&honest), beat(1, 10, 0, 0), now);
+    let many = (MAX_INSTANCES + MAX_GONE + 100) as u128;
+    for instance in 0..many {
+        registry.note(Some(&flood), beat(instance, 1, 0, 0), now + Duration::from_millis(1));
+    }
+    assert!(registry.knows("shop", &honest, Some(Instance(1))));
+    let sums = registry.deliveries("shop", now);
+    assert_eq!(sums.iter().map(|(_, delivery)| delivery.mirrored).sum::<u64>(), many as u64 + 10);
 }

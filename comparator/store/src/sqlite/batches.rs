@@ -10,12 +10,13 @@ use super::writing::Writing;
 use crate::error::StoreError;
 
 impl Writing<'_> {
-    /// Notes a batch as acknowledged. False if it was before, or is so old that it can only be a repeat.
+    /// Notes a batch of an instance of a source as acknowledged. False if it was before, or is so old that it can only be a repeat. Nobody
+    /// takes the numbers of another source's instances away.
     ///
     /// # Errors
     /// SQLite fails.
-    pub fn note_batch(&self, instance: Instance, sequence: u64) -> Result<bool, StoreError> {
-        let instance = instance.to_string();
+    pub fn note_batch(&self, source: &str, instance: Instance, sequence: u64) -> Result<bool, StoreError> {
+        let instance = format!("{instance} {source}").trim_end().to_owned();
         let highest: Option<u64> = self
             .0
             .prepare_cached("SELECT max(sequence) FROM batches WHERE instance = ?1")?
@@ -78,9 +79,9 @@ mod tests {
             }
             // As many as have whatever is old forgotten.
             for sequence in 1..=2 * PRUNE_EVERY {
-                assert!(writing.note_batch(Instance(4), sequence)?);
+                assert!(writing.note_batch("", Instance(4), sequence)?);
             }
-            Ok([1, 4].map(|instance| writing.note_batch(Instance(instance), 7).unwrap()))
+            Ok([1, 4].map(|instance| writing.note_batch("", Instance(instance), 7).unwrap()))
         };
         assert_eq!(store.transaction(work).unwrap(), [false, false]);
     }
@@ -90,7 +91,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut store = Store::open(&dir.path().join("a.db")).unwrap();
         let work = |writing: &Writing<'_>| {
-            writing.note_batch(Instance(1), 1)?;
+            writing.note_batch("", Instance(1), 1)?;
             // The next number of all is one that has them forgotten, and so many came before.
             let at = (MAX_BATCHES / 256 + 1) * 256 - 1;
             writing
@@ -100,7 +101,7 @@ mod tests {
                     params![Instance(2).to_string(), at],
                 )
                 .unwrap();
-            writing.note_batch(Instance(3), 1)?;
+            writing.note_batch("", Instance(3), 1)?;
             let left = writing.0.query_row("SELECT count(*) FROM batches", [], |row| row.get::<_, u64>(0));
             Ok(left.unwrap())
         };

@@ -12,6 +12,7 @@ use rusqlite::{Connection, params_from_iter};
 use super::files::{create_new, opened, with_ending};
 use super::schema;
 use super::seal::Seal;
+use super::sources;
 use crate::error::StoreError;
 
 /// What was copied of a damaged database.
@@ -36,6 +37,12 @@ impl Salvaged {
     /// Whether something may be missing that evidence rests on. None of it is used then, but kept in the table `set_aside`.
     pub fn lost_evidence(&self) -> bool {
         EVIDENCE.iter().any(|name| self.lost(name))
+    }
+
+    fn lose(&mut self, name: &str, what: String) {
+        for table in self.tables.iter_mut().filter(|table| table.name == name) {
+            table.loss.get_or_insert_with(|| what.clone());
+        }
     }
 
     fn lost(&self, name: &str) -> bool {
@@ -147,6 +154,10 @@ fn copy(old: &Connection, to: &Path) -> Result<Salvaged, StoreError> {
         let table = SalvagedTable { name, rows: 0, loss };
         salvaged.tables.push(copied(old, &transaction, table, &columns)?);
     }
+    if let Some(altered) = altered(&transaction)? {
+        // It may have been the row of another release or source than it now names, which nobody would miss.
+        salvaged.lose("evidence", altered);
+    }
     if salvaged.lost_evidence() {
         transaction.execute_batch(SET_EVIDENCE_ASIDE)?;
     }
@@ -156,6 +167,17 @@ fn copy(old: &Connection, to: &Path) -> Result<Salvaged, StoreError> {
     transaction.execute(MARK_LOST_GENERATIONS, [DAMAGED.to_string()])?;
     transaction.commit()?;
     Ok(salvaged)
+}
+
+/// What is wrong with the first row of evidence, or entry of a journal, that is not as it was written.
+fn altered(connection: &Connection) -> Result<Option<String>, StoreError> {
+    for of in sources::all(connection)? {
+        let read = sources::evidence(connection, of.as_ref()).map(drop);
+        if let Err(altered) = read.and_then(|()| sources::journal(connection, of.as_ref()).map(drop)) {
+            return Ok(Some(altered.to_string()));
+        }
+    }
+    Ok(None)
 }
 
 /// Whether a problem may have cost rows: indexes are made anew, and so is the list of free pages.
@@ -236,10 +258,12 @@ const REMADE: [&str; 6] = [
     "rowid not at end-of-record for row",
 ];
 const SET_EVIDENCE_ASIDE: &str = "
-INSERT INTO set_aside (release, session, key, bytes, at) SELECT release, session, key, bytes, 0 FROM evidence;
-INSERT INTO set_aside (release, session, key, bytes, at) SELECT release, session, 'journal ' || seq, bytes, 0 FROM journal;
+INSERT INTO set_aside (release, session, key, bytes, at) SELECT release, session, trim(source || ' ' || key), bytes, 0 FROM evidence;
+INSERT INTO set_aside (release, session, key, bytes, at) 
+    SELECT release, session, trim(source || ' journal ' || seq), bytes, 0 FROM journal;
 DELETE FROM evidence;
 DELETE FROM journal;
+DELETE FROM sources;
 ";
 /// Where the audit knows of a later generation than the policies do, the one before must not come into force again.
 const MARK_LOST_GENERATIONS: &str = "

@@ -33,6 +33,10 @@ pub(super) fn bring_up_to_date(connection: &Connection, path: &Path) -> Result<(
         // An earlier version would append entries that the heads know nothing of.
         connection.execute_batch(HEADS)?;
     }
+    if found < 6 {
+        // An earlier version would take the evidence of one source for all there is.
+        connection.execute_batch(SOURCES)?;
+    }
     Ok(())
 }
 
@@ -61,7 +65,7 @@ pub(super) fn refuse_newer(connection: &Connection, path: &Path) -> Result<Optio
 }
 
 /// The version of the schema, in `user_version`.
-const VERSION: i64 = 5;
+const VERSION: i64 = 6;
 /// The first version that keeps the heads of the audits beside the database.
 const WITH_HEADS: i64 = 5;
 
@@ -133,5 +137,20 @@ UPDATE audit SET number = ordered.number
     WHERE audit.rowid = ordered.id;
 CREATE INDEX audit_number ON audit (number);
 PRAGMA user_version = 5;
+COMMIT;
+";
+
+/// What earlier versions wrote came without a token, which is the source without a name.
+const SOURCES: &str = "
+BEGIN;
+CREATE TABLE evidence_by_source (release TEXT NOT NULL, session INTEGER NOT NULL, source TEXT NOT NULL DEFAULT '',
+    key TEXT NOT NULL, bytes BLOB NOT NULL, sum INTEGER, PRIMARY KEY (release, session, source, key)) STRICT;
+INSERT INTO evidence_by_source (release, session, key, bytes, sum) SELECT release, session, key, bytes, sum FROM evidence;
+DROP TABLE evidence;
+ALTER TABLE evidence_by_source RENAME TO evidence;
+ALTER TABLE journal ADD COLUMN source TEXT NOT NULL DEFAULT '';
+CREATE TABLE sources (release TEXT NOT NULL, session INTEGER NOT NULL, place INTEGER NOT NULL, source TEXT NOT NULL,
+    PRIMARY KEY (release, session, place)) STRICT;
+PRAGMA user_version = 6;
 COMMIT;
 ";

@@ -3,7 +3,6 @@
 use rusqlite::Row;
 use xxhash_rust::xxh3::Xxh3Default;
 
-use super::journal::JournalEntry;
 use crate::error::StoreError;
 
 /// The checksum of a row's values, each preceded by its length: XXH3 with 64 bits, as SQLite's signed integer.
@@ -36,24 +35,6 @@ pub(super) fn check(
 /// The values of a row of `policies`.
 pub(super) fn policy_values<'a>(name: &'a str, numbers: &'a [[u8; 8]; 2], text: &'a str) -> [&'a [u8]; 4] {
     [name.as_bytes(), &numbers[0], &numbers[1], text.as_bytes()]
-}
-
-/// The values of a row of `evidence`.
-pub(super) fn evidence_values<'a>(
-    release: &'a str,
-    session: &'a [u8; 8],
-    row: &'a antumbra_engine::Row,
-) -> [&'a [u8]; 4] {
-    [release.as_bytes(), session, row.key.as_bytes(), &row.bytes]
-}
-
-/// The values of a row of `journal`.
-pub(super) fn journal_values<'a>(
-    release: &'a str,
-    numbers: &'a [[u8; 8]; 2],
-    entry: &'a JournalEntry,
-) -> [&'a [u8]; 4] {
-    [release.as_bytes(), &numbers[0], &numbers[1], &entry.compared]
 }
 
 #[cfg(test)]

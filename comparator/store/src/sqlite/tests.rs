@@ -6,6 +6,11 @@ use antumbra_control::token::{Deed, Digest};
 use super::*;
 use antumbra_observation::Instance;
 
+/// What came without a token.
+fn open(release: &str, session: u64) -> Gathering<'_> {
+    Gathering { release, session, source: "" }
+}
+
 #[test]
 fn one_comparator_at_a_time_and_no_file_of_the_future() {
     let dir = tempfile::tempdir().unwrap();
@@ -15,16 +20,21 @@ fn one_comparator_at_a_time_and_no_file_of_the_future() {
     store.connection.pragma_update(None, "user_version", 7).unwrap();
     drop(store);
     let error = Store::open(&path).err().unwrap().to_string();
-    assert!(error.contains("has schema version 7, must be within 0..=5"), "{error}");
+    assert!(error.contains("has schema version 7, must be within 0..=6"), "{error}");
 }
 
 #[test]
 fn a_batch_is_new_once_and_old_ones_are_forgotten_as_repeats() {
     let dir = tempfile::tempdir().unwrap();
     let mut store = Store::open(&dir.path().join("a.db")).unwrap();
-    let mut note = |instance, sequence| {
-        store.transaction(|writing| writing.note_batch(Instance(instance), sequence)).unwrap()
+    let mut note_of = |source, instance, sequence| {
+        store.transaction(|writing| writing.note_batch(source, Instance(instance), sequence)).unwrap()
     };
+    assert!(
+        note_of("edge", 1, 2) && !note_of("edge", 1, 2) && note_of("edge-2", 1, 2),
+        "each source for itself"
+    );
+    let mut note = |instance, sequence| note_of("", instance, sequence);
     assert!(note(1, 2));
     assert!(note(1, 1), "out of order is not a repeat");
     assert!(!note(1, 2));
@@ -33,7 +43,7 @@ fn a_batch_is_new_once_and_old_ones_are_forgotten_as_repeats() {
     assert!(!note(1, 3), "below the window");
     assert!(note(1, 5_000), "within the window");
     let kept: u64 = store.connection.query_row("SELECT count(*) FROM batches", [], |row| row.get(0)).unwrap();
-    assert_eq!(kept, 5, "the batch that moves the window is noted before the next one prunes");
+    assert_eq!(kept, 7, "the batch that moves the window is noted before the next one prunes");
 }
 
 #[test]
@@ -61,8 +71,12 @@ fn what_is_forgotten_leaves_its_audit_and_numbers_that_are_not_used_again() {
             writing.begin_session(release, Session { number: 1, since: 1 }, "", 0)?;
             writing.begin_session(release, Session { number: 2, since: 2 }, "prices=1f", 0)?;
             let row = Row { key: "a".to_owned(), bytes: vec![1] };
-            writing.put_evidence(release, 2, &row)?;
-            writing.append_journal(release, 2, &JournalEntry { repeated: 1, compared: Vec::new() })?;
+            for (place, source) in ["", "edge"].into_iter().enumerate() {
+                let of = Gathering { source, ..open(release, 2) };
+                writing.put_source(of, place as u64)?;
+                writing.put_evidence(of, &row)?;
+                writing.append_journal(of, &JournalEntry { repeated: 1, compared: Vec::new() })?;
+            }
             writing.put_delivery(release, 2, "{}")?;
         }
         Ok(())
@@ -75,12 +89,20 @@ fn what_is_forgotten_leaves_its_audit_and_numbers_that_are_not_used_again() {
     let left = |store: &Store, release| {
         (
             (store.last_put(release).unwrap(), store.file(release).unwrap()),
-            (store.evidence(release, 2).unwrap().len(), store.journal(release, 2).unwrap().len()),
+            store
+                .sources(release, 2)
+                .unwrap()
+                .iter()
+                .map(|source| {
+                    let of = Gathering { source, ..open(release, 2) };
+                    (store.evidence(of).unwrap().len(), store.journal(of).unwrap().len())
+                })
+                .collect::<Vec<_>>(),
             (store.files(release).unwrap(), store.delivery(release).unwrap().is_some()),
         )
     };
-    assert_eq!(left(&store, "shop"), ((None, None), (0, 0), (String::new(), false)));
-    let kept = ((Some(stored(2)), Some("{}".to_owned())), (1, 1), ("prices=1f".to_owned(), true));
+    assert_eq!(left(&store, "shop"), ((None, None), vec![], (String::new(), false)));
+    let kept = ((Some(stored(2)), Some("{}".to_owned())), vec![(1, 1); 2], ("prices=1f".to_owned(), true));
     assert_eq!(left(&store, "till"), kept);
     assert_eq!(store.policies().unwrap().len(), 1);
     let audits = Audits::beside(&dir.path().join("a.db"), Keys::default());
@@ -95,6 +117,55 @@ fn what_is_forgotten_leaves_its_audit_and_numbers_that_are_not_used_again() {
     assert_eq!(store.session("shop").unwrap(), Some(Session { number: 2, since: 2 }));
     assert_eq!(store.last_generation("never").unwrap(), 0);
 }
+
+/// Sources keep their places, in which they first came; what an earlier version wrote came first, and without a token.
+#[test]
+fn evidence_that_an_earlier_version_wrote_is_that_of_the_source_without_a_token() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.db");
+    let row = |number| Row { key: "release".to_owned(), bytes: vec![number] };
+    let mut store = Store::open(&path).unwrap();
+    store
+        .transaction(|writing| {
+            writing.put_evidence(open("shop", 1), &row(1))?;
+            writing.append_journal(open("shop", 1), &JournalEntry { repeated: 7, compared: Vec::new() })
+        })
+        .unwrap();
+    store.connection.execute_batch(BEFORE_SOURCES).unwrap();
+    drop(store);
+    assert_eq!(Store::open_to_read(&path).unwrap().problems().unwrap(), Vec::<String>::new());
+    let mut store = Store::open(&path).unwrap();
+    assert_eq!(store.sources("shop", 1).unwrap(), [""]);
+    assert_eq!(store.evidence(open("shop", 1)).unwrap(), [row(1)]);
+    assert_eq!(store.journal(open("shop", 1)).unwrap()[0].repeated, 7);
+    store
+        .transaction(|writing| {
+            for (place, source) in [(1, "west"), (2, "east")] {
+                let of = Gathering { source, ..open("shop", 1) };
+                writing.put_source(of, place)?;
+                writing.put_evidence(of, &row(2))?;
+            }
+            Ok(())
+        })
+        .unwrap();
+    assert_eq!(store.sources("shop", 1).unwrap(), ["", "west", "east"]);
+    assert_eq!(store.evidence(open("shop", 1)).unwrap(), [row(1)]);
+    store.connection.execute("UPDATE evidence SET source = 'east' WHERE source = 'west'", []).unwrap_err();
+    store.connection.execute("UPDATE evidence SET source = 'north' WHERE source = 'west'", []).unwrap();
+    let moved = store.evidence(Gathering { source: "north", ..open("shop", 1) });
+    assert!(matches!(moved, Err(StoreError::Damaged { .. })), "{moved:?}");
+}
+
+const BEFORE_SOURCES: &str = "
+CREATE TABLE earlier (release TEXT NOT NULL, session INTEGER NOT NULL, key TEXT NOT NULL, bytes BLOB NOT NULL, sum INTEGER,
+    PRIMARY KEY (release, session, key)) STRICT;
+INSERT INTO earlier SELECT release, session, key, bytes, sum FROM evidence;
+DROP TABLE evidence;
+ALTER TABLE earlier RENAME TO evidence;
+ALTER TABLE journal DROP COLUMN source;
+DROP TABLE sources;
+PRAGMA user_version = 5;
+";
 
 #[test]
 fn nothing_of_a_failed_transaction_stays() {
@@ -134,21 +205,22 @@ fn filled(path: &Path) -> (Vec<(String, StoredPolicy)>, Vec<Row>, Vec<JournalEnt
             }
             writing.begin_session(release, Session { number: 1, since: 1 }, "", 0)?;
             for number in 0..=255 {
-                writing.put_evidence(release, 1, &row(number))?;
+                writing.put_evidence(open(release, 1), &row(number))?;
             }
             for repeated in 0..50 {
                 let entry = JournalEntry { repeated, compared: vec![u8::try_from(repeated).unwrap(); 90] };
-                writing.append_journal(release, 1, &entry)?;
+                writing.append_journal(open(release, 1), &entry)?;
             }
         }
         for sequence in 1..500 {
-            writing.note_batch(Instance(1), sequence)?;
+            writing.note_batch("", Instance(1), sequence)?;
         }
         writing.put_accounts(&Accounts::default())?;
         Ok(())
     };
     store.transaction(work).unwrap();
-    (store.policies().unwrap(), store.evidence("till", 1).unwrap(), store.journal("till", 1).unwrap())
+    let till = open("till", 1);
+    (store.policies().unwrap(), store.evidence(till).unwrap(), store.journal(till).unwrap())
 }
 
 /// A bit of a disk flips: the store opens, and what it says is what was written, is marked, or is missing and said to be.
@@ -194,7 +266,7 @@ fn a_flipped_bit_is_never_taken_for_what_was_written() {
             );
             marked += u32::from(found.iter().any(|read| is_marked(&read.1)));
         }
-        let read = (store.evidence("till", 1), store.journal("till", 1));
+        let read = (store.evidence(open("till", 1)), store.journal(open("till", 1)));
         match read {
             (Ok(rows), Ok(entries)) => {
                 assert!(lost || (rows == evidence && entries == journal), "byte {}", bit / 8);

@@ -11,7 +11,8 @@ use rusqlite::{OptionalExtension, Transaction, params};
 use super::audits;
 use super::journal::JournalEntry;
 use super::seal::Seal;
-use super::sums::{evidence_values, journal_values, policy_values, sum};
+use super::sources::{self, Gathering};
+use super::sums::{policy_values, sum};
 use super::tokens;
 use crate::accounts::Accounts;
 use crate::error::StoreError;
@@ -33,41 +34,24 @@ pub(super) struct Appended {
 }
 
 impl Writing<'_> {
+    /// Gives a source its place among those of a session; the first has place 0.
+    pub fn put_source(&self, of: Gathering<'_>, place: u64) -> Result<(), StoreError> {
+        sources::put(&self.0, of, place)
+    }
+
     /// Writes one row of evidence.
-    pub fn put_evidence(&self, release: &str, session: u64, row: &Row) -> Result<(), StoreError> {
-        let sum = sum(&evidence_values(release, &session.to_le_bytes(), row));
-        self.0
-            .prepare_cached(
-                "INSERT INTO evidence (release, session, key, bytes, sum) VALUES (?1, ?2, ?3, ?4, ?5)
-                 ON CONFLICT (release, session, key) DO UPDATE SET bytes = excluded.bytes, sum = excluded.sum",
-            )?
-            .execute(params![release, session, row.key, row.bytes, sum])?;
-        Ok(())
+    pub fn put_evidence(&self, of: Gathering<'_>, row: &Row) -> Result<(), StoreError> {
+        sources::put_evidence(&self.0, of, row)
     }
 
-    /// Appends what was counted in a session to its journal.
-    pub fn append_journal(
-        &self,
-        release: &str,
-        session: u64,
-        entry: &JournalEntry,
-    ) -> Result<(), StoreError> {
-        let numbers = [session, entry.repeated].map(u64::to_le_bytes);
-        let sum = sum(&journal_values(release, &numbers, entry));
-        self.0
-            .prepare_cached(
-                "INSERT INTO journal (release, session, repeated, bytes, sum) VALUES (?1, ?2, ?3, ?4, ?5)",
-            )?
-            .execute(params![release, session, entry.repeated, entry.compared, sum])?;
-        Ok(())
+    /// Appends what was counted to a journal.
+    pub fn append_journal(&self, of: Gathering<'_>, entry: &JournalEntry) -> Result<(), StoreError> {
+        sources::append_journal(&self.0, of, entry)
     }
 
-    /// Forgets the journal of a session, whose evidence is written in the same transaction.
-    pub fn clear_journal(&self, release: &str, session: u64) -> Result<(), StoreError> {
-        self.0
-            .prepare_cached("DELETE FROM journal WHERE release = ?1 AND session = ?2")?
-            .execute(params![release, session])?;
-        Ok(())
+    /// Forgets a journal, whose evidence is written in the same transaction.
+    pub fn clear_journal(&self, of: Gathering<'_>) -> Result<(), StoreError> {
+        sources::clear_journal(&self.0, of)
     }
 
     /// Writes the accounts.
@@ -121,6 +105,7 @@ impl Writing<'_> {
         for (ended, kept) in [
             ("DELETE FROM evidence WHERE release = ?1 AND session < ?2", 1),
             ("DELETE FROM journal WHERE release = ?1 AND session < ?2", 1),
+            ("DELETE FROM sources WHERE release = ?1 AND session < ?2", 1),
             ("DELETE FROM sessions WHERE release = ?1 AND session < ?2", SESSIONS_KEPT),
         ] {
             self.0.prepare_cached(ended)?.execute(params![release, number.saturating_sub(kept)])?;
@@ -141,14 +126,17 @@ impl Writing<'_> {
         self.0
             .prepare_cached(
                 "INSERT INTO set_aside (release, session, key, bytes, at)
-                 SELECT release, session, key, bytes, ?3 FROM evidence WHERE release = ?1 AND session = ?2
+                 SELECT release, session, trim(source || ' ' || key), bytes, ?3 FROM evidence
+                 WHERE release = ?1 AND session = ?2
                  UNION ALL
-                 SELECT release, session, 'journal ' || seq, bytes, ?3 FROM journal WHERE release = ?1 AND session = ?2",
+                 SELECT release, session, trim(source || ' journal ' || seq), bytes, ?3 FROM journal
+                 WHERE release = ?1 AND session = ?2",
             )?
             .execute(params![release, session, now_ms])?;
         for table in [
             "DELETE FROM evidence WHERE release = ?1 AND session = ?2",
             "DELETE FROM journal WHERE release = ?1 AND session = ?2",
+            "DELETE FROM sources WHERE release = ?1 AND session = ?2",
         ] {
             self.0.prepare_cached(table)?.execute(params![release, session])?;
         }
@@ -163,6 +151,7 @@ impl Writing<'_> {
             "DELETE FROM files WHERE name = ?1",
             "DELETE FROM evidence WHERE release = ?1",
             "DELETE FROM journal WHERE release = ?1",
+            "DELETE FROM sources WHERE release = ?1",
             "DELETE FROM plugins WHERE release = ?1",
             "DELETE FROM deliveries WHERE release = ?1",
             "DELETE FROM set_aside WHERE release = ?1",

@@ -304,6 +304,28 @@ fn a_poll_rides_along_with_a_batch_and_the_answer_brings_the_policy() {
     assert_eq!(heartbeat(&send(&mut instance, 2, 1_300)).map(|said| said.generation), Some(Some(8)));
 }
 
+/// A comparator that asks for tokens takes no observations of an instance that it does not know, such as after a restart.
+#[test]
+fn a_batch_that_was_refused_is_sent_again_with_a_heartbeat() {
+    let mut instance = Fixture::running();
+    let capture = instance.capture();
+    instance.on(Incident::Captured(capture), 1);
+    for leg in [LegName::Candidate, LegName::Control] {
+        instance.on(Incident::NotSent(CallId::Shadow(0, leg), Unsent::ProxyRefused), 1);
+    }
+    let carries = |calls: &[Call]| {
+        let headers = calls.iter().filter(|call| call.id == CallId::Batch(1)).map(|call| &call.headers);
+        let mut names = headers.flatten().map(|(name, _)| &name[..]);
+        names.any(|name| name == HEARTBEAT_HEADER.as_bytes())
+    };
+    assert!(!carries(&instance.on(Incident::Tick, 150)), "the last poll is too young");
+    let Answer::Complete { mut headers, .. } = answer("503", "") else { panic!() };
+    headers.push(("retry-after".into(), "1".into()));
+    let refused = Answer::Complete { headers, body: vec![], trailers: vec![] };
+    instance.on(Incident::Answered(CallId::Batch(1), refused), 160);
+    assert!(carries(&instance.on(Incident::Tick, 700)));
+}
+
 #[test]
 fn an_observation_that_is_too_large_keeps_lengths_and_hashes() {
     let mut instance = Fixture::running();
