@@ -458,7 +458,8 @@ fn a_database_of_an_earlier_version_is_taken_over() {
     chain_again(&world.data());
     world.edit(
         "DROP INDEX audit_number; ALTER TABLE audit DROP COLUMN number; ALTER TABLE audit DROP COLUMN document;
-         ALTER TABLE audit DROP COLUMN key; PRAGMA user_version = 3",
+         ALTER TABLE audit DROP COLUMN key; DROP TABLE tokens; DROP TABLE sources; ALTER TABLE journal DROP COLUMN source;
+         PRAGMA user_version = 3",
     );
     std::fs::remove_file(world.head_file()).unwrap();
     let before = world.check(None);
