@@ -13,7 +13,7 @@ mod tokens;
 
 pub use audits::Audits;
 pub use salvage::{Salvaged, SalvagedTable};
-pub use sources::Gathering;
+pub use sources::{Gathering, JournalEntry};
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -46,15 +46,6 @@ pub struct Store {
     written: Option<Instant>,
     /// Held as long as the store is open, and given up after the connection.
     _lock: Option<Lock>,
-}
-
-/// What was counted in a session by one transaction.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct JournalEntry {
-    /// Exchanges that only were counted as repeated.
-    pub repeated: u64,
-    /// The others, compared, as the engine writes them.
-    pub compared: Vec<u8>,
 }
 
 impl Store {
