@@ -11,19 +11,17 @@ mod observations;
 
 use std::sync::Arc;
 
-use axum::http::Method;
-
 pub(crate) use comparing::Comparing;
 pub(crate) use decoding::Decoding;
 pub(crate) use intake::Intake;
 
-use crate::api::route::Route;
+use crate::api::route::{Route, Verb};
 
 /// The routes that filters call.
 pub(crate) fn routes() -> [Route<Arc<Intake>>; 3] {
     [
-        Route::new(Method::POST, "/v1/observations", observations::receive),
-        Route::new(Method::POST, "/v1/handovers", handovers::receive),
-        Route::new(Method::POST, "/v1/heartbeats", heartbeats::receive),
+        Route::new(Verb::Post, "/v1/observations", observations::receive),
+        Route::new(Verb::Post, "/v1/handovers", handovers::receive),
+        Route::new(Verb::Post, "/v1/heartbeats", heartbeats::receive),
     ]
 }

@@ -7,12 +7,12 @@ use antumbra_observation::RUN_HEADER;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::header::{AUTHORIZATION, CONNECTION};
-use axum::http::{HeaderValue, Method, StatusCode};
+use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 
 use crate::api::problem::Problem;
-use crate::api::route::Route;
+use crate::api::route::{Route, Verb};
 use crate::clock;
 use crate::http::app::App;
 use crate::http::asking::Peer;
@@ -40,29 +40,27 @@ fn routes(app: &Arc<App>) -> Vec<Route> {
 }
 
 fn of_people() -> Vec<Route<Arc<App>>> {
-    let (get, put, patch, post, delete) =
-        (Method::GET, Method::PUT, Method::PATCH, Method::POST, Method::DELETE);
     vec![
-        Route::new(get.clone(), "/v1/policies", policies::list),
-        Route::new(get.clone(), "/v1/policies/{name}", policies::show),
-        Route::new(put, "/v1/policies/{name}", policies::put),
-        Route::new(delete.clone(), "/v1/policies/{name}", policies::delete),
-        Route::new(patch.clone(), "/v1/policies/{name}/mirror", policies::mirror),
-        Route::new(patch, "/v1/policies/{name}/weights", policies::weights),
-        Route::new(get.clone(), "/v1/policies/{name}/audit", policies::audit),
-        Route::new(get.clone(), "/v1/policies/{name}/generations", generations::history),
-        Route::new(get.clone(), "/v1/policies/{name}/generations/{number}", generations::show),
-        Route::new(get.clone(), "/v1/releases/{name}/report", releases::report),
-        Route::new(delete.clone(), "/v1/releases/{name}/evidence", releases::reset),
-        Route::new(get.clone(), "/v1/releases/{name}/exchanges", exchanges::stream),
-        Route::new(post.clone(), "/v1/releases/{name}/try", trying::rules),
-        Route::new(get.clone(), "/v1/tokens", tokens::list),
-        Route::new(post, "/v1/tokens", tokens::create),
-        Route::new(delete, "/v1/tokens/{token}", tokens::revoke),
-        Route::new(get.clone(), "/v1/status", status::show),
-        Route::new(get.clone(), "/metrics", status::metrics),
-        Route::open(get.clone(), "/healthz", || async { "ok\n" }),
-        Route::open(get, "/readyz", status::ready),
+        Route::new(Verb::Get, "/v1/policies", policies::list),
+        Route::new(Verb::Get, "/v1/policies/{name}", policies::show),
+        Route::new(Verb::Put, "/v1/policies/{name}", policies::put),
+        Route::new(Verb::Delete, "/v1/policies/{name}", policies::delete),
+        Route::new(Verb::Patch, "/v1/policies/{name}/mirror", policies::mirror),
+        Route::new(Verb::Patch, "/v1/policies/{name}/weights", policies::weights),
+        Route::new(Verb::Get, "/v1/policies/{name}/audit", policies::audit),
+        Route::new(Verb::Get, "/v1/policies/{name}/generations", generations::history),
+        Route::new(Verb::Get, "/v1/policies/{name}/generations/{number}", generations::show),
+        Route::new(Verb::Get, "/v1/releases/{name}/report", releases::report),
+        Route::new(Verb::Delete, "/v1/releases/{name}/evidence", releases::reset),
+        Route::new(Verb::Get, "/v1/releases/{name}/exchanges", exchanges::stream),
+        Route::new(Verb::Post, "/v1/releases/{name}/try", trying::rules),
+        Route::new(Verb::Get, "/v1/tokens", tokens::list),
+        Route::new(Verb::Post, "/v1/tokens", tokens::create),
+        Route::new(Verb::Delete, "/v1/tokens/{token}", tokens::revoke),
+        Route::new(Verb::Get, "/v1/status", status::show),
+        Route::new(Verb::Get, "/metrics", status::metrics),
+        Route::open(Verb::Get, "/healthz", || async { "ok\n" }),
+        Route::open(Verb::Get, "/readyz", status::ready),
     ]
 }
 

@@ -35,16 +35,17 @@ pub(crate) enum Stranger {
 impl Tokens {
     /// Takes over what was stored, beside the token of the file.
     pub(crate) fn restore(&self, stored: Vec<Result<Token, StoreError>>, file: Option<&str>) {
-        self.write(|held| held.file = file.map(|secret| Arc::new(of_file(secret))));
+        let mut restored = Held { file: file.map(|secret| Arc::new(of_file(secret))), ..Held::default() };
         for row in stored {
             match row {
-                Ok(token) => drop(self.put(token)),
+                Ok(token) => restored.add(Arc::new(token)),
                 Err(error) => {
                     tracing::error!(%error, "the row lets nobody in, and every request needs a token");
-                    self.write(|held| held.unreadable += 1);
+                    restored.unreadable += 1;
                 }
             }
         }
+        self.write(|held| *held = restored);
     }
 
     /// Whether every request needs a token: one was created once, or the server was started with one. That all of them ended opens
@@ -94,8 +95,7 @@ impl Tokens {
         let token = Arc::new(token);
         self.write(|held| {
             held.living.retain(|known| known.name != token.name);
-            let list = if token.revoked.is_some() { &mut held.revoked } else { &mut held.living };
-            list.push(Arc::clone(&token));
+            held.add(Arc::clone(&token));
         });
         token
     }
@@ -106,6 +106,13 @@ impl Tokens {
 
     fn write(&self, write: impl FnOnce(&mut Held)) {
         write(&mut self.0.write().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+impl Held {
+    fn add(&mut self, token: Arc<Token>) {
+        let list = if token.revoked.is_some() { &mut self.revoked } else { &mut self.living };
+        list.push(token);
     }
 }
 

@@ -73,6 +73,26 @@ async fn the_first_token_shuts_the_door_and_a_restart_does_not_open_it() {
 }
 
 #[tokio::test]
+async fn the_token_of_the_file_is_an_admins_that_nobody_takes_back() {
+    let world = World::new(Some("correct-horse-battery")).await;
+    let file = "Bearer correct-horse-battery";
+    let headers =
+        [("authorization", file), ("content-type", "application/yaml"), ("x-antumbra-author", "ana")];
+    assert_eq!(world.send(Method::PUT, "/v1/policies/shop?create=true", &headers, SHOP).await.status, 201);
+    let created = create(&world, file, &json!({"name": "ci", "role": "gate"})).await;
+    assert_eq!((created.status.as_u16(), &created.json()["isFirst"]), (201, &false.into()));
+    let kept = asked(&world, file, Method::DELETE, "/v1/tokens/token-file").await;
+    assert!(kept.status == 409 && kept.text.contains("change the file and restart"), "{kept:?}");
+    let listed = asked(&world, file, Method::GET, "/v1/tokens").await.json();
+    assert_eq!(
+        (&listed["tokens"][0]["name"], &listed["tokens"][1]["name"]),
+        (&"token-file".into(), &"ci".into())
+    );
+    let audit = asked(&world, file, Method::GET, "/v1/policies/shop/audit").await.json();
+    assert_eq!(audit["entries"][0]["who"], "token-file (says ana)");
+}
+
+#[tokio::test]
 async fn a_token_that_ended_says_so_and_opens_nothing() {
     let (world, root) = guarded().await;
     let second = made(&world, &root, json!({"name": "second", "role": "admin"})).await;

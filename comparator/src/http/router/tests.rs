@@ -6,6 +6,7 @@ use std::path::Path;
 use antumbra_control::token::{Deed, Token};
 use antumbra_control::{Document, Role, Scope};
 use antumbra_store::Store;
+use axum::http::Method;
 use http_body_util::Empty;
 use hyper::body::Bytes;
 use hyper_util::client::legacy::Client;
@@ -47,10 +48,17 @@ GET /readyz nobody
 
 /// The routes of which the router is made, and what each says that it needs.
 fn all() -> Vec<(Method, &'static str, Option<Role>)> {
-    fn told<S>(route: Route<S>) -> (Method, &'static str, Option<Role>) {
-        (route.method, route.path, route.needs)
+    fn told<S>(route: &Route<S>) -> (Method, &'static str, Option<Role>) {
+        let method = match route.verb {
+            Verb::Get => Method::GET,
+            Verb::Put => Method::PUT,
+            Verb::Patch => Method::PATCH,
+            Verb::Post => Method::POST,
+            Verb::Delete => Method::DELETE,
+        };
+        (method, route.path, route.needs)
     }
-    ingest::routes().into_iter().map(told).chain(of_people().into_iter().map(told)).collect()
+    ingest::routes().iter().map(told).chain(of_people().iter().map(told)).collect()
 }
 
 #[test]
