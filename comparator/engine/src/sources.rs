@@ -134,8 +134,9 @@ impl<'e> Together<'e> {
         let witnesses: Vec<Witness<'_>> =
             counted.map(|source| Witness { name: source.called(), evidence: source.evidence }).collect();
         let judgement = if witnesses.len() > 1 {
-            let without =
-                |name: &str| merged(&self.sources.0, |source| !source.is_odd() && source.called() != name);
+            let without = |left_out: &Evidence| {
+                merged(&self.sources.0, |source| !source.is_odd() && !std::ptr::eq(source.evidence, left_out))
+            };
             verdict::judge_together(&self.merged, &witnesses, without, gates, &delivery)
         } else {
             verdict::judge(&self.merged, gates, &delivery)

@@ -166,11 +166,11 @@ pub(crate) fn judge<'e>(evidence: &'e Evidence, gates: &Gates, delivery: &Delive
     decide(evidence, gates, delivery, family::test(evidence, gates))
 }
 
-/// Judges the merged evidence of several sources; `without` makes that of all but one of them.
+/// Judges the merged evidence of several sources; `without` makes that of all but the one whose evidence it is given.
 pub(crate) fn judge_together<'e>(
     merged: &'e Evidence,
     witnesses: &[Witness<'e>],
-    without: impl Fn(&str) -> Evidence,
+    without: impl Fn(&Evidence) -> Evidence,
     gates: &Gates,
     delivery: &Delivery,
 ) -> Judgement<'e> {

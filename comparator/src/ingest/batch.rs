@@ -136,23 +136,10 @@ fn own<T>(
 ) -> Result<(), Refused> {
     let releases = batch.items.iter().map(|item| observation(item).release.as_str());
     let mut releases = releases.chain(batch.heartbeat.iter().map(|heartbeat| heartbeat.release.as_str()));
-    releases.try_for_each(|release| refuse_foreign(intake, by, release)).map_err(|problem| {
+    releases.try_for_each(|release| intake.refuse_foreign(by, release)).map_err(|problem| {
         let refused = Refused::new(Reason::ForeignRelease, problem);
         Refused { count: Some(batch.items.len() as u64), ..refused }
     })
-}
-
-/// Whether a report about a release is one that the token may make. That it is not is logged: either a filter has the token of another,
-/// or somebody forges evidence.
-///
-/// # Errors
-/// A problem that names the token, its releases, and the other one.
-pub(super) fn refuse_foreign(intake: &Intake, by: &Principal, release: &str) -> Result<(), Problem> {
-    let refused = by.refuse_beyond(release);
-    if let (Err(_), Some(source)) = (&refused, by.source()) {
-        intake.metrics.door.foreign(&source, release);
-    }
-    refused
 }
 
 fn known<T>(intake: &Intake, items: &[T], observation: fn(&T) -> &Observation) -> Result<(), Refused> {

@@ -10,7 +10,6 @@ use axum::http::header::{CONTENT_TYPE, ETAG};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 
-use super::batch;
 use super::intake::Intake;
 use crate::api::allowed::{Allowed, Filter};
 use crate::api::answer::json_text;
@@ -44,7 +43,7 @@ pub(super) fn heard(
     by: &Principal,
     heartbeat: Heartbeat,
 ) -> Result<Option<Arc<Version>>, Problem> {
-    batch::refuse_foreign(intake, by, &heartbeat.release)?;
+    intake.refuse_foreign(by, &heartbeat.release)?;
     let version = intake
         .policies
         .get(&heartbeat.release)

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use antumbra_observation::{Handover, Instance, Observation};
 use axum::http::StatusCode;
 
-use crate::api::principal::Source;
+use crate::api::principal::{Principal, Source};
 use crate::api::problem::Problem;
 use crate::ingest::comparing::{Compared, Comparing, Uncompared};
 use crate::ingest::decoding::Decoding;
@@ -69,6 +69,19 @@ impl Intake {
             intake.take(source, None, observations, reserved).await
         };
         to_its_end(carrying).await
+    }
+
+    /// Whether a report about a release is one that the token may make. That it is not is logged: either a filter has the token of another,
+    /// or somebody forges evidence.
+    ///
+    /// # Errors
+    /// A problem that names the token, its releases, and the other one.
+    pub(super) fn refuse_foreign(&self, by: &Principal, release: &str) -> Result<(), Problem> {
+        let refused = by.refuse_beyond(release);
+        if let (Err(_), Some(source)) = (&refused, by.source()) {
+            self.metrics.door.foreign(&source, release);
+        }
+        refused
     }
 
     async fn take(

@@ -7,7 +7,6 @@ mod batches;
 mod documents;
 mod files;
 mod head_file;
-mod journal;
 mod lock;
 mod salvage;
 mod schema;
@@ -18,9 +17,8 @@ mod tokens;
 mod writing;
 
 pub use audits::Audits;
-pub use journal::JournalEntry;
 pub use salvage::{Salvaged, SalvagedTable};
-pub use sources::Gathering;
+pub use sources::{Gathering, JournalEntry};
 pub use writing::Writing;
 
 use std::cell::RefCell;

@@ -92,11 +92,11 @@ struct Scales<'w, 'e, F> {
 }
 
 /// All discordant hypotheses of the merged evidence, by what its sources say of each. `without` makes the merged evidence of all sources
-/// but the one of a name.
+/// but the one whose evidence it is given.
 pub(super) fn weighed<'e>(
     merged: &'e Evidence,
     witnesses: &[Witness<'e>],
-    without: impl Fn(&str) -> Evidence,
+    without: impl Fn(&Evidence) -> Evidence,
     gates: &Gates,
 ) -> Vec<Tested<'e>> {
     let mut family = family::at_level(merged, gates, gates.roll_back_alpha);
@@ -128,7 +128,7 @@ fn claim<'e>(tested: &Tested<'e>) -> Claim<'e> {
     (tested.endpoint, path, kind)
 }
 
-impl<'e, F: Fn(&str) -> Evidence> Scales<'_, 'e, F> {
+impl<'e, F: Fn(&Evidence) -> Evidence> Scales<'_, 'e, F> {
     fn weigh(&self, tested: &mut Tested<'e>) {
         let claim = claim(tested);
         let said = self.said.get(&claim).map(Vec::as_slice).unwrap_or_default();
@@ -180,8 +180,8 @@ impl<'e, F: Fn(&str) -> Evidence> Scales<'_, 'e, F> {
     fn holds_without(&self, witness: usize, (endpoint, path, kind): Claim<'_>) -> bool {
         let mut all = self.proven.borrow_mut();
         let proven = all.entry(witness).or_insert_with(|| {
-            let Some(Witness { name, .. }) = self.witnesses.get(witness) else { return Proven::new() };
-            let others = (self.without)(name);
+            let Some(Witness { evidence, .. }) = self.witnesses.get(witness) else { return Proven::new() };
+            let others = (self.without)(evidence);
             let tested = family::at_level(&others, self.gates, self.gates.roll_back_alpha);
             let proven = tested.iter().filter(|tested| tested.standing == Standing::Rejected).map(claim);
             proven.map(|(endpoint, path, kind)| (endpoint.to_owned(), path.to_owned(), kind)).collect()

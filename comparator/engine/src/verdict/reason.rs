@@ -44,7 +44,8 @@ pub enum Code {
     /// Roll back: the candidate is slower; `value` is log10 of the evidence.
     Slower,
     /// Wait: it looks like a regression and may be a burst; `value` is log10 of the evidence. It has to show in more separate blocks of time,
-    /// or for more clients, until it is rolled back. Hold until then.
+    /// or for more clients, until it is rolled back. Hold until then. Where several sources send observations, it also is what only one of
+    /// them shows, or what all others show while one hides it.
     Suspected,
     /// Roll back: `value` further findings.
     More,

@@ -3,7 +3,7 @@
 use antumbra_engine::Row;
 use rusqlite::{Connection, params};
 
-use super::{JournalEntry, sums};
+use super::sums;
 use crate::error::StoreError;
 
 /// Whose evidence it is: a release's, in one of its sessions, from one source.
@@ -17,7 +17,16 @@ pub struct Gathering<'a> {
     pub source: &'a str,
 }
 
-/// The same, as it is read.
+/// What was counted in a session by one transaction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JournalEntry {
+    /// Exchanges that only were counted as repeated.
+    pub repeated: u64,
+    /// The others, compared, as the engine writes them.
+    pub compared: Vec<u8>,
+}
+
+/// Whose it is, as it is read.
 pub(super) struct Gathered {
     release: String,
     session: u64,

@@ -9,9 +9,9 @@ use antumbra_engine::Row;
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::audits;
-use super::journal::JournalEntry;
+
 use super::seal::Seal;
-use super::sources::{self, Gathering};
+use super::sources::{self, Gathering, JournalEntry};
 use super::sums::{policy_values, sum};
 use super::tokens;
 use crate::accounts::Accounts;
