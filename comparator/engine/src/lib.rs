@@ -99,6 +99,7 @@ mod report;
 mod rows;
 mod rules;
 mod schemas;
+pub mod secrets;
 mod series;
 pub mod stats;
 mod statuses;
