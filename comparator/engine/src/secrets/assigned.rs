@@ -42,16 +42,19 @@ fn in_name(byte: &u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-') || !byte.is_ascii()
 }
 
+/// How a text may give a value to a name.
+type Way<'t> = fn(&Given<'t>) -> Option<Range<usize>>;
+
 /// A name in a text.
 struct Given<'t> {
     text: &'t [u8],
     name: Range<usize>,
 }
 
-impl Given<'_> {
+impl<'t> Given<'t> {
     /// The value that the name is given, if it is one of the list.
     fn value(&self) -> Option<(Range<usize>, SecretKind)> {
-        let ways: [fn(&Self) -> Option<Range<usize>>; 6] = [
+        let ways: [Way<'t>; 6] = [
             Self::assigned,
             Self::of_element,
             Self::of_closed,
