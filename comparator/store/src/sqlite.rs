@@ -12,6 +12,7 @@ mod sums;
 pub use audits::Audits;
 pub use salvage::{Salvaged, SalvagedTable};
 
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -40,6 +41,9 @@ pub struct Store {
     salvaged: Option<(Salvaged, PathBuf)>,
     /// When something was last written, which shows that the store can be written.
     written: Option<Instant>,
+    /// Something was deleted that may still stand in the write-ahead log.
+    unscrubbed: bool,
+    path: PathBuf,
     /// Held as long as the store is open, and given up after the connection.
     _lock: Option<Lock>,
 }
@@ -68,9 +72,15 @@ impl Store {
         connection.busy_timeout(BUSY)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
+        schema::overwrite_deleted(&connection)?;
         schema::bring_up_to_date(&connection, path)?;
         connection.set_prepared_statement_cache_capacity(32);
-        Ok(Self { connection, salvaged, written: None, _lock: Some(lock) })
+        let path = path.to_owned();
+        // What a process deleted before it was killed may still stand in the log.
+        let mut store =
+            Self { connection, salvaged, written: None, unscrubbed: true, path, _lock: Some(lock) };
+        store.scrub();
+        Ok(store)
     }
 
     /// Opens a file to read it alone, also while a comparator has it.
@@ -81,7 +91,8 @@ impl Store {
         let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         connection.busy_timeout(BUSY)?;
         schema::refuse_newer(&connection, path)?;
-        Ok(Self { connection, salvaged: None, written: None, _lock: None })
+        let path = path.to_owned();
+        Ok(Self { connection, salvaged: None, written: None, unscrubbed: false, path, _lock: None })
     }
 
     /// Everything that is wrong with the file, one sentence each: with its pages, with rows that are not as they were written, and with
@@ -154,15 +165,44 @@ impl Store {
         work: impl FnOnce(&Writing<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         let before = self.connection.total_changes();
-        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let writing = Writing(transaction);
-        let result = work(&writing)?;
-        let changed = writing.0.total_changes();
-        writing.0.commit()?;
+        let (result, changed, deleted) = {
+            let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let writing = Writing { transaction, deleted: Cell::new(false) };
+            let result = work(&writing)?;
+            let (changed, deleted) = (writing.transaction.total_changes(), writing.deleted.get());
+            writing.transaction.commit()?;
+            (result, changed, deleted)
+        };
+        if deleted {
+            self.unscrubbed = true;
+            self.scrub();
+        }
         if changed != before {
             self.written = Some(Instant::now());
         }
         Ok(result)
+    }
+
+    /// Empties the write-ahead log if something was deleted whose earlier pages may stand in it: deleted content is overwritten in the
+    /// file itself. While somebody reads the database the log cannot be emptied; the next call tries again.
+    pub fn scrub(&mut self) {
+        if self.unscrubbed {
+            let busy: rusqlite::Result<i64> =
+                self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0));
+            self.unscrubbed = busy != Ok(0);
+        }
+    }
+
+    /// Forgets what was set aside before a moment, in milliseconds since 1970: rows that could not be read, and copies of a damaged
+    /// database. Answers how many there were.
+    ///
+    /// # Errors
+    /// SQLite fails, or a copy cannot be removed.
+    pub fn forget_set_aside(&mut self, before_ms: u64) -> Result<u64, StoreError> {
+        let rows = self.transaction(|writing| writing.forget_set_aside(before_ms))?;
+        let copies = files::remove_damaged(&self.path, before_ms / 1_000)
+            .map_err(|source| StoreError::File { path: self.path.clone(), source })?;
+        Ok(rows + copies)
     }
 
     /// Whether the store can be written now: something was written within the last second, or a row is written to see. A transaction
@@ -175,7 +215,7 @@ impl Store {
             return Ok(());
         }
         self.transaction(|writing| {
-            let mut statement = writing.0.prepare_cached(
+            let mut statement = writing.transaction.prepare_cached(
                 "INSERT INTO probe (id, times) VALUES (1, 1) ON CONFLICT (id) DO UPDATE SET times = times + 1",
             )?;
             statement.execute([])?;
@@ -306,14 +346,18 @@ impl Store {
 }
 
 /// An open transaction.
-pub struct Writing<'c>(Transaction<'c>);
+pub struct Writing<'c> {
+    transaction: Transaction<'c>,
+    /// Something was deleted of which nothing may be left.
+    deleted: Cell<bool>,
+}
 
 impl Writing<'_> {
     /// Notes a batch as acknowledged. False if it was before, or is so old that it can only be a repeat.
     pub fn note_batch(&self, instance: Instance, sequence: u64, now_ms: u64) -> Result<bool, StoreError> {
         let instance = instance.to_string();
         let highest: Option<u64> = self
-            .0
+            .transaction
             .prepare_cached("SELECT max(sequence) FROM batches WHERE instance = ?1")?
             .query_row([&instance], |row| row.get(0))?;
         let oldest_kept = highest.unwrap_or(0).saturating_sub(BATCHES_KEPT);
@@ -321,7 +365,7 @@ impl Writing<'_> {
             return Ok(false);
         }
         let inserted = self
-            .0
+            .transaction
             .prepare_cached("INSERT OR IGNORE INTO batches (instance, sequence, at) VALUES (?1, ?2, ?3)")?
             .execute(params![instance, sequence, now_ms])?;
         if sequence.is_multiple_of(PRUNE_EVERY) {
@@ -331,18 +375,18 @@ impl Writing<'_> {
     }
 
     fn prune(&self, instance: &str, oldest_kept: u64, now_ms: u64) -> Result<(), StoreError> {
-        self.0
+        self.transaction
             .prepare_cached("DELETE FROM batches WHERE instance = ?1 AND sequence <= ?2")?
             .execute(params![instance, oldest_kept])?;
         let forgotten = now_ms.saturating_sub(INSTANCE_FORGOTTEN_MS);
-        self.0.prepare_cached("DELETE FROM batches WHERE at < ?1")?.execute([forgotten])?;
+        self.transaction.prepare_cached("DELETE FROM batches WHERE at < ?1")?.execute([forgotten])?;
         Ok(())
     }
 
     /// Writes one row of evidence.
     pub fn put_evidence(&self, release: &str, session: u64, row: &Row) -> Result<(), StoreError> {
         let sum = sums::sum(&evidence_values(release, &session.to_le_bytes(), row));
-        self.0
+        self.transaction
             .prepare_cached(
                 "INSERT INTO evidence (release, session, key, bytes, sum) VALUES (?1, ?2, ?3, ?4, ?5)
                  ON CONFLICT (release, session, key) DO UPDATE SET bytes = excluded.bytes, sum = excluded.sum",
@@ -360,7 +404,7 @@ impl Writing<'_> {
     ) -> Result<(), StoreError> {
         let numbers = [session, entry.repeated].map(u64::to_le_bytes);
         let sum = sums::sum(&journal_values(release, &numbers, entry));
-        self.0
+        self.transaction
             .prepare_cached(
                 "INSERT INTO journal (release, session, repeated, bytes, sum) VALUES (?1, ?2, ?3, ?4, ?5)",
             )?
@@ -370,7 +414,7 @@ impl Writing<'_> {
 
     /// Forgets the journal of a session, whose evidence is written in the same transaction.
     pub fn clear_journal(&self, release: &str, session: u64) -> Result<(), StoreError> {
-        self.0
+        self.transaction
             .prepare_cached("DELETE FROM journal WHERE release = ?1 AND session = ?2")?
             .execute(params![release, session])?;
         Ok(())
@@ -379,7 +423,7 @@ impl Writing<'_> {
     /// Writes the accounts.
     pub fn put_accounts(&self, accounts: &Accounts) -> Result<(), StoreError> {
         let text = serde_json::to_string(accounts).unwrap_or_default();
-        self.0
+        self.transaction
             .prepare_cached(
                 "INSERT INTO accounts (id, text, sum) VALUES (1, ?1, ?2)
                  ON CONFLICT (id) DO UPDATE SET text = excluded.text, sum = excluded.sum",
@@ -392,7 +436,7 @@ impl Writing<'_> {
     pub fn put_policy(&self, name: &str, policy: &StoredPolicy) -> Result<(), StoreError> {
         let numbers = [policy.generation, policy.at_ms].map(u64::to_le_bytes);
         let sum = sums::sum(&policy_values(name, &numbers, &policy.text));
-        self.0
+        self.transaction
             .prepare_cached(
                 "INSERT INTO policies (name, generation, at, document, sum) VALUES (?1, ?2, ?3, ?4, ?5)",
             )?
@@ -402,7 +446,7 @@ impl Writing<'_> {
 
     /// Notes what the file of a policy said, whether or not it changed anything.
     pub fn put_file(&self, name: &str, document: &str) -> Result<(), StoreError> {
-        self.0
+        self.transaction
             .prepare_cached(
                 "INSERT INTO files (name, document) VALUES (?1, ?2)
                  ON CONFLICT (name) DO UPDATE SET document = excluded.document",
@@ -411,7 +455,7 @@ impl Writing<'_> {
         Ok(())
     }
 
-    /// Begins a session of a release. The evidence of the one before is kept, older evidence is not.
+    /// Begins a session of a release. Of the evidence before it nothing is kept: it may hold what must not be shown any more.
     /// `files` says by which files answers are read, rewritten and judged in it.
     pub fn begin_session(
         &self,
@@ -421,16 +465,20 @@ impl Writing<'_> {
         now_ms: u64,
     ) -> Result<(), StoreError> {
         let Session { number, since } = session;
-        self.0
+        self.transaction
             .prepare_cached("INSERT INTO sessions (release, session, since, at) VALUES (?1, ?2, ?3, ?4)")?
             .execute(params![release, number, since, now_ms])?;
         for ended in [
             "DELETE FROM evidence WHERE release = ?1 AND session < ?2",
             "DELETE FROM journal WHERE release = ?1 AND session < ?2",
         ] {
-            self.0.prepare_cached(ended)?.execute(params![release, number.saturating_sub(1)])?;
+            self.transaction.prepare_cached(ended)?.execute(params![release, number])?;
         }
-        self.0
+        self.transaction
+            .prepare_cached("DELETE FROM set_aside WHERE release = ?1 AND at < ?2")?
+            .execute(params![release, now_ms])?;
+        self.deleted.set(true);
+        self.transaction
             .prepare_cached(
                 "INSERT INTO plugins (release, files) VALUES (?1, ?2)
                  ON CONFLICT (release) DO UPDATE SET files = excluded.files",
@@ -442,8 +490,9 @@ impl Writing<'_> {
     /// Takes the evidence of a session that cannot be read out of the way, and keeps it for whoever wants to look into it. What was set
     /// aside of the release before is forgotten.
     pub fn set_aside(&self, release: &str, session: u64, now_ms: u64) -> Result<(), StoreError> {
-        self.0.prepare_cached("DELETE FROM set_aside WHERE release = ?1")?.execute([release])?;
-        self.0
+        self.transaction.prepare_cached("DELETE FROM set_aside WHERE release = ?1")?.execute([release])?;
+        self.deleted.set(true);
+        self.transaction
             .prepare_cached(
                 "INSERT INTO set_aside (release, session, key, bytes, at)
                  SELECT release, session, key, bytes, ?3 FROM evidence WHERE release = ?1 AND session = ?2
@@ -455,7 +504,7 @@ impl Writing<'_> {
             "DELETE FROM evidence WHERE release = ?1 AND session = ?2",
             "DELETE FROM journal WHERE release = ?1 AND session = ?2",
         ] {
-            self.0.prepare_cached(table)?.execute(params![release, session])?;
+            self.transaction.prepare_cached(table)?.execute(params![release, session])?;
         }
         Ok(())
     }
@@ -474,14 +523,29 @@ impl Writing<'_> {
             "DELETE FROM sessions WHERE release = ?1 AND session <
              (SELECT max(session) FROM sessions WHERE release = ?1)",
         ] {
-            self.0.prepare_cached(of_release)?.execute([name])?;
+            self.transaction.prepare_cached(of_release)?.execute([name])?;
         }
+        self.deleted.set(true);
         Ok(())
+    }
+
+    /// Notes that rows are written anew because something in them must go: what stood there is overwritten with the commit.
+    pub fn forgets(&self) {
+        self.deleted.set(true);
+    }
+
+    fn forget_set_aside(&self, before_ms: u64) -> Result<u64, StoreError> {
+        let rows =
+            self.transaction.prepare_cached("DELETE FROM set_aside WHERE at < ?1")?.execute([before_ms])?;
+        if rows > 0 {
+            self.deleted.set(true);
+        }
+        Ok(rows as u64)
     }
 
     /// Keeps what the filters of a release said they delivered.
     pub fn put_delivery(&self, release: &str, session: u64, text: &str) -> Result<(), StoreError> {
-        self.0
+        self.transaction
             .prepare_cached(
                 "INSERT INTO deliveries (release, session, text) VALUES (?1, ?2, ?3)
                  ON CONFLICT (release) DO UPDATE SET session = excluded.session, text = excluded.text",
@@ -493,13 +557,13 @@ impl Writing<'_> {
     /// Appends to the audit of a release.
     pub fn append_audit(&self, draft: Draft) -> Result<(), StoreError> {
         let last: Option<(u64, String)> = self
-            .0
+            .transaction
             .prepare_cached("SELECT seq, hash FROM audit WHERE release = ?1 ORDER BY seq DESC LIMIT 1")?
             .query_row([&draft.release], |row| Ok((row.get(0)?, row.get(1)?)))
             .optional()?;
         let (seq, prev_hash) = last.unwrap_or_default();
         let e = draft.chained(seq + 1, prev_hash);
-        self.0
+        self.transaction
             .prepare_cached(
                 "INSERT INTO audit (seq, release, generation, at, who, action, reason, diff, prev_hash, hash)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",

@@ -1,7 +1,7 @@
 //! Who is kept out, over real HTTP: no token, foreign pages, slow and oversized senders.
 
 use crate::server::{SHOP, World, healthy};
-use antumbra_comparator::{Config, Connections, Descriptors, Error, Plugins, Targets, serve};
+use antumbra_comparator::{Config, Connections, Descriptors, Error, KEEP_EXAMPLES, Plugins, Targets, serve};
 use http::Method;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -88,6 +88,7 @@ async fn nothing_is_open_by_default() {
         targets: Targets::default(),
         descriptors: Descriptors::default(),
         plugins: Plugins::default(),
+        keep_examples: KEEP_EXAMPLES,
     };
     assert!(matches!(serve(listener, config, async {}).await, Err(Error::Open(_))));
 }

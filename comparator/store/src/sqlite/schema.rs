@@ -28,6 +28,16 @@ pub(super) fn bring_up_to_date(connection: &Connection, path: &Path) -> Result<(
     Ok(())
 }
 
+/// Has what is deleted or replaced overwritten with zeros: a database holds answers of services, and a file is copied as it is.
+///
+/// # Errors
+/// SQLite refuses it.
+pub(super) fn overwrite_deleted(connection: &Connection) -> Result<(), StoreError> {
+    // It answers with the new value.
+    connection.query_row("PRAGMA secure_delete = ON", [], |_| Ok(()))?;
+    Ok(())
+}
+
 /// The version of the file; none if that cannot be read.
 ///
 /// # Errors
