@@ -110,13 +110,15 @@ fn has_check_digit(number: &[u8]) -> bool {
 /// A social security number of the USA, `078-05-1120`: 000, 666 and 900 to 999 are given to nobody, nor are 00 and 0000.
 fn person(text: &[u8], start: usize) -> Option<(usize, SecretKind)> {
     let end = start + PERSON;
-    let [a, b, c, b'-', d, e, b'-', f, g, h, i] = text.get(start..end)? else { return None };
+    let [a, b, c, first @ (b'-' | b' '), d, e, second, f, g, h, i] = text.get(start..end)? else {
+        return None;
+    };
     let all = [a, b, c, d, e, f, g, h, i].iter().all(|digit| digit.is_ascii_digit());
     let given = !matches!([a, b, c], [b'0', b'0', b'0'] | [b'6', b'6', b'6'] | [b'9', ..])
         && (*d, *e) != (b'0', b'0')
         && [f, g, h, i].iter().any(|digit| **digit != b'0');
     let alone = ends_alone(text, end) && text.get(end) != Some(&b'-');
-    (all && given && alone).then_some((end, SecretKind::Person))
+    (all && given && alone && first == second).then_some((end, SecretKind::Person))
 }
 
 const MAX_DIGITS: usize = 19;

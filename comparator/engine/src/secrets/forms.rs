@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 use aho_corasick::{AhoCorasick, MatchKind};
 
 use super::kind::SecretKind;
+use super::looks::looks_drawn;
 
 /// The secrets in a text, in their order and without overlaps. Each is looked through once: a mark that begins none costs no more than
 /// [`MOST_NEEDED`] bytes.
@@ -130,8 +131,9 @@ fn of_url(text: &[u8], scheme_end: usize, start: usize) -> Option<(Range<usize>,
     let ends = |byte: &u8| byte.is_ascii_whitespace() || b"/?#\"'<>\\".contains(byte);
     let authority = rest.get(..rest.iter().position(ends).unwrap_or(rest.len()))?;
     let at = authority.iter().rposition(|byte| *byte == b'@')?;
-    let has_password = authority.get(..at)?.contains(&b':');
-    has_password.then_some((start..start + at, SecretKind::Password))
+    let user = authority.get(..at)?;
+    // A user may be a token, without a password.
+    (user.contains(&b':') || looks_drawn(user)).then_some((start..start + at, SecretKind::Password))
 }
 
 /// Credentials behind the name of a scheme: any behind `Bearer`, and what is base64 of a name and a password behind `Basic`.
@@ -202,7 +204,7 @@ const fn token(text: &'static str, needs: usize, chars: Chars) -> Prefix {
 }
 
 /// By who gives them. The most that one needs is 40 bytes.
-static PREFIXES: [Prefix; 78] = [
+static PREFIXES: [Prefix; 90] = [
     // Amazon
     key("AKIA", 16, Chars::Capitals),
     key("ASIA", 16, Chars::Capitals),
@@ -286,6 +288,19 @@ static PREFIXES: [Prefix; 78] = [
     key("key-", 32, Chars::Hex),
     key("SK", 32, Chars::Hex),
     key("xkeysib-", 32, Chars::Word),
+    // Others
+    key("LTAI", 16, Chars::Letters),
+    key("AKID", 32, Chars::Letters),
+    key("GOOG", 20, Chars::Capitals),
+    key("NRAK-", 24, Chars::Capitals),
+    token("sntrys_", 20, Chars::Word),
+    token("dt0c01.", 24, Chars::Pieces),
+    token("ATBB", 24, Chars::Letters),
+    token("pscale_tkn_", 20, Chars::Pieces),
+    key("pscale_pw_", 20, Chars::Pieces),
+    token("nfp_", 30, Chars::Letters),
+    key("ops_eyJ", 20, Chars::Word),
+    token("EAACEdEose0cBA", 4, Chars::Letters),
     // Anybody
     key("AGE-SECRET-KEY-1", 20, Chars::Capitals),
     key("$2a$", 0, Chars::Path),

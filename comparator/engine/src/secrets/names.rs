@@ -146,7 +146,7 @@ const MAX_NAME: usize = 4_096;
 static WORDS: LazyLock<AhoCorasick> =
     LazyLock::new(|| AhoCorasick::new(LONG.map(|(word, _)| word)).expect("a few short words"));
 
-const LONG: [(&str, SecretKind); 81] = [
+const LONG: [(&str, SecretKind); 93] = [
     ("authorization", Authorization),
     ("credential", Authorization),
     ("bearer", Authorization),
@@ -228,6 +228,18 @@ const LONG: [(&str, SecretKind); 81] = [
     ("socialsecurity", Person),
     ("nationalid", Person),
     ("passportnumber", Person),
+    ("securityanswer", Password),
+    ("devicecode", Code),
+    ("usercode", Code),
+    ("resetcode", Code),
+    ("invitecode", Code),
+    ("accountno", Account),
+    ("acctnum", Account),
+    ("sortcode", Account),
+    ("taxid", Person),
+    ("nationalinsurance", Person),
+    ("driverslicen", Person),
+    ("passportno", Person),
 ];
 /// How an ordinary word goes on that begins as one of the list.
 const LONGER: [(&str, &[&str]); 5] = [
