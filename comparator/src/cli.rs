@@ -47,7 +47,7 @@ use crate::live::door::Connections;
 use crate::shadows::Network;
 use failure::Failure;
 use terms::DescriptorSet;
-use values::{NamedPlugin, NamedTarget, Percent, Weight};
+use values::{Lasting, NamedPlugin, NamedTarget, Percent, Weight};
 
 /// Runs the command line whose first argument is the program's name. Plugins run in `sandbox`.
 pub fn run(args: impl IntoIterator<Item = OsString>, sandbox: &dyn Runtime) -> ExitCode {
@@ -239,6 +239,9 @@ struct ServeOptions {
     /// proxy
     #[arg(long, default_value_t = Connections::default().per_address, value_name = "NUMBER")]
     max_connections_per_address: usize,
+    /// How long values of answers are kept: examples in reports, exchanges to try rules on, and what was set aside as damaged
+    #[arg(long, default_value = "7d", value_name = "DURATION")]
+    keep_examples: Lasting,
     /// Where a cluster is, for mirrors that say `via: comparator`; may be repeated. The name is resolved once, at the start
     #[arg(long, value_name = "CLUSTER=URL")]
     target: Vec<NamedTarget>,

@@ -1,4 +1,5 @@
-//! What must not leave the process with a capture: credentials always, and what the reader names besides.
+//! What must not leave the process with a capture, nor be kept to try rules on: what the list of secrets names or shows by its form, what the
+//! policy names, and what the reader names besides.
 //!
 //! A blanked value stays where it was, so that a capture still shows that there was one; that two of them differ it does not show.
 //! Where a path of a body is named and nobody can say where in the body the value is, only length and hash are kept. What could not be
@@ -10,9 +11,11 @@ mod cookie;
 mod form;
 mod json;
 mod left;
+mod multipart;
 
 use std::str::FromStr;
 
+use antumbra_engine::secrets::{self, BadSecret, SecretKind, Secrets, Target};
 use antumbra_observation::{Body, Bytes, Observation, Request, Response};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -25,20 +28,16 @@ pub(crate) const REDACTED: &str = "[redacted]";
 /// What is blanked.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Redaction {
-    /// In lower case, beside [`ALWAYS`]; `set-cookie` is blanked as a whole if it is among them.
-    headers: Vec<String>,
-    paths: Vec<Vec<String>>,
+    secrets: Secrets,
     /// Texts are kept as they are although a path is named.
     keeps_text: bool,
 }
 
-/// One header or one path of JSON bodies, or that texts have no secrets.
+/// One place, or that texts have no secrets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Secret {
-    /// In lower case.
-    Header(String),
-    /// Keys and indices; `*` is any of them.
-    Path(Vec<String>),
+    /// A header, a cookie, a parameter of a query or a path of bodies.
+    Place(secrets::Secret),
     /// Nothing in texts and pages is one.
     NoText,
 }
@@ -47,40 +46,27 @@ impl FromStr for Secret {
     type Err = BadSecret;
 
     fn from_str(text: &str) -> Result<Self, BadSecret> {
-        if let Some(name) = text.strip_prefix("header:") {
-            let name = http::HeaderName::from_bytes(name.as_bytes()).map_err(|_| BadSecret)?;
-            return Ok(Self::Header(name.as_str().to_owned()));
-        }
-        if text == KEEP_TEXT {
-            return Ok(Self::NoText);
-        }
-        let path = text.strip_prefix('/').ok_or(BadSecret)?;
-        let segments = || path.split('/');
-        let sound = segments().count() <= MAX_SEGMENTS && segments().all(|segment| !segment.is_empty());
-        if sound { Ok(Self::Path(segments().map(named).collect())) } else { Err(BadSecret) }
+        if text == KEEP_TEXT { Ok(Self::NoText) } else { text.parse().map(Self::Place) }
     }
 }
 
-/// The name that a segment means, as in the places of a report; whoever copies one of those must not miss the secret.
-fn named(segment: &str) -> String {
-    let signs = [("~4", ""), ("~3", " "), ("~2", "*"), ("~1", "/"), ("~0", "~")];
-    signs.into_iter().fold(segment.to_owned(), |name, (sign, meant)| name.replace(sign, meant))
+/// What a reader names besides the list and the policy.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Named(Vec<Secret>);
+
+impl FromIterator<Secret> for Named {
+    fn from_iter<I: IntoIterator<Item = Secret>>(secrets: I) -> Self {
+        Self(secrets.into_iter().collect())
+    }
 }
 
-/// The text names nothing to blank; whoever reads it names the argument and the value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "must be a path of at most {MAX_SEGMENTS} keys as /customer/email or /items/*/card, or as header:x-session"
-)]
-pub(crate) struct BadSecret;
-
-impl FromIterator<Secret> for Redaction {
-    fn from_iter<I: IntoIterator<Item = Secret>>(secrets: I) -> Self {
-        let mut redaction = Self::default();
-        for secret in secrets {
+impl Named {
+    /// These, and what a policy names.
+    pub(crate) fn and(&self, secrets: &Secrets) -> Redaction {
+        let mut redaction = Redaction::of(secrets);
+        for secret in self.0.iter().cloned() {
             match secret {
-                Secret::Header(name) => redaction.headers.push(name),
-                Secret::Path(path) => redaction.paths.push(path),
+                Secret::Place(place) => redaction.secrets.extend([place]),
                 Secret::NoText => redaction.keeps_text = true,
             }
         }
@@ -89,6 +75,11 @@ impl FromIterator<Secret> for Redaction {
 }
 
 impl Redaction {
+    /// What the list has, with what a policy changes of it.
+    pub(crate) fn of(secrets: &Secrets) -> Self {
+        Self { secrets: secrets.clone(), keeps_text: false }
+    }
+
     /// Blanks request, answers and trailers, and answers what is no longer in them.
     pub(crate) fn apply(&self, observation: &mut Observation) -> Left {
         let mut left = Left::default();
@@ -101,19 +92,34 @@ impl Redaction {
     }
 
     fn request(&self, request: &mut Request, left: &mut Left) {
-        if self.body(&request.headers, &mut request.body, left) {
+        let (path, blanked) = self.target().without_secrets(&request.path);
+        if blanked > 0 {
+            request.path = path.into();
+            left.targets(blanked);
+        }
+        if matches!(request.body, Body::Cut { .. }) {
+            left.cut();
+        } else if self.is_touched(&request.headers, &request.body)
+            && self.body(&request.headers, &mut request.body, left)
+        {
             coding::take_off(&mut request.headers);
         }
         self.headers(&mut request.headers, left);
     }
 
+    /// All bodies lose their encodings, or none does: else that would be a difference.
     fn answers(&self, answers: &mut [&mut Response], left: &mut Left) {
-        if !self.paths.is_empty() {
+        let touched = answers.iter().any(|answer| self.is_touched(&answer.headers, &answer.body));
+        if touched {
             coding::separate(answers);
         }
         let mut decoded = false;
         for answer in answers.iter_mut() {
-            decoded |= self.body(&answer.headers, &mut answer.body, left);
+            match answer.body {
+                Body::Cut { .. } => left.cut(),
+                _ if touched => decoded |= self.body(&answer.headers, &mut answer.body, left),
+                _ => {}
+            }
             self.headers(&mut answer.headers, left);
             self.headers(&mut answer.trailers, left);
         }
@@ -123,32 +129,56 @@ impl Redaction {
     }
 
     fn headers(&self, headers: &mut [(Bytes, Bytes)], left: &mut Left) {
-        for (name, value) in headers {
-            let name = name.to_ascii_lowercase();
-            let is = |secret: &str| secret.as_bytes() == name;
-            if let Some(secret) = self.headers.iter().map(String::as_str).find(|secret| is(secret)) {
-                *value = REDACTED.into();
-                left.header(secret, 1);
-            } else if let Some(secret) = ALWAYS.into_iter().find(|secret| is(secret)) {
-                *value =
-                    if secret == "set-cookie" { cookie::redacted(value).into() } else { REDACTED.into() };
-                left.header(secret, 1);
+        for (name, value) in headers.iter_mut().filter(|(_, value)| !value.is_empty()) {
+            let is_set_cookie = name.eq_ignore_ascii_case(b"set-cookie");
+            let blank = match self.secrets.of_header(name) {
+                // Whoever names it wants all of it gone.
+                Some(kind) if !is_set_cookie || kind == SecretKind::Named => REDACTED.into(),
+                _ if is_set_cookie => cookie::redacted(value, &self.secrets),
+                _ => match self.within(value) {
+                    Some(blanked) => blanked,
+                    None => continue,
+                },
+            };
+            *value = blank.into();
+            left.header(&String::from_utf8_lossy(name).to_ascii_lowercase(), 1);
+        }
+    }
+
+    /// The value of a header that names no secret without those in it. Some values are addresses.
+    fn within(&self, value: &[u8]) -> Option<Vec<u8>> {
+        let is_address = value.starts_with(b"/") || memchr::memmem::find(value, b"://").is_some();
+        let target = is_address.then(|| self.target().without_secrets(value));
+        let target = target.filter(|(_, blanked)| *blanked > 0).map(|(target, _)| target);
+        let text = secrets::without(target.as_deref().unwrap_or(value), REDACTED.as_bytes());
+        text.map(|(text, _)| text).or(target)
+    }
+
+    fn target(&self) -> Target<'_> {
+        Target { secrets: &self.secrets, mark: REDACTED }
+    }
+
+    /// Whether something of a body must go, or may have to.
+    fn is_touched(&self, headers: &[(Bytes, Bytes)], body: &Body) -> bool {
+        match body {
+            Body::Whole(bytes) if !bytes.is_empty() => {
+                !self.secrets.paths().is_empty()
+                    || match body::kept(headers, bytes, &self.secrets, self.keeps_text) {
+                        Kept::Plain(_, blanked) => blanked > 0,
+                        Kept::Hash(_) => true,
+                    }
             }
+            _ => false,
         }
     }
 
     /// Whether the body has lost an encoding. One that is the primary's is blanked with it.
     fn body(&self, headers: &[(Bytes, Bytes)], body: &mut Body, left: &mut Left) -> bool {
         let bytes = match &body {
-            Body::Whole(bytes) if self.paths.is_empty() || bytes.is_empty() => return false,
-            Body::Whole(bytes) => bytes,
-            Body::Same => return false,
-            Body::Cut { .. } => {
-                left.cut();
-                return false;
-            }
+            Body::Whole(bytes) if !bytes.is_empty() => bytes,
+            _ => return false,
         };
-        match body::kept(headers, bytes, &self.paths, self.keeps_text) {
+        match body::kept(headers, bytes, &self.secrets, self.keeps_text) {
             Kept::Plain(text, blanked) => {
                 *body = Body::Whole(text.into());
                 left.members(blanked);
@@ -163,11 +193,8 @@ impl Redaction {
     }
 }
 
-const ALWAYS: [&str; 5] = ["authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key"];
 /// Stands among what is to be blanked where texts need not be.
 pub(crate) const KEEP_TEXT: &str = "keep:text";
-/// Nobody needs more, and each is one step of a recursion.
-const MAX_SEGMENTS: usize = 32;
 
 #[cfg(test)]
 mod tests {
@@ -179,6 +206,11 @@ mod tests {
 
     const TOLD: &str = r#"{"customer":{"email":"hush"},"n":1}"#;
     const BLANKED: &str = r#"{"customer":{"email":"[redacted]"},"n":1}"#;
+
+    fn named(secrets: &[&str]) -> Redaction {
+        let named: Named = secrets.iter().map(|secret| secret.parse::<Secret>().unwrap()).collect();
+        named.and(&Secrets::default())
+    }
 
     fn gzip(text: &str) -> Vec<u8> {
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
@@ -194,7 +226,7 @@ mod tests {
 
     /// What is left of the answers of primary, candidate and control, and what is said to be gone.
     fn applied(primary: Leg, candidate: Leg, control: Leg) -> (Vec<Response>, Left) {
-        let redaction: Redaction = ["/customer/email".parse::<Secret>().unwrap()].into_iter().collect();
+        let redaction = named(&["/customer/email"]);
         let mut one = Observation::new("shop", "GET", "/");
         one = one.with_primary(primary).with_candidate(candidate).with_control(control);
         let left = redaction.apply(&mut one);
@@ -251,10 +283,7 @@ mod tests {
 
     #[test]
     fn a_request_is_kept_plain_too() {
-        let redaction: Redaction = ["/customer/email", "header:Set-Cookie"]
-            .into_iter()
-            .map(|secret| secret.parse::<Secret>().unwrap())
-            .collect();
+        let redaction = named(&["/customer/email", "header:Set-Cookie"]);
         let mut one = Observation::new("shop", "POST", "/");
         let headers =
             [("Content-Encoding", "gzip"), ("Cookie", "hush"), ("Set-Cookie", "a=hush"), ("x-a", "1")];
@@ -270,23 +299,50 @@ mod tests {
 
     #[test]
     fn what_can_be_named() {
-        let path = |segments: &[&str]| Ok(Secret::Path(segments.iter().map(|s| (*s).to_owned()).collect()));
-        for (text, expected) in [
-            ("/a", path(&["a"])),
-            ("/items/*/card~1no~01", path(&["items", "*", "card/no~1"])),
-            ("/~2/~3a~3/~4/~02", path(&["*", " a ", "", "~2"])),
-            ("header:X-Session", Ok(Secret::Header("x-session".to_owned()))),
-            ("", Err(BadSecret)),
-            ("a", Err(BadSecret)),
-            ("/", Err(BadSecret)),
-            ("/a//b", Err(BadSecret)),
-            ("keep:text", Ok(Secret::NoText)),
-            ("keep:", Err(BadSecret)),
-            ("header:a b", Err(BadSecret)),
-            ("header:", Err(BadSecret)),
-        ] {
-            assert_eq!(text.parse(), expected, "{text}");
+        assert_eq!("keep:text".parse(), Ok(Secret::NoText));
+        assert!(matches!("header:x".parse(), Ok(Secret::Place(_))));
+        for text in ["keep:", "", "a", "header:a b"] {
+            assert_eq!(text.parse::<Secret>(), Err(BadSecret), "{text}");
         }
         assert_eq!("/a".repeat(33).parse::<Secret>(), Err(BadSecret));
+    }
+
+    /// Nobody named anything: the list alone says what goes.
+    #[test]
+    fn what_the_list_names_goes_without_being_named() {
+        let mut one = Observation::new("shop", "POST", "/a?token=hush&page=2");
+        one.request.headers = vec![
+            ("referer".into(), "https://shop.test/cart;jsessionid=hush?q=tea".into()),
+            ("x-note".into(), "1".into()),
+        ];
+        one.request.body = Body::Whole("user=anna&pin=hush".into());
+        let zipped = [("content-encoding", "gzip"), ("content-type", "application/json")];
+        let body = |text: &str| leg(&zipped, Body::Whole(gzip(text).into()));
+        one = one.with_primary(body(r#"{"note":"a"}"#)).with_candidate(body(r#"{"pin":"hush"}"#));
+        one.request.headers.push(("content-type".into(), "application/x-www-form-urlencoded".into()));
+        let left = Redaction::default().apply(&mut one);
+        let said = r#"{"headers":{"referer":1},"members":2,"targets":1}"#;
+        assert_eq!(serde_json::to_string(&left).unwrap(), said);
+        assert_eq!(one.request.path, "/a?token=[redacted]&page=2".into());
+        assert_eq!(one.request.headers[0].1, "https://shop.test/cart;jsessionid=[redacted]?q=tea".into());
+        assert_eq!(one.request.body, Body::Whole("user=anna&pin=[redacted]".into()));
+        let answers = [one.primary, one.candidate].map(|leg| leg.response.unwrap());
+        let bodies = [r#"{"note":"a"}"#, r#"{"pin":"[redacted]"}"#];
+        assert_eq!(
+            answers.each_ref().map(|answer| &answer.body),
+            bodies.map(|text| Body::Whole(text.into())).each_ref()
+        );
+        assert!(answers.iter().all(|answer| answer.headers.len() == 1), "both are plain: {answers:?}");
+    }
+
+    #[test]
+    fn what_holds_no_secret_stays_as_it_was_sent() {
+        let zipped = [("content-encoding", "gzip"), ("etag", "\"5e8ff9bf55ba3508199d22e984129be6\"")];
+        let body = |text: &str| leg(&zipped, Body::Whole(gzip(text).into()));
+        let mut one = Observation::new("shop", "GET", "/items/7f6f7a0e-9b1c-4b59-8f39-6a1d1c7f0b11?page=2");
+        one = one.with_primary(body(r#"{"price":10}"#)).with_candidate(body(r#"{"price":11}"#));
+        let before = one.clone();
+        assert!(Redaction::default().apply(&mut one).is_empty());
+        assert_eq!(one, before);
     }
 }

@@ -6,6 +6,7 @@
 
 mod control;
 mod counting;
+mod expiring;
 mod gathered;
 mod handle;
 mod observing;

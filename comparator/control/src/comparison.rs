@@ -1,8 +1,9 @@
-//! The comparator's own part of a policy: `compare` (what may differ, and whose answers count) and `gates` (what a
-//! verdict needs).
+//! The comparator's own part of a policy: `compare` (what may differ, and whose answers count), `redact` (what is hidden) and `gates`
+//! (what a verdict needs).
 
 pub mod assigned;
 mod headers;
+mod redact;
 mod rules;
 mod unlikely;
 
@@ -12,6 +13,7 @@ use std::time::Duration;
 use antumbra_engine::{EndpointPattern, Gates, LatencyMargins, Pattern, Rules};
 use antumbra_policy::document::{Field, Map, Tree};
 
+pub use self::redact::secrets;
 pub use self::unlikely::warnings;
 use crate::comparison::assigned::Assigned;
 

@@ -155,13 +155,15 @@ impl Document {
     }
 
     /// Whether evidence gathered under this document also speaks about `next`, which follows it: same candidates, same controls, same
-    /// rules of comparison. Shares, weights, gates and methods do not matter.
+    /// rules of comparison, same secrets. Shares, weights, gates and methods do not matter.
     pub fn shares_evidence_with(&self, next: &Self) -> bool {
         let same = match (&self.comparands, &next.comparands) {
             (Some(own), Some(others)) => own.share_evidence_with(others),
             _ => false,
         };
-        same && self.tree.get("compare") == next.tree.get("compare")
+        let reads = |part: &str| self.tree.get(part) == next.tree.get(part);
+        // What is hidden from now on must be gone from what was gathered.
+        same && reads("compare") && reads("redact")
     }
 }
 
@@ -177,9 +179,11 @@ impl Own {
     fn read(root: &Field<'_>, policy: &Tree) -> Option<Self> {
         let map = root.map(&OWN)?;
         let rules = comparison::rules(map.get("compare"), policy);
+        let secrets = comparison::secrets(map.get("redact"));
         let plugins = comparison::plugins(map.get("compare"));
         let gates = map.get("gates").map_or_else(|| Some(Gates::default()), comparison::gates);
         let rollout = optional(map.get("rollout").map(|field| Rollout::read(field, policy)));
+        let rules = rules.zip(secrets).map(|(rules, secrets)| rules.with_secrets(secrets));
         Some(Self { rules: rules?, plugins: plugins?, gates: gates?, rollout: rollout? })
     }
 }
@@ -218,7 +222,7 @@ fn and_no<T>(further: Vec<Problem>, read: Result<T, Invalid>) -> Result<T, Inval
     }
 }
 
-const OWN: [&str; 3] = ["compare", "gates", "rollout"];
+const OWN: [&str; 4] = ["compare", "redact", "gates", "rollout"];
 
 #[cfg(test)]
 mod tests;

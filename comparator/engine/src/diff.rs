@@ -16,14 +16,15 @@ use std::iter::Peekable;
 
 use self::ruled::Blurs;
 use crate::arrays::{self, Elements};
-use crate::endpoint::{is_identifier, is_token};
+use crate::endpoint::is_identifier;
 use crate::excerpt;
 use crate::farther::{Cause, Measure};
 use crate::guess::Guesses;
-use crate::json::{Node, Shape, Tree};
+use crate::json::{Node, Shape, Tree, unescape};
 use crate::kind::Kind;
 use crate::pattern::{self, Place, Segment};
 use crate::rules::Rules;
+use crate::secrets::{SecretKind, Secrets, has_form, is_token};
 use crate::tokens::Changed;
 
 /// Whose answer it is, and what may differ there.
@@ -44,7 +45,8 @@ pub(crate) fn compare<'t>(
     let (Some(left), Some(right)) = (primary.root(), other.root()) else { return };
     let spelled = scope.rules.spell_numbers();
     let blurs = Blurs::default();
-    Walk { primary, other, scope, path, into, spelled, trial: false, blurs: &blurs }.values(left, right);
+    Walk { primary, other, scope, path, into, spelled, trial: false, objects: Vec::new(), blurs: &blurs }
+        .values(left, right);
 }
 
 /// One difference of whatever stands at `path` as a whole, unless it is declared; nobody can look into it.
@@ -76,7 +78,7 @@ pub(crate) fn at_measured(
     let detail = |measure: &Measure, beside: Option<&Changed>| {
         let hidden = |shown: String| if shown == ABSENT { shown } else { excerpt::REDACTED.to_owned() };
         let (exact, (primary, other)) = shown(measure, beside);
-        if is_secret(path) {
+        if secret(path, scope.rules.secrets()).is_some() {
             Detail { exact, primary: hidden(primary), other: hidden(other), control: None }
         } else {
             Detail { exact, primary, other, control: None }
@@ -95,6 +97,8 @@ struct Walk<'w, 'd, 't> {
     spelled: bool,
     /// Only whether anything differs is asked.
     trial: bool,
+    /// The objects that are open, from the outside in: one member may say what another is.
+    objects: Vec<(&'t Node, &'t Node)>,
     /// Arrays within arrays are looked at again at each level.
     blurs: &'w Blurs,
 }
@@ -105,7 +109,11 @@ impl<'t> Walk<'_, '_, 't> {
             return;
         }
         match (left.shape, right.shape) {
-            (Shape::Object, Shape::Object) => self.members(left, right),
+            (Shape::Object, Shape::Object) => {
+                self.objects.push((left, right));
+                self.members(left, right);
+                self.objects.pop();
+            }
             (Shape::Array, Shape::Array) => self.elements(left, right),
             _ if self.primary.same_scalar(left, self.other, right) && !self.spells(left) => {}
             (l, r) => self.differ(if l == r { Kind::Value } else { Kind::Type }, Some(left), Some(right)),
@@ -197,13 +205,14 @@ impl<'t> Walk<'_, '_, 't> {
         if self.into.full() || self.allowed(kind, left, right) {
             return;
         }
-        let (primary, other, path) = (self.primary, self.other, &self.path);
+        let (primary, other, path, secrets) =
+            (self.primary, self.other, &self.path, self.scope.rules.secrets());
+        let objects = self.objects.last().map(|(left, right)| [(primary, *left), (other, *right)]);
         let detail = || {
-            let secret = is_secret(path);
+            let secret = secret(path, secrets).or_else(|| named_beside(path, objects, secrets));
             let shown = |tree: &Tree<'_>, node: Option<&Node>| match node {
                 None => ABSENT.to_owned(),
-                Some(_) if secret => excerpt::REDACTED.to_owned(),
-                Some(node) => excerpt::node(tree, node),
+                Some(node) => excerpt::node(tree, node, secret),
             };
             Detail {
                 primary: shown(primary, left),
@@ -213,14 +222,50 @@ impl<'t> Walk<'_, '_, 't> {
             }
         };
         let guesses = || ruled::guesses(kind, (primary, left), (other, right));
-        let measure = || ruled::measure((primary, left), (other, right));
+        let measure = || {
+            let measure = ruled::measure((primary, left), (other, right));
+            if secret(path, secrets).is_some() { measure.hashed() } else { measure }
+        };
         self.into.add_measured(|place| aggregated(path, place), kind, |_, _| detail(), guesses, measure);
     }
 }
 
-/// Whether a member on the way speaks of credentials.
-fn is_secret(path: &[Segment<'_>]) -> bool {
-    path.iter().any(|segment| matches!(segment, Segment::Member(key) if excerpt::is_sensitive_name(key)))
+/// What stands in the member `value`, if another member of the object says that it is a secret: `{"name": "Authorization", "value": …}`.
+fn named_beside<'t>(
+    path: &[Segment<'t>],
+    objects: Option<[(&Tree<'t>, &Node); 2]>,
+    secrets: &Secrets,
+) -> Option<SecretKind> {
+    let is_value = matches!(path.last(), Some(Segment::Member(key)) if **key == *b"value");
+    let mut objects = objects.filter(|_| is_value)?.into_iter();
+    objects.find_map(|(tree, object)| {
+        let mut members = tree.children(object).filter(|member| member.shape == Shape::Text);
+        let naming = |member: &&Node| NAMING.iter().any(|name| *tree.key(member) == *name.as_bytes());
+        members.find(naming).and_then(|member| secrets.of_header(&unescape(tree.lexeme(member))))
+    })
+}
+
+/// What stands there, if it is a secret: by the name of a member on the way, or because the policy names the place.
+fn secret(path: &[Segment<'_>], secrets: &Secrets) -> Option<SecretKind> {
+    let member = |segment: &Segment<'_>| match segment {
+        Segment::Member(key) => secrets.of_member(key),
+        Segment::Element(_) => None,
+    };
+    path.iter().find_map(member).or_else(|| of_named_place(path, secrets))
+}
+
+fn of_named_place(path: &[Segment<'_>], secrets: &Secrets) -> Option<SecretKind> {
+    if secrets.paths().is_empty() {
+        return None;
+    }
+    let names: Vec<Cow<'_, [u8]>> = path
+        .iter()
+        .map(|segment| match segment {
+            Segment::Member(key) => Cow::Borrowed(&**key),
+            Segment::Element(at) => Cow::Owned(at.to_string().into_bytes()),
+        })
+        .collect();
+    secrets.of_path(names.iter().map(|name| &**name))
 }
 
 /// Members with their names, sorted by these; those of one name in their order.
@@ -238,7 +283,7 @@ fn by_name<'t>(
 fn aggregated(path: &[Segment<'_>], out: &mut String) {
     render(path, out, |segment, out| match segment {
         Segment::Element(_) => out.push('*'),
-        Segment::Member(key) if is_identifier(key) => out.push('*'),
+        Segment::Member(key) if is_identifier(key) || has_form(key) => out.push('*'),
         Segment::Member(key) => push_token(key, out),
     });
 }
@@ -247,7 +292,7 @@ pub(crate) fn exact(path: &[Segment<'_>]) -> String {
     let mut out = String::new();
     render(path, &mut out, |segment, out| match segment {
         Segment::Element(at) => out.push_str(&at.to_string()),
-        Segment::Member(key) if is_token(key) => out.push('*'),
+        Segment::Member(key) if is_token(key) || has_form(key) => out.push('*'),
         Segment::Member(key) => push_token(key, out),
     });
     out
@@ -273,6 +318,8 @@ fn push_token(key: &[u8], out: &mut String) {
     }
 }
 
+/// Members that name what the member `value` holds.
+const NAMING: [&str; 4] = ["name", "key", "field", "header"];
 const MAX_TOKEN: usize = 64;
 const MAX_PATH: usize = 256;
 
@@ -322,19 +369,26 @@ pub(crate) mod tests {
         check(
             r#"{"password":"a"}"#,
             r#"{"password":"b"}"#,
-            &["/password value /password: (redacted) -> (redacted)"],
+            &[
+                "/password value /password: (redacted: password, 1 character) -> (redacted: password, 1 character)",
+            ],
         );
         // Names are judged before they are shortened, alone and as a part of a long path.
         let long = format!("{}-token", "a".repeat(MAX_TOKEN));
         let body = |value: &str| format!(r#"{{"{long}":"{value}"}}"#);
         let short = format!("/{}…", "a".repeat(MAX_TOKEN - 1));
-        check(&body("a"), &body("b"), &[&format!("{short} value {short}: (redacted) -> (redacted)")]);
+        let hidden = "(redacted: token, 1 character)";
+        check(&body("a"), &body("b"), &[&format!("{short} value {short}: {hidden} -> {hidden}")]);
         let deep = |value: &str| {
             let nested = "{\"a-long-name-of-a-member\":".repeat(12);
             format!("{nested}{{\"secret\":\"{value}\"}}{}", "}".repeat(12))
         };
         let found = diff(&deep("canary"), &deep("b"), &Rules::default());
-        assert!(found.len() == 1 && found[0].ends_with(": (redacted) -> (redacted)"), "{found:?}");
+        assert!(
+            found.len() == 1
+                && found[0].ends_with(": (redacted: key, 6 characters) -> (redacted: key, 1 character)"),
+            "{found:?}"
+        );
         // What looks like a secret on one side is hidden on both.
         let hidden = "/auth value /auth: (redacted) -> (redacted)";
         check(r#"{"auth":"Bearer abc"}"#, r#"{"auth":"abc"}"#, &[hidden]);

@@ -7,6 +7,7 @@ mod given;
 
 pub use self::given::{BadEndpoint, EndpointPattern};
 use crate::excerpt;
+use crate::secrets::{is_token, names_secret};
 
 /// The first of the given endpoints that the request is one of, else its [`template`].
 pub(crate) fn named(given: &[EndpointPattern], method: &[u8], path: &[u8]) -> String {
@@ -32,10 +33,13 @@ pub(crate) fn of_rule(given: &[EndpointPattern], method: &[u8], route: &[u8]) ->
 pub fn template(method: &[u8], path: &[u8]) -> String {
     let path = without_query(path);
     let mut template = String::new();
+    let mut before: &[u8] = b"";
     for segment in path.split(|&b| b == b'/').skip(usize::from(path.first() == Some(&b'/'))) {
+        // Behind a semicolon stand parameters (RFC 3986, 3.3), as `;jsessionid=`.
+        let segment = segment.split(|&b| b == b';').next().unwrap_or_default();
         template.push('/');
         let (name, format) = format(segment);
-        if is_identifier(segment) {
+        if is_identifier(segment) || names_secret(before, segment) {
             template.push_str("{id}");
         } else if is_identifier(name) {
             template.push_str("{id}");
@@ -43,6 +47,7 @@ pub fn template(method: &[u8], path: &[u8]) -> String {
         } else {
             template.push_str(&excerpt::line(segment, MAX_SEGMENT));
         }
+        before = segment;
         if template.len() > MAX_PATH {
             break;
         }
@@ -93,21 +98,6 @@ pub(crate) fn is_identifier(segment: &[u8]) -> bool {
         || length >= 16 && digits >= 2 && switches(segment) >= 4
 }
 
-/// Whether a segment looks drawn at random: long, and its letters mix cases as words do not, or are one run with fewer
-/// vowels than words have. Such a one may be a secret. Errs towards words: an unusual name stays.
-pub(crate) fn is_token(segment: &[u8]) -> bool {
-    let marks = b"-_.~=+%:";
-    if segment.len() < MIN_TOKEN || !segment.iter().all(|b| b.is_ascii_alphanumeric() || marks.contains(b)) {
-        return false;
-    }
-    let count = |wanted: fn(&u8) -> bool| segment.iter().filter(|b| wanted(b)).count();
-    let (upper, lower) = (count(u8::is_ascii_uppercase), count(u8::is_ascii_lowercase));
-    let letters = upper + lower;
-    let mixed = upper * 4 >= letters && lower * 4 >= letters;
-    let vowels = count(|b| b"aeiouAEIOU".contains(b));
-    letters >= MIN_TOKEN && (mixed || letters == segment.len() && vowels * 4 < letters)
-}
-
 /// 8-4-4-4-12 hexadecimal digits.
 pub(crate) fn is_uuid(segment: &[u8]) -> bool {
     segment.len() == 36
@@ -126,8 +116,6 @@ fn switches(segment: &[u8]) -> usize {
         .count()
 }
 
-/// The fewest letters of a token: 20 drawn at random are more than anyone guesses.
-const MIN_TOKEN: usize = 20;
 const MAX_METHOD: usize = 16;
 const MAX_SEGMENT: usize = 64;
 /// With its dot, as `.geojson`.
@@ -170,6 +158,12 @@ mod tests {
         check("/js/jquery.fancybox-thumbs.min.js", "/js/jquery.fancybox-thumbs.min.js");
         check("/docs/GETTING-STARTED-WITH-ENVOY", "/docs/GETTING-STARTED-WITH-ENVOY");
         check("/a//b", "/a//b");
+        check("/cart;jsessionid=8A7B;v=1/x;y", "/cart/x");
+        check("/pay/DE89370400440532013000/x", "/pay/{id}/x");
+        check("/token=hush-1/x", "/{id}/x");
+        check("/sessions/af31-99/x", "/sessions/{id}/x");
+        check("/password/reset", "/password/reset");
+        check("/reset/[redacted]", "/reset/{id}");
         check("/x\u{1b}[31m", "/x␛[31m");
     }
 

@@ -227,6 +227,23 @@ impl Evidence {
         }
     }
 
+    /// Forgets the examples of exchanges before a moment, in microseconds since 1970; the counts stay. Answers whether there were any, so
+    /// that rows must be written.
+    pub fn expire_examples(&mut self, before_us: u64) -> bool {
+        let old = |endpoint: &Endpoint| {
+            let mut examples = endpoint.hypotheses.values().flat_map(|counts| &counts.examples);
+            examples.any(|example| example.at_us < before_us)
+        };
+        let mut any = false;
+        for (name, endpoint) in self.endpoints.iter_mut().filter(|(_, endpoint)| old(endpoint)) {
+            let endpoint = Arc::make_mut(endpoint);
+            endpoint.hypotheses.values_mut().for_each(|counts| any |= counts.expire(before_us));
+            self.dirty.insert(Arc::clone(name));
+        }
+        self.dirty_release |= any;
+        any
+    }
+
     /// Returns how many exchanges there are of which a shadow was not sent, by the reason that the sender gave, if it gave one.
     pub fn not_sent(&self) -> BTreeMap<Unsent, u64> {
         let mut by = BTreeMap::new();

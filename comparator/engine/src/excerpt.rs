@@ -3,65 +3,55 @@
 //! Examples are stored and printed, so what looks like a credential never enters the evidence. Containers are shown by
 //! their size only: a secret may lie anywhere inside.
 
-mod given;
-
 use std::sync::LazyLock;
 
-use aho_corasick::{AhoCorasick, MatchKind};
+use aho_corasick::AhoCorasick;
 
-use self::given::is_given;
 use crate::json::Node;
 use crate::json::{Shape, Tree, unescape};
+use crate::secrets::{self, SecretKind};
 use crate::wording::many;
 
 /// The most characters of a shown value.
 pub(crate) const MAX_CHARS: usize = 120;
-/// What stands for a secret.
+/// What stands for a secret of which no more is known.
 pub(crate) const REDACTED: &str = "(redacted)";
+/// How everything begins that stands for a secret.
+const HIDDEN: &str = "(redacted";
 /// Behind the length of a body of which nothing is shown.
 const NOT_SHOWN: &str = ", not shown";
 
 /// Whether a text stands for a secret.
 pub(crate) fn is_hidden(shown: &str) -> bool {
-    shown.starts_with(REDACTED) || shown.ends_with(NOT_SHOWN)
+    shown.starts_with(HIDDEN) || shown.ends_with(NOT_SHOWN)
 }
 
-/// Whether a raw name of a member speaks of credentials. One that is too long to look through is taken to.
-pub(crate) fn is_sensitive_name(name: &[u8]) -> bool {
-    name.len() > MAX_NAME || is_sensitive(&String::from_utf8_lossy(name))
+/// What stands for a secret: its kind and how long it is, so that a report still says what changed.
+pub(crate) fn hidden(kind: SecretKind, characters: usize) -> String {
+    format!("{HIDDEN}: {kind}, {})", many(characters as u64, "character"))
 }
 
-/// Whether a value is a credential by its look, or speaks of one. Only its first 64 KiB are looked at: more than is shown.
-pub(crate) fn is_credential(value: &[u8]) -> bool {
-    let head = value.get(..SEARCHED_BEFORE).unwrap_or(value);
-    looks_like_one(head) || speaks_of_credentials(head)
-}
-
-fn looks_like_one(value: &[u8]) -> bool {
-    let value = value.trim_ascii_start();
-    let start = String::from_utf8_lossy(value.get(..MAX_LEAD).unwrap_or(value));
-    let text = start.trim_start();
-    // Behind so many blanks that are not of ASCII nobody looks.
-    if text.len() < MAX_MARK && value.len() > MAX_LEAD {
-        return true;
+/// A text, or what stands for it if it is a secret, of which `kind` is known or not.
+pub(crate) fn text(value: &[u8], kind: Option<SecretKind>) -> String {
+    match kind.or_else(|| credential(value)) {
+        Some(kind) => hidden(kind, String::from_utf8_lossy(value).chars().count()),
+        None => line(value, MAX_CHARS),
     }
-    let scheme = text.get(..BASIC.len()).is_some_and(|scheme| scheme.eq_ignore_ascii_case(BASIC));
-    // A JSON Web Token begins with `{"` in base64.
-    scheme || text.starts_with("eyJ") || text.starts_with("-----BEGIN")
 }
 
-/// Whether a path or the name of a header speaks of credentials.
-pub(crate) fn is_sensitive(name: &str) -> bool {
-    WORDS.is_match(&name.to_ascii_lowercase())
+/// What a value is if it is a secret by its look, holds one, or speaks of one. Only its first 64 KiB are looked at: more than is shown.
+pub(crate) fn credential(value: &[u8]) -> Option<SecretKind> {
+    let head = value.get(..SEARCHED_BEFORE).unwrap_or(value);
+    if let Some(found) = secrets::in_text(head).first() {
+        return Some(found.kind);
+    }
+    let speaks = secrets::begins_as_credentials(head) || speaks_of_credentials(head);
+    speaks.then_some(SecretKind::Authorization)
 }
 
-/// Whether a text speaks of credentials, or gives something that is named like one.
+/// Whether a text speaks of credentials.
 fn speaks_of_credentials(text: &[u8]) -> bool {
-    let lower = text.to_ascii_lowercase();
-    // No word begins within another one, so none is missed.
-    WORDS
-        .find_iter(&lower)
-        .any(|word| word.pattern().as_usize() < SENSITIVE.len() || is_given(&lower, word.range()))
+    WORDS.is_match(text)
 }
 
 /// Bytes as at most `limit` characters. A control character of ASCII becomes its sign, as ⏎ for a line feed; other control characters, marks that
@@ -81,18 +71,27 @@ pub(crate) fn line(bytes: &[u8], limit: usize) -> String {
     out
 }
 
-/// A value of a JSON body.
-pub(crate) fn node(tree: &Tree<'_>, node: &Node) -> String {
-    match node.shape {
-        Shape::Array => format!("[{}]", many(u64::from(node.count), "element")),
-        Shape::Object => format!("{{{}}}", many(u64::from(node.count), "member")),
-        Shape::Text => {
-            let text = unescape(tree.lexeme(node));
-            let secret = is_credential(&text);
-            if secret { REDACTED.to_owned() } else { format!("\"{}\"", line(&text, MAX_CHARS - 2)) }
+/// A value of a JSON body, of which `kind` says if its place is one of secrets.
+pub(crate) fn node(tree: &Tree<'_>, node: &Node, kind: Option<SecretKind>) -> String {
+    match (node.shape, kind) {
+        // What is inside is not known to be harmless.
+        (Shape::Array | Shape::Object, Some(_)) => REDACTED.to_owned(),
+        (Shape::Array, None) => format!("[{}]", many(u64::from(node.count), "element")),
+        (Shape::Object, None) => format!("{{{}}}", many(u64::from(node.count), "member")),
+        (Shape::Text, _) => {
+            let value = unescape(tree.lexeme(node));
+            let shown = text(&value, kind);
+            if is_hidden(&shown) { shown } else { format!("\"{}\"", line(&value, MAX_CHARS - 2)) }
         }
-        _ => line(tree.lexeme(node), MAX_CHARS),
+        (Shape::Number, _) => number(tree.lexeme(node), kind),
+        // That there is none, or whether there is one, is no secret.
+        (Shape::Null | Shape::Bool, _) => line(tree.lexeme(node), MAX_CHARS),
     }
+}
+
+fn number(digits: &[u8], kind: Option<SecretKind>) -> String {
+    let kind = kind.or_else(|| secrets::by_form(digits).first().map(|found| found.kind));
+    kind.map_or_else(|| line(digits, MAX_CHARS), |kind| hidden(kind, digits.len()))
 }
 
 /// A body that is compared as bytes: what stands around `at`, and its length. What speaks of credentials anywhere near is
@@ -114,7 +113,9 @@ pub(crate) fn is_near_credentials(bytes: &[u8], at: usize) -> bool {
     let before = at.saturating_sub(SEARCHED_BEFORE);
     let after = at.saturating_add(SEARCHED_AFTER).min(bytes.len());
     let searched = bytes.get(before..after).unwrap_or_default();
-    looks_like_one(searched) || speaks_of_credentials(searched)
+    secrets::begins_as_credentials(searched)
+        || speaks_of_credentials(searched)
+        || !secrets::in_text(searched).is_empty()
 }
 
 /// Whether a character may stand for another one that [`line`] does not show.
@@ -144,24 +145,16 @@ fn picture(place: u32) -> char {
 const LINE_FEED: char = '⏎';
 const TAB: char = '⇥';
 
-/// All words of credentials, those that speak of them anywhere first.
+/// Words of credentials: a text with one of them is not shown, whatever it says.
 static WORDS: LazyLock<AhoCorasick> = LazyLock::new(|| {
-    let words = SENSITIVE.iter().chain(&SENSITIVE_NAMES);
-    let found = AhoCorasick::builder().match_kind(MatchKind::LeftmostFirst).build(words);
-    found.expect("a few short words")
+    AhoCorasick::builder().ascii_case_insensitive(true).build(SENSITIVE).expect("a few short words")
 });
 
-const BASIC: &str = "basic ";
-/// The longest name of a member that is looked through, in bytes.
-const MAX_NAME: usize = 4_096;
-/// How far a mark is looked for behind blanks, and the longest mark, in bytes.
-const MAX_LEAD: usize = 1_024;
-const MAX_MARK: usize = 16;
 /// How far before and behind the shown part of a body names of credentials are looked for, in bytes.
 const SEARCHED_BEFORE: usize = 64 * 1024;
 const SEARCHED_AFTER: usize = 16 * 1024;
 
-/// What speaks of credentials wherever it stands.
+/// What speaks of credentials wherever it stands. The list of names is longer: those are words of any text, too.
 const SENSITIVE: [&str; 15] = [
     "authorization",
     "bearer ",
@@ -179,24 +172,17 @@ const SENSITIVE: [&str; 15] = [
     "private-key",
     "privatekey",
 ];
-/// What does so in a name, and is a common word in a text, or three letters of any text in base64.
-const SENSITIVE_NAMES: [&str; 4] = ["session", "credential", "signature", "pwd"];
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Words are looked for one after the other, each behind the one before.
+    fn is_credential(value: &[u8]) -> bool {
+        credential(value).is_some()
+    }
+
     #[test]
-    fn no_word_begins_within_one_that_needs_a_value() {
-        for name in SENSITIVE_NAMES {
-            for word in SENSITIVE.iter().chain(&SENSITIVE_NAMES) {
-                let within =
-                    (1..name.len()).any(|at| name[at..].starts_with(word) || word.starts_with(&name[at..]));
-                assert!(!within, "{word} begins within {name}");
-            }
-        }
-        let blanks = "\u{a0}".repeat(MAX_LEAD);
+    fn credentials_behind_blanks() {
+        let blanks = "\u{a0}".repeat(1_024);
         assert!(is_credential(format!("{blanks}basic dXNlcjpwdw==").as_bytes()), "behind many blanks");
         assert!(
             is_credential("\u{a0} basic dXNlcjpwdw==".as_bytes()) && !is_credential("\u{a0} b".as_bytes())
@@ -221,19 +207,14 @@ mod tests {
         assert_eq!(body(b"user=1&password=hunter2", 0), "23 bytes, not shown");
         assert!(body(&b"x".repeat(1000), 900).chars().count() <= MAX_CHARS);
         let tree = Tree::parse(br#"{"password":"hunter2"}"#).unwrap();
-        assert_eq!(node(&tree, tree.root().unwrap()), "{1 member}");
+        assert_eq!(node(&tree, tree.root().unwrap(), None), "{1 member}");
         let far = ["password=", &"x".repeat(1_000)].concat();
         assert_eq!(body(far.as_bytes(), 900), "1,009 bytes, not shown");
         assert_eq!(body(b"<input value='hunter2' name='csrf_token'>", 15), "41 bytes, not shown");
         for secret in ["Bearer abc", "basic dXNlcjpwdw==", " eyJhbGciOiJub25lIn0.e30.", "see \\u0074oken=1"] {
             let text = format!("\"{secret}\"");
             let tree = Tree::parse(text.as_bytes()).unwrap();
-            assert_eq!(node(&tree, tree.root().unwrap()), REDACTED, "{secret}");
-        }
-        for name in
-            ["sessionId", "XSRF-TOKEN", "x-csrf", "user_pwd", "privateKey", "credentials", "X-Amz-Signature"]
-        {
-            assert!(is_sensitive_name(name.as_bytes()), "{name}");
+            assert!(is_hidden(&node(&tree, tree.root().unwrap(), None)), "{secret}");
         }
         for secret in [
             "https://files.example/a?X-Amz-Signature=4f",
@@ -275,7 +256,16 @@ mod tests {
         }
         let long = "session".repeat(SEARCHED_BEFORE);
         assert!(!is_credential(long.as_bytes()));
-        assert!(is_sensitive_name(&b"x".repeat(MAX_NAME + 1)));
-        assert!(is_sensitive("/user/accessToken") && !is_sensitive("/user/name"));
+    }
+
+    #[test]
+    fn what_is_hidden_says_its_kind_and_length() {
+        assert_eq!(text("hüsh".as_bytes(), Some(SecretKind::Password)), "(redacted: password, 4 characters)");
+        let tree = Tree::parse(br#"[4111111111111111, 4111111111111112, true]"#).unwrap();
+        let shown =
+            |kind| tree.children(tree.root().unwrap()).map(|n| node(&tree, n, kind)).collect::<Vec<_>>();
+        assert_eq!(shown(None), ["(redacted: card number, 16 characters)", "4111111111111112", "true"]);
+        let pins = ["(redacted: code, 16 characters)", "(redacted: code, 16 characters)", "true"];
+        assert_eq!(shown(Some(SecretKind::Code)), pins);
     }
 }

@@ -137,6 +137,18 @@ impl Measure {
         }
     }
 
+    /// The same without the values themselves, of which the hashes are left: they are a secret's.
+    pub(crate) fn hashed(self) -> Self {
+        match self {
+            Self::Scalars(distance) => {
+                let hash = |number: f64| xxh3_64(&number.to_bits().to_le_bytes());
+                let texts = distance.numbers.map(|(left, right)| (hash(left), hash(right)));
+                Self::Scalars(Distance { numbers: None, texts: distance.texts.or(texts), ..distance })
+            }
+            other => other,
+        }
+    }
+
     /// Whether it is of times that lie no farther apart than the calls of an exchange may.
     pub(crate) fn is_within(&self, Lag(lag): Lag) -> bool {
         let Self::Scalars(distance) = self else { return false };

@@ -17,6 +17,7 @@ use crate::guess::Guesses;
 use crate::kind::Kind;
 use crate::pattern::Place;
 use crate::rules::Value;
+use crate::secrets::SecretKind;
 use cookies::{SET_COOKIE, by_cookie, moment};
 
 type Headers = [(Bytes, Bytes)];
@@ -133,7 +134,7 @@ fn judge(
     let values = [left, right].map(|value| value.map(|value| Value::text(value)));
     let [was, is] = values.each_ref().map(Option::as_ref);
     if !scope.rules.at(scope.endpoint, place).excuses(kind, was, is) {
-        let detail = || detail(path.to_owned(), left, right);
+        let detail = || detail(path.to_owned(), place, scope, left, right);
         let guesses = || Guesses::of(kind, was, is);
         into.add_measured(
             |place| place.push_str(path),
@@ -180,16 +181,23 @@ fn by_name(headers: &Headers, wanted: impl Fn(&str) -> bool) -> Values {
     values
 }
 
-fn detail(exact: String, left: Option<&Vec<u8>>, right: Option<&Vec<u8>>) -> Detail {
-    let attribute = exact.contains(';');
-    let shown = |value: Option<&Vec<u8>>| {
-        let Some(value) = value else { return ABSENT.to_owned() };
-        let text = excerpt::line(value, excerpt::MAX_CHARS);
+fn detail(
+    exact: String,
+    place: Place<'_>,
+    scope: Scope<'_>,
+    left: Option<&Vec<u8>>,
+    right: Option<&Vec<u8>>,
+) -> Detail {
+    let secrets = scope.rules.secrets();
+    let kind = match place {
         // What a name says that was too long to keep is not known.
-        let named = !attribute && (excerpt::is_sensitive(&exact) || exact.ends_with('…'));
-        let secret = named || excerpt::is_credential(value);
-        if secret { excerpt::REDACTED.to_owned() } else { text }
+        Place::Header(name) | Place::Trailer(name) if name.ends_with('…') => Some(SecretKind::Token),
+        Place::Header(name) | Place::Trailer(name) => secrets.of_header(name.as_bytes()),
+        Place::Cookie(name) if !exact.contains(';') => secrets.of_cookie(name.as_bytes()),
+        Place::Cookie(_) | Place::Body(_) => None,
     };
+    let shown =
+        |value: Option<&Vec<u8>>| value.map_or_else(|| ABSENT.to_owned(), |value| excerpt::text(value, kind));
     Detail { primary: shown(left), other: shown(right), exact, control: None }
 }
 
@@ -264,7 +272,7 @@ mod tests {
         check(
             &[("x-auth-token", "a")],
             &[("x-auth-token", "b")],
-            &["header:x-auth-token value: (redacted) -> (redacted)"],
+            &["header:x-auth-token value: (redacted: token, 1 character) -> (redacted: token, 1 character)"],
         );
         check(
             &[("location", "/?token=a")],
@@ -272,7 +280,10 @@ mod tests {
             &["header:location value: (redacted) -> (redacted)"],
         );
         let long = format!("x-{}-token", "a".repeat(MAX_NAME));
-        let shown = format!("header:x-{}… value: (redacted) -> (redacted)", "a".repeat(MAX_NAME - 3));
+        let shown = format!(
+            "header:x-{}… value: (redacted: token, 1 character) -> (redacted: token, 1 character)",
+            "a".repeat(MAX_NAME - 3)
+        );
         check(&[(&long, "a")], &[(&long, "b")], &[&shown]);
         let rules = Rules::new(vec![Pattern::parse("header:x-a").unwrap()], vec![]);
         assert!(diff(&[("x-a", "1")], &[("X-A", "2")], &rules).is_empty());
@@ -297,7 +308,7 @@ mod tests {
         let expected = [
             "cookie:sid;httponly missing:  -> (absent)",
             "cookie:sid;path value: / -> /app",
-            "cookie:theme value: (redacted) -> (redacted)",
+            "cookie:theme value: (redacted: cookie, 4 characters) -> (redacted: cookie, 5 characters)",
         ];
         check(&left, &right, &expected);
         check(&[("set-cookie", "=;;;=")], &[("set-cookie", "")], &[]);
@@ -371,7 +382,7 @@ mod tests {
         assert_eq!(diff(&left, &right, &only(&["cookie:sid"])), [path]);
         assert_eq!(
             diff(&left, &right, &only(&["header:set-*"])),
-            ["cookie:b value: (redacted) -> (redacted)", path]
+            ["cookie:b value: (redacted: cookie, 1 character) -> (redacted: cookie, 1 character)", path]
         );
         assert!(diff(&left, &right, &only(&[])).is_empty());
     }

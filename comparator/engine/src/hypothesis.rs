@@ -69,6 +69,9 @@ pub struct Example {
     pub candidate: String,
     /// What the control has there, if there was one.
     pub control: Option<String>,
+    /// When the exchange was, in microseconds since 1970; 0 in evidence that was stored by a version without it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub at_us: u64,
     /// The plugins that failed at this exchange: it was compared without them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub without: Vec<String>,
@@ -335,9 +338,17 @@ impl Hypothesis {
             primary: detail.primary.clone(),
             candidate: detail.other.clone(),
             control: control(detail),
+            at_us: exchange.at_us,
             without: exchange.without(),
         };
         self.sample(most, [example]);
+    }
+
+    /// Forgets the examples of exchanges before a moment, in microseconds since 1970. Answers whether there were any.
+    pub(crate) fn expire(&mut self, before_us: u64) -> bool {
+        let kept = self.examples.len();
+        self.examples.retain(|example| example.at_us >= before_us);
+        self.examples.len() < kept
     }
 
     /// Adds to the sample, of which the `most` of the lowest ranks stay: of a sample, too, they are one.
@@ -349,6 +360,11 @@ impl Hypothesis {
         self.examples.truncate(most);
         self.examples.shrink_to_fit();
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 impl Example {

@@ -99,6 +99,7 @@ mod report;
 mod rows;
 mod rules;
 mod schemas;
+pub mod secrets;
 mod series;
 mod sources;
 pub mod stats;

@@ -6,7 +6,7 @@
 use std::cell::OnceCell;
 use std::cmp::Ordering;
 
-use antumbra_observation::{Leg, Observation};
+use antumbra_observation::{Leg, Observation, Request};
 
 use crate::asked;
 use crate::body;
@@ -19,6 +19,7 @@ use crate::hypothesis::{self, Hypothesis, Rank};
 use crate::kind::{Differing, Kind, Subject};
 use crate::outside::{Finding, Outside};
 use crate::rules::Rules;
+use crate::secrets::Secrets;
 use crate::unsent::KeptBack;
 
 /// Compares the answers of one exchange, under the rules of the session, and with what is known of it `outside` its answers.
@@ -68,7 +69,7 @@ pub fn compare(observation: &Observation, rules: &Rules, outside: &Outside, know
         plugins: plugins(outside),
         endpoint,
     };
-    Compared { exchange: Some(exchange.asked(observation)) }
+    Compared { exchange: Some(exchange.asked(observation, rules.secrets())) }
 }
 
 fn differences<'w>(
@@ -264,11 +265,12 @@ fn alone(subject: Subject, of: Differing, found: Found, lag: Lag) -> Difference 
 
 impl Exchange {
     /// Says what was asked, if the exchange may become an example.
-    fn asked(self, observation: &Observation) -> Self {
+    fn asked(self, observation: &Observation, secrets: &Secrets) -> Self {
         if self.differences.iter().all(|difference| difference.detail.is_none()) {
             return self;
         }
-        Self { request: asked::shown(&observation.request.method, &observation.request.path), ..self }
+        let Request { method, path, .. } = &observation.request;
+        Self { request: asked::shown(method, path, secrets), ..self }
     }
 }
 

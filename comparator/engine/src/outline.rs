@@ -62,6 +62,7 @@ impl Example {
             primary: String::new(),
             candidate: String::new(),
             control: self.control.as_ref().map(|_| String::new()),
+            at_us: self.at_us,
             without: Vec::new(),
         }
     }

@@ -15,6 +15,7 @@ use crate::excerpt;
 use crate::guess::Guesses;
 use crate::headers;
 use crate::kind::Kind;
+use crate::secrets::Secrets;
 
 /// What is known of one exchange beside its answers.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -79,7 +80,7 @@ impl Outside {
                 if let (Some(primary), Some(other)) = (trailers(primary.leg()), trailers(other)) {
                     headers::compare(&primary, &other, None, scope, &mut into);
                 }
-                found.iter().for_each(|found| found.add(&mut into));
+                found.iter().for_each(|found| found.add(scope.rules.secrets(), &mut into));
                 Comparison { comparable: true, differences: into }
             }
             _ => primary.compare(other, scope, into),
@@ -94,16 +95,17 @@ fn trailers(leg: &Leg) -> Option<Response> {
 }
 
 impl Finding {
-    fn add(&self, differences: &mut Differences<'_>) {
-        let secret = excerpt::is_sensitive(&self.path)
-            || [&self.primary, &self.other].iter().any(|text| excerpt::is_credential(text.as_bytes()));
-        let shown = |text: &str| {
-            if secret {
-                excerpt::REDACTED.to_owned()
-            } else {
-                excerpt::line(text.as_bytes(), excerpt::MAX_CHARS)
-            }
+    fn add(&self, secrets: &Secrets, differences: &mut Differences<'_>) {
+        let segments = || self.path.split('/').map(str::as_bytes);
+        let named = || {
+            segments()
+                .find_map(|name| secrets.of_member(name))
+                .or_else(|| secrets.of_path(segments().skip(1)))
         };
+        let either =
+            || [&self.primary, &self.other].into_iter().find_map(|text| excerpt::credential(text.as_bytes()));
+        let kind = named().or_else(either);
+        let shown = |text: &str| excerpt::text(text.as_bytes(), kind);
         let detail = || Detail {
             exact: self.path.clone(),
             primary: shown(&self.primary),
@@ -211,12 +213,13 @@ mod tests {
         let shown = |path: &str, primary: &str| {
             let mut differences = Differences::detailed();
             let (path, primary) = (path.to_owned(), primary.to_owned());
-            Finding { path, kind: Kind::Value, primary, other: "b".to_owned() }.add(&mut differences);
+            let finding = Finding { path, kind: Kind::Value, primary, other: "b".to_owned() };
+            finding.add(&Secrets::default(), &mut differences);
             differences.into_details().map(|(_, detail)| detail.primary).collect::<String>()
         };
         assert_eq!(shown("/a", "x\u{1b}[31m"), "x␛[31m");
         assert_eq!(shown("/a", &"x".repeat(9_999)).chars().count(), excerpt::MAX_CHARS);
-        assert_eq!(shown("/a", "Bearer abc"), excerpt::REDACTED);
-        assert_eq!(shown("/password", "hush"), excerpt::REDACTED);
+        assert_eq!(shown("/a", "Bearer abc"), "(redacted: credentials, 10 characters)");
+        assert_eq!(shown("/password", "hush"), "(redacted: password, 4 characters)");
     }
 }

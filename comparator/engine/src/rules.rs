@@ -23,6 +23,7 @@ use crate::endpoint::{self, EndpointPattern};
 use crate::kind::Kind;
 use crate::pattern::{Pattern, Place, Segment};
 use crate::schemas::Schemas;
+use crate::secrets::Secrets;
 
 /// The rules of a comparison: which differences are declared harmless, and whose answers are compared.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -32,6 +33,7 @@ pub struct Rules {
     primary: Vec<String>,
     endpoints: Vec<EndpointPattern>,
     reading: Reading,
+    secrets: Secrets,
 }
 
 /// What a person says of one place.
@@ -102,6 +104,17 @@ impl Rules {
         self
     }
 
+    /// Hides what these names and places say, in all that is kept and shown of an exchange.
+    #[must_use]
+    pub fn with_secrets(self, secrets: Secrets) -> Self {
+        Self { secrets, ..self }
+    }
+
+    /// Returns the names and places whose values are hidden.
+    pub fn secrets(&self) -> &Secrets {
+        &self.secrets
+    }
+
     /// Makes the rules of one endpoint hold everywhere, for answers of which nobody says where they come from. `endpoint` is a method and
     /// a route or path.
     #[must_use]
@@ -114,9 +127,9 @@ impl Rules {
     }
 
     fn indexed(self) -> Self {
-        let Self { values, arrays, reading, endpoints, .. } = self;
+        let Self { values, arrays, reading, endpoints, primary, secrets } = self;
         let (values, arrays) = (values.indexed(&endpoints), arrays.indexed(&endpoints));
-        Self { values, arrays, reading: reading.indexed(&endpoints), endpoints, primary: self.primary }
+        Self { values, arrays, reading: reading.indexed(&endpoints), endpoints, primary, secrets }
     }
 
     /// Returns the endpoint that a request belongs to.

@@ -1,5 +1,6 @@
 //! Every answer that is not a success: problem details (RFC 9457), with what a client needs to mend its request.
 
+use antumbra_engine::secrets::discreet;
 use antumbra_observation::Malformed;
 use antumbra_policy::document::{self, Invalid};
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -34,13 +35,13 @@ pub(crate) struct Error {
 }
 
 impl Problem {
-    /// A refusal of a kind, in words for this request.
+    /// A refusal of a kind, in words for this request. What it quotes loses what is a secret by its form.
     pub(crate) fn new(status: StatusCode, kind: &str, detail: impl Into<String>) -> Self {
         Self {
             kind: format!("urn:antumbra:problem:{kind}"),
             title: kind.replace('-', " "),
             status: status.as_u16(),
-            detail: detail.into(),
+            detail: discreet(&detail.into()).into_owned(),
             errors: Vec::new(),
         }
     }
@@ -68,7 +69,10 @@ impl Problem {
     }
 
     fn with(self, problems: Vec<document::Problem>) -> Self {
-        let error = |problem: document::Problem| Error { path: problem.path, message: problem.message };
+        let error = |problem: document::Problem| Error {
+            path: discreet(&problem.path).into_owned(),
+            message: discreet(&problem.message).into_owned(),
+        };
         Self { errors: problems.into_iter().map(error).collect(), ..self }
     }
 

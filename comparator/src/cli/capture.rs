@@ -33,8 +33,8 @@ pub(super) struct Options {
     /// End before the file is larger
     #[arg(long, value_name = "BYTES", default_value_t = 256 << 20)]
     max_bytes: u64,
-    /// Also blank the values at this path of JSON bodies, as /customer/email or /items/*/card, or of a header, as header:x-session;
-    /// may be repeated
+    /// Also blank the values at this path of JSON bodies, as /customer/email, /items/*/card or /**/card, or of a header, cookie or
+    /// parameter, as header:x-session, cookie:uid or query:ref; may be repeated
     #[arg(long, value_name = "SECRET", value_parser = secret)]
     redact: Vec<String>,
     /// Keep texts and pages although --redact names a path: nothing in them is secret
@@ -203,10 +203,10 @@ Examples:
   antumbra capture shop.ndjson --duration 15m --redact /customer/email --redact header:x-session
   antumbra capture shop.ndjson --server http://127.0.0.1:7400 --policy shop --max-bytes 1000000000
 
-Always blanked are authorization, proxy-authorization, cookie and x-api-key, and the values of cookies in \
-set-cookie, whose names and attributes stay. Blanked values look alike: whether two differ is not kept. \
-If a path is named, bodies are decoded and kept without their encodings, and of bodies other than JSON, \
-its records and forms only length and hash are kept; --keep-text keeps texts and pages. Of a form, fields \
-are blanked whose names begin or end as a path does. Paths and queries of requests are kept as they are. \
+Always blanked are passwords, tokens, keys, cookies, card numbers and their like, by name or by form, \
+wherever they stand, and what the policy hides. Blanked values look alike: whether two differ is not kept. \
+A compressed body with such a value is kept without its encoding, and of a binary one only length and hash. \
+If a path is named, so are all bodies other than JSON, its records and forms; --keep-text keeps texts and \
+pages. Of a form, fields are blanked whose names begin or end as a path does. \
 What could not be kept is said at the end, and by `antumbra report --from`. Without --count and --duration, \
 Control-C ends it.";

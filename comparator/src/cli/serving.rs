@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use antumbra_control::Document;
+use antumbra_engine::secrets::discreet;
 use antumbra_plugin::Runtime;
 use rustix::process::Signal;
 use tokio::net::TcpListener;
@@ -17,7 +18,7 @@ use tracing_subscriber::prelude::*;
 
 use super::output::print;
 use super::secret_files::too_open;
-use super::values::NamedTarget;
+use super::values::{Lasting, NamedTarget};
 use super::{Failure, ServeOptions, audit_keys, local, terms};
 use crate::http::serve::{Config, Error, Server};
 use crate::live::door::Connections;
@@ -37,8 +38,10 @@ pub(super) fn serve(options: ServeOptions, sandbox: &dyn Runtime) -> Result<Exit
         let targets = targets(&options).await?;
         let connections =
             Connections { most: options.max_connections, per_address: options.max_connections_per_address };
+        let Lasting(keep_examples) = options.keep_examples;
         let data = options.data;
-        let config = Config { data, audit_keys, policies, token, connections, targets, descriptors, plugins };
+        let config =
+            Config { data, audit_keys, policies, token, connections, targets, descriptors, plugins, keep_examples };
         let listener = TcpListener::bind(options.listen)
             .await
             .map_err(|error| Failure::Runtime(format!("--listen {}: {error}", options.listen)))?;
@@ -146,10 +149,26 @@ fn log() {
     let logged = std::env::var("ANTUMBRA_LOG").ok().and_then(|asked| asked.parse().ok());
     let logged = logged.unwrap_or_else(|| Logged::new().with_default(LevelFilter::INFO));
     let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    let lines =
-        fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal() && !plain);
+    let lines = fmt::layer()
+        .with_writer(|| Discreet(std::io::stderr()))
+        .with_ansi(std::io::stderr().is_terminal() && !plain);
     // A second call in one process keeps the first one's settings.
     let _ = tracing_subscriber::registry().with(lines).with(logged).try_init();
+}
+
+/// Writes lines without what is a secret by its form: an error may quote what it met.
+struct Discreet<W>(W);
+
+impl<W: std::io::Write> std::io::Write for Discreet<W> {
+    /// Takes whole lines, as they are logged.
+    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+        self.0.write_all(discreet(&String::from_utf8_lossy(line)).as_bytes())?;
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.0.flush()
+    }
 }
 
 fn failure(error: &Error) -> Failure {

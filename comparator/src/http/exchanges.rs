@@ -16,22 +16,22 @@ use crate::api::headers::REDACT_HEADER;
 use crate::api::problem::Problem;
 use crate::clock;
 use crate::live::captures::Deaf;
-use crate::redaction::{BadSecret, Redaction, Secret};
+use crate::redaction::{Named as Hidden, Secret};
 
 /// Streams until the client leaves, its token or the policy ends, or the server does, once the audit says who reads. Everything that the request header [`REDACT_HEADER`] names, which may be
-/// repeated, is blanked before it leaves the process, beside what always is.
+/// repeated, is blanked before it leaves the process, beside the list of secrets and what the policy names.
 pub(super) async fn stream(
     allowed: Allowed<Operate>,
     State(app): State<Arc<App>>,
     Named(name): Named,
     request: Request,
 ) -> Result<Response, Problem> {
-    let redaction = redaction(request.headers())?;
+    let hidden = hidden(request.headers())?;
     let is_there = || app.intake.policies.get(&name).is_some();
     let who = author(&allowed.by, request.headers(), request.extensions().get::<Peer>());
     let (tokens, by) = (Arc::clone(&app.tokens), allowed.by);
     let is_welcome = move || tokens.still_admit(&by, clock::now_ms());
-    let lines = app.captures.listen(&name, redaction, is_welcome, is_there).map_err(|deaf| match deaf {
+    let lines = app.captures.listen(&name, hidden, is_welcome, is_there).map_err(|deaf| match deaf {
         Deaf::Unknown => Problem::unknown_release(&name),
         Deaf::Full => Problem::unavailable("too many capture already, or the comparator is about to end"),
     })?;
@@ -41,10 +41,10 @@ pub(super) async fn stream(
     Ok(response)
 }
 
-fn redaction(headers: &HeaderMap) -> Result<Redaction, Problem> {
+fn hidden(headers: &HeaderMap) -> Result<Hidden, Problem> {
     let named = headers.get_all(REDACT_HEADER).iter().map(|value| {
         let text = String::from_utf8_lossy(value.as_bytes());
-        text.parse::<Secret>().map_err(|error: BadSecret| {
+        text.parse::<Secret>().map_err(|error| {
             let detail = format!("the header {REDACT_HEADER} is {text:?}, {error}");
             Problem::new(StatusCode::BAD_REQUEST, "header", detail)
         })

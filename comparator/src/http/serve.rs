@@ -20,6 +20,7 @@ use axum::Router;
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
+use tokio::time::MissedTickBehavior;
 
 use crate::aside::Aside;
 use crate::descriptors::Descriptors;
@@ -58,7 +59,12 @@ pub struct Config {
     pub descriptors: Descriptors,
     /// What policies may name under `compare.plugins`.
     pub plugins: Plugins,
+    /// How long values of answers are kept: examples in reports, exchanges to try rules on, and what could not be read and was set aside.
+    pub keep_examples: Duration,
 }
+
+/// How long values of answers are kept unless somebody says otherwise: a release seldom takes longer.
+pub const KEEP_EXAMPLES: Duration = Duration::from_secs(7 * 86_400);
 
 /// Why a server does not start, or ended before it was told to.
 #[derive(Debug, thiserror::Error)]
@@ -96,6 +102,7 @@ pub struct Server {
     targets: Targets,
     plugins: Plugins,
     audits: Audits,
+    keep_examples: Duration,
 }
 
 /// Opens the store and serves until `shutdown` is ready and the last commit is done.
@@ -134,7 +141,8 @@ impl Server {
         let live = Live::new(config.descriptors, accounts);
         live.tokens.restore(store.tokens()?, config.token.as_deref());
         let (writer, inbox) = writer::Handle::new(Arc::clone(&live.ledger));
-        let mut thread = writer::Thread::new(store, live.clone(), &config.plugins, inbox)?;
+        let mut thread =
+            writer::Thread::new(store, live.clone(), &config.plugins, inbox, config.keep_examples)?;
         for document in config.policies {
             put(&mut thread, document)?;
         }
@@ -153,6 +161,7 @@ impl Server {
             targets: config.targets,
             plugins: config.plugins,
             audits: Audits::beside(&config.data, config.audit_keys),
+            keep_examples: config.keep_examples,
         })
     }
 
@@ -185,6 +194,7 @@ impl Server {
             comparing,
             decoding: Decoding::new(),
         });
+        let expiring = tokio::spawn(expire(Arc::clone(&intake), self.keep_examples));
         let aside = Arc::new(Aside::new()?);
         let app = Arc::new(App {
             intake: Arc::clone(&intake),
@@ -212,6 +222,7 @@ impl Server {
         let places = Places::new(self.connections, Arc::clone(&intake.metrics.door));
         let auditing = tokio::spawn(reading::audit(Arc::clone(&app)));
         accept(listener, &router(Arc::clone(&app)), &graceful, &places, shutdown).await;
+        expiring.abort();
         app.captures.close();
         let mut graceful = std::pin::pin!(graceful.shutdown());
         if tokio::time::timeout(GRACE, graceful.as_mut()).await.is_err() {
@@ -228,6 +239,22 @@ impl Server {
         if matches!(ended, Ok(Ok(()))) { Ok(()) } else { Err(Error::Writer) }
     }
 }
+
+/// Has the writer look now and then for what was kept too long.
+async fn expire(intake: Arc<Intake>, keep: Duration) {
+    let mut moments = tokio::time::interval((keep / 10).clamp(OFTEN, SELDOM));
+    moments.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    // The first is at once: nobody waits for it.
+    moments.tick().await;
+    loop {
+        moments.tick().await;
+        intake.writer.expire();
+    }
+}
+
+/// How often it is looked for what was kept too long, at most and at least.
+const OFTEN: Duration = Duration::from_millis(100);
+const SELDOM: Duration = Duration::from_secs(60);
 
 fn put(thread: &mut writer::Thread, document: Document) -> Result<(), Error> {
     let name = document.name().to_owned();
@@ -294,6 +321,7 @@ mod tests {
             targets: Targets::default(),
             descriptors: Descriptors::default(),
             plugins: Plugins::default(),
+            keep_examples: KEEP_EXAMPLES,
         };
         Server::open(config).unwrap()
     }

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
+use antumbra_control::Version;
 use antumbra_observation::Observation;
 use hyper::body::{Body as Streamed, Bytes, Frame};
 use serde::Serialize;
@@ -16,7 +17,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::reads::Meter;
 use super::size;
-use crate::redaction::{Left, Redaction};
+use crate::redaction::{Left, Named};
 
 /// All who listen.
 #[derive(Default)]
@@ -50,6 +51,8 @@ pub(crate) struct Offered {
     pub(crate) observation: Observation,
     /// The session of evidence that it is a part of.
     pub(crate) session: u64,
+    /// The generation under which it was taken in, which names what is secret in it.
+    pub(crate) version: Arc<Version>,
 }
 
 /// Whether somebody may still listen: a token may end while its bearer does.
@@ -65,7 +68,7 @@ impl Captures {
     pub(crate) fn listen(
         &self,
         release: &str,
-        redaction: Redaction,
+        named: Named,
         is_welcome: impl Fn() -> bool + Send + 'static,
         is_there: impl FnOnce() -> bool,
     ) -> Result<Lines, Deaf> {
@@ -87,7 +90,7 @@ impl Captures {
             lost: Arc::clone(&lost),
         });
         let meter = Meter::default();
-        Ok(Lines { captured, lost, redaction, meter, clients: RandomState::new(), next: None })
+        Ok(Lines { captured, lost, named, meter, clients: RandomState::new(), next: None })
     }
 
     /// Hands observations to those who listen to their release.
@@ -150,7 +153,8 @@ struct Line<'o> {
 pub(crate) struct Lines {
     captured: mpsc::Receiver<Captured>,
     lost: Arc<AtomicU64>,
-    redaction: Redaction,
+    /// What the reader names.
+    named: Named,
     meter: Meter,
     /// Names clients anew for each capture: what observations call them could be traced back by trying.
     clients: RandomState,
@@ -165,9 +169,9 @@ impl Lines {
     }
 
     fn line(&self, offered: &Offered) -> Bytes {
-        let Offered { observation, session } = offered;
+        let Offered { observation, session, version } = offered;
         let (mut observation, session) = (observation.clone(), *session);
-        let left = self.redaction.apply(&mut observation);
+        let left = self.named.and(version.document.rules().secrets()).apply(&mut observation);
         observation.client = observation.client.and_then(|client| {
             let name = self.clients.hash_one(client) >> u32::BITS;
             u32::try_from(name).ok()
@@ -217,6 +221,7 @@ const KIB_QUEUED: usize = 32 * 1024;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use antumbra_control::Document;
     use antumbra_observation::{Body, Leg, Outcome, Request};
     use http_body_util::BodyExt;
 
@@ -225,7 +230,11 @@ mod tests {
         let asked =
             Observation::new(release, "", "").with_id(7).with_primary(refused()).with_candidate(refused());
         let request = Request { body: Body::Whole(vec![b'x'; body].into()), ..Request::default() };
-        Offered { observation: Observation { request, ..asked }, session: 3 }
+        let document =
+            Document::from_yaml(b"{version: 1, name: shop, variants: {a: null}, default: a, rules: []}")
+                .unwrap();
+        let version = Arc::new(Version::new(document, 1, 0));
+        Offered { observation: Observation { request, ..asked }, session: 3, version }
     }
 
     async fn texts(lines: Lines) -> Vec<String> {
@@ -237,11 +246,11 @@ mod tests {
     async fn a_listener_hears_its_release_and_what_it_missed() {
         let captures = Captures::default();
         captures.offer([offered("shop", 0)].into_iter());
-        let lines = captures.listen("shop", Redaction::default(), || true, || true).ok().unwrap();
+        let lines = captures.listen("shop", Named::default(), || true, || true).ok().unwrap();
         captures.offer([offered("shop", 1), offered("till", 2), offered("shop", 64 << 20)].into_iter());
         captures.offer([offered("shop", 3)].into_iter());
         captures.close();
-        assert!(captures.listen("shop", Redaction::default(), || true, || true).is_err());
+        assert!(captures.listen("shop", Named::default(), || true, || true).is_err());
         let found = texts(lines).await;
         assert_eq!(found.len(), 3, "{found:?}");
         assert_eq!(found[0], "{\"lost\":1}");
@@ -255,7 +264,7 @@ mod tests {
         let captures = Captures::default();
         let gone = captures.listen(
             "shop",
-            Redaction::default(),
+            Named::default(),
             || true,
             || {
                 assert!(captures.0.try_lock().is_err(), "streams are not ended meanwhile");
@@ -263,7 +272,7 @@ mod tests {
             },
         );
         assert_eq!(gone.err(), Some(Deaf::Unknown));
-        let lines = captures.listen("shop", Redaction::default(), || true, || true).ok().unwrap();
+        let lines = captures.listen("shop", Named::default(), || true, || true).ok().unwrap();
         captures.end("shop");
         assert_eq!(texts(lines).await, [""; 0]);
     }
@@ -273,7 +282,7 @@ mod tests {
         let (captures, welcome) = (Captures::default(), Arc::new(AtomicU64::new(1)));
         let asked = Arc::clone(&welcome);
         let is_welcome = move || asked.load(Ordering::Relaxed) == 1;
-        let lines = captures.listen("shop", Redaction::default(), is_welcome, || true).ok().unwrap();
+        let lines = captures.listen("shop", Named::default(), is_welcome, || true).ok().unwrap();
         captures.offer([offered("shop", 1)].into_iter());
         welcome.store(0, Ordering::Relaxed);
         captures.offer([offered("shop", 2)].into_iter());
@@ -286,13 +295,13 @@ mod tests {
     async fn listeners_and_what_waits_for_them_are_bounded() {
         let captures = Captures::default();
         let mut all: Vec<Lines> = (0..MAX_LISTENERS)
-            .map(|_| captures.listen("shop", Redaction::default(), || true, || true).ok().unwrap())
+            .map(|_| captures.listen("shop", Named::default(), || true, || true).ok().unwrap())
             .collect();
-        assert!(captures.listen("shop", Redaction::default(), || true, || true).is_err());
+        assert!(captures.listen("shop", Named::default(), || true, || true).is_err());
         let last = all.pop().unwrap();
         drop(all);
         assert!(
-            captures.listen("shop", Redaction::default(), || true, || true).is_ok(),
+            captures.listen("shop", Named::default(), || true, || true).is_ok(),
             "those who left free their places"
         );
         captures.offer((0..MAX_QUEUED + 5).map(|_| offered("shop", 0)));

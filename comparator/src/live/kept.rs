@@ -9,11 +9,14 @@ mod reservoir;
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher as _, RandomState};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use antumbra_control::Version;
 use antumbra_observation::Observation;
 
 use reservoir::Reservoir;
+
+use crate::redaction::Redaction;
 
 pub(crate) use marks::{Marks, place};
 pub(crate) use reservoir::Sample;
@@ -36,6 +39,8 @@ pub(crate) struct Offer<'o> {
     pub(crate) marks: &'o Marks,
     /// The number of the session.
     pub(crate) session: u64,
+    /// The generation under which it was compared, which names what is secret in it.
+    pub(crate) version: Arc<Version>,
 }
 
 impl Kept {
@@ -47,7 +52,8 @@ impl Kept {
             let rank = releases.dice.hash_one(releases.offered);
             releases.meet(&offer, now_ms);
             if let Some(reservoir) = releases.each.get_mut(&offer.observation.release) {
-                reservoir.offer(rank, offer.marks, offer.observation);
+                let redaction = Redaction::of(offer.version.document.rules().secrets());
+                reservoir.offer(rank, offer.marks, offer.observation, &redaction);
             }
         }
     }
@@ -64,6 +70,11 @@ impl Kept {
         let mut releases = self.lock();
         releases.each.remove(release);
         releases.share();
+    }
+
+    /// Forgets the exchanges before a moment, in microseconds since 1970.
+    pub(crate) fn expire(&self, before_us: u64) {
+        self.lock().each.values_mut().for_each(|reservoir| reservoir.expire(before_us));
     }
 
     /// What is kept of a release.

@@ -1,13 +1,14 @@
-//! What a capture keeps of a body when values at paths are to be blanked: what can be read is kept without its encodings, and of the
-//! rest length and hash.
+//! What a capture keeps of a body: what can be read is kept without its encodings and its secrets, and of the rest length and hash.
 //!
-//! An encoded body is no secret's hiding place: it is decoded within the bounds that a comparison has, and kept plain.
+//! An encoded body is no secret's hiding place: it is decoded within the bounds that a comparison has, and kept plain. A text tells its
+//! secrets by their form and by names that it gives values to; where a path is named besides, a text says nothing of places.
 
 use std::borrow::Cow;
 
+use antumbra_engine::secrets::{Secret, Secrets, Step, in_text, without};
 use antumbra_observation::Bytes;
 
-use super::{form, json};
+use super::{REDACTED, form, json, multipart};
 
 /// What is kept of a body.
 pub(super) enum Kept {
@@ -17,36 +18,53 @@ pub(super) enum Kept {
     Hash(&'static str),
 }
 
-/// The body with every value at one of the paths replaced. A text says nothing of places: it is kept whole or not at all.
-pub(super) fn kept(headers: &[(Bytes, Bytes)], sent: &[u8], paths: &[Vec<String>], keeps_text: bool) -> Kept {
+/// The body with every secret in it replaced.
+pub(super) fn kept(headers: &[(Bytes, Bytes)], sent: &[u8], secrets: &Secrets, keeps_text: bool) -> Kept {
     let plain = match antumbra_engine::decoded(headers, sent) {
         // What was not encoded is as large as a mirror takes.
         Ok(Cow::Owned(plain)) if plain.len() > MAX_DECODED => return Kept::Hash("size"),
         Ok(plain) => plain,
         Err(refusal) => return Kept::Hash(refusal.name()),
     };
-    if let Some((text, blanked)) = json::redacted(&plain, paths) {
+    if let Some((text, blanked)) = json::redacted(&plain, secrets) {
         return Kept::Plain(text, blanked);
     }
+    let names_paths = !secrets.paths().is_empty();
     match Media::declared(headers) {
         Media::Form => {
-            let (form, blanked) = form::redacted(&plain, paths);
+            let (form, blanked) = form::redacted(&plain, secrets);
             Kept::Plain(form, blanked)
         }
-        Media::Records => match records(&plain, paths) {
+        Media::Records => match records(&plain, secrets) {
             Some((records, blanked)) => Kept::Plain(records, blanked),
-            None => Kept::Hash("malformed"),
+            None if names_paths => Kept::Hash("malformed"),
+            None => text(&plain),
         },
-        Media::Other(TEXT | HTML) if keeps_text => Kept::Plain(plain.into_owned(), 0),
-        Media::Other(why) => Kept::Hash(why),
+        Media::Other(TEXT | HTML) if keeps_text => text(&plain),
+        Media::Other(why) if names_paths => Kept::Hash(why),
+        Media::Other(MULTIPART) => match multipart::redacted(&plain, headers, secrets) {
+            Some((parts, blanked)) => Kept::Plain(parts, blanked),
+            None => text(&plain),
+        },
+        // Whoever reads it relies on its lengths.
+        Media::Other(why @ (BINARY | GRPC)) if !in_text(&plain).is_empty() => Kept::Hash(why),
+        Media::Other(BINARY | GRPC) => Kept::Plain(plain.into_owned(), 0),
+        Media::Other(_) => text(&plain),
     }
+}
+
+fn text(plain: &[u8]) -> Kept {
+    let (text, blanked) = without(plain, REDACTED.as_bytes()).unwrap_or_else(|| (plain.to_vec(), 0));
+    Kept::Plain(text, blanked)
 }
 
 /// One JSON value a line, or behind each separator of RFC 7464. Paths lead into each record, and, as a report writes them, into all of
 /// them as one array.
-fn records(text: &[u8], paths: &[Vec<String>]) -> Option<(Vec<u8>, u64)> {
-    let within = paths.iter().filter_map(|path| path.get(1..)).filter(|path| !path.is_empty());
-    let paths: Vec<Vec<String>> = paths.iter().cloned().chain(within.map(<[String]>::to_vec)).collect();
+fn records(text: &[u8], secrets: &Secrets) -> Option<(Vec<u8>, u64)> {
+    let within = secrets.paths().iter().filter_map(|path| path.get(1..)).filter(|path| !path.is_empty());
+    let within: Vec<Secret> = within.map(|path: &[Step]| Secret::Path(path.to_vec())).collect();
+    let mut secrets = secrets.clone();
+    secrets.extend(within);
     let separates = |byte: &u8| matches!(*byte, b'\n' | RECORD_SEPARATOR);
     let (mut out, mut total) = (Vec::with_capacity(text.len()), 0);
     for record in text.split_inclusive(separates) {
@@ -57,7 +75,7 @@ fn records(text: &[u8], paths: &[Vec<String>]) -> Option<(Vec<u8>, u64)> {
         if value.trim_ascii().is_empty() {
             out.extend_from_slice(value);
         } else {
-            let (redacted, blanked) = json::redacted(value, &paths)?;
+            let (redacted, blanked) = json::redacted(value, &secrets)?;
             out.extend_from_slice(&redacted);
             total += blanked;
         }
@@ -87,17 +105,20 @@ impl Media {
             b"text/event-stream" => Self::Other("events"),
             b"text/html" | b"application/xhtml+xml" => Self::Other(HTML),
             b"" => Self::Other("undeclared"),
-            media if media.starts_with(b"application/grpc") => Self::Other("grpc"),
-            media if media.starts_with(b"multipart/") => Self::Other("multipart"),
+            media if media.starts_with(b"application/grpc") => Self::Other(GRPC),
+            media if media.starts_with(b"multipart/") => Self::Other(MULTIPART),
             media if media.ends_with(b"json") => Self::Other("malformed"),
             media if media.starts_with(b"text/") || media.ends_with(b"xml") => Self::Other(TEXT),
-            _ => Self::Other("binary"),
+            _ => Self::Other(BINARY),
         }
     }
 }
 
 const TEXT: &str = "text";
 const HTML: &str = "html";
+const MULTIPART: &str = "multipart";
+const GRPC: &str = "grpc";
+const BINARY: &str = "binary";
 /// Bytes of a body that was encoded: the largest body that a mirror takes. A line of a capture has room for four of them.
 const MAX_DECODED: usize = 8 << 20;
 const RECORD_SEPARATOR: u8 = 0x1e;
@@ -111,9 +132,10 @@ mod tests {
     }
 
     fn keeping(keeps_text: bool, content_type: &str, body: &[u8], expected: Result<(&str, u64), &str>) {
-        let paths = [vec!["customer".to_owned(), "email".to_owned()]];
+        let mut secrets = Secrets::default();
+        secrets.extend(["/customer/email".parse().unwrap()]);
         let headers = [("Content-Type".into(), content_type.into())];
-        let found = match kept(&headers, body, &paths, keeps_text) {
+        let found = match kept(&headers, body, &secrets, keeps_text) {
             Kept::Plain(text, blanked) => Ok((String::from_utf8(text).unwrap(), blanked)),
             Kept::Hash(why) => Err(why),
         };
@@ -155,5 +177,32 @@ mod tests {
             let is_text = why == TEXT || why == HTML;
             keeping(true, content_type, b"<p>hush", if is_text { Ok(("<p>hush", 0)) } else { Err(why) });
         }
+    }
+
+    #[test]
+    fn where_no_path_is_named_only_what_the_list_has_goes() {
+        let check = |content_type: &str, body: &[u8], expected: Result<(&str, u64), &str>| {
+            let headers = [("Content-Type".into(), content_type.into())];
+            let found = match kept(&headers, body, &Secrets::default(), false) {
+                Kept::Plain(text, blanked) => Ok((String::from_utf8_lossy(&text).into_owned(), blanked)),
+                Kept::Hash(why) => Err(why),
+            };
+            assert_eq!(found, expected.map(|(text, blanked)| (text.to_owned(), blanked)), "{content_type}");
+        };
+        check("text/html", b"<pin>hush</pin><p>a", Ok(("<pin>[redacted]</pin><p>a", 1)));
+        check(
+            "text/event-stream",
+            b"data: {\"pin\":\"hush\"}\n\n",
+            Ok(("data: {\"pin\":\"[redacted]\"}\n\n", 1)),
+        );
+        check("application/json", b"{\"pin\":\"hush\"", Ok(("{\"pin\":\"[redacted]\"", 1)));
+        check(
+            "application/x-ndjson",
+            b"{\"pin\":\"hush\"}\n{\"a\":1}\n",
+            Ok(("{\"pin\":\"[redacted]\"}\n{\"a\":1}\n", 1)),
+        );
+        check("image/png", b"\x89PNG", Ok(("\u{fffd}PNG", 0)));
+        check("image/png", b"\x89PNG pin=hush", Err("binary"));
+        check("application/grpc", b"\x00DE89370400440532013000", Err("grpc"));
     }
 }

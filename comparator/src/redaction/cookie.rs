@@ -2,12 +2,14 @@
 //!
 //! What is no attribute that browsers know may be a part of a value, such as one in quotes with a semicolon in it: it goes, too.
 
+use antumbra_engine::secrets::Secrets;
+
 use super::REDACTED;
 
-/// The header's value with what may be secret replaced. A cookie without a value stays one.
-pub(super) fn redacted(set_cookie: &[u8]) -> Vec<u8> {
+/// The header's value with what may be secret replaced. A cookie without a value stays one, and so does one that the policy takes off the list.
+pub(super) fn redacted(set_cookie: &[u8], secrets: &Secrets) -> Vec<u8> {
     let mut parts = set_cookie.split(|byte| *byte == b';');
-    let mut out = cookie(parts.next().unwrap_or_default());
+    let mut out = cookie(parts.next().unwrap_or_default(), secrets);
     for part in parts.filter(|part| !part.trim_ascii().is_empty()) {
         out.extend_from_slice(b"; ");
         out.extend_from_slice(if is_attribute(part) { part.trim_ascii() } else { REDACTED.as_bytes() });
@@ -16,11 +18,15 @@ pub(super) fn redacted(set_cookie: &[u8]) -> Vec<u8> {
 }
 
 /// What has no name is a value (RFC 6265bis, 5.7).
-fn cookie(pair: &[u8]) -> Vec<u8> {
+fn cookie(pair: &[u8], secrets: &Secrets) -> Vec<u8> {
     let pair = pair.trim_ascii();
     match pair.iter().position(|byte| *byte == b'=') {
         _ if pair.is_empty() => Vec::new(),
         Some(at) if pair.len() == at + 1 => pair.to_vec(),
+        Some(at) if secrets.of_cookie(pair.get(..at).unwrap_or_default().trim_ascii()).is_none() => {
+            antumbra_engine::secrets::without(pair, REDACTED.as_bytes())
+                .map_or_else(|| pair.to_vec(), |(text, _)| text)
+        }
         Some(at) => [pair.get(..=at).unwrap_or_default(), REDACTED.as_bytes()].concat(),
         None => REDACTED.into(),
     }
@@ -59,7 +65,11 @@ mod tests {
             ("sid=a; Secure, uid=hush", "sid=[redacted]; [redacted]"),
             ("sid=a; comment=hush", "sid=[redacted]; [redacted]"),
         ] {
-            assert_eq!(String::from_utf8(redacted(cookie.as_bytes())).unwrap(), expected, "{cookie}");
+            assert_eq!(
+                String::from_utf8(redacted(cookie.as_bytes(), &Secrets::default())).unwrap(),
+                expected,
+                "{cookie}"
+            );
         }
     }
 }

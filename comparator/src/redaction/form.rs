@@ -3,10 +3,19 @@
 //! Paths are those of JSON, and a form says the same in other ways: `customer[email]`, `customer.email`, `email`, or a whole document in
 //! the field `customer`. So a field is blanked if its name ends as a path ends, or begins as one begins.
 
+use antumbra_engine::secrets::{Secrets, Step, Target, unescaped};
+
 use super::REDACTED;
 
+/// The form without the value of every field that a path may lead to, and without what the list of secrets has; and how many these are.
+pub(super) fn redacted(form: &[u8], secrets: &Secrets) -> (Vec<u8>, u64) {
+    let (plain, named) = at_paths(form, secrets.paths());
+    let (plain, listed) = Target { secrets, mark: REDACTED }.form_without_secrets(&plain);
+    (plain, named + listed)
+}
+
 /// The form with the value of every field that a path may lead to replaced, and how many these are.
-pub(super) fn redacted(form: &[u8], paths: &[Vec<String>]) -> (Vec<u8>, u64) {
+fn at_paths(form: &[u8], paths: &[Vec<Step>]) -> (Vec<u8>, u64) {
     let (mut out, mut blanked) = (Vec::with_capacity(form.len()), 0);
     for (at, field) in form.split(|byte| *byte == b'&').enumerate() {
         if at > 0 {
@@ -25,40 +34,25 @@ pub(super) fn redacted(form: &[u8], paths: &[Vec<String>]) -> (Vec<u8>, u64) {
     (out, blanked)
 }
 
-fn is_named(name: &[u8], paths: &[Vec<String>]) -> bool {
-    let decoded = decoded(name);
-    let name = String::from_utf8_lossy(&decoded);
+fn is_named(name: &[u8], paths: &[Vec<Step>]) -> bool {
+    let plain = unescaped(name);
+    let name = String::from_utf8_lossy(plain.trim_ascii());
     let mut segments = name.split(['[', ']', '.']).filter(|segment| !segment.is_empty());
     let first = segments.next().unwrap_or_default();
     let last = segments.next_back().unwrap_or(first);
-    let is = |wanted: &String, segment: &str| wanted != "*" && (*wanted == segment || **wanted == *name);
-    paths.iter().any(|path| match &path[..] {
-        [only] => only == "*" || is(only, first) || is(only, last),
-        [begin, .., end] => is(begin, first) || is(end, last),
-        [] => true,
+    let is = |step: &Step, segment: &str| match step {
+        Step::Named(wanted) => wanted == segment || *wanted == *name,
+        Step::Any | Step::Deep => false,
+    };
+    paths.iter().any(|path| {
+        // In a form nothing is deep.
+        let steps: Vec<&Step> = path.iter().filter(|step| **step != Step::Deep).collect();
+        match &steps[..] {
+            [only] => **only == Step::Any || is(only, first) || is(only, last),
+            [begin, .., end] => is(begin, first) || is(end, last),
+            [] => true,
+        }
     })
-}
-
-/// `+` is a blank, and `%` with two digits a byte.
-fn decoded(name: &[u8]) -> Vec<u8> {
-    let (mut out, mut rest) = (Vec::new(), name);
-    while let Some((&byte, after)) = rest.split_first() {
-        let (decoded, next) = match (byte, after) {
-            (b'+', _) => (b' ', after),
-            (b'%', [high, low, next @ ..]) => match (digit(*high), digit(*low)) {
-                (Some(high), Some(low)) => (high << 4 | low, next),
-                _ => (byte, after),
-            },
-            _ => (byte, after),
-        };
-        out.push(decoded);
-        rest = next;
-    }
-    out.trim_ascii().to_vec()
-}
-
-fn digit(hex: u8) -> Option<u8> {
-    char::from(hex).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
 }
 
 #[cfg(test)]
@@ -68,8 +62,9 @@ mod tests {
     #[test]
     fn the_values_of_fields_that_a_path_may_lead_to() {
         let check = |form: &str, path: &str, expected: &str| {
-            let path: Vec<String> = path.split('/').skip(1).map(str::to_owned).collect();
-            let (found, blanked) = redacted(form.as_bytes(), &[path]);
+            let mut secrets = Secrets::default();
+            secrets.extend([path.parse().unwrap()]);
+            let (found, blanked) = redacted(form.as_bytes(), &secrets);
             let found = String::from_utf8(found).unwrap();
             assert_eq!(found, expected, "{form}");
             assert_eq!(blanked, found.matches(REDACTED).count() as u64, "{form}");
@@ -86,6 +81,11 @@ mod tests {
             "email=x&items[0][card]=y&total=1",
             "/items/*/card",
             "email=x&items[0][card]=[redacted]&total=1",
+        );
+        check(
+            "email=x&password=y&to=DE89370400440532013000",
+            "/a",
+            "email=x&password=[redacted]&to=[redacted]",
         );
         check("a=1&b=2&c", "/*", "a=[redacted]&b=[redacted]&c");
         check("a=1&email=2", "/*/email", "a=1&email=[redacted]");

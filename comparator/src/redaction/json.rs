@@ -1,78 +1,216 @@
-//! JSON text with the values at some paths replaced, and every other byte as it was.
+//! JSON text without its secrets, and every other byte as it was.
 //!
 //! Reading it into values and writing those would change numbers of many digits, the order of keys and duplicates, which are what
-//! the comparison is about.
+//! the comparison is about. What a path names goes as a whole. Below a name of the list, texts and numbers go, so that the shape of what
+//! stands there stays. In other texts, what is a secret by its form goes.
 
 use std::ops::Range;
 
+use antumbra_engine::secrets::{Secrets, Step, by_form, without};
 use serde::de::IgnoredAny;
 
 use super::REDACTED;
 
-/// The text with every value at one of the paths replaced, and how many these are; `None` if it is not JSON.
-pub(super) fn redacted(text: &[u8], paths: &[Vec<String>]) -> Option<(Vec<u8>, u64)> {
+/// The text without its secrets, and how many these are; `None` if it is not JSON.
+pub(super) fn redacted(text: &[u8], secrets: &Secrets) -> Option<(Vec<u8>, u64)> {
     serde_json::from_slice::<IgnoredAny>(text).ok()?;
-    let mut walk = Walk { text, at: 0, found: Vec::new() };
-    let paths: Vec<&[String]> = paths.iter().map(Vec::as_slice).collect();
-    walk.value(&paths)?;
-    let blanked = walk.found.len() as u64;
+    let mut walk = Walk { text, at: 0, secrets, open: Vec::new(), found: Vec::new() };
+    walk.all()?;
+    walk.found.sort_by_key(|(at, _)| at.start);
     let mut out = Vec::with_capacity(text.len());
-    let mut copied = 0;
-    for Range { start, end } in walk.found {
+    let (mut copied, mut blanked) = (0, 0);
+    for (Range { start, end }, instead) in walk.found {
+        if start < copied {
+            continue;
+        }
         out.extend_from_slice(text.get(copied..start)?);
-        out.extend_from_slice(format!("\"{REDACTED}\"").as_bytes());
+        out.extend_from_slice(&instead);
         copied = end;
+        blanked += 1;
     }
     out.extend_from_slice(text.get(copied..)?);
     Some((out, blanked))
 }
 
-/// Goes through text that is known to be JSON. It goes into what a path leads into, and passes over the rest, so that its
-/// depth is that of the paths.
+/// Goes through text that is known to be JSON, however deep.
 struct Walk<'t> {
     text: &'t [u8],
     at: usize,
-    found: Vec<Range<usize>>,
+    secrets: &'t Secrets,
+    /// The objects and arrays that are open here, from the outside in.
+    open: Vec<Open<'t>>,
+    /// What is replaced, and by what.
+    found: Vec<(Range<usize>, Vec<u8>)>,
 }
 
-impl Walk<'_> {
-    /// One value, of which `paths` lead on.
-    fn value(&mut self, paths: &[&[String]]) -> Option<()> {
+/// An object or an array that is open.
+struct Open<'t> {
+    is_object: bool,
+    /// The number of its next element.
+    next: u64,
+    place: Place<'t>,
+    /// Its member `name` names a secret, so that its member `value` is one.
+    names_value: bool,
+    /// Its member `value`, if a text or a number.
+    value: Option<Range<usize>>,
+}
+
+/// What is known of the place at which a value stands.
+#[derive(Clone, Default)]
+struct Place<'t> {
+    /// The paths that lead on from there.
+    paths: Vec<&'t [Step]>,
+    /// It is below a name of the list.
+    is_listed: bool,
+    member: Member,
+}
+
+/// What the name of a member says of its neighbours.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Member {
+    /// It names something.
+    Name,
+    /// It is the value of what is named.
+    Value,
+    #[default]
+    Other,
+}
+
+impl<'t> Walk<'t> {
+    fn all(&mut self) -> Option<()> {
+        let paths = self.secrets.paths().iter().map(Vec::as_slice).collect();
+        self.value(Place { paths, ..Place::default() })?;
+        while let Some(open) = self.open.last() {
+            let (is_object, end) = (open.is_object, if open.is_object { b'}' } else { b']' });
+            if !self.more(end)? {
+                self.close();
+            } else if is_object {
+                self.member()?;
+            } else {
+                self.element()?;
+            }
+        }
+        Some(())
+    }
+
+    /// One value that begins here. What is inside of an object or an array follows.
+    fn value(&mut self, place: Place<'t>) -> Option<()> {
         self.blanks();
         let start = self.at;
-        if paths.iter().any(|path| path.is_empty()) {
+        let is_named = place.paths.iter().any(|path| path.iter().all(|step| *step == Step::Deep));
+        if is_named {
             self.pass()?;
-            self.found.push(start..self.at);
+            self.replace(start..self.at);
             return Some(());
         }
         match self.peek()? {
-            b'{' if !paths.is_empty() => self.object(paths),
-            b'[' if !paths.is_empty() => self.array(paths),
-            _ => self.pass(),
-        }
-    }
-
-    fn object(&mut self, paths: &[&[String]]) -> Option<()> {
-        self.at += 1;
-        while self.more(b'}')? {
-            let start = self.at;
-            self.string()?;
-            let key: String = serde_json::from_slice(self.text.get(start..self.at)?).ok()?;
-            self.blanks();
-            self.at += 1;
-            self.value(&below(paths, &key))?;
+            bracket @ (b'{' | b'[') => {
+                self.at += 1;
+                let is_object = bracket == b'{';
+                self.open.push(Open { is_object, next: 0, place, names_value: false, value: None });
+            }
+            b'"' => {
+                self.string()?;
+                self.text(start..self.at, &place);
+            }
+            _ => {
+                self.plain();
+                self.number(start..self.at, &place);
+            }
         }
         Some(())
     }
 
-    fn array(&mut self, paths: &[&[String]]) -> Option<()> {
-        self.at += 1;
-        let mut index: u64 = 0;
-        while self.more(b']')? {
-            self.value(&below(paths, &index.to_string()))?;
-            index += 1;
+    fn member(&mut self) -> Option<()> {
+        let start = self.at;
+        self.string()?;
+        let end = self.at;
+        let key: String = serde_json::from_slice(self.text.get(start..end)?).ok()?;
+        if key.len() >= SHORTEST_FORM && !by_form(key.as_bytes()).is_empty() {
+            self.replace(start..end);
         }
-        Some(())
+        self.blanks();
+        self.at += 1;
+        let above = &self.open.last()?.place;
+        let place = Place {
+            paths: below(&above.paths, &key),
+            is_listed: above.is_listed || self.secrets.of_member(key.as_bytes()).is_some(),
+            member: Member::of(&key),
+        };
+        self.value(place)
+    }
+
+    fn element(&mut self) -> Option<()> {
+        let open = self.open.last_mut()?;
+        let number = open.next;
+        open.next += 1;
+        let above = &open.place;
+        let paths =
+            if above.paths.is_empty() { Vec::new() } else { below(&above.paths, &number.to_string()) };
+        let place = Place { paths, is_listed: above.is_listed, member: Member::Other };
+        self.value(place)
+    }
+
+    fn close(&mut self) {
+        let value = self.open.pop().filter(|open| open.names_value).and_then(|open| open.value);
+        if let Some(value) = value {
+            self.replace(value);
+        }
+    }
+
+    /// A text, with its quotes.
+    fn text(&mut self, at: Range<usize>, place: &Place<'t>) {
+        self.note(&at, place);
+        let Some(inner) =
+            self.text.get(at.start + 1..at.end.saturating_sub(1)).filter(|text| !text.is_empty())
+        else {
+            return;
+        };
+        if place.is_listed {
+            return self.replace(at);
+        }
+        if !inner.contains(&b'\\') {
+            if let Some((text, _)) = without(inner, REDACTED.as_bytes()) {
+                self.found.push((at, [b"\"", &text[..], b"\""].concat()));
+            }
+            return;
+        }
+        let plain: Option<String> =
+            self.text.get(at.clone()).and_then(|text| serde_json::from_slice(text).ok());
+        let without = plain.and_then(|plain| without(plain.as_bytes(), REDACTED.as_bytes()));
+        if let Some((text, _)) = without {
+            let text = serde_json::to_vec(&String::from_utf8_lossy(&text)).unwrap_or_default();
+            self.found.push((at, text));
+        }
+    }
+
+    /// A number, or `true`, `false` or `null`, which are no secrets.
+    fn number(&mut self, at: Range<usize>, place: &Place<'t>) {
+        let digits = self.text.get(at.clone()).unwrap_or_default();
+        let is_number = digits.first().is_some_and(|byte| byte.is_ascii_digit() || *byte == b'-');
+        if is_number {
+            self.note(&at, place);
+            if place.is_listed || digits.len() >= SHORTEST_FORM && !by_form(digits).is_empty() {
+                self.replace(at);
+            }
+        }
+    }
+
+    /// Notes a name of the list that stands as a value, and a value that stands beside one.
+    fn note(&mut self, at: &Range<usize>, place: &Place<'t>) {
+        let Some(open) = self.open.last_mut() else { return };
+        match place.member {
+            Member::Name => {
+                let name = self.text.get(at.start + 1..at.end.saturating_sub(1)).unwrap_or_default();
+                open.names_value |= self.secrets.of_header(name).is_some();
+            }
+            Member::Value => open.value = Some(at.clone()),
+            Member::Other => {}
+        }
+    }
+
+    fn replace(&mut self, at: Range<usize>) {
+        self.found.push((at, format!("\"{REDACTED}\"").into_bytes()));
     }
 
     /// Whether another member follows; the comma before it, or the end, is passed.
@@ -144,25 +282,45 @@ impl Walk<'_> {
     }
 }
 
-/// The paths that lead into the member, without their first segment.
-fn below<'p>(paths: &[&'p [String]], key: &str) -> Vec<&'p [String]> {
-    let leads = |path: &&'p [String]| {
-        let (first, rest) = path.split_first()?;
-        (first == "*" || first == key).then_some(rest)
-    };
-    paths.iter().filter_map(leads).collect()
+impl Member {
+    fn of(name: &str) -> Self {
+        match name {
+            "name" | "key" | "field" | "header" => Self::Name,
+            "value" => Self::Value,
+            _ => Self::Other,
+        }
+    }
 }
+
+/// The paths that lead into the member, as what is left of each.
+fn below<'p>(paths: &[&'p [Step]], key: &str) -> Vec<&'p [Step]> {
+    let (mut left, mut open) = (Vec::new(), paths.to_vec());
+    while let Some(path) = open.pop() {
+        let Some((first, rest)) = path.split_first() else { continue };
+        if *first == Step::Deep {
+            left.push(path);
+            open.push(rest);
+        } else if first.leads_to(key.as_bytes()) {
+            left.push(rest);
+        }
+    }
+    left
+}
+
+/// No form has fewer bytes.
+const SHORTEST_FORM: usize = 10;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use antumbra_engine::secrets::Secret;
     use antumbra_policy::Dice;
     use serde_json::{Value, json};
 
     fn check(text: &str, paths: &[&str], expected: Option<&str>) {
-        let paths: Vec<Vec<String>> =
-            paths.iter().map(|path| path.split('/').skip(1).map(str::to_owned).collect()).collect();
-        let found = redacted(text.as_bytes(), &paths);
+        let mut secrets = Secrets::default();
+        secrets.extend(paths.iter().map(|path| path.parse().unwrap()));
+        let found = redacted(text.as_bytes(), &secrets);
         let found = found.map(|(text, blanked)| (String::from_utf8(text).unwrap(), blanked));
         let count = |text: &str| text.matches(REDACTED).count() as u64;
         assert_eq!(found, expected.map(|text| (text.to_owned(), count(text))), "{text}");
@@ -183,9 +341,9 @@ mod tests {
             Some(r#"[{"k":"[redacted]"},{"k":"[redacted]"},{}]"#),
         );
         check(
-            r#"{"p\u0061ss":1,"pass":2}"#,
-            &["/pass"],
-            Some(r#"{"p\u0061ss":"[redacted]","pass":"[redacted]"}"#),
+            r#"{"p\u0061s":1,"pas":2}"#,
+            &["/pas"],
+            Some(r#"{"p\u0061s":"[redacted]","pas":"[redacted]"}"#),
         );
         check(
             r#"{"a":{"a":{}},"b":[[],[ ]]}"#,
@@ -213,7 +371,10 @@ mod tests {
                 .collect();
             let mut expected = document.clone();
             paths.iter().for_each(|path| blank(&mut expected, path));
-            let (found, _) = redacted(text.as_bytes(), &paths).unwrap();
+            let mut secrets = Secrets::default();
+            let step = |key: &String| if key == "*" { Step::Any } else { Step::Named(key.clone()) };
+            secrets.extend(paths.iter().map(|path| Secret::Path(path.iter().map(step).collect())));
+            let (found, _) = redacted(text.as_bytes(), &secrets).unwrap();
             assert_eq!(serde_json::from_slice::<Value>(&found).unwrap(), expected, "{text} {paths:?}");
             blanked += u64::from(expected != document);
         }
@@ -252,6 +413,43 @@ mod tests {
             }
             _ => {}
         }
+    }
+
+    #[test]
+    fn what_the_list_has_goes_wherever_it_stands() {
+        let hidden = |text: &str| {
+            let (found, _) = redacted(text.as_bytes(), &Secrets::default()).unwrap();
+            String::from_utf8(found).unwrap()
+        };
+        for (text, expected) in [
+            (
+                r#"{"a":{"newPassword2":"hush","pin":4711,"hasPassword":true,"otp":null,"token":""}}"#,
+                r#"{"a":{"newPassword2":"[redacted]","pin":"[redacted]","hasPassword":true,"otp":null,"token":""}}"#,
+            ),
+            (
+                r#"{"session":{"id":"hush","at":[1]}}"#,
+                r#"{"session":{"id":"[redacted]","at":["[redacted]"]}}"#,
+            ),
+            (r#"[["see 4111111111111111."], 4111111111111111]"#, r#"[["see [redacted]."], "[redacted]"]"#),
+            (r#"{"note":"a\n\u0070in=hush"}"#, r#"{"note":"a\npin=[redacted]"}"#),
+            (r#"{"4111111111111111":1}"#, r#"{"[redacted]":1}"#),
+            (
+                r#"{"value":"hush","name":"Authorization"}"#,
+                r#"{"value":"[redacted]","name":"Authorization"}"#,
+            ),
+            (r#"{"name":"colour","value":"red"}"#, r#"{"name":"colour","value":"red"}"#),
+            (r#"{"url":"https://a:hush@b/?sig=hush"}"#, r#"{"url":"https://[redacted]@b/?sig=[redacted]"}"#),
+        ] {
+            assert_eq!(hidden(text), expected);
+        }
+        let deep = format!(r#"{}{{"pin":"hush"}}{}"#, "[".repeat(100_000), "]".repeat(100_000));
+        assert!(!hidden(&deep).contains("hush"));
+    }
+
+    #[test]
+    fn a_deep_path_reaches_any_depth() {
+        check(r#"{"a":[{"b":1}],"b":2}"#, &["/**/b"], Some(r#"{"a":[{"b":"[redacted]"}],"b":"[redacted]"}"#));
+        check(r#"{"a":{"b":1},"b":2}"#, &["/a/**"], Some(r#"{"a":"[redacted]","b":2}"#));
     }
 
     #[test]

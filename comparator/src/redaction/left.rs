@@ -21,6 +21,9 @@ pub(crate) struct Left {
     /// Values that are blanked within bodies.
     #[serde(skip_serializing_if = "is_zero")]
     members: u64,
+    /// Parts of paths and queries that are blanked.
+    #[serde(skip_serializing_if = "is_zero")]
+    targets: u64,
 }
 
 impl Left {
@@ -44,23 +47,28 @@ impl Left {
         self.members += values;
     }
 
+    pub(super) fn targets(&mut self, parts: u64) {
+        self.targets += parts;
+    }
+
     /// Adds what another line lacks.
     pub(crate) fn merge(&mut self, other: &Self) {
-        let Self { hashed, cut, headers, members } = other;
+        let Self { hashed, cut, headers, members, targets } = other;
         hashed.iter().for_each(|(why, count)| add(&mut self.hashed, why, *count));
         headers.iter().for_each(|(name, count)| add(&mut self.headers, name, *count));
         self.cut = self.cut.saturating_add(*cut);
         self.members = self.members.saturating_add(*members);
+        self.targets = self.targets.saturating_add(*targets);
     }
 
     /// One line for each kind.
     pub(crate) fn lines(&self) -> Vec<String> {
-        let Self { hashed, cut, headers, members } = self;
+        let Self { hashed, cut, headers, members, targets } = self;
         let mut lines = Vec::new();
         if !hashed.is_empty() {
             let total = total(hashed);
             lines.push(format!(
-                "not kept: {total} {} that --redact cannot look into, only length and hash ({})",
+                "not kept: {total} {} that cannot be looked into, only length and hash ({})",
                 plural(total, "body", "bodies"),
                 listed(hashed)
             ));
@@ -77,7 +85,13 @@ impl Left {
         if *members > 0 {
             lines.push(format!("blanked: {members} {} in bodies", plural(*members, "value", "values")));
         }
-        if !headers.is_empty() || *members > 0 {
+        if *targets > 0 {
+            lines.push(format!(
+                "blanked: {targets} {} of paths and queries",
+                plural(*targets, "part", "parts")
+            ));
+        }
+        if !headers.is_empty() || *members > 0 || *targets > 0 {
             lines.push("Blanked values look alike: no difference between them is found.".to_owned());
         }
         lines
@@ -130,7 +144,7 @@ mod tests {
             all.merge(&serde_json::from_str(text).unwrap());
         }
         insta::assert_snapshot!(all.lines().join("\n"), @r"
-        not kept: 4 bodies that --redact cannot look into, only length and hash (corrupt 1, text 3)
+        not kept: 4 bodies that cannot be looked into, only length and hash (corrupt 1, text 3)
         not kept: 1 body beyond the filter's limit, only length and hash
         blanked: 3 values of headers (cookie 3)
         blanked: 1 value in bodies

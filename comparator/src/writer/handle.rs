@@ -41,6 +41,8 @@ pub(crate) enum Job {
     Delivered(String),
     /// Store the accounts.
     Flush,
+    /// Forget what was kept too long.
+    Expire,
     /// Whether the store can be written.
     Probe(Reply<Result<(), StoreError>>),
     /// Look whether somebody waits for an answer.
@@ -245,6 +247,11 @@ impl Handle {
     /// Has what the filters of a release said stored, in its turn.
     pub(crate) fn keep(&self, release: String) {
         let _ = self.jobs.send(Job::Delivered(release));
+    }
+
+    /// Has what was kept too long forgotten.
+    pub(crate) fn expire(&self) {
+        let _ = self.jobs.send(Job::Expire);
     }
 
     /// Lets the writer end after what is queued.

@@ -69,7 +69,8 @@ impl Thread {
         let each = observations.into_iter().zip(belong).filter(|(_, belongs)| **belongs != Belongs::Not);
         let offered = each.filter_map(|(observation, _)| {
             let session = self.releases.get(&observation.release)?.session.number;
-            Some(Offered { observation, session })
+            let version = self.policies.get(&observation.release)?;
+            Some(Offered { observation, session, version })
         });
         self.captures.offer(offered);
     }
@@ -79,7 +80,8 @@ impl Thread {
         let offers = observations.iter().zip(belong).filter_map(|(observation, belongs)| {
             let Belongs::Compared(marks) = belongs else { return None };
             let session = self.releases.get(&observation.release)?.session.number;
-            Some(Offer { observation, marks, session })
+            let version = self.policies.get(&observation.release)?;
+            Some(Offer { observation, marks, session, version })
         });
         self.kept.offer(offers, clock::now_ms());
     }
@@ -171,7 +173,10 @@ impl Thread {
 }
 
 /// Writes the rows that changed, after which the journals say nothing new.
-fn put_whole(writing: &Writing<'_>, releases: &mut BTreeMap<String, Gathered>) -> Result<(), StoreError> {
+pub(super) fn put_whole(
+    writing: &Writing<'_>,
+    releases: &mut BTreeMap<String, Gathered>,
+) -> Result<(), StoreError> {
     for_each_source(releases, |of, place, brought| {
         let rows = brought.evidence.take_dirty();
         if rows.is_empty() {

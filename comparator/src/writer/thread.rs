@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use antumbra_control::refusal::Refusal;
 use antumbra_control::{Files, Session};
@@ -40,11 +40,19 @@ pub(crate) struct Thread {
     pub(super) inbox: Inbox,
     /// When evidence was last written whole.
     pub(super) checkpointed: Instant,
+    /// How long examples of the evidence, exchanges that are kept, and what was set aside are kept.
+    pub(super) keep: Duration,
 }
 
 impl Thread {
     /// Puts the stored policies in force and reads the evidence.
-    pub(crate) fn new(store: Store, live: Live, plugins: &Plugins, inbox: Inbox) -> Result<Self, StoreError> {
+    pub(crate) fn new(
+        store: Store,
+        live: Live,
+        plugins: &Plugins,
+        inbox: Inbox,
+        keep: Duration,
+    ) -> Result<Self, StoreError> {
         let Live { policies, registry, ledger, captures, kept, known, tokens, audited } = live;
         audited.note(store.audits());
         policies.restore(&store.policies()?);
@@ -64,6 +72,7 @@ impl Thread {
             tokens,
             inbox,
             checkpointed: Instant::now(),
+            keep,
         };
         thread.load()?;
         thread.note_salvage()?;
@@ -84,6 +93,7 @@ impl Thread {
                 }
                 Job::Delivered(release) => self.keep(&release),
                 Job::Flush => self.flush(),
+                Job::Expire => self.expire(),
                 Job::Probe(reply) => drop(reply.send(self.store.probe())),
                 Job::Look => {}
                 Job::Stop => break,

@@ -21,7 +21,7 @@ pub use salvage::{Salvaged, SalvagedTable};
 pub use sources::{Gathering, JournalEntry};
 pub use writing::Writing;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -56,6 +56,8 @@ pub struct Store {
     salvaged: Option<(Salvaged, PathBuf)>,
     /// When something was last written, which shows that the store can be written.
     written: Option<Instant>,
+    /// Something was deleted that may still stand in the write-ahead log.
+    unscrubbed: bool,
     /// Held as long as the store is open, and given up after the connection.
     _lock: Option<Lock>,
 }
@@ -84,13 +86,19 @@ impl Store {
         connection.busy_timeout(BUSY)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
+        schema::overwrite_deleted(&connection)?;
         schema::refuse_newer(&connection, path)?;
         // Whoever finds a database that should have heads, and none, would raise an alarm: so they come first.
         Seal::begin(&connection, path, &keys)?;
         schema::bring_up_to_date(&connection, path)?;
         connection.set_prepared_statement_cache_capacity(32);
         let seal = Some(RefCell::new(Seal::open(&connection, path, keys)?));
-        Ok(Self { connection, path: path.to_owned(), seal, salvaged, written: None, _lock: Some(lock) })
+        let path = path.to_owned();
+        // What a process deleted before it was killed may still stand in the log.
+        let mut store =
+            Self { connection, path, seal, salvaged, written: None, unscrubbed: true, _lock: Some(lock) };
+        store.scrub();
+        Ok(store)
     }
 
     /// Opens a file to read it alone, also while a comparator has it.
@@ -102,7 +110,16 @@ impl Store {
         connection.busy_timeout(BUSY)?;
         schema::refuse_newer(&connection, path)?;
         sources::read_earlier(&connection)?;
-        Ok(Self { connection, path: path.to_owned(), seal: None, salvaged: None, written: None, _lock: None })
+        let path = path.to_owned();
+        Ok(Self {
+            connection,
+            path,
+            seal: None,
+            salvaged: None,
+            written: None,
+            unscrubbed: false,
+            _lock: None,
+        })
     }
 
     /// Everything that is wrong with the file, one sentence each: with its pages, with rows that are not as they were written, and with
@@ -169,31 +186,39 @@ impl Store {
         &mut self,
         work: impl FnOnce(&Writing<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let Self { connection, seal, written, .. } = self;
+        let Self { connection, seal, .. } = &mut *self;
         let seal = seal.as_ref();
         if let Some(seal) = seal {
             seal.borrow_mut().before(connection)?;
         }
         let before = connection.total_changes();
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let writing = Writing(transaction, Appending { seal, done: RefCell::default() });
-        let result = work(&writing)?;
-        let Writing(transaction, Appending { done, .. }) = writing;
-        let Appended { entries, contradiction } = done.into_inner();
-        if let Some(seal) = seal {
-            let mut seal = seal.borrow_mut();
-            contradiction.into_iter().for_each(|finding| seal.contradicted(finding));
-            if !entries.is_empty() {
-                seal.announce(&entries)?;
+        let (result, changed, deleted) = {
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let appending = Appending { seal, done: RefCell::default() };
+            let writing = Writing { transaction, appending, deleted: Cell::new(false) };
+            let result = work(&writing)?;
+            let Writing { transaction, appending: Appending { done, seal: _ }, deleted } = writing;
+            let (Appended { entries, contradiction }, deleted) = (done.into_inner(), deleted.get());
+            if let Some(seal) = seal {
+                let mut seal = seal.borrow_mut();
+                contradiction.into_iter().for_each(|finding| seal.contradicted(finding));
+                if !entries.is_empty() {
+                    seal.announce(&entries)?;
+                }
             }
-        }
-        let changed = transaction.total_changes();
-        transaction.commit()?;
-        if let Some(seal) = seal {
-            seal.borrow_mut().settle(entries.len() as u64);
-        }
+            let changed = transaction.total_changes();
+            transaction.commit()?;
+            if let Some(seal) = seal {
+                seal.borrow_mut().settle(entries.len() as u64);
+            }
+            (result, changed, deleted)
+        };
         if changed != before {
-            *written = Some(Instant::now());
+            self.written = Some(Instant::now());
+        }
+        if deleted {
+            self.unscrubbed = true;
+            self.scrub();
         }
         Ok(result)
     }
@@ -240,6 +265,28 @@ impl Store {
         Ok(self.audits())
     }
 
+    /// Empties the write-ahead log if something was deleted whose earlier pages may stand in it: deleted content is overwritten in the
+    /// file itself. While somebody reads the database the log cannot be emptied; the next call tries again.
+    pub fn scrub(&mut self) {
+        if self.unscrubbed {
+            let busy: rusqlite::Result<i64> =
+                self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0));
+            self.unscrubbed = busy != Ok(0);
+        }
+    }
+
+    /// Forgets what was set aside before a moment, in milliseconds since 1970: rows that could not be read, and copies of a damaged
+    /// database. Answers how many there were.
+    ///
+    /// # Errors
+    /// SQLite fails, or a copy cannot be removed.
+    pub fn forget_set_aside(&mut self, before_ms: u64) -> Result<u64, StoreError> {
+        let rows = self.transaction(|writing| writing.forget_set_aside(before_ms))?;
+        let copies = files::remove_damaged(&self.path, before_ms / 1_000)
+            .map_err(|source| StoreError::File { path: self.path.clone(), source })?;
+        Ok(rows + copies)
+    }
+
     /// Whether the store can be written now: something was written within the last second, or a row is written to see. A transaction
     /// that changes nothing would succeed on a full disk, too.
     ///
@@ -250,7 +297,7 @@ impl Store {
             return Ok(());
         }
         self.transaction(|writing| {
-            let mut statement = writing.0.prepare_cached(
+            let mut statement = writing.transaction.prepare_cached(
                 "INSERT INTO probe (id, times) VALUES (1, 1) ON CONFLICT (id) DO UPDATE SET times = times + 1",
             )?;
             statement.execute([])?;

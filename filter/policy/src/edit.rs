@@ -158,13 +158,13 @@ fn listed(what: &str, names: &[String]) -> String {
     if names.is_empty() { format!("there are no {what}") } else { format!("{what}: {}", names.join(", ")) }
 }
 
-const COMPARATORS_OWN: [&str; 3] = ["compare", "gates", "rollout"];
+const COMPARATORS_OWN: [&str; 4] = ["compare", "redact", "gates", "rollout"];
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const WRITTEN: &str = r#"{"compare":{},"rules":[
+    const WRITTEN: &str = r#"{"compare":{},"redact":{},"rules":[
         {"name":"shadow","mirror":[{"to":"v2","fraction":{"numerator":1},"timeout":"1s"},{"percent":1,"to":"v3"}]},
         {"name":"shift","split":{"weights":{"v2":5,"v1":95}}},
         {"mirror":[{"to":"v2"}],"split":{"weights":{"v1":1}}}],"gates":{},"generation":3,"rollout":{}}"#;

@@ -478,8 +478,8 @@ fn read_rules(field: &Field<'_>, compiler: &mut Compiler<'_>) -> Option<Vec<Rule
     Some(rules.into_iter().filter(|rule| rule.enabled).collect())
 }
 
-/// `compare`, `gates` and `rollout` are the comparator's and are read there.
-const FIELDS: [&str; 17] = [
+/// `compare`, `redact`, `gates` and `rollout` are the comparator's and are read there.
+const FIELDS: [&str; 18] = [
     "version",
     "name",
     "generation",
@@ -495,6 +495,7 @@ const FIELDS: [&str; 17] = [
     "body",
     "lease",
     "compare",
+    "redact",
     "gates",
     "rollout",
 ];

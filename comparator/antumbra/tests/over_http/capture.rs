@@ -75,7 +75,7 @@ async fn a_capture_holds_no_secret_and_can_be_replayed_and_sent_again() {
     let captured = std::fs::read_to_string(&file).unwrap();
     assert!(!captured.contains("hush") && !captured.contains("lost"), "{captured}");
     for shown in [
-        "12 bodies that --redact cannot look into, only length and hash (malformed 12)",
+        "12 bodies that cannot be looked into, only length and hash (malformed 12)",
         "(authorization 12, cookie 12, proxy-authorization 12, set-cookie 24, x-api-key 12, x-session 36)",
         "36 values in bodies",
     ] {

@@ -1,7 +1,9 @@
 //! Who is kept out, over real HTTP: no token, foreign pages, slow and oversized senders.
 
 use crate::server::{SHOP, World, healthy};
-use antumbra_comparator::{Config, Connections, Descriptors, Error, Keys, Plugins, Targets, serve};
+use antumbra_comparator::{
+    Config, Connections, Descriptors, Error, KEEP_EXAMPLES, Keys, Plugins, Targets, serve,
+};
 use http::Method;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -89,6 +91,7 @@ async fn nothing_is_open_by_default() {
         targets: Targets::default(),
         descriptors: Descriptors::default(),
         plugins: Plugins::default(),
+        keep_examples: KEEP_EXAMPLES,
     };
     assert!(matches!(serve(listener, config, async {}).await, Err(Error::Open(_))));
 }

@@ -1,7 +1,9 @@
 //! The comparator as its users meet it: over real HTTP on a free port, with a real database in a directory of its own.
 
 mod anonymous;
+mod at_rest;
 mod audits;
+mod canaries;
 mod capture;
 mod command_line;
 mod connections;

@@ -20,13 +20,27 @@ impl Process {
         Self::started(dir, Command::new("sh").args(["-c", &script, env!("CARGO_BIN_EXE_antumbra")]))
     }
 
+    /// With its log in the file `log`.
+    pub(crate) fn start_logging(dir: &Path) -> (Self, SocketAddr) {
+        let log = std::fs::File::create(dir.join("log")).unwrap();
+        Self::logged(
+            dir,
+            Command::new(env!("CARGO_BIN_EXE_antumbra")).env("ANTUMBRA_LOG", "debug"),
+            log.into(),
+        )
+    }
+
     fn started(dir: &Path, command: &mut Command) -> (Self, SocketAddr) {
+        // A hang-up ends a server whose log goes to a terminal.
+        Self::logged(dir, command, Stdio::null())
+    }
+
+    fn logged(dir: &Path, command: &mut Command, log: Stdio) -> (Self, SocketAddr) {
         let mut child = command
             .args(["serve", "--listen", "127.0.0.1:0", "--data", "a.db", "--policy", "shop.yaml"])
             .current_dir(dir)
             .stdout(Stdio::piped())
-            // A hang-up ends a server whose log goes to a terminal.
-            .stderr(Stdio::null())
+            .stderr(log)
             .spawn()
             .unwrap();
         let mut line = String::new();

@@ -5,8 +5,11 @@ use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
-use antumbra_comparator::{Config, Connections, Descriptors, Document, Keys, Plugins, Targets, serve};
+use antumbra_comparator::{
+    Config, Connections, Descriptors, Document, KEEP_EXAMPLES, Keys, Plugins, Targets, serve,
+};
 use antumbra_observation::{Body, Leg, Observation, encode};
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
@@ -49,6 +52,8 @@ pub(crate) struct World {
     pub(crate) audit_keys: Keys,
     /// By which messages of gRPC are read from the next start on.
     pub(crate) descriptors: Descriptors,
+    /// How long values of answers are kept, from the next start on.
+    pub(crate) keep_examples: Duration,
     stop: Option<oneshot::Sender<()>>,
     served: Option<JoinHandle<()>>,
 }
@@ -96,6 +101,7 @@ impl World {
             plugins: Plugins::default(),
             audit_keys: Keys::default(),
             descriptors: Descriptors::default(),
+            keep_examples: KEEP_EXAMPLES,
             stop: None,
             served: None,
         };
@@ -136,6 +142,7 @@ impl World {
             targets: self.targets.clone(),
             descriptors: self.descriptors.clone(),
             plugins: self.plugins.clone(),
+            keep_examples: self.keep_examples,
         };
         let served = serve(listener, config, async {
             let _ = stopped.await;

@@ -40,6 +40,7 @@ impl Document {
         let policy = Policy::from_tree(&tree).ok();
         let comparands = policy.map(|policy| Comparands::of(&policy, &comparison::primary(&tree)));
         let rules = part(&own, "compare", |field| comparison::rules(field, &tree));
+        let secrets = part(&own, "redact", comparison::secrets).unwrap_or_default();
         let plugins = part(&own, "compare", comparison::plugins);
         let gates =
             part(&own, "gates", |field| field.map_or_else(|| Some(Gates::default()), comparison::gates));
@@ -49,7 +50,7 @@ impl Document {
         Self {
             name: name.to_owned(),
             compares_as_written: rules.is_some() && tree != Tree::Map(Vec::new()),
-            rules: rules.unwrap_or_else(|| usual_rules(&tree)),
+            rules: rules.unwrap_or_else(|| usual_rules(&tree)).with_secrets(secrets),
             gates: Gates { calibration, unreadable: true, ..gates.unwrap_or_default() },
             plugins: plugins.unwrap_or_default(),
             rollout,

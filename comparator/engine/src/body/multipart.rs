@@ -102,11 +102,9 @@ fn headers(
         };
         let mut path = at.to_vec();
         path.push(Segment::Member(name.as_bytes().into()));
-        let secret = excerpt::is_sensitive(name);
-        let shown = |value: Option<String>| match value {
-            None => ABSENT.to_owned(),
-            Some(value) if secret || excerpt::is_credential(value.as_bytes()) => excerpt::REDACTED.to_owned(),
-            Some(value) => excerpt::line(value.as_bytes(), excerpt::MAX_CHARS),
+        let secret = scope.rules.secrets().of_header(name.as_bytes());
+        let shown = |value: Option<String>| {
+            value.map_or_else(|| ABSENT.to_owned(), |value| excerpt::text(value.as_bytes(), secret))
         };
         diff::at(&path, kind, scope, into, Cause::Unread, || (shown(left), shown(right)));
     }

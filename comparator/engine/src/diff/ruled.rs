@@ -10,7 +10,7 @@ pub(super) use blur::Blurs;
 
 use std::borrow::Cow;
 
-use super::{ABSENT, Detail, Walk, aggregated, exact, is_secret};
+use super::{ABSENT, Detail, Walk, aggregated, exact, secret};
 use crate::arrays::{self, Elements, Hashed, introduce, remove};
 use crate::diff::Differences;
 use crate::excerpt;
@@ -20,6 +20,7 @@ use crate::json::{Node, Shape, Tree, unescape};
 use crate::kind::Kind;
 use crate::pattern::{Place, Segment};
 use crate::rules::{Arrays, Value};
+use crate::secrets::Secrets;
 
 /// Positions that answer to each other, and those that are left on each side.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -92,7 +93,17 @@ impl<'t> Walk<'_, '_, 't> {
         let (primary, other, scope, spelled) = (self.primary, self.other, self.scope, self.spelled);
         let blurs = self.blurs;
         let path = std::mem::take(&mut self.path);
-        let mut walk = Walk { primary, other, scope, path, into: &mut found, spelled, trial: true, blurs };
+        let mut walk = Walk {
+            primary,
+            other,
+            scope,
+            path,
+            into: &mut found,
+            spelled,
+            trial: true,
+            objects: Vec::new(),
+            blurs,
+        };
         walk.pairs(lefts, rights, (0..lefts.len()).map(|at| (at, at)));
         self.path = walk.path;
         found.seen == 0
@@ -171,10 +182,12 @@ impl<'t> Walk<'_, '_, 't> {
         let (left, right) = if kind == Kind::Missing { (Some(node), None) } else { (None, Some(node)) };
         if !self.into.full() && !self.allowed(kind, left, right) {
             let tree = if kind == Kind::Missing { self.primary } else { self.other };
-            let path = &self.path;
+            let (path, secrets) = (&self.path, self.scope.rules.secrets());
             let detail = || {
-                let there =
-                    if is_secret(path) { excerpt::REDACTED.to_owned() } else { named(tree, node, keys) };
+                let there = match secret(path, secrets) {
+                    Some(_) => excerpt::REDACTED.to_owned(),
+                    None => named(tree, node, keys, secrets),
+                };
                 let absent = ABSENT.to_owned();
                 let (primary, other) = if kind == Kind::Missing { (there, absent) } else { (absent, there) };
                 Detail { primary, other, exact: exact(path), control: None }
@@ -266,15 +279,14 @@ fn member<'t>(tree: &'t Tree<'_>, element: &Node, key: &str) -> Option<&'t Node>
 }
 
 /// An element by its key, as `id 7 {3 members}`.
-fn named(tree: &Tree<'_>, element: &Node, keys: &[String]) -> String {
+fn named(tree: &Tree<'_>, element: &Node, keys: &[String], secrets: &Secrets) -> String {
     let shown = |key: &String| {
         let node = member(tree, element, key)?;
-        let secret = excerpt::is_sensitive_name(key.as_bytes());
-        let value = if secret { excerpt::REDACTED.to_owned() } else { excerpt::node(tree, node) };
+        let value = excerpt::node(tree, node, secrets.of_member(key.as_bytes()));
         Some(format!("{key} {value} "))
     };
     let keys: String = keys.iter().filter_map(shown).collect();
-    excerpt::line(format!("{keys}{}", excerpt::node(tree, element)).as_bytes(), excerpt::MAX_CHARS)
+    excerpt::line(format!("{keys}{}", excerpt::node(tree, element, None)).as_bytes(), excerpt::MAX_CHARS)
 }
 
 /// Which rules would allow a difference of two values.

@@ -55,7 +55,6 @@ pub(super) struct Reservoir {
     due: usize,
     /// Which of [`STEPS`] holds.
     step: usize,
-    redaction: Redaction,
 }
 
 struct Held {
@@ -99,12 +98,17 @@ impl Reservoir {
             bytes: 0,
             due,
             step: 0,
-            redaction: Redaction::default(),
         }
     }
 
     /// Keeps the exchange in each sample in which its rank is one of the lowest.
-    pub(super) fn offer(&mut self, rank: Rank, marks: &Marks, observation: &Observation) {
+    pub(super) fn offer(
+        &mut self,
+        rank: Rank,
+        marks: &Marks,
+        observation: &Observation,
+        redaction: &Redaction,
+    ) {
         self.of += 1;
         let most = self.most();
         let (uniform, places) = self.wanting(rank, marks);
@@ -117,7 +121,7 @@ impl Reservoir {
             return;
         }
         let mut observation = observation.clone();
-        self.redaction.apply(&mut observation);
+        redaction.apply(&mut observation);
         let held = Held { observation: Arc::new(observation), bytes, samples: 0 };
         self.exchanges.insert(rank, held);
         self.bytes += bytes;
@@ -136,6 +140,20 @@ impl Reservoir {
     pub(super) fn fit(&mut self, due: usize) {
         self.due = due;
         self.shrink();
+    }
+
+    /// Forgets the exchanges before a moment, in microseconds since 1970. Others may take their places.
+    pub(super) fn expire(&mut self, before_us: u64) {
+        let Self { exchanges, endpoints, places, bytes, .. } = self;
+        let old = |held: &Held| held.observation.at_us < before_us;
+        let ranks: Vec<Rank> =
+            exchanges.iter().filter(|(_, held)| old(held)).map(|(rank, _)| *rank).collect();
+        for rank in ranks {
+            endpoints.values_mut().chain(places.values_mut()).for_each(|sample| {
+                sample.ranks.remove(&rank);
+            });
+            *bytes -= exchanges.remove(&rank).map_or(0, |held| held.bytes);
+        }
     }
 
     pub(super) fn sample(&self) -> Sample {

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use antumbra_control::Document;
 use antumbra_engine::{Evidence, Kind, Outside, Rules, Whose, compare};
 use antumbra_observation::{Body, Leg};
 
@@ -28,7 +29,11 @@ fn offer(kept: &Kept, session: u64, all: &[Observation]) {
         })
         .collect();
     let each = all.iter().zip(&marks);
-    kept.offer(each.map(|(observation, marks)| Offer { observation, marks, session }), 7);
+    let document =
+        Document::from_yaml(b"{version: 1, name: shop, variants: {a: null}, default: a, rules: []}").unwrap();
+    let version = Arc::new(Version::new(document, 1, 0));
+    let offer = |(observation, marks)| Offer { observation, marks, session, version: Arc::clone(&version) };
+    kept.offer(each.map(offer), 7);
 }
 
 #[test]

@@ -18,7 +18,7 @@ impl Writing<'_> {
     pub fn note_batch(&self, source: &str, instance: Instance, sequence: u64) -> Result<bool, StoreError> {
         let instance = format!("{instance} {source}").trim_end().to_owned();
         let highest: Option<u64> = self
-            .0
+            .transaction
             .prepare_cached("SELECT max(sequence) FROM batches WHERE instance = ?1")?
             .query_row([&instance], |row| row.get(0))?;
         let oldest_kept = highest.unwrap_or(0).saturating_sub(BATCHES_KEPT);
@@ -27,21 +27,21 @@ impl Writing<'_> {
         }
         // Earlier versions wrote the time there, in milliseconds: the numbers go on above it.
         let turn: i64 = self
-            .0
+            .transaction
             .prepare_cached("SELECT coalesce(max(at), 0) FROM batches")?
             .query_row([], |row| row.get(0))?;
         let turn = turn.saturating_add(1);
         let inserted = self
-            .0
+            .transaction
             .prepare_cached("INSERT OR IGNORE INTO batches (instance, sequence, at) VALUES (?1, ?2, ?3)")?
             .execute(params![instance, sequence, turn])?;
         if sequence.is_multiple_of(PRUNE_EVERY) {
-            self.0
+            self.transaction
                 .prepare_cached("DELETE FROM batches WHERE instance = ?1 AND sequence <= ?2")?
                 .execute(params![instance, oldest_kept])?;
         }
         if turn % PRUNE_EVERY.cast_signed() == 0 {
-            self.0
+            self.transaction
                 .prepare_cached("DELETE FROM batches WHERE at <= ?1")?
                 .execute([turn.saturating_sub(MAX_BATCHES)])?;
         }
@@ -70,7 +70,7 @@ mod tests {
         let work = |writing: &Writing<'_>| {
             for (instance, at) in [(1, NOW + THREE_DAYS), (2, NOW), (3, NOW - THREE_DAYS)] {
                 writing
-                    .0
+                    .transaction
                     .execute(
                         "INSERT INTO batches (instance, sequence, at) VALUES (?1, 7, ?2)",
                         params![Instance(instance).to_string(), at],
@@ -95,14 +95,15 @@ mod tests {
             // The next number of all is one that has them forgotten, and so many came before.
             let at = (MAX_BATCHES / 256 + 1) * 256 - 1;
             writing
-                .0
+                .transaction
                 .execute(
                     "INSERT INTO batches (instance, sequence, at) VALUES (?1, 1, ?2)",
                     params![Instance(2).to_string(), at],
                 )
                 .unwrap();
             writing.note_batch("", Instance(3), 1)?;
-            let left = writing.0.query_row("SELECT count(*) FROM batches", [], |row| row.get::<_, u64>(0));
+            let left =
+                writing.transaction.query_row("SELECT count(*) FROM batches", [], |row| row.get::<_, u64>(0));
             Ok(left.unwrap())
         };
         assert_eq!(store.transaction(work).unwrap(), 2);

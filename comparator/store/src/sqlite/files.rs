@@ -11,6 +11,24 @@ pub(super) fn with_ending(path: &Path, ending: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
+/// Removes the copies of a damaged database that were made before a moment, in seconds since 1970. Answers how many files these were.
+pub(super) fn remove_damaged(path: &Path, before_s: u64) -> io::Result<u64> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned() + DAMAGED_COPY;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut removed = 0;
+    for file in std::fs::read_dir(folder)? {
+        let file = file?;
+        let own = file.file_name();
+        let made = own.to_str().and_then(|own| own.strip_prefix(&name));
+        let made = made.and_then(|made| made.split('-').next()?.parse::<u64>().ok());
+        if made.is_some_and(|made| made < before_s) {
+            std::fs::remove_file(file.path())?;
+            removed += 1;
+        }
+    }
+    Ok(removed)
+}
+
 /// Only the owner may read what is created.
 pub(super) fn opened(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
@@ -41,6 +59,8 @@ pub(super) fn private(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Stands between a database's name and the moment at which it was found damaged, in seconds since 1970.
+pub(super) const DAMAGED_COPY: &str = ".damaged-";
 #[cfg(unix)]
 const OWNER_ONLY: u32 = 0o600;
 #[cfg(unix)]

@@ -9,7 +9,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 
-use super::files::{create_new, opened, with_ending};
+use super::files::{DAMAGED_COPY, create_new, opened, with_ending};
 use super::schema;
 use super::seal::Seal;
 use super::sources;
@@ -92,7 +92,7 @@ pub(super) fn to_new(from: &Path, to: &Path) -> Result<Salvaged, StoreError> {
 /// Moves the files of the database at `path` aside, and the copy to their place. Answers where they are.
 fn move_into_place(copy: &Path, path: &Path) -> Result<PathBuf, StoreError> {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
-    let aside = with_ending(path, &format!(".damaged-{now}"));
+    let aside = with_ending(path, &format!("{DAMAGED_COPY}{now}"));
     // The log of the damaged one must not meet the copy. Where it has gone, the lock has left an empty file in its place.
     for ending in ["-wal", "-shm", ""] {
         let file = with_ending(path, ending);
@@ -141,6 +141,7 @@ fn copy(old: &Connection, to: &Path) -> Result<Salvaged, StoreError> {
         return Err(unreadable("it names no table of policies".to_owned()));
     }
     let mut new = Connection::open(to)?;
+    schema::overwrite_deleted(&new)?;
     schema::bring_up_to_date(&new, to)?;
     let wanted = tables(&new)?;
     let transaction = new.transaction()?;
@@ -258,9 +259,9 @@ const REMADE: [&str; 6] = [
     "rowid not at end-of-record for row",
 ];
 const SET_EVIDENCE_ASIDE: &str = "
-INSERT INTO set_aside (release, session, key, bytes, at) SELECT release, session, trim(source || ' ' || key), bytes, 0 FROM evidence;
+INSERT INTO set_aside (release, session, key, bytes, at) SELECT release, session, trim(source || ' ' || key), bytes, unixepoch() * 1000 FROM evidence;
 INSERT INTO set_aside (release, session, key, bytes, at) 
-    SELECT release, session, trim(source || ' journal ' || seq), bytes, 0 FROM journal;
+    SELECT release, session, trim(source || ' journal ' || seq), bytes, unixepoch() * 1000 FROM journal;
 DELETE FROM evidence;
 DELETE FROM journal;
 DELETE FROM sources;

@@ -51,6 +51,16 @@ pub(super) fn has_audits(connection: &Connection) -> bool {
     connection.table_exists(None, "audit").unwrap_or(false)
 }
 
+/// Has what is deleted or replaced overwritten with zeros: a database holds answers of services, and a file is copied as it is.
+///
+/// # Errors
+/// SQLite refuses it.
+pub(super) fn overwrite_deleted(connection: &Connection) -> Result<(), StoreError> {
+    // It answers with the new value.
+    connection.query_row("PRAGMA secure_delete = ON", [], |_| Ok(()))?;
+    Ok(())
+}
+
 /// The version of the file; none if that cannot be read.
 ///
 /// # Errors

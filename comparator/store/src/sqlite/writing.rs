@@ -1,6 +1,6 @@
 //! What a transaction writes.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use antumbra_control::audit::{Draft, Entry, Field, Finding, Head, Place};
 use antumbra_control::records::{Session, StoredPolicy};
@@ -18,7 +18,12 @@ use crate::accounts::Accounts;
 use crate::error::StoreError;
 
 /// An open transaction.
-pub struct Writing<'c>(pub(super) Transaction<'c>, pub(super) Appending<'c>);
+pub struct Writing<'c> {
+    pub(super) transaction: Transaction<'c>,
+    pub(super) appending: Appending<'c>,
+    /// Something was deleted of which nothing may be left.
+    pub(super) deleted: Cell<bool>,
+}
 
 /// What a transaction appends to the audits.
 pub(super) struct Appending<'s> {
@@ -36,28 +41,28 @@ pub(super) struct Appended {
 impl Writing<'_> {
     /// Gives a source its place among those of a session; the first has place 0.
     pub fn put_source(&self, of: Gathering<'_>, place: u64) -> Result<(), StoreError> {
-        sources::put(&self.0, of, place)
+        sources::put(&self.transaction, of, place)
     }
 
     /// Writes one row of evidence.
     pub fn put_evidence(&self, of: Gathering<'_>, row: &Row) -> Result<(), StoreError> {
-        sources::put_evidence(&self.0, of, row)
+        sources::put_evidence(&self.transaction, of, row)
     }
 
     /// Appends what was counted to a journal.
     pub fn append_journal(&self, of: Gathering<'_>, entry: &JournalEntry) -> Result<(), StoreError> {
-        sources::append_journal(&self.0, of, entry)
+        sources::append_journal(&self.transaction, of, entry)
     }
 
     /// Forgets a journal, whose evidence is written in the same transaction.
     pub fn clear_journal(&self, of: Gathering<'_>) -> Result<(), StoreError> {
-        sources::clear_journal(&self.0, of)
+        sources::clear_journal(&self.transaction, of)
     }
 
     /// Writes the accounts.
     pub fn put_accounts(&self, accounts: &Accounts) -> Result<(), StoreError> {
         let text = serde_json::to_string(accounts).unwrap_or_default();
-        self.0
+        self.transaction
             .prepare_cached(
                 "INSERT INTO accounts (id, text, sum) VALUES (1, ?1, ?2)
                  ON CONFLICT (id) DO UPDATE SET text = excluded.text, sum = excluded.sum",
@@ -70,7 +75,7 @@ impl Writing<'_> {
     pub fn put_policy(&self, name: &str, policy: &StoredPolicy) -> Result<(), StoreError> {
         let numbers = [policy.generation, policy.at_ms].map(u64::to_le_bytes);
         let sum = sum(&policy_values(name, &numbers, &policy.text));
-        self.0
+        self.transaction
             .prepare_cached(
                 "INSERT INTO policies (name, generation, at, document, sum) VALUES (?1, ?2, ?3, ?4, ?5)",
             )?
@@ -80,7 +85,7 @@ impl Writing<'_> {
 
     /// Notes what the file of a policy said, whether or not it changed anything.
     pub fn put_file(&self, name: &str, document: &str) -> Result<(), StoreError> {
-        self.0
+        self.transaction
             .prepare_cached(
                 "INSERT INTO files (name, document) VALUES (?1, ?2)
                  ON CONFLICT (name) DO UPDATE SET document = excluded.document",
@@ -89,7 +94,7 @@ impl Writing<'_> {
         Ok(())
     }
 
-    /// Begins a session of a release. The evidence of the one before is kept, older evidence is not.
+    /// Begins a session of a release. Of the evidence before it nothing is kept: it may hold what must not be shown any more.
     /// `files` says by which files answers are read, rewritten and judged in it.
     pub fn begin_session(
         &self,
@@ -99,18 +104,22 @@ impl Writing<'_> {
         now_ms: u64,
     ) -> Result<(), StoreError> {
         let Session { number, since } = session;
-        self.0
+        self.transaction
             .prepare_cached("INSERT INTO sessions (release, session, since, at) VALUES (?1, ?2, ?3, ?4)")?
             .execute(params![release, number, since, now_ms])?;
         for (ended, kept) in [
-            ("DELETE FROM evidence WHERE release = ?1 AND session < ?2", 1),
-            ("DELETE FROM journal WHERE release = ?1 AND session < ?2", 1),
-            ("DELETE FROM sources WHERE release = ?1 AND session < ?2", 1),
+            ("DELETE FROM evidence WHERE release = ?1 AND session < ?2", 0),
+            ("DELETE FROM journal WHERE release = ?1 AND session < ?2", 0),
+            ("DELETE FROM sources WHERE release = ?1 AND session < ?2", 0),
             ("DELETE FROM sessions WHERE release = ?1 AND session < ?2", SESSIONS_KEPT),
         ] {
-            self.0.prepare_cached(ended)?.execute(params![release, number.saturating_sub(kept)])?;
+            self.transaction.prepare_cached(ended)?.execute(params![release, number.saturating_sub(kept)])?;
         }
-        self.0
+        self.transaction
+            .prepare_cached("DELETE FROM set_aside WHERE release = ?1 AND at < ?2")?
+            .execute(params![release, now_ms])?;
+        self.deleted.set(true);
+        self.transaction
             .prepare_cached(
                 "INSERT INTO plugins (release, files) VALUES (?1, ?2)
                  ON CONFLICT (release) DO UPDATE SET files = excluded.files",
@@ -122,8 +131,9 @@ impl Writing<'_> {
     /// Takes the evidence of a session that cannot be read out of the way, and keeps it for whoever wants to look into it. What was set
     /// aside of the release before is forgotten.
     pub fn set_aside(&self, release: &str, session: u64, now_ms: u64) -> Result<(), StoreError> {
-        self.0.prepare_cached("DELETE FROM set_aside WHERE release = ?1")?.execute([release])?;
-        self.0
+        self.transaction.prepare_cached("DELETE FROM set_aside WHERE release = ?1")?.execute([release])?;
+        self.deleted.set(true);
+        self.transaction
             .prepare_cached(
                 "INSERT INTO set_aside (release, session, key, bytes, at)
                  SELECT release, session, trim(source || ' ' || key), bytes, ?3 FROM evidence
@@ -138,7 +148,7 @@ impl Writing<'_> {
             "DELETE FROM journal WHERE release = ?1 AND session = ?2",
             "DELETE FROM sources WHERE release = ?1 AND session = ?2",
         ] {
-            self.0.prepare_cached(table)?.execute(params![release, session])?;
+            self.transaction.prepare_cached(table)?.execute(params![release, session])?;
         }
         Ok(())
     }
@@ -158,19 +168,34 @@ impl Writing<'_> {
             "DELETE FROM sessions WHERE release = ?1 AND session <
              (SELECT max(session) FROM sessions WHERE release = ?1)",
         ] {
-            self.0.prepare_cached(of_release)?.execute([name])?;
+            self.transaction.prepare_cached(of_release)?.execute([name])?;
         }
+        self.deleted.set(true);
         Ok(())
+    }
+
+    /// Notes that rows are written anew because something in them must go: what stood there is overwritten with the commit.
+    pub fn forgets(&self) {
+        self.deleted.set(true);
+    }
+
+    pub(super) fn forget_set_aside(&self, before_ms: u64) -> Result<u64, StoreError> {
+        let rows =
+            self.transaction.prepare_cached("DELETE FROM set_aside WHERE at < ?1")?.execute([before_ms])?;
+        if rows > 0 {
+            self.deleted.set(true);
+        }
+        Ok(rows as u64)
     }
 
     /// Writes a token, new or changed.
     pub fn put_token(&self, token: &Token) -> Result<(), StoreError> {
-        tokens::put(&self.0, token)
+        tokens::put(&self.transaction, token)
     }
 
     /// Keeps what the filters of a release said they delivered.
     pub fn put_delivery(&self, release: &str, session: u64, text: &str) -> Result<(), StoreError> {
-        self.0
+        self.transaction
             .prepare_cached(
                 "INSERT INTO deliveries (release, session, text) VALUES (?1, ?2, ?3)
                  ON CONFLICT (release) DO UPDATE SET session = excluded.session, text = excluded.text",
@@ -182,16 +207,16 @@ impl Writing<'_> {
     /// Appends to the audit of a release.
     pub fn append_audit(&self, draft: Draft) -> Result<(), StoreError> {
         let last: Option<(u64, String)> = self
-            .0
+            .transaction
             .prepare_cached("SELECT seq, hash FROM audit WHERE release = ?1 ORDER BY seq DESC LIMIT 1")?
             .query_row([&draft.release], |row| Ok((row.get(0)?, row.get(1)?)))
             .optional()?;
         let (seq, prev_hash) = last.unwrap_or_default();
-        self.1.compare(&draft.release, &Head { seq, hash: prev_hash.clone() });
-        let place = Place { seq: seq + 1, number: audits::last_number(&self.0)? + 1, prev_hash };
-        let seal = self.1.seal.map(RefCell::borrow);
+        self.appending.compare(&draft.release, &Head { seq, hash: prev_hash.clone() });
+        let place = Place { seq: seq + 1, number: audits::last_number(&self.transaction)? + 1, prev_hash };
+        let seal = self.appending.seal.map(RefCell::borrow);
         let e = draft.chained(place, seal.as_ref().and_then(|seal| seal.keys.current()));
-        self.0
+        self.transaction
             .prepare_cached(
                 "INSERT INTO audit (seq, release, generation, at, who, action, reason, diff, prev_hash, hash, number, document, key)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
@@ -211,7 +236,7 @@ impl Writing<'_> {
                 e.document,
                 e.key,
             ])?;
-        self.1.done.borrow_mut().entries.push(e);
+        self.appending.done.borrow_mut().entries.push(e);
         Ok(())
     }
 }

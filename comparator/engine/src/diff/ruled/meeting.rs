@@ -91,8 +91,18 @@ impl<'t> Walk<'_, '_, 't> {
         let mut found = Differences::subjects();
         let Walk { primary, other, scope, spelled, blurs, .. } = *self;
         let path = self.path.iter().cloned().chain(way).collect();
-        Walk { primary, other, scope, path, into: &mut found, spelled, trial: true, blurs }
-            .values(left, right);
+        Walk {
+            primary,
+            other,
+            scope,
+            path,
+            into: &mut found,
+            spelled,
+            trial: true,
+            objects: Vec::new(),
+            blurs,
+        }
+        .values(left, right);
         found.seen == 0
     }
 }

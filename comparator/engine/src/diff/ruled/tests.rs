@@ -277,7 +277,12 @@ fn keyed_arrays() {
         &["/*/c value /0/c: 1 -> 2"],
     );
     let secret = arrays("/", by(&["token"]));
-    check(&secret, r#"[{"token":"a"}]"#, "[]", &["/* missing /0: token (redacted) {1 member} -> (absent)"]);
+    check(
+        &secret,
+        r#"[{"token":"a"}]"#,
+        "[]",
+        &["/* missing /0: token (redacted: token, 1 character) {1 member} -> (absent)"],
+    );
 }
 
 #[test]

@@ -1,0 +1,78 @@
+//! The secrets in a text.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use super::kind::SecretKind;
+use super::{assigned, digits, forms, iban};
+
+/// A secret within a text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundSecret {
+    /// Where it stands, in bytes.
+    pub at: Range<usize>,
+    /// What it is.
+    pub kind: SecretKind,
+}
+
+/// Returns the secrets in a text, in their order and without overlaps: those that their form shows, and values that the text gives to a
+/// name of the list, as `password=…`, `"token": "…"` and `<pin>…</pin>` do. The text need not be UTF-8. It is read in time that grows
+/// with its length alone.
+pub fn in_text(text: &[u8]) -> Vec<FoundSecret> {
+    let mut found = by_form(text);
+    found.extend(assigned::values(text).into_iter().map(|(at, kind)| FoundSecret { at, kind }));
+    apart(found)
+}
+
+/// Returns the secrets in a text that their form alone shows: keys of clouds and services, tokens, private keys, card and account numbers.
+/// They are in their order and without overlaps.
+pub fn by_form(text: &[u8]) -> Vec<FoundSecret> {
+    let found = forms::found(text).into_iter().chain(digits::found(text)).chain(iban::found(text));
+    apart(found.map(|(at, kind)| FoundSecret { at, kind }).collect())
+}
+
+/// Returns whether a text holds a secret that its form shows.
+pub(crate) fn has_form(text: &[u8]) -> bool {
+    text.len() >= SHORTEST_FORM && !by_form(text).is_empty()
+}
+
+/// Returns the text with `mark` in place of each secret in it, and how many there are; `None` if there is none.
+pub fn without(text: &[u8], mark: &[u8]) -> Option<(Vec<u8>, u64)> {
+    replaced(text, &in_text(text), mark)
+}
+
+/// Returns a message with a mark in place of each secret that its form shows. Names count for nothing there: a message speaks of them.
+pub fn discreet(message: &str) -> Cow<'_, str> {
+    match replaced(message.as_bytes(), &by_form(message.as_bytes()), b"[redacted]") {
+        Some((text, _)) => Cow::Owned(String::from_utf8_lossy(&text).into_owned()),
+        None => Cow::Borrowed(message),
+    }
+}
+
+fn replaced(text: &[u8], found: &[FoundSecret], mark: &[u8]) -> Option<(Vec<u8>, u64)> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut copied = 0;
+    for FoundSecret { at, .. } in found {
+        out.extend_from_slice(text.get(copied..at.start).unwrap_or_default());
+        out.extend_from_slice(mark);
+        copied = at.end;
+    }
+    out.extend_from_slice(text.get(copied..).unwrap_or_default());
+    (!found.is_empty()).then_some((out, found.len() as u64))
+}
+
+/// Sorts them, and joins those that overlap.
+fn apart(mut found: Vec<FoundSecret>) -> Vec<FoundSecret> {
+    found.sort_by_key(|one| (one.at.start, one.at.end));
+    let mut apart: Vec<FoundSecret> = Vec::with_capacity(found.len());
+    for one in found {
+        match apart.last_mut() {
+            Some(last) if one.at.start < last.at.end => last.at.end = last.at.end.max(one.at.end),
+            _ => apart.push(one),
+        }
+    }
+    apart
+}
+
+/// No form has fewer bytes: `Basic YTpi`.
+const SHORTEST_FORM: usize = 10;

@@ -1,0 +1,50 @@
+//! What is kept too long is forgotten: examples of the evidence, exchanges to try rules on, and what was set aside.
+//!
+//! Counts stay, since they hold no value of anybody's. What is forgotten is overwritten on the disk, too.
+
+use antumbra_store::StoreError;
+
+use super::observing::put_whole;
+use super::thread::Thread;
+use crate::clock;
+
+impl Thread {
+    /// Forgets it, and is asked again before long if that fails.
+    pub(super) fn expire(&mut self) {
+        let keep_ms = u64::try_from(self.keep.as_millis()).unwrap_or(u64::MAX);
+        let before_ms = clock::now_ms().saturating_sub(keep_ms);
+        self.kept.expire(before_ms.saturating_mul(1_000));
+        if let Err(error) = self.expire_stored(before_ms) {
+            tracing::error!(%error, "what was kept too long is not forgotten yet");
+            self.loaded = false;
+        }
+        self.store.scrub();
+    }
+
+    fn expire_stored(&mut self, before_ms: u64) -> Result<(), StoreError> {
+        self.load()?;
+        let before_us = before_ms.saturating_mul(1_000);
+        let mut any = false;
+        for gathered in self.releases.values_mut() {
+            for brought in gathered.sources_mut() {
+                any |= brought.evidence.expire_examples(before_us);
+                // The journal holds examples, too.
+                any |= brought.journalled > 0;
+            }
+        }
+        let Self { store, releases, .. } = self;
+        if any {
+            store.transaction(|writing| {
+                writing.forgets();
+                put_whole(writing, releases)
+            })?;
+        }
+        store.forget_set_aside(before_ms)?;
+        for (release, gathered) in &self.releases {
+            for brought in gathered.sources() {
+                self.known.refresh(release, &brought.source, &brought.evidence);
+            }
+        }
+        Ok(())
+    }
+}
