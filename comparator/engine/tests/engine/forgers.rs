@@ -6,7 +6,7 @@ use antumbra_engine::{
 };
 
 use crate::services::{field, noisy_fields};
-use crate::traffic::{CANDIDATE, Service, Traffic, asked, each, json};
+use crate::traffic::{CANDIDATE, CONTROL, Service, Traffic, asked, each, json};
 
 /// Without the spans of time, and at one endpoint all of it.
 fn gates() -> Gates {
@@ -93,6 +93,16 @@ fn noise(share: f64) -> Service {
     })
 }
 
+/// The control's is wrong each time, which outweighs whatever is wrong at the candidate.
+fn blamed_on_the_control() -> Service {
+    Box::new(|dice, _| {
+        asked(
+            "/basket",
+            each(dice, |_, which| json(format!(r#"{{"price":{}}}"#, u8::from(which == CONTROL) + 2))),
+        )
+    })
+}
+
 fn right() -> Service {
     wrong(0.0)
 }
@@ -117,7 +127,7 @@ fn a_forged_regression_that_no_heartbeat_explains_changes_nothing_and_its_source
 #[test]
 fn forged_equality_and_forged_noise_hide_no_defect() {
     for explained in [Explained::Nothing, Explained::ATenth, Explained::All] {
-        for forged in [right(), noise(0.5)] {
+        for forged in [right(), noise(0.5), blamed_on_the_control()] {
             let reports = watched(wrong(1.0), forged, explained, 6_000);
             assert!(!verdicts(&reports).contains(&Verdict::Promote), "{explained:?}");
             let last = reports.last().unwrap();
