@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use crate::client::ClientAddress;
 use crate::cookies::cookies;
-use crate::json::Pointer;
+use crate::json::Fields;
 use crate::lines::separator;
 use crate::property::PropertyPath;
 use crate::query;
@@ -26,7 +26,7 @@ pub(crate) struct Questions {
     path_header: HeaderSlot,
     properties: Vec<PropertyPath>,
     form: Names,
-    json: Vec<(String, Pointer)>,
+    json: Fields,
     client: ClientAddress,
 }
 
@@ -81,7 +81,7 @@ impl Questions {
     }
 
     pub(crate) fn json(&mut self, name: &str) -> JsonSlot {
-        JsonSlot(place(&mut self.json, |(known, _)| known == name, || (name.to_owned(), Pointer::new(name))))
+        JsonSlot(self.json.place(name))
     }
 
     /// Where the client's address is found.
@@ -152,14 +152,14 @@ pub(crate) struct Facts<'r, R: ?Sized> {
     /// `None` until it is asked for.
     query: Option<Values>,
     form: Option<Values>,
-    json: Slots<Option<Option<Vec<u8>>>, 0>,
+    json: Option<Values>,
     properties: Slots<Answer<'r>, 0>,
     address: Option<Option<IpAddr>>,
     now: Option<Timestamp>,
     awaits_body: bool,
 }
 
-/// The first value of each name that is asked for.
+/// The value of each name that is asked for.
 type Values = Vec<Option<Vec<u8>>>;
 
 impl<'r, R: Request + ?Sized> Facts<'r, R> {
@@ -173,7 +173,7 @@ impl<'r, R: Request + ?Sized> Facts<'r, R> {
             path_end: None,
             query: None,
             form: None,
-            json: Slots::default(),
+            json: None,
             properties: Slots::default(),
             address: None,
             now: None,
@@ -231,12 +231,11 @@ impl<'r, R: Request + ?Sized> Facts<'r, R> {
 
     /// A field of a JSON body.
     pub(crate) fn json(&mut self, slot: JsonSlot) -> Option<&[u8]> {
-        if self.json.at(slot.0)?.is_none() {
-            let (_, pointer) = self.questions.json.get(slot.0)?;
-            let found = self.body(BodyKind::Json).and_then(|body| pointer.find(&body));
-            *self.json.at(slot.0)? = Some(found);
+        if self.json.is_none() {
+            let body = self.body(BodyKind::Json);
+            self.json = Some(self.questions.json.find(body.as_deref().unwrap_or_default()));
         }
-        self.json.at(slot.0)?.as_ref()?.as_deref()
+        self.json.as_ref()?.get(slot.0)?.as_deref()
     }
 
     /// A property of the host.
@@ -418,6 +417,25 @@ mod tests {
         fn now(&self) -> Timestamp {
             Timestamp(0)
         }
+
+        fn body(&self, _: BodyKind) -> Body<'_> {
+            self.0.borrow_mut().push("body".to_owned());
+            Body::Whole(Cow::Borrowed(br#"{"a": 1, "b": {"c": 2}}"#))
+        }
+    }
+
+    /// However many fields are asked for, and whether the body has them.
+    #[test]
+    fn a_body_is_asked_for_once() {
+        let mut questions = Questions::default();
+        let slots = ["a", "/b/c", "absent"].map(|name| questions.json(name));
+        let request = Counted(RefCell::default());
+        let mut facts = Facts::new(&request, &questions);
+        for _ in 0..2 {
+            let found = slots.map(|slot| facts.json(slot).map(<[u8]>::to_vec));
+            assert_eq!(found, [Some(b"1".to_vec()), Some(b"2".to_vec()), None]);
+        }
+        assert_eq!(*request.0.borrow(), ["body"]);
     }
 
     #[test]
