@@ -23,6 +23,10 @@ pub(crate) struct Fields {
 /// A value on the way to a field.
 #[derive(Debug, Default)]
 struct Node {
+    /// How many steps it is away from the body.
+    depth: usize,
+    /// The value that it is part of.
+    parent: usize,
     /// The fields that end here: more than one if a name and a pointer mean the same.
     fields: Vec<usize>,
     /// The next steps in the order of their names, each with its node.
@@ -52,6 +56,33 @@ impl Fields {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.names.is_empty()
+    }
+
+    /// How often a byte of a body is read at most: once to see that it is JSON, and once for each level that has a field below.
+    pub(crate) fn readings(&self) -> usize {
+        1 + self.nodes.iter().map(|node| node.depth).max().unwrap_or(0)
+    }
+
+    /// The fields that share a byte of a body and together cost most: one may be part of another.
+    pub(crate) fn dearest(&self, cost: impl Fn(usize) -> usize) -> Vec<usize> {
+        let own = |node: &Node| node.fields.iter().map(|field| cost(*field)).sum::<usize>();
+        // Each stands behind what it is part of.
+        let mut sums: Vec<usize> = Vec::with_capacity(self.nodes.len());
+        for node in &self.nodes {
+            let above = if sums.is_empty() { 0 } else { sums.get(node.parent).copied().unwrap_or_default() };
+            sums.push(above.saturating_add(own(node)));
+        }
+        let dearest = sums.iter().enumerate().max_by_key(|(_, sum)| **sum).map_or(0, |(at, _)| at);
+        let mut fields = Vec::new();
+        let mut at = dearest;
+        while let Some(node) = self.nodes.get(at) {
+            fields.extend(&node.fields);
+            if at == 0 {
+                break;
+            }
+            at = node.parent;
+        }
+        fields
     }
 
     /// The value of each field by its place; `None` if the body has no such field, or is no JSON.
@@ -86,7 +117,8 @@ impl Fields {
             Ok(known) => node.steps.get(known).map_or(from, |(_, node)| *node),
             Err(place) => {
                 node.steps.insert(place, (step, made));
-                self.nodes.push(Node::default());
+                let depth = node.depth + 1;
+                self.nodes.push(Node { depth, parent: from, ..Node::default() });
                 made
             }
         }
@@ -218,6 +250,22 @@ mod tests {
             let alone: Vec<_> = names.iter().flat_map(|name| find(&[name], body.as_bytes())).collect();
             assert_eq!(find(&names, body.as_bytes()), alone, "{body}");
         }
+    }
+
+    #[test]
+    fn a_body_is_read_once_for_each_level() {
+        let readings = |names: &[&str]| fields(names).readings();
+        assert_eq!(readings(&["a", "b", "/c"]), 2);
+        assert_eq!(readings(&["a", "/b/c", "/b/d/e", "/b/d/f"]), 4);
+    }
+
+    #[test]
+    fn fields_that_are_part_of_each_other_share_bytes() {
+        let fields = fields(&["/a", "/a/b", "/a/c", "d", "/a/b/0"]);
+        let dearest = |costs: [usize; 5]| fields.dearest(|field| costs[field]);
+        assert_eq!(dearest([1, 1, 1, 2, 1]), [4, 1, 0]);
+        assert_eq!(dearest([1, 1, 3, 2, 1]), [2, 0]);
+        assert_eq!(dearest([0, 0, 0, 2, 0]), [3]);
     }
 
     fn fields(names: &[&str]) -> Fields {
