@@ -4,12 +4,14 @@
 //! decides only how long a value is, never how much is done for each of its bytes, so the work is known when a policy is read.
 
 mod alphabet;
+mod cost;
 mod ends;
 mod expression;
 mod table;
 mod words;
 
 use alphabet::PLAIN;
+pub(crate) use cost::SearchCost;
 use expression::Expression;
 use table::{Group, Work};
 use words::{Known, Words};
@@ -54,17 +56,6 @@ pub(crate) struct Found {
     expressions: Vec<bool>,
     one_line: bool,
     steps: usize,
-}
-
-/// What searching takes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct SearchCost {
-    /// Bytes of memory.
-    pub(crate) bytes: usize,
-    /// Steps for each byte of a value.
-    pub(crate) steps_per_byte: usize,
-    /// Steps for a value of any length.
-    pub(crate) steps: usize,
 }
 
 /// Something that is too large to be looked for: the path of its field, and why.
@@ -213,16 +204,6 @@ impl Search {
         let symbols = if self.groups.is_empty() { 0 } else { alphabet::STEPS_PER_BYTE + table::STEPS_BEFORE };
         let own = SearchCost { bytes: size_of::<Self>(), steps_per_byte: 1 + symbols, steps: OF_A_SEARCH };
         words.fold(own, SearchCost::plus)
-    }
-}
-
-impl SearchCost {
-    pub(crate) fn plus(self, other: Self) -> Self {
-        Self {
-            bytes: self.bytes.saturating_add(other.bytes),
-            steps_per_byte: self.steps_per_byte.saturating_add(other.steps_per_byte),
-            steps: self.steps.saturating_add(other.steps),
-        }
     }
 }
 

@@ -12,8 +12,8 @@ use regex_automata::nfa::thompson::{self, NFA, WhichCaptures};
 use regex_automata::util::primitives::StateID;
 use regex_automata::util::start;
 
-use super::SearchCost;
 use super::alphabet::Alphabet;
+use super::cost::SearchCost;
 use super::expression::Expression;
 
 /// Expressions that are matched together.

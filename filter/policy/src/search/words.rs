@@ -4,7 +4,7 @@ use aho_corasick::automaton::Automaton;
 use aho_corasick::nfa::contiguous::NFA;
 use aho_corasick::{Anchored, MatchKind};
 
-use super::SearchCost;
+use super::cost::SearchCost;
 
 /// Words while a policy is read, each once.
 #[derive(Debug, Default)]
