@@ -129,7 +129,9 @@ impl Test {
                 let start = value.len().checked_sub(suffix.len());
                 start.and_then(|start| value.get(start..)).is_some_and(|tail| suffixes.equal(tail, suffix))
             }),
-            (Self::Contains(any), Some(_)) => any.iter().any(|part| found.has(*part)),
+            (Self::Contains(any), Some(value)) => {
+                value.len() <= LONGEST_SEARCHED && any.iter().any(|part| found.has(*part))
+            }
             (Self::Matches(pattern), Some(value)) => pattern.is_match(value, found),
             (Self::Within(range), Some(value)) => whole(value).is_some_and(|value| range.contains(&value)),
             (Self::Compares(comparison, bound), Some(value)) => {
@@ -442,6 +444,8 @@ const LONGEST_LIST: usize = 100_000;
 const MAX_AFFIXES: usize = 1_000;
 /// Items of `contains`.
 const MAX_PARTS: usize = 100;
+/// Bytes of a value in which a part is looked for; a longer one holds none.
+const LONGEST_SEARCHED: usize = 8 * 1024;
 /// Steps of a predicate without its tests, and bytes: its value is found, and it is asked.
 const OF_A_PREDICATE: usize = 40;
 /// Steps of hashing an empty value.
