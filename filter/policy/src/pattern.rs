@@ -8,7 +8,7 @@
 use regex_lite::{Regex, RegexBuilder};
 
 use crate::document::Field;
-use crate::search::{Found, Slot, Sought};
+use crate::search::{Found, LONGEST_MATCHED, Slot, Sought};
 
 /// A compiled pattern.
 #[derive(Debug)]
@@ -86,7 +86,7 @@ impl Pattern {
     /// Whether `value`, in which this was `found`, matches. Bytes that are not UTF-8 match as U+FFFD; a value over the cap does not
     /// match.
     pub(crate) fn is_match(&self, value: &[u8], found: &Found) -> bool {
-        value.len() <= LONGEST_VALUE
+        value.len() <= LONGEST_MATCHED
             && (!self.one_line || found.one_line())
             && match &self.test {
                 Test::Ends(words) => words.are_ends(value),
@@ -189,10 +189,6 @@ fn compile(text: &str, ignore_case: bool) -> Result<Regex, regex_lite::Error> {
 /// Bytes of a pattern as regex-lite compiles it, about 32 a state: some 500 states. On a 32-bit machine the same pattern takes less, so
 /// what a 64-bit comparator accepts is also accepted by the filter.
 const LARGEST_PATTERN: usize = 16 * 1024;
-
-/// Bytes of a value; longer than any user agent, path or token that a rule would look into. Importers rely on it: what they cannot test
-/// is left to the host.
-const LONGEST_VALUE: usize = 2 * 1024;
 
 #[cfg(test)]
 mod tests;

@@ -11,7 +11,7 @@ use crate::key::{self, Salt};
 use crate::number::{LONGEST_NUMBER, Number, whole};
 use crate::order;
 use crate::pattern::{Extent, Pattern, steps_of_comparing};
-use crate::search::{Found, Slot, Sought};
+use crate::search::{Found, LONGEST_SEARCHED, Slot, Sought};
 
 /// Tests that must all hold; at least one.
 #[derive(Debug)]
@@ -444,8 +444,6 @@ const LONGEST_LIST: usize = 100_000;
 const MAX_AFFIXES: usize = 1_000;
 /// Items of `contains`.
 const MAX_PARTS: usize = 100;
-/// Bytes of a value in which a part is looked for; a longer one holds none.
-const LONGEST_SEARCHED: usize = 8 * 1024;
 /// Steps of a predicate without its tests, and bytes: its value is found, and it is asked.
 const OF_A_PREDICATE: usize = 40;
 /// Steps of hashing an empty value.

@@ -139,10 +139,10 @@ impl Sought {
             groups,
             expressions: self.expressions.len(),
         };
-        let mut costs = vec![(self.path.clone(), search.cost_without_groups())];
+        let mut costs = vec![(self.path.clone(), search.cost_without_groups().of_length(LONGEST_SEARCHED))];
         for group in &search.groups {
             let first = group.places().first().and_then(|place| self.at(*place));
-            costs.extend(first.map(|(_, path)| (path.clone(), group.cost())));
+            costs.extend(first.map(|(_, path)| (path.clone(), group.cost().of_length(LONGEST_MATCHED))));
         }
         Ok((search, costs))
     }
@@ -178,6 +178,9 @@ pub(crate) struct Compiling(Work);
 impl Search {
     /// Everything that is sought in a value.
     pub(crate) fn of(&self, value: &[u8]) -> Found {
+        if value.len() > LONGEST_SEARCHED {
+            return Found::default();
+        }
         let mut steps = OF_A_SEARCH + value.len();
         let mut find = |words: &Option<Words>| {
             let (found, took) = words.as_ref().map(|words| words.of_value(value)).unwrap_or_default();
@@ -186,8 +189,8 @@ impl Search {
         };
         let (exact, folded) = (find(&self.exact), find(&self.folded));
         let mut expressions = vec![false; self.expressions];
-        let (plain, wide): (Vec<&Group>, Vec<&Group>) =
-            self.groups.iter().partition(|group| group.alphabet().is_none());
+        let groups = self.groups.iter().filter(|_| value.len() <= LONGEST_MATCHED);
+        let (plain, wide): (Vec<&Group>, Vec<&Group>) = groups.partition(|group| group.alphabet().is_none());
         let before = (alphabet::STEPS_PER_BYTE + table::STEPS_BEFORE) * value.len();
         if !plain.is_empty() {
             steps += before + Group::run_all(&plain, &PLAIN.symbols(value), &mut expressions);
@@ -202,7 +205,8 @@ impl Search {
     fn cost_without_groups(&self) -> SearchCost {
         let words = self.exact.iter().chain(&self.folded).map(Words::cost);
         let symbols = if self.groups.is_empty() { 0 } else { alphabet::STEPS_PER_BYTE + table::STEPS_BEFORE };
-        let own = SearchCost { bytes: size_of::<Self>(), steps_per_byte: 1 + symbols, steps: OF_A_SEARCH };
+        let steps = OF_A_SEARCH + symbols * LONGEST_MATCHED;
+        let own = SearchCost { bytes: size_of::<Self>(), steps_per_byte: 1, steps };
         words.fold(own, SearchCost::plus)
     }
 }
@@ -228,6 +232,11 @@ impl Found {
     }
 }
 
+/// Bytes of a value in which words are looked for; in a longer one nothing is found.
+pub(crate) const LONGEST_SEARCHED: usize = 8 * 1024;
+/// Bytes of a value that expressions match; longer than any user agent, path or token that a rule would look into. Importers rely on it:
+/// what they cannot test is left to the host.
+pub(crate) const LONGEST_MATCHED: usize = 2 * 1024;
 /// Expressions that are tried as one table: compiling takes their number times the states that they have together.
 const MAX_TOGETHER: usize = 64;
 /// Steps of a search in an empty value: what was found has to be kept somewhere.

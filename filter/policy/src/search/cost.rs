@@ -12,6 +12,12 @@ pub(crate) struct SearchCost {
 }
 
 impl SearchCost {
+    /// For values of at most this length.
+    pub(crate) fn of_length(self, length: usize) -> Self {
+        let steps = self.steps.saturating_add(self.steps_per_byte.saturating_mul(length));
+        Self { steps, steps_per_byte: 0, ..self }
+    }
+
     pub(crate) fn plus(self, other: Self) -> Self {
         Self {
             bytes: self.bytes.saturating_add(other.bytes),
