@@ -105,7 +105,7 @@ bench-take *options:
 bench-evidence:
     cargo bench -p antumbra-engine --bench evidence
 
-# Fuzz policy, cookie, query, header or address until it fails; options are libFuzzer's, such as -max_total_time=600.
+# Fuzz policy, budget, cookie, query, header or address until it fails; options are libFuzzer's, such as -max_total_time=600.
 fuzz target *options:
     mkdir -p filter/policy/fuzz/corpus/{{target}}
     cd filter/policy && cargo +nightly fuzz run --sanitizer none {{target}} fuzz/corpus/{{target}} fuzz/seeds/{{target}} -- -dict=fuzz/dictionaries/{{target}}.dict -max_len=4096 -timeout=10 {{options}}
@@ -118,6 +118,10 @@ fuzz-engine target *options:
 # Hostile requests through a real Envoy, made up from a seed; prints what became of them.
 hostile requests="100000" seed="1":
     ANTUMBRA_HOSTILE_REQUESTS={{requests}} ANTUMBRA_HOSTILE_SEED={{seed}} cargo test -p antumbra-e2e --test hostile -- --nocapture made_up
+
+# Policies at the bounds of their budget in a real Envoy: memory, and time for the values that cost most.
+budget:
+    cargo test -p antumbra-e2e --test hostile -- --nocapture budget
 
 # Made-up configurations on a real nginx beside what is imported from them; prints how many requests went the same way.
 import-nginx configurations="2000" seed="1":

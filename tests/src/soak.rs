@@ -136,8 +136,12 @@ fn growth(name: &str, sizes: &[u64]) {
     );
 }
 
-/// `VmRSS` of `/proc/<pid>/status`, which counts in KiB. (Linux, `Documentation/filesystems/proc.rst`)
-fn resident(pid: u32) -> Result<u64> {
+/// Bytes that a process has in memory: `VmRSS` of `/proc/<pid>/status`, which counts in KiB.
+/// (Linux, `Documentation/filesystems/proc.rst`)
+///
+/// # Errors
+/// There is no such process, or the file has no such line.
+pub fn resident(pid: u32) -> Result<u64> {
     let file = format!("/proc/{pid}/status");
     let text = fs::read_to_string(&file).with_context(|| file.clone())?;
     let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));

@@ -260,11 +260,20 @@ fn check_warns_and_can_be_strict() {
         ),
     ] {
         let ran = antumbra(directory.path(), line, "");
-        assert_eq!((ran.code, ran.out), (code, out), "{line}: {}", ran.err);
+        let (costs, said): (Vec<&str>, Vec<&str>) =
+            ran.out.lines().partition(|line| line.contains(".yaml: takes "));
+        let said: String = said.iter().map(|line| format!("{line}\n")).collect();
+        assert_eq!((ran.code, &said), (code, &out), "{line}: {}", ran.err);
+        assert_eq!(costs.len(), usize::from(said.contains(" is valid")), "{line}: {}", ran.out);
+        assert!(costs.iter().all(|cost| cost.contains(" KiB of 16384 KiB of memory (1 %), a request at most ")), "{costs:?}");
+        assert!(costs.iter().all(|cost| cost.contains(" of 1000000 steps (")), "{costs:?}");
     }
     let ran = antumbra(directory.path(), "check less.yaml --against shop.yaml --output json", "");
     let checked: Value = serde_json::from_str(&ran.out).unwrap();
     assert_eq!((&checked["valid"], checked["warnings"].as_array().unwrap().len()), (&json!(true), 1));
+    let cost = &checked["cost"];
+    assert_eq!((&cost["max_bytes"], &cost["max_steps_per_request"]), (&json!(16 << 20), &json!(1_000_000)));
+    assert!(cost["bytes"].as_u64().unwrap() > 300 && cost["steps_per_request"].as_u64().unwrap() > 10);
 }
 
 /// A word that YAML 1.1 took for a boolean is text: a country, an answer.

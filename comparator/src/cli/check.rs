@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use antumbra_control::{Document, comparison};
-use antumbra_policy::document::Problem;
+use antumbra_policy::document::{Cost, Problem};
 use antumbra_policy::lint;
 use serde::Serialize;
 
@@ -38,9 +38,12 @@ pub(super) fn check(options: &Options) -> Result<ExitCode, Failure> {
     let problems = read.err().map(|invalid| invalid.problems.as_slice()).unwrap_or_default();
     let (refused, warned) = (!problems.is_empty(), !warnings.is_empty());
     let (problems, warnings) = (written.placed(problems), written.placed(&warnings));
+    let cost = read.ok().and_then(|document| Some(document.policy().ok()?.cost()));
     match options.output {
-        Output::Json => print_json(&Checked { valid: !refused, problems, warnings }),
-        Output::Text => print(&text(&written, &problems, &warnings)),
+        Output::Json => {
+            print_json(&Checked { valid: !refused, problems, warnings, cost: cost.map(Shown::of) })
+        }
+        Output::Text => print(&text(&written, &problems, &warnings, cost)),
     }
     let refused = refused || (options.deny_warnings && warned);
     Ok(if refused { ExitCode::from(USAGE) } else { ExitCode::SUCCESS })
@@ -60,7 +63,7 @@ fn warnings(document: &Document, before: Option<&Document>) -> Vec<Problem> {
     warnings
 }
 
-fn text(written: &Written, problems: &[Placed<'_>], warnings: &[Placed<'_>]) -> String {
+fn text(written: &Written, problems: &[Placed<'_>], warnings: &[Placed<'_>], cost: Option<Cost>) -> String {
     let told = |kind: &str, all: &[Placed<'_>]| -> String {
         all.iter().map(|one| format!("{}: {kind}{}\n", written.place(one), one.problem)).collect()
     };
@@ -68,7 +71,8 @@ fn text(written: &Written, problems: &[Placed<'_>], warnings: &[Placed<'_>]) -> 
         .document
         .as_ref()
         .map(|document| format!("{}: policy {:?} is valid\n", written.file().display(), document.name()));
-    told("", problems) + &told("warning: ", warnings) + &valid.unwrap_or_default()
+    let cost = cost.map(|cost| format!("{}: takes {cost}\n", written.file().display()));
+    told("", problems) + &told("warning: ", warnings) + &cost.unwrap_or_default() + &valid.unwrap_or_default()
 }
 
 #[derive(Serialize)]
@@ -76,6 +80,29 @@ struct Checked<'p> {
     valid: bool,
     problems: Vec<Placed<'p>>,
     warnings: Vec<Placed<'p>>,
+    /// Of a valid policy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cost: Option<Shown>,
+}
+
+/// What a policy costs in a filter, and what it may cost.
+#[derive(Serialize)]
+struct Shown {
+    bytes: usize,
+    max_bytes: usize,
+    steps_per_request: usize,
+    max_steps_per_request: usize,
+}
+
+impl Shown {
+    fn of(cost: Cost) -> Self {
+        Self {
+            bytes: cost.bytes,
+            max_bytes: Cost::MAX.bytes,
+            steps_per_request: cost.steps,
+            max_steps_per_request: Cost::MAX.steps,
+        }
+    }
 }
 
 pub(super) const EXAMPLES: &str = "\

@@ -38,6 +38,9 @@ pub struct Decision<'p> {
     /// A rule asked for a body that is still to come, and this decision took it for missing: hold the request, and decide
     /// again with the same dice once the body is there.
     pub awaits_body: bool,
+    /// How many steps it took to look into the request: at most as many as [`Policy::cost`](crate::Policy::cost) says, for a request whose
+    /// headers have at most 60 KiB together.
+    pub steps: usize,
 }
 
 /// How a variant was chosen.

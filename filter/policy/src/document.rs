@@ -4,13 +4,16 @@
 //! who moves when a share changes. So a document is first a [`Tree`], whatever the format it was written in, and then
 //! read field by field: a problem names path, value and bound, and reading goes on to find the next one.
 
+mod cost;
 mod problem;
 mod tree;
 mod words;
 
+pub use cost::Cost;
+use cost::Costs;
 pub use problem::{Invalid, Problem};
 pub use tree::Tree;
-pub(crate) use words::suggestion;
+pub(crate) use words::{MAX_NAME, suggestion};
 use words::{decimal, nearest, span};
 pub use words::{is_name, parse_duration};
 
@@ -24,7 +27,10 @@ use std::time::Duration;
 
 /// Where problems are collected while a document is read.
 #[derive(Debug, Default)]
-pub struct Problems(RefCell<Vec<Problem>>);
+pub struct Problems {
+    found: RefCell<Vec<Problem>>,
+    costs: Costs,
+}
 
 impl Problems {
     /// The whole document as the field that reading begins with.
@@ -37,7 +43,7 @@ impl Problems {
     /// # Errors
     /// Everything that was wrong.
     pub fn finish<T>(self, compiled: Option<T>) -> Result<T, Invalid> {
-        let problems = self.0.into_inner();
+        let problems = self.found.into_inner();
         match compiled {
             Some(value) if problems.is_empty() => Ok(value),
             _ if problems.is_empty() => Err(Invalid::single("document", "is incomplete".to_owned())),
@@ -90,11 +96,38 @@ impl<'a> Field<'a> {
 
     /// Notes a problem of the field in words of its own; its path is put before them.
     pub fn note(&self, message: String) {
-        let path = match &*self.path {
+        self.problems.found.borrow_mut().push(Problem { path: self.path(), message });
+    }
+
+    /// Counts what this value costs once it is compiled, among the costs of the document.
+    pub(crate) fn spend(&self, cost: Cost) {
+        self.problems.costs.add(cost, || self.path());
+    }
+
+    /// Counts likewise what the value at `path` costs.
+    pub(crate) fn spend_at(&self, path: &str, cost: Cost) {
+        self.problems.costs.add(cost, || path.to_owned());
+    }
+
+    /// What all costs together, once it is read. A sum beyond the budget is noted here, with the places that cost most.
+    pub(crate) fn total_cost(&self) -> Option<Cost> {
+        let beyond = self.problems.costs.beyond();
+        let fits = beyond.is_empty();
+        beyond.into_iter().for_each(|message| self.note(message));
+        fits.then(|| self.problems.costs.total())
+    }
+
+    /// Notes a problem of the value at `path`.
+    pub(crate) fn note_at(&self, path: String, message: String) {
+        self.problems.found.borrow_mut().push(Problem { path, message });
+    }
+
+    /// Where it stands in the document, as `rules[2].mirror[0].percent`.
+    pub fn path(&self) -> String {
+        match &*self.path {
             Path::Root => "document".to_owned(),
             path => path.to_string(),
-        };
-        self.problems.0.borrow_mut().push(Problem { path, message });
+        }
     }
 
     /// Notes that the field's value, a `name` of this `kind`, is not among those known, and which of them is nearest.
@@ -358,7 +391,7 @@ mod tests {
         let tree = Tree::from_json(json.as_bytes()).unwrap();
         let problems = Problems::default();
         read(&problems.root(&tree));
-        let found: Vec<String> = problems.0.borrow().iter().map(ToString::to_string).collect();
+        let found: Vec<String> = problems.found.borrow().iter().map(ToString::to_string).collect();
         assert_eq!(found, expected, "{json}");
     }
 

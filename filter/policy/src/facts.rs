@@ -4,16 +4,22 @@
 //! at most once and only when a rule gets that far. The usual number of names needs no allocation.
 
 use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::ops::Range;
+use std::rc::Rc;
 
 use crate::client::ClientAddress;
 use crate::cookies::cookies;
-use crate::json::Pointer;
+use crate::document::Cost;
+use crate::json::Fields;
 use crate::lines::separator;
+use crate::place::{CookieSlot, FormSlot, HeaderSlot, JsonSlot, Place, PropertySlot, QuerySlot};
 use crate::property::PropertyPath;
 use crate::query;
+use crate::rates::Rates;
 use crate::request::{Body, BodyKind, Request};
+use crate::search::{Compiling, Found, Search, Sought, TooLarge};
 use crate::timestamp::Timestamp;
 
 /// All names that a policy asks for.
@@ -26,33 +32,14 @@ pub(crate) struct Questions {
     path_header: HeaderSlot,
     properties: Vec<PropertyPath>,
     form: Names,
-    json: Vec<(String, Pointer)>,
+    json: Fields,
     client: ClientAddress,
+    sought: BTreeMap<Place, Sought>,
+    /// What is sought, compiled.
+    searches: BTreeMap<Place, Search>,
+    rates: Rates,
+    keys: BTreeSet<Place>,
 }
-
-/// The place of a header, pseudo headers included.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct HeaderSlot(usize);
-
-/// The place of a cookie.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct CookieSlot(usize);
-
-/// The place of a query parameter.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct QuerySlot(usize);
-
-/// The place of a property of the host.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct PropertySlot(usize);
-
-/// The place of a form field.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct FormSlot(usize);
-
-/// The place of a field of a JSON body.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct JsonSlot(usize);
 
 impl Questions {
     /// The slot of a header; `name` in lower case.
@@ -81,7 +68,76 @@ impl Questions {
     }
 
     pub(crate) fn json(&mut self, name: &str) -> JsonSlot {
-        JsonSlot(place(&mut self.json, |(known, _)| known == name, || (name.to_owned(), Pointer::new(name))))
+        JsonSlot(self.json.place(name))
+    }
+
+    /// What is looked for in the values of a place.
+    pub(crate) fn sought(&mut self, place: Place) -> &mut Sought {
+        self.sought.entry(place).or_insert_with(|| Sought::new(place.has_lines()))
+    }
+
+    /// Counts that something at `path` reads every byte of the values of a place.
+    pub(crate) fn reads(&mut self, place: Place, path: String, steps_per_byte: usize) {
+        self.rates.add(place, path, steps_per_byte);
+    }
+
+    /// Counts that requests are known by the values of a place: hashed at most once for a split, and once for mirrors.
+    pub(crate) fn is_key(&mut self, place: Place, path: String) {
+        if self.keys.insert(place) {
+            self.rates.add(place, path, 2 * OF_A_HASHED_BYTE);
+        }
+    }
+
+    /// Compiles what is sought, once all of it is known, and says what that costs, by path.
+    ///
+    /// # Errors
+    /// What is too large.
+    pub(crate) fn compile(&mut self) -> Result<Vec<(String, Cost)>, TooLarge> {
+        let mut left = Compiling::default();
+        let mut costs = Vec::new();
+        let sought = std::mem::take(&mut self.sought);
+        for (place, sought) in sought.into_iter().filter(|(_, sought)| !sought.is_empty()) {
+            let (search, spent) = sought.compile(&mut left)?;
+            for (path, cost) in spent {
+                self.rates.add(place, path.clone(), cost.steps_per_byte);
+                costs.push((path, Cost { bytes: cost.bytes, steps: cost.steps }));
+            }
+            self.searches.insert(place, search);
+        }
+        Ok(costs)
+    }
+
+    /// The steps that the longest request takes because of its length, by path.
+    pub(crate) fn steps_of_length(&mut self, largest_body: usize) -> Vec<(String, usize)> {
+        if !self.cookies.sorted.is_empty() {
+            let steps = OF_A_COOKIE_BYTE + self.cookies.steps_of_finding();
+            self.rates.add(Place::Header(self.cookie_header), "cookies".to_owned(), steps);
+        }
+        for query in 0..self.query.sorted.len() {
+            let steps = self.query.steps_per_byte();
+            self.rates.add(Place::Query(QuerySlot(query)), "query".to_owned(), steps);
+        }
+        let dearest = self.rates.dearest_header(self.cookie_header, self.path_header);
+        let mut spent = self.rates.spent(&dearest, LONGEST_HEADERS);
+        let form = self.rates.dearest(|place| matches!(place, Place::Form(_)));
+        let form = self.rates.spent(form.as_slice(), largest_body);
+        let json = self.json.dearest(|field| self.rates.of(Place::Json(JsonSlot(field))));
+        let json: Vec<Place> = json.into_iter().map(|field| Place::Json(JsonSlot(field))).collect();
+        let json = self.rates.spent(&json, largest_body);
+        // A body is of one kind.
+        let total = |spent: &[(String, usize)]| spent.iter().map(|(_, steps)| steps).sum::<usize>();
+        spent.extend(if total(&form) > total(&json) { form } else { json });
+        let asked = self.headers.len() + self.properties.len();
+        spent.push(("headers".to_owned(), asked.saturating_mul(OF_A_HOST_CALL)));
+        spent.push(("body".to_owned(), self.steps_of_a_body_byte().saturating_mul(largest_body)));
+        spent
+    }
+
+    /// Steps of finding the fields of a body, for each of its bytes.
+    fn steps_of_a_body_byte(&self) -> usize {
+        let form = if self.form.sorted.is_empty() { 0 } else { self.form.steps_per_byte() };
+        let json = if self.json.is_empty() { 0 } else { OF_A_JSON_BYTE * self.json.readings() };
+        form.max(json)
     }
 
     /// Where the client's address is found.
@@ -131,6 +187,16 @@ impl Names {
         }
     }
 
+    /// Steps of looking for a name of a text that has names of two bytes only, for each of its bytes.
+    fn steps_of_finding(&self) -> usize {
+        self.sorted.len().checked_ilog2().map_or(0, |rounds| rounds as usize + 1)
+    }
+
+    /// Steps of finding them among the pairs of a query or a form, for each of its bytes.
+    fn steps_per_byte(&self) -> usize {
+        OF_A_PAIR_BYTE + self.steps_of_finding()
+    }
+
     fn find(&self, name: &[u8]) -> Option<usize> {
         if self.lengths & length_bit(name) == 0 {
             return None;
@@ -152,14 +218,18 @@ pub(crate) struct Facts<'r, R: ?Sized> {
     /// `None` until it is asked for.
     query: Option<Values>,
     form: Option<Values>,
-    json: Slots<Option<Option<Vec<u8>>>, 0>,
+    json: Option<Values>,
     properties: Slots<Answer<'r>, 0>,
     address: Option<Option<IpAddr>>,
     now: Option<Timestamp>,
     awaits_body: bool,
+    found: BTreeMap<Place, Rc<Found>>,
+    /// By what mirrors sample, once it was looked for.
+    pub(crate) sampled: Option<Option<u64>>,
+    steps: usize,
 }
 
-/// The first value of each name that is asked for.
+/// The value of each name that is asked for.
 type Values = Vec<Option<Vec<u8>>>;
 
 impl<'r, R: Request + ?Sized> Facts<'r, R> {
@@ -173,12 +243,54 @@ impl<'r, R: Request + ?Sized> Facts<'r, R> {
             path_end: None,
             query: None,
             form: None,
-            json: Slots::default(),
+            json: None,
             properties: Slots::default(),
             address: None,
             now: None,
             awaits_body: false,
+            found: BTreeMap::new(),
+            sampled: None,
+            steps: 0,
         }
+    }
+
+    /// Counts steps.
+    pub(crate) fn took(&mut self, steps: usize) {
+        self.steps = self.steps.saturating_add(steps);
+    }
+
+    /// The steps that were taken so far.
+    pub(crate) fn steps(&self) -> usize {
+        let answers = self.headers.all().chain(self.properties.all());
+        let asked = answers.filter(|answer| !matches!(answer, Answer::Unasked)).count();
+        self.steps.saturating_add(asked * OF_A_HOST_CALL)
+    }
+
+    /// The value of a place.
+    pub(crate) fn value(&mut self, place: Place) -> Option<&[u8]> {
+        match place {
+            Place::Header(slot) => self.header(slot),
+            Place::Path(slot) => self.path(slot),
+            Place::Host(slot) => self.host(slot),
+            Place::Cookie(slot) => self.cookie(slot),
+            Place::Query(slot) => self.query(slot),
+            Place::Property(slot) => self.property(slot),
+            Place::Form(slot) => self.form(slot),
+            Place::Json(slot) => self.json(slot),
+        }
+    }
+
+    /// What was found in the value of a place, of all that is sought there.
+    pub(crate) fn found(&mut self, place: Place) -> Rc<Found> {
+        if let Some(known) = self.found.get(&place) {
+            return Rc::clone(known);
+        }
+        let search = self.questions.searches.get(&place);
+        let found = search.zip(self.value(place)).map(|(search, value)| search.of(value));
+        let found = Rc::new(found.unwrap_or_default());
+        self.took(found.steps());
+        self.found.insert(place, Rc::clone(&found));
+        found
     }
 
     /// The value of a header.
@@ -215,7 +327,10 @@ impl<'r, R: Request + ?Sized> Facts<'r, R> {
         if self.query.is_none() {
             let names = &self.questions.query;
             let target = ask(&mut self.headers, self.request, self.questions, self.questions.path_header);
-            self.query = Some(read_pairs(target.map_or(&[], query_of), names));
+            let text = target.map_or(&[][..], query_of);
+            let (values, length) = (read_pairs(text, names), text.len());
+            self.query = Some(values);
+            self.took(names.steps_per_byte() * length);
         }
         self.query.as_ref()?.get(slot.0)?.as_deref()
     }
@@ -223,20 +338,21 @@ impl<'r, R: Request + ?Sized> Facts<'r, R> {
     /// The first value of a form field, decoded.
     pub(crate) fn form(&mut self, slot: FormSlot) -> Option<&[u8]> {
         if self.form.is_none() {
-            let body = self.body(BodyKind::Form);
-            self.form = Some(read_pairs(body.as_deref().unwrap_or_default(), &self.questions.form));
+            let body = self.body(BodyKind::Form).unwrap_or_default();
+            self.form = Some(read_pairs(&body, &self.questions.form));
+            self.took(self.questions.form.steps_per_byte() * body.len());
         }
         self.form.as_ref()?.get(slot.0)?.as_deref()
     }
 
     /// A field of a JSON body.
     pub(crate) fn json(&mut self, slot: JsonSlot) -> Option<&[u8]> {
-        if self.json.at(slot.0)?.is_none() {
-            let (_, pointer) = self.questions.json.get(slot.0)?;
-            let found = self.body(BodyKind::Json).and_then(|body| pointer.find(&body));
-            *self.json.at(slot.0)? = Some(found);
+        if self.json.is_none() {
+            let body = self.body(BodyKind::Json).unwrap_or_default();
+            self.json = Some(self.questions.json.find(&body));
+            self.took(OF_A_JSON_BYTE * self.questions.json.readings() * body.len());
         }
-        self.json.at(slot.0)?.as_ref()?.as_deref()
+        self.json.as_ref()?.get(slot.0)?.as_deref()
     }
 
     /// A property of the host.
@@ -284,6 +400,7 @@ impl<'r, R: Request + ?Sized> Facts<'r, R> {
     fn read_cookies(&mut self) {
         let slot = self.questions.cookie_header;
         let Some(header) = ask(&mut self.headers, self.request, self.questions, slot) else { return };
+        self.steps += (OF_A_COOKIE_BYTE + self.questions.cookies.steps_of_finding()) * header.len();
         for (name, value) in cookies(header) {
             let Some(slot) = self.questions.cookies.find(name) else { continue };
             if let Some(first @ None) = self.cookies.at(slot) {
@@ -337,6 +454,10 @@ impl<T: Default, const N: usize> Default for Slots<T, N> {
 }
 
 impl<T: Default, const N: usize> Slots<T, N> {
+    fn all(&self) -> impl Iterator<Item = &T> {
+        self.near.iter().chain(&self.far)
+    }
+
     /// The place `index`, which is below the number of questions.
     fn at(&mut self, index: usize) -> Option<&mut T> {
         let Some(far) = index.checked_sub(N) else { return self.near.get_mut(index) };
@@ -357,9 +478,12 @@ fn place<T>(list: &mut Vec<T>, is: impl Fn(&T) -> bool, make: impl FnOnce() -> T
 
 fn read_pairs(text: &[u8], names: &Names) -> Values {
     let mut values: Values = vec![None; names.sorted.len()];
+    // Of all names: there may be thousands.
+    let mut bytes = Vec::new();
     for (name, value) in query::pairs(text) {
-        let name = query::decoded(text.get(name).unwrap_or_default());
-        let Some(first @ None) = names.find(&name).and_then(|slot| values.get_mut(slot)) else { continue };
+        let sent = text.get(name).unwrap_or_default();
+        let name = query::decoded_in(sent, &mut bytes).map_or(sent, |()| &bytes);
+        let Some(first @ None) = names.find(name).and_then(|slot| values.get_mut(slot)) else { continue };
         *first = Some(query::decoded(text.get(value).unwrap_or_default()).into_owned());
     }
     values
@@ -388,6 +512,19 @@ fn without_port(authority: &[u8]) -> &[u8] {
 pub(crate) fn without_last_dot(host: &[u8]) -> &[u8] {
     host.strip_suffix(b".").filter(|name| !name.is_empty()).unwrap_or(host)
 }
+
+/// Bytes of a request's headers together: what Envoy lets in unless `max_request_headers_kb` says otherwise.
+const LONGEST_HEADERS: usize = 60 * 1024;
+/// Steps of asking the host for a header or a property.
+const OF_A_HOST_CALL: usize = 500;
+/// Steps of hashing a byte.
+pub(crate) const OF_A_HASHED_BYTE: usize = 1;
+/// Steps of telling cookies apart, for each byte.
+const OF_A_COOKIE_BYTE: usize = 3;
+/// Steps of telling pairs of a query or a form apart and decoding them, for each byte.
+const OF_A_PAIR_BYTE: usize = 4;
+/// Steps of reading JSON once, for each byte.
+const OF_A_JSON_BYTE: usize = 4;
 
 fn length_bit(name: &[u8]) -> u64 {
     1 << (name.len() % 64)
@@ -418,6 +555,25 @@ mod tests {
         fn now(&self) -> Timestamp {
             Timestamp(0)
         }
+
+        fn body(&self, _: BodyKind) -> Body<'_> {
+            self.0.borrow_mut().push("body".to_owned());
+            Body::Whole(Cow::Borrowed(br#"{"a": 1, "b": {"c": 2}}"#))
+        }
+    }
+
+    /// However many fields are asked for, and whether the body has them.
+    #[test]
+    fn a_body_is_asked_for_once() {
+        let mut questions = Questions::default();
+        let slots = ["a", "/b/c", "absent"].map(|name| questions.json(name));
+        let request = Counted(RefCell::default());
+        let mut facts = Facts::new(&request, &questions);
+        for _ in 0..2 {
+            let found = slots.map(|slot| facts.json(slot).map(<[u8]>::to_vec));
+            assert_eq!(found, [Some(b"1".to_vec()), Some(b"2".to_vec()), None]);
+        }
+        assert_eq!(*request.0.borrow(), ["body"]);
     }
 
     #[test]

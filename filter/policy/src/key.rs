@@ -6,8 +6,9 @@ use std::io::Read;
 use murmur3::murmur3_x64_128;
 
 use crate::document::Field;
-use crate::facts::{CookieSlot, Facts, HeaderSlot, PropertySlot, QuerySlot, Questions};
+use crate::facts::{Facts, OF_A_HASHED_BYTE, Questions};
 use crate::names::{COOKIE_NAMES, HEADER_NAMES, header_name, is_cookie_name};
+use crate::place::{CookieSlot, HeaderSlot, Place, PropertySlot, QuerySlot};
 use crate::property::PropertyPath;
 use crate::request::Request;
 
@@ -32,7 +33,13 @@ impl Keys {
     /// One key, or a list of up to [`MAX_KEYS`].
     pub(crate) fn read(field: &Field<'_>, questions: &mut Questions) -> Option<Self> {
         let written = field.each_or_one(1..=MAX_KEYS, |field| field.text().map(str::to_owned))?;
-        let keys = field.each_or_one(1..=MAX_KEYS, |field| Key::read(field, questions))?;
+        let keys = field.each_or_one(1..=MAX_KEYS, |field| {
+            let key = Key::read(field, questions)?;
+            if let Some(place) = key.place() {
+                questions.is_key(place, field.path());
+            }
+            Some(key)
+        })?;
         Some(Self { keys, written })
     }
 
@@ -62,7 +69,10 @@ impl Keys {
     ) -> Option<T> {
         self.keys.iter().find_map(|key| {
             let value = key.value(facts)?;
-            (!value.is_empty()).then(|| use_value(&value))
+            let length = value.len();
+            let used = (length > 0).then(|| use_value(&value))?;
+            facts.took(OF_A_HASHED_BYTE * length);
+            Some(used)
         })
     }
 }
@@ -88,6 +98,17 @@ impl Key {
             _ => field.problem("must be header:<name>, cookie:<name>, query:<name>, metadata:<name> or ip"),
         }
         None
+    }
+
+    /// Where it stands; `None` for an address.
+    fn place(&self) -> Option<Place> {
+        match self {
+            Self::Header(slot) => Some(Place::Header(*slot)),
+            Self::Cookie(slot, _) => Some(Place::Cookie(*slot)),
+            Self::Query(slot) => Some(Place::Query(*slot)),
+            Self::Property(slot) => Some(Place::Property(*slot)),
+            Self::Address => None,
+        }
     }
 
     /// The value as sent; an address as canonical text without port.

@@ -1,12 +1,16 @@
 //! When a rule applies: blocks of conditions. Inside a block all must hold, one block is enough.
 
+use std::rc::Rc;
+
 use crate::address::AddressSet;
 use crate::document::{Field, Map, Tree};
-use crate::facts::{CookieSlot, Facts, FormSlot, HeaderSlot, JsonSlot, PropertySlot, QuerySlot, Questions};
+use crate::facts::{Facts, Questions};
 use crate::names::{COOKIE_NAMES, TESTED_HEADERS, is_cookie_name, is_token, tested_header};
+use crate::place::{HeaderSlot, Place};
 use crate::predicate::{Predicate, Subject};
 use crate::property::PropertyPath;
 use crate::request::Request;
+use crate::search::Sought;
 use crate::timestamp::Window;
 
 /// Blocks of which one must hold; no block at all means every request.
@@ -20,16 +24,8 @@ struct Block(Vec<Condition>);
 #[derive(Debug)]
 enum Condition {
     Time(Window),
-    Method(HeaderSlot, Predicate),
-    Path(HeaderSlot, Predicate),
-    Host(HeaderSlot, Predicate),
-    Header(HeaderSlot, Predicate),
-    Cookie(CookieSlot, Predicate),
-    Query(QuerySlot, Predicate),
+    Value(Place, Predicate),
     Address(AddressSet),
-    Property(PropertySlot, Predicate),
-    Form(FormSlot, Predicate),
-    Json(JsonSlot, Predicate),
     Any(Vec<Block>),
     All(Vec<Block>),
     Not(Block),
@@ -55,27 +51,24 @@ impl Condition {
     fn asks_for_a_body(&self) -> bool {
         let asks = |block: &Block| block.0.iter().any(Self::asks_for_a_body);
         match self {
-            Self::Form(..) | Self::Json(..) => true,
+            Self::Value(place, _) => place.is_in_a_body(),
             Self::Any(blocks) | Self::All(blocks) => blocks.iter().any(asks),
             Self::Not(block) => asks(block),
-            _ => false,
+            Self::Time(_) | Self::Address(_) => false,
         }
     }
 
     fn holds<R: Request + ?Sized>(&self, facts: &mut Facts<'_, R>) -> bool {
         match self {
             Self::Time(window) => window.contains(facts.now()),
-            Self::Method(slot, predicate) | Self::Header(slot, predicate) => {
-                predicate.holds(facts.header(*slot))
+            Self::Value(place, predicate) => {
+                let found = if predicate.searches() { facts.found(*place) } else { Rc::default() };
+                let value = facts.value(*place);
+                let (holds, length) = (predicate.holds(value, &found), value.map_or(0, <[u8]>::len));
+                facts.took(predicate.steps(length));
+                holds
             }
-            Self::Path(slot, predicate) => predicate.holds(facts.path(*slot)),
-            Self::Host(slot, predicate) => predicate.holds(facts.host(*slot)),
-            Self::Cookie(slot, predicate) => predicate.holds(facts.cookie(*slot)),
-            Self::Query(slot, predicate) => predicate.holds(facts.query(*slot)),
             Self::Address(set) => facts.address().is_some_and(|address| set.contains(address)),
-            Self::Property(slot, predicate) => predicate.holds(facts.property(*slot)),
-            Self::Form(slot, predicate) => predicate.holds(facts.form(*slot)),
-            Self::Json(slot, predicate) => predicate.holds(facts.json(*slot)),
             Self::Any(blocks) => blocks.iter().any(|block| block.holds(facts)),
             Self::All(blocks) => blocks.iter().all(|block| block.holds(facts)),
             Self::Not(block) => !block.holds(facts),
@@ -107,29 +100,24 @@ fn read_block(field: &Field<'_>, questions: &mut Questions, depth: usize) -> Opt
         read_named(field, &mut conditions, |name, field| {
             let slot = tested_header(name).map(|name| questions.header(&name));
             let slot = known(slot, field, TESTED_HEADERS);
-            Predicate::read(field, Subject::Value).zip(slot).map(|(test, slot)| Condition::Header(slot, test))
+            on(questions, slot.map(Place::Header), field, Subject::Value)
         });
     }
     if let Some(field) = map.get("cookies") {
         read_named(field, &mut conditions, |name, field| {
             let slot = is_cookie_name(name).then(|| questions.cookie(name));
             let slot = known(slot, field, COOKIE_NAMES);
-            Predicate::read(field, Subject::Value).zip(slot).map(|(test, slot)| Condition::Cookie(slot, test))
+            on(questions, slot.map(Place::Cookie), field, Subject::Value)
         });
     }
-    let mut any_named = |name, condition: &mut dyn FnMut(&str, Predicate) -> Condition| {
-        let Some(field) = map.get(name) else { return };
+    for (fields, place) in ANY_NAME {
+        let Some(field) = map.get(fields) else { continue };
         read_named(field, &mut conditions, |name, field| {
             let named = known((!name.is_empty()).then_some(()), field, "must not be empty");
-            Predicate::read(field, Subject::Value).zip(named).map(|(test, ())| condition(name, test))
+            let place = named.map(|()| place(questions, name));
+            on(questions, place, field, Subject::Value)
         });
-    };
-    any_named("query", &mut |name, test| Condition::Query(questions.query(name), test));
-    any_named("metadata", &mut |name, test| {
-        Condition::Property(questions.property(&PropertyPath::new(name)), test)
-    });
-    any_named("form", &mut |name, test| Condition::Form(questions.form(name), test));
-    any_named("json", &mut |name, test| Condition::Json(questions.json(name), test));
+    }
     if let Some(field) = map.get("ip") {
         conditions.push(AddressSet::read(field).map(Condition::Address));
     }
@@ -150,18 +138,32 @@ fn read_block(field: &Field<'_>, questions: &mut Questions, depth: usize) -> Opt
 
 /// What stands in the request line.
 fn read_line(map: &Map<'_>, questions: &mut Questions, conditions: &mut Vec<Option<Condition>>) {
-    if let Some(field) = map.get("method") {
-        let slot = questions.header(":method");
-        conditions.push(Predicate::read(field, Subject::Method).map(|test| Condition::Method(slot, test)));
-    }
-    if let Some(field) = map.get("path") {
-        let slot = questions.header(":path");
-        conditions.push(Predicate::read(field, Subject::Path).map(|test| Condition::Path(slot, test)));
-    }
-    if let Some(field) = map.get("host") {
-        let slot = questions.header(":authority");
-        conditions.push(Predicate::read(field, Subject::Host).map(|test| Condition::Host(slot, test)));
-    }
+    let mut read = |name, header, place: fn(HeaderSlot) -> Place, subject| {
+        let Some(field) = map.get(name) else { return };
+        let slot = questions.header(header);
+        conditions.push(on(questions, Some(place(slot)), field, subject));
+    };
+    read("method", ":method", Place::Header, Subject::Method);
+    read("path", ":path", Place::Path, Subject::Path);
+    read("host", ":authority", Place::Host, Subject::Host);
+}
+
+/// A predicate on the value of a place. Without a place it is read for its problems alone.
+fn on(
+    questions: &mut Questions,
+    place: Option<Place>,
+    field: &Field<'_>,
+    subject: Subject,
+) -> Option<Condition> {
+    let mut nowhere = Sought::new(true);
+    let sought = match place {
+        Some(place) => questions.sought(place),
+        None => &mut nowhere,
+    };
+    let predicate = Predicate::read(field, subject, sought)?;
+    let place = place?;
+    questions.reads(place, field.path(), predicate.steps_per_byte());
+    Some(Condition::Value(place, predicate))
 }
 
 fn read_nested(
@@ -226,6 +228,16 @@ fn read_method(field: &Field<'_>) -> Option<Box<[u8]>> {
     None
 }
 
+/// The place of a name.
+type PlaceOf = fn(&mut Questions, &str) -> Place;
+
+/// Fields of a block with names of the writer's choice, and where their values are found.
+const ANY_NAME: [(&str, PlaceOf); 4] = [
+    ("query", |questions, name| Place::Query(questions.query(name))),
+    ("metadata", |questions, name| Place::Property(questions.property(&PropertyPath::new(name)))),
+    ("form", |questions, name| Place::Form(questions.form(name))),
+    ("json", |questions, name| Place::Json(questions.json(name))),
+];
 const BLOCK: [&str; 14] = [
     "path", "method", "host", "headers", "cookies", "query", "metadata", "form", "json", "ip", "time", "any",
     "all", "not",

@@ -26,6 +26,9 @@ impl Number {
 
     /// How a value compares with this; `None` if it is no number.
     pub(crate) fn order(self, value: &[u8]) -> Option<Ordering> {
+        if value.len() > LONGEST_NUMBER {
+            return None;
+        }
         if let (Some(value), Self::Whole(bound)) = (whole(value), self) {
             return Some(value.cmp(&bound));
         }
@@ -40,6 +43,9 @@ impl Number {
 
 /// A whole number: a sign or none, then digits, within 64 bits.
 pub(crate) fn whole(value: &[u8]) -> Option<i64> {
+    if value.len() > LONGEST_NUMBER {
+        return None;
+    }
     std::str::from_utf8(value).ok()?.parse().ok()
 }
 
@@ -49,6 +55,9 @@ fn decimal(value: &[u8]) -> Option<f64> {
     let bare = ends.iter().all(|end| end.is_some_and(|b| !b.is_ascii_whitespace()));
     serde_json::from_slice(value).ok().filter(|_| bare)
 }
+
+/// Bytes of a number: a longer value is none.
+pub(crate) const LONGEST_NUMBER: usize = 128;
 
 #[cfg(test)]
 mod tests {
@@ -76,6 +85,9 @@ mod tests {
         ] {
             assert_eq!(bound.order(value.as_bytes()), expected, "{value}");
         }
+        let zeros = |count| [vec![b'0'; count], b"7".to_vec()].concat();
+        assert_eq!((whole(&zeros(LONGEST_NUMBER - 1)), whole(&zeros(LONGEST_NUMBER))), (Some(7), None));
+        assert_eq!(Number::Decimal(1.0).order(&[b'1'; LONGEST_NUMBER + 1]), None);
         assert_eq!((whole(b"-5"), whole(b"10.9"), whole(b"\xff")), (Some(-5), None, None));
     }
 }

@@ -6,9 +6,10 @@
 use std::sync::Arc;
 
 use crate::address::AddressSet;
-use crate::document::{Field, optional};
-use crate::facts::{Facts, HeaderSlot, Questions};
+use crate::document::{Field, MAX_NAME, optional};
+use crate::facts::{Facts, Questions};
 use crate::headers::own_name;
+use crate::place::HeaderSlot;
 use crate::request::Request;
 use crate::signature::{Secrets, SigningKey};
 use crate::variant::Variant;
@@ -81,6 +82,10 @@ impl Override {
         let variant = parts.next()?;
         let expires = parts.next()?.strip_prefix(b"expires=")?;
         let signature = parts.next()?.strip_prefix(b"signature=")?;
+        // Neither is longer if it is genuine, and what is not need not be hashed.
+        if variant.len().max(expires.len()) > MAX_NAME {
+            return None;
+        }
         let signed: [&[u8]; 4] = [b"override", policy.as_bytes(), variant, expires];
         if !self.key.as_ref()?.verifies(&signed, signature) {
             return None;

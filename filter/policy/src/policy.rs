@@ -11,18 +11,20 @@ use std::time::Duration;
 use crate::client::ClientAddress;
 use crate::decision::{Decision, Reason, SkippedMirror};
 use crate::dice::Dice;
-use crate::document::{Field, Invalid, Map, Problem, Problems, Tree, all, optional};
+use crate::document::{Cost, Field, Invalid, Map, Problem, Problems, Tree, all, optional};
 use crate::edits::{self, Edit};
-use crate::facts::{Facts, HeaderSlot, Questions};
+use crate::facts::{Facts, Questions};
 use crate::headers::own_name;
 use crate::key::{self, Keys, Salt};
 use crate::mirror::{Drawn, Mirror};
 use crate::observe::{self, Observe};
 use crate::order;
 use crate::overriding::Override;
+use crate::place::HeaderSlot;
 use crate::propagate::Propagation;
 use crate::request::Request;
 use crate::rule::{Compiler, MAX_MIRRORS, Rule, Target, rule_name};
+use crate::search::TooLarge;
 use crate::signature::Secrets;
 use crate::split::{Choice, Split};
 use crate::variant::{State, Variant, Variants};
@@ -47,6 +49,7 @@ pub struct Policy {
     questions: Questions,
     method: HeaderSlot,
     variant_slot: HeaderSlot,
+    cost: Cost,
 }
 
 impl Policy {
@@ -101,12 +104,14 @@ impl Policy {
         let variant_header = variant_header?;
         check_headers(&map, &variant_header, overriding.as_ref(), propagation.as_ref())?;
         let variant_slot = questions.header(&variant_header);
+        let largest_body = largest_body?;
+        let cost = read_cost(&map, &mut questions, largest_body)?;
         Some(Self {
             name: name?.to_owned(),
             generation: generation?,
             variant_header,
             lease: lease?,
-            largest_body: largest_body?,
+            largest_body,
             variants: variants.into_list()?,
             default: default?,
             overriding: overriding?,
@@ -118,6 +123,7 @@ impl Policy {
             questions,
             method,
             variant_slot,
+            cost,
         })
     }
 
@@ -188,6 +194,11 @@ impl Policy {
         self.questions.read_bodies()
     }
 
+    /// What it costs in a filter: within [`Cost::MAX`].
+    pub fn cost(&self) -> Cost {
+        self.cost
+    }
+
     /// How many request headers a decision asks for at most.
     pub fn header_count(&self) -> usize {
         self.questions.header_count()
@@ -255,6 +266,7 @@ impl Policy {
             request_edits: Vec::new(),
             response_edits: Vec::new(),
             awaits_body: false,
+            steps: 0,
         };
         let choice = self.choose(&mut facts, &mut dice, &mut decision);
         let mut cookies = Vec::new();
@@ -268,6 +280,7 @@ impl Policy {
         }
         self.say(cookies, &mut facts, &mut decision);
         decision.awaits_body = facts.awaits_body();
+        decision.steps = facts.steps();
         decision
     }
 
@@ -310,12 +323,15 @@ impl Policy {
         dice: &mut Dice,
         decision: &mut Decision<'p>,
     ) {
+        if rule.mirrors.is_empty() {
+            return;
+        }
+        let method = facts.header(self.method).map(<[u8]>::to_vec).unwrap_or_default();
         for mirror in &rule.mirrors {
             if decision.mirrors.len() >= MAX_MIRRORS {
                 return;
             }
-            let method = facts.header(self.method).map(<[u8]>::to_vec).unwrap_or_default();
-            let key = || self.sampling_keys().with(facts, |key| key::hash(Some(&self.sampling), key));
+            let key = || self.sampling_hash(facts);
             let skipped = match mirror.draw(&method, key, dice) {
                 Drawn::Mirrored(mirrored) => {
                     decision.mirrors.push(mirrored);
@@ -329,14 +345,23 @@ impl Policy {
             };
             decision.skipped_mirror = decision.skipped_mirror.map(|nearest| nearest.max(skipped));
             let unsafe_method = decision.skipped_mirror == Some(SkippedMirror::UnsafeMethod);
-            decision.unsafe_method = unsafe_method.then_some(method);
+            decision.unsafe_method = unsafe_method.then(|| method.clone());
         }
     }
 
     /// Who asks. Half of the hash suffices to tell the clients of a moment apart, and gives less away.
     fn client<R: Request + ?Sized>(&self, facts: &mut Facts<'_, R>) -> Option<u32> {
-        let hash = self.sampling_keys().with(facts, |key| key::hash(Some(&self.sampling), key))?;
-        u32::try_from(hash >> 32).ok()
+        u32::try_from(self.sampling_hash(facts)? >> 32).ok()
+    }
+
+    /// The hash by which mirrors sample, made once for a request.
+    fn sampling_hash<R: Request + ?Sized>(&self, facts: &mut Facts<'_, R>) -> Option<u64> {
+        if let Some(known) = facts.sampled {
+            return known;
+        }
+        let hash = self.sampling_keys().with(facts, |key| key::hash(Some(&self.sampling), key));
+        facts.sampled = Some(hash);
+        hash
     }
 
     /// By what a mirror samples that samples by key: `idFrom`, else the keys of the first split that has any. A request
@@ -396,6 +421,25 @@ impl Policy {
             decision.response_edits.push(Edit::Set(header, text.into_bytes().into()));
         }
     }
+}
+
+/// Compiles what is sought, and sums up what all of it costs. Rules that are not enabled count: one day they will be.
+fn read_cost(map: &Map<'_>, questions: &mut Questions, largest_body: usize) -> Option<Cost> {
+    let field = map.field();
+    match questions.compile() {
+        Ok(costs) => costs.iter().for_each(|(path, cost)| field.spend_at(path, *cost)),
+        Err(TooLarge { path, reason }) => {
+            field.note_at(path, format!("{reason}, must be simpler to be matched in bounded time"));
+            return None;
+        }
+    }
+    for (path, steps) in questions.steps_of_length(largest_body) {
+        field.spend_at(&path, Cost { steps, ..Cost::default() });
+    }
+    for part in ["variants", "override", "propagate"].iter().filter_map(|name| map.get(name)) {
+        part.spend(Cost { bytes: part.tree().weight(), steps: OF_A_PART });
+    }
+    field.total_cost()
 }
 
 fn read_version(field: &Field<'_>) -> Option<()> {
@@ -473,6 +517,7 @@ fn read_rules(field: &Field<'_>, compiler: &mut Compiler<'_>) -> Option<Vec<Rule
         if let (true, Some(name)) = (repeated.contains(index), names.get(*index)) {
             field.note(format!("has the name {name:?} of an earlier rule, must have one of its own"));
         }
+        field.spend(Cost { bytes: field.tree().weight(), steps: OF_A_RULE });
         compiler.rule(*index, field)
     })?;
     Some(rules.into_iter().filter(|rule| rule.enabled).collect())
@@ -503,6 +548,10 @@ const VERSION: i64 = 1;
 const LARGEST_GENERATION: u64 = i64::MAX as u64;
 const VARIANT_HEADER: &str = "x-antumbra-variant";
 const MAX_RULES: usize = 256;
+/// Steps of a rule without its conditions: its mirrors are drawn.
+const OF_A_RULE: usize = 100;
+/// Steps of variants, an override or what is handed on: lists are looked through, and headers are set.
+const OF_A_PART: usize = 2_000;
 /// Below the smallest buffer that proxies are usually given, 32 KiB.
 const BODY_BYTES: usize = 16 * 1024;
 const MAX_BODY_BYTES: u64 = 1024 * 1024;

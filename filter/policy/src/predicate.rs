@@ -5,16 +5,20 @@
 use std::cmp::Ordering;
 use std::ops::RangeInclusive;
 
-use crate::document::{Field, Map, Tree};
-use crate::facts::without_last_dot;
+use crate::document::{Cost, Field, Map, Tree};
+use crate::facts::{OF_A_HASHED_BYTE, without_last_dot};
 use crate::key::{self, Salt};
-use crate::number::{Number, whole};
+use crate::number::{LONGEST_NUMBER, Number, whole};
 use crate::order;
-use crate::pattern::{Extent, Pattern};
+use crate::pattern::{Extent, Pattern, steps_of_comparing};
+use crate::search::{Found, LONGEST_SEARCHED, Slot, Sought};
 
 /// Tests that must all hold; at least one.
 #[derive(Debug)]
-pub(crate) struct Predicate(Vec<Test>);
+pub(crate) struct Predicate {
+    tests: Vec<Test>,
+    steps: usize,
+}
 
 /// What a predicate is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,7 +43,8 @@ enum Test {
         segments: bool,
     },
     Suffix(Affixes),
-    Contains(Affixes),
+    /// One of them was found in the value.
+    Contains(Vec<Slot>),
     Matches(Pattern),
     Within(RangeInclusive<i64>),
     Compares(Comparison, Number),
@@ -65,30 +70,55 @@ enum Comparison {
 }
 
 impl Predicate {
-    /// Reads a bare text (`exact`), a list of them where the subject allows it, or a mapping of tests.
-    pub(crate) fn read(field: &Field<'_>, subject: Subject) -> Option<Self> {
-        match field.tree() {
+    /// Reads a bare text (`exact`), a list of them where the subject allows it, or a mapping of tests. What has to be found in the
+    /// value is added to what is `sought` there.
+    pub(crate) fn read(field: &Field<'_>, subject: Subject, sought: &mut Sought) -> Option<Self> {
+        let tests = match field.tree() {
             Tree::Text(_) | Tree::Integer(_) => one_of(vec![literal(field, subject)?], subject.folds()),
             Tree::List(_) if subject.is_listed() => one_of(literals(field, subject)?, subject.folds()),
-            Tree::Map(_) => read_tests(&field.map(subject.tests())?, subject).map(Self),
+            Tree::Map(_) => read_tests(&field.map(subject.tests())?, subject, sought),
             _ => {
                 field
                     .problem("must be a string, or a mapping of tests; true, false and decimals need quotes");
                 None
             }
-        }
+        }?;
+        let steps = OF_A_PREDICATE + tests.iter().map(Test::steps).sum::<usize>();
+        field.spend(Cost { steps, bytes: OF_A_PREDICATE });
+        Some(Self { tests, steps })
     }
 
-    pub(crate) fn holds(&self, value: Option<&[u8]>) -> bool {
-        self.0.iter().all(|test| test.holds(value))
+    /// Whether it holds of a value in which this was found.
+    pub(crate) fn holds(&self, value: Option<&[u8]>, found: &Found) -> bool {
+        self.tests.iter().all(|test| test.holds(value, found))
+    }
+
+    /// Steps that it takes for a value of this length, once that is searched.
+    pub(crate) fn steps(&self, length: usize) -> usize {
+        self.steps + self.steps_per_byte() * length
+    }
+
+    /// Steps for each byte of the value beyond those of searching it.
+    pub(crate) fn steps_per_byte(&self) -> usize {
+        self.tests.iter().map(Test::steps_per_byte).sum()
+    }
+
+    /// Whether it is answered by what was found in the value.
+    pub(crate) fn searches(&self) -> bool {
+        self.tests.iter().any(|test| match test {
+            Test::Contains(_) => true,
+            Test::Matches(pattern) => pattern.searches(),
+            Test::Not(inner) => inner.searches(),
+            _ => false,
+        })
     }
 }
 
 impl Test {
-    fn holds(&self, value: Option<&[u8]>) -> bool {
+    fn holds(&self, value: Option<&[u8]>, found: &Found) -> bool {
         match (self, value) {
             (Self::Exists(expected), value) => value.is_some() == *expected,
-            (Self::Not(inner), value) => !inner.holds(value),
+            (Self::Not(inner), value) => !inner.holds(value, found),
             (_, None) => false,
             (Self::OneOf(literals), Some(value)) => literals.contains(value),
             (Self::Prefix { prefixes, segments }, Some(value)) => prefixes.any(|prefix| {
@@ -99,11 +129,10 @@ impl Test {
                 let start = value.len().checked_sub(suffix.len());
                 start.and_then(|start| value.get(start..)).is_some_and(|tail| suffixes.equal(tail, suffix))
             }),
-            (Self::Contains(parts), Some(value)) => {
-                let within = |part: &[u8]| value.windows(part.len()).any(|window| parts.equal(window, part));
-                value.len() <= LONGEST_SEARCHED && parts.any(|part| part.is_empty() || within(part))
+            (Self::Contains(any), Some(value)) => {
+                value.len() <= LONGEST_SEARCHED && any.iter().any(|part| found.has(*part))
             }
-            (Self::Matches(pattern), Some(value)) => pattern.is_match(value),
+            (Self::Matches(pattern), Some(value)) => pattern.is_match(value, found),
             (Self::Within(range), Some(value)) => whole(value).is_some_and(|value| range.contains(&value)),
             (Self::Compares(comparison, bound), Some(value)) => {
                 bound.order(value).is_some_and(|order| comparison.accepts(order))
@@ -117,6 +146,33 @@ impl Test {
                 let bucket = hash.checked_rem(*of);
                 bucket.is_some_and(|at| buckets.iter().any(|(first, last)| (*first..=*last).contains(&at)))
             }
+        }
+    }
+}
+
+impl Test {
+    /// Steps that it takes at most once its value was found and searched. What is negated counts itself.
+    fn steps(&self) -> usize {
+        let each = |texts: &[Box<[u8]>]| texts.iter().map(|text| steps_of_comparing(text.len())).sum();
+        match self {
+            Self::Exists(_) | Self::Not(_) => 1,
+            Self::OneOf(literals) => literals.steps() + each(&literals.below),
+            Self::Prefix { prefixes: affixes, .. } | Self::Suffix(affixes) => each(&affixes.texts),
+            Self::Contains(any) => any.len(),
+            Self::Matches(pattern) => pattern.steps(),
+            Self::Within(_) => LONGEST_NUMBER,
+            Self::Compares(..) => 3 * LONGEST_NUMBER,
+            Self::Modulo { remainders, .. } => LONGEST_NUMBER + remainders.len(),
+            Self::Bucket { buckets, .. } => OF_A_HASH + buckets.len(),
+        }
+    }
+
+    /// Steps for each byte of the value, however long it is.
+    fn steps_per_byte(&self) -> usize {
+        match self {
+            Self::Bucket { fold, .. } => OF_A_HASHED_BYTE + usize::from(*fold),
+            Self::Not(inner) => inner.steps_per_byte(),
+            _ => 0,
         }
     }
 }
@@ -193,6 +249,12 @@ struct Literals {
 }
 
 impl Literals {
+    /// Halving: each round compares one text.
+    fn steps(&self) -> usize {
+        let rounds = self.sorted.len().checked_ilog2().map_or(0, |rounds| rounds as usize + 1);
+        rounds * steps_of_comparing(self.sorted.iter().map(|text| text.len()).max().unwrap_or_default())
+    }
+
     fn contains(&self, value: &[u8]) -> bool {
         let below = |domain: &[u8]| {
             let start = value.len().checked_sub(domain.len()).filter(|start| *start > 0);
@@ -203,7 +265,7 @@ impl Literals {
     }
 }
 
-/// Beginnings, ends or parts, of which one is enough.
+/// Beginnings or ends, of which one is enough.
 #[derive(Debug)]
 struct Affixes {
     texts: Vec<Box<[u8]>>,
@@ -220,26 +282,26 @@ impl Affixes {
     }
 }
 
-fn one_of(mut texts: Vec<(Box<[u8]>, bool)>, ignore_case: bool) -> Option<Predicate> {
+fn one_of(mut texts: Vec<(Box<[u8]>, bool)>, ignore_case: bool) -> Option<Vec<Test>> {
     order::sort(&mut texts, &|(a, _), (b, _)| compare(a, b, ignore_case));
     let (below, exact): (Vec<_>, Vec<_>) = texts.into_iter().partition(|(_, below)| *below);
     let bare = |texts: Vec<(Box<[u8]>, bool)>| texts.into_iter().map(|(text, _)| text).collect();
-    Some(Predicate(vec![Test::OneOf(Literals { sorted: bare(exact), below: bare(below), ignore_case })]))
+    Some(vec![Test::OneOf(Literals { sorted: bare(exact), below: bare(below), ignore_case })])
 }
 
-fn read_tests(map: &Map<'_>, subject: Subject) -> Option<Vec<Test>> {
+fn read_tests(map: &Map<'_>, subject: Subject, sought: &mut Sought) -> Option<Vec<Test>> {
     let ignore_case = map.get("ignoreCase").map_or(Some(subject.folds()), Field::boolean);
     let fold = ignore_case.unwrap_or(false);
-    let listed =
-        |texts: Option<_>| texts.and_then(|texts| one_of(texts, fold)).and_then(|mut one| one.0.pop());
+    let listed = |texts: Option<_>| texts.and_then(|texts| one_of(texts, fold)).and_then(|mut one| one.pop());
     let affixes = |field: &Field<'_>, most| {
         Some(Affixes { texts: field.each_or_one(1..=most, text)?, ignore_case: fold })
     };
     let compares = |name, comparison| {
         map.get(name).map(|field| Number::read(field).map(|bound| Test::Compares(comparison, bound)))
     };
-    let matches =
-        |name, extent| map.get(name).map(|field| Pattern::read(field, extent, fold).map(Test::Matches));
+    let matches = |name, extent, sought: &mut Sought| {
+        map.get(name).map(|field| Pattern::read(field, extent, fold, sought).map(Test::Matches))
+    };
     let tests: Vec<Option<Test>> = [
         map.get("exists").map(|field| field.boolean().map(Test::Exists)),
         map.get("exact").map(|field| listed(literal(field, subject).map(|text| vec![text]))),
@@ -249,7 +311,7 @@ fn read_tests(map: &Map<'_>, subject: Subject) -> Option<Vec<Test>> {
             affixes(field, MAX_AFFIXES).map(|prefixes| Test::Prefix { prefixes, segments: false })
         }),
         map.get("suffix").map(|field| affixes(field, MAX_AFFIXES).map(Test::Suffix)),
-        map.get("contains").map(|field| affixes(field, MAX_PARTS).map(Test::Contains)),
+        map.get("contains").map(|field| read_parts(field, fold, sought)),
         map.get("range").map(|field| field.interval(Field::signed).map(|(a, b)| Test::Within(a..=b))),
         compares("gt", Comparison::Above),
         compares("gte", Comparison::AtLeast),
@@ -257,9 +319,9 @@ fn read_tests(map: &Map<'_>, subject: Subject) -> Option<Vec<Test>> {
         compares("lte", Comparison::AtMost),
         map.get("mod").map(read_modulo),
         map.get("hash").map(|field| read_bucket(field, fold)),
-        matches("regex", Extent::Whole),
-        matches("search", Extent::Part),
-        map.get("not").map(|field| Predicate::read(field, subject).map(Test::Not)),
+        matches("regex", Extent::Whole, sought),
+        matches("search", Extent::Part, sought),
+        map.get("not").map(|field| Predicate::read(field, subject, sought).map(Test::Not)),
     ]
     .into_iter()
     .flatten()
@@ -289,6 +351,12 @@ fn read_prefix(field: &Field<'_>, subject: Subject, ignore_case: bool) -> Option
         texts.push(bare.unwrap_or(&text).into());
     }
     Some(Test::Prefix { prefixes: Affixes { texts, ignore_case }, segments })
+}
+
+fn read_parts(field: &Field<'_>, ignore_case: bool, sought: &mut Sought) -> Option<Test> {
+    let parts = field.each_or_one(1..=MAX_PARTS, text)?;
+    sought.asked_by(|| field.path());
+    Some(Test::Contains(parts.iter().map(|part| sought.word(part, ignore_case)).collect()))
 }
 
 fn read_modulo(field: &Field<'_>) -> Option<Test> {
@@ -374,10 +442,12 @@ fn compare(a: &[u8], b: &[u8], ignore_case: bool) -> Ordering {
 const LONGEST_LIST: usize = 100_000;
 /// Items of `prefix` and `suffix`, each of which is compared.
 const MAX_AFFIXES: usize = 1_000;
-/// Items of `contains`, each of which is looked for.
+/// Items of `contains`.
 const MAX_PARTS: usize = 100;
-/// Bytes of a value in which a part is looked for; a longer one holds none.
-const LONGEST_SEARCHED: usize = 8 * 1024;
+/// Steps of a predicate without its tests, and bytes: its value is found, and it is asked.
+const OF_A_PREDICATE: usize = 40;
+/// Steps of hashing an empty value.
+const OF_A_HASH: usize = 100;
 const LARGEST_MODULUS: u64 = 1_000_000_000;
 const PATHS: &str = "must begin with '/'";
 

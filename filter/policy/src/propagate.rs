@@ -8,9 +8,10 @@ use std::borrow::Cow;
 
 use crate::document::Field;
 use crate::edits::Edit;
-use crate::facts::{CookieSlot, Facts, HeaderSlot, Questions};
+use crate::facts::{Facts, Questions};
 use crate::headers::own_name;
 use crate::names::{COOKIE_NAMES, HEADER_NAMES, header_name, is_cookie_name, is_token};
+use crate::place::{CookieSlot, HeaderSlot};
 use crate::query::decoded;
 use crate::request::Request;
 

@@ -28,10 +28,14 @@ pub(crate) fn pairs(text: &[u8]) -> impl Iterator<Item = (Range<usize>, Range<us
 
 /// `+` is a space, `%41` the byte 0x41; a `%` that does not begin two hexadecimal digits is itself.
 pub(crate) fn decoded(text: &[u8]) -> Cow<'_, [u8]> {
-    if !text.iter().any(|b| matches!(b, b'%' | b'+')) {
-        return Cow::Borrowed(text);
-    }
-    let mut bytes = Vec::with_capacity(text.len());
+    let mut bytes = Vec::new();
+    decoded_in(text, &mut bytes).map_or(Cow::Borrowed(text), |()| Cow::Owned(bytes))
+}
+
+/// Decodes into `bytes`, in place of what they hold, if there is anything to decode.
+pub(crate) fn decoded_in(text: &[u8], bytes: &mut Vec<u8>) -> Option<()> {
+    text.iter().any(|b| matches!(b, b'%' | b'+')).then_some(())?;
+    bytes.clear();
     let mut rest = text;
     while let Some((first, after)) = rest.split_first() {
         rest = after;
@@ -47,7 +51,7 @@ pub(crate) fn decoded(text: &[u8]) -> Cow<'_, [u8]> {
             (byte, _) => bytes.push(*byte),
         }
     }
-    Cow::Owned(bytes)
+    Some(())
 }
 
 fn nibble(digit: u8) -> Option<u8> {

@@ -5,9 +5,10 @@
 
 use std::time::Duration;
 
-use crate::document::{Field, Map};
-use crate::facts::{CookieSlot, Facts, Questions};
+use crate::document::{Field, MAX_NAME, Map};
+use crate::facts::{Facts, Questions};
 use crate::names::{COOKIE_NAMES, is_cookie_name};
+use crate::place::CookieSlot;
 use crate::request::Request;
 use crate::signature::SigningKey;
 
@@ -60,7 +61,8 @@ impl Sticky {
             None => value,
             Some(key) => {
                 let divider = value.iter().position(|b| *b == SIGNED)?;
-                let (name, signature) = value.split_at_checked(divider)?;
+                let (name, signature) =
+                    value.split_at_checked(divider).filter(|(name, _)| name.len() <= MAX_NAME)?;
                 key.verifies(&[b"sticky", scope, name], signature.get(1..)?).then_some(name)?
             }
         };

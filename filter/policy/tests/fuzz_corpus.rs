@@ -12,6 +12,11 @@ fn documents() {
 }
 
 #[test]
+fn budgets() {
+    replay(HERE, "budget", checks::budget::check);
+}
+
+#[test]
 fn cookies() {
     replay(HERE, "cookie", checks::cookie::check);
 }

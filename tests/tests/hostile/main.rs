@@ -1,5 +1,6 @@
 //! Traffic that would make a careless filter trap: it is answered normally, and Envoy counts no failure of the VM.
 
+mod budget;
 mod fuzz;
 mod made_up;
 

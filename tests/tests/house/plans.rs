@@ -23,8 +23,8 @@ pub(crate) const PLANS: &[Plan] = &[
         name: "antumbra-policy",
         sources: "filter/policy/src",
         rooms: &[
-            "cookies dice json lines names order property query",
-            "document",
+            "cookies dice json lines names order place property query search",
+            "document rates",
             "address headers number pattern share signature timestamp",
             "client edits request",
             "facts written_request",

@@ -3,6 +3,7 @@
 
 pub mod address;
 pub mod asked;
+pub mod budget;
 pub mod cookie;
 pub mod header;
 pub mod policy;

@@ -24,6 +24,11 @@ pub fn check(bytes: &[u8]) {
     }
 }
 
+/// JSON text is a document; all other bytes are changes to a rich one.
+pub(crate) fn document(bytes: &[u8]) -> Tree {
+    Tree::from_json(bytes).unwrap_or_else(|_| changed(bytes))
+}
+
 fn examine(tree: &Tree) {
     let policy = match compiled(tree) {
         Ok(policy) => policy,

@@ -52,6 +52,20 @@ impl Tree {
         }
     }
 
+    /// Bytes that it takes in a filter while it is read, about as many as what is compiled from it takes afterwards: counted for 32
+    /// bits, on every machine the same.
+    pub(crate) fn weight(&self) -> usize {
+        match self {
+            Self::Null | Self::Bool(_) | Self::Integer(_) | Self::Float(_) => NODE,
+            Self::Text(text) => NODE + ALLOCATION + text.len(),
+            Self::List(items) => NODE + ALLOCATION + items.iter().map(Self::weight).sum::<usize>(),
+            Self::Map(entries) => {
+                let entries = entries.iter().map(|(name, value)| NODE + name.len() + value.weight());
+                NODE + ALLOCATION + entries.sum::<usize>()
+            }
+        }
+    }
+
     /// Sets `key` in a mapping: in place if the mapping has it, else as its last entry. Anything but a mapping stays as it is.
     pub fn set(&mut self, key: &str, value: Self) {
         let Self::Map(entries) = self else { return };
@@ -105,6 +119,11 @@ impl Serialize for Tree {
         }
     }
 }
+
+/// Bytes of a value in its list.
+const NODE: usize = 24;
+/// Bytes that each allocation takes besides.
+const ALLOCATION: usize = 16;
 
 struct TreeVisitor;
 

@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
+/// Bytes of a name.
+pub(crate) const MAX_NAME: usize = 63;
+
 /// Whether a text is a name as [`super::Field::name`] reads it.
 pub fn is_name(name: &str) -> bool {
-    name.len() <= 63
+    name.len() <= MAX_NAME
         && name.starts_with(|c: char| c.is_ascii_alphanumeric())
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
 }

@@ -2,14 +2,19 @@
 
 use super::*;
 use crate::document::Problems;
+use crate::search::Compiling;
 
 fn check(json: &str, subject: Subject, cases: &[(Option<&str>, bool)]) {
     let tree = Tree::from_json(json.as_bytes()).unwrap();
     let problems = Problems::default();
-    let read = Predicate::read(&problems.root(&tree), subject);
+    let mut sought = Sought::new(true);
+    let read = Predicate::read(&problems.root(&tree), subject, &mut sought);
     let predicate = problems.finish(read).unwrap_or_else(|invalid| panic!("{json}: {invalid}"));
+    let (search, _) = sought.compile(&mut Compiling::default()).unwrap();
     for (value, expected) in cases {
-        assert_eq!(predicate.holds(value.map(str::as_bytes)), *expected, "{json} on {value:?}");
+        let value = value.map(str::as_bytes);
+        let found = value.map(|value| search.of(value)).unwrap_or_default();
+        assert_eq!(predicate.holds(value, &found), *expected, "{json} on {value:?}");
     }
 }
 

@@ -34,9 +34,16 @@ fn a_policy_that_is_refused_is_told_until_another_is_taken() {
         .replace(":7", ":8")
         .replace(r#""rules":"#, r#""override":{"header":"x-choose","signedWith":"k1"},"rules":"#);
     let unreadable = POLICY.replace(":7", ":9").replace(r#""lease""#, r#""leese""#);
+    let dear: String = (0..40)
+        .map(|n| {
+            format!(r#"{{"matches":[{{"headers":{{"x":{{"hash":{{"of":9,"buckets":[[1,1]],"salt":"{n}"}}}}}}}}],"to":"stable"}},"#)
+        })
+        .collect();
+    let dear = POLICY.replace(":7", ":8").replace(r#""rules":["#, &format!(r#""rules":[{dear}"#));
     for (at, document, kind, words) in [
         (2_000, &signed, TroubleKind::MissingSecret, r#"Some(8) override is signed with "k1""#),
         (10_000, &unreadable, TroubleKind::PolicyRefused, "Some(9) leese is not a known field"),
+        (18_000, &dear, TroubleKind::PolicyRefused, "Some(8) document may take a request "),
     ] {
         instance.heartbeat(at);
         instance.polled(document, at + 10);
@@ -48,9 +55,9 @@ fn a_policy_that_is_refused_is_told_until_another_is_taken() {
             instance.polled(document, at + later + 10);
         }
     }
-    instance.heartbeat(18_000);
-    instance.polled(&POLICY.replace(":7", ":10"), 18_010);
-    assert_eq!(told(&instance.heartbeat(20_000)), [""; 0]);
+    instance.heartbeat(26_000);
+    instance.polled(&POLICY.replace(":7", ":10"), 26_010);
+    assert_eq!(told(&instance.heartbeat(28_000)), [""; 0]);
 }
 
 #[test]
