@@ -17,7 +17,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 use super::*;
-use crate::http::serve::{Config, Server};
+use crate::http::serve::{Config, KEEP_EXAMPLES, Server};
 use crate::{Connections, Descriptors, Plugins, Targets, bearer};
 
 /// What every route needs. One that is not here is one of which nobody thought who may use it.
@@ -158,6 +158,7 @@ async fn serving(dir: &Path) -> (SocketAddr, oneshot::Sender<()>) {
         targets: Targets::default(),
         descriptors: Descriptors::default(),
         plugins: Plugins::default(),
+        keep_examples: KEEP_EXAMPLES,
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
