@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use antumbra_control::{Role, Scope, Token};
+use antumbra_control::{Role, Token};
 use axum::http::StatusCode;
 
 use crate::api::problem::Problem;
@@ -70,21 +70,6 @@ impl Principal {
             Self::Bearer(token) if !token.role.includes(needed) => {
                 let detail =
                     format!("the token {:?} has the role {}; this needs {needed}", token.name, token.role);
-                Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", detail))
-            }
-            Self::Anybody | Self::Bearer(_) => Ok(()),
-        }
-    }
-
-    /// Whether it may see what concerns all releases together.
-    ///
-    /// # Errors
-    /// A problem that names its releases.
-    pub(crate) fn refuse_part(&self) -> Result<(), Problem> {
-        match self {
-            Self::Bearer(token) if token.scope != Scope::All => {
-                let detail =
-                    format!("the token {:?} is for {}; this concerns all releases", token.name, token.scope);
                 Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", detail))
             }
             Self::Anybody | Self::Bearer(_) => Ok(()),

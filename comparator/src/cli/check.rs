@@ -41,7 +41,7 @@ pub(super) fn check(options: &Options) -> Result<ExitCode, Failure> {
     let cost = read.ok().and_then(|document| Some(document.policy().ok()?.cost()));
     match options.output {
         Output::Json => {
-            print_json(&Checked { valid: !refused, problems, warnings, cost: cost.map(Shown::of) })
+            print_json(&Checked { valid: !refused, problems, warnings, cost: cost.map(Shown::of) });
         }
         Output::Text => print(&text(&written, &problems, &warnings, cost)),
     }

@@ -25,17 +25,21 @@ pub(super) struct Asked {
     head: Option<String>,
 }
 
-/// `GET /v1/audit`: all audits are checked, and those that a head that was noted earlier, as `?head=17:9f86…`, must be a part of.
+/// `GET /v1/audit`: all audits are checked, and that a head which was noted earlier, as `?head=17:9f86…`, is a part of them. What is said of a
+/// release is for those alone who reach it.
 pub(super) async fn verify(
     allowed: Allowed<Observe>,
     State(app): State<Arc<App>>,
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Response, Problem> {
-    allowed.by.refuse_part()?;
     let bad = |detail| Problem::new(StatusCode::BAD_REQUEST, "query", detail);
     let Query(Asked { head }) = asked.map_err(|error| bad(error.body_text()))?;
     let noted = head.map(|head| head.parse().map_err(|error| bad(format!("head is {head:?}, {error}"))));
-    let checked = checked(&app, noted.transpose()?).await?;
+    let mut checked = checked(&app, noted.transpose()?).await?;
+    checked.heads.chains.retain(|release, _| allowed.by.reaches(release));
+    checked
+        .findings
+        .retain(|finding| finding.release.as_ref().is_none_or(|release| allowed.by.reaches(release)));
     Ok(json(StatusCode::OK, &Verified::from(checked)))
 }
 

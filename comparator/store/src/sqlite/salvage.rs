@@ -39,9 +39,9 @@ impl Salvaged {
         EVIDENCE.iter().any(|name| self.lost(name))
     }
 
-    fn lose(&mut self, name: &str, what: String) {
+    fn lose(&mut self, name: &str, what: &str) {
         for table in self.tables.iter_mut().filter(|table| table.name == name) {
-            table.loss.get_or_insert_with(|| what.clone());
+            table.loss.get_or_insert_with(|| what.to_owned());
         }
     }
 
@@ -157,7 +157,7 @@ fn copy(old: &Connection, to: &Path) -> Result<Salvaged, StoreError> {
     }
     if let Some(altered) = altered(&transaction)? {
         // It may have been the row of another release or source than it now names, which nobody would miss.
-        salvaged.lose("evidence", altered);
+        salvaged.lose("evidence", &altered);
     }
     if salvaged.lost_evidence() {
         transaction.execute_batch(SET_EVIDENCE_ASIDE)?;
