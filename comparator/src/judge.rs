@@ -82,6 +82,7 @@ struct Of {
     session: u64,
     circumstances: Circumstances,
     taken: u64,
+    expired: u64,
 }
 
 /// What a report is made of, the evidence aside.
@@ -230,6 +231,7 @@ impl Of {
             session: snapshot.session.number,
             circumstances,
             taken: snapshot.sources.iter().map(|(_, evidence)| evidence.taken()).sum(),
+            expired: snapshot.expired,
         }
     }
 }
@@ -292,7 +294,8 @@ mod tests {
         let text = b"{version: 1, name: shop, variants: {stable: null, canary: null}, default: stable,
             rules: [{name: shadow, mirror: [{to: canary, percent: 5}]}]}";
         let version = Version::new(Document::from_yaml(text).unwrap(), generation, 0);
-        Snapshot { version: Arc::new(version), session: Session { number: 1, since: 1 }, sources: Vec::new() }
+        let (version, session) = (Arc::new(version), Session { number: 1, since: 1 });
+        Snapshot { version, session, sources: Vec::new(), expired: 0 }
     }
 
     #[test]

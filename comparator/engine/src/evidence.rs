@@ -23,6 +23,7 @@ use crate::places::Places;
 use crate::quiet::Quiet;
 use crate::recent::Recent;
 use crate::refusals::Refusals;
+use crate::room::{MAX_ENDPOINTS, Room};
 use crate::stats::Paired;
 use crate::statuses::Statuses;
 use crate::unseen::Unseen;
@@ -44,18 +45,8 @@ pub struct Evidence {
     pub(crate) recent: Recent,
     /// The policy's; not stored.
     pub(crate) pace: Pace,
-    /// How many endpoints it may name; not stored.
+    /// What it may still name; not stored.
     pub(crate) room: Room,
-}
-
-/// The most endpoints that evidence names, at most [`MAX_ENDPOINTS`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Room(usize);
-
-impl Default for Room {
-    fn default() -> Self {
-        Self(MAX_ENDPOINTS)
-    }
 }
 
 /// What became of an exchange that [`Evidence::take`] was given.
@@ -168,8 +159,6 @@ pub(crate) const NOT_FOUND: &str = "(not found)";
 const NOTHING_THERE: [u16; 2] = [404, 405];
 /// Where places beyond [`MAX_PATHS`] are counted. Tested as any other: a crowd hides no regression.
 pub(crate) const OTHER_PATHS: &str = "(other paths)";
-/// Most endpoints of a release.
-pub(crate) const MAX_ENDPOINTS: usize = 1_000;
 /// Most places and kinds of an endpoint.
 pub(crate) const MAX_PATHS: usize = 200;
 /// Examples of a place and kind, …
@@ -213,7 +202,18 @@ impl Evidence {
     /// Sets how many endpoints it may name from now on, [`MAX_ENDPOINTS`](Self::MAX_ENDPOINTS) at most. What comes at others is counted
     /// under `(other endpoints)`. Endpoints that it names already keep their names.
     pub fn set_room(&mut self, endpoints: usize) {
-        self.room = Room(endpoints.min(MAX_ENDPOINTS));
+        self.room.endpoints = endpoints.min(MAX_ENDPOINTS);
+    }
+
+    /// Sets how many more places and kinds it may name from now on, over all endpoints. What differs at others is counted under `(other
+    /// paths)` of its endpoint, and exchanges of endpoints that have no name yet under `(other endpoints)`.
+    pub fn set_free_places(&mut self, places: usize) {
+        self.room.places = Some(places);
+    }
+
+    /// Returns how many places and kinds it names, over all endpoints: they take most of its memory, about 1.3 KiB each.
+    pub fn named_places(&self) -> usize {
+        self.endpoints.values().map(|endpoint| endpoint.hypotheses.len()).sum()
     }
 
     fn forget_blocks(&mut self) {
@@ -285,6 +285,7 @@ impl Evidence {
         }
         self.release.statuses.count(exchange);
         let slot = self.slot(&exchange.endpoint, exchange.primary.status);
+        let room = &mut self.room;
         let Release { all, discovered, places, shifts, order, .. } = &mut self.release;
         if let Some((candidate_us, control_us)) = exchange.latencies() {
             shifts.observe(bounded(candidate_us), bounded(control_us), self.pace.latency.ratios());
@@ -292,7 +293,7 @@ impl Evidence {
         let moment = self.pace.moment(exchange);
         let noisy_margin = self.pace.noisy_margin;
         let mut counting =
-            Counting { moment, places, nth: 0, blocks: 1, order: *order, noisy_margin, discovered };
+            Counting { moment, places, nth: 0, blocks: 1, order: *order, noisy_margin, discovered, room };
         order.count(exchange.first);
         all.take(exchange, &mut counting);
         counting.nth = all.controlled;
@@ -310,7 +311,7 @@ impl Evidence {
 
     /// What is known where exchanges of an endpoint whose primary has this status are counted from now on, if that is settled.
     pub(crate) fn settled(&self, template: &str, status: Option<u16>) -> Option<&Endpoint> {
-        let (not_found, full) = (is_nothing_there(status), self.named_endpoints() >= self.room.0);
+        let (not_found, full) = (is_nothing_there(status), !self.has_room());
         let shared = || match not_found {
             true => self.endpoints.get(NOT_FOUND),
             false => self.endpoints.get(OTHER_ENDPOINTS).filter(|_| full),
@@ -326,11 +327,16 @@ impl Evidence {
         if is_nothing_there(status) {
             return NOT_FOUND.into();
         }
-        if self.named_endpoints() < self.room.0 {
+        if self.has_room() {
             return template.into();
         }
         self.release.crowded += 1;
         OTHER_ENDPOINTS.into()
+    }
+
+    /// Whether it may name one more endpoint.
+    fn has_room(&self) -> bool {
+        self.named_endpoints() < self.room.endpoints && self.room.has_places()
     }
 
     /// Returns how many endpoints have slots of their own.
@@ -356,11 +362,11 @@ impl Endpoint {
         if exchange.control.is_none() {
             for Difference { subject, detail, .. } in &exchange.differences {
                 let most = self.most_examples();
-                self.hypothesis(subject).uncontrolled(exchange, detail.as_ref(), most);
+                self.hypothesis(subject, counting.room).uncontrolled(exchange, detail.as_ref(), most);
             }
             return None;
         }
-        let slots = self.by_slot(&exchange.differences);
+        let slots = self.by_slot(&exchange.differences, counting.room);
         let most = self.most_examples();
         let exchanges = self.all.controlled;
         let (mut candidate_alone, mut control_alone) = (false, false);
@@ -410,12 +416,16 @@ impl Endpoint {
     }
 
     /// Differences by the subject under which they are counted, in its order: each at most once an exchange.
-    fn by_slot<'e>(&mut self, differences: &'e [Difference]) -> Vec<(Cow<'e, Subject>, Seen<'e>)> {
+    fn by_slot<'e>(
+        &mut self,
+        differences: &'e [Difference],
+        room: &mut Room,
+    ) -> Vec<(Cow<'e, Subject>, Seen<'e>)> {
         let whole = |one: &'e Difference| (Cow::Borrowed(&one.subject), Seen::of(one));
         if self.knows_all(differences) {
             return differences.iter().map(whole).collect();
         }
-        self.make_room(differences);
+        self.make_room(differences, room);
         let (known, crowd): (Vec<_>, Vec<_>) =
             differences.iter().partition(|one| self.hypotheses.contains_key(&one.subject));
         let mut slots: BTreeMap<_, _> = known.into_iter().map(whole).collect();
@@ -439,17 +449,21 @@ impl Endpoint {
     }
 
     /// Makes slots for new subjects: first for those of the candidate, then for those of the control.
-    fn make_room(&mut self, differences: &[Difference]) {
+    fn make_room(&mut self, differences: &[Difference], room: &mut Room) {
         let candidates = differences.iter().filter(|one| one.of.has_candidate());
         let controls = differences.iter().filter(|one| one.of.has_control());
         for one in candidates.chain(controls) {
-            self.hypothesis(&one.subject);
+            self.hypothesis(&one.subject, room);
         }
     }
 
-    fn hypothesis(&mut self, subject: &Subject) -> &mut Hypothesis {
-        let full = self.hypotheses.len() >= MAX_PATHS && !self.hypotheses.contains_key(subject);
+    fn hypothesis(&mut self, subject: &Subject, room: &mut Room) -> &mut Hypothesis {
+        let is_new = !self.hypotheses.contains_key(subject);
+        let full = is_new && (self.hypotheses.len() >= MAX_PATHS || !room.has_places());
         self.crowded += u64::from(full);
+        if is_new {
+            room.take_place();
+        }
         let slot = if full { other(subject) } else { subject.clone() };
         if self.hypotheses.len() == FEW_PATHS && !self.hypotheses.contains_key(&slot) {
             self.hypotheses.insert(slot.clone(), Hypothesis::default());

@@ -13,6 +13,7 @@ use crate::kind::{Differing, Kind, Sign, Subject};
 use crate::order::Order;
 use crate::paid::Paid;
 use crate::places::{Noisy, Noted, Places};
+use crate::room::Room;
 use crate::series::{Course, Series};
 
 /// The counts of one place and kind at one endpoint.
@@ -111,6 +112,8 @@ pub(crate) struct Counting<'d> {
     pub(crate) noisy_margin: f64,
     /// Numbers the hypotheses of the release.
     pub(crate) discovered: &'d mut u64,
+    /// What may still be named.
+    pub(crate) room: &'d mut Room,
 }
 
 impl Counting<'_> {

@@ -275,13 +275,14 @@ mod tests {
     use crate::coins::Moment;
     use crate::order::Order;
     use crate::places::Places;
+    use crate::room::Room;
 
     fn observe(ladder: &mut Ladder, candidate_us: u64, control_us: u64, discovered: &mut u64) {
         let moment = Moment { block: 0, bucket: None, nth: 1 };
-        let places = &mut Places::default();
+        let (places, room) = (&mut Places::default(), &mut Room::default());
         let order = Order::default();
         let mut counting =
-            Counting { moment, places, nth: 1, blocks: 1, order, noisy_margin: 0.05, discovered };
+            Counting { moment, places, nth: 1, blocks: 1, order, noisy_margin: 0.05, discovered, room };
         ladder.observe(candidate_us, control_us, &mut counting);
     }
 

@@ -96,6 +96,7 @@ mod refusal;
 mod refusals;
 mod render;
 mod report;
+mod room;
 mod rows;
 mod rules;
 mod schemas;

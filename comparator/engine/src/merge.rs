@@ -17,13 +17,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::evidence::{
-    Endpoint, Evidence, Group, MAX_ENDPOINTS, MAX_PATHS, NOT_FOUND, OTHER_ENDPOINTS, Release,
-};
+use crate::evidence::{Endpoint, Evidence, Group, MAX_PATHS, NOT_FOUND, OTHER_ENDPOINTS, Release};
 use crate::hypothesis::Hypothesis;
 use crate::kind::Subject;
 use crate::latency::{Ladder, Legs};
 use crate::places::{Places, Turns};
+use crate::room::MAX_ENDPOINTS;
 
 impl Evidence {
     /// Takes in what another engine gathered from other exchanges under the same rules. Counts, histograms, times and examples

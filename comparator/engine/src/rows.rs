@@ -7,10 +7,11 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::evidence::{Endpoint, Evidence, Group, MAX_ENDPOINTS};
+use crate::evidence::{Endpoint, Evidence, Group};
 use crate::hypothesis::Hypothesis;
 use crate::kind::Subject;
 use crate::refusals::Refusals;
+use crate::room::MAX_ENDPOINTS;
 use crate::unseen::Unseen;
 
 /// A stored part of the evidence.

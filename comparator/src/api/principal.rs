@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use antumbra_control::{Role, Token};
+use antumbra_control::{Role, Token, token};
 use axum::http::StatusCode;
 
 use crate::api::problem::Problem;
@@ -48,9 +48,10 @@ impl Principal {
         }
     }
 
-    /// Where what it reports comes from; none without tokens, when all comes from the same place.
+    /// Where what it reports comes from; none without a token of its own: without any, and with that of the token file, which whoever runs the
+    /// server gave to all.
     pub(crate) fn source(&self) -> Option<Source> {
-        self.name().map(|name| Source(name.into()))
+        self.name().filter(|name| *name != token::FILE).map(|name| Source(name.into()))
     }
 
     /// Whether it may see and do what concerns this release, within its role.

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use antumbra_engine::secrets::discreet;
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
@@ -51,9 +52,10 @@ fn header_line(headers: &HeaderMap, name: &str, most: usize) -> String {
     one_line(value.as_deref().unwrap_or_default(), most)
 }
 
-/// Without control characters, which would make lines of their own in a log, and at most so many characters.
+/// Without control characters, which would make lines of their own in a log, without what is a secret by its form, and at most so many
+/// characters.
 pub(crate) fn one_line(text: &str, most: usize) -> String {
-    text.trim().chars().filter(|c| !c.is_control()).take(most).collect()
+    discreet(text.trim()).chars().filter(|c| !c.is_control()).take(most).collect()
 }
 
 const MAX_AUTHOR: usize = 100;

@@ -18,8 +18,8 @@ use crate::clock;
 use crate::live::captures::Deaf;
 use crate::redaction::{Named as Hidden, Secret};
 
-/// Streams until the client leaves, its token or the policy ends, or the server does, once the audit says who reads. Everything that the request header [`REDACT_HEADER`] names, which may be
-/// repeated, is blanked before it leaves the process, beside the list of secrets and what the policy names.
+/// Streams until the client leaves, its token or the policy ends, or the server does, once the audit says who reads. Everything that the
+/// request header [`REDACT_HEADER`] names, which may be repeated, is blanked before it leaves the process, beside the list of secrets and what the policy names.
 pub(super) async fn stream(
     allowed: Allowed<Operate>,
     State(app): State<Arc<App>>,

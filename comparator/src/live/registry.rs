@@ -40,6 +40,8 @@ struct Filters {
     awaited: Option<Instant>,
     /// When all this was last written down.
     kept: Option<Instant>,
+    /// An instance spoke that is not in what was written down.
+    met_another: bool,
 }
 
 /// An instance, and whose token it bears: nobody speaks for another source's instances.
@@ -110,9 +112,11 @@ impl Registry {
     pub(crate) fn is_due(&self, release: &str, now: Instant) -> bool {
         let mut all = self.lock();
         let Some(filters) = all.get_mut(release) else { return false };
-        let due = filters.kept.is_none_or(|kept| now.saturating_duration_since(kept) >= KEPT_EVERY);
+        let every = if filters.met_another { KEPT_EVERY_AT_MOST } else { KEPT_EVERY };
+        let due = filters.kept.is_none_or(|kept| now.saturating_duration_since(kept) >= every);
         if due {
             filters.kept = Some(now);
+            filters.met_another = false;
         }
         due
     }
@@ -160,7 +164,7 @@ impl Registry {
         }
         if source.is_some() && !known {
             // Observations of instances that are not known are refused: the process after this one has to know it, too.
-            filters.kept = None;
+            filters.met_another = true;
         }
         let seen = Seen {
             at: now,
@@ -399,6 +403,8 @@ impl Seen {
 
 /// A process that is killed loses the last words of filters that ended within this time.
 const KEPT_EVERY: Duration = Duration::from_secs(5);
+/// As soon as instances come that are not known yet, however many: it is one row of all that is known of a release.
+const KEPT_EVERY_AT_MOST: Duration = Duration::from_millis(250);
 const SHOWN: Duration = Duration::from_secs(60);
 /// The shortest time within which a filter speaks again that is believed.
 const USUAL: Duration = Duration::from_secs(10);

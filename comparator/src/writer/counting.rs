@@ -7,7 +7,7 @@ use antumbra_engine::Taken;
 use antumbra_observation::Observation;
 use antumbra_store::{StoreError, Writing};
 
-use super::gathered::Gathered;
+use super::gathered::{Gathered, share_places};
 use super::handle::{Batch, Under};
 use crate::api::principal::Source;
 use crate::live::kept::Marks;
@@ -66,6 +66,7 @@ impl Counting<'_> {
             settled.duplicates = batch.observations.len() as u64;
             return Ok(Counted { settled, belong });
         }
+        share_places(self.releases);
         let mut compared = std::mem::take(&mut batch.compared).into_iter();
         for (at, observation) in batch.observations.iter().enumerate() {
             let (prepared, under) = (batch.prepared.get(&at), compared.next().flatten());

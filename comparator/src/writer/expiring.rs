@@ -14,20 +14,28 @@ impl Thread {
         let keep_ms = u64::try_from(self.keep.as_millis()).unwrap_or(u64::MAX);
         let before_ms = clock::now_ms().saturating_sub(keep_ms);
         self.kept.expire(before_ms.saturating_mul(1_000));
-        if let Err(error) = self.expire_stored(before_ms) {
-            tracing::error!(%error, "what was kept too long is not forgotten yet");
+        if let Err(error) = self.expire_examples(before_ms) {
+            tracing::error!(%error, "examples that were kept too long are not forgotten yet");
             self.loaded = false;
+        }
+        if let Err(error) = self.store.forget_set_aside(before_ms) {
+            tracing::error!(%error, "what was set aside too long ago is not forgotten yet");
         }
         self.store.scrub();
     }
 
-    fn expire_stored(&mut self, before_ms: u64) -> Result<(), StoreError> {
+    fn expire_examples(&mut self, before_ms: u64) -> Result<(), StoreError> {
         self.load()?;
         let before_us = before_ms.saturating_mul(1_000);
         let mut any = false;
-        for gathered in self.releases.values_mut() {
+        for (release, gathered) in &mut self.releases {
             for brought in gathered.sources_mut() {
-                any |= brought.evidence.expire_examples(before_us);
+                if brought.evidence.expire_examples(before_us) {
+                    self.expired += 1;
+                    // What comparing knows says which examples are still wanted: now others are.
+                    self.known.replace(release, &brought.source, &brought.evidence);
+                    any = true;
+                }
                 // The journal holds examples, too.
                 any |= brought.journalled > 0;
             }
@@ -38,12 +46,6 @@ impl Thread {
                 writing.forgets();
                 put_whole(writing, releases)
             })?;
-        }
-        store.forget_set_aside(before_ms)?;
-        for (release, gathered) in &self.releases {
-            for brought in gathered.sources() {
-                self.known.refresh(release, &brought.source, &brought.evidence);
-            }
         }
         Ok(())
     }

@@ -1,5 +1,7 @@
 //! The evidence of one release in its current session, as the writer counts it: that of each source by itself.
 
+use std::collections::BTreeMap;
+
 use antumbra_control::Session;
 use antumbra_engine::{Compared, Evidence, MAX_SOURCES, Pace, Taken, encode_compared};
 use antumbra_store::JournalEntry;
@@ -15,6 +17,8 @@ pub(crate) struct Gathered {
     pub(super) seen: Seen,
     /// In the order in which each first sent something.
     sources: Vec<Brought>,
+    /// How many places a source that has sent nothing yet may name.
+    free_places: usize,
 }
 
 /// What one source brought.
@@ -35,7 +39,7 @@ pub(crate) struct Brought {
 impl Gathered {
     /// A session in which nothing was counted yet.
     pub(crate) fn new(session: Session) -> Self {
-        Self { session, seen: Seen::new(MAX_SEEN), sources: Vec::new() }
+        Self { session, seen: Seen::new(MAX_SEEN), sources: Vec::new(), free_places: MAX_PLACES }
     }
 
     /// Adds what the store has of a source, behind those that are there.
@@ -59,7 +63,9 @@ impl Gathered {
             Some(at) => at,
             None if self.sources.len() >= MAX_SOURCES => return None,
             None => {
-                self.sources.push(Brought::new(source.cloned()));
+                let mut brought = Brought::new(source.cloned());
+                brought.evidence.set_free_places(self.free_places);
+                self.sources.push(brought);
                 self.sources.len() - 1
             }
         };
@@ -72,6 +78,17 @@ impl Gathered {
         let brought = self.sources.get_mut(at)?;
         brought.evidence.set_pace(pace);
         Some(brought)
+    }
+
+    /// How many places all its sources name.
+    pub(super) fn named_places(&self) -> usize {
+        self.sources.iter().map(|one| one.evidence.named_places()).sum()
+    }
+
+    /// Lets its sources name so many places more, those that are to come included.
+    pub(super) fn set_free_places(&mut self, places: usize) {
+        self.free_places = places;
+        self.sources.iter_mut().for_each(|one| one.evidence.set_free_places(places));
     }
 
     /// How many endpoints a source may name: what the others leave of those of a release, and never less than its own share.
@@ -113,6 +130,25 @@ impl Brought {
     }
 }
 
+/// Shares out what all releases together may name.
+pub(super) fn share_places(releases: &mut BTreeMap<String, Gathered>) {
+    let named: Vec<usize> = releases.values().map(Gathered::named_places).collect();
+    for (gathered, free) in releases.values_mut().zip(free_places(&named, MAX_PLACES)) {
+        gathered.set_free_places(free);
+    }
+}
+
+/// How many places more each release may name, by how many it names: all that is left of `most`, and always up to a part that is its own, so
+/// that none is kept out by those that came before.
+fn free_places(named: &[usize], most: usize) -> impl Iterator<Item = usize> {
+    let left = most.saturating_sub(named.iter().sum());
+    let own = most / 4 / named.len().max(1);
+    named.iter().map(move |named| left.max(own.saturating_sub(*named)))
+}
+
+/// Places and kinds that the evidence of all releases together names, but for a quarter more where late releases take the part that is their
+/// own: of 1.3 KiB each, 250 to 320 MiB.
+const MAX_PLACES: usize = 200_000;
 /// Names of exchanges, of 16 bytes and some more each: two minutes at a thousand mirrored exchanges a second.
 const MAX_SEEN: usize = 131_072;
 /// Endpoints that a source may name however many the others do: all sources together name at most half as many again as one may.
@@ -140,6 +176,16 @@ mod tests {
             gathered.of(source.as_ref(), Pace { warm_up_us: 0, ..Pace::default() })?.take(compared);
         }
         gathered.sources().iter().find(|one| one.source == source).map(|one| one.evidence.named_endpoints())
+    }
+
+    #[test]
+    fn what_all_releases_name_is_bounded_and_none_is_kept_out() {
+        let free = |named: &[usize]| free_places(named, 1_200).collect::<Vec<_>>();
+        assert_eq!(free(&[]), [0; 0]);
+        assert_eq!(free(&[200]), [1_000]);
+        assert_eq!(free(&[200, 0, 100]), [900; 3]);
+        assert_eq!(free(&[1_100, 50, 0]), [50, 50, 100]);
+        assert_eq!(free(&[1_200, 100, 30]), [0, 0, 70]);
     }
 
     #[test]

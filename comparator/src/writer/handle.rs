@@ -60,6 +60,8 @@ pub(crate) struct Snapshot {
     pub(crate) session: Session,
     /// What is known in it from each source, in the order in which each first sent something.
     pub(crate) sources: Vec<(Option<Source>, Evidence)>,
+    /// How often examples were forgotten since the process began: a report from before shows them.
+    pub(crate) expired: u64,
 }
 
 /// What comparing made of an observation, and by what.

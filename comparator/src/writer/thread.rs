@@ -42,6 +42,8 @@ pub(crate) struct Thread {
     pub(super) checkpointed: Instant,
     /// How long examples of the evidence, exchanges that are kept, and what was set aside are kept.
     pub(super) keep: Duration,
+    /// How often examples were forgotten since.
+    pub(super) expired: u64,
 }
 
 impl Thread {
@@ -73,6 +75,7 @@ impl Thread {
             inbox,
             checkpointed: Instant::now(),
             keep,
+            expired: 0,
         };
         thread.load()?;
         thread.note_salvage()?;
@@ -133,7 +136,8 @@ impl Thread {
             (Some(version), Some(gathered)) => {
                 let sources = gathered.sources().iter();
                 let sources = sources.map(|brought| (brought.source.clone(), brought.evidence.clone()));
-                Ok(Snapshot { version, session: gathered.session, sources: sources.collect() })
+                let (session, sources) = (gathered.session, sources.collect());
+                Ok(Snapshot { version, session, sources, expired: self.expired })
             }
             _ => Err(Refusal::Unknown(release.to_owned()).into()),
         }

@@ -269,9 +269,11 @@ impl Store {
     /// file itself. While somebody reads the database the log cannot be emptied; the next call tries again.
     pub fn scrub(&mut self) {
         if self.unscrubbed {
-            let busy: rusqlite::Result<i64> =
-                self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0));
-            self.unscrubbed = busy != Ok(0);
+            // Whoever waits for the writer does not wait for somebody who reads.
+            let emptied = self.connection.busy_timeout(Duration::ZERO).and_then(|()| {
+                self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0))
+            });
+            self.unscrubbed = emptied != Ok(0) || self.connection.busy_timeout(BUSY).is_err();
         }
     }
 

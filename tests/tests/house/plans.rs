@@ -66,7 +66,7 @@ pub(crate) const PLANS: &[Plan] = &[
         name: "antumbra-engine",
         sources: "comparator/engine/src",
         rooms: &[
-            "kind number recent refusal secrets stats work",
+            "kind number recent refusal room secrets stats work",
             "coins forecast json paid places tokens wording written",
             "arrays excerpt quiet schemas unsent",
             "endpoint",

@@ -288,6 +288,28 @@ fn caps_hold_and_a_crowd_hides_no_regression() {
     assert_eq!(found(&report), ["GET /aaa (other paths) value"]);
 }
 
+#[test]
+fn free_places_hold_over_all_endpoints_and_a_crowd_hides_no_regression() {
+    let mut evidence = Evidence::new();
+    evidence.set_free_places(30);
+    let body = |at: u64, value: u64| answer(200, format!("{{\"name-{}\":{value}}}", letters(at)), 1_000);
+    for number in 0..400 {
+        let path = ["/a", "/b", "/c"][number as usize % 3];
+        evidence.observe(
+            &exchange(number, path, body(number, 1), body(number, 2), Some(body(number, 1))),
+            &Rules::default(),
+        );
+    }
+    // Each endpoint has one more, for those without a name.
+    assert_eq!(evidence.named_places(), 33);
+    let report = read(&evidence);
+    assert_eq!((report.endpoints.len(), report.dropped.endpoints, report.dropped.paths), (3, 0, 370));
+    assert_eq!(found(&report), ["/a", "/b", "/c"].map(|path| format!("GET {path} (other paths) value")));
+    let leg = || body(0, 1);
+    evidence.observe(&exchange(401, "/d", leg(), leg(), Some(leg())), &Rules::default());
+    assert_eq!(read(&evidence).dropped.endpoints, 1, "an endpoint without places is not named either");
+}
+
 /// A name of three letters.
 fn letters(number: u64) -> String {
     [676, 26, 1].iter().map(|unit| char::from(b'a' + (number / unit % 26) as u8)).collect()

@@ -114,6 +114,25 @@ fn methods_are_counted_since_the_session_began_and_outlive_the_process() {
 }
 
 #[test]
+fn a_crowd_of_new_instances_is_not_written_down_one_by_one() {
+    let registry = Registry::default();
+    let (source, now) = (Source::written("edge"), Instant::now());
+    registry.note(source.as_ref(), beat(1, 1, 0, 0), now);
+    let due = |after| registry.is_due("shop", now + after);
+    assert!(due(Duration::ZERO));
+    let others = (10..60).filter(|instance| {
+        registry.note(source.as_ref(), beat(*instance, 1, 0, 0), now);
+        due(Duration::ZERO)
+    });
+    assert_eq!(others.count(), 0);
+    assert_eq!(
+        [KEPT_EVERY_AT_MOST, KEPT_EVERY_AT_MOST * 2].map(due),
+        [true, false],
+        "they are within a moment"
+    );
+}
+
+#[test]
 fn what_was_written_down_is_taken_over_and_counts_once() {
     let registry = Registry::default();
     let now = Instant::now();

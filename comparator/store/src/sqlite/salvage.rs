@@ -260,7 +260,7 @@ const REMADE: [&str; 6] = [
 ];
 const SET_EVIDENCE_ASIDE: &str = "
 INSERT INTO set_aside (release, session, key, bytes, at) SELECT release, session, trim(source || ' ' || key), bytes, unixepoch() * 1000 FROM evidence;
-INSERT INTO set_aside (release, session, key, bytes, at) 
+INSERT INTO set_aside (release, session, key, bytes, at)
     SELECT release, session, trim(source || ' journal ' || seq), bytes, unixepoch() * 1000 FROM journal;
 DELETE FROM evidence;
 DELETE FROM journal;
