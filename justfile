@@ -80,6 +80,10 @@ bench-viewers *options:
 audit-kills kills="200":
     ANTUMBRA_KILLS={{kills}} cargo test --locked -p antumbra --test over_http -- --nocapture audits::a_kill
 
+# 1,000 kills of the comparator under load; fails if an observation that was acknowledged is lost or counts twice.
+crash kills="1000" seed="7":
+    ANTUMBRA_KILLS={{kills}} ANTUMBRA_KILLS_SEED={{seed}} cargo test --locked -p antumbra --test over_http -- --nocapture kills::
+
 # The comparator under 1,000 slow connections of each kind; fails unless every probe of its health is answered (needs slowhttptest).
 slow-connections binary="target/debug/antumbra":
     cargo build --locked -p antumbra
