@@ -114,7 +114,7 @@ fuzz target *options:
     mkdir -p filter/policy/fuzz/corpus/{{target}}
     cd filter/policy && cargo +nightly fuzz run --sanitizer none {{target}} fuzz/corpus/{{target}} fuzz/seeds/{{target}} -- -dict=fuzz/dictionaries/{{target}}.dict -max_len=4096 -timeout=10 {{options}}
 
-# Fuzz body, json_diff or merge likewise.
+# Fuzz body, json_diff, merge or tokens likewise.
 fuzz-engine target *options:
     mkdir -p comparator/engine/fuzz/corpus/{{target}}
     cd comparator/engine && cargo +nightly fuzz run --sanitizer none {{target}} fuzz/corpus/{{target}} fuzz/seeds/{{target}} -- -dict=fuzz/dictionaries/{{target}}.dict -max_len=4096 -timeout=10 {{options}}
