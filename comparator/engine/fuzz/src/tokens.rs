@@ -1,7 +1,7 @@
 //! Two texts by tokens, as bodies and as the members of bodies, and what of them is hidden: tokens are those of a naive reader, what is
 //! changed is what a naive count says, and nothing that the list of secrets knows is left where secrets are replaced.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use antumbra_engine::secrets::{by_form, discreet, in_text, without};
 use antumbra_engine::{Diff, Rules, diff_answers, measured, taken_apart};
@@ -65,7 +65,7 @@ fn naive_tokens(text: &[u8], folded: bool) -> Vec<(usize, &[u8])> {
 }
 
 fn naively_changed(own: &[(usize, &[u8])], others: &[(usize, &[u8])]) -> u64 {
-    let mut stock: HashMap<Surrounded<'_>, u64> = HashMap::new();
+    let mut stock: BTreeMap<Surrounded<'_>, u64> = BTreeMap::new();
     surrounded(others).for_each(|token| *stock.entry(token).or_default() += 1);
     let changed = surrounded(own).filter(|token| match stock.get_mut(token) {
         Some(count) if *count > 0 => {
