@@ -80,6 +80,10 @@ bench-viewers *options:
 audit-kills kills="200":
     ANTUMBRA_KILLS={{kills}} cargo test --locked -p antumbra --test over_http -- --nocapture audits::a_kill
 
+# 1,000 kills of the comparator under load; fails if an observation that was acknowledged is lost or counts twice.
+crash kills="1000" seed="7":
+    ANTUMBRA_KILLS={{kills}} ANTUMBRA_KILLS_SEED={{seed}} cargo test --locked -p antumbra --test over_http -- --nocapture kills::
+
 # The comparator under 1,000 slow connections of each kind; fails unless every probe of its health is answered (needs slowhttptest).
 slow-connections binary="target/debug/antumbra":
     cargo build --locked -p antumbra
@@ -110,7 +114,7 @@ fuzz target *options:
     mkdir -p filter/policy/fuzz/corpus/{{target}}
     cd filter/policy && cargo +nightly fuzz run --sanitizer none {{target}} fuzz/corpus/{{target}} fuzz/seeds/{{target}} -- -dict=fuzz/dictionaries/{{target}}.dict -max_len=4096 -timeout=10 {{options}}
 
-# Fuzz body, json_diff or merge likewise.
+# Fuzz body, json_diff, merge or tokens likewise.
 fuzz-engine target *options:
     mkdir -p comparator/engine/fuzz/corpus/{{target}}
     cd comparator/engine && cargo +nightly fuzz run --sanitizer none {{target}} fuzz/corpus/{{target}} fuzz/seeds/{{target}} -- -dict=fuzz/dictionaries/{{target}}.dict -max_len=4096 -timeout=10 {{options}}

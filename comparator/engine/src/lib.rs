@@ -145,5 +145,7 @@ pub use schemas::Schemas;
 pub use sources::{Apart, Sourced, Together};
 pub use statuses::StatusCount;
 pub use suggestion::Suggestion;
+#[doc(hidden)]
+pub use tokens::taken_apart;
 pub use verdict::{Code, Delivery, Gates, MAX_SOURCES, Reason, Verdict};
 pub use work::measured;

@@ -50,6 +50,15 @@ struct Token {
 #[derive(Default)]
 struct Stock(HashMap<u64, u32, BuildHasherDefault<Hashed>>);
 
+/// Where the tokens of a text begin, in bytes, and how many of them another text changes. Blanks are no tokens if the texts are `folded`. For
+/// the fuzzer: what an answer changes is public only by what a report says of it.
+#[doc(hidden)]
+pub fn taken_apart(text: &[u8], other: &[u8], folded: bool) -> (Vec<usize>, u64) {
+    let (text, other) = (Text { bytes: text, folded }, Text { bytes: other, folded });
+    let starts = text.all().iter().map(|token| token.place.at as usize).collect();
+    (starts, text.changed_in(other).beside(&Changed::default()).0)
+}
+
 impl<'t> Text<'t> {
     /// Which tokens of this text another one changes.
     pub(crate) fn changed_in(self, other: Text<'_>) -> Changed {

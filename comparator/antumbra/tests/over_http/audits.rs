@@ -11,7 +11,7 @@ use rusqlite::Connection;
 use serde_json::Value;
 
 use crate::command_line::antumbra;
-use crate::process::Process;
+use crate::process::{self, Dice, Process};
 use crate::server::{SHOP, World, healthy};
 
 fn edit(world: &World, sql: &str) {
@@ -226,12 +226,11 @@ async fn who_reads_exchanges_is_in_the_audit_once_a_minute() {
 /// `ANTUMBRA_KILLS` says how many.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kill_at_any_moment_raises_no_alarm() {
-    let kills: u64 = std::env::var("ANTUMBRA_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(10);
+    let kills = process::kills(10);
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("shop.yaml"), SHOP).unwrap();
     let mut entries = 0;
-    // A linear congruential generator (Knuth's MMIX), so that each run waits as long.
-    let mut random: u64 = 7;
+    let mut dice = Dice::of_environment();
     for kill in 0..kills {
         let (mut process, address) = Process::start(dir.path());
         let (changed, first) = tokio::sync::oneshot::channel();
@@ -249,9 +248,8 @@ async fn a_kill_at_any_moment_raises_no_alarm() {
                 }
             }
         });
-        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         first.await.unwrap();
-        tokio::time::sleep(Duration::from_micros((random >> 33) % 40_000)).await;
+        tokio::time::sleep(dice.within(Duration::from_millis(40))).await;
         process.kill();
         changing.await.unwrap();
         let verified = verify(dir.path());
@@ -267,7 +265,8 @@ async fn a_kill_at_any_moment_raises_no_alarm() {
     println!("{kills} kills, {entries} entries, no alarm");
 }
 
-fn verify(dir: &Path) -> Value {
+/// What `antumbra audit verify` says of the database `a.db` in this folder.
+pub(crate) fn verify(dir: &Path) -> Value {
     let mut command = Command::new(env!("CARGO_BIN_EXE_antumbra"));
     let line = ["audit", "verify", "--database", "a.db", "--output", "json"];
     let output = command.args(line).current_dir(dir).output().unwrap();

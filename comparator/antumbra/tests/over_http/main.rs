@@ -18,6 +18,7 @@ mod exposure;
 mod guards;
 mod handovers;
 mod ingest;
+mod kills;
 mod lifetime;
 mod offline;
 #[cfg(feature = "plugins")]

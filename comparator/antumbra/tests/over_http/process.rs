@@ -1,9 +1,11 @@
-//! A real `antumbra serve`, for what only a process of its own can show: kills, signals and limits of the system.
+//! A real `antumbra serve`, for what only a process of its own can show: kills, signals and limits of the system. And the dice that say
+//! when it is killed.
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 /// A real `antumbra serve`; it ends with the test.
 pub(crate) struct Process(pub(crate) Child);
@@ -36,18 +38,22 @@ impl Process {
     }
 
     fn logged(dir: &Path, command: &mut Command, log: Stdio) -> (Self, SocketAddr) {
-        let mut child = command
-            .args(["serve", "--listen", "127.0.0.1:0", "--data", "a.db", "--policy", "shop.yaml"])
-            .current_dir(dir)
-            .stdout(Stdio::piped())
-            .stderr(log)
-            .spawn()
-            .unwrap();
+        let mut process = Self::begun(dir, command, log);
         let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let process = Self(child);
+        BufReader::new(process.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let address = line.trim().strip_prefix("listening on http://");
         (process, address.unwrap_or_else(|| panic!("{line:?}")).parse().unwrap())
+    }
+
+    /// Begins to run; nobody waits until it listens.
+    pub(crate) fn begin(dir: &Path) -> Self {
+        Self::begun(dir, &mut Command::new(env!("CARGO_BIN_EXE_antumbra")), Stdio::null())
+    }
+
+    fn begun(dir: &Path, command: &mut Command, log: Stdio) -> Self {
+        let command =
+            command.args(["serve", "--listen", "127.0.0.1:0", "--data", "a.db", "--policy", "shop.yaml"]);
+        Self(command.current_dir(dir).stdout(Stdio::piped()).stderr(log).spawn().unwrap())
     }
 
     /// SIGKILL.
@@ -68,4 +74,39 @@ impl Drop for Process {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
+}
+
+/// How often a test kills: as `ANTUMBRA_KILLS` says, or so often.
+pub(crate) fn kills(unless_said: u64) -> u64 {
+    from_environment("ANTUMBRA_KILLS").unwrap_or(unless_said)
+}
+
+/// Numbers that one seed makes, so that each run waits as long: a linear congruential generator (Knuth's MMIX).
+pub(crate) struct Dice(u64);
+
+impl Dice {
+    pub(crate) fn seeded(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// With the seed that `ANTUMBRA_KILLS_SEED` says, or 7.
+    pub(crate) fn of_environment() -> Self {
+        Self::seeded(from_environment("ANTUMBRA_KILLS_SEED").unwrap_or(7))
+    }
+
+    /// A number below `bound`.
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % bound
+    }
+
+    /// A time below `bound`, to the microsecond.
+    pub(crate) fn within(&mut self, bound: Duration) -> Duration {
+        Duration::from_micros(self.below(u64::try_from(bound.as_micros()).unwrap()))
+    }
+}
+
+fn from_environment(name: &str) -> Option<u64> {
+    let value = std::env::var(name).ok()?;
+    Some(value.parse().unwrap_or_else(|error| panic!("{name} is {value:?}: {error}")))
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use antumbra_comparator::{
     Config, Connections, Descriptors, Document, KEEP_EXAMPLES, Keys, Plugins, Targets, serve,
 };
-use antumbra_observation::{Body, Leg, Observation, encode};
+use antumbra_observation::{Body, Instance, Leg, Observation, encode};
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
@@ -190,13 +190,7 @@ impl World {
 
     /// The accounts, which must add up.
     pub(crate) async fn accounts(&self) -> Value {
-        let accounts = self.get("/v1/status").await.json()["accounts"].clone();
-        let refused: u64 =
-            accounts["refused"].as_object().unwrap().values().map(|n| n.as_u64().unwrap()).sum();
-        let parts = ["compared", "duplicates", "inFlight"].map(|name| accounts[name].as_u64().unwrap());
-        let sum = refused + parts.iter().sum::<u64>();
-        assert_eq!(accounts["received"], sum, "{accounts}");
-        accounts
+        accounts(self.address).await
     }
 }
 
@@ -208,6 +202,17 @@ impl Answer {
     pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map(|value| value.to_str().unwrap()).unwrap_or_default()
     }
+}
+
+/// The accounts of the server there, which must add up.
+pub(crate) async fn accounts(address: SocketAddr) -> Value {
+    let status = send(address, Method::GET, "/v1/status", &[], "").await.unwrap().json();
+    let accounts = status["accounts"].clone();
+    let refused: u64 = accounts["refused"].as_object().unwrap().values().map(|n| n.as_u64().unwrap()).sum();
+    let parts = ["compared", "duplicates", "inFlight"].map(|name| accounts[name].as_u64().unwrap());
+    let sum = refused + parts.iter().sum::<u64>();
+    assert_eq!(accounts["received"], sum, "{accounts}");
+    accounts
 }
 
 /// One request over a connection of its own.
@@ -240,11 +245,22 @@ pub(crate) async fn send_batch(
     sequence: u64,
     observations: &[Observation],
 ) -> Result<Answer, hyper_util::client::legacy::Error> {
+    send_batch_of(Instance(1), address, sequence, observations).await
+}
+
+/// A batch of this instance.
+pub(crate) async fn send_batch_of(
+    instance: Instance,
+    address: SocketAddr,
+    sequence: u64,
+    observations: &[Observation],
+) -> Result<Answer, hyper_util::client::legacy::Error> {
     let body: Vec<u8> = observations.iter().flat_map(encode).collect();
-    let (sequence, count) = (sequence.to_string(), observations.len().to_string());
+    let (instance, sequence, count) =
+        (instance.to_string(), sequence.to_string(), observations.len().to_string());
     let headers = [
         ("content-type", "application/cbor-seq"),
-        ("x-antumbra-instance", "00000000000000000000000000000001"),
+        ("x-antumbra-instance", &instance),
         ("x-antumbra-sequence", &sequence),
         ("x-antumbra-count", &count),
     ];

@@ -8,3 +8,4 @@ pub mod merge;
 pub mod naive;
 #[path = "../../../../filter/policy/fuzz/src/replay.rs"]
 pub mod replay;
+pub mod tokens;

@@ -67,7 +67,8 @@ impl<'t> Given<'t> {
             if let Some(value) = way(self) {
                 let found = *kind.get_or_insert_with(|| self.kind());
                 let value = value.start.min(value.end)..value.end;
-                return Some((value, found?));
+                let is_mark = self.text.get(value.clone()).is_some_and(|value| WHOLE_MARKS.contains(&value));
+                return found.filter(|_| !is_mark).map(|kind| (value, kind));
             }
         }
         None
@@ -330,4 +331,6 @@ const ENDS: &[u8] = b" \t\r\n&;,<>\"'`)}]|";
 const CDATA: &[u8] = b"<![CDATA[";
 /// What may stand for a secret already.
 const MARKS: [&[u8]; 3] = [b"[redacted", b"(redacted", b"\xe2\x80\xb9"];
+/// As values, also of elements.
+const WHOLE_MARKS: [&[u8]; 2] = [b"[redacted]", b"(redacted)"];
 const LITERALS: [&[u8]; 7] = [b"true", b"false", b"null", b"{", b"[", b"None", b"nil"];

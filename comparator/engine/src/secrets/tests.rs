@@ -537,6 +537,29 @@ fn a_policy_changes_the_list() {
     }
 }
 
+/// A number against a key is none by its form, and a mark is not hidden again.
+#[test]
+fn nothing_shows_once_marks_stand_beside_it() {
+    for (text, expected, count) in [
+        ("078-05-1120-----BEGIN PRIVATE KEY-----x", "[redacted][redacted]", 2),
+        ("AKIAIOSFODNN7EXAMPLExY9.078-05-1120&", "[redacted].[redacted]&", 2),
+        ("<pin>4711</pin> <pin>[redacted]</pin>", "<pin>[redacted]</pin> <pin>[redacted]</pin>", 1),
+        (
+            "Set-Cookie Bearer %3D-----END PRIVATE KEY-----",
+            "Set-Cookie Bearer [redacted] PRIVATE KEY-----",
+            1,
+        ),
+    ] {
+        let (cleaned, found) = without(text.as_bytes(), b"[redacted]").unwrap();
+        assert_eq!((String::from_utf8_lossy(&cleaned).as_ref(), found), (expected, count), "{text}");
+        assert_eq!(without(&cleaned, b"[redacted]"), None, "{expected}");
+    }
+    for text in ["078-05-1120-----BEGIN PRIVATE KEY-----x", "AKIAIOSFODNN7EXAMPLExY9.078-05-1120&"] {
+        let once = discreet(text);
+        assert!(!once.contains("078") && discreet(&once) == once, "{once}");
+    }
+}
+
 /// Twice the text takes about twice the work: nothing is looked for again and again.
 #[test]
 fn hostile_texts_end() {
