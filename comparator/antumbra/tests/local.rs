@@ -272,8 +272,8 @@ fn check_warns_and_can_be_strict() {
     let checked: Value = serde_json::from_str(&ran.out).unwrap();
     assert_eq!((&checked["valid"], checked["warnings"].as_array().unwrap().len()), (&json!(true), 1));
     let cost = &checked["cost"];
-    assert_eq!((&cost["max_bytes"], &cost["max_steps_per_request"]), (&json!(16 << 20), &json!(1_000_000)));
-    assert!(cost["bytes"].as_u64().unwrap() > 300 && cost["steps_per_request"].as_u64().unwrap() > 10);
+    assert_eq!((&cost["maxBytes"], &cost["maxStepsPerRequest"]), (&json!(16 << 20), &json!(1_000_000)));
+    assert!(cost["bytes"].as_u64().unwrap() > 300 && cost["stepsPerRequest"].as_u64().unwrap() > 10);
 }
 
 /// A word that YAML 1.1 took for a boolean is text: a country, an answer.

@@ -87,6 +87,7 @@ struct Checked<'p> {
 
 /// What a policy costs in a filter, and what it may cost.
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Shown {
     bytes: usize,
     max_bytes: usize,
