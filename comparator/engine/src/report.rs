@@ -23,7 +23,7 @@ use crate::latency::Slowdown;
 use crate::outside::PluginReport;
 use crate::statuses::StatusCount;
 use crate::suggestion::{self, Suggestion};
-use crate::verdict::{self, Delivery, Gates, Judgement, Reason, Verdict};
+use crate::verdict::{self, Delivery, Gates, Judgement, Reason, Told, Verdict};
 use crate::wording::{self, Tally, count, wait};
 
 pub use refused::Refused;
@@ -322,7 +322,8 @@ pub struct Dropped {
 
 /// Reads the evidence. May be called at any moment, as often as wanted.
 pub fn report(release: &str, evidence: &Evidence, gates: &Gates, delivery: &Delivery) -> Report {
-    of(release, evidence, gates, delivery, verdict::judge(evidence, gates, delivery))
+    let told = Told { name: "", evidence, delivery: *delivery, has_place: true };
+    of(release, evidence, gates, delivery, verdict::judge(evidence, gates, &[told]))
 }
 
 /// What was judged, as a report.

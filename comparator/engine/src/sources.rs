@@ -22,7 +22,7 @@ use crate::evidence::Evidence;
 use crate::outside::{PluginReport, Plugins};
 use crate::report::{self, Gap, Report, SourceReport, SourceStanding, Uncovered};
 use crate::stats::ratio;
-use crate::verdict::{self, Delivery, Gates, Witness};
+use crate::verdict::{self, Delivery, Gates, MAX_SOURCES, Told, Witness};
 
 /// What one source brought, and what its filters say of it.
 #[derive(Debug, Clone, Copy)]
@@ -63,12 +63,24 @@ impl Sourced<'_> {
         self.explained().is_some_and(|explained| self.evidence.taken() > most(explained))
     }
 
-    fn report(&self) -> SourceReport {
+    fn brought_any(&self) -> bool {
+        self.evidence.taken() > 0
+    }
+
+    /// What its filters say, for the sums of a report: a source that sent nothing mirrored no more than what it says was lost, as far as
+    /// anybody can tell.
+    fn borne_out(&self) -> Delivery {
+        let Delivery { mirrored, undelivered, .. } = self.delivery;
+        let mirrored = if self.brought_any() { mirrored } else { mirrored.min(undelivered) };
+        Delivery { mirrored, ..self.delivery }
+    }
+
+    fn report(&self, standing: SourceStanding) -> SourceReport {
         SourceReport {
             source: self.called().to_owned(),
             observations: self.evidence.taken(),
             explained: self.explained(),
-            standing: if self.is_odd() { SourceStanding::SetAside } else { SourceStanding::Counted },
+            standing,
         }
     }
 }
@@ -103,7 +115,39 @@ impl<'e> Apart<'e> {
     /// Returns what each source brought, if a token tells whose that is.
     pub fn reports(&self) -> Vec<SourceReport> {
         let told = self.0.iter().any(|source| source.name.is_some());
-        self.0.iter().filter(|_| told).map(Sourced::report).collect()
+        self.0.iter().filter(|_| told).map(|source| source.report(self.standing(source))).collect()
+    }
+
+    fn standing(&self, source: &Sourced<'_>) -> SourceStanding {
+        match source.is_odd() {
+            true => SourceStanding::SetAside,
+            false if self.has_place_for(source) => SourceStanding::Counted,
+            false => SourceStanding::NoPlace,
+        }
+    }
+
+    /// Whether what it mirrors is compared, or would be. Who comes once all places are taken has none.
+    fn has_place_for(&self, source: &Sourced<'_>) -> bool {
+        source.brought_any() || source.delivery.mirrored == 0 || brought(&self.0).len() < MAX_SOURCES
+    }
+
+    /// What the filters of all sources that count say, as one. No verdict rests on the sums, which a single source can bend.
+    fn delivery(&self) -> Delivery {
+        let any = self.0.iter().any(Sourced::brought_any);
+        let each = self.counted().map(|source| if any { source.borne_out() } else { source.delivery });
+        each.fold(Delivery::default(), Delivery::and)
+    }
+
+    /// What each source that counts tells of its losses; also one that sent nothing, once it spoke: it may have lost all.
+    fn told(&self) -> Vec<Told<'_>> {
+        let telling = self.counted().filter(|source| source.brought_any() || source.delivery.known);
+        let told = telling.map(|source| Told {
+            name: source.called(),
+            evidence: source.evidence,
+            delivery: source.delivery,
+            has_place: self.has_place_for(source),
+        });
+        told.collect()
     }
 
     fn counted(&self) -> impl Iterator<Item = &Sourced<'e>> {
@@ -128,8 +172,7 @@ impl<'e> Together<'e> {
 
     /// Judges a release by the sources that count. May be called at any moment, as often as wanted.
     pub fn report(&self, release: &str, gates: &Gates) -> Report {
-        let deliveries = self.sources.counted().map(|source| source.delivery);
-        let delivery = deliveries.fold(Delivery::default(), Delivery::and);
+        let (delivery, told) = (self.sources.delivery(), self.sources.told());
         let counted = brought(&self.sources.0).into_iter().filter(|source| !source.is_odd());
         let witnesses: Vec<Witness<'_>> =
             counted.map(|source| Witness { name: source.called(), evidence: source.evidence }).collect();
@@ -137,30 +180,38 @@ impl<'e> Together<'e> {
             let without = |left_out: &Evidence| {
                 merged(&self.sources.0, |source| !source.is_odd() && !std::ptr::eq(source.evidence, left_out))
             };
-            verdict::judge_together(&self.merged, &witnesses, without, gates, &delivery)
+            verdict::judge_together(&self.merged, &witnesses, without, gates, &told)
         } else {
-            verdict::judge(&self.merged, gates, &delivery)
+            verdict::judge(&self.merged, gates, &told)
         };
         let mut report = report::of(release, &self.merged, gates, &delivery, judgement);
         report.sources = self.sources.reports();
-        report.not_covered.splice(0..0, self.set_aside());
+        let mirrored = |source: &SourceReport| source.explained.unwrap_or_default();
+        let no_place = self.not_counted(SourceStanding::NoPlace, Gap::NoPlace, mirrored);
+        let odd = self.not_counted(SourceStanding::SetAside, Gap::SetAside, |source| source.observations);
+        report.not_covered.splice(0..0, odd.into_iter().chain(no_place));
         report
     }
 
-    /// Sources that brought more than is explained, those with the most first.
-    fn set_aside(&self) -> Vec<Uncovered> {
+    /// Sources that stand so, those with the most of what is counted first, and the share of it that each has.
+    fn not_counted(
+        &self,
+        standing: SourceStanding,
+        cause: Gap,
+        counts: impl Fn(&SourceReport) -> u64,
+    ) -> Vec<Uncovered> {
         let mut reports = self.sources.reports();
-        reports.sort_by_key(|source| std::cmp::Reverse(source.observations));
-        let all = reports.iter().map(|source| source.observations).sum();
-        let share = |source: &SourceReport| ratio(source.observations, all);
-        let each = reports.iter().filter_map(|source| Some((share(source), source.why_set_aside()?)));
-        each.map(|(share, text)| Uncovered::new(Gap::SetAside, share, text)).collect()
+        reports.sort_by_key(|source| std::cmp::Reverse(counts(source)));
+        let all = reports.iter().map(&counts).fold(0, u64::saturating_add);
+        let each = reports.iter().filter(|source| source.standing == standing);
+        let each = each.filter_map(|source| Some((ratio(counts(source), all), source.why_set_aside()?)));
+        each.map(|(share, text)| Uncovered::new(cause, share, text)).collect()
     }
 }
 
 /// Those that sent anything, each of which has a place.
 fn brought<'s, 'e>(sources: &'s [Sourced<'e>]) -> Vec<&'s Sourced<'e>> {
-    sources.iter().filter(|source| source.evidence.taken() > 0).collect()
+    sources.iter().filter(|source| source.brought_any()).collect()
 }
 
 /// What those together know that count; the places of the others stay empty.

@@ -21,6 +21,7 @@ pub use self::backing::MAX_SOURCES;
 pub(crate) use self::backing::Witness;
 pub(crate) use self::coverage::covered;
 pub use self::delivery::Delivery;
+pub(crate) use self::delivery::Told;
 pub(crate) use self::family::{Tested, What, is_found, is_suspected};
 pub(crate) use self::findings::findings;
 use self::missing::{Missing, takes};
@@ -161,9 +162,9 @@ impl<'e> Judgement<'e> {
     }
 }
 
-/// Judges the evidence as it stands.
-pub(crate) fn judge<'e>(evidence: &'e Evidence, gates: &Gates, delivery: &Delivery) -> Judgement<'e> {
-    decide(evidence, gates, delivery, family::test(evidence, gates))
+/// Judges the evidence as it stands, of which these told something.
+pub(crate) fn judge<'e>(evidence: &'e Evidence, gates: &Gates, told: &[Told<'_>]) -> Judgement<'e> {
+    decide(evidence, gates, told, family::test(evidence, gates))
 }
 
 /// Judges the merged evidence of several sources; `without` makes that of all but the one whose evidence it is given.
@@ -172,15 +173,15 @@ pub(crate) fn judge_together<'e>(
     witnesses: &[Witness<'e>],
     without: impl Fn(&Evidence) -> Evidence,
     gates: &Gates,
-    delivery: &Delivery,
+    told: &[Told<'_>],
 ) -> Judgement<'e> {
-    decide(merged, gates, delivery, backing::weighed(merged, witnesses, without, gates))
+    decide(merged, gates, told, backing::weighed(merged, witnesses, without, gates))
 }
 
 fn decide<'e>(
     evidence: &'e Evidence,
     gates: &Gates,
-    delivery: &Delivery,
+    told: &[Told<'_>],
     tested: Vec<Tested<'e>>,
 ) -> Judgement<'e> {
     if gates.unreadable {
@@ -197,7 +198,7 @@ fn decide<'e>(
             tested,
         );
     }
-    let missing = promotion::missing(evidence, gates, delivery);
+    let missing = promotion::missing(evidence, gates, told);
     let needed = most(&missing);
     if evidence.exchanges() == 0 {
         let reason = Reason::new(Code::NothingCompared).needing(needed);
@@ -214,7 +215,7 @@ fn decide<'e>(
                 tested,
             );
         }
-        let why = if delivery.known {
+        let why = if told.iter().any(|source| source.delivery.known) {
             format!("no exchange has been compared yet{}", takes(needed))
         } else {
             "no exchange has been compared yet, and no filter has reported: `antumbra doctor` looks for the cause".to_owned()

@@ -107,13 +107,16 @@ impl Counting<'_> {
         if !belongs(observation, session) || !is_prepared(prepared, &version, session) {
             return (Became::Superseded, None);
         }
-        let is_new = gathered.seen.is_new(observation.id);
+        // Whoever sends nothing new gets no place, which would not be stored and is one of few; who gets none makes nothing known.
+        if !gathered.has_place_for(source) {
+            return (Became::OneSourceTooMany, None);
+        }
+        if !gathered.seen.is_new(observation.id) {
+            return (Became::SameId, None);
+        }
         let Some(brought) = gathered.of(source, version.document.gates().pace()) else {
             return (Became::OneSourceTooMany, None);
         };
-        if !is_new {
-            return (Became::SameId, None);
-        }
         let compared = match under.filter(|under| under.holds(session)) {
             Some(under) => under.compared,
             // Another session began since it was compared.
@@ -148,7 +151,7 @@ fn is_prepared(prepared: Option<&Prepared>, version: &Version, session: Session)
 mod tests {
     use super::*;
     use antumbra_control::Document;
-    use antumbra_engine::{Evidence, Outside, compare};
+    use antumbra_engine::{Evidence, MAX_SOURCES, Outside, compare};
     use antumbra_observation::Leg;
 
     const SHOP: &str =
@@ -209,5 +212,27 @@ mod tests {
         ] {
             assert_eq!(counting.one(None, one, None, None).0, expected);
         }
+    }
+
+    #[test]
+    fn a_source_that_sends_nothing_new_takes_no_place() {
+        let policies = Policies::default();
+        policies.put(Version::new(Document::from_yaml(SHOP.as_bytes()).unwrap(), 5, 0));
+        let session = Session { number: 3, since: 4 };
+        let mut releases = BTreeMap::from([("shop".to_owned(), Gathered::new(session))]);
+        let mut counting = Counting { releases: &mut releases, policies: &policies };
+        let mut sent = |source: &str, id| {
+            counting.one(Source::written(source).as_ref(), &exchange().with_id(id), None, None).0
+        };
+        assert_eq!(sent("edge-1", 1), Became::Taken(Taken::Compared));
+        for number in 0..MAX_SOURCES {
+            assert_eq!(sent(&format!("echo-{number}"), 1), Became::SameId);
+        }
+        for number in 2..=MAX_SOURCES as u128 {
+            assert_eq!(sent(&format!("edge-{number}"), number), Became::Taken(Taken::Compared));
+        }
+        assert_eq!(sent("one-too-many", 100), Became::OneSourceTooMany);
+        assert_eq!(sent("edge-1", 100), Became::Taken(Taken::Compared), "it was not taken from the other");
+        assert_eq!(releases["shop"].sources().len(), MAX_SOURCES);
     }
 }

@@ -56,6 +56,11 @@ impl Gathered {
         &mut self.sources
     }
 
+    /// Whether what a source sends is counted: it has a place, or one is left.
+    pub(super) fn has_place_for(&self, source: Option<&Source>) -> bool {
+        self.sources.len() < MAX_SOURCES || self.sources.iter().any(|one| one.source.as_ref() == source)
+    }
+
     /// Where what a source sends is counted, by these spans of time; nowhere if there are too many others.
     pub(super) fn of(&mut self, source: Option<&Source>, pace: Pace) -> Option<&mut Brought> {
         let known = self.sources.iter().position(|one| one.source.as_ref() == source);

@@ -10,7 +10,7 @@ use crate::pace::Warming;
 use crate::paid::Paid;
 use crate::quiet::Quiet;
 use crate::rules::Rules;
-use crate::verdict::{self, Delivery, Gates};
+use crate::verdict::{self, Gates};
 
 /// What the legs of an exchange answer, and which of two engines sees it.
 #[derive(Debug, Clone)]
@@ -190,7 +190,7 @@ fn what_each_half_shows_too_weakly_is_found_in_both() {
     let both: Vec<Seen> = (0..16).map(|number| Seen { left: number % 2 == 0, ..broken.clone() }).collect();
     let [mut left, right, _] = engines(&both);
     let rejected = |evidence: &Evidence| {
-        let judged = verdict::judge(evidence, &Gates::default(), &Delivery::default());
+        let judged = verdict::judge(evidence, &Gates::default(), &[]);
         judged.tested.iter().any(verdict::is_found)
     };
     assert!(!rejected(&left) && !rejected(&right));

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Report;
+use crate::verdict::MAX_SOURCES;
 use crate::wording::{count, many};
 
 /// One source of observations: whoever bears a token of a filter.
@@ -31,16 +32,22 @@ impl Report {
 }
 
 impl SourceReport {
-    /// That it is set aside, as a sentence with both numbers; none if it counts.
+    /// That it is set aside or has no place, as a sentence with its numbers; none if it counts.
     pub fn why_set_aside(&self) -> Option<String> {
         let Self { source, observations, explained, standing } = self;
-        let explained = count(explained.unwrap_or_default());
-        (*standing == SourceStanding::SetAside).then(|| {
-            format!(
-                "{} from the source {source:?} are set aside: the heartbeats of its filters explain only {explained}.",
-                many(*observations, "observation")
-            )
-        })
+        let explained = explained.unwrap_or_default();
+        match standing {
+            SourceStanding::Counted => None,
+            SourceStanding::SetAside => Some(format!(
+                "{} from the source {source:?} are set aside: the heartbeats of its filters explain only {}.",
+                many(*observations, "observation"),
+                count(explained)
+            )),
+            SourceStanding::NoPlace => Some(format!(
+                "{} of the source {source:?} are not compared: it came after {MAX_SOURCES} others, which are the most of a session.",
+                many(explained, "exchange")
+            )),
+        }
     }
 }
 
@@ -52,4 +59,6 @@ pub enum SourceStanding {
     Counted,
     /// It brought more than its filters' heartbeats explain. It is kept and shown, and counts again if they explain it.
     SetAside,
+    /// Its filters mirror, and it has no place: it came after as many others as a session may have. Nothing that it sent is compared.
+    NoPlace,
 }

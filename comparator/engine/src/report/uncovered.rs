@@ -38,6 +38,8 @@ pub struct Uncovered {
 pub enum Gap {
     /// A source brought more than its filters' heartbeats explain, and is set aside: its share of all observations.
     SetAside,
+    /// A source came after as many others as a session may have, so that nothing of it is compared: its share of all that sources mirrored.
+    NoPlace,
     /// Shadows were not sent, in a share of the exchanges.
     NotSent,
     /// Filters that spoke have fallen silent: a share of them.

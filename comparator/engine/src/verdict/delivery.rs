@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use antumbra_observation::{Accounts, Counts, Meaning, NotMirrored, Undelivered, UnsafeMethod};
 use serde::{Deserialize, Serialize};
 
+use super::backing::MAX_SOURCES;
 use super::missing::Missing;
 use super::ratio;
 use super::reason::{Code, Reason};
@@ -46,6 +47,16 @@ pub struct Delivery {
     /// Of those in `not_mirrored_by` with [`NotMirrored::UnsafeMethod`], the methods, as far as somebody said them.
     #[serde(default)]
     pub unsafe_methods: Counts<UnsafeMethod>,
+}
+
+/// What the filters of one source say, and what it brought.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Told<'e> {
+    pub(crate) name: &'e str,
+    pub(crate) evidence: &'e Evidence,
+    pub(crate) delivery: Delivery,
+    /// Whether what it sends is counted at all.
+    pub(crate) has_place: bool,
 }
 
 impl Delivery {
@@ -90,7 +101,7 @@ impl Delivery {
     }
 
     /// What keeps a promotion from resting on this evidence.
-    pub(super) fn missing(&self, evidence: &Evidence) -> Vec<Missing> {
+    fn missing(&self, evidence: &Evidence) -> Vec<Missing> {
         let received = evidence.taken();
         if let Some(missing) = self.unreported(received) {
             return vec![missing];
@@ -171,6 +182,46 @@ impl Delivery {
     pub(crate) fn by_meaning(&self, meaning: Meaning) -> BTreeMap<&'static str, u64> {
         let meant = self.not_mirrored_by.iter().filter(|(why, _)| why.means() == meaning);
         meant.map(|(why, n)| (why.as_str(), n)).collect()
+    }
+}
+
+impl Told<'_> {
+    fn missing(&self) -> Vec<Missing> {
+        if self.has_place {
+            return self.delivery.missing(self.evidence);
+        }
+        let mirrored = many(self.delivery.mirrored, "exchange");
+        let why = format!(
+            "came after {MAX_SOURCES} others: nothing of the {mirrored} that it mirrored is compared"
+        );
+        vec![Missing { why, reason: Reason::of(Code::Undelivered, 1.0, MAX_UNDELIVERED) }]
+    }
+}
+
+/// What keeps a promotion from resting on what these sources brought: of each kind that of the source of which it is worst. What one
+/// says of itself makes up for nothing that another lost: counts are easily forged.
+pub(super) fn missing(sources: &[Told<'_>]) -> Vec<Missing> {
+    let mut worst: Vec<Missing> = Vec::new();
+    for source in sources {
+        for mut missing in source.missing() {
+            if sources.len() > 1 {
+                missing.why = format!("source {:?}: {}", source.name, missing.why);
+            }
+            match worst.iter_mut().find(|known| known.reason.code == missing.reason.code) {
+                Some(known) if badness(&missing) > badness(known) => *known = missing,
+                Some(_) => {}
+                None => worst.push(missing),
+            }
+        }
+    }
+    worst
+}
+
+/// How far it is from what is needed: the share that is lost or kept back, or not reported on.
+fn badness(missing: &Missing) -> f64 {
+    match (missing.reason.code, missing.reason.value) {
+        (Code::Unreported, share) => 1.0 - share.unwrap_or(-1.0),
+        (_, share) => share.unwrap_or(0.0),
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::missing::Missing;
 use super::reason::{Code, Reason};
-use super::{Delivery, Gates, MAX_NAMED, coverage, delivery, ratio, real};
+use super::{Gates, MAX_NAMED, Told, coverage, delivery, ratio, real};
 use crate::evidence::{Endpoint, Evidence, Group};
 use crate::forecast::{Further, further};
 use crate::kind::{Kind, Subject};
@@ -13,7 +13,7 @@ use crate::quiet::Quiet;
 use crate::stats;
 use crate::wording::{self, joined, percent, percent_beside, seconds};
 
-pub(super) fn missing(evidence: &Evidence, gates: &Gates, delivery: &Delivery) -> Vec<Missing> {
+pub(super) fn missing(evidence: &Evidence, gates: &Gates, told: &[Told<'_>]) -> Vec<Missing> {
     let all = &evidence.release.all;
     // All else that is missing follows from it.
     if all.exchanges > 0 && all.exchanges == all.not_sent {
@@ -25,7 +25,7 @@ pub(super) fn missing(evidence: &Evidence, gates: &Gates, delivery: &Delivery) -
     }
     let mut missing = always_failing(evidence);
     missing.extend(population_missing(evidence));
-    missing.extend(delivery.missing(evidence));
+    missing.extend(delivery::missing(told));
     missing.extend(unseen_missing(evidence, gates));
     missing.extend(margin_missing(evidence, gates));
     missing.extend(noise_missing(evidence, gates));

@@ -2,7 +2,8 @@
 //! rolls back a release that is good nor has one promoted that is not.
 
 use antumbra_engine::{
-    Delivery, Evidence, Gap, Gates, Report, Rules, SourceStanding, Sourced, Together, Verdict, report,
+    Code, Delivery, Evidence, Gap, Gates, MAX_SOURCES, Report, Rules, SourceStanding, Sourced, Together,
+    Verdict, report,
 };
 
 use crate::services::{field, noisy_fields};
@@ -245,4 +246,77 @@ fn several_sources_raise_no_more_false_alarms_than_one() {
         verdicts(&reports).contains(&Verdict::Promote)
     });
     assert!(promoted.count() <= 1);
+}
+
+/// What a source knows of so many exchanges in which nothing is wrong, and what its filters say.
+fn known(exchanges: u64) -> (Evidence, Delivery) {
+    let (mut traffic, mut service) = (Traffic::under(gates(), 9, 20.0), right());
+    for _ in 0..exchanges {
+        traffic.ask(&mut *service);
+    }
+    (traffic.evidence, Delivery { known: true, mirrored: exchanges, ..Delivery::default() })
+}
+
+fn judged(sources: &[(&str, &Evidence, Delivery)]) -> Report {
+    let each =
+        sources.iter().map(|&(name, evidence, delivery)| Sourced { name: Some(name), evidence, delivery });
+    Together::of(each.collect()).report("shop", &gates())
+}
+
+/// Whether the forger sends observations, too, or nothing but heartbeats.
+#[test]
+fn huge_counts_of_a_forger_hide_no_losses_of_another() {
+    let (evidence, whole) = known(4_000);
+    let (few, _) = known(100);
+    let huge = Delivery { known: true, mirrored: 1_000_000_000_000, ..Delivery::default() };
+    let lossy = Delivery { mirrored: 5_720, undelivered: 1_716, ..whole };
+    let thinned = Delivery { not_sent: 1_700, ..whole };
+    let unreported = Delivery { mirrored: 2_500, ..whole };
+    for forged in [&Evidence::new(), &few] {
+        let report = |delivery| judged(&[("edge", &evidence, delivery), ("forger", forged, huge)]);
+        assert_eq!(report(whole).verdict, Verdict::Promote, "{:?}", report(whole).reasons);
+        for (delivery, code) in
+            [(lossy, Code::Undelivered), (thinned, Code::NotSent), (unreported, Code::Unreported)]
+        {
+            let report = report(delivery);
+            assert_eq!(report.verdict, Verdict::Wait, "{code:?}");
+            let at = report.reason_details.iter().position(|reason| reason.code == code).unwrap();
+            assert!(report.reasons[at].starts_with(r#"source "edge": "#), "{:?}", report.reasons);
+        }
+    }
+    let sums = judged(&[("edge", &evidence, lossy), ("forger", &Evidence::new(), huge)]).delivery;
+    assert_eq!((sums.mirrored, sums.undelivered), (5_720, 1_716));
+}
+
+#[test]
+fn a_source_all_of_whose_observations_are_lost_holds_a_promotion() {
+    let (evidence, whole) = known(4_000);
+    let nothing = Delivery { mirrored: 30, undelivered: 30, ..whole };
+    let report = judged(&[("edge-a", &evidence, whole), ("edge-b", &Evidence::new(), nothing)]);
+    assert_eq!((report.verdict, report.reason_details[0].code), (Verdict::Wait, Code::Undelivered));
+    assert!(report.reasons[0].contains(r#"source "edge-b": 30 of 30 observations"#), "{:?}", report.reasons);
+}
+
+#[test]
+fn a_source_that_comes_after_too_many_others_holds_a_promotion_and_is_named() {
+    let (evidence, whole) = known(300);
+    let names: Vec<String> = (1..=MAX_SOURCES).map(|number| format!("edge-{number}")).collect();
+    let mut sources: Vec<_> = names.iter().map(|name| (name.as_str(), &evidence, whole)).collect();
+    let nothing = Evidence::new();
+    // It has mirrored nothing yet, so nothing is left out.
+    sources.push(("edge-17", &nothing, Delivery { mirrored: 0, ..whole }));
+    assert_eq!(judged(&sources).verdict, Verdict::Promote, "{:?}", judged(&sources).reasons);
+    sources.pop();
+    sources.push(("edge-17", &nothing, Delivery { mirrored: 1_200, ..whole }));
+    let report = judged(&sources);
+    assert_eq!((report.verdict, report.reason_details[0].code), (Verdict::Wait, Code::Undelivered));
+    let said = r#"source "edge-17": came after 16 others: nothing of the 1,200 exchanges"#;
+    assert!(report.reasons[0].contains(said), "{:?}", report.reasons);
+    let told = &report.not_covered[0];
+    assert_eq!((told.cause, told.share), (Gap::NoPlace, Some(0.2)));
+    assert!(told.text.starts_with(r#"1,200 exchanges of the source "edge-17" are not compared"#), "{told:?}");
+    assert_eq!(report.sources[MAX_SOURCES].standing, SourceStanding::NoPlace);
+    // With a place left, it is on its way.
+    let report = judged(&sources[1..]);
+    assert_eq!(report.verdict, Verdict::Promote, "{:?}", report.reasons);
 }
