@@ -261,6 +261,32 @@ fn each_edit_of_the_tables_is_found_and_named() {
     }
 }
 
+/// A flipped bit makes a text that is no UTF-8: that is found like any other edit, and keeps nobody from starting or going on.
+#[test]
+fn a_text_of_damaged_bytes_is_found_and_named() {
+    for (column, words) in [
+        ("who", "shop: entry 2: hash is "),
+        ("action", "shop: entry 2: hash is "),
+        ("reason", "shop: entry 2: hash is "),
+        ("diff", "shop: entry 2: hash is "),
+        ("prev_hash", "shop: entry 2: prevHash is "),
+        ("hash", "shop: entry 2: hash is "),
+        ("document", "shop: entry 2: hash is "),
+        ("key", "shop: entry 2: key is "),
+        ("release", ": entry 2: seq is 2, expected 1"),
+    ] {
+        let world = World::new(Keys::new(vec![key(7)]));
+        world.edit(&format!(
+            "UPDATE audit SET {column} = CAST(x'ff' AS TEXT) WHERE release = 'shop' AND seq = 2"
+        ));
+        world.finds(column, words);
+        world.open().seal("ana", "a disk", 5).unwrap();
+    }
+    let world = World::new(Keys::new(vec![key(7)]));
+    world.edit("UPDATE audit SET hash = CAST(x'ff' AS TEXT) WHERE release = 'shop' AND seq = 3");
+    world.finds("the last hash", "shop: entry 3: hash is ");
+}
+
 #[test]
 fn chains_made_anew_without_the_key_are_found() {
     let world = World::new(Keys::new(vec![key(7)]));

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use antumbra_control::audit::{Check, Checked, Entry, Head, Kept, Keys};
 use antumbra_control::{fingerprint, timestamp};
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags};
 
 use super::documents::document;
@@ -109,7 +110,7 @@ pub(super) fn checked(
         reading.prepare("SELECT name, generation, document FROM policies ORDER BY name, generation")?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
-        let (release, generation): (String, u64) = (row.get(0)?, number(row, 1)?);
+        let (release, generation) = (text(row, 0)?, number(row, 1)?);
         let hash = fingerprint::sha256(document(row.get_ref(2)?).as_bytes());
         check.generation(&release, generation, &hash);
     }
@@ -137,23 +138,35 @@ fn columns(connection: &Connection) -> &'static str {
 
 fn entry(row: &rusqlite::Row<'_>) -> rusqlite::Result<Entry> {
     let at_ms = number(row, 3)?;
-    let diff: String = row.get(7)?;
+    let diff = text(row, 7)?;
     Ok(Entry {
         seq: number(row, 0)?,
-        release: row.get(1)?,
+        release: text(row, 1)?,
         generation: number(row, 2)?,
         at_ms,
         at: timestamp::rfc3339(at_ms),
-        who: row.get(4)?,
-        action: row.get(5)?,
-        reason: row.get(6)?,
-        // A damaged list of differences reads as none, and then the hash does not match.
-        diff: serde_json::from_str(&diff).unwrap_or_default(),
-        prev_hash: row.get(8)?,
-        hash: row.get(9)?,
+        who: text(row, 4)?,
+        action: text(row, 5)?,
+        reason: text(row, 6)?,
+        // A damaged list of differences reads as one that nobody wrote, and then the hash does not match.
+        diff: serde_json::from_str(&diff).unwrap_or_else(|_| vec![diff]),
+        prev_hash: text(row, 8)?,
+        hash: text(row, 9)?,
         number: number(row, 10)?,
-        document: row.get(11)?,
-        key: row.get(12)?,
+        document: optional_text(row, 11)?,
+        key: optional_text(row, 12)?,
+    })
+}
+
+/// A text whose bytes are damaged is found wrong, and does not keep the store from opening.
+fn text(row: &rusqlite::Row<'_>, at: usize) -> rusqlite::Result<String> {
+    Ok(document(row.get_ref(at)?))
+}
+
+fn optional_text(row: &rusqlite::Row<'_>, at: usize) -> rusqlite::Result<Option<String>> {
+    Ok(match row.get_ref(at)? {
+        ValueRef::Null => None,
+        stored => Some(document(stored)),
     })
 }
 

@@ -9,7 +9,7 @@ use antumbra_engine::Row;
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::audits;
-
+use super::documents::document;
 use super::seal::Seal;
 use super::sources::{self, Gathering, JournalEntry};
 use super::sums::{policy_values, sum};
@@ -209,7 +209,8 @@ impl Writing<'_> {
         let last: Option<(u64, String)> = self
             .transaction
             .prepare_cached("SELECT seq, hash FROM audit WHERE release = ?1 ORDER BY seq DESC LIMIT 1")?
-            .query_row([&draft.release], |row| Ok((row.get(0)?, row.get(1)?)))
+            // As the check reads it: a damaged hash is found wrong, and keeps nobody from going on.
+            .query_row([&draft.release], |row| Ok((row.get(0)?, document(row.get_ref(1)?))))
             .optional()?;
         let (seq, prev_hash) = last.unwrap_or_default();
         self.appending.compare(&draft.release, &Head { seq, hash: prev_hash.clone() });
