@@ -18,7 +18,7 @@ pub use key::{Key, Keys, ShortKey};
 pub fn generations(chain: Vec<Entry>) -> Vec<Entry> {
     let begun = chain.iter().rposition(|entry| entry.action == DELETE).map_or(0, |deleted| deleted + 1);
     let mut made: Vec<Entry> = Vec::new();
-    for entry in chain.into_iter().skip(begun) {
+    for entry in chain.into_iter().skip(begun).filter(|entry| !entry.makes_nothing()) {
         // A new session of a policy that can have no next generation is no generation.
         if made.last().is_none_or(|last| last.generation < entry.generation) {
             made.push(entry);
@@ -85,10 +85,12 @@ mod tests {
             let draft = Draft { generation, action: action.to_owned(), ..draft("") };
             draft.chained(at(seq, ""), None)
         };
-        let actions = [(1, "put"), (2, "mirror"), (2, "delete"), (3, "put"), (4, "reset"), (4, "reset")];
+        let before = [(1, "put"), (2, "mirror"), (2, "delete"), (2, SEAL), (2, READ)];
+        let after = [(3, "put"), (4, "reset"), (4, "reset")];
+        let actions = before.into_iter().chain(after);
         let chain = (1..).zip(actions).map(|(seq, (generation, action))| entry(seq, generation, action));
         let made = generations(chain.collect());
         let told: Vec<_> = made.iter().map(|entry| (entry.seq, entry.generation)).collect();
-        assert_eq!(told, [(4, 3), (5, 4)]);
+        assert_eq!(told, [(6, 3), (7, 4)]);
     }
 }

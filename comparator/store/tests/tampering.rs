@@ -475,6 +475,29 @@ fn what_a_seal_names_is_known_and_nothing_besides() {
     world.finds("sealed without the key", "shop: entry 2: hash is ");
 }
 
+/// A seal is an entry of each audit, also of one whose policy is gone: it makes no generation, and brings none back.
+#[test]
+fn a_deleted_policy_stays_deleted_when_its_audit_is_sealed_and_salvaged() {
+    let world = World::new(Keys::default());
+    let deleted = Draft { action: "delete".to_owned(), ..draft("shop", 3, None) };
+    let mut store = world.open();
+    store
+        .transaction(|writing| {
+            writing.append_audit(deleted)?;
+            writing.append_audit(draft("shop", 3, None))?;
+            writing.forget("shop")
+        })
+        .unwrap();
+    assert_eq!(store.seal("ana", "as every year", 5).unwrap().findings, []);
+    drop(store);
+    assert_eq!(world.found(), [""; 0]);
+    let to = world.dir.path().join("copy.db");
+    Store::salvage(&world.data(), &to).unwrap();
+    assert_eq!(Audits::beside(&to, Keys::default()).check(None).unwrap().findings, []);
+    let kept = Store::open(&to).unwrap().policies().unwrap();
+    assert_eq!(kept.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["till"]);
+}
+
 /// A database of before the heads were kept: it gets them, and its entries hold.
 #[test]
 fn a_database_of_an_earlier_version_is_taken_over() {

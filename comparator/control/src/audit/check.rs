@@ -303,6 +303,8 @@ impl Chain {
     fn note(&mut self, entry: &Entry, keyed: bool) {
         if entry.action == DELETE {
             self.made.clear();
+        } else if entry.makes_nothing() {
+            // It names a generation that may be gone.
         } else if entry.document.is_some() || self.made.keys().all(|made| *made < entry.generation) {
             self.made.insert(entry.generation, (entry.seq, entry.document.clone()));
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use antumbra_control::audit::{READ, SEAL};
 use antumbra_control::records::DAMAGED;
 use rusqlite::config::DbConfig;
 use rusqlite::types::Value;
@@ -165,7 +166,7 @@ fn copy(old: &Connection, to: &Path) -> Result<Salvaged, StoreError> {
     if salvaged.lost(TOKENS) {
         transaction.execute_batch(KEEP_THE_DOOR_SHUT)?;
     }
-    transaction.execute(MARK_LOST_GENERATIONS, [DAMAGED.to_string()])?;
+    transaction.execute(MARK_LOST_GENERATIONS, [&DAMAGED.to_string(), SEAL, READ])?;
     transaction.commit()?;
     Ok(salvaged)
 }
@@ -266,10 +267,11 @@ DELETE FROM evidence;
 DELETE FROM journal;
 DELETE FROM sources;
 ";
-/// Where the audit knows of a later generation than the policies do, the one before must not come into force again.
+/// Where the audit knows of a later generation than the policies do, the one before must not come into force again. Who sealed the audit
+/// of a deleted policy, or read exchanges of it, did not bring it back.
 const MARK_LOST_GENERATIONS: &str = "
 INSERT INTO policies (name, generation, at, document)
 SELECT a.release, a.generation, a.at, ?1 FROM audit AS a
-WHERE a.seq = (SELECT max(seq) FROM audit WHERE release = a.release) AND a.action <> 'delete'
+WHERE a.seq = (SELECT max(seq) FROM audit WHERE release = a.release AND action NOT IN (?2, ?3)) AND a.action <> 'delete'
   AND a.generation > coalesce((SELECT max(generation) FROM policies WHERE name = a.release), 0)
 ";
