@@ -53,6 +53,20 @@ impl World {
         world
     }
 
+    fn of_an_earlier_version() -> Self {
+        let world = Self::new(Keys::default());
+        // What earlier versions wrote names no document.
+        world.edit("UPDATE audit SET document = NULL");
+        chain_again(&world.data());
+        world.edit(
+            "DROP INDEX audit_number; ALTER TABLE audit DROP COLUMN number; ALTER TABLE audit DROP COLUMN document;
+             ALTER TABLE audit DROP COLUMN key; DROP TABLE tokens; DROP TABLE sources; ALTER TABLE journal DROP COLUMN source;
+             PRAGMA user_version = 3",
+        );
+        std::fs::remove_file(world.head_file()).unwrap();
+        world
+    }
+
     fn data(&self) -> PathBuf {
         self.dir.path().join("a.db")
     }
@@ -501,16 +515,7 @@ fn a_deleted_policy_stays_deleted_when_its_audit_is_sealed_and_salvaged() {
 /// A database of before the heads were kept: it gets them, and its entries hold.
 #[test]
 fn a_database_of_an_earlier_version_is_taken_over() {
-    let world = World::new(Keys::default());
-    // What earlier versions wrote names no document.
-    world.edit("UPDATE audit SET document = NULL");
-    chain_again(&world.data());
-    world.edit(
-        "DROP INDEX audit_number; ALTER TABLE audit DROP COLUMN number; ALTER TABLE audit DROP COLUMN document;
-         ALTER TABLE audit DROP COLUMN key; DROP TABLE tokens; DROP TABLE sources; ALTER TABLE journal DROP COLUMN source;
-         PRAGMA user_version = 3",
-    );
-    std::fs::remove_file(world.head_file()).unwrap();
+    let world = World::of_an_earlier_version();
     let before = world.check(None);
     assert!(before.is_intact() && before.entries == 6, "{before:?}");
     let store = world.open();
@@ -532,6 +537,18 @@ fn a_salvaged_copy_has_the_heads_of_what_it_was_copied_from() {
     assert_eq!(copied("whole.db").findings, []);
     world.edit("DELETE FROM audit WHERE release = 'shop' AND seq = 3");
     assert!(!copied("cut.db").is_intact());
+}
+
+/// The copy has the present tables, and numbers for the entries that had none.
+#[test]
+fn a_salvaged_copy_of_an_earlier_version_has_its_entries_numbered() {
+    let world = World::of_an_earlier_version();
+    let before = world.check(None);
+    let to = world.dir.path().join("copy.db");
+    Store::salvage(&world.data(), &to).unwrap();
+    let after = Audits::beside(&to, Keys::default()).check(None).unwrap();
+    assert_eq!((after.findings, after.heads), (Vec::new(), before.heads));
+    assert_eq!(Store::open(&to).unwrap().audits().findings, []);
 }
 
 #[cfg(unix)]

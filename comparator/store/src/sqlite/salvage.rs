@@ -152,6 +152,8 @@ fn copy(old: &Connection, to: &Path) -> Result<Salvaged, StoreError> {
         let Some(had) = known.get(&name) else { continue };
         let columns: Vec<&str> =
             columns.iter().map(String::as_str).filter(|column| had.iter().any(|had| had == column)).collect();
+        // Entries of earlier versions are numbered by their rows, also where some are lost and the rest was read from the end.
+        let columns = if name == AUDIT { [&["rowid"], &columns[..]].concat() } else { columns };
         let loss = problems(old, Some(&name)).into_iter().find(|problem| costs_rows(problem));
         let table = SalvagedTable { name, rows: 0, loss };
         salvaged.tables.push(copied(old, &transaction, table, &columns)?);
@@ -243,6 +245,8 @@ fn copied(
 
 /// The tables without which evidence says less, or something else, than was counted.
 const EVIDENCE: [&str; 4] = ["policies", "sessions", "evidence", "journal"];
+/// The table whose rows stay where they were.
+const AUDIT: &str = "audit";
 /// The table without which everybody would be let in.
 const TOKENS: &str = "tokens";
 /// A row without a sum lets nobody in, and with any row every request needs a token.
