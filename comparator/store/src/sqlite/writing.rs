@@ -129,9 +129,14 @@ impl Writing<'_> {
     }
 
     /// Takes the evidence of a session that cannot be read out of the way, and keeps it for whoever wants to look into it. What was set
-    /// aside of the release before is forgotten.
+    /// aside of the release before is forgotten, but not what salvaging set aside of that very session: it is as of now.
     pub fn set_aside(&self, release: &str, session: u64, now_ms: u64) -> Result<(), StoreError> {
-        self.transaction.prepare_cached("DELETE FROM set_aside WHERE release = ?1")?.execute([release])?;
+        self.transaction
+            .prepare_cached("DELETE FROM set_aside WHERE release = ?1 AND session < ?2")?
+            .execute(params![release, session])?;
+        self.transaction
+            .prepare_cached("UPDATE set_aside SET at = ?2 WHERE release = ?1")?
+            .execute(params![release, now_ms])?;
         self.deleted.set(true);
         self.transaction
             .prepare_cached(
