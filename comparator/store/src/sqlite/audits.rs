@@ -44,9 +44,17 @@ impl Audits {
     /// # Errors
     /// A later version wrote the file, or SQLite cannot read it.
     pub fn check(&self, noted: Option<&Head>) -> Result<Checked, StoreError> {
+        Ok(self.check_uncut(noted)?.of(|_| true))
+    }
+
+    /// As [`Self::check`], with everything that was looked at: whoever tells it cuts it by [`Checked::of`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn check_uncut(&self, noted: Option<&Head>) -> Result<Checked, StoreError> {
         let connection = self.connection()?;
         schema::refuse_newer(&connection, &self.path)?;
-        check(&connection, &self.path, &self.keys, noted)
+        check_uncut(&connection, &self.path, &self.keys, noted)
     }
 
     /// How many rows each of the tables has that grow, by name.
@@ -76,13 +84,22 @@ pub(super) fn check(
     keys: &Keys,
     noted: Option<&Head>,
 ) -> Result<Checked, StoreError> {
+    Ok(check_uncut(connection, path, keys, noted)?.of(|_| true))
+}
+
+fn check_uncut(
+    connection: &Connection,
+    path: &Path,
+    keys: &Keys,
+    noted: Option<&Head>,
+) -> Result<Checked, StoreError> {
     let file = head_file::beside(path);
     if !schema::has_heads(connection) {
-        return checked(connection, keys, &Kept::Never, noted, || Kept::Never);
+        return uncut(connection, keys, &Kept::Never, noted, || Kept::Never);
     }
     // The heads of before must be among the entries, and the entries must not go beyond those of after.
     let before = head_file::read(&file, keys);
-    checked(connection, keys, &before, noted, || head_file::read(&file, keys))
+    uncut(connection, keys, &before, noted, || head_file::read(&file, keys))
 }
 
 /// Checks the audits against the heads that were kept before and, once all is read, after.
@@ -93,11 +110,21 @@ pub(super) fn checked(
     noted: Option<&Head>,
     after: impl FnOnce() -> Kept,
 ) -> Result<Checked, StoreError> {
+    Ok(uncut(connection, keys, before, noted, after)?.of(|_| true))
+}
+
+fn uncut(
+    connection: &Connection,
+    keys: &Keys,
+    before: &Kept,
+    noted: Option<&Head>,
+    after: impl FnOnce() -> Kept,
+) -> Result<Checked, StoreError> {
     let mut check = Check::new(keys, before, noted);
     // One transaction reads one state.
     let reading = connection.unchecked_transaction()?;
     if !schema::has_audits(&reading) {
-        return Ok(check.end(before));
+        return Ok(check.end_uncut(before));
     }
     let order = if schema::has_heads(&reading) { "number, release, seq" } else { "rowid" };
     let mut statement =
@@ -117,7 +144,7 @@ pub(super) fn checked(
     drop(rows);
     drop(statement);
     let after = after();
-    Ok(check.end(&after))
+    Ok(check.end_uncut(&after))
 }
 
 /// The number of the last entry of all; 0 if there is none.
