@@ -18,7 +18,7 @@ pub use key::{Key, Keys, ShortKey};
 pub fn generations(chain: Vec<Entry>) -> Vec<Entry> {
     let begun = chain.iter().rposition(|entry| entry.action == DELETE).map_or(0, |deleted| deleted + 1);
     let mut made: Vec<Entry> = Vec::new();
-    for entry in chain.into_iter().skip(begun) {
+    for entry in chain.into_iter().skip(begun).filter(|entry| !entry.makes_nothing()) {
         // A new session of a policy that can have no next generation is no generation.
         if made.last().is_none_or(|last| last.generation < entry.generation) {
             made.push(entry);
@@ -72,6 +72,37 @@ mod tests {
         assert_eq!(found(&[chain[0].clone(), chain[2].clone()]), gap);
     }
 
+    /// Who looks at one release is told what is wrong with it, however much is wrong with another.
+    #[test]
+    fn a_release_that_is_altered_everywhere_hides_no_other() {
+        let keys = Keys::default();
+        let checked = || {
+            let mut check = Check::new(&keys, &Kept::Never, None);
+            for (release, entries) in [("shop", 3 * MAX_FINDINGS as u64), ("till", 1)] {
+                for seq in 1..=entries {
+                    let mut entry =
+                        Draft { release: release.to_owned(), ..draft("try") }.chained(at(seq, ""), None);
+                    entry.reason = "nothing".to_owned();
+                    check.entry(&entry);
+                }
+            }
+            check
+        };
+        let told = checked().end(&Kept::Never);
+        assert!(told.findings.iter().all(|finding| finding.release.as_deref() == Some("shop")), "{told:?}");
+        let all = checked().end_uncut(&Kept::Never);
+        let till = all.clone().of(|release| release == "till");
+        let found: Vec<_> = till.findings.iter().map(|finding| (finding.entry, finding.field)).collect();
+        // Numbers are counted over all releases.
+        assert_eq!(found[..2], [(Some(1), Field::Hash), (Some(1), Field::Number)]);
+        assert_eq!((till.more, till.heads.chains.len()), (0, 1));
+        let shop = all.clone().of(|release| release == "shop");
+        assert_eq!(shop.findings.len() as u64 + shop.more, (all.findings.len() - found.len()) as u64);
+        let mut more = shop;
+        more.findings.clear();
+        assert!(!more.is_intact() && all.of(|_| false).is_intact());
+    }
+
     /// What an earlier version wrote has the hash that it had: of the length and the text of each part.
     #[test]
     fn entries_of_earlier_versions_hold() {
@@ -85,10 +116,12 @@ mod tests {
             let draft = Draft { generation, action: action.to_owned(), ..draft("") };
             draft.chained(at(seq, ""), None)
         };
-        let actions = [(1, "put"), (2, "mirror"), (2, "delete"), (3, "put"), (4, "reset"), (4, "reset")];
+        let before = [(1, "put"), (2, "mirror"), (2, "delete"), (2, SEAL), (2, READ)];
+        let after = [(3, "put"), (4, "reset"), (4, "reset")];
+        let actions = before.into_iter().chain(after);
         let chain = (1..).zip(actions).map(|(seq, (generation, action))| entry(seq, generation, action));
         let made = generations(chain.collect());
         let told: Vec<_> = made.iter().map(|entry| (entry.seq, entry.generation)).collect();
-        assert_eq!(told, [(4, 3), (5, 4)]);
+        assert_eq!(told, [(6, 3), (7, 4)]);
     }
 }

@@ -35,11 +35,7 @@ pub(super) async fn verify(
     let bad = |detail| Problem::new(StatusCode::BAD_REQUEST, "query", detail);
     let Query(Asked { head }) = asked.map_err(|error| bad(error.body_text()))?;
     let noted = head.map(|head| head.parse().map_err(|error| bad(format!("head is {head:?}, {error}"))));
-    let mut checked = checked(&app, noted.transpose()?).await?;
-    checked.heads.chains.retain(|release, _| allowed.by.reaches(release));
-    checked
-        .findings
-        .retain(|finding| finding.release.as_ref().is_none_or(|release| allowed.by.reaches(release)));
+    let checked = checked(&app, noted.transpose()?).await?.of(|release| allowed.by.reaches(release));
     Ok(json(StatusCode::OK, &Verified::from(checked)))
 }
 
@@ -53,8 +49,7 @@ pub(super) async fn show(
     if entries.is_empty() && app.intake.policies.get(&name).is_none() {
         return Err(Problem::unknown_release(&name));
     }
-    let mut findings = checked(&app, None).await?.findings;
-    findings.retain(|finding| finding.release.as_ref().is_none_or(|release| *release == name));
+    let findings = checked(&app, None).await?.of(|release| release == name).findings;
     let broken_at = findings.iter().find_map(|finding| finding.entry);
     Ok(json(StatusCode::OK, &Audit { entries, broken_at, findings }))
 }
@@ -68,9 +63,10 @@ pub(super) async fn audited(app: &App, name: &str) -> Result<Vec<Entry>, Problem
     entries.map_err(|error| Problem::unavailable(error.to_string()))
 }
 
+/// All that was looked at, to be cut by [`Checked::of`] to what is told to whom.
 async fn checked(app: &App, noted: Option<Head>) -> Result<Checked, Problem> {
     let (audits, is_alone) = (Arc::clone(&app.audits), noted.is_none());
-    let checked = app.aside.run(move || audits.check(noted.as_ref())).await;
+    let checked = app.aside.run(move || audits.check_uncut(noted.as_ref())).await;
     let checked =
         checked.map_err(|error| Problem::unavailable(format!("checking the audits failed: {error}")))?;
     let checked = checked.map_err(|error| Problem::unavailable(error.to_string()))?;

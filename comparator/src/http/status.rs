@@ -43,7 +43,7 @@ pub(super) async fn show(allowed: Allowed<Observe>, State(app): State<Arc<App>>)
         });
     }
     let version = Some(env!("CARGO_PKG_VERSION").to_owned());
-    let audit = AuditStatus::from(&app.audited.now());
+    let audit = AuditStatus::from(&app.audited.now().of(|release| allowed.by.reaches(release)));
     json(StatusCode::OK, &Status { version, releases, accounts: app.ledger.now(), audit })
 }
 

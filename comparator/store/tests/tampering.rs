@@ -53,6 +53,20 @@ impl World {
         world
     }
 
+    fn of_an_earlier_version() -> Self {
+        let world = Self::new(Keys::default());
+        // What earlier versions wrote names no document.
+        world.edit("UPDATE audit SET document = NULL");
+        chain_again(&world.data());
+        world.edit(
+            "DROP INDEX audit_number; ALTER TABLE audit DROP COLUMN number; ALTER TABLE audit DROP COLUMN document;
+             ALTER TABLE audit DROP COLUMN key; DROP TABLE tokens; DROP TABLE sources; ALTER TABLE journal DROP COLUMN source;
+             PRAGMA user_version = 3",
+        );
+        std::fs::remove_file(world.head_file()).unwrap();
+        world
+    }
+
     fn data(&self) -> PathBuf {
         self.dir.path().join("a.db")
     }
@@ -261,6 +275,32 @@ fn each_edit_of_the_tables_is_found_and_named() {
     }
 }
 
+/// A flipped bit makes a text that is no UTF-8: that is found like any other edit, and keeps nobody from starting or going on.
+#[test]
+fn a_text_of_damaged_bytes_is_found_and_named() {
+    for (column, words) in [
+        ("who", "shop: entry 2: hash is "),
+        ("action", "shop: entry 2: hash is "),
+        ("reason", "shop: entry 2: hash is "),
+        ("diff", "shop: entry 2: hash is "),
+        ("prev_hash", "shop: entry 2: prevHash is "),
+        ("hash", "shop: entry 2: hash is "),
+        ("document", "shop: entry 2: hash is "),
+        ("key", "shop: entry 2: key is "),
+        ("release", ": entry 2: seq is 2, expected 1"),
+    ] {
+        let world = World::new(Keys::new(vec![key(7)]));
+        world.edit(&format!(
+            "UPDATE audit SET {column} = CAST(x'ff' AS TEXT) WHERE release = 'shop' AND seq = 2"
+        ));
+        world.finds(column, words);
+        world.open().seal("ana", "a disk", 5).unwrap();
+    }
+    let world = World::new(Keys::new(vec![key(7)]));
+    world.edit("UPDATE audit SET hash = CAST(x'ff' AS TEXT) WHERE release = 'shop' AND seq = 3");
+    world.finds("the last hash", "shop: entry 3: hash is ");
+}
+
 #[test]
 fn chains_made_anew_without_the_key_are_found() {
     let world = World::new(Keys::new(vec![key(7)]));
@@ -449,19 +489,33 @@ fn what_a_seal_names_is_known_and_nothing_besides() {
     world.finds("sealed without the key", "shop: entry 2: hash is ");
 }
 
+/// A seal is an entry of each audit, also of one whose policy is gone: it makes no generation, and brings none back.
+#[test]
+fn a_deleted_policy_stays_deleted_when_its_audit_is_sealed_and_salvaged() {
+    let world = World::new(Keys::default());
+    let deleted = Draft { action: "delete".to_owned(), ..draft("shop", 3, None) };
+    let mut store = world.open();
+    store
+        .transaction(|writing| {
+            writing.append_audit(deleted)?;
+            writing.append_audit(draft("shop", 3, None))?;
+            writing.forget("shop")
+        })
+        .unwrap();
+    assert_eq!(store.seal("ana", "as every year", 5).unwrap().findings, []);
+    drop(store);
+    assert_eq!(world.found(), [""; 0]);
+    let to = world.dir.path().join("copy.db");
+    Store::salvage(&world.data(), &to).unwrap();
+    assert_eq!(Audits::beside(&to, Keys::default()).check(None).unwrap().findings, []);
+    let kept = Store::open(&to).unwrap().policies().unwrap();
+    assert_eq!(kept.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["till"]);
+}
+
 /// A database of before the heads were kept: it gets them, and its entries hold.
 #[test]
 fn a_database_of_an_earlier_version_is_taken_over() {
-    let world = World::new(Keys::default());
-    // What earlier versions wrote names no document.
-    world.edit("UPDATE audit SET document = NULL");
-    chain_again(&world.data());
-    world.edit(
-        "DROP INDEX audit_number; ALTER TABLE audit DROP COLUMN number; ALTER TABLE audit DROP COLUMN document;
-         ALTER TABLE audit DROP COLUMN key; DROP TABLE tokens; DROP TABLE sources; ALTER TABLE journal DROP COLUMN source;
-         PRAGMA user_version = 3",
-    );
-    std::fs::remove_file(world.head_file()).unwrap();
+    let world = World::of_an_earlier_version();
     let before = world.check(None);
     assert!(before.is_intact() && before.entries == 6, "{before:?}");
     let store = world.open();
@@ -483,6 +537,18 @@ fn a_salvaged_copy_has_the_heads_of_what_it_was_copied_from() {
     assert_eq!(copied("whole.db").findings, []);
     world.edit("DELETE FROM audit WHERE release = 'shop' AND seq = 3");
     assert!(!copied("cut.db").is_intact());
+}
+
+/// The copy has the present tables, and numbers for the entries that had none.
+#[test]
+fn a_salvaged_copy_of_an_earlier_version_has_its_entries_numbered() {
+    let world = World::of_an_earlier_version();
+    let before = world.check(None);
+    let to = world.dir.path().join("copy.db");
+    Store::salvage(&world.data(), &to).unwrap();
+    let after = Audits::beside(&to, Keys::default()).check(None).unwrap();
+    assert_eq!((after.findings, after.heads), (Vec::new(), before.heads));
+    assert_eq!(Store::open(&to).unwrap().audits().findings, []);
 }
 
 #[cfg(unix)]

@@ -71,6 +71,13 @@ impl Field {
     }
 }
 
+impl Finding {
+    /// Whether it concerns a release that somebody may look at, or all of them together.
+    pub fn concerns(&self, reaches: impl Fn(&str) -> bool) -> bool {
+        self.release.as_deref().is_none_or(reaches)
+    }
+}
+
 /// `shop: entry 3: hash is 1f…, expected 9c…`.
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -105,15 +112,23 @@ pub struct Checked {
 impl Checked {
     /// Whether nothing is wrong.
     pub fn is_intact(&self) -> bool {
-        self.findings.is_empty()
+        self.findings.is_empty() && self.more == 0
     }
 
-    fn find(&mut self, finding: Finding) {
-        if self.findings.len() < MAX_LOOKED_AT {
-            self.findings.push(finding);
-        } else {
-            self.more += 1;
-        }
+    /// What concerns the releases that somebody may look at, and all of them together. A check that was cut knows only of what it tells:
+    /// this is for what [`Check::end_uncut`] answers, and cuts it.
+    #[must_use]
+    pub fn of(mut self, reaches: impl Fn(&str) -> bool) -> Self {
+        self.heads.chains.retain(|release, _| reaches(release));
+        self.findings.retain(|finding| finding.concerns(&reaches));
+        self.cut()
+    }
+
+    /// The first [`MAX_FINDINGS`] things that are wrong, and how many more there are.
+    fn cut(mut self) -> Self {
+        self.more += self.findings.len().saturating_sub(MAX_FINDINGS) as u64;
+        self.findings.truncate(MAX_FINDINGS);
+        self
     }
 
     /// Leaves out what was known.
@@ -121,8 +136,6 @@ impl Checked {
         let all = self.findings.len();
         self.findings.retain(|finding| !known.contains(&finding.to_string()));
         self.sealed = all.saturating_sub(self.findings.len()) as u64;
-        self.more += self.findings.len().saturating_sub(MAX_FINDINGS) as u64;
-        self.findings.truncate(MAX_FINDINGS);
         self
     }
 }
@@ -137,6 +150,8 @@ pub struct Check<'k> {
     checked: Checked,
     /// What seals name as wrong.
     known: BTreeSet<String>,
+    /// How many things are wrong with each release.
+    wrong: BTreeMap<Option<String>, usize>,
 }
 
 /// What is known of the chain of a release.
@@ -155,7 +170,7 @@ impl<'k> Check<'k> {
     /// Begins a check of audits whose heads were kept so before the entries were read.
     pub fn new(keys: &'k Keys, kept: &'k Kept, noted: Option<&'k Head>) -> Self {
         let (chains, checked, known) = (BTreeMap::new(), Checked::default(), BTreeSet::new());
-        Self { keys, kept, noted, chains, checked, known }
+        Self { keys, kept, noted, chains, checked, known, wrong: BTreeMap::new() }
     }
 
     /// Checks the next entry.
@@ -176,7 +191,7 @@ impl<'k> Check<'k> {
         }
         self.checked.heads.append(entry);
         findings.extend(self.heads_at(entry));
-        findings.into_iter().for_each(|finding| self.checked.find(finding));
+        findings.into_iter().for_each(|finding| self.find(finding));
     }
 
     /// Where the heads that are kept or noted should be, the entry is theirs.
@@ -227,12 +242,18 @@ impl<'k> Check<'k> {
                 found: format!("generation {generation}, which none made"),
             },
         };
-        self.checked.find(finding);
+        self.find(finding);
     }
 
     /// What was found, once all entries and generations were there. `after` is how the heads were kept after the entries were read: a
     /// comparator may have written meanwhile.
-    pub fn end(mut self, after: &Kept) -> Checked {
+    pub fn end(self, after: &Kept) -> Checked {
+        self.end_uncut(after).cut()
+    }
+
+    /// As [`Self::end`], with everything that was looked at: one release that is altered in many places must not hide another. Whoever
+    /// tells it cuts it by [`Checked::of`].
+    pub fn end_uncut(mut self, after: &Kept) -> Checked {
         let chains = std::mem::take(&mut self.chains);
         for (release, chain) in &chains {
             self.end_of(release, chain, after);
@@ -240,16 +261,16 @@ impl<'k> Check<'k> {
         match self.kept {
             Kept::Never => {}
             Kept::Missing => {
-                self.checked.find(of_all(Field::HeadFile, KEPT.to_owned(), "missing".to_owned()));
+                self.find(of_all(Field::HeadFile, KEPT.to_owned(), "missing".to_owned()));
             }
             Kept::Wrong(why) => {
-                self.checked.find(of_all(Field::HeadFile, KEPT.to_owned(), format!("wrong: {why}")));
+                self.find(of_all(Field::HeadFile, KEPT.to_owned(), format!("wrong: {why}")));
             }
             Kept::Sealed(sealed) => {
                 for (release, head) in &sealed.heads.chains {
                     if !chains.contains_key(release) {
                         let found = "no entry at all".to_owned();
-                        self.checked.find(of_chain(release, Field::Head, head.to_string(), found));
+                        self.find(of_chain(release, Field::Head, head.to_string(), found));
                     }
                 }
             }
@@ -257,15 +278,25 @@ impl<'k> Check<'k> {
         let all = &self.checked.heads.all;
         if let Some(noted) = self.noted.filter(|noted| noted.seq > all.seq) {
             let found = format!("{all}, which comes before it");
-            self.checked.find(of_all(Field::Head, noted.to_string(), found));
+            self.find(of_all(Field::Head, noted.to_string(), found));
         }
         self.checked.without(&self.known)
+    }
+
+    fn find(&mut self, finding: Finding) {
+        let wrong = self.wrong.entry(finding.release.clone()).or_default();
+        *wrong += 1;
+        if *wrong <= MAX_LOOKED_AT {
+            self.checked.findings.push(finding);
+        } else {
+            self.checked.more += 1;
+        }
     }
 
     fn end_of(&mut self, release: &str, chain: &Chain, after: &Kept) {
         let Chain { head, made, unkeyed, met } = chain;
         for (generation, (seq, _)) in made {
-            self.checked.find(Finding {
+            self.find(Finding {
                 release: Some(release.to_owned()),
                 entry: Some(*seq),
                 field: Field::Generation,
@@ -274,7 +305,7 @@ impl<'k> Check<'k> {
             });
         }
         if let Some(seq) = unkeyed {
-            self.checked.find(Finding {
+            self.find(Finding {
                 release: Some(release.to_owned()),
                 entry: Some(*seq),
                 field: Field::Key,
@@ -286,14 +317,14 @@ impl<'k> Check<'k> {
         let kept = sealed.heads.of(release);
         if kept.seq > head.seq && !met {
             let found = format!("{head}: entries behind it are missing");
-            self.checked.find(of_chain(release, Field::Head, kept.to_string(), found));
+            self.find(of_chain(release, Field::Head, kept.to_string(), found));
         }
         let Kept::Sealed(sealed) = after else { return };
         let last = sealed.announced.as_ref().unwrap_or(&sealed.heads).of(release);
         let is_beyond = head.seq > last.seq || (head.seq == last.seq && head.seq > kept.seq && *head != last);
         if is_beyond {
             let found = format!("{head}: entries were added");
-            self.checked.find(of_chain(release, Field::Head, last.to_string(), found));
+            self.find(of_chain(release, Field::Head, last.to_string(), found));
         }
     }
 }
@@ -303,6 +334,8 @@ impl Chain {
     fn note(&mut self, entry: &Entry, keyed: bool) {
         if entry.action == DELETE {
             self.made.clear();
+        } else if entry.makes_nothing() {
+            // It names a generation that may be gone.
         } else if entry.document.is_some() || self.made.keys().all(|made| *made < entry.generation) {
             self.made.insert(entry.generation, (entry.seq, entry.document.clone()));
         }
@@ -361,6 +394,6 @@ fn of_all(field: Field, expected: String, found: String) -> Finding {
 
 /// How many things that are wrong are told.
 pub const MAX_FINDINGS: usize = 20;
-/// How many are looked at, so that those that a seal knows of leave room for others.
+/// How many of each release are looked at, so that those that a seal knows of leave room for others.
 const MAX_LOOKED_AT: usize = 10_000;
 const KEPT: &str = "the heads of the last commit";

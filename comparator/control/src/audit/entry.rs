@@ -100,6 +100,11 @@ impl Draft {
 }
 
 impl Entry {
+    /// Whether it only says what somebody did with what was there: no generation is made or ended by it.
+    pub(super) fn makes_nothing(&self) -> bool {
+        [SEAL, READ].contains(&self.action.as_str())
+    }
+
     /// The hash that the entry should have. One that names neither document nor key has that of earlier versions; the others begin with
     /// words where those begin with digits.
     pub(super) fn hash_with(&self, key: Option<&Key>) -> String {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use antumbra_control::audit::{Check, Checked, Entry, Head, Kept, Keys};
 use antumbra_control::{fingerprint, timestamp};
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags};
 
 use super::documents::document;
@@ -43,9 +44,17 @@ impl Audits {
     /// # Errors
     /// A later version wrote the file, or SQLite cannot read it.
     pub fn check(&self, noted: Option<&Head>) -> Result<Checked, StoreError> {
+        Ok(self.check_uncut(noted)?.of(|_| true))
+    }
+
+    /// As [`Self::check`], with everything that was looked at: whoever tells it cuts it by [`Checked::of`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn check_uncut(&self, noted: Option<&Head>) -> Result<Checked, StoreError> {
         let connection = self.connection()?;
         schema::refuse_newer(&connection, &self.path)?;
-        check(&connection, &self.path, &self.keys, noted)
+        check_uncut(&connection, &self.path, &self.keys, noted)
     }
 
     /// How many rows each of the tables has that grow, by name.
@@ -75,13 +84,22 @@ pub(super) fn check(
     keys: &Keys,
     noted: Option<&Head>,
 ) -> Result<Checked, StoreError> {
+    Ok(check_uncut(connection, path, keys, noted)?.of(|_| true))
+}
+
+fn check_uncut(
+    connection: &Connection,
+    path: &Path,
+    keys: &Keys,
+    noted: Option<&Head>,
+) -> Result<Checked, StoreError> {
     let file = head_file::beside(path);
     if !schema::has_heads(connection) {
-        return checked(connection, keys, &Kept::Never, noted, || Kept::Never);
+        return uncut(connection, keys, &Kept::Never, noted, || Kept::Never);
     }
     // The heads of before must be among the entries, and the entries must not go beyond those of after.
     let before = head_file::read(&file, keys);
-    checked(connection, keys, &before, noted, || head_file::read(&file, keys))
+    uncut(connection, keys, &before, noted, || head_file::read(&file, keys))
 }
 
 /// Checks the audits against the heads that were kept before and, once all is read, after.
@@ -92,11 +110,21 @@ pub(super) fn checked(
     noted: Option<&Head>,
     after: impl FnOnce() -> Kept,
 ) -> Result<Checked, StoreError> {
+    Ok(uncut(connection, keys, before, noted, after)?.of(|_| true))
+}
+
+fn uncut(
+    connection: &Connection,
+    keys: &Keys,
+    before: &Kept,
+    noted: Option<&Head>,
+    after: impl FnOnce() -> Kept,
+) -> Result<Checked, StoreError> {
     let mut check = Check::new(keys, before, noted);
     // One transaction reads one state.
     let reading = connection.unchecked_transaction()?;
     if !schema::has_audits(&reading) {
-        return Ok(check.end(before));
+        return Ok(check.end_uncut(before));
     }
     let order = if schema::has_heads(&reading) { "number, release, seq" } else { "rowid" };
     let mut statement =
@@ -109,14 +137,14 @@ pub(super) fn checked(
         reading.prepare("SELECT name, generation, document FROM policies ORDER BY name, generation")?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
-        let (release, generation): (String, u64) = (row.get(0)?, number(row, 1)?);
+        let (release, generation) = (text(row, 0)?, number(row, 1)?);
         let hash = fingerprint::sha256(document(row.get_ref(2)?).as_bytes());
         check.generation(&release, generation, &hash);
     }
     drop(rows);
     drop(statement);
     let after = after();
-    Ok(check.end(&after))
+    Ok(check.end_uncut(&after))
 }
 
 /// The number of the last entry of all; 0 if there is none.
@@ -137,23 +165,35 @@ fn columns(connection: &Connection) -> &'static str {
 
 fn entry(row: &rusqlite::Row<'_>) -> rusqlite::Result<Entry> {
     let at_ms = number(row, 3)?;
-    let diff: String = row.get(7)?;
+    let diff = text(row, 7)?;
     Ok(Entry {
         seq: number(row, 0)?,
-        release: row.get(1)?,
+        release: text(row, 1)?,
         generation: number(row, 2)?,
         at_ms,
         at: timestamp::rfc3339(at_ms),
-        who: row.get(4)?,
-        action: row.get(5)?,
-        reason: row.get(6)?,
-        // A damaged list of differences reads as none, and then the hash does not match.
-        diff: serde_json::from_str(&diff).unwrap_or_default(),
-        prev_hash: row.get(8)?,
-        hash: row.get(9)?,
+        who: text(row, 4)?,
+        action: text(row, 5)?,
+        reason: text(row, 6)?,
+        // A damaged list of differences reads as one that nobody wrote, and then the hash does not match.
+        diff: serde_json::from_str(&diff).unwrap_or_else(|_| vec![diff]),
+        prev_hash: text(row, 8)?,
+        hash: text(row, 9)?,
         number: number(row, 10)?,
-        document: row.get(11)?,
-        key: row.get(12)?,
+        document: optional_text(row, 11)?,
+        key: optional_text(row, 12)?,
+    })
+}
+
+/// A text whose bytes are damaged is found wrong, and does not keep the store from opening.
+fn text(row: &rusqlite::Row<'_>, at: usize) -> rusqlite::Result<String> {
+    Ok(document(row.get_ref(at)?))
+}
+
+fn optional_text(row: &rusqlite::Row<'_>, at: usize) -> rusqlite::Result<Option<String>> {
+    Ok(match row.get_ref(at)? {
+        ValueRef::Null => None,
+        stored => Some(document(stored)),
     })
 }
 

@@ -1,10 +1,10 @@
-//! Documents of policies as they are stored.
+//! Texts as they are stored, whose bytes may be damaged.
 
 use antumbra_control::records::DAMAGED;
 use rusqlite::types::ValueRef;
 
-/// The text of a document. What is no UTF-8 begins with a character that begins no document, so that it cannot be taken for what was
-/// written.
+/// The text of a document, or of a field of an audit. What is no UTF-8 begins with a character that begins none of them, so that it cannot
+/// be taken for what was written.
 pub(super) fn document(stored: ValueRef<'_>) -> String {
     let (ValueRef::Text(bytes) | ValueRef::Blob(bytes)) = stored else { return String::new() };
     std::str::from_utf8(bytes)

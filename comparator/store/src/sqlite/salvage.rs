@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use antumbra_control::audit::{READ, SEAL};
 use antumbra_control::records::DAMAGED;
 use rusqlite::config::DbConfig;
 use rusqlite::types::Value;
@@ -151,6 +152,8 @@ fn copy(old: &Connection, to: &Path) -> Result<Salvaged, StoreError> {
         let Some(had) = known.get(&name) else { continue };
         let columns: Vec<&str> =
             columns.iter().map(String::as_str).filter(|column| had.iter().any(|had| had == column)).collect();
+        // Entries of earlier versions are numbered by their rows, also where some are lost and the rest was read from the end.
+        let columns = if name == AUDIT { [&["rowid"], &columns[..]].concat() } else { columns };
         let loss = problems(old, Some(&name)).into_iter().find(|problem| costs_rows(problem));
         let table = SalvagedTable { name, rows: 0, loss };
         salvaged.tables.push(copied(old, &transaction, table, &columns)?);
@@ -165,7 +168,7 @@ fn copy(old: &Connection, to: &Path) -> Result<Salvaged, StoreError> {
     if salvaged.lost(TOKENS) {
         transaction.execute_batch(KEEP_THE_DOOR_SHUT)?;
     }
-    transaction.execute(MARK_LOST_GENERATIONS, [DAMAGED.to_string()])?;
+    transaction.execute(MARK_LOST_GENERATIONS, [&DAMAGED.to_string(), SEAL, READ])?;
     transaction.commit()?;
     Ok(salvaged)
 }
@@ -242,6 +245,8 @@ fn copied(
 
 /// The tables without which evidence says less, or something else, than was counted.
 const EVIDENCE: [&str; 4] = ["policies", "sessions", "evidence", "journal"];
+/// The table whose rows stay where they were.
+const AUDIT: &str = "audit";
 /// The table without which everybody would be let in.
 const TOKENS: &str = "tokens";
 /// A row without a sum lets nobody in, and with any row every request needs a token.
@@ -266,10 +271,11 @@ DELETE FROM evidence;
 DELETE FROM journal;
 DELETE FROM sources;
 ";
-/// Where the audit knows of a later generation than the policies do, the one before must not come into force again.
+/// Where the audit knows of a later generation than the policies do, the one before must not come into force again. Who sealed the audit
+/// of a deleted policy, or read exchanges of it, did not bring it back.
 const MARK_LOST_GENERATIONS: &str = "
 INSERT INTO policies (name, generation, at, document)
 SELECT a.release, a.generation, a.at, ?1 FROM audit AS a
-WHERE a.seq = (SELECT max(seq) FROM audit WHERE release = a.release) AND a.action <> 'delete'
+WHERE a.seq = (SELECT max(seq) FROM audit WHERE release = a.release AND action NOT IN (?2, ?3)) AND a.action <> 'delete'
   AND a.generation > coalesce((SELECT max(generation) FROM policies WHERE name = a.release), 0)
 ";

@@ -31,7 +31,7 @@ pub(super) fn bring_up_to_date(connection: &Connection, path: &Path) -> Result<(
     }
     if found < WITH_HEADS {
         // An earlier version would append entries that the heads know nothing of.
-        connection.execute_batch(HEADS)?;
+        connection.execute_batch(&format!("BEGIN; {HEADS} {NUMBERS} COMMIT;"))?;
     }
     if found < 6 {
         // An earlier version would take the evidence of one source for all there is.
@@ -44,6 +44,14 @@ pub(super) fn bring_up_to_date(connection: &Connection, path: &Path) -> Result<(
 pub(super) fn has_heads(connection: &Connection) -> bool {
     let found = connection.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0));
     found.is_ok_and(|found| found >= WITH_HEADS)
+}
+
+/// Numbers the entries that were copied of an earlier version's table, whose rows they still have.
+///
+/// # Errors
+/// SQLite fails.
+pub(super) fn number_entries(connection: &Connection) -> Result<(), StoreError> {
+    Ok(connection.execute_batch(NUMBERS)?)
 }
 
 /// Whether there is a table of audits.
@@ -135,19 +143,21 @@ PRAGMA user_version = 4;
 COMMIT;
 ";
 
-/// The entries of earlier versions were written in the order of their rows. The table `batches` is as large as before, but its rows
+/// The table `batches` is as large as before, but its rows
 /// are forgotten in the order in which their instances spoke: clocks jump.
 const HEADS: &str = "
-BEGIN;
 ALTER TABLE audit ADD COLUMN number INTEGER;
 ALTER TABLE audit ADD COLUMN document TEXT;
 ALTER TABLE audit ADD COLUMN key TEXT;
-UPDATE audit SET number = ordered.number
-    FROM (SELECT rowid AS id, row_number() OVER (ORDER BY rowid) AS number FROM audit) AS ordered
-    WHERE audit.rowid = ordered.id;
 CREATE INDEX audit_number ON audit (number);
 PRAGMA user_version = 5;
-COMMIT;
+";
+
+/// The entries of earlier versions were written in the order of their rows.
+const NUMBERS: &str = "
+UPDATE audit SET number = ordered.number
+    FROM (SELECT rowid AS id, row_number() OVER (ORDER BY rowid) AS number FROM audit) AS ordered
+    WHERE audit.rowid = ordered.id AND audit.number IS NULL;
 ";
 
 /// What earlier versions wrote came without a token, which is the source without a name.

@@ -40,13 +40,14 @@ impl Seal {
     }
 
     /// Keeps the heads of the database at `from` beside a copy of what can be read of it, too: what is lost is missed there. Where an
-    /// earlier version kept none, they are those of the copy.
+    /// earlier version kept none, they are those of the copy, whose entries have no numbers yet.
     ///
     /// # Errors
     /// The file cannot be written, or SQLite fails.
     pub(super) fn carry(from: &Path, had: bool, copy: &Connection, to: &Path) -> Result<(), StoreError> {
         let (before, after) = (head_file::beside(from), head_file::beside(to));
         if !had {
+            schema::number_entries(copy)?;
             let none = Keys::default();
             let heads = audits::checked(copy, &none, &Kept::Never, None, || Kept::Never)?.heads;
             return head_file::write(&after, &Sealed { heads, announced: None }, &none);

@@ -288,6 +288,51 @@ fn a_flipped_bit_is_never_taken_for_what_was_written() {
 
 const FLIPS: u32 = 60;
 
+/// Closes a store, and overwrites the page that leads to all rows of a table.
+fn overwrite_root(store: Store, table: &str) {
+    let query =
+        "SELECT rootpage, (SELECT page_size FROM pragma_page_size) FROM sqlite_schema WHERE name = ?1";
+    let (root, size): (u64, u64) =
+        store.connection.query_row(query, [table], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+    let path = store.path.clone();
+    drop(store);
+    let mut bytes = std::fs::read(&path).unwrap();
+    let from = usize::try_from((root - 1) * size).unwrap();
+    bytes[from..from + usize::try_from(size).unwrap()].fill(0xff);
+    std::fs::write(&path, bytes).unwrap();
+}
+
+/// A start salvages evidence and begins new sessions at once; whoever wants to look into it still can, until the next session.
+#[test]
+fn what_salvaging_set_aside_outlives_the_start_that_did() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.db");
+    filled(&path);
+    overwrite_root(Store::open(&path).unwrap(), "evidence");
+    let mut store = Store::open(&path).unwrap();
+    assert!(store.salvaged().is_some_and(|(salvaged, _)| salvaged.lost_evidence()));
+    let aside = |store: &Store, release| -> (u64, u64) {
+        let query = "SELECT count(*), coalesce(max(at), 0) FROM set_aside WHERE release = ?1";
+        store.connection.query_row(query, [release], |row| Ok((row.get(0)?, row.get(1)?))).unwrap()
+    };
+    let (rows, at) = aside(&store, "till");
+    assert_eq!(rows, 50, "the journal");
+    // As a start does for each release.
+    let start_over = |writing: &Writing<'_>| {
+        writing.set_aside("till", 1, at + 5)?;
+        writing.begin_session("till", Session { number: 2, since: 41 }, "", at + 5)
+    };
+    store.transaction(start_over).unwrap();
+    assert_eq!((aside(&store, "till"), aside(&store, "shop")), ((50, at + 5), (50, at)));
+    store
+        .transaction(|writing| {
+            writing.begin_session("till", Session { number: 3, since: 42 }, "", at + 6)?;
+            writing.set_aside("shop", 2, at + 6)
+        })
+        .unwrap();
+    assert_eq!((aside(&store, "till").0, aside(&store, "shop").0), (0, 0), "what is older is forgotten");
+}
+
 /// A token with everything that one can have.
 fn token(name: &str) -> Token {
     Token {
@@ -342,17 +387,7 @@ fn a_database_that_lost_tokens_is_not_one_without() {
     let mut store = Store::open(&path).unwrap();
     let many: Vec<Token> = (0..200).map(|number| token(&format!("t{number}"))).collect();
     store.transaction(|writing| many.iter().try_for_each(|token| writing.put_token(token))).unwrap();
-    let (root, size): (u64, u64) = store
-        .connection
-        .query_row("SELECT rootpage, (SELECT page_size FROM pragma_page_size) FROM sqlite_schema WHERE name = 'tokens'", [], |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        })
-        .unwrap();
-    drop(store);
-    let mut bytes = std::fs::read(&path).unwrap();
-    let from = usize::try_from((root - 1) * size).unwrap();
-    bytes[from..from + usize::try_from(size).unwrap()].fill(0xff);
-    std::fs::write(&path, bytes).unwrap();
+    overwrite_root(store, "tokens");
     let store = Store::open(&path).unwrap();
     let tokens = store.tokens().unwrap();
     assert!(tokens.iter().any(Result::is_err), "{tokens:?}");

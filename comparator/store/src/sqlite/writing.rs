@@ -9,7 +9,7 @@ use antumbra_engine::Row;
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::audits;
-
+use super::documents::document;
 use super::seal::Seal;
 use super::sources::{self, Gathering, JournalEntry};
 use super::sums::{policy_values, sum};
@@ -129,9 +129,14 @@ impl Writing<'_> {
     }
 
     /// Takes the evidence of a session that cannot be read out of the way, and keeps it for whoever wants to look into it. What was set
-    /// aside of the release before is forgotten.
+    /// aside of the release before is forgotten, but not what salvaging set aside of that very session: it is as of now.
     pub fn set_aside(&self, release: &str, session: u64, now_ms: u64) -> Result<(), StoreError> {
-        self.transaction.prepare_cached("DELETE FROM set_aside WHERE release = ?1")?.execute([release])?;
+        self.transaction
+            .prepare_cached("DELETE FROM set_aside WHERE release = ?1 AND session < ?2")?
+            .execute(params![release, session])?;
+        self.transaction
+            .prepare_cached("UPDATE set_aside SET at = ?2 WHERE release = ?1")?
+            .execute(params![release, now_ms])?;
         self.deleted.set(true);
         self.transaction
             .prepare_cached(
@@ -209,7 +214,8 @@ impl Writing<'_> {
         let last: Option<(u64, String)> = self
             .transaction
             .prepare_cached("SELECT seq, hash FROM audit WHERE release = ?1 ORDER BY seq DESC LIMIT 1")?
-            .query_row([&draft.release], |row| Ok((row.get(0)?, row.get(1)?)))
+            // As the check reads it: a damaged hash is found wrong, and keeps nobody from going on.
+            .query_row([&draft.release], |row| Ok((row.get(0)?, document(row.get_ref(1)?))))
             .optional()?;
         let (seq, prev_hash) = last.unwrap_or_default();
         self.appending.compare(&draft.release, &Head { seq, hash: prev_hash.clone() });
