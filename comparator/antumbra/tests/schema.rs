@@ -259,6 +259,7 @@ fn only_the_reader_sees(problem: &Problem) -> bool {
             && at(&["lease", ".time", ".maxAge", ".atLeast", ".giveUpAfter"])
             && message.starts_with("is \"")
         || said("must have at most 6 decimals")
+        || path == "document" && said(", must take at most ")
         || said("must be a percentage") && !message.starts_with("is \"")
         || said("leaves the default no traffic")
         || said("which next: time needs")
