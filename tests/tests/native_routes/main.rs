@@ -26,6 +26,8 @@ use serde_json::{Value, json};
 
 const CONFIGURATIONS: u64 = 48;
 const REQUESTS: u64 = 36;
+/// Those that may need more steps for a request than the budget of a policy has.
+const MOST_BEYOND: u64 = 3;
 const SHOWN: usize = 3;
 const SEED: u64 = 20_261_130;
 
@@ -35,15 +37,16 @@ async fn an_imported_policy_decides_as_envoys_own_routes() {
     let cookies = !version.starts_with("1.36.") && !version.starts_with("1.37.");
     let seed = std::env::var("ANTUMBRA_ROUTES_SEED")
         .map_or(SEED, |text| text.parse().expect("the seed must be a whole number"));
-    let routes: Vec<Value> =
-        (0..CONFIGURATIONS).map(|n| made_up::routes(seed + n, n % 2 == 0, cookies)).collect();
-    let service = Upstream::start(Behaviour::Answer(Reply::json("{}"))).await.unwrap();
     let directory = tempfile::tempdir().unwrap();
+    let imported = (0..CONFIGURATIONS).filter_map(|n| {
+        let routes = made_up::routes(seed + n, n % 2 == 0, cookies);
+        Imported::of(&routes, directory.path()).map(|policy| (routes, policy))
+    });
+    let (routes, policies): (Vec<Value>, Vec<Imported>) = imported.unzip();
+    let service = Upstream::start(Behaviour::Answer(Reply::json("{}"))).await.unwrap();
     let envoy = Envoy::start(config(&routes, service.address()), directory.path(), 1).await.unwrap();
     let listeners = envoy.listeners().await.unwrap();
     let client = Client::default();
-    let policies: Vec<Imported> =
-        routes.iter().map(|routes| Imported::of(routes, directory.path())).collect();
     let (mut counts, mut foreign) = (Counts::default(), Counts::default());
     // What Envoy mirrors of the requests that a policy keeps, the policy does not: they come last.
     for kept in [false, true] {
@@ -65,7 +68,7 @@ async fn an_imported_policy_decides_as_envoys_own_routes() {
             mirrored_as_often(&envoy, counts.mirrored).await;
         }
     }
-    counts.check(&foreign);
+    counts.check(&foreign, policies.len() as u64);
 }
 
 /// Waits until Envoy has mirrored as many requests as the policies would.
@@ -92,16 +95,18 @@ struct Counts {
 
 impl Counts {
     /// Nothing differs that is not said, while policies of other routes do.
-    fn check(&self, foreign: &Self) {
+    fn check(&self, foreign: &Self, configurations: u64) {
         let Self { same, said, mirrored, chosen, failures } = self;
         let (differ, noticed) = (failures.len(), foreign.failures.len());
         println!(
             "{same} the same, {said} said, {differ} different and not said; {noticed} by policies of other routes; {chosen:?}, \
-             {mirrored} mirrored"
+             {mirrored} mirrored; {} configurations need more than a policy may cost",
+            CONFIGURATIONS - configurations
         );
         let shown = failures.iter().take(SHOWN).cloned().collect::<Vec<_>>().join("\n\n");
         assert!(failures.is_empty(), "{differ} are different and not said\n{shown}");
-        assert_eq!(same + said, CONFIGURATIONS * REQUESTS);
+        assert!(CONFIGURATIONS - configurations <= MOST_BEYOND, "only {configurations} were imported");
+        assert_eq!(same + said, configurations * REQUESTS);
         assert!(said * 3 <= *same, "too much is left to the host: {said} of {}", same + said);
         assert!(noticed as u64 * 4 >= same + said, "policies of other routes differ {noticed} times only");
         for cluster in made_up::CLUSTERS.into_iter().chain(["host"]) {
@@ -143,18 +148,23 @@ struct Imported {
 }
 
 impl Imported {
-    fn of(routes: &Value, directory: &Path) -> Self {
+    /// Nothing if it would cost a filter more than a policy may.
+    fn of(routes: &Value, directory: &Path) -> Option<Self> {
         let file = directory.join("routes.json");
         std::fs::write(&file, routes.to_string()).unwrap();
         let mut import = antumbra().unwrap();
-        let written = command::run(import.args(["import", "envoy", "--output", "json"]).arg(&file)).unwrap();
+        let written = command::run(import.args(["import", "envoy", "--output", "json"]).arg(&file));
+        if written.as_ref().is_err_and(|error| error.to_string().contains("document may take a request")) {
+            return None;
+        }
+        let written = written.unwrap();
         let imported: Value = serde_json::from_str(&written).unwrap();
         let text = format!("{:#}\nnotes {:#}", imported["policy"], imported["notes"]);
         let tree = Tree::from_json(imported["policy"].to_string().as_bytes()).unwrap();
         let policy = Policy::from_tree(&tree).unwrap_or_else(|invalid| panic!("{invalid}\n{text}"));
         let notes = imported["notes"].as_array().unwrap();
         let notes = notes.iter().map(|note| note["what"].as_str().unwrap().to_owned()).collect();
-        Self { policy, notes, text }
+        Some(Self { policy, notes, text })
     }
 
     fn decided(&self, request: &Value) -> Decided {
