@@ -22,6 +22,7 @@ mod recording;
 mod skips;
 mod statuses;
 mod target;
+mod wire;
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -9,24 +9,27 @@ mod coverage;
 mod delivery;
 mod family;
 mod findings;
+mod group;
 mod missing;
 mod promotion;
 mod reason;
+mod witness;
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::backing::MAX_SOURCES;
-pub(crate) use self::backing::Witness;
 pub(crate) use self::coverage::covered;
 pub use self::delivery::Delivery;
 pub(crate) use self::delivery::Told;
 pub(crate) use self::family::{Tested, What, is_found, is_suspected};
 pub(crate) use self::findings::findings;
+pub(crate) use self::group::{MIN_EFFECTIVE, comparable};
 use self::missing::{Missing, takes};
-pub(crate) use self::promotion::{MIN_EFFECTIVE, comparable, excess_at_most, noisy_needs};
+pub(crate) use self::promotion::{excess_at_most, noisy_needs};
 pub use self::reason::{Code, Reason};
+pub use self::witness::MAX_SOURCES;
+pub(crate) use self::witness::Witness;
 use crate::evidence::Evidence;
 use crate::forecast::Further;
 use crate::latency::LatencyMargins;

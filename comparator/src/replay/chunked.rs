@@ -1,6 +1,6 @@
 //! A chunked body (RFC 9112, section 7.1) to its bytes.
 
-use super::raw_request::{Unparsed, header};
+use super::wire::{Unparsed, header, line};
 
 /// The bytes of the chunks, and what follows the body. Extensions and trailers are dropped.
 ///
@@ -46,13 +46,6 @@ fn after_trailers(mut rest: &[u8]) -> Result<&[u8], Unparsed> {
 
 fn broken(what: &str) -> Unparsed {
     Unparsed::Broken(format!("its chunked body has {what}").into())
-}
-
-/// The bytes up to the end of the line, which is CRLF or LF, and those after it.
-pub(crate) fn line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let end = bytes.iter().position(|byte| *byte == b'\n')?;
-    let (line, rest) = bytes.split_at_checked(end)?;
-    Some((line.strip_suffix(b"\r").unwrap_or(line), rest.strip_prefix(b"\n")?))
 }
 
 #[cfg(test)]

@@ -12,7 +12,8 @@ use std::io::{self, BufRead};
 use super::entry::{At, Entry, Recorded, RequestLine, Skipped};
 use super::lines::{self, Line};
 use super::place::{Place, Placed};
-use super::raw_request::{self, Parsed, Unparsed};
+use super::raw_request::{self, Parsed};
+use super::wire::Unparsed;
 
 /// How far a file was read.
 #[derive(Debug, Default)]

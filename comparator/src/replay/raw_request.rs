@@ -7,41 +7,16 @@ use std::borrow::Cow;
 
 use antumbra_observation::{Body, Bytes, MAX_HEADERS, Request};
 
-use super::chunked::{self, line};
+use super::chunked;
 use super::entry::RequestLine;
 use super::target;
+use super::wire::{Unparsed, header, line};
 
 /// A request, and the bytes that follow it.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Parsed<'a> {
     pub(crate) request: Request,
     pub(crate) rest: &'a [u8],
-}
-
-/// Why bytes are no message.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Unparsed {
-    /// They end before the body begins.
-    Head,
-    /// They end within the body. It has so many bytes of its length, if that is known.
-    Body(Option<(usize, usize)>),
-    /// They are none, for this reason.
-    Broken(Cow<'static, str>),
-}
-
-impl Unparsed {
-    /// What is wrong.
-    pub(crate) fn explained(self) -> Cow<'static, str> {
-        match self {
-            Self::Head => "it ends before the end of its headers".into(),
-            Self::Body(Some((has, length))) => {
-                let bytes = if length == 1 { "byte" } else { "bytes" };
-                format!("its body has {has} of the {length} {bytes} of its content-length").into()
-            }
-            Self::Body(None) => "its chunked body has no end".into(),
-            Self::Broken(why) => why,
-        }
-    }
 }
 
 /// The request at the beginning of some bytes.
@@ -117,16 +92,6 @@ fn headers(mut rest: &[u8]) -> Result<(Headers, &[u8]), Unparsed> {
             || Unparsed::Broken(format!("its header {number} is not of the form `name: value`").into());
         headers.push(header(head).ok_or_else(broken)?);
     }
-}
-
-pub(super) fn header(line: &[u8]) -> Option<(Bytes, Bytes)> {
-    let colon = line.iter().position(|byte| *byte == b':')?;
-    let (name, value) = line.split_at_checked(colon)?;
-    if name.is_empty() || name.iter().any(u8::is_ascii_whitespace) {
-        // A folded line, or a way to smuggle.
-        return None;
-    }
-    Some((name.into(), value.strip_prefix(b":")?.trim_ascii().into()))
 }
 
 fn values<'h>(headers: &'h [(Bytes, Bytes)], wanted: &[u8]) -> impl Iterator<Item = &'h [u8]> {

@@ -1,7 +1,7 @@
 //! Which endpoints are shown to be within their margin, and what the others take.
 
+use super::group::{comparable, in_all, is_unseen};
 use super::missing::Missing;
-use super::promotion::{comparable, in_all, is_unseen};
 use super::reason::{Code, Reason};
 use super::{Gates, ratio};
 use crate::evidence::{Endpoint, Evidence, NOT_FOUND};

@@ -9,10 +9,10 @@ use std::collections::BTreeMap;
 use antumbra_observation::{Accounts, Counts, Meaning, NotMirrored, Undelivered, UnsafeMethod};
 use serde::{Deserialize, Serialize};
 
-use super::backing::MAX_SOURCES;
 use super::missing::Missing;
 use super::ratio;
 use super::reason::{Code, Reason};
+use super::witness::MAX_SOURCES;
 use crate::evidence::Evidence;
 use crate::forecast::Further;
 use crate::unsent::worded;

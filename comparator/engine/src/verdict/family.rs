@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::backing::Backing;
 use super::reason::{Code, Reason};
+use super::witness::Backing;
 use super::{Gates, real};
 use crate::coins::{Coins, Confirmation, Lead};
 use crate::evidence::{Evidence, Group};

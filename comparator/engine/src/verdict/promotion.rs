@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::group::{in_all, is_unseen};
 use super::missing::Missing;
 use super::reason::{Code, Reason};
 use super::{Gates, MAX_NAMED, Told, coverage, delivery, ratio, real};
@@ -252,15 +253,6 @@ fn unseen_missing(evidence: &Evidence, gates: &Gates) -> Vec<Missing> {
     each.collect()
 }
 
-pub(super) fn is_unseen(endpoint: &Endpoint, gates: &Gates) -> bool {
-    ratio(endpoint.unseen.exchanges, endpoint.all.controlled) > gates.endpoint_margin
-}
-
-/// Whether enough of the controls answered as the primary did for the rest to mean anything.
-pub(crate) fn comparable(all: &Group) -> bool {
-    all.controlled == 0 || ratio(all.effective, all.controlled) >= MIN_EFFECTIVE
-}
-
 /// Latency: seldom slower than the control in the same exchange, and no quantile higher than a margin above the control's.
 fn latency_missing(evidence: &Evidence, gates: &Gates) -> Option<Missing> {
     let all = &evidence.release.all;
@@ -289,21 +281,6 @@ fn latency_missing(evidence: &Evidence, gates: &Gates) -> Option<Missing> {
     Some(Missing::new(why, Reason { value, ..Reason::new(Code::Latency).needing(needed) }))
 }
 
-/// From exchanges of a group that count to all that arrive: those of other endpoints, of a client that asks again, and of a warm-up are
-/// part of what one waits for. `counted` is how many of the group count at present.
-pub(super) fn in_all(
-    evidence: &Evidence,
-    group: &Group,
-    more: Option<Further>,
-    counted: u64,
-) -> Option<Further> {
-    let more = more?;
-    if group.exchanges == 0 {
-        return Some(more);
-    }
-    (counted > 0).then(|| more.times(real(evidence.release.coming()) / real(counted)))
-}
-
 pub(super) fn shown(evidence: &Evidence, gates: &Gates) -> (Reason, String) {
     let bound = excess_at_most(evidence, &evidence.release.all, gates);
     let controlled = evidence.release.all.controlled;
@@ -321,5 +298,3 @@ const FARTHER: f64 = 2.0;
 const MAX_FAILURE: f64 = 0.5;
 /// Exchanges from which on it is no chance that all of the candidate fail and none of the control.
 const MIN_CERTAIN: u64 = 3;
-/// The share of an endpoint's controlled exchanges that must be effective.
-pub(crate) const MIN_EFFECTIVE: f64 = 0.95;

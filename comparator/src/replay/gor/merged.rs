@@ -4,9 +4,9 @@
 //! A body may quote a request. So one counts only as a whole head, of a method that is in use and with its host, that stands where a line
 //! ends with it.
 
-use super::super::chunked::line;
 use super::super::entry::RequestLine;
 use super::super::raw_request;
+use super::super::wire::line;
 use super::kind;
 
 /// The bytes from the first request on that begins behind the first line; none if there is no such request.
