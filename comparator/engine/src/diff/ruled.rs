@@ -88,22 +88,16 @@ impl<'t> Walk<'_, '_, 't> {
         even && self.is_trial_passed(lefts, rights)
     }
 
+    /// A walk from `path` on that only finds out whether anything differs.
+    fn trial<'v, 'f>(&'v self, path: Vec<Segment<'t>>, into: &'v mut Differences<'f>) -> Walk<'v, 'f, 't> {
+        let Walk { primary, other, scope, spelled, blurs, .. } = *self;
+        Walk { primary, other, scope, path, into, spelled, trial: true, objects: Vec::new(), blurs }
+    }
+
     fn is_trial_passed(&mut self, lefts: &[&'t Node], rights: &[&'t Node]) -> bool {
         let mut found = Differences::subjects();
-        let (primary, other, scope, spelled) = (self.primary, self.other, self.scope, self.spelled);
-        let blurs = self.blurs;
         let path = std::mem::take(&mut self.path);
-        let mut walk = Walk {
-            primary,
-            other,
-            scope,
-            path,
-            into: &mut found,
-            spelled,
-            trial: true,
-            objects: Vec::new(),
-            blurs,
-        };
+        let mut walk = self.trial(path, &mut found);
         walk.pairs(lefts, rights, (0..lefts.len()).map(|at| (at, at)));
         self.path = walk.path;
         found.seen == 0

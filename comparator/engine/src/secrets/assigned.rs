@@ -97,16 +97,17 @@ impl<'t> Given<'t> {
         Some(self.name.end + start + from..self.name.end + start + from + length)
     }
 
+    /// What stands before the name of a tag that ends with this name: `ns:own.` may lead it.
+    fn before_tag_name(&self) -> Option<&'t [u8]> {
+        let before = self.text.get(..self.name.start)?;
+        let leads = |byte: &&u8| in_name(byte) || matches!(**byte, b':' | b'.');
+        let lead = before.iter().rev().take(MAX_NAME).take_while(leads).count();
+        before.get(..before.len() - lead)
+    }
+
     /// `<sessionId>4f</sessionId>`, with a prefix and attributes.
     fn of_element(&self) -> Option<Range<usize>> {
-        let before = self.text.get(..self.name.start)?;
-        let lead = before
-            .iter()
-            .rev()
-            .take(MAX_NAME)
-            .take_while(|b| in_name(b) || matches!(**b, b':' | b'.'))
-            .count();
-        let begins = before.get(..before.len() - lead)?.ends_with(b"<");
+        let begins = self.before_tag_name()?.ends_with(b"<");
         if !begins || !matches!(self.after().first(), Some(b'>' | b' ' | b'\t' | b'\n' | b'\r')) {
             return None;
         }
@@ -121,14 +122,7 @@ impl<'t> Given<'t> {
 
     /// `4f</session>`, where what opens it is not in the text.
     fn of_closed(&self) -> Option<Range<usize>> {
-        let before = self.text.get(..self.name.start)?;
-        let lead = before
-            .iter()
-            .rev()
-            .take(MAX_NAME)
-            .take_while(|b| in_name(b) || matches!(**b, b':' | b'.'))
-            .count();
-        let before = before.get(..before.len() - lead)?.strip_suffix(b"</")?;
+        let before = self.before_tag_name()?.strip_suffix(b"</")?;
         if self.after().first() != Some(&b'>') {
             return None;
         }

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use aho_corasick::{AhoCorasick, MatchKind};
 
 use super::kind::SecretKind;
-use super::looks::looks_drawn;
+use super::looks::{begins_alone, looks_drawn};
 
 /// The secrets in a text, in their order and without overlaps. Each is looked through once: a mark that begins none costs no more than
 /// [`MOST_NEEDED`] bytes.
@@ -94,16 +94,6 @@ impl Prefix {
         }
         let more = rest.iter().take_while(|byte| Chars::Word.has(**byte) || self.chars.has(**byte)).count();
         Some(from + more)
-    }
-}
-
-/// Whether no letter or digit stands before it. An escape of a URL or of a string is none.
-fn begins_alone(text: &[u8], start: usize) -> bool {
-    match text.get(..start).unwrap_or_default() {
-        [.., b'%', high, low] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => true,
-        [.., b'\\', b'n' | b't' | b'r'] => true,
-        [.., byte] => !byte.is_ascii_alphanumeric(),
-        [] => true,
     }
 }
 

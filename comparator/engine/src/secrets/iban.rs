@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::kind::SecretKind;
+use super::looks::begins_alone;
 
 /// The account numbers in a text, in groups or in one piece.
 pub(super) fn found(text: &[u8]) -> Vec<(Range<usize>, SecretKind)> {
@@ -47,15 +48,6 @@ fn end(text: &[u8], start: usize) -> Option<usize> {
     }
     let alone = text.get(at).is_none_or(|next| !next.is_ascii_alphanumeric());
     (alone && has_checksum(&number)).then_some(at)
-}
-
-fn begins_alone(text: &[u8], start: usize) -> bool {
-    match text.get(..start).unwrap_or_default() {
-        [.., b'%', high, low] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => true,
-        [.., b'\\', b'n' | b't' | b'r'] => true,
-        [.., byte] => !byte.is_ascii_alphanumeric(),
-        [] => true,
-    }
 }
 
 /// The first four characters at the end, letters as 10 to 35: the number leaves 1 when divided by 97.

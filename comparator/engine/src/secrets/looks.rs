@@ -1,5 +1,5 @@
-//! Whether a text looks drawn at random. That is a secret only where nothing but names of things stands, as in paths and queries: bodies are
-//! full of hashes.
+//! What a text looks like: whether it begins by itself, and whether it looks drawn at random. What is drawn is a secret only where nothing but
+//! names of things stands, as in paths and queries: bodies are full of hashes.
 
 /// Whether a text looks drawn at random: long, and its letters mix cases as words do not, or are one run with fewer vowels than words
 /// have. Such a one may be a secret. Errs towards words: an unusual name stays.
@@ -14,6 +14,16 @@ pub(crate) fn is_token(segment: &[u8]) -> bool {
     let mixed = upper * 4 >= letters && lower * 4 >= letters;
     let vowels = count(|b| b"aeiouAEIOU".contains(b));
     letters >= MIN_TOKEN && (mixed || letters == segment.len() && vowels * 4 < letters)
+}
+
+/// Whether no letter or digit stands before what begins there. An escape of a URL or of a string is none.
+pub(super) fn begins_alone(text: &[u8], start: usize) -> bool {
+    match text.get(..start).unwrap_or_default() {
+        [.., b'%', high, low] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => true,
+        [.., b'\\', b'n' | b't' | b'r'] => true,
+        [.., byte] => !byte.is_ascii_alphanumeric(),
+        [] => true,
+    }
 }
 
 /// Whether a text in a path or a query looks drawn at random: as [`is_token`] says, a hash, or a long mixture of letters and digits.

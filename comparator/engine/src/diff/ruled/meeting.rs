@@ -89,20 +89,8 @@ impl<'t> Walk<'_, '_, 't> {
         }
         self.blurs.tried.set(tried);
         let mut found = Differences::subjects();
-        let Walk { primary, other, scope, spelled, blurs, .. } = *self;
         let path = self.path.iter().cloned().chain(way).collect();
-        Walk {
-            primary,
-            other,
-            scope,
-            path,
-            into: &mut found,
-            spelled,
-            trial: true,
-            objects: Vec::new(),
-            blurs,
-        }
-        .values(left, right);
+        self.trial(path, &mut found).values(left, right);
         found.seen == 0
     }
 }
