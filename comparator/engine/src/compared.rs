@@ -72,7 +72,7 @@ pub(crate) struct Difference {
     pub(crate) subject: Subject,
     pub(crate) of: Differing,
     /// What the candidate has there, where the exchange may become an example.
-    pub(crate) detail: Option<Detail>,
+    pub(crate) detail: Option<Box<Detail>>,
     /// Which rules would allow it, where that is counted: the control's difference, if it has one.
     pub(crate) sampled: Option<Sampled>,
     /// Why nobody can tell which answer is farther from the primary's, where both differ.
@@ -94,7 +94,7 @@ impl Compared {
         let differences = exchange
             .differences
             .iter()
-            .map(|one| size_of::<Difference>() + one.subject.0.len() + one.detail.as_ref().map_or(0, detail));
+            .map(|one| size_of::<Difference>() + one.subject.0.len() + one.detail.as_deref().map_or(0, detail));
         size_of::<Exchange>() + exchange.endpoint.len() + exchange.request.len() + differences.sum::<usize>()
     }
 

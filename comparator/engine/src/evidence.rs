@@ -24,6 +24,7 @@ use crate::quiet::Quiet;
 use crate::recent::Recent;
 use crate::refusals::Refusals;
 use crate::room::{MAX_ENDPOINTS, Room};
+use crate::series::Settled;
 use crate::stats::Paired;
 use crate::statuses::Statuses;
 use crate::unseen::Unseen;
@@ -117,6 +118,15 @@ pub(crate) struct Endpoint {
     pub(crate) unseen: Unseen,
     /// Differences counted under [`OTHER_PATHS`].
     pub(crate) crowded: u64,
+}
+
+/// What is known of a subject, and of its place where it is counted which leg is farther.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Beside<'e> {
+    pub(crate) own: Option<&'e Hypothesis>,
+    pub(crate) farther: Option<&'e Hypothesis>,
+    /// Which values of the place need not be looked at; none where it has no slot of its own.
+    pub(crate) settled: Settled,
 }
 
 /// A set of exchanges.
@@ -362,7 +372,7 @@ impl Endpoint {
         if exchange.control.is_none() {
             for Difference { subject, detail, .. } in &exchange.differences {
                 let most = self.most_examples();
-                self.hypothesis(subject, counting.room).uncontrolled(exchange, detail.as_ref(), most);
+                self.hypothesis(subject, counting.room).uncontrolled(exchange, detail.as_deref(), most);
             }
             return None;
         }
@@ -391,16 +401,28 @@ impl Endpoint {
         })
     }
 
-    /// What is known of a subject that has a slot of its own.
-    pub(crate) fn own(&self, subject: &Subject) -> Option<&Hypothesis> {
-        self.hypotheses.get(subject)
-    }
-
     /// What is known where differences of a subject are counted from now on, if that is settled.
     pub(crate) fn settled(&self, subject: &Subject) -> Option<&Hypothesis> {
+        self.hypotheses.get(subject).or_else(|| self.among_others(subject.1))
+    }
+
+    /// The same of a subject, and of its place where it is counted which leg is farther: one look-up finds both, for they are neighbours.
+    pub(crate) fn settled_beside_farther(&self, subject: &Subject) -> Beside<'_> {
+        let of_place = self.hypotheses.range::<Subject, _>(subject..);
+        let mut of_place = of_place.take_while(|(known, _)| known.0 == subject.0).peekable();
+        let own = of_place.next_if(|(known, _)| known.1 == subject.1).map(|(_, own)| own);
+        let farther = of_place.find(|(known, _)| known.1 == Kind::Farther).map(|(_, farther)| farther);
+        Beside {
+            own: own.or_else(|| self.among_others(subject.1)),
+            farther: farther.or_else(|| self.among_others(Kind::Farther)),
+            settled: farther.map_or_else(Settled::default, Hypothesis::settled),
+        }
+    }
+
+    /// What is known of all places that have no slot of their own, once there will be no more slots.
+    fn among_others(&self, kind: Kind) -> Option<&Hypothesis> {
         let full = self.hypotheses.len() >= MAX_PATHS;
-        let others = || self.hypotheses.get(&other(subject)).filter(|_| full);
-        self.hypotheses.get(subject).or_else(others)
+        if full { self.hypotheses.get(&Subject(OTHER_PATHS.to_owned(), kind)) } else { None }
     }
 
     /// Depends on how many places there are, not on when they were seen: so two engines together keep what one would.

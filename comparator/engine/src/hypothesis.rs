@@ -14,7 +14,7 @@ use crate::order::Order;
 use crate::paid::Paid;
 use crate::places::{Noisy, Noted, Places};
 use crate::room::Room;
-use crate::series::{Course, Series};
+use crate::series::{Course, Series, Settled};
 
 /// The counts of one place and kind at one endpoint.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -145,7 +145,7 @@ impl<'e> Seen<'e> {
             values: *values,
             by_magnitude: *by_magnitude,
             unseen: *unseen,
-            detail: detail.as_ref(),
+            detail: detail.as_deref(),
             sampled: *sampled,
         }
     }
@@ -202,15 +202,15 @@ impl Hypothesis {
         if course == Course::Free { seen.of } else { Differing::Both }
     }
 
-    /// Whether such values tell of the answers here, and that is known for good: then they need not be looked at.
-    pub(crate) fn tells_of_answers(&self, values: Values) -> bool {
-        self.series.as_ref().is_some_and(|series| series.is_free(values))
+    /// Which values tell of the answers here, and that is known for good: then they need not be looked at.
+    pub(crate) fn settled(&self) -> Settled {
+        self.series.as_ref().map_or_else(Settled::default, |series| series.settled())
     }
 
     /// Whether a difference of both legs is here for the sake of values from which nothing is learnt any more: comparing leaves it out as soon
     /// as it knows that, and it must not matter when.
     pub(crate) fn learns_nothing(&self, seen: &Seen<'_>) -> bool {
-        seen.values.is_some_and(|values| self.tells_of_answers(values))
+        seen.values.is_some_and(|values| self.settled().has(values))
     }
 
     /// Whether such values tell of instances here, and nothing of an answer.

@@ -205,7 +205,7 @@ impl Written<String> {
 impl<'c> WrittenDifference<&'c str> {
     fn of(difference: &'c Difference, table: &mut Table<'c>) -> Self {
         let Difference { subject, of, detail, sampled, unseen, values, by_magnitude } = difference;
-        let detail = detail.as_ref();
+        let detail = detail.as_deref();
         Self(
             table.subject(subject),
             *of as u8,
@@ -236,7 +236,8 @@ impl WrittenDifference<String> {
         Ok(Difference {
             subject: Subject(of(texts, *path)?.clone(), *kind),
             of: differing,
-            detail: detail.map(|(exact, primary, other, control)| Detail { exact, primary, other, control }),
+            detail: detail
+                .map(|(exact, primary, other, control)| Box::new(Detail { exact, primary, other, control })),
             sampled: sampled.map(|(guesses, weight)| Sampled { guesses, weight }),
             unseen,
             values,

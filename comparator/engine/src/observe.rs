@@ -13,8 +13,8 @@ use crate::body;
 use crate::compare::{Comparison, Primary};
 use crate::compared::{Answer, Call, Compared, Difference, Exchange};
 use crate::diff::{Detail, Differences, Found, Scope, Subjects, Wanted};
-use crate::evidence::{Endpoint, Evidence, Taken};
-use crate::farther::{Lag, Measure, Side, Told, Values};
+use crate::evidence::{Beside, Endpoint, Evidence, Taken};
+use crate::farther::{Lag, Measure, Side, Told};
 use crate::hypothesis::{self, Hypothesis, Rank};
 use crate::kind::{Differing, Kind, Subject};
 use crate::outside::{Finding, Outside};
@@ -52,7 +52,7 @@ pub fn compare(observation: &Observation, rules: &Rules, outside: &Outside, know
     let detailed = |leg| differences(&primary, leg, outside.control.as_deref(), scope, &in_detail).1;
     let shown = |subject: &Subject| {
         let control = observation.control.as_ref()?;
-        again.get_or_init(|| detailed(control)).get(subject)?.detail.clone()
+        Some(again.get_or_init(|| detailed(control)).get(subject)?.detail.as_ref()?.other.clone())
     };
     let exchange = Exchange {
         id: observation.id,
@@ -160,24 +160,20 @@ impl<'k> Wishes<'k> {
         if !self.count(subject) {
             return Wanted::default();
         }
-        let place = self.place(subject);
-        let shows = || place.is_none_or(|place| self.keeps(place));
+        let shows = |place: Option<&Hypothesis>| place.is_none_or(|place| self.keeps(place));
         if let Some(control) = control.get(subject) {
             let beside = match &control.measure {
                 Measure::Text(changed) => Some(changed),
                 _ => None,
             };
-            let (detail, farther) = (beside.is_some() && shows(), self.shows_farther(subject));
-            return Wanted { detail, farther, weight: None, measure: true, beside };
+            let Beside { own, farther, settled } =
+                self.known.map_or_else(Beside::default, |known| known.settled_beside_farther(subject));
+            let detail = beside.is_some() && shows(own);
+            return Wanted { detail, farther: shows(farther), weight: None, measure: true, settled, beside };
         }
+        let place = self.place(subject);
         let weight = self.controlled.then(|| self.weight(place)).flatten();
-        Wanted { detail: shows(), weight, measure: self.controlled, ..Wanted::default() }
-    }
-
-    /// Whether an exchange in which one leg is farther would be shown.
-    fn shows_farther(&self, Subject(path, _): &Subject) -> bool {
-        let place = self.place(&Subject(path.clone(), Kind::Farther));
-        place.is_none_or(|place| self.keeps(place))
+        Wanted { detail: shows(place), weight, measure: self.controlled, ..Wanted::default() }
     }
 
     fn keeps(&self, place: &Hypothesis) -> bool {
@@ -198,7 +194,7 @@ impl<'k> Wishes<'k> {
         candidate: Subjects,
         mut control: Subjects,
         lag: Lag,
-        of_control: &dyn Fn(&Subject) -> Option<Detail>,
+        of_control: &dyn Fn(&Subject) -> Option<String>,
     ) -> Vec<Difference> {
         let mut all = Vec::new();
         for (subject, found) in candidate.into_found() {
@@ -222,13 +218,12 @@ impl<'k> Wishes<'k> {
         candidate: Found,
         control: &Found,
         lag: Lag,
-        of_control: &dyn Fn(&Subject) -> Option<Detail>,
+        of_control: &dyn Fn(&Subject) -> Option<String>,
     ) -> impl Iterator<Item = Difference> + use<> {
         let told = Measure::tell(&candidate.measure, &control.measure, lag);
         let is_farther = told.is_candidate_farther();
         let Told { of, farther, unseen } = told;
-        let beside =
-            |shown: Detail| Detail { control: of_control(&subject).map(|control| control.other), ..shown };
+        let beside = |shown: Box<Detail>| Box::new(Detail { control: of_control(&subject), ..*shown });
         let (own, of_farther) = match (of, is_farther) {
             (Differing::Candidate, _) => (candidate.detail, None),
             (_, true) => (None, candidate.detail.map(beside)),
@@ -236,7 +231,7 @@ impl<'k> Wishes<'k> {
         };
         let farther = farther.and_then(|farther| {
             let place = Subject(subject.0.clone(), Kind::Farther);
-            let values = farther.values.filter(|values| !self.tells_of_answers(&place, *values));
+            let values = farther.values.filter(|values| !candidate.settled.has(*values));
             (farther.by.is_some() || values.is_some()).then(|| Difference {
                 detail: of_farther,
                 values,
@@ -248,17 +243,11 @@ impl<'k> Wishes<'k> {
             Difference { detail: own, sampled: control.sampled, unseen, ..Difference::new(subject, of) };
         [Some(whole), farther].into_iter().flatten()
     }
-
-    /// Whether nothing is learnt from what the legs have at a place that has a slot of its own.
-    fn tells_of_answers(&self, place: &Subject, values: Values) -> bool {
-        let known = self.known.and_then(|endpoint| endpoint.own(place));
-        known.is_some_and(|place| place.tells_of_answers(values))
-    }
 }
 
 /// A difference of one leg. A time that is no farther from the other leg's, which is the primary's, than the calls may be apart says nothing.
 fn alone(subject: Subject, of: Differing, found: Found, lag: Lag) -> Difference {
-    let Found { detail, sampled, measure } = found;
+    let Found { detail, sampled, measure, .. } = found;
     let of = if measure.is_within(lag) { Differing::Both } else { of };
     Difference { detail, sampled, ..Difference::new(subject, of) }
 }

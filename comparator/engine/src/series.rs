@@ -44,6 +44,22 @@ struct Few {
     many: bool,
 }
 
+/// Which values of a place are known for good to tell of the answers: nothing more is learnt from them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Settled {
+    numbers: bool,
+    texts: bool,
+}
+
+impl Settled {
+    pub(crate) fn has(self, values: Values) -> bool {
+        match values {
+            Values::Numbers(_) => self.numbers,
+            Values::Texts(_) => self.texts,
+        }
+    }
+}
+
 /// What is known of a series.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Course {
@@ -58,18 +74,15 @@ impl Series {
     /// The course so far of what is such a value.
     pub(crate) fn course(&self, of: Values) -> Course {
         match of {
-            _ if self.is_free(of) => Course::Free,
+            _ if self.settled().has(of) => Course::Free,
             Values::Numbers(_) => self.of_numbers(),
             Values::Texts(_) => self.of_texts(),
         }
     }
 
-    /// Whether such values are known for good to tell of the answers: nothing more is learnt from them.
-    pub(crate) fn is_free(&self, of: Values) -> bool {
-        match of {
-            Values::Numbers(_) => self.free_numbers,
-            Values::Texts(_) => self.free_texts,
-        }
+    /// Which values are known for good to tell of the answers.
+    pub(crate) fn settled(&self) -> Settled {
+        Settled { numbers: self.free_numbers, texts: self.free_texts }
     }
 
     fn of_numbers(&self) -> Course {
@@ -103,7 +116,7 @@ impl Series {
     /// Takes the values of an exchange.
     pub(crate) fn take(&mut self, values: Values) {
         match values {
-            _ if self.is_free(values) => {}
+            _ if self.settled().has(values) => {}
             Values::Numbers(numbers) => {
                 self.numbers.iter_mut().zip(numbers).for_each(|(leg, number)| leg.take(number));
                 let settled = |leg: &Leg| leg.seen >= SETTLED && !leg.is_constant();
@@ -231,16 +244,16 @@ mod tests {
         };
         let hash = |number: u32| f64::from(number.wrapping_mul(0x9e37_79b9) >> 20);
         let drawn = |number: u32| [hash(number), hash(number + 7), hash(number + 31)];
-        assert!(!after(&drawn, SETTLED - 1).is_free(numbers));
+        assert!(!after(&drawn, SETTLED - 1).settled().has(numbers));
         let mut free = after(&drawn, SETTLED);
-        assert!(free.is_free(numbers) && !free.is_free(Values::Texts([0; 3])));
+        assert!(free.settled().has(numbers) && !free.settled().has(Values::Texts([0; 3])));
         let before = free.clone();
         free.take(Values::Numbers([1e9, 2e9, 3e9]));
         assert_eq!(free, before);
         let counter = |number: u32| [f64::from(number) + 5_000.0, f64::from(number), hash(number)];
-        assert!(!after(&counter, 10_000).is_free(numbers));
+        assert!(!after(&counter, 10_000).settled().has(numbers));
         let constant = |number: u32| [hash(number), 0.0, hash(number + 31)];
-        assert!(!after(&constant, 10_000).is_free(numbers), "it may begin to count");
+        assert!(!after(&constant, 10_000).settled().has(numbers), "it may begin to count");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use crate::farther::{Measure, Told};
 use crate::guess::{Guesses, Sampled};
 use crate::kind::{Differing, Kind, Subject};
 use crate::refusal::Refusal;
+use crate::series::Settled;
 use crate::tokens::Changed;
 
 /// The first of the differences of a subject in one answer.
@@ -56,9 +57,11 @@ struct List {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Found {
     /// The first of them.
-    pub(crate) detail: Option<Detail>,
+    pub(crate) detail: Option<Box<Detail>>,
     /// Which rules would allow all of them.
     pub(crate) sampled: Option<Sampled>,
+    /// Which values of the place need not be looked at.
+    pub(crate) settled: Settled,
     /// How the answer lies to the primary's there.
     pub(crate) measure: Measure,
 }
@@ -70,6 +73,8 @@ pub(crate) struct Wanted<'b> {
     /// Its detail, if it is farther from the primary than the control's.
     pub(crate) farther: bool,
     pub(crate) measure: bool,
+    /// Which values of the place need not be looked at.
+    pub(crate) settled: Settled,
     /// What the control's answer changes of a text, if that is what differs.
     pub(crate) beside: Option<&'b Changed>,
     /// The number of exchanges for which this one stands where guesses are counted; `None` if its guesses are not.
@@ -148,15 +153,15 @@ impl<'w> Differences<'w> {
         } else if self.found.len() < MAX_SUBJECTS {
             let wanted = (self.wants)(&self.probe);
             let measure = if wanted.measure { measure() } else { Measure::None };
-            let detail = wanted.shows(&measure).then(|| detail(&measure, wanted.beside).alike());
+            let detail = wanted.shows(&measure).then(|| Box::new(detail(&measure, wanted.beside).alike()));
             let sampled = wanted.weight.map(|weight| Sampled { guesses: guesses(), weight });
-            self.found.push(self.probe.clone(), Found { detail, sampled, measure });
+            self.found.push(self.probe.clone(), Found { detail, sampled, settled: wanted.settled, measure });
         }
     }
 
     /// Each subject with its first difference, where that was wanted.
     pub(crate) fn into_details(self) -> impl Iterator<Item = (Subject, Detail)> {
-        let details = self.found.into_found().filter_map(|(subject, found)| Some((subject, found.detail?)));
+        let details = self.found.into_found().filter_map(|(subject, found)| Some((subject, *found.detail?)));
         let mut details: Vec<(Subject, Detail)> = details.collect();
         details.sort_unstable_by(|one, other| one.0.cmp(&other.0));
         details.into_iter()

@@ -157,8 +157,11 @@ fn equal_but_case(left: &[u8], right: &[u8]) -> bool {
 }
 
 fn in_seconds(duration: Duration) -> Decimal {
-    let nanos = duration.as_nanos().to_string();
-    Decimal::parse(nanos.as_bytes()).map_or_else(Decimal::zero, |nanos| nanos.shifted(-9))
+    let seconds = match duration.subsec_nanos() {
+        0 => Decimal::of(duration.as_secs(), b""),
+        nanos => Decimal::of(duration.as_secs(), format!("{nanos:09}").as_bytes()),
+    };
+    seconds.unwrap_or_else(Decimal::zero)
 }
 
 #[cfg(test)]

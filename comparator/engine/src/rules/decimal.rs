@@ -6,14 +6,19 @@
 use std::cmp::Ordering;
 use std::fmt;
 
+use smallvec::SmallVec;
+
 /// A decimal number: digits × 10^scale.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decimal {
     negative: bool,
     /// Most significant first, without zeros at either end; none is zero.
-    digits: Vec<u8>,
+    digits: Digits,
     scale: i64,
 }
+
+/// Most numbers of answers are this short, and need no memory of their own.
+type Digits = SmallVec<[u8; 24]>;
 
 impl Decimal {
     /// Reads a number by the grammar of JSON (RFC 8259, section 6). Returns `None` if the text is no number, has more than 1,000
@@ -40,7 +45,23 @@ impl Decimal {
 
     /// 0.
     pub(crate) fn zero() -> Self {
-        Self::new(false, Vec::new(), 0)
+        Self::new(false, Digits::new(), 0)
+    }
+
+    /// A whole number, and behind its point `places`, which are digits of ASCII. `None` if these are none, or more than a number may have.
+    pub(crate) fn of(whole: u64, places: &[u8]) -> Option<Self> {
+        let mut digits = Digits::new();
+        let mut rest = whole;
+        while rest > 0 {
+            digits.push((rest % 10) as u8);
+            rest /= 10;
+        }
+        digits.reverse();
+        for place in places {
+            digits.push(place.is_ascii_digit().then(|| place - b'0')?);
+        }
+        let scale = i64::try_from(places.len()).ok()?;
+        (digits.len() <= MAX_DIGITS).then(|| Self::new(false, digits, -scale))
     }
 
     /// |`self` − `other`| ≤ `most`.
@@ -79,17 +100,35 @@ impl Decimal {
 
     /// The nearest float, for an order among numbers and not for their equality.
     pub(crate) fn rank(&self) -> f64 {
-        self.to_string().parse().unwrap_or_default()
+        self.exact().unwrap_or_else(|| self.to_string().parse().unwrap_or_default())
     }
 
-    fn new(negative: bool, digits: Vec<u8>, scale: i64) -> Self {
+    /// The nearest float, if one operation on two that are exact finds it (Clinger 1990, "How to Read Floating Point Numbers Accurately").
+    fn exact(&self) -> Option<f64> {
+        let power = usize::try_from(self.scale.unsigned_abs()).ok().and_then(|scale| POWERS.get(scale))?;
+        if self.digits.len() > EXACT_DIGITS {
+            return None;
+        }
+        let digits = self.digits.iter().fold(0_u64, |sum, digit| sum * 10 + u64::from(*digit)) as f64;
+        let magnitude = if self.scale < 0 { digits / power } else { digits * power };
+        Some(if self.negative { -magnitude } else { magnitude })
+    }
+
+    /// Whether its magnitude is below 10^`power`.
+    pub(crate) fn is_below(&self, power: i64) -> bool {
+        self.digits.is_empty() || self.top() <= power
+    }
+
+    fn new(negative: bool, digits: Digits, scale: i64) -> Self {
         let mut new = Self { negative, digits, scale };
         while new.digits.last() == Some(&0) {
             new.digits.pop();
             new.scale = new.scale.saturating_add(1);
         }
         let zeros = new.digits.iter().take_while(|&&digit| digit == 0).count();
-        new.digits.drain(..zeros);
+        if zeros > 0 {
+            new.digits.drain(..zeros);
+        }
         if new.digits.is_empty() {
             (new.negative, new.scale) = (false, 0);
         }
@@ -122,7 +161,7 @@ impl Decimal {
     }
 
     /// `width` digits down to 10^`scale`.
-    fn laid_out(&self, scale: i64, width: usize) -> Option<Vec<u8>> {
+    fn laid_out(&self, scale: i64, width: usize) -> Option<Digits> {
         let tail = usize::try_from(self.scale.checked_sub(scale)?).ok()?;
         let head = width.checked_sub(tail)?.checked_sub(self.digits.len())?;
         let zeros = |count| std::iter::repeat_n(0, count);
@@ -158,9 +197,9 @@ impl fmt::Display for Decimal {
 }
 
 /// Of two of one length.
-fn sum(left: &[u8], right: &[u8]) -> Vec<u8> {
+fn sum(left: &[u8], right: &[u8]) -> Digits {
     let mut carry = 0;
-    let mut digits: Vec<u8> = Vec::with_capacity(left.len() + 1);
+    let mut digits = Digits::with_capacity(left.len() + 1);
     for (a, b) in left.iter().zip(right).rev() {
         let total = a + b + carry;
         carry = total / 10;
@@ -172,9 +211,9 @@ fn sum(left: &[u8], right: &[u8]) -> Vec<u8> {
 }
 
 /// `left` − `right`, of one length, `left` not the smaller.
-fn remainder(left: &[u8], right: &[u8]) -> Vec<u8> {
+fn remainder(left: &[u8], right: &[u8]) -> Digits {
     let mut borrow = 0;
-    let mut digits: Vec<u8> = Vec::with_capacity(left.len());
+    let mut digits = Digits::with_capacity(left.len());
     for (a, b) in left.iter().zip(right).rev() {
         let less = b + borrow;
         borrow = u8::from(*a < less);
@@ -202,6 +241,13 @@ fn non_empty(text: &[u8]) -> Option<&[u8]> {
 
 /// Most digits of a number that is compared within a tolerance.
 const MAX_DIGITS: usize = 1_000;
+/// Any number of so many digits is a float, …
+const EXACT_DIGITS: usize = 15;
+/// … and so are these powers of ten.
+const POWERS: [f64; 23] = [
+    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20,
+    1e21, 1e22,
+];
 
 #[cfg(test)]
 mod tests {
@@ -255,6 +301,39 @@ mod tests {
         check("1e400", "1.1e400", "0.05", false);
         check("99999999999999999999999999999999", "99999999999999999999999999999998", "1e-30", true);
         check("99999999999999999999999999999999", "99999999999999999999999999999998", "1e-33", false);
+    }
+
+    #[test]
+    fn ranks_are_the_nearest_floats() {
+        for text in [
+            "0", "-0.5", "1700000000.25", "0.1", "0.3", "123456789012345", "999999999999999e22", "1e22", "1e23", "-1e-22",
+            "1e-23", "0.30000000000000004", "1234567890123456", "1e400", "7e-400",
+        ] {
+            let expected: f64 = text.parse().unwrap();
+            assert_eq!(decimal(text).rank(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn wholes_and_places_make_a_number() {
+        let check = |whole, places: &str, expected: &str| {
+            assert_eq!(Decimal::of(whole, places.as_bytes()), Some(decimal(expected)), "{whole} {places}");
+        };
+        check(0, "", "0");
+        check(0, "050", "0.05");
+        check(1_700_000_000, "250", "1700000000.25");
+        check(u64::MAX, "", "18446744073709551615");
+        assert_eq!(Decimal::of(1, b"0x"), None);
+        assert_eq!(Decimal::of(1, "0".repeat(MAX_DIGITS).as_bytes()), None);
+    }
+
+    #[test]
+    fn magnitudes_are_below_powers_of_ten() {
+        for (text, power, expected) in
+            [("0", -5, true), ("9.99", 1, true), ("10", 1, false), ("-100", 2, false), ("-99", 2, true), ("0.01", -2, false)]
+        {
+            assert_eq!(decimal(text).is_below(power), expected, "{text} {power}");
+        }
     }
 
     #[test]

@@ -3,6 +3,8 @@
 //! Two are only compared if they are spelled in the same way: `1700000000` and `1700000000000` differ in their unit, which is
 //! a difference, and a time without an offset may be in any zone.
 
+use std::sync::LazyLock;
+
 use datealgo::{date_to_rd, days_in_month};
 
 use super::decimal::Decimal;
@@ -50,23 +52,19 @@ impl Instant {
 
     /// From 2001 to 2099: a number outside is more likely a count of something.
     pub(crate) fn is_likely(&self) -> bool {
-        let is_after = |bound: &[u8]| {
-            Decimal::parse(bound).is_some_and(|bound| self.seconds.magnitude_cmp(&bound).is_ge())
-        };
-        is_after(b"1e9") && !is_after(b"41e8")
+        static END: LazyLock<Option<Decimal>> = LazyLock::new(|| Decimal::of(4_100_000_000, b""));
+        let is_before_end = || END.as_ref().is_some_and(|end| self.seconds.magnitude_cmp(end).is_lt());
+        !self.seconds.is_below(9) && is_before_end()
     }
 }
 
 /// The unit of a Unix time is told by its size: from 1973 to the year 5138 they do not meet.
 fn unix(text: &[u8]) -> Option<Instant> {
     let number = Decimal::parse(text)?;
-    let below = |power: i64| {
-        Decimal::parse(b"1").is_some_and(|one| number.magnitude_cmp(&one.shifted(power)).is_lt())
-    };
-    if below(8) {
+    if number.is_below(8) {
         return None;
     }
-    let (_, unit) = [(11, 0), (14, 3), (17, 6), (20, 9)].into_iter().find(|&(power, _)| below(power))?;
+    let (_, unit) = [(11, 0), (14, 3), (17, 6), (20, 9)].into_iter().find(|&(power, _)| number.is_below(power))?;
     Some(Instant { spelling: Spelling::Unix(unit), seconds: number.shifted(-unit) })
 }
 
@@ -119,14 +117,16 @@ fn time_of_day(clock: &[u8]) -> Option<i64> {
 
 /// `fraction` is empty or a point with digits.
 fn seconds(whole: i64, fraction: &[u8]) -> Option<Decimal> {
-    let magnitude = whole.unsigned_abs().to_string();
-    if whole >= 0 || fraction.is_empty() {
-        let seconds = Decimal::parse(&[magnitude.as_bytes(), fraction].concat())?;
-        return Some(if whole < 0 { seconds.negated() } else { seconds });
+    let places = match fraction {
+        [] => fraction,
+        [_, places @ ..] => Some(places).filter(|places| !places.is_empty())?,
+    };
+    let magnitude = whole.unsigned_abs();
+    if whole >= 0 {
+        return Decimal::of(magnitude, places);
     }
     // Before 1970 the fraction goes the other way.
-    let fraction = Decimal::parse(&[b"0", fraction].concat())?;
-    Decimal::parse(magnitude.as_bytes())?.distance(&fraction).map(Decimal::negated)
+    Decimal::of(magnitude, b"")?.distance(&Decimal::of(0, places)?).map(Decimal::negated)
 }
 
 /// Days since 1970-01-01 in the proleptic Gregorian calendar, if that day exists.
