@@ -329,11 +329,7 @@ impl Store {
 
     /// The last generation of a policy that a document brought as a whole; none if its audit knows of none.
     pub fn last_put(&self, name: &str) -> Result<Option<StoredPolicy>, StoreError> {
-        self.stored(
-            "SELECT name, generation, at, document, sum FROM policies WHERE name = ?1 AND generation =
-             (SELECT max(generation) FROM audit WHERE release = ?1 AND action IN (?2, ?3))",
-            params![name, change::PUT, change::FILE],
-        )
+        self.stored(LAST_PUT, params![name, change::PUT, change::FILE])
     }
 
     fn stored(&self, query: &str, of: impl rusqlite::Params) -> Result<Option<StoredPolicy>, StoreError> {
@@ -343,10 +339,7 @@ impl Store {
 
     /// The highest generation that a policy of this name ever had, deleted ones included; 0 if there never was one.
     pub fn last_generation(&self, name: &str) -> Result<u64, StoreError> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT max(coalesce((SELECT max(generation) FROM policies WHERE name = ?1), 0),
-                        coalesce((SELECT max(generation) FROM audit WHERE release = ?1), 0))",
-        )?;
+        let mut statement = self.connection.prepare_cached(LAST_GENERATION)?;
         Ok(statement.query_row([name], |row| row.get(0))?)
     }
 
@@ -440,6 +433,15 @@ fn session(connection: &Connection, release: &str) -> Result<Option<Session>, St
     Ok(found)
 }
 
+/// Each command asks this: an index answers each part with one row, however long the audit is.
+const LAST_PUT: &str = "
+SELECT name, generation, at, document, sum FROM policies WHERE name = ?1 AND generation =
+    max(coalesce((SELECT max(generation) FROM audit WHERE release = ?1 AND action = ?2), 0),
+        coalesce((SELECT max(generation) FROM audit WHERE release = ?1 AND action = ?3), 0))";
+/// As [`LAST_PUT`].
+const LAST_GENERATION: &str = "
+SELECT max(coalesce((SELECT max(generation) FROM policies WHERE name = ?1), 0),
+           coalesce((SELECT max(generation) FROM audit WHERE release = ?1), 0))";
 /// How long a write waits for somebody who reads or copies the file.
 const BUSY: Duration = Duration::from_secs(2);
 /// How often a probe writes at most: whoever asks whether the store is ready must not keep it busy.

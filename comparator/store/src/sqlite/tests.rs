@@ -118,6 +118,54 @@ fn what_is_forgotten_leaves_its_audit_and_numbers_that_are_not_used_again() {
     assert_eq!(store.last_generation("never").unwrap(), 0);
 }
 
+/// Every command asks for these: a long audit must not make them slow. What earlier versions wrote gets the indexes at the start.
+#[test]
+fn what_each_command_asks_of_the_audit_takes_no_longer_the_longer_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.db");
+    let mut store = Store::open(&path).unwrap();
+    let fill = |store: &mut Store, generations: std::ops::RangeInclusive<u64>| {
+        let entry = |generation| Draft {
+            release: "shop".to_owned(),
+            generation,
+            at_ms: 0,
+            who: "ana".to_owned(),
+            action: if generation % 2 == 0 { change::PUT } else { "mirror" }.to_owned(),
+            reason: String::new(),
+            diff: Vec::new(),
+            document: None,
+        };
+        let mut all = generations.map(entry);
+        store.transaction(|writing| all.try_for_each(|draft| writing.append_audit(draft))).unwrap();
+    };
+    let asked = |store: &Store, query: &str| {
+        let mut statement = store.connection.prepare(query).unwrap();
+        let given = [&"shop" as &dyn rusqlite::ToSql, &change::PUT, &change::FILE];
+        let given = &given[..statement.parameter_count()];
+        statement.query(given).unwrap().next().unwrap();
+        let steps = statement.get_status(rusqlite::StatementStatus::VmStep);
+        let mut plan = store.connection.prepare(&format!("EXPLAIN QUERY PLAN {query}")).unwrap();
+        let plan = plan.query_map(given, |row| row.get::<_, String>(3)).unwrap();
+        (steps, plan.collect::<Result<Vec<_>, _>>().unwrap())
+    };
+    fill(&mut store, 1..=10);
+    let short = [LAST_PUT, LAST_GENERATION].map(|query| asked(&store, query));
+    fill(&mut store, 11..=1_000);
+    store
+        .connection
+        .execute_batch("DROP INDEX IF EXISTS audit_made; DROP INDEX IF EXISTS audit_generation;")
+        .unwrap();
+    drop(store);
+    let store = Store::open(&path).unwrap();
+    assert_eq!([LAST_PUT, LAST_GENERATION].map(|query| asked(&store, query)), short);
+    for (_, plan) in short {
+        let scans: Vec<_> =
+            plan.iter().filter(|step| step.starts_with("SCAN ") && **step != "SCAN CONSTANT ROW").collect();
+        assert!(scans.is_empty(), "{plan:?}");
+    }
+    assert_eq!(store.last_generation("shop").unwrap(), 1_000);
+}
+
 /// Sources keep their places, in which they first came; what an earlier version wrote came first, and without a token.
 #[test]
 fn evidence_that_an_earlier_version_wrote_is_that_of_the_source_without_a_token() {
