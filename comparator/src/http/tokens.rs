@@ -118,7 +118,7 @@ impl From<token::Refused> for Problem {
             Refused::Name { .. } | Refused::ScopedAdmin(_) | Refused::Releases(_) | Refused::Lasts(_) => {
                 (StatusCode::UNPROCESSABLE_ENTITY, "invalid-token")
             }
-            Refused::Taken(_) => (StatusCode::CONFLICT, "taken-name"),
+            Refused::Taken(_) | Refused::Unreadable(_) => (StatusCode::CONFLICT, "taken-name"),
             Refused::TooManyValid | Refused::TooManyEver => (StatusCode::CONFLICT, "too-many-tokens"),
             Refused::FirstNotAdmin | Refused::LastAdmin(_) | Refused::File => {
                 (StatusCode::CONFLICT, "last-way-in")

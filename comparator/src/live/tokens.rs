@@ -4,7 +4,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use antumbra_control::token::{self, Deed, Digest, Ended};
 use antumbra_control::{Role, Scope, Token};
-use antumbra_store::StoreError;
+use antumbra_store::UnreadableToken;
 
 use crate::api::principal::Principal;
 use crate::bearer;
@@ -20,8 +20,8 @@ struct Held {
     /// Those that nobody took back, oldest first.
     living: Vec<Arc<Token>>,
     revoked: Vec<Arc<Token>>,
-    /// Rows of the store that are not as they were written.
-    unreadable: usize,
+    /// The names of the store's rows that are not as they were written.
+    unreadable: Vec<String>,
 }
 
 /// Why a secret lets nobody in.
@@ -34,14 +34,14 @@ pub(crate) enum Stranger {
 
 impl Tokens {
     /// Takes over what was stored, beside the token of the file.
-    pub(crate) fn restore(&self, stored: Vec<Result<Token, StoreError>>, file: Option<&str>) {
+    pub(crate) fn restore(&self, stored: Vec<Result<Token, UnreadableToken>>, file: Option<&str>) {
         let mut restored = Held { file: file.map(|secret| Arc::new(of_file(secret))), ..Held::default() };
         for row in stored {
             match row {
                 Ok(token) => restored.add(Arc::new(token)),
-                Err(error) => {
+                Err(UnreadableToken { name, error }) => {
                     tracing::error!(%error, "the row lets nobody in, and every request needs a token");
-                    restored.unreadable += 1;
+                    restored.unreadable.push(name);
                 }
             }
         }
@@ -53,7 +53,7 @@ impl Tokens {
     pub(crate) fn are_required(&self) -> bool {
         self.read(|held| {
             let any = held.file.is_some() || !held.living.is_empty() || !held.revoked.is_empty();
-            any || held.unreadable > 0
+            any || !held.unreadable.is_empty()
         })
     }
 
@@ -83,6 +83,11 @@ impl Tokens {
     /// Those that were stored.
     pub(crate) fn stored(&self) -> Vec<Arc<Token>> {
         self.read(|held| held.living.iter().chain(&held.revoked).cloned().collect())
+    }
+
+    /// The names of the rows that are not as they were written.
+    pub(crate) fn unreadable(&self) -> Vec<String> {
+        self.read(|held| held.unreadable.clone())
     }
 
     /// The token of the file that the server was started with.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use antumbra_control::Token;
-use antumbra_control::token::{Wish, decide};
+use antumbra_control::token::{Held, Wish, decide};
 
 use super::handle::TokenError;
 use super::thread::Thread;
@@ -12,10 +12,11 @@ use crate::clock;
 impl Thread {
     /// Does what somebody wants done with a token, once it is durable. None if nothing changes.
     pub(super) fn wish(&mut self, wish: &Wish) -> Result<Option<Arc<Token>>, TokenError> {
-        let stored = self.tokens.stored();
-        let held: Vec<&Token> = stored.iter().map(|token| &**token).collect();
+        let (stored, unreadable) = (self.tokens.stored(), self.tokens.unreadable());
+        let tokens: Vec<&Token> = stored.iter().map(|token| &**token).collect();
         let file = self.tokens.of_file().is_some();
-        let Some(token) = decide(wish, &held, file, clock::now_ms())? else { return Ok(None) };
+        let held = Held { tokens: &tokens, unreadable: &unreadable, file };
+        let Some(token) = decide(wish, held, clock::now_ms())? else { return Ok(None) };
         self.store.transaction(|writing| writing.put_token(&token))?;
         match &token.revoked {
             None => tracing::info!(

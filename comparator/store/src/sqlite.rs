@@ -33,7 +33,7 @@ use antumbra_engine::Row;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior, params};
 
 use crate::accounts::Accounts;
-use crate::error::StoreError;
+use crate::error::{StoreError, UnreadableToken};
 use documents::document;
 use lock::Lock;
 use seal::Seal;
@@ -158,7 +158,7 @@ impl Store {
             tell(self.journal(of.as_ref()).map(drop))?;
         }
         for token in tokens::those_of_any_version(&self.connection)? {
-            tell(token.map(drop))?;
+            tell(token.map(drop).map_err(|unreadable| unreadable.error))?;
         }
         let Checked { findings, more, .. } =
             audits::check(&self.connection, &self.path, &Keys::default(), None)?;
@@ -384,7 +384,7 @@ impl Store {
     ///
     /// # Errors
     /// SQLite fails.
-    pub fn tokens(&self) -> Result<Vec<Result<Token, StoreError>>, StoreError> {
+    pub fn tokens(&self) -> Result<Vec<Result<Token, UnreadableToken>>, StoreError> {
         tokens::all(&self.connection)
     }
 
