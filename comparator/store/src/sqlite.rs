@@ -223,7 +223,8 @@ impl Store {
         Ok(result)
     }
 
-    /// What is wrong with the audits since the store was opened, and their heads as of the last commit.
+    /// What is wrong with the audits since the store was opened, the first [`antumbra_control::audit::MAX_FINDINGS`] things of each
+    /// release, and their heads as of the last commit.
     pub fn audits(&self) -> Checked {
         self.seal.as_ref().map(|seal| seal.borrow().checked().clone()).unwrap_or_default()
     }
@@ -243,7 +244,8 @@ impl Store {
         let mut chains: Vec<(String, u64)> = rows.collect::<Result<_, _>>()?;
         chains.retain(|(release, _)| !release.starts_with(DAMAGED));
         drop(statement);
-        let wrong: Vec<String> = self.audits().findings.iter().map(ToString::to_string).collect();
+        let wrong: Vec<String> =
+            self.audits().of(|_| true).findings.iter().map(ToString::to_string).collect();
         self.transaction(|writing| {
             for (release, generation) in chains {
                 let (who, action, reason) = (who.to_owned(), SEAL.to_owned(), reason.to_owned());
@@ -264,7 +266,7 @@ impl Store {
         if let Some(seal) = &self.seal {
             seal.borrow_mut().renew(&self.connection)?;
         }
-        Ok(self.audits())
+        Ok(self.audits().of(|_| true))
     }
 
     /// Empties the write-ahead log if something was deleted whose earlier pages may stand in it: deleted content is overwritten in the
