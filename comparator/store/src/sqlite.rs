@@ -186,8 +186,8 @@ impl Store {
         &mut self,
         work: impl FnOnce(&Writing<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let Self { connection, seal, .. } = &mut *self;
-        let seal = seal.as_ref();
+        let Self { connection, seal, salvaged, .. } = &mut *self;
+        let (seal, salvaged_ms) = (seal.as_ref(), salvaged.as_ref().map(|(salvaged, _)| salvaged.at_ms));
         if let Some(seal) = seal {
             seal.borrow_mut().before(connection)?;
         }
@@ -195,9 +195,9 @@ impl Store {
         let (result, changed, deleted) = {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let appending = Appending { seal, done: RefCell::default() };
-            let writing = Writing { transaction, appending, deleted: Cell::new(false) };
+            let writing = Writing { transaction, appending, deleted: Cell::new(false), salvaged_ms };
             let result = work(&writing)?;
-            let Writing { transaction, appending: Appending { done, seal: _ }, deleted } = writing;
+            let Writing { transaction, appending: Appending { done, seal: _ }, deleted, .. } = writing;
             let (Appended { entries, contradiction }, deleted) = (done.into_inner(), deleted.get());
             if let Some(seal) = seal {
                 let mut seal = seal.borrow_mut();

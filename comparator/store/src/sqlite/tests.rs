@@ -374,11 +374,35 @@ fn what_salvaging_set_aside_outlives_the_start_that_did() {
     assert_eq!((aside(&store, "till"), aside(&store, "shop")), ((50, at + 5), (50, at)));
     store
         .transaction(|writing| {
+            writing.set_aside("shop", 1, at + 5)?;
             writing.begin_session("till", Session { number: 3, since: 42 }, "", at + 6)?;
             writing.set_aside("shop", 2, at + 6)
         })
         .unwrap();
     assert_eq!((aside(&store, "till").0, aside(&store, "shop").0), (0, 0), "what is older is forgotten");
+}
+
+/// Which session went on is lost, too. Nothing that is set aside is deleted, and the next session is another one than any before.
+#[test]
+fn a_database_that_lost_sessions_gives_no_number_twice_and_keeps_what_it_set_aside() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.db");
+    filled(&path);
+    overwrite_root(Store::open(&path).unwrap(), "sessions");
+    let mut store = Store::open(&path).unwrap();
+    let lost = store.session("till").unwrap().unwrap();
+    assert_eq!(lost, Session { number: 40, since: 40 }, "each began with an entry of the audit, of which there are 40");
+    assert_eq!(store.session("nobody").unwrap(), None);
+    let now = store.salvaged().unwrap().0.at_ms + 5;
+    store
+        .transaction(|writing| {
+            writing.set_aside("till", lost.number, now)?;
+            writing.begin_session("till", Session { number: lost.number + 1, since: 41 }, "", now)
+        })
+        .unwrap();
+    let query = "SELECT count(*) FROM set_aside WHERE release = 'till' AND session = 1";
+    let kept: u64 = store.connection.query_row(query, [], |row| row.get(0)).unwrap();
+    assert_eq!(kept, 256 + 50, "the evidence and the journal");
 }
 
 /// A token with everything that one can have.
