@@ -10,6 +10,7 @@ mod expiring;
 mod gathered;
 mod handle;
 mod observing;
+mod restoring;
 mod thread;
 mod tokens;
 

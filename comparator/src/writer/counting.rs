@@ -19,6 +19,8 @@ use crate::plugins::Prepared;
 pub(super) struct Counting<'t> {
     pub(super) releases: &'t mut BTreeMap<String, Gathered>,
     pub(super) policies: &'t Policies,
+    /// How many places all releases together may name.
+    pub(super) places: usize,
 }
 
 /// What became of a batch.
@@ -66,7 +68,7 @@ impl Counting<'_> {
             settled.duplicates = batch.observations.len() as u64;
             return Ok(Counted { settled, belong });
         }
-        share_places(self.releases);
+        share_places(self.releases, self.places);
         let mut compared = std::mem::take(&mut batch.compared).into_iter();
         for (at, observation) in batch.observations.iter().enumerate() {
             let (prepared, under) = (batch.prepared.get(&at), compared.next().flatten());
@@ -150,6 +152,7 @@ fn is_prepared(prepared: Option<&Prepared>, version: &Version, session: Session)
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::writer::gathered::MAX_PLACES;
     use antumbra_control::Document;
     use antumbra_engine::{Evidence, MAX_SOURCES, Outside, compare};
     use antumbra_observation::Leg;
@@ -178,7 +181,7 @@ mod tests {
             let policies = Policies::default();
             policies.put(Version::new(Document::from_yaml(SHOP.as_bytes()).unwrap(), 5, 0));
             let mut releases = BTreeMap::from([("shop".to_owned(), Gathered::new(session))]);
-            let mut counting = Counting { releases: &mut releases, policies: &policies };
+            let mut counting = Counting { releases: &mut releases, policies: &policies, places: MAX_PLACES };
             // By rules that do not ignore the price.
             let by = antumbra_engine::Rules::default();
             let compared = compare(&exchange(), &by, &Outside::default(), &Evidence::new());
@@ -200,7 +203,7 @@ mod tests {
         let policies = Policies::default();
         policies.put(Version::new(Document::from_yaml(SHOP.as_bytes()).unwrap(), 6, 0));
         let mut releases = BTreeMap::from([("shop".to_owned(), Gathered::new(session))]);
-        let mut counting = Counting { releases: &mut releases, policies: &policies };
+        let mut counting = Counting { releases: &mut releases, policies: &policies, places: MAX_PLACES };
         assert_eq!(counting.one(None, &exchange(), None, None).0, Became::Superseded);
         let inline = exchange().with_generation(0);
         let unnamed = inline.clone().with_id(0);
@@ -220,7 +223,7 @@ mod tests {
         policies.put(Version::new(Document::from_yaml(SHOP.as_bytes()).unwrap(), 5, 0));
         let session = Session { number: 3, since: 4 };
         let mut releases = BTreeMap::from([("shop".to_owned(), Gathered::new(session))]);
-        let mut counting = Counting { releases: &mut releases, policies: &policies };
+        let mut counting = Counting { releases: &mut releases, policies: &policies, places: MAX_PLACES };
         let mut sent = |source: &str, id| {
             counting.one(Source::written(source).as_ref(), &exchange().with_id(id), None, None).0
         };

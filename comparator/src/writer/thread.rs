@@ -9,7 +9,7 @@ use antumbra_control::refusal::Refusal;
 use antumbra_control::{Files, Session};
 use antumbra_store::{Store, StoreError};
 
-use super::gathered::Gathered;
+use super::gathered::{Gathered, MAX_PLACES};
 use super::handle::{ChangeError, Inbox, Job, Snapshot};
 use crate::live::Live;
 use crate::live::audited::Audited;
@@ -44,6 +44,8 @@ pub(crate) struct Thread {
     pub(super) keep: Duration,
     /// How often examples were forgotten since.
     pub(super) expired: u64,
+    /// How many places the evidence of all releases together may name.
+    pub(super) places: usize,
 }
 
 impl Thread {
@@ -76,6 +78,7 @@ impl Thread {
             checkpointed: Instant::now(),
             keep,
             expired: 0,
+            places: MAX_PLACES,
         };
         thread.load()?;
         thread.note_salvage()?;

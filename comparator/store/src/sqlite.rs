@@ -390,11 +390,12 @@ impl Store {
         tokens::all(&self.connection)
     }
 
-    /// What was counted of one source in a session since its evidence was last written, oldest first.
+    /// What was counted of one source in a session since its evidence was last written, oldest first, each entry with its number: those of
+    /// all releases are numbered in one order.
     ///
     /// # Errors
     /// An entry is not as it was written, or SQLite fails.
-    pub fn journal(&self, of: Gathering<'_>) -> Result<Vec<JournalEntry>, StoreError> {
+    pub fn journal(&self, of: Gathering<'_>) -> Result<Vec<(u64, JournalEntry)>, StoreError> {
         sources::journal(&self.connection, of)
     }
 

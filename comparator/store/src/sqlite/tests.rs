@@ -185,7 +185,7 @@ fn evidence_that_an_earlier_version_wrote_is_that_of_the_source_without_a_token(
     let mut store = Store::open(&path).unwrap();
     assert_eq!(store.sources("shop", 1).unwrap(), [""]);
     assert_eq!(store.evidence(open("shop", 1)).unwrap(), [row(1)]);
-    assert_eq!(store.journal(open("shop", 1)).unwrap()[0].repeated, 7);
+    assert_eq!(store.journal(open("shop", 1)).unwrap()[0].1.repeated, 7);
     store
         .transaction(|writing| {
             for (place, source) in [(1, "west"), (2, "east")] {
@@ -228,7 +228,7 @@ fn nothing_of_a_failed_transaction_stays() {
 }
 
 /// A database with 40 generations and 300 rows of evidence of each of two releases.
-fn filled(path: &Path) -> (Vec<(String, StoredPolicy)>, Vec<Row>, Vec<JournalEntry>) {
+fn filled(path: &Path) -> (Vec<(String, StoredPolicy)>, Vec<Row>, Vec<(u64, JournalEntry)>) {
     let mut store = Store::open(path).unwrap();
     let row = |number: u8| Row {
         key: format!("endpoint GET /{number}"),
