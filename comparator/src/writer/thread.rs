@@ -10,7 +10,8 @@ use antumbra_control::{Files, Session};
 use antumbra_store::{Store, StoreError};
 
 use super::gathered::{Gathered, MAX_PLACES};
-use super::handle::{ChangeError, Inbox, Job, Snapshot};
+use super::handle::{Asker, ChangeError, Inbox, Job, Snapshot};
+use crate::api::principal::{Admits as _, Dismissed};
 use crate::live::Live;
 use crate::live::audited::Audited;
 use crate::live::captures::Captures;
@@ -91,8 +92,14 @@ impl Thread {
         while let Some(job) = self.inbox.next() {
             match job {
                 Job::Batch(first) => self.take_group(first),
-                Job::Command(command, reply) => drop(reply.send(self.command(&command))),
-                Job::Token(wish, reply) => drop(reply.send(self.wish(&wish))),
+                Job::Command(command, asker, reply) => {
+                    let done = self.admit(&asker).map(|()| self.command(&command));
+                    drop(reply.send(done));
+                }
+                Job::Token(wish, asker, reply) => {
+                    let done = self.admit(&asker).map(|()| self.wish(&wish));
+                    drop(reply.send(done));
+                }
                 Job::Snapshot(release, reply) => drop(reply.send(self.snapshot(&release))),
                 Job::Generation(release, generation, reply) => {
                     drop(reply.send(self.store.generation(&release, generation)));
@@ -107,6 +114,13 @@ impl Thread {
         }
         self.checkpoint();
         self.flush();
+    }
+
+    fn admit(&self, asker: &Asker) -> Result<(), Dismissed> {
+        match asker {
+            Asker::Ourselves => Ok(()),
+            Asker::Request(by) => self.tokens.admit_again(by),
+        }
     }
 
     /// If it fails, a later one has all of it. The text is made here, where sessions begin: one that was made before would belong to an
