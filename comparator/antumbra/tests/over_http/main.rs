@@ -19,6 +19,7 @@ mod guards;
 mod handovers;
 mod ingest;
 mod kills;
+mod leaks;
 mod lifetime;
 mod offline;
 #[cfg(feature = "plugins")]
