@@ -6,4 +6,4 @@ mod sqlite;
 
 pub use accounts::Accounts;
 pub use error::{StoreError, UnreadableToken};
-pub use sqlite::{Audits, Gathering, JournalEntry, Salvaged, SalvagedTable, Store, Writing};
+pub use sqlite::{Audits, Found, Gathering, JournalEntry, Salvaged, SalvagedTable, Store, Writing};

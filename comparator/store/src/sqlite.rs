@@ -8,6 +8,7 @@ mod documents;
 mod files;
 mod head_file;
 mod lock;
+mod looking;
 mod salvage;
 mod schema;
 mod seal;
@@ -17,6 +18,7 @@ mod tokens;
 mod writing;
 
 pub use audits::Audits;
+pub use looking::Found;
 pub use salvage::{Salvaged, SalvagedTable};
 pub use sources::{Gathering, JournalEntry};
 pub use writing::Writing;
@@ -63,6 +65,14 @@ pub struct Store {
 }
 
 impl Store {
+    /// Looks at the file at `path` and changes nothing of it: what must be known by whoever may refuse to open it.
+    ///
+    /// # Errors
+    /// Another comparator has it, or a later version wrote it.
+    pub fn look(path: &Path) -> Result<Found, StoreError> {
+        looking::look(path)
+    }
+
     /// Opens or creates the file, without a key for its audits. See [`Self::open_with`].
     ///
     /// # Errors
@@ -79,7 +89,10 @@ impl Store {
     /// Another comparator has the file under whatever name, a later version wrote it, nothing of it can be read, or the system or SQLite
     /// refuses it.
     pub fn open_with(path: &Path, keys: Keys) -> Result<Self, StoreError> {
+        // What is refused stays as it is, with the mode that it has.
+        looking::look(path)?;
         let mut lock = Lock::take(path)?;
+        lock::keep_private(path)?;
         let salvaged = salvage::replace_damaged(path)?;
         lock.follow(path)?;
         let connection = Connection::open(path)?;
@@ -172,6 +185,7 @@ impl Store {
     /// # Errors
     /// A comparator has it, a later version wrote it, nothing of it can be read, there is a file at `to`, or it cannot be written.
     pub fn salvage(from: &Path, to: &Path) -> Result<Salvaged, StoreError> {
+        looking::look(from)?;
         let _lock = Lock::take(from)?;
         salvage::to_new(from, to)
     }

@@ -27,6 +27,7 @@ mod plugins;
 mod policies;
 mod process;
 mod recordings;
+mod refusals;
 mod replay;
 mod sentences;
 mod server;

@@ -19,7 +19,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 
 use super::*;
-use crate::http::serve::{Config, KEEP_EXAMPLES, Server};
+use crate::http::config::{Config, KEEP_EXAMPLES};
+use crate::http::serve::Server;
 use crate::{Connections, Descriptors, Plugins, Targets, bearer};
 
 /// What every route needs. One that is not here is one of which nobody thought who may use it.
@@ -164,7 +165,7 @@ async fn serving(dir: &Path, tokens: &[Token]) -> (SocketAddr, oneshot::Sender<(
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel::<()>();
-    tokio::spawn(Server::open(config).unwrap().run(listener, async {
+    tokio::spawn(Server::open(config.accept(address).unwrap()).unwrap().run(listener, async {
         let _ = stopped.await;
     }));
     (address, stop)

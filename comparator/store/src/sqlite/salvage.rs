@@ -62,7 +62,7 @@ impl Salvaged {
 /// # Errors
 /// Nothing of the database can be read, or a file cannot be written or moved.
 pub(super) fn replace_damaged(path: &Path) -> Result<Option<(Salvaged, PathBuf)>, StoreError> {
-    let (unfinished, finished) = (with_ending(path, ".salvage"), with_ending(path, ".salvaged"));
+    let (unfinished, finished) = (with_ending(path, ".salvage"), finished(path));
     if finished.exists() {
         move_into_place(&finished, path)?;
     }
@@ -83,12 +83,23 @@ pub(super) fn replace_damaged(path: &Path) -> Result<Option<(Salvaged, PathBuf)>
     Ok(Some((salvaged, move_into_place(&finished, path)?)))
 }
 
-/// Copies what can be read of the database at `from` to a new file.
+/// The copy of the damaged database at `path`, once it is whole and until it is in the place of that one.
+pub(super) fn finished(path: &Path) -> PathBuf {
+    with_ending(path, ".salvaged")
+}
+
+/// Copies what can be read of the database at `from` to a new file. Where nothing can be, none is left.
 pub(super) fn to_new(from: &Path, to: &Path) -> Result<Salvaged, StoreError> {
-    create_new(to).map_err(|source| StoreError::File { path: to.to_owned(), source })?;
+    let failed = |source| StoreError::File { path: to.to_owned(), source };
     let old = open_untouched(from)?;
     schema::refuse_newer(&old, from)?;
-    let salvaged = copy(&old, to)?;
+    create_new(to).map_err(failed)?;
+    let copied = copy(&old, to);
+    if let Err(error @ StoreError::Damaged { .. }) = copied {
+        std::fs::remove_file(to).map_err(failed)?;
+        return Err(error);
+    }
+    let salvaged = copied?;
     Seal::carry(from, schema::has_heads(&old), &Connection::open(to)?, to)?;
     Ok(salvaged)
 }
