@@ -117,7 +117,7 @@ impl Server {
         let address = listener.local_addr()?;
         refuse_open(address, self.live.tokens.are_required())?;
         let Live { policies, registry, ledger, captures, kept, known, tokens, audited } = self.live;
-        let comparing = Comparing::new(Arc::clone(&policies), known);
+        let comparing = Comparing::new(Arc::clone(&policies), known, Arc::clone(&kept));
         let intake = Arc::new(Intake {
             writer: self.writer,
             room: Room::new(),

@@ -18,6 +18,7 @@ use antumbra_store::StoreError;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::api::principal::{Dismissed, Principal, Source};
+use crate::live::kept::Drawn;
 use crate::live::ledger::{Ledger, Reason, Settled};
 use crate::live::room::Reserved;
 use crate::plugins::Preparations;
@@ -90,6 +91,8 @@ pub(crate) struct Under {
     pub(crate) session: u64,
     /// What is counted.
     pub(crate) compared: Compared,
+    /// What chance says of it; none of what is only counted.
+    pub(crate) drawn: Option<Drawn>,
 }
 
 /// Observations that were compared.

@@ -45,8 +45,8 @@ impl Thread {
                     let _ = batch.reply.send(Ok(settled));
                     taken.push((batch.observations, belong));
                 }
-                for (observations, belong) in taken {
-                    self.keep_some(&observations, &belong);
+                for (observations, mut belong) in taken {
+                    self.keep_some(&observations, &mut belong);
                     self.offer(observations, &belong);
                 }
             }
@@ -74,12 +74,11 @@ impl Thread {
     }
 
     /// Some of what was compared is kept, so that other rules can be tried on it.
-    fn keep_some(&self, observations: &[Observation], belong: &[Belongs]) {
+    fn keep_some(&self, observations: &[Observation], belong: &mut [Belongs]) {
         let offers = observations.iter().zip(belong).filter_map(|(observation, belongs)| {
-            let Belongs::Compared(marks) = belongs else { return None };
+            let Belongs::Compared(drawn) = belongs else { return None };
             let session = self.releases.get(&observation.release)?.session.number;
-            let version = self.policies.get(&observation.release)?;
-            Some(Offer { observation, marks, session, version })
+            Some(Offer { release: &observation.release, drawn: drawn.take()?, session })
         });
         self.kept.offer(offers, clock::now_ms());
     }

@@ -73,7 +73,10 @@ impl Restored {
         let mut gathered = Gathered::new(session);
         match sources(store, release, session, pace, &mut gathered) {
             Ok(journals) => self.journals.extend(journals),
-            Err(error @ StoreError::Damaged { .. }) => return Ok(self.damage(release, session, error)),
+            Err(error @ StoreError::Damaged { .. }) => {
+                self.damage(release, session, &error);
+                return Ok(());
+            }
             Err(error) => return Err(error),
         }
         self.releases.insert(release.to_owned(), gathered);
@@ -92,12 +95,12 @@ impl Restored {
             let Some(gathered) = self.releases.get_mut(&release) else { continue };
             let session = gathered.session;
             if let Err(error) = count(gathered, &release, source.as_ref(), pace, &entry) {
-                self.damage(&release, session, error);
+                self.damage(&release, session, &error);
             }
         }
     }
 
-    fn damage(&mut self, release: &str, session: Session, error: StoreError) {
+    fn damage(&mut self, release: &str, session: Session, error: &StoreError) {
         self.releases.insert(release.to_owned(), Gathered::new(session));
         self.damaged.insert(release.to_owned(), error.to_string());
     }

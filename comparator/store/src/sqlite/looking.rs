@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::path::Path;
+use std::time::Duration;
 
 use antumbra_control::records::StoredPolicy;
 use rusqlite::{Connection, OpenFlags, Row};
@@ -77,7 +78,7 @@ fn opened(file: &Path) -> rusqlite::Result<Connection> {
     let has_log = std::fs::metadata(with_ending(file, "-wal")).is_ok_and(|log| log.len() > 0);
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
     let connection = Connection::open_with_flags(uri(file, !has_log), flags)?;
-    connection.busy_timeout(super::BUSY)?;
+    connection.busy_timeout(BUSY)?;
     Ok(connection)
 }
 
@@ -93,6 +94,9 @@ fn uri(file: &Path, is_immutable: bool) -> String {
     }
     uri + if is_immutable { "?immutable=1" } else { "" }
 }
+
+/// How long looking waits for somebody who recovers the log.
+const BUSY: Duration = Duration::from_secs(2);
 
 #[cfg(test)]
 mod tests {

@@ -227,8 +227,11 @@ fn nothing_of_a_failed_transaction_stays() {
     assert_eq!(store.session("shop").unwrap(), None);
 }
 
+/// What stands in one: the policies, and evidence and journal of a release.
+type Filled = (Vec<(String, StoredPolicy)>, Vec<Row>, Vec<(u64, JournalEntry)>);
+
 /// A database with 40 generations and 300 rows of evidence of each of two releases.
-fn filled(path: &Path) -> (Vec<(String, StoredPolicy)>, Vec<Row>, Vec<(u64, JournalEntry)>) {
+fn filled(path: &Path) -> Filled {
     let mut store = Store::open(path).unwrap();
     let row = |number: u8| Row {
         key: format!("endpoint GET /{number}"),
