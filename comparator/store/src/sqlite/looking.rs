@@ -143,7 +143,8 @@ mod tests {
         }
         let of_it = || {
             let ours = files(dir.path()).into_iter();
-            ours.filter(|(name, _)| name.ends_with("killed.db") || name.ends_with("killed.db-wal")).collect::<Vec<_>>()
+            ours.filter(|(name, _)| name.ends_with("killed.db") || name.ends_with("killed.db-wal"))
+                .collect::<Vec<_>>()
         };
         let before = of_it();
         let files = vec![("shop".to_owned(), "{b}".to_owned())];

@@ -319,3 +319,6 @@ SELECT release, max(session), (SELECT coalesce(max(generation), 0) FROM policies
     SELECT release, seq FROM audit
 ) WHERE session BETWEEN 1 AND 1 << 52 GROUP BY release
 ";
+
+#[cfg(test)]
+mod tests;
