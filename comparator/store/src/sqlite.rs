@@ -377,6 +377,15 @@ impl Store {
         session(&self.connection, release)
     }
 
+    /// Whether evidence of the current session of a release was set aside, as salvaging does, and the session still goes on.
+    pub fn is_set_aside(&self, release: &str) -> Result<bool, StoreError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM set_aside WHERE release = ?1 AND session >=
+             (SELECT max(session) FROM sessions WHERE release = ?1))",
+        )?;
+        Ok(statement.query_row([release], |row| row.get(0))?)
+    }
+
     /// By which files the answers of a release are read, rewritten and judged in its current session; empty without any.
     pub fn files(&self, release: &str) -> Result<String, StoreError> {
         let mut statement = self.connection.prepare_cached("SELECT files FROM plugins WHERE release = ?1")?;

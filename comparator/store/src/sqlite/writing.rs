@@ -131,12 +131,12 @@ impl Writing<'_> {
     }
 
     /// Takes the evidence of a session that cannot be read out of the way, and keeps it for whoever wants to look into it. What was set
-    /// aside of the release before is forgotten, but not what salvaging set aside when the store was opened, of whatever session: it is
-    /// as of now.
+    /// aside of earlier sessions is forgotten, but not what salvaging set aside when the store was opened, of whatever session: it is as
+    /// of now.
     pub fn set_aside(&self, release: &str, session: u64, now_ms: u64) -> Result<(), StoreError> {
         self.transaction
-            .prepare_cached("DELETE FROM set_aside WHERE release = ?1 AND at IS NOT ?2")?
-            .execute(params![release, self.salvaged_ms])?;
+            .prepare_cached("DELETE FROM set_aside WHERE release = ?1 AND session < ?2 AND at IS NOT ?3")?
+            .execute(params![release, session, self.salvaged_ms])?;
         self.transaction
             .prepare_cached("UPDATE set_aside SET at = ?2 WHERE release = ?1")?
             .execute(params![release, now_ms])?;
