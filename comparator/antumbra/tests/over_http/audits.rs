@@ -98,7 +98,8 @@ async fn status_tells_of_each_release_to_those_who_may_look_at_it() {
         let of = |release: &str| told.iter().filter(|one| one.as_str().unwrap().starts_with(release)).count();
         assert_eq!((of("shop: "), of("till: ")), (of_shop, of_till), "{status}");
         let verified = world.send(Method::GET, "/v1/audit", &[("authorization", bearer)], "").await.json();
-        let wrong = verified["findings"].as_array().unwrap().len() as u64 + verified["more"].as_u64().unwrap();
+        let wrong =
+            verified["findings"].as_array().unwrap().len() as u64 + verified["more"].as_u64().unwrap();
         assert_eq!(wrong, if of_shop > 0 { 27 } else { 1 }, "{verified}");
     }
 }

@@ -80,7 +80,8 @@ async fn of_a_damaged_database_what_can_be_read_goes_on() {
         assert_eq!(session, if kept == 0 { 2 } else { 1 }, "{table}");
         world.restart(Vec::new()).await;
         let set_aside = "SELECT count(*) FROM set_aside WHERE release = 'till'";
-        let set_aside = rusqlite::Connection::open(world.data()).unwrap().query_row(set_aside, [], |row| row.get(0));
+        let set_aside =
+            rusqlite::Connection::open(world.data()).unwrap().query_row(set_aside, [], |row| row.get(0));
         assert_eq!(set_aside.unwrap_or(0) > 0, table == "sessions", "{table}: what was not lost is kept");
         assert_eq!(damaged(), 1, "{table}: the copy is sound");
         assert_eq!(exchanges(&world, "till").await, kept, "{table}");

@@ -86,7 +86,9 @@ fn har(told: &[Told]) -> String {
         let headers = request.headers.iter().map(|(name, value)| header(&text(name), &text(value)));
         let headers: Vec<_> = headers.collect();
         let url = format!("https://shop.test{}", text(&request.path));
-        for body in [serde_json::json!(text(whole(request))), serde_json::json!({"text": text(whole(request))})] {
+        for body in
+            [serde_json::json!(text(whole(request))), serde_json::json!({"text": text(whole(request))})]
+        {
             let entry = serde_json::json!({"request": {
                 "method": "POST", "url": url, "headers": headers, "postData": {"mimeType": "", "text": body},
             }});

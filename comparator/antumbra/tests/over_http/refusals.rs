@@ -54,18 +54,28 @@ async fn what_is_refused_at_the_start_leaves_all_files_as_they_are() {
     write(dir, "open.token", "correct-horse-battery", 0o644);
     write(dir, "short.key", "short", 0o600);
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-    let taken = format!("serve --data antumbra.db --policy till.yaml --listen {}", taken.local_addr().unwrap());
+    let taken =
+        format!("serve --data antumbra.db --policy till.yaml --listen {}", taken.local_addr().unwrap());
     let before = files(dir);
     for (line, told) in [
         ("serve --data antumbra.db --listen 0.0.0.0:0", "a --token-file is required"),
         ("serve --data antumbra.db --listen 0.0.0.0:0 --policy till.yaml", "a --token-file is required"),
         ("serve --data none.db --listen 0.0.0.0:0", "a --token-file is required"),
-        ("serve --data antumbra.db --listen 127.0.0.1:0 --policy till.yaml --policy bad.yaml", "percent is 101"),
-        ("serve --data antumbra.db --listen 127.0.0.1:0 --policy till.yaml --policy absent.yaml", "start with --plugin nobody=FILE"),
+        (
+            "serve --data antumbra.db --listen 127.0.0.1:0 --policy till.yaml --policy bad.yaml",
+            "percent is 101",
+        ),
+        (
+            "serve --data antumbra.db --listen 127.0.0.1:0 --policy till.yaml --policy absent.yaml",
+            "start with --plugin nobody=FILE",
+        ),
         ("serve --data antumbra.db --listen 127.0.0.1:0 --token-file short.token", "at least 16"),
         ("serve --data antumbra.db --listen 127.0.0.1:0 --token-file open.token", "must be 0600"),
         ("serve --data antumbra.db --listen 127.0.0.1:0 --audit-key-file short.key", "short.key"),
-        ("serve --data antumbra.db --listen 127.0.0.1:0 --target canary=http://10.0.0.5:8080", "--target canary"),
+        (
+            "serve --data antumbra.db --listen 127.0.0.1:0 --target canary=http://10.0.0.5:8080",
+            "--target canary",
+        ),
         (&taken, "Address already in use"),
         ("serve --data newer.db --listen 127.0.0.1:0 --policy till.yaml", "schema version 99"),
         ("audit seal --database newer.db", "schema version 99"),

@@ -144,7 +144,9 @@ async fn the_name_of_a_row_that_cannot_be_read_is_not_given_again() {
     world.start_again().await;
     let told = |refused: &Answer, status: u16| {
         assert_eq!(refused.status, status, "{refused:?}");
-        for part in ["urn:antumbra:problem:taken-name", "\\\"ci\\\"", "Choose another name", "antumbra db check"] {
+        for part in
+            ["urn:antumbra:problem:taken-name", "\\\"ci\\\"", "Choose another name", "antumbra db check"]
+        {
             assert!(refused.text.contains(part), "{part}: {refused:?}");
         }
     };
@@ -153,8 +155,14 @@ async fn the_name_of_a_row_that_cannot_be_read_is_not_given_again() {
     made(&world, &root, json!({"name": "ci2", "role": "gate"})).await;
     world.end().await;
     let database = rusqlite::Connection::open(world.data()).unwrap();
-    let role = |name| database.query_row("SELECT role FROM tokens WHERE name = ?1", [name], |row| row.get::<_, String>(0));
-    assert_eq!([role("ci").unwrap(), role("ci2").unwrap()], ["admin", "gate"], "the row stays to be looked into");
+    let role = |name| {
+        database.query_row("SELECT role FROM tokens WHERE name = ?1", [name], |row| row.get::<_, String>(0))
+    };
+    assert_eq!(
+        [role("ci").unwrap(), role("ci2").unwrap()],
+        ["admin", "gate"],
+        "the row stays to be looked into"
+    );
 }
 
 #[tokio::test]

@@ -46,7 +46,8 @@ fn there_is_always_somebody_who_can_manage_tokens() {
         assert!(decide(&Wish::Create(first), held(&[], true), NOW).is_ok(), "the file's token is an admin's");
     }
     let root = token("root", Role::Admin);
-    let passing = create(&Wanted { name: "passing".to_owned(), ..passing }, held(&[&root], false), NOW).unwrap();
+    let passing =
+        create(&Wanted { name: "passing".to_owned(), ..passing }, held(&[&root], false), NOW).unwrap();
     let last = Err(Refused::LastAdmin("root".to_owned()));
     assert_eq!(wish(&revoking("root"), &[root.clone(), token("ci", Role::Operate), passing]), last);
     assert!(decide(&revoking("root"), held(&[&root], true), NOW).is_ok());
