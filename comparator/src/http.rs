@@ -3,6 +3,7 @@
 mod app;
 mod asking;
 mod audits;
+pub(crate) mod config;
 mod connection;
 mod exchanges;
 mod generations;

@@ -29,7 +29,8 @@ pub use cli::run;
 #[cfg(feature = "grpc-messages")]
 pub use descriptors::BadDescriptors;
 pub use descriptors::Descriptors;
-pub use http::serve::{Config, Error, KEEP_EXAMPLES, Server, serve};
+pub use http::config::{Accepted, Config, Error, KEEP_EXAMPLES};
+pub use http::serve::{Server, serve};
 pub use live::door::Connections;
 pub use plugins::Plugins;
 pub use shadows::targets::Targets;

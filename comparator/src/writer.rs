@@ -10,8 +10,11 @@ mod expiring;
 mod gathered;
 mod handle;
 mod observing;
+mod restoring;
 mod thread;
 mod tokens;
 
-pub(crate) use handle::{Batch, ChangeError, Changed, Handle, Job, Snapshot, Stopped, TokenError, Under};
+pub(crate) use handle::{
+    Asker, Batch, ChangeError, Changed, Handle, Job, Snapshot, Stopped, TokenError, Under,
+};
 pub(crate) use thread::Thread;

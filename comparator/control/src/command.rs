@@ -201,9 +201,9 @@ pub fn decide(command: &Command, state: State<'_>, now_ms: u64) -> Result<Effect
         Command::StartOver { release, damage } => {
             let reason = format!("the stored evidence cannot be read: {damage}");
             let mut effects = start_over(release, reason, state, now_ms)?;
-            let damaged =
-                state.session.map(|session| Effect::SetAside { session: session.number, at_ms: now_ms });
-            effects.writes.splice(0..0, damaged);
+            // Where not even the session is known, what was set aside already still is as of now.
+            let session = state.session.map_or(0, |session| session.number);
+            effects.writes.insert(0, Effect::SetAside { session, at_ms: now_ms });
             Ok(effects)
         }
     }

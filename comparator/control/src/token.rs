@@ -1,6 +1,7 @@
 //! Tokens: who may speak to the comparator, as what, for which releases and until when.
 //!
-//! A token is known by the hash of its secret alone. Its row outlives it, because the audit names tokens: a name is never given twice.
+//! A token is known by the hash of its secret alone. Its row outlives it, because the audit names tokens: a name is never given twice, also
+//! if its row cannot be read any more.
 //! There is always a way to manage them: an administrator's token without an end, or the file that the server was started with.
 
 use antumbra_policy::document::is_name;
@@ -109,6 +110,28 @@ pub struct Wanted {
     pub by: String,
 }
 
+/// What is known of the tokens that ever were.
+#[derive(Debug, Clone, Copy)]
+pub struct Held<'a> {
+    /// Those whose rows are as they were written.
+    pub tokens: &'a [&'a Token],
+    /// The names of the other rows, which let nobody in.
+    pub unreadable: &'a [String],
+    /// Whether the server was started with a token file, whose bearer can always manage tokens.
+    pub file: bool,
+}
+
+impl Held<'_> {
+    fn ever(&self) -> usize {
+        self.tokens.len().saturating_add(self.unreadable.len())
+    }
+
+    fn refuse_unreadable(&self, name: &str) -> Result<(), Refused> {
+        let is_unreadable = self.unreadable.iter().any(|unreadable| unreadable == name);
+        if is_unreadable { Err(Refused::Unreadable(name.to_owned())) } else { Ok(()) }
+    }
+}
+
 /// Why a wish is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
@@ -125,6 +148,12 @@ pub enum Refused {
     /// There is or was one of this name, and the audit may name it.
     #[error("name is {0:?}, must be one that no token ever had")]
     Taken(String),
+    /// The row of this name is not as it was written. The audit may name it, too.
+    #[error(
+        "name is {0:?}, whose row is not as it was written: it lets nobody in and needs no revoking, and no other token gets its name. \
+         Choose another name; `antumbra db check` says what is wrong"
+    )]
+    Unreadable(String),
     /// An administrator of some releases could give others away.
     #[error("releases are {0}, must be left out for the role admin: who manages tokens may do everything")]
     ScopedAdmin(Scope),
@@ -160,32 +189,33 @@ pub enum Refused {
     Unknown(String),
 }
 
-/// The row that a wish makes, new or changed, of those that are `held`, at `now_ms` since 1970. `file` says whether the server was started
-/// with a token file, whose bearer can always manage tokens. None if nothing changes: the token was revoked before.
+/// The row that a wish makes, new or changed, beside those that are held, at `now_ms` since 1970. None if nothing changes: the token was
+/// revoked before.
 ///
 /// # Errors
 /// The reason why nothing is done.
-pub fn decide(wish: &Wish, held: &[&Token], file: bool, now_ms: u64) -> Result<Option<Token>, Refused> {
+pub fn decide(wish: &Wish, held: Held<'_>, now_ms: u64) -> Result<Option<Token>, Refused> {
     match wish {
-        Wish::Create(wanted) => create(wanted, held, file, now_ms).map(Some),
-        Wish::Revoke { name, by } => revoke(name, by, held, file, now_ms),
+        Wish::Create(wanted) => create(wanted, held, now_ms).map(Some),
+        Wish::Revoke { name, by } => revoke(name, by, held, now_ms),
     }
 }
 
-fn create(wanted: &Wanted, held: &[&Token], file: bool, now_ms: u64) -> Result<Token, Refused> {
+fn create(wanted: &Wanted, held: Held<'_>, now_ms: u64) -> Result<Token, Refused> {
     let Wanted { name, digest, role, releases, lasts_ms, by } = wanted;
     named("name", name)?;
-    if name == FILE || held.iter().any(|token| token.name == *name) {
+    if name == FILE || held.tokens.iter().any(|token| token.name == *name) {
         return Err(Refused::Taken(name.clone()));
     }
+    held.refuse_unreadable(name)?;
     let scope = scope(*role, releases)?;
     if let Some(lasts) = lasts_ms.filter(|lasts| !(1..=MAX_LASTS_MS).contains(lasts)) {
         return Err(Refused::Lasts(lasts));
     }
-    if held.len() >= MAX_EVER {
+    if held.ever() >= MAX_EVER {
         return Err(Refused::TooManyEver);
     }
-    if held.iter().filter(|token| token.ended(now_ms).is_none()).count() >= MAX_VALID {
+    if held.tokens.iter().filter(|token| token.ended(now_ms).is_none()).count() >= MAX_VALID {
         return Err(Refused::TooManyValid);
     }
     let token = Token {
@@ -197,7 +227,8 @@ fn create(wanted: &Wanted, held: &[&Token], file: bool, now_ms: u64) -> Result<T
         expires_ms: lasts_ms.map(|lasts| now_ms.saturating_add(lasts)),
         revoked: None,
     };
-    let manageable = file || token.is_lasting_admin() || held.iter().any(|token| token.is_lasting_admin());
+    let manageable =
+        held.file || token.is_lasting_admin() || held.tokens.iter().any(|token| token.is_lasting_admin());
     if manageable { Ok(token) } else { Err(Refused::FirstNotAdmin) }
 }
 
@@ -216,17 +247,18 @@ fn scope(role: Role, releases: &[String]) -> Result<Scope, Refused> {
     }
 }
 
-fn revoke(name: &str, by: &str, held: &[&Token], file: bool, now_ms: u64) -> Result<Option<Token>, Refused> {
-    if name == FILE && file {
+fn revoke(name: &str, by: &str, held: Held<'_>, now_ms: u64) -> Result<Option<Token>, Refused> {
+    if name == FILE && held.file {
         return Err(Refused::File);
     }
-    let token = held.iter().find(|token| token.name == name);
+    held.refuse_unreadable(name)?;
+    let token = held.tokens.iter().find(|token| token.name == name);
     let token = token.ok_or_else(|| Refused::Unknown(name.to_owned()))?;
     if token.revoked.is_some() {
         return Ok(None);
     }
-    let others = held.iter().filter(|other| other.name != name);
-    if token.is_lasting_admin() && !file && !others.into_iter().any(|other| other.is_lasting_admin()) {
+    let others = held.tokens.iter().filter(|other| other.name != name);
+    if token.is_lasting_admin() && !held.file && !others.into_iter().any(|other| other.is_lasting_admin()) {
         return Err(Refused::LastAdmin(name.to_owned()));
     }
     let revoked = Some(Deed { at_ms: now_ms, by: by.to_owned() });

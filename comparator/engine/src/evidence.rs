@@ -483,10 +483,10 @@ impl Endpoint {
         let is_new = !self.hypotheses.contains_key(subject);
         let full = is_new && (self.hypotheses.len() >= MAX_PATHS || !room.has_places());
         self.crowded += u64::from(full);
-        if is_new {
+        let slot = if full { other(subject) } else { subject.clone() };
+        if is_new && !self.hypotheses.contains_key(&slot) {
             room.take_place();
         }
-        let slot = if full { other(subject) } else { subject.clone() };
         if self.hypotheses.len() == FEW_PATHS && !self.hypotheses.contains_key(&slot) {
             self.hypotheses.insert(slot.clone(), Hypothesis::default());
             self.shorten_examples();

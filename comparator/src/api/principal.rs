@@ -3,18 +3,52 @@
 use std::fmt;
 use std::sync::Arc;
 
+use antumbra_control::token::Ended;
 use antumbra_control::{Role, Token, token};
 use axum::http::StatusCode;
 
 use crate::api::problem::Problem;
 
-/// Who makes a request. The guard puts it into the request's extensions; handlers get it from [`Allowed`](crate::api::allowed::Allowed).
+/// Who makes a request. Handlers get it from [`Allowed`](crate::api::allowed::Allowed).
 #[derive(Debug, Clone)]
 pub(crate) enum Principal {
     /// Anybody: the server has no tokens, and listens on loopback alone.
     Anybody,
     /// The bearer of this token.
     Bearer(Arc<Token>),
+}
+
+/// Why somebody is not let in, or not any more.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Dismissed {
+    /// It bears no token that there is.
+    #[error(
+        "this server asks for `authorization: Bearer <token>`, with a token that `antumbra token create` printed or that of its token file"
+    )]
+    Unknown,
+    /// Its token has ended.
+    #[error("the token {token:?} {ended}")]
+    Ended {
+        /// The token's name.
+        token: String,
+        /// How.
+        ended: Ended,
+    },
+}
+
+impl From<Dismissed> for Problem {
+    fn from(dismissed: Dismissed) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorised", dismissed.to_string())
+    }
+}
+
+/// Knows who may make requests now.
+pub(crate) trait Admits: Send + Sync {
+    /// Whether somebody who was let in before would be now.
+    ///
+    /// # Errors
+    /// Why not.
+    fn admit_again(&self, by: &Principal) -> Result<(), Dismissed>;
 }
 
 /// Where evidence comes from: the name of the token that its reporters bear.

@@ -20,7 +20,8 @@ use super::output::print;
 use super::secret_files::too_open;
 use super::values::{Lasting, NamedTarget};
 use super::{Failure, ServeOptions, audit_keys, local, terms};
-use crate::http::serve::{Config, Error, Server};
+use crate::http::config::{Config, Error};
+use crate::http::serve::Server;
 use crate::live::door::Connections;
 use crate::shadows::targets::Targets;
 
@@ -40,8 +41,19 @@ pub(super) fn serve(options: ServeOptions, sandbox: &dyn Runtime) -> Result<Exit
             Connections { most: options.max_connections, per_address: options.max_connections_per_address };
         let Lasting(keep_examples) = options.keep_examples;
         let data = options.data;
-        let config =
-            Config { data, audit_keys, policies, token, connections, targets, descriptors, plugins, keep_examples };
+        let config = Config {
+            data,
+            audit_keys,
+            policies,
+            token,
+            connections,
+            targets,
+            descriptors,
+            plugins,
+            keep_examples,
+        };
+        // All that may be refused is, before the address is taken and the database is opened.
+        let accepted = config.accept(options.listen).map_err(|error| failure(&error))?;
         let listener = TcpListener::bind(options.listen)
             .await
             .map_err(|error| Failure::Runtime(format!("--listen {}: {error}", options.listen)))?;
@@ -49,13 +61,7 @@ pub(super) fn serve(options: ServeOptions, sandbox: &dyn Runtime) -> Result<Exit
         let mut terminated = signal(SignalKind::terminate()).map_err(|error| failed(&error))?;
         let mut hung_up = hang_up().map_err(|error| failed(&error))?;
         take_no_end(Signal::XFSZ).map_err(|error| failed(&error))?;
-        let server = Server::open(config).map_err(|error| failure(&error))?;
-        server.refuse_open(options.listen).map_err(|_| {
-            let listen = options.listen;
-            Failure::Usage(format!(
-                "--listen {listen}: beyond loopback a --token-file is required, or a token that was created before"
-            ))
-        })?;
+        let server = Server::open(accepted).map_err(|error| failure(&error))?;
         print(&format!("listening on http://{}\n", listener.local_addr().map_err(|error| failed(&error))?));
         let shutdown = async move {
             tokio::select! {
@@ -173,7 +179,10 @@ impl<W: std::io::Write> std::io::Write for Discreet<W> {
 
 fn failure(error: &Error) -> Failure {
     match error {
-        Error::Policy { .. } | Error::Open(_) => Failure::Usage(error.to_string()),
+        Error::Policy { .. } => Failure::Usage(error.to_string()),
+        Error::Open(listen) => Failure::Usage(format!(
+            "--listen {listen}: beyond loopback a --token-file is required, or a token that was created before"
+        )),
         Error::Store(_) | Error::Io(_) | Error::Writer => Failure::Runtime(error.to_string()),
     }
 }

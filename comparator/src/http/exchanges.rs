@@ -13,8 +13,8 @@ use super::asking::{Named, Peer, author};
 use super::reading;
 use crate::api::allowed::{Allowed, Operate};
 use crate::api::headers::REDACT_HEADER;
+use crate::api::principal::Admits as _;
 use crate::api::problem::Problem;
-use crate::clock;
 use crate::live::captures::Deaf;
 use crate::redaction::{Named as Hidden, Secret};
 
@@ -30,7 +30,7 @@ pub(super) async fn stream(
     let is_there = || app.intake.policies.get(&name).is_some();
     let who = author(&allowed.by, request.headers(), request.extensions().get::<Peer>());
     let (tokens, by) = (Arc::clone(&app.tokens), allowed.by);
-    let is_welcome = move || tokens.still_admit(&by, clock::now_ms());
+    let is_welcome = move || tokens.admit_again(&by).is_ok();
     let lines = app.captures.listen(&name, hidden, is_welcome, is_there).map_err(|deaf| match deaf {
         Deaf::Unknown => Problem::unknown_release(&name),
         Deaf::Full => Problem::unavailable("too many capture already, or the comparator is about to end"),

@@ -10,9 +10,9 @@ use std::sync::Arc;
 use axum::http::header::{AUTHORIZATION, HOST, HeaderName, ORIGIN};
 use axum::http::{HeaderMap, Method, StatusCode};
 
-use crate::api::principal::Principal;
+use crate::api::principal::{Dismissed, Principal};
 use crate::api::problem::Problem;
-use crate::live::tokens::{Stranger, Tokens};
+use crate::live::tokens::Tokens;
 
 /// Decides about each request before its route does.
 pub(crate) struct Guard {
@@ -56,16 +56,9 @@ impl Guard {
     fn bearer(&self, headers: &HeaderMap, now_ms: u64) -> Result<Principal, Problem> {
         let (scheme, secret) = text(headers, &AUTHORIZATION).split_once(' ').unwrap_or_default();
         if !scheme.eq_ignore_ascii_case("bearer") {
-            return Err(unauthorised());
+            return Err(Dismissed::Unknown.into());
         }
-        let bearer = self.tokens.bearer_of(secret.trim(), now_ms).map_err(|stranger| match stranger {
-            Stranger::Unknown => unauthorised(),
-            Stranger::Ended(token, ended) => {
-                let detail = format!("the token {:?} {ended}", token.name);
-                Problem::new(StatusCode::UNAUTHORIZED, "unauthorised", detail)
-            }
-        });
-        bearer.map(Principal::Bearer)
+        Ok(Principal::Bearer(self.tokens.bearer_of(secret.trim(), now_ms)?))
     }
 
     fn check_host(&self, headers: &HeaderMap) -> Result<(), Problem> {
@@ -116,12 +109,6 @@ fn without_port(authority: &str) -> &str {
 
 fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> &'h str {
     headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
-}
-
-fn unauthorised() -> Problem {
-    let detail = "this server asks for `authorization: Bearer <token>`, with a token that `antumbra token create` printed or that of \
-                  its token file";
-    Problem::new(StatusCode::UNAUTHORIZED, "unauthorised", detail)
 }
 
 fn forbidden(detail: String) -> Problem {

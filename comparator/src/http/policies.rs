@@ -86,7 +86,7 @@ pub(super) async fn put(
 ) -> Result<Response, Problem> {
     let Asked { create, despite_verdict, .. } = query(asked)?;
     let (parts, body) = request.into_parts();
-    let tree = written(&parts, body, LIMIT).await?;
+    let tree = written(&allowed, &parts, body, LIMIT).await?;
     let reason = reason(&parts.headers);
     let edit = if create { Edit::Create(tree) } else { Edit::Put(tree) };
     change(&app, &allowed.by, &parts, name, Wanted { edit, reason, despite_verdict }).await
@@ -105,7 +105,8 @@ pub(super) async fn delete(
     let (expected, reason) = (expected(headers), reason(headers));
     let author = author(&allowed.by, headers, peer);
     let command = Command::Delete(Delete { release: name.clone(), expected, force, author, reason });
-    let deleted = app.intake.writer.ask(|reply| Job::Command(Box::new(command), reply)).await??;
+    let deleted =
+        app.intake.writer.ask(|reply| Job::Command(Box::new(command), allowed.by.into(), reply)).await???;
     let generation = deleted.version.generation;
     Ok(json(StatusCode::OK, &Deleted { release: name, generation }))
 }
@@ -117,14 +118,19 @@ fn query(asked: Result<Query<Asked>, QueryRejection>) -> Result<Asked, Problem> 
 }
 
 /// A body of YAML or JSON, of at most `limit` bytes.
-pub(super) async fn written(parts: &Parts, body: Body, limit: usize) -> Result<Tree, Problem> {
+pub(super) async fn written<P>(
+    allowed: &Allowed<P>,
+    parts: &Parts,
+    body: Body,
+    limit: usize,
+) -> Result<Tree, Problem> {
     let media_type = body::media_type(&parts.headers);
     let parse: fn(&[u8]) -> Result<Tree, Invalid> = match media_type.as_str() {
         "application/json" => Tree::from_json,
         "application/yaml" | "application/x-yaml" | "text/yaml" => tree_from_yaml,
         _ => return Err(body::unsupported(&media_type, "application/yaml or application/json")),
     };
-    parse(&body::read(body, limit).await?).map_err(Problem::invalid)
+    parse(&allowed.read(body, limit).await?).map_err(Problem::invalid)
 }
 
 /// `PATCH /v1/policies/{name}/mirror` with `{percent, rule?, to?, reason?}`.
@@ -135,7 +141,7 @@ pub(super) async fn mirror(
     request: Request,
 ) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
-    let wanted = wanted(&parts, body, read_mirror).await?;
+    let wanted = wanted(&allowed, &parts, body, read_mirror).await?;
     change(&app, &allowed.by, &parts, name, wanted).await
 }
 
@@ -147,7 +153,7 @@ pub(super) async fn weights(
     request: Request,
 ) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
-    let wanted = wanted(&parts, body, read_weights).await?;
+    let wanted = wanted(&allowed, &parts, body, read_weights).await?;
     change(&app, &allowed.by, &parts, name, wanted).await
 }
 
@@ -169,11 +175,11 @@ async fn change(
     if raises(app.intake.policies.get(&release).as_deref(), &change) {
         change.judged = judge(app, &release, despite_verdict).await?;
     }
-    let done = match commanded(app, change.clone()).await? {
+    let done = match commanded(app, by, change.clone()).await? {
         // Another change came first.
         Err(ChangeError::Refused(Refusal::Unjudged)) => {
             change.judged = judge(app, &release, despite_verdict).await?;
-            commanded(app, change).await?
+            commanded(app, by, change).await?
         }
         done => done,
     };
@@ -193,13 +199,18 @@ async fn judge(app: &App, release: &str, despite_verdict: bool) -> Result<Judged
     }
 }
 
-async fn commanded(app: &App, change: Change) -> Result<Result<Changed, ChangeError>, Problem> {
+async fn commanded(
+    app: &App,
+    by: &Principal,
+    change: Change,
+) -> Result<Result<Changed, ChangeError>, Problem> {
     let command = Box::new(Command::Change(change));
-    Ok(app.intake.writer.ask(|reply| Job::Command(command, reply)).await?)
+    Ok(app.intake.writer.ask(|reply| Job::Command(command, by.clone().into(), reply)).await??)
 }
 
 /// The body of a PATCH, read field by field so that all problems come at once.
 async fn wanted(
+    allowed: &Allowed<Operate>,
     parts: &Parts,
     body: Body,
     read: fn(&Field<'_>) -> Option<Wanted>,
@@ -208,7 +219,7 @@ async fn wanted(
     if !matches!(media_type.as_str(), "application/json" | "application/merge-patch+json") {
         return Err(body::unsupported(&media_type, "application/json"));
     }
-    let bytes = body::read(body, LIMIT).await?;
+    let bytes = allowed.read(body, LIMIT).await?;
     let tree = Tree::from_json(&bytes).map_err(Problem::invalid)?;
     let problems = Problems::default();
     let wanted = read(&problems.root(&tree));

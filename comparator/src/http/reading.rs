@@ -8,7 +8,7 @@ use antumbra_control::{Command, Read};
 use super::app::App;
 use crate::api::problem::Problem;
 use crate::live::reads::{BETWEEN_ENTRIES, Meter};
-use crate::writer::{ChangeError, Job};
+use crate::writer::{Asker, ChangeError, Job};
 
 /// Counts a capture that begins, and has it audited unless the same reader's last entry is a moment old.
 pub(super) async fn begin(app: &App, release: &str, who: String) -> Result<Meter, Problem> {
@@ -48,7 +48,7 @@ async fn note(app: &App, reads: Vec<Read>) {
 /// Writes an entry; what it speaks of is audited once it is durable.
 async fn write(app: &App, read: &Read) -> Result<(), Problem> {
     let command = Box::new(Command::NoteRead(read.clone()));
-    let written = app.intake.writer.ask(|reply| Job::Command(command, reply)).await?;
+    let written = app.intake.writer.ask(|reply| Job::Command(command, Asker::Ourselves, reply)).await??;
     match &written {
         Ok(_) => app.reads.audited(read, Instant::now()),
         Err(ChangeError::Refused(_)) => app.reads.forget(read),

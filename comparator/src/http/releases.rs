@@ -79,7 +79,8 @@ pub(super) async fn reset(
     let author = author(&allowed.by, request.headers(), request.extensions().get::<Peer>());
     let reason = reason(request.headers());
     let command = Command::Reset(Reset { release: name.clone(), author, reason });
-    let done = app.intake.writer.ask(|reply| Job::Command(Box::new(command), reply)).await??;
+    let done =
+        app.intake.writer.ask(|reply| Job::Command(Box::new(command), allowed.by.into(), reply)).await???;
     let Some(Session { number: session, since: generation }) = done.begun else {
         return Err(Problem::unavailable("no session began"));
     };

@@ -1,5 +1,6 @@
 //! Which route answers what. The routes that filters call are the intake's own.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 
+use crate::api::allowed::LetIn;
 use crate::api::problem::Problem;
 use crate::api::route::{Route, Verb};
 use crate::clock;
@@ -20,6 +22,7 @@ use crate::http::guard::HEALTH;
 use crate::http::places::Place;
 use crate::http::{audits, exchanges, generations, policies, releases, status, tokens, trying};
 use crate::ingest;
+use crate::live::tokens::Tokens;
 
 /// All routes behind the guard.
 pub(crate) fn router(app: Arc<App>) -> Router {
@@ -75,18 +78,24 @@ async fn guarded(State(app): State<Arc<App>>, mut request: Request, next: Next) 
                 place.prove();
             }
             if let Some(by) = by {
-                request.extensions_mut().insert(by);
+                request.extensions_mut().insert(LetIn { by, tokens: Arc::<Tokens>::clone(&app.tokens) });
             }
+            let peer = peer(&request);
             let mut response = next.run(request).await;
-            if response.status() == StatusCode::FORBIDDEN {
-                app.intake.metrics.door.forbidden();
+            match response.status() {
+                StatusCode::FORBIDDEN => app.intake.metrics.door.forbidden(),
+                // Its token ended since.
+                StatusCode::UNAUTHORIZED => {
+                    app.intake.metrics.door.wrong_token(peer);
+                    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                }
+                _ => {}
             }
             response.headers_mut().insert(RUN_HEADER, app.run.header());
             response
         }
         Err(problem) if problem.status == StatusCode::UNAUTHORIZED => {
-            let peer = request.extensions().get::<Peer>().map(|Peer(peer)| peer.ip());
-            app.intake.metrics.door.wrong_token(peer);
+            app.intake.metrics.door.wrong_token(peer(&request));
             // Guessing is slow. The kept places are few, and an operator's mistake should not have others wait for them.
             if request.headers().contains_key(AUTHORIZATION) && !place.is_some_and(|place| place.is_kept()) {
                 tokio::time::sleep(AFTER_WRONG_TOKEN).await;
@@ -102,6 +111,10 @@ async fn guarded(State(app): State<Arc<App>>, mut request: Request, next: Next) 
             problem.into_response()
         }
     }
+}
+
+fn peer(request: &Request) -> Option<IpAddr> {
+    request.extensions().get::<Peer>().map(|Peer(peer)| peer.ip())
 }
 
 /// The connections of an address are bounded, so a thousand guesses a second are about the most that it has.

@@ -4,17 +4,11 @@
 //! their headers would then stay open for ever.
 
 use std::future::Future;
-use std::io;
-use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use antumbra_control::Document;
-use antumbra_control::audit::Keys;
-use antumbra_control::refusal::Refusal;
-use antumbra_policy::document::Invalid;
 use antumbra_store::{Accounts, Audits, Store, StoreError};
 use axum::Router;
 use hyper_util::server::graceful::GracefulShutdown;
@@ -23,8 +17,8 @@ use tokio::sync::oneshot;
 use tokio::time::MissedTickBehavior;
 
 use crate::aside::Aside;
-use crate::descriptors::Descriptors;
 use crate::http::app::{App, Run};
+use crate::http::config::{Accepted, Config, Error, refuse_open, refused};
 use crate::http::connection::connect;
 use crate::http::guard::Guard;
 use crate::http::places::Places;
@@ -39,57 +33,6 @@ use crate::live::room::Room;
 use crate::plugins::Plugins;
 use crate::shadows::targets::Targets;
 use crate::writer::{self, ChangeError};
-
-/// What a server needs to know.
-pub struct Config {
-    /// The database file; made if it is not there.
-    pub data: PathBuf,
-    /// By which the audits are keyed; the first one keys what is written.
-    pub audit_keys: Keys,
-    /// Policies to put in force where they differ from what is stored.
-    pub policies: Vec<Document>,
-    /// The secret of an administrator's token that is not stored. Without it and without stored tokens only a loopback address is
-    /// served, and everybody there may do everything.
-    pub token: Option<String>,
-    /// Connections that may be open at a time.
-    pub connections: Connections,
-    /// The services to ask where a mirror leaves that to the comparator.
-    pub targets: Targets,
-    /// By which the messages of gRPC answers are compared field by field.
-    pub descriptors: Descriptors,
-    /// What policies may name under `compare.plugins`.
-    pub plugins: Plugins,
-    /// How long values of answers are kept: examples in reports, exchanges to try rules on, and what could not be read and was set aside.
-    pub keep_examples: Duration,
-}
-
-/// How long values of answers are kept unless somebody says otherwise: a release seldom takes longer.
-pub const KEEP_EXAMPLES: Duration = Duration::from_secs(7 * 86_400);
-
-/// Why a server does not start, or ended before it was told to.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The store cannot be opened or written.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// A policy cannot be put in force.
-    #[error("policy {name:?}: {invalid}")]
-    Policy {
-        /// Its name.
-        name: String,
-        /// What is wrong.
-        invalid: Invalid,
-    },
-    /// Everybody could change the policy.
-    #[error("{0} is not a loopback address: a token file is required there, or a stored token")]
-    Open(SocketAddr),
-    /// The listener or a thread failed.
-    #[error(transparent)]
-    Io(#[from] io::Error),
-    /// The writer ended by a panic.
-    #[error("the writer's thread ended unexpectedly")]
-    Writer,
-}
 
 /// A server whose store is open and whose policies are in force.
 pub struct Server {
@@ -114,7 +57,8 @@ pub async fn serve(
     config: Config,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), Error> {
-    Server::open(config)?.run(listener, shutdown).await
+    let accepted = config.accept(listener.local_addr()?)?;
+    Server::open(accepted)?.run(listener, shutdown).await
 }
 
 impl Server {
@@ -122,7 +66,7 @@ impl Server {
     ///
     /// # Errors
     /// See [`Error`].
-    pub fn open(config: Config) -> Result<Self, Error> {
+    pub fn open(Accepted(config): Accepted) -> Result<Self, Error> {
         let store = Store::open_with(&config.data, config.audit_keys.clone())?;
         let unchecked = store.audits().unchecked;
         if unchecked > 0 {
@@ -165,24 +109,15 @@ impl Server {
         })
     }
 
-    /// Nothing is open by default: an address that others can reach needs tokens.
-    ///
-    /// # Errors
-    /// [`Error::Open`].
-    pub(crate) fn refuse_open(&self, address: SocketAddr) -> Result<(), Error> {
-        let is_guarded = address.ip().is_loopback() || self.live.tokens.are_required();
-        if is_guarded { Ok(()) } else { Err(Error::Open(address)) }
-    }
-
     /// Serves until `shutdown` is ready and the last commit is done.
     ///
     /// # Errors
     /// See [`Error`].
     pub async fn run(self, listener: TcpListener, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
         let address = listener.local_addr()?;
-        self.refuse_open(address)?;
+        refuse_open(address, self.live.tokens.are_required())?;
         let Live { policies, registry, ledger, captures, kept, known, tokens, audited } = self.live;
-        let comparing = Comparing::new(Arc::clone(&policies), known);
+        let comparing = Comparing::new(Arc::clone(&policies), known, Arc::clone(&kept));
         let intake = Arc::new(Intake {
             writer: self.writer,
             room: Room::new(),
@@ -261,10 +196,7 @@ fn put(thread: &mut writer::Thread, document: Document) -> Result<(), Error> {
     match thread.adopt(document) {
         Ok(()) => Ok(()),
         Err(ChangeError::Store(error)) => Err(error.into()),
-        Err(ChangeError::Refused(Refusal::Invalid(invalid))) => Err(Error::Policy { name, invalid }),
-        Err(error @ ChangeError::Refused(_)) => {
-            Err(Error::Policy { name, invalid: Invalid::single("document", error.to_string()) })
-        }
+        Err(ChangeError::Refused(refusal)) => Err(refused(name, refusal)),
     }
 }
 
@@ -304,15 +236,19 @@ const AFTER_FAILED_ACCEPT: Duration = Duration::from_millis(50);
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
     use std::path::Path;
 
+    use antumbra_control::audit::Keys;
     use antumbra_control::token::{Deed, Digest};
     use antumbra_control::{Role, Scope, Token};
 
     use super::*;
+    use crate::Descriptors;
+    use crate::http::config::KEEP_EXAMPLES;
 
-    fn opened(dir: &Path, token: Option<&str>) -> Server {
-        let config = Config {
+    fn config(dir: &Path, token: Option<&str>) -> Config {
+        Config {
             data: dir.join("a.db"),
             audit_keys: Keys::default(),
             policies: Vec::new(),
@@ -322,15 +258,18 @@ mod tests {
             descriptors: Descriptors::default(),
             plugins: Plugins::default(),
             keep_examples: KEEP_EXAMPLES,
-        };
-        Server::open(config).unwrap()
+        }
     }
 
     #[test]
     fn others_are_served_only_if_there_is_a_token() {
         let anywhere = SocketAddr::from(([0, 0, 0, 0], 7_400));
         let here = SocketAddr::from(([127, 0, 0, 1], 7_400));
-        let refused = |dir: &Path, token, address| opened(dir, token).refuse_open(address).is_err();
+        let refused = |dir: &Path, token, address| match config(dir, token).accept(address) {
+            // Whoever opens it leaves a database.
+            Ok(accepted) => Server::open(accepted).is_err(),
+            Err(_) => true,
+        };
         let dir = tempfile::tempdir().unwrap();
         assert!(refused(dir.path(), None, anywhere) && !refused(dir.path(), None, here));
         assert!(!refused(dir.path(), Some("correct-horse-battery"), anywhere));
@@ -353,7 +292,8 @@ mod tests {
     #[tokio::test]
     async fn a_server_without_its_writer_ends() {
         let dir = tempfile::tempdir().unwrap();
-        let mut server = opened(dir.path(), None);
+        let here = SocketAddr::from(([127, 0, 0, 1], 7_400));
+        let mut server = Server::open(config(dir.path(), None).accept(here).unwrap()).unwrap();
         let (alive, ended) = oneshot::channel::<()>();
         server.ended = ended;
         server.thread = std::thread::spawn(move || {

@@ -41,7 +41,7 @@ pub(super) async fn create(
     if media_type != "application/json" {
         return Err(body::unsupported(&media_type, "application/json"));
     }
-    let tree = Tree::from_json(&body::read(body, LIMIT).await?).map_err(Problem::invalid)?;
+    let tree = Tree::from_json(&allowed.read(body, LIMIT).await?).map_err(Problem::invalid)?;
     let problems = Problems::default();
     let asked = read(&problems.root(&tree));
     let Asked { name, role, releases, lasts_ms } = problems.finish(asked).map_err(Problem::invalid)?;
@@ -51,7 +51,7 @@ pub(super) async fn create(
     let digest = bearer::digest(&secret);
     let is_first = !app.tokens.are_required();
     let wish = Wish::Create(Wanted { name, digest, role, releases, lasts_ms, by });
-    let made = app.intake.writer.ask(|reply| Job::Token(wish, reply)).await??;
+    let made = app.intake.writer.ask(|reply| Job::Token(wish, allowed.by.into(), reply)).await???;
     let made = made.ok_or_else(|| Problem::unjudged("no token was made"))?;
     let token = Listed::of(&made, clock::now_ms());
     let mut response = json(StatusCode::CREATED, &Created { secret, is_first, token });
@@ -70,7 +70,7 @@ pub(super) async fn revoke(
         path.map_err(|error| Problem::new(StatusCode::BAD_REQUEST, "path", error.body_text()))?;
     let by = author(&allowed.by, request.headers(), request.extensions().get::<Peer>());
     let wish = Wish::Revoke { name: name.clone(), by };
-    let revoked = app.intake.writer.ask(|reply| Job::Token(wish, reply)).await??;
+    let revoked = app.intake.writer.ask(|reply| Job::Token(wish, allowed.by.into(), reply)).await???;
     let known = || app.tokens.stored().into_iter().find(|token| token.name == name);
     let token = revoked.or_else(known).ok_or_else(|| Problem::from(token::Refused::Unknown(name.clone())))?;
     Ok(json(StatusCode::OK, &Listed::of(&token, clock::now_ms())))
@@ -118,7 +118,7 @@ impl From<token::Refused> for Problem {
             Refused::Name { .. } | Refused::ScopedAdmin(_) | Refused::Releases(_) | Refused::Lasts(_) => {
                 (StatusCode::UNPROCESSABLE_ENTITY, "invalid-token")
             }
-            Refused::Taken(_) => (StatusCode::CONFLICT, "taken-name"),
+            Refused::Taken(_) | Refused::Unreadable(_) => (StatusCode::CONFLICT, "taken-name"),
             Refused::TooManyValid | Refused::TooManyEver => (StatusCode::CONFLICT, "too-many-tokens"),
             Refused::FirstNotAdmin | Refused::LastAdmin(_) | Refused::File => {
                 (StatusCode::CONFLICT, "last-way-in")

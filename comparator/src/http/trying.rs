@@ -18,7 +18,7 @@ use crate::trial::Trial;
 
 /// The body is a list of rules, what a policy has under `compare`, or a policy, in YAML or JSON. One is tried at a time.
 pub(super) async fn rules(
-    _: Allowed<Operate>,
+    allowed: Allowed<Operate>,
     State(app): State<Arc<App>>,
     Named(name): Named,
     request: Request,
@@ -26,11 +26,12 @@ pub(super) async fn rules(
     let (parts, body) = request.into_parts();
     let policies = &app.intake.policies;
     let version = policies.get(&name).ok_or_else(|| Problem::unknown_release(&name))?;
-    let given = written(&parts, body, LIMIT).await?;
+    let given = written(&allowed, &parts, body, LIMIT).await?;
     let (tried, way) = version.document.trying(&given).map_err(Problem::invalid)?;
     let tried = policies.described(tried);
     known(&app, &tried)?;
     let turn = Arc::clone(&app.turn).lock_owned().await;
+    allowed.again()?;
     let trial = Trial::of(&version.document, &tried, &app.intake.plugins);
     let sample = app.kept.sample(&name);
     let trying = app.aside.run(move || {

@@ -12,6 +12,7 @@ use axum::http::{HeaderMap, StatusCode};
 
 use super::heartbeats;
 use super::intake::Intake;
+use crate::api::allowed::{Allowed, Filter};
 use crate::api::body::{self, Unread};
 use crate::api::principal::Principal;
 use crate::api::problem::Problem;
@@ -37,13 +38,16 @@ pub(super) struct Batch<T> {
 /// Reads a batch that somebody sent, of releases that are known and that its token is for; one that is refused is counted.
 pub(super) async fn read<T: Send + 'static>(
     intake: &Intake,
-    by: &Principal,
+    allowed: &Allowed<Filter>,
     request: Request,
     decode: fn(Format, &[u8]) -> Result<Vec<T>, Malformed>,
     observation: fn(&T) -> &Observation,
 ) -> Result<Batch<T>, Problem> {
     let count = announced_count(request.headers());
-    let batch = match unchecked(intake, request, decode).await {
+    let (by, read) = (&allowed.by, unchecked(intake, request, decode).await);
+    // What comes from somebody who is not let in any more is turned away as at the door, where nothing of it is counted.
+    allowed.again()?;
+    let batch = match read {
         Ok(batch) => own(intake, by, &batch, observation)
             .and_then(|()| known(intake, &batch.items, observation))
             .and_then(|()| introduced(intake, by, batch, observation))

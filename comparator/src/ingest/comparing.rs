@@ -10,21 +10,25 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use antumbra_control::Version;
 use antumbra_engine::measured;
 use antumbra_observation::Observation;
 use tokio::sync::Semaphore;
 
 use crate::api::principal::Source;
+use crate::live::kept::{Drawn, Kept, Marks};
 use crate::live::known::Known;
 use crate::live::policies::Policies;
 use crate::live::room::Reserved;
 use crate::plugins::{Preparations, Prepared};
+use crate::redaction::Redaction;
 use crate::writer::Under;
 
 /// Compares batches, as many at a time as there are processors.
 pub(crate) struct Comparing {
     policies: Arc<Policies>,
     known: Arc<Known>,
+    kept: Arc<Kept>,
     places: Arc<Semaphore>,
     stopped: Arc<AtomicBool>,
     /// How long a batch waits for its turn.
@@ -57,12 +61,13 @@ pub(crate) enum Uncompared {
 }
 
 impl Comparing {
-    /// Compares by the policies in force and by what is known when a batch comes.
-    pub(crate) fn new(policies: Arc<Policies>, known: Arc<Known>) -> Self {
+    /// Compares by the policies in force and by what is known when a batch comes. Some of it may be kept.
+    pub(crate) fn new(policies: Arc<Policies>, known: Arc<Known>, kept: Arc<Kept>) -> Self {
         let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         Self {
             policies,
             known,
+            kept,
             places: Arc::new(Semaphore::new(processors)),
             stopped: Arc::default(),
             patience: MAX_WAIT,
@@ -85,8 +90,8 @@ impl Comparing {
     ) -> Result<Compared, Uncompared> {
         let place = tokio::time::timeout(self.patience, Arc::clone(&self.places).acquire_owned()).await;
         let place = place.map_err(|_| Uncompared::Busy)?.map_err(|_| Uncompared::Stopped)?;
-        let (policies, known, stopped) =
-            (Arc::clone(&self.policies), Arc::clone(&self.known), Arc::clone(&self.stopped));
+        let (policies, known) = (Arc::clone(&self.policies), Arc::clone(&self.known));
+        let (kept, stopped) = (Arc::clone(&self.kept), Arc::clone(&self.stopped));
         let running = tokio::task::spawn_blocking(move || {
             let _place = place;
             let mut spent = Spent { before: reserved.bytes(), ..Spent::default() };
@@ -95,9 +100,18 @@ impl Comparing {
                 if stopped.load(Ordering::Acquire) {
                     return Err(Uncompared::Stopped);
                 }
-                let (under, work) = measured(|| under(&policies, &known, &source, one, prepared.get(&at)));
-                spent.add(work, under.as_ref().map_or(0, |under| under.compared.held()), &mut reserved)?;
-                compared.push(under);
+                let (done, work) = measured(|| under(&policies, &known, &source, one, prepared.get(&at)));
+                let Some((mut under, version)) = done else {
+                    spent.add(work, 0, &mut reserved)?;
+                    compared.push(None);
+                    continue;
+                };
+                spent.add(work, under.compared.held(), &mut reserved)?;
+                under.drawn = Marks::of(&under.compared).map(|marks| {
+                    let redacted = || redacted(one, &version);
+                    spent.keep(kept.draw(one, under.session, marks, redacted), &mut reserved)
+                });
+                compared.push(Some(under));
             }
             Ok(Compared { observations, prepared, compared, reserved })
         });
@@ -115,9 +129,22 @@ struct Spent {
     before: usize,
     work: u64,
     held: usize,
+    /// Bytes of what may be kept.
+    kept: usize,
 }
 
 impl Spent {
+    /// What may be kept, if there is room for it: otherwise it is only counted.
+    fn keep(&mut self, mut drawn: Drawn, reserved: &mut Reserved) -> Drawn {
+        let kept = self.kept.saturating_add(drawn.held());
+        if reserved.grow(self.before.saturating_add(self.held).saturating_add(kept)) {
+            self.kept = kept;
+        } else {
+            drawn.drop_copy();
+        }
+        drawn
+    }
+
     /// Adds what one exchange took. The first may take all that the engine allows for one: sent alone, it is compared.
     fn add(&mut self, work: u64, held: usize, reserved: &mut Reserved) -> Result<(), Uncompared> {
         let is_first = self.work == 0;
@@ -126,7 +153,8 @@ impl Spent {
         if !is_first && (self.work > MAX_WORK || self.held > MAX_HELD) {
             return Err(Uncompared::TooMuch);
         }
-        if reserved.grow(self.before.saturating_add(self.held)) { Ok(()) } else { Err(Uncompared::Busy) }
+        let bytes = self.before.saturating_add(self.held).saturating_add(self.kept);
+        if reserved.grow(bytes) { Ok(()) } else { Err(Uncompared::Busy) }
     }
 }
 
@@ -137,11 +165,19 @@ fn under(
     source: &Option<Source>,
     observation: &Observation,
     prepared: Option<&Prepared>,
-) -> Option<Under> {
+) -> Option<(Under, Arc<Version>)> {
     let known = known.get(&observation.release, source);
     let version = policies.get(&observation.release)?;
     let compared = Prepared::compare(prepared, observation, version.document.rules(), &known.evidence);
-    Some(Under { generation: version.generation, session: known.session, compared })
+    let under = Under { generation: version.generation, session: known.session, compared, drawn: None };
+    Some((under, version))
+}
+
+/// What may be kept of an exchange. The generation under which it was compared names what is secret in it.
+fn redacted(observation: &Observation, version: &Version) -> Observation {
+    let mut observation = observation.clone();
+    Redaction::of(version.document.rules().secrets()).apply(&mut observation);
+    observation
 }
 
 /// Work of one batch, as the engine counts it: a second or so. What a filter puts into one batch, 256 KiB and one exchange more, is a
@@ -156,12 +192,13 @@ const MAX_WAIT: Duration = Duration::from_secs(5);
 mod tests {
     use std::io::Write as _;
 
-    use antumbra_control::{Document, Version};
+    use antumbra_control::Document;
     use antumbra_observation::Leg;
     use flate2::Compression;
     use flate2::write::GzEncoder;
 
     use super::*;
+    use crate::live::kept::Offer;
     use crate::live::room::Room;
 
     const SHOP: &str =
@@ -171,7 +208,7 @@ mod tests {
     fn comparing() -> Comparing {
         let policies = Arc::new(Policies::default());
         policies.put(Version::new(Document::from_yaml(SHOP.as_bytes()).unwrap(), 1, 0));
-        Comparing::new(policies, Arc::default())
+        Comparing::new(policies, Arc::default(), Arc::default())
     }
 
     /// Some hundred bytes each that decode to a hundred thousand nodes and more.
@@ -206,6 +243,30 @@ mod tests {
         assert_eq!(compared(&comparing, many).await, Err(Uncompared::TooMuch));
         let plain = |id| Observation::new("shop", "GET", "/").with_id(id);
         assert_eq!(compared(&comparing, (0..1_000).map(plain).collect()).await, Ok(1_000));
+    }
+
+    /// The one thread that counts, and the lock over what is kept of all releases, see nothing that is still to be redacted.
+    #[tokio::test]
+    async fn what_may_be_kept_is_redacted_where_it_is_compared() {
+        let leg = |variant: &str| Leg::answer(variant, 200).with_json(r#"{"password":"hush"}"#);
+        let mut one = Observation::new("shop", "GET", "/").with_id(1);
+        one.request.headers = vec![("authorization".into(), "hush".into())];
+        let one = one.with_primary(leg("stable")).with_candidate(leg("canary")).with_control(leg("control"));
+        let large = one.clone().with_candidate(Leg::answer("canary", 200).with_json(&"x".repeat(2 << 20)));
+        let comparing = comparing();
+        let batch = vec![one, large];
+        let done = comparing
+            .batch(None, batch, Preparations::new(), Room::new().reserve())
+            .await
+            .unwrap_or_else(|_| panic!("compared"));
+        let mut drawn = done.compared.into_iter().map(|under| under.unwrap().drawn.unwrap());
+        let (kept, large) = (drawn.next().unwrap(), drawn.next().unwrap());
+        assert!(kept.held() > 0 && large.held() == 0, "one that is too large is not copied");
+        let session = 1;
+        comparing.kept.offer([Offer { release: "shop", drawn: kept, session }].into_iter(), 7);
+        let sample = comparing.kept.sample("shop").exchanges;
+        let told = format!("{:?}", sample[0].observation);
+        assert!(told.contains("[redacted]") && !told.contains("hush"), "{told}");
     }
 
     #[test]

@@ -28,8 +28,7 @@ pub(super) async fn receive(
     request: Request,
 ) -> Result<Response, Problem> {
     let mut batch =
-        batch::read(&intake, &allowed.by, request, decode::handovers, |handover| &handover.observation)
-            .await?;
+        batch::read(&intake, &allowed, request, decode::handovers, |handover| &handover.observation).await?;
     let count = batch.items.len() as u64;
     if let Some(refused) = unmirrored(&intake, &batch.items) {
         let reason = match refused {

@@ -28,7 +28,7 @@ pub(super) async fn receive(
     let media_type = body::media_type(&parts.headers);
     let format = Format::of(&media_type)
         .ok_or_else(|| body::unsupported(&media_type, "application/cbor or application/json"))?;
-    let bytes = body::read(body, LIMIT).await?;
+    let bytes = allowed.read(body, LIMIT).await?;
     let heartbeat = decode::heartbeat(format, &bytes).map_err(|error| Problem::from(&error))?;
     let news = heard(&intake, &allowed.by, heartbeat)?;
     Ok(news.map_or_else(

@@ -190,7 +190,7 @@ mod tests {
             metrics: Metrics::new(),
             targets: Targets::default(),
             plugins: Plugins::default(),
-            comparing: Comparing::new(live.policies, live.known),
+            comparing: Comparing::new(live.policies, live.known, live.kept),
             decoding: Decoding::new(),
         });
         let observation = Observation::new("shop", "GET", "/");

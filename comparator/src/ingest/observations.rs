@@ -57,7 +57,7 @@ pub(super) async fn receive(
 ) -> Result<Response, Problem> {
     let began = Instant::now();
     let batch =
-        batch::read(&intake, &allowed.by, request, decode::observations, |observation| observation).await?;
+        batch::read(&intake, &allowed, request, decode::observations, |observation| observation).await?;
     let settled = intake.submit(allowed.by.source(), batch.id, batch.items, batch.reserved).await?;
     intake.metrics.acknowledged(began.elapsed());
     Ok(match batch.news {

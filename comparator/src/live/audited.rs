@@ -2,14 +2,15 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use antumbra_control::audit::{Checked, Finding, MAX_FINDINGS};
+use antumbra_control::audit::{Checked, Finding};
 
-/// What the last look at the audits found. Nothing that was found is forgotten before the process ends.
+/// What the last look at the audits found, the first things of each release: whoever may look at one is told of that one. Nothing that was
+/// found is forgotten before the process ends.
 #[derive(Default)]
 pub(crate) struct Audited(Mutex<Checked>);
 
 impl Audited {
-    /// As of now.
+    /// As of now, to be cut by [`Checked::of`] to what is told to whom.
     pub(crate) fn now(&self) -> Checked {
         self.lock().clone()
     }
@@ -26,7 +27,7 @@ impl Audited {
     pub(crate) fn find(&self, findings: &[Finding]) {
         let mut known = self.lock();
         for finding in findings {
-            if known.findings.len() < MAX_FINDINGS && !known.findings.contains(finding) {
+            if known.has_room_for(finding) && !known.findings.contains(finding) {
                 tracing::error!(%finding, "the audit is not as it was written; everything goes on");
                 known.findings.push(finding.clone());
             }

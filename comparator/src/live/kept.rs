@@ -1,59 +1,81 @@
 //! Exchanges of each release that are kept in memory, redacted, so that other rules can be tried on them.
 //!
-//! Offered after the commit, on the writer's thread. Chance gives each exchange a rank, and a sample keeps the lowest ranks: so nearly
-//! all that is offered costs a comparison for each sample it could be in, and nothing is copied. Where memory is short all samples
-//! shrink alike, and stay uniform.
+//! Drawn where they are compared, on all cores, and offered after the commit, on the writer's thread. Chance gives each exchange a rank,
+//! and a sample keeps the lowest ranks: so nearly all that is drawn costs a comparison for each sample it could be in, and nothing is
+//! copied. What may be kept is redacted as it is drawn, while nothing is locked and nobody waits. Where memory is short all samples shrink
+//! alike, and stay uniform.
 
+mod drawn;
 mod marks;
 mod reservoir;
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher as _, RandomState};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use antumbra_control::Version;
 use antumbra_observation::Observation;
 
+use drawn::Rank;
 use reservoir::Reservoir;
 
-use crate::redaction::Redaction;
+use crate::live::size;
 
+pub(crate) use drawn::Drawn;
 pub(crate) use marks::{Marks, place};
 pub(crate) use reservoir::Sample;
 
 /// What is kept of all releases. It does not outlive the process.
 #[derive(Default)]
-pub(crate) struct Kept(Mutex<Releases>);
+pub(crate) struct Kept {
+    releases: Mutex<Releases>,
+    dice: RandomState,
+    /// Exchanges drawn so far: a number for the dice.
+    drawn: AtomicU64,
+}
 
 #[derive(Default)]
 struct Releases {
     each: BTreeMap<String, Reservoir>,
-    dice: RandomState,
-    /// Exchanges offered so far: a number for the dice.
-    offered: u64,
 }
 
 /// An exchange that was compared in a session.
 pub(crate) struct Offer<'o> {
-    pub(crate) observation: &'o Observation,
-    pub(crate) marks: &'o Marks,
+    pub(crate) release: &'o str,
+    pub(crate) drawn: Drawn,
     /// The number of the session.
     pub(crate) session: u64,
-    /// The generation under which it was compared, which names what is secret in it.
-    pub(crate) version: Arc<Version>,
 }
 
 impl Kept {
+    /// Draws an exchange of a session. If a sample may want it, `redacted` makes what may be kept of it.
+    pub(crate) fn draw(
+        &self,
+        observation: &Observation,
+        session: u64,
+        marks: Marks,
+        redacted: impl FnOnce() -> Observation,
+    ) -> Drawn {
+        let rank = self.dice.hash_one(self.drawn.fetch_add(1, Ordering::Relaxed));
+        let bytes = size::held(observation) + PER_EXCHANGE;
+        let is_wanted = bytes <= LARGEST && self.wants(&observation.release, session, rank, &marks);
+        Drawn { marks, rank: Some(rank), bytes, redacted: is_wanted.then(|| Arc::new(redacted())) }
+    }
+
+    /// Whether a sample would take it now. Of a session that is about to begin it would.
+    fn wants(&self, release: &str, session: u64, rank: Rank, marks: &Marks) -> bool {
+        let releases = self.lock();
+        let reservoir = releases.each.get(release).filter(|reservoir| reservoir.session == session);
+        reservoir.is_none_or(|reservoir| reservoir.wants(rank, marks))
+    }
+
     /// Keeps those that chance chooses.
     pub(crate) fn offer<'o>(&self, all: impl Iterator<Item = Offer<'o>>, now_ms: u64) {
         let mut releases = self.lock();
-        for offer in all {
-            releases.offered += 1;
-            let rank = releases.dice.hash_one(releases.offered);
-            releases.meet(&offer, now_ms);
-            if let Some(reservoir) = releases.each.get_mut(&offer.observation.release) {
-                let redaction = Redaction::of(offer.version.document.rules().secrets());
-                reservoir.offer(rank, offer.marks, offer.observation, &redaction);
+        for Offer { release, drawn, session } in all {
+            releases.meet(release, session, now_ms);
+            if let Some(reservoir) = releases.each.get_mut(release) {
+                reservoir.offer(drawn);
             }
         }
     }
@@ -85,17 +107,16 @@ impl Kept {
     }
 
     fn lock(&self) -> MutexGuard<'_, Releases> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.releases.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Releases {
     /// Begins with nothing where the release or its session is another one than before.
-    fn meet(&mut self, offer: &Offer<'_>, now_ms: u64) {
-        let release = &offer.observation.release;
-        let known = self.each.get(release).is_some_and(|reservoir| reservoir.session == offer.session);
+    fn meet(&mut self, release: &str, session: u64, now_ms: u64) {
+        let known = self.each.get(release).is_some_and(|reservoir| reservoir.session == session);
         if !known {
-            self.each.insert(release.clone(), Reservoir::new(offer.session, now_ms, MAX_BYTES_OF_RELEASE));
+            self.each.insert(release.to_owned(), Reservoir::new(session, now_ms, MAX_BYTES_OF_RELEASE));
             self.share();
         }
     }
@@ -107,6 +128,10 @@ impl Releases {
     }
 }
 
+/// Bytes of one exchange: a larger one would put out hundreds.
+const LARGEST: usize = 1 << 20;
+/// What an exchange takes besides what is in it.
+const PER_EXCHANGE: usize = 1_024;
 /// Bytes that are kept of one release.
 const MAX_BYTES_OF_RELEASE: usize = 32 << 20;
 /// Bytes that are kept of all releases.

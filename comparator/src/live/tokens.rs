@@ -2,12 +2,12 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-use antumbra_control::token::{self, Deed, Digest, Ended};
+use antumbra_control::token::{self, Deed, Digest};
 use antumbra_control::{Role, Scope, Token};
-use antumbra_store::StoreError;
+use antumbra_store::UnreadableToken;
 
-use crate::api::principal::Principal;
-use crate::bearer;
+use crate::api::principal::{Admits, Dismissed, Principal};
+use crate::{bearer, clock};
 
 /// All tokens that ever were. Written by the writer's thread alone.
 #[derive(Default)]
@@ -20,28 +20,20 @@ struct Held {
     /// Those that nobody took back, oldest first.
     living: Vec<Arc<Token>>,
     revoked: Vec<Arc<Token>>,
-    /// Rows of the store that are not as they were written.
-    unreadable: usize,
-}
-
-/// Why a secret lets nobody in.
-pub(crate) enum Stranger {
-    /// No token has it.
-    Unknown,
-    /// It is a token's that has ended.
-    Ended(Arc<Token>, Ended),
+    /// The names of the store's rows that are not as they were written.
+    unreadable: Vec<String>,
 }
 
 impl Tokens {
     /// Takes over what was stored, beside the token of the file.
-    pub(crate) fn restore(&self, stored: Vec<Result<Token, StoreError>>, file: Option<&str>) {
+    pub(crate) fn restore(&self, stored: Vec<Result<Token, UnreadableToken>>, file: Option<&str>) {
         let mut restored = Held { file: file.map(|secret| Arc::new(of_file(secret))), ..Held::default() };
         for row in stored {
             match row {
                 Ok(token) => restored.add(Arc::new(token)),
-                Err(error) => {
+                Err(UnreadableToken { name, error }) => {
                     tracing::error!(%error, "the row lets nobody in, and every request needs a token");
-                    restored.unreadable += 1;
+                    restored.unreadable.push(name);
                 }
             }
         }
@@ -53,36 +45,30 @@ impl Tokens {
     pub(crate) fn are_required(&self) -> bool {
         self.read(|held| {
             let any = held.file.is_some() || !held.living.is_empty() || !held.revoked.is_empty();
-            any || held.unreadable > 0
+            any || !held.unreadable.is_empty()
         })
     }
 
     /// Whose secret it is at `now_ms` since 1970.
-    pub(crate) fn bearer_of(&self, secret: &str, now_ms: u64) -> Result<Arc<Token>, Stranger> {
+    pub(crate) fn bearer_of(&self, secret: &str, now_ms: u64) -> Result<Arc<Token>, Dismissed> {
         let given = bearer::digest(secret);
         self.read(|held| {
             let living = with_digest(held.file.iter().chain(&held.living), given);
-            let token =
-                living.or_else(|| with_digest(held.revoked.iter(), given)).ok_or(Stranger::Unknown)?;
-            match token.ended(now_ms) {
-                None => Ok(Arc::clone(token)),
-                Some(ended) => Err(Stranger::Ended(Arc::clone(token), ended)),
-            }
-        })
-    }
-
-    /// Whether somebody who was let in before would be now.
-    pub(crate) fn still_admit(&self, by: &Principal, now_ms: u64) -> bool {
-        let Principal::Bearer(token) = by else { return !self.are_required() };
-        self.read(|held| {
-            let mut living = held.file.iter().chain(&held.living);
-            living.any(|known| known.name == token.name && known.ended(now_ms).is_none())
+            let token = living.or_else(|| with_digest(held.revoked.iter(), given));
+            let token = token.ok_or(Dismissed::Unknown)?;
+            refuse_ended(token, now_ms)?;
+            Ok(Arc::clone(token))
         })
     }
 
     /// Those that were stored.
     pub(crate) fn stored(&self) -> Vec<Arc<Token>> {
         self.read(|held| held.living.iter().chain(&held.revoked).cloned().collect())
+    }
+
+    /// The names of the rows that are not as they were written.
+    pub(crate) fn unreadable(&self) -> Vec<String> {
+        self.read(|held| held.unreadable.clone())
     }
 
     /// The token of the file that the server was started with.
@@ -106,6 +92,26 @@ impl Tokens {
 
     fn write(&self, write: impl FnOnce(&mut Held)) {
         write(&mut self.0.write().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+impl Admits for Tokens {
+    fn admit_again(&self, by: &Principal) -> Result<(), Dismissed> {
+        let Principal::Bearer(token) = by else {
+            return if self.are_required() { Err(Dismissed::Unknown) } else { Ok(()) };
+        };
+        self.read(|held| {
+            let mut ever = held.file.iter().chain(&held.living).chain(&held.revoked);
+            let known = ever.find(|known| known.name == token.name).ok_or(Dismissed::Unknown)?;
+            refuse_ended(known, clock::now_ms())
+        })
+    }
+}
+
+fn refuse_ended(token: &Token, now_ms: u64) -> Result<(), Dismissed> {
+    match token.ended(now_ms) {
+        None => Ok(()),
+        Some(ended) => Err(Dismissed::Ended { token: token.name.clone(), ended }),
     }
 }
 

@@ -115,9 +115,25 @@ impl Thread {
         Ok(())
     }
 
-    /// Says what was lost of a damaged database. Where evidence may be incomplete, every release starts over.
+    /// Says what was lost of a damaged database. Where evidence may be incomplete, a release starts over: every one after a start that
+    /// salvaged, and one whose evidence was set aside by hand, or by a start that was killed before this.
     pub(super) fn note_salvage(&mut self) -> Result<(), StoreError> {
-        let Some((salvaged, aside)) = self.store.salvaged() else { return Ok(()) };
+        let lost_evidence = self.tell_salvage();
+        for (release, _) in self.policies.all() {
+            if !lost_evidence && !self.store.is_set_aside(&release)? {
+                continue;
+            }
+            let damage = "pages of the database were damaged".to_owned();
+            if let Err(ChangeError::Store(error)) = self.command(&Command::StartOver { release, damage }) {
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// Logs what the start salvaged; whether evidence may be incomplete.
+    fn tell_salvage(&self) -> bool {
+        let Some((salvaged, aside)) = self.store.salvaged() else { return false };
         tracing::error!(
             kept = %aside.display(),
             "the database was damaged; what could be read is in use, and the damaged one is kept"
@@ -127,16 +143,7 @@ impl Thread {
                 tracing::error!(table = name, rows, loss, "rows of a table may be missing");
             }
         }
-        if !salvaged.lost_evidence() {
-            return Ok(());
-        }
-        for (release, _) in self.policies.all() {
-            let damage = "pages of the database were damaged".to_owned();
-            if let Err(ChangeError::Store(error)) = self.command(&Command::StartOver { release, damage }) {
-                return Err(error);
-            }
-        }
-        Ok(())
+        salvaged.lost_evidence()
     }
 
     /// What earlier processes stored of what filters delivered.

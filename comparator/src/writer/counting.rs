@@ -10,7 +10,7 @@ use antumbra_store::{StoreError, Writing};
 use super::gathered::{Gathered, share_places};
 use super::handle::{Batch, Under};
 use crate::api::principal::Source;
-use crate::live::kept::Marks;
+use crate::live::kept::{Drawn, Marks};
 use crate::live::ledger::Settled;
 use crate::live::policies::Policies;
 use crate::plugins::Prepared;
@@ -19,6 +19,8 @@ use crate::plugins::Prepared;
 pub(super) struct Counting<'t> {
     pub(super) releases: &'t mut BTreeMap<String, Gathered>,
     pub(super) policies: &'t Policies,
+    /// How many places all releases together may name.
+    pub(super) places: usize,
 }
 
 /// What became of a batch.
@@ -30,14 +32,14 @@ pub(super) struct Counted {
 }
 
 /// What an observation is to the session of its release.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq)]
 pub(super) enum Belongs {
     /// No part of it, or one that was met before.
     Not,
     /// A part that is only counted.
     Counted,
-    /// A part that was compared.
-    Compared(Marks),
+    /// A part that was compared, until it is offered.
+    Compared(Option<Drawn>),
 }
 
 /// What became of an observation.
@@ -66,16 +68,16 @@ impl Counting<'_> {
             settled.duplicates = batch.observations.len() as u64;
             return Ok(Counted { settled, belong });
         }
-        share_places(self.releases);
+        share_places(self.releases, self.places);
         let mut compared = std::mem::take(&mut batch.compared).into_iter();
         for (at, observation) in batch.observations.iter().enumerate() {
             let (prepared, under) = (batch.prepared.get(&at), compared.next().flatten());
-            let (became, marks) = self.one(source.as_ref(), observation, prepared, under);
-            belong.push(match (&became, marks) {
+            let (became, drawn) = self.one(source.as_ref(), observation, prepared, under);
+            belong.push(match (&became, drawn) {
                 (Became::Unknown | Became::Superseded | Became::SameId | Became::OneSourceTooMany, _) => {
                     Belongs::Not
                 }
-                (Became::Taken(Taken::Compared), Some(marks)) => Belongs::Compared(marks),
+                (Became::Taken(Taken::Compared), Some(drawn)) => Belongs::Compared(Some(drawn)),
                 (Became::Taken(_), _) => Belongs::Counted,
             });
             match became {
@@ -97,7 +99,7 @@ impl Counting<'_> {
         observation: &Observation,
         prepared: Option<&Prepared>,
         under: Option<Under>,
-    ) -> (Became, Option<Marks>) {
+    ) -> (Became, Option<Drawn>) {
         let release = &observation.release;
         let (Some(gathered), Some(version)) = (self.releases.get_mut(release), self.policies.get(release))
         else {
@@ -117,13 +119,17 @@ impl Counting<'_> {
         let Some(brought) = gathered.of(source, version.document.gates().pace()) else {
             return (Became::OneSourceTooMany, None);
         };
-        let compared = match under.filter(|under| under.holds(session)) {
-            Some(under) => under.compared,
+        let (compared, drawn) = match under.filter(|under| under.holds(session)) {
+            Some(Under { compared, drawn, .. }) => (compared, drawn),
             // Another session began since it was compared.
-            None => Prepared::compare(prepared, observation, version.document.rules(), &brought.evidence),
+            None => {
+                let rules = version.document.rules();
+                let compared = Prepared::compare(prepared, observation, rules, &brought.evidence);
+                let drawn = Marks::of(&compared).map(Drawn::counted);
+                (compared, drawn)
+            }
         };
-        let marks = Marks::of(&compared);
-        (Became::Taken(brought.take(compared)), marks)
+        (Became::Taken(brought.take(compared)), drawn)
     }
 }
 
@@ -150,6 +156,7 @@ fn is_prepared(prepared: Option<&Prepared>, version: &Version, session: Session)
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::writer::gathered::MAX_PLACES;
     use antumbra_control::Document;
     use antumbra_engine::{Evidence, MAX_SOURCES, Outside, compare};
     use antumbra_observation::Leg;
@@ -178,13 +185,14 @@ mod tests {
             let policies = Policies::default();
             policies.put(Version::new(Document::from_yaml(SHOP.as_bytes()).unwrap(), 5, 0));
             let mut releases = BTreeMap::from([("shop".to_owned(), Gathered::new(session))]);
-            let mut counting = Counting { releases: &mut releases, policies: &policies };
+            let mut counting = Counting { releases: &mut releases, policies: &policies, places: MAX_PLACES };
             // By rules that do not ignore the price.
             let by = antumbra_engine::Rules::default();
             let compared = compare(&exchange(), &by, &Outside::default(), &Evidence::new());
-            let under = Under { generation, session: number, compared };
-            let (became, marks) = counting.one(None, &exchange(), None, Some(under));
-            assert_eq!((became, marks.is_some()), (Became::Taken(Taken::Compared), true));
+            let drawn = Marks::of(&compared).map(Drawn::counted);
+            let under = Under { generation, session: number, compared, drawn };
+            let (became, drawn) = counting.one(None, &exchange(), None, Some(under));
+            assert_eq!((became, drawn.is_some()), (Became::Taken(Taken::Compared), true));
             let evidence = &releases["shop"].sources()[0].evidence;
             let gates = antumbra_engine::Gates::default();
             let delivery = antumbra_engine::Delivery::default();
@@ -200,7 +208,7 @@ mod tests {
         let policies = Policies::default();
         policies.put(Version::new(Document::from_yaml(SHOP.as_bytes()).unwrap(), 6, 0));
         let mut releases = BTreeMap::from([("shop".to_owned(), Gathered::new(session))]);
-        let mut counting = Counting { releases: &mut releases, policies: &policies };
+        let mut counting = Counting { releases: &mut releases, policies: &policies, places: MAX_PLACES };
         assert_eq!(counting.one(None, &exchange(), None, None).0, Became::Superseded);
         let inline = exchange().with_generation(0);
         let unnamed = inline.clone().with_id(0);
@@ -220,7 +228,7 @@ mod tests {
         policies.put(Version::new(Document::from_yaml(SHOP.as_bytes()).unwrap(), 5, 0));
         let session = Session { number: 3, since: 4 };
         let mut releases = BTreeMap::from([("shop".to_owned(), Gathered::new(session))]);
-        let mut counting = Counting { releases: &mut releases, policies: &policies };
+        let mut counting = Counting { releases: &mut releases, policies: &policies, places: MAX_PLACES };
         let mut sent = |source: &str, id| {
             counting.one(Source::written(source).as_ref(), &exchange().with_id(id), None, None).0
         };

@@ -43,8 +43,8 @@ impl Gathered {
     }
 
     /// Adds what the store has of a source, behind those that are there.
-    pub(super) fn add(&mut self, source: Option<Source>, evidence: Evidence, journalled: u64) {
-        self.sources.push(Brought { placed: true, journalled, evidence, ..Brought::new(source) });
+    pub(super) fn add(&mut self, source: Option<Source>, evidence: Evidence) {
+        self.sources.push(Brought { placed: true, evidence, ..Brought::new(source) });
     }
 
     /// What each source brought, in the order in which each first sent something.
@@ -126,6 +126,15 @@ impl Brought {
         taken
     }
 
+    /// Counts what stands in its journal.
+    pub(super) fn take_again(&mut self, compared: &[Compared], repeated: u64) {
+        self.journalled += compared.len() as u64;
+        for one in compared {
+            self.evidence.take(one);
+        }
+        self.evidence.count_repeated(repeated);
+    }
+
     /// What was counted since this was asked last, for the journal; none if nothing was.
     pub(super) fn take_counted(&mut self) -> Option<JournalEntry> {
         let (compared, repeated) = (std::mem::take(&mut self.compared), std::mem::take(&mut self.repeated));
@@ -135,10 +144,10 @@ impl Brought {
     }
 }
 
-/// Shares out what all releases together may name.
-pub(super) fn share_places(releases: &mut BTreeMap<String, Gathered>) {
+/// Shares out what all releases together may name, `most` places.
+pub(super) fn share_places(releases: &mut BTreeMap<String, Gathered>, most: usize) {
     let named: Vec<usize> = releases.values().map(Gathered::named_places).collect();
-    for (gathered, free) in releases.values_mut().zip(free_places(&named, MAX_PLACES)) {
+    for (gathered, free) in releases.values_mut().zip(free_places(&named, most)) {
         gathered.set_free_places(free);
     }
 }
@@ -153,7 +162,7 @@ fn free_places(named: &[usize], most: usize) -> impl Iterator<Item = usize> {
 
 /// Places and kinds that the evidence of all releases together names, but for a quarter more where late releases take the part that is their
 /// own: of 1.3 KiB each, 250 to 320 MiB.
-const MAX_PLACES: usize = 200_000;
+pub(super) const MAX_PLACES: usize = 200_000;
 /// Names of exchanges, of 16 bytes and some more each: two minutes at a thousand mirrored exchanges a second.
 const MAX_SEEN: usize = 131_072;
 /// Endpoints that a source may name however many the others do: all sources together name at most half as many again as one may.

@@ -17,7 +17,8 @@ use antumbra_policy::document::Invalid;
 use antumbra_store::StoreError;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::api::principal::Source;
+use crate::api::principal::{Dismissed, Principal, Source};
+use crate::live::kept::Drawn;
 use crate::live::ledger::{Ledger, Reason, Settled};
 use crate::live::room::Reserved;
 use crate::plugins::Preparations;
@@ -25,14 +26,17 @@ use crate::plugins::Preparations;
 /// Where an answer goes; it may have nobody to hear it.
 pub(crate) type Reply<T> = oneshot::Sender<T>;
 
+/// What comes of a request, unless its sender is not let in any more.
+pub(crate) type Admitted<T> = Result<T, Dismissed>;
+
 /// What the writer is asked to do.
 pub(crate) enum Job {
     /// Take observations into the evidence.
     Batch(Batch),
     /// Do what somebody wants done with a release.
-    Command(Box<Command>, Reply<Result<Changed, ChangeError>>),
+    Command(Box<Command>, Asker, Reply<Admitted<Result<Changed, ChangeError>>>),
     /// Do what somebody wants done with a token; the token, if anything changed.
-    Token(Wish, Reply<Result<Option<Arc<Token>>, TokenError>>),
+    Token(Wish, Asker, Reply<Admitted<Result<Option<Arc<Token>>, TokenError>>>),
     /// The evidence of a release as of the last commit.
     Snapshot(String, Reply<Result<Snapshot, ChangeError>>),
     /// A generation of a policy that is there; none if there is no such generation.
@@ -49,6 +53,21 @@ pub(crate) enum Job {
     Look,
     /// End after what was queued before.
     Stop,
+}
+
+/// Who wants something changed. Whether a request's sender is still let in is decided when it is changed: on the one thread that changes
+/// tokens, nothing comes between.
+pub(crate) enum Asker {
+    /// The comparator itself.
+    Ourselves,
+    /// Who makes a request.
+    Request(Principal),
+}
+
+impl From<Principal> for Asker {
+    fn from(by: Principal) -> Self {
+        Self::Request(by)
+    }
 }
 
 /// The evidence of a release at one moment.
@@ -72,6 +91,8 @@ pub(crate) struct Under {
     pub(crate) session: u64,
     /// What is counted.
     pub(crate) compared: Compared,
+    /// What chance says of it; none of what is only counted.
+    pub(crate) drawn: Option<Drawn>,
 }
 
 /// Observations that were compared.
@@ -296,8 +317,10 @@ mod tests {
             }));
         }
         let command = Command::NoteFiles { release: "shop".to_owned() };
-        let (brake, ready) =
-            (handle.ask(|reply| Job::Command(Box::new(command), reply)), handle.ask(Job::Probe));
+        let (brake, ready) = (
+            handle.ask(|reply| Job::Command(Box::new(command), Asker::Ourselves, reply)),
+            handle.ask(Job::Probe),
+        );
         tokio::select! {
             biased;
             _ = async { tokio::join!(brake, ready) } => panic!("nobody answers"),

@@ -7,14 +7,12 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use antumbra_control::{Command, Session};
-use antumbra_engine::{Evidence, Pace, decode_compared};
 use antumbra_observation::Observation;
-use antumbra_store::{Gathering, JournalEntry, Store, StoreError, Writing};
+use antumbra_store::{Gathering, StoreError, Writing};
 
 use super::counting::{Belongs, Counted, Counting};
 use super::gathered::{Brought, Gathered};
-use super::handle::{Batch, ChangeError};
+use super::handle::Batch;
 use super::thread::Thread;
 use crate::api::principal::Source;
 use crate::clock;
@@ -47,8 +45,8 @@ impl Thread {
                     let _ = batch.reply.send(Ok(settled));
                     taken.push((batch.observations, belong));
                 }
-                for (observations, belong) in taken {
-                    self.keep_some(&observations, &belong);
+                for (observations, mut belong) in taken {
+                    self.keep_some(&observations, &mut belong);
                     self.offer(observations, &belong);
                 }
             }
@@ -76,12 +74,11 @@ impl Thread {
     }
 
     /// Some of what was compared is kept, so that other rules can be tried on it.
-    fn keep_some(&self, observations: &[Observation], belong: &[Belongs]) {
+    fn keep_some(&self, observations: &[Observation], belong: &mut [Belongs]) {
         let offers = observations.iter().zip(belong).filter_map(|(observation, belongs)| {
-            let Belongs::Compared(marks) = belongs else { return None };
+            let Belongs::Compared(drawn) = belongs else { return None };
             let session = self.releases.get(&observation.release)?.session.number;
-            let version = self.policies.get(&observation.release)?;
-            Some(Offer { observation, marks, session, version })
+            Some(Offer { release: &observation.release, drawn: drawn.take()?, session })
         });
         self.kept.offer(offers, clock::now_ms());
     }
@@ -90,9 +87,9 @@ impl Thread {
     fn commit(&mut self, group: &mut [Batch]) -> Result<Vec<Counted>, StoreError> {
         self.load()?;
         let whole = self.is_checkpoint_due();
-        let Self { store, releases, policies, ledger, .. } = self;
+        let Self { store, releases, policies, ledger, places, .. } = self;
         let counted = store.transaction(|writing| {
-            let mut counting = Counting { releases, policies };
+            let mut counting = Counting { releases, policies, places: *places };
             let counted = group.iter_mut().map(|batch| counting.batch(writing, batch));
             let counted = counted.collect::<Result<Vec<_>, _>>()?;
             if whole {
@@ -132,43 +129,6 @@ impl Thread {
             tracing::warn!(%error, "the evidence was not written whole; its journal is");
             self.loaded = false;
         }
-    }
-
-    /// Reads the evidence back from the store unless it is the store's already. A release whose evidence cannot be read starts over, and
-    /// keeps no other from going on.
-    pub(super) fn load(&mut self) -> Result<(), StoreError> {
-        if self.loaded {
-            return Ok(());
-        }
-        let mut releases = BTreeMap::new();
-        let mut damaged = Vec::new();
-        for (name, version) in self.policies.all() {
-            let Some(session) = self.store.session(&name)? else { continue };
-            let pace = version.document.gates().pace();
-            let gathered = match restored(&self.store, &name, session, pace) {
-                Err(error @ StoreError::Damaged { .. }) => {
-                    damaged.push((name.clone(), error.to_string()));
-                    Gathered::new(session)
-                }
-                other => other?,
-            };
-            self.known.begin(&name, session.number);
-            for brought in gathered.sources() {
-                self.known.replace(&name, &brought.source, &brought.evidence);
-            }
-            releases.insert(name, gathered);
-        }
-        self.releases = releases;
-        self.loaded = true;
-        for (release, damage) in damaged {
-            tracing::error!(release, damage, "stored evidence is set aside, and a new session starts");
-            // The release was just found, so nothing but the store refuses it.
-            if let Err(ChangeError::Store(error)) = self.command(&Command::StartOver { release, damage }) {
-                self.loaded = false;
-                return Err(error);
-            }
-        }
-        Ok(())
     }
 }
 
@@ -225,36 +185,6 @@ fn put_in_place(
         writing.put_source(of, place)?;
     }
     Ok(())
-}
-
-/// The evidence of a session: as it was last written, and what was counted since then.
-fn restored(store: &Store, release: &str, session: Session, pace: Pace) -> Result<Gathered, StoreError> {
-    let mut gathered = Gathered::new(session);
-    for source in store.sources(release, session.number)? {
-        let of = Gathering { release, session: session.number, source: &source };
-        let (evidence, journalled) = read_back(store, of, pace)?;
-        gathered.add(Source::written(&source), evidence, journalled);
-    }
-    Ok(gathered)
-}
-
-/// The evidence of one source, and how many exchanges of it are in its journal alone.
-fn read_back(store: &Store, of: Gathering<'_>, pace: Pace) -> Result<(Evidence, u64), StoreError> {
-    let release = of.release;
-    let damaged = |message: String| StoreError::Damaged { what: format!("evidence of {release:?}"), message };
-    let rows = store.evidence(of)?;
-    let mut evidence = Evidence::restore(rows).map_err(|error| damaged(error.to_string()))?;
-    evidence.set_pace(pace);
-    let mut journalled = 0;
-    for JournalEntry { repeated, compared } in store.journal(of)? {
-        let compared = decode_compared(&compared).map_err(|error| damaged(error.to_string()))?;
-        journalled += compared.len() as u64;
-        for one in &compared {
-            evidence.take(one);
-        }
-        evidence.count_repeated(repeated);
-    }
-    Ok((evidence, journalled))
 }
 
 /// Most observations of one transaction, but for the last batch: bounds how long an acknowledgement waits.

@@ -9,8 +9,9 @@ use antumbra_control::refusal::Refusal;
 use antumbra_control::{Files, Session};
 use antumbra_store::{Store, StoreError};
 
-use super::gathered::Gathered;
-use super::handle::{ChangeError, Inbox, Job, Snapshot};
+use super::gathered::{Gathered, MAX_PLACES};
+use super::handle::{Asker, ChangeError, Inbox, Job, Snapshot};
+use crate::api::principal::{Admits as _, Dismissed};
 use crate::live::Live;
 use crate::live::audited::Audited;
 use crate::live::captures::Captures;
@@ -44,6 +45,8 @@ pub(crate) struct Thread {
     pub(super) keep: Duration,
     /// How often examples were forgotten since.
     pub(super) expired: u64,
+    /// How many places the evidence of all releases together may name.
+    pub(super) places: usize,
 }
 
 impl Thread {
@@ -76,6 +79,7 @@ impl Thread {
             checkpointed: Instant::now(),
             keep,
             expired: 0,
+            places: MAX_PLACES,
         };
         thread.load()?;
         thread.note_salvage()?;
@@ -88,8 +92,14 @@ impl Thread {
         while let Some(job) = self.inbox.next() {
             match job {
                 Job::Batch(first) => self.take_group(first),
-                Job::Command(command, reply) => drop(reply.send(self.command(&command))),
-                Job::Token(wish, reply) => drop(reply.send(self.wish(&wish))),
+                Job::Command(command, asker, reply) => {
+                    let done = self.admit(&asker).map(|()| self.command(&command));
+                    drop(reply.send(done));
+                }
+                Job::Token(wish, asker, reply) => {
+                    let done = self.admit(&asker).map(|()| self.wish(&wish));
+                    drop(reply.send(done));
+                }
                 Job::Snapshot(release, reply) => drop(reply.send(self.snapshot(&release))),
                 Job::Generation(release, generation, reply) => {
                     drop(reply.send(self.store.generation(&release, generation)));
@@ -104,6 +114,13 @@ impl Thread {
         }
         self.checkpoint();
         self.flush();
+    }
+
+    fn admit(&self, asker: &Asker) -> Result<(), Dismissed> {
+        match asker {
+            Asker::Ourselves => Ok(()),
+            Asker::Request(by) => self.tokens.admit_again(by),
+        }
     }
 
     /// If it fails, a later one has all of it. The text is made here, where sessions begin: one that was made before would belong to an

@@ -2,6 +2,16 @@
 
 use std::path::PathBuf;
 
+/// The row of a token that is not as it was written.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}")]
+pub struct UnreadableToken {
+    /// The token's name, as far as it can be read.
+    pub name: String,
+    /// What is wrong.
+    pub error: StoreError,
+}
+
 /// Why the store cannot do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {

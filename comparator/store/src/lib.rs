@@ -5,5 +5,5 @@ mod error;
 mod sqlite;
 
 pub use accounts::Accounts;
-pub use error::StoreError;
-pub use sqlite::{Audits, Gathering, JournalEntry, Salvaged, SalvagedTable, Store, Writing};
+pub use error::{StoreError, UnreadableToken};
+pub use sqlite::{Audits, Found, Gathering, JournalEntry, Salvaged, SalvagedTable, Store, Writing};

@@ -8,6 +8,7 @@ mod documents;
 mod files;
 mod head_file;
 mod lock;
+mod looking;
 mod salvage;
 mod schema;
 mod seal;
@@ -17,6 +18,7 @@ mod tokens;
 mod writing;
 
 pub use audits::Audits;
+pub use looking::Found;
 pub use salvage::{Salvaged, SalvagedTable};
 pub use sources::{Gathering, JournalEntry};
 pub use writing::Writing;
@@ -33,7 +35,7 @@ use antumbra_engine::Row;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior, params};
 
 use crate::accounts::Accounts;
-use crate::error::StoreError;
+use crate::error::{StoreError, UnreadableToken};
 use documents::document;
 use lock::Lock;
 use seal::Seal;
@@ -63,6 +65,14 @@ pub struct Store {
 }
 
 impl Store {
+    /// Looks at the file at `path` and changes nothing of it: what must be known by whoever may refuse to open it.
+    ///
+    /// # Errors
+    /// Another comparator has it, or a later version wrote it.
+    pub fn look(path: &Path) -> Result<Found, StoreError> {
+        looking::look(path)
+    }
+
     /// Opens or creates the file, without a key for its audits. See [`Self::open_with`].
     ///
     /// # Errors
@@ -79,7 +89,10 @@ impl Store {
     /// Another comparator has the file under whatever name, a later version wrote it, nothing of it can be read, or the system or SQLite
     /// refuses it.
     pub fn open_with(path: &Path, keys: Keys) -> Result<Self, StoreError> {
+        // What is refused stays as it is, with the mode that it has.
+        looking::look(path)?;
         let mut lock = Lock::take(path)?;
+        lock::keep_private(path)?;
         let salvaged = salvage::replace_damaged(path)?;
         lock.follow(path)?;
         let connection = Connection::open(path)?;
@@ -158,7 +171,7 @@ impl Store {
             tell(self.journal(of.as_ref()).map(drop))?;
         }
         for token in tokens::those_of_any_version(&self.connection)? {
-            tell(token.map(drop))?;
+            tell(token.map(drop).map_err(|unreadable| unreadable.error))?;
         }
         let Checked { findings, more, .. } =
             audits::check(&self.connection, &self.path, &Keys::default(), None)?;
@@ -172,6 +185,7 @@ impl Store {
     /// # Errors
     /// A comparator has it, a later version wrote it, nothing of it can be read, there is a file at `to`, or it cannot be written.
     pub fn salvage(from: &Path, to: &Path) -> Result<Salvaged, StoreError> {
+        looking::look(from)?;
         let _lock = Lock::take(from)?;
         salvage::to_new(from, to)
     }
@@ -186,8 +200,8 @@ impl Store {
         &mut self,
         work: impl FnOnce(&Writing<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let Self { connection, seal, .. } = &mut *self;
-        let seal = seal.as_ref();
+        let Self { connection, seal, salvaged, .. } = &mut *self;
+        let (seal, salvaged_ms) = (seal.as_ref(), salvaged.as_ref().map(|(salvaged, _)| salvaged.at_ms));
         if let Some(seal) = seal {
             seal.borrow_mut().before(connection)?;
         }
@@ -195,9 +209,9 @@ impl Store {
         let (result, changed, deleted) = {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let appending = Appending { seal, done: RefCell::default() };
-            let writing = Writing { transaction, appending, deleted: Cell::new(false) };
+            let writing = Writing { transaction, appending, deleted: Cell::new(false), salvaged_ms };
             let result = work(&writing)?;
-            let Writing { transaction, appending: Appending { done, seal: _ }, deleted } = writing;
+            let Writing { transaction, appending: Appending { done, seal: _ }, deleted, .. } = writing;
             let (Appended { entries, contradiction }, deleted) = (done.into_inner(), deleted.get());
             if let Some(seal) = seal {
                 let mut seal = seal.borrow_mut();
@@ -223,7 +237,8 @@ impl Store {
         Ok(result)
     }
 
-    /// What is wrong with the audits since the store was opened, and their heads as of the last commit.
+    /// What is wrong with the audits since the store was opened, the first [`antumbra_control::audit::MAX_FINDINGS`] things of each
+    /// release, and their heads as of the last commit.
     pub fn audits(&self) -> Checked {
         self.seal.as_ref().map(|seal| seal.borrow().checked().clone()).unwrap_or_default()
     }
@@ -243,7 +258,8 @@ impl Store {
         let mut chains: Vec<(String, u64)> = rows.collect::<Result<_, _>>()?;
         chains.retain(|(release, _)| !release.starts_with(DAMAGED));
         drop(statement);
-        let wrong: Vec<String> = self.audits().findings.iter().map(ToString::to_string).collect();
+        let wrong: Vec<String> =
+            self.audits().of(|_| true).findings.iter().map(ToString::to_string).collect();
         self.transaction(|writing| {
             for (release, generation) in chains {
                 let (who, action, reason) = (who.to_owned(), SEAL.to_owned(), reason.to_owned());
@@ -264,7 +280,7 @@ impl Store {
         if let Some(seal) = &self.seal {
             seal.borrow_mut().renew(&self.connection)?;
         }
-        Ok(self.audits())
+        Ok(self.audits().of(|_| true))
     }
 
     /// Empties the write-ahead log if something was deleted whose earlier pages may stand in it: deleted content is overwritten in the
@@ -329,11 +345,7 @@ impl Store {
 
     /// The last generation of a policy that a document brought as a whole; none if its audit knows of none.
     pub fn last_put(&self, name: &str) -> Result<Option<StoredPolicy>, StoreError> {
-        self.stored(
-            "SELECT name, generation, at, document, sum FROM policies WHERE name = ?1 AND generation =
-             (SELECT max(generation) FROM audit WHERE release = ?1 AND action IN (?2, ?3))",
-            params![name, change::PUT, change::FILE],
-        )
+        self.stored(LAST_PUT, params![name, change::PUT, change::FILE])
     }
 
     fn stored(&self, query: &str, of: impl rusqlite::Params) -> Result<Option<StoredPolicy>, StoreError> {
@@ -343,10 +355,7 @@ impl Store {
 
     /// The highest generation that a policy of this name ever had, deleted ones included; 0 if there never was one.
     pub fn last_generation(&self, name: &str) -> Result<u64, StoreError> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT max(coalesce((SELECT max(generation) FROM policies WHERE name = ?1), 0),
-                        coalesce((SELECT max(generation) FROM audit WHERE release = ?1), 0))",
-        )?;
+        let mut statement = self.connection.prepare_cached(LAST_GENERATION)?;
         Ok(statement.query_row([name], |row| row.get(0))?)
     }
 
@@ -366,6 +375,15 @@ impl Store {
     /// The current session of a release; none before its first policy.
     pub fn session(&self, release: &str) -> Result<Option<Session>, StoreError> {
         session(&self.connection, release)
+    }
+
+    /// Whether evidence of the current session of a release was set aside, as salvaging does, and the session still goes on.
+    pub fn is_set_aside(&self, release: &str) -> Result<bool, StoreError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM set_aside WHERE release = ?1 AND session >=
+             (SELECT max(session) FROM sessions WHERE release = ?1))",
+        )?;
+        Ok(statement.query_row([release], |row| row.get(0))?)
     }
 
     /// By which files the answers of a release are read, rewritten and judged in its current session; empty without any.
@@ -391,15 +409,16 @@ impl Store {
     ///
     /// # Errors
     /// SQLite fails.
-    pub fn tokens(&self) -> Result<Vec<Result<Token, StoreError>>, StoreError> {
+    pub fn tokens(&self) -> Result<Vec<Result<Token, UnreadableToken>>, StoreError> {
         tokens::all(&self.connection)
     }
 
-    /// What was counted of one source in a session since its evidence was last written, oldest first.
+    /// What was counted of one source in a session since its evidence was last written, oldest first, each entry with its number: those of
+    /// all releases are numbered in one order.
     ///
     /// # Errors
     /// An entry is not as it was written, or SQLite fails.
-    pub fn journal(&self, of: Gathering<'_>) -> Result<Vec<JournalEntry>, StoreError> {
+    pub fn journal(&self, of: Gathering<'_>) -> Result<Vec<(u64, JournalEntry)>, StoreError> {
         sources::journal(&self.connection, of)
     }
 
@@ -440,6 +459,15 @@ fn session(connection: &Connection, release: &str) -> Result<Option<Session>, St
     Ok(found)
 }
 
+/// Each command asks this: an index answers each part with one row, however long the audit is.
+const LAST_PUT: &str = "
+SELECT name, generation, at, document, sum FROM policies WHERE name = ?1 AND generation =
+    max(coalesce((SELECT max(generation) FROM audit WHERE release = ?1 AND action = ?2), 0),
+        coalesce((SELECT max(generation) FROM audit WHERE release = ?1 AND action = ?3), 0))";
+/// As [`LAST_PUT`].
+const LAST_GENERATION: &str = "
+SELECT max(coalesce((SELECT max(generation) FROM policies WHERE name = ?1), 0),
+           coalesce((SELECT max(generation) FROM audit WHERE release = ?1), 0))";
 /// How long a write waits for somebody who reads or copies the file.
 const BUSY: Duration = Duration::from_secs(2);
 /// How often a probe writes at most: whoever asks whether the store is ready must not keep it busy.

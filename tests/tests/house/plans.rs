@@ -158,6 +158,18 @@ pub(crate) const PLANS: &[Plan] = &[
                 to: "writer::thread",
                 because: "a report is judged off the thread that acknowledges",
             },
+            Never {
+                from: "live::kept",
+                except: &[],
+                to: "redaction",
+                because: "what is kept is redacted where it is compared, and not under the lock of all releases",
+            },
+            Never {
+                from: "writer",
+                except: &[],
+                to: "redaction",
+                because: "nobody who waits for an acknowledgement waits until something is redacted",
+            },
         ],
     },
     Plan {

@@ -68,6 +68,42 @@ async fn a_broken_audit_is_told_everywhere_and_keeps_nobody_from_being_served() 
 }
 
 /// What is edited while the server runs is found by whoever looks, and is told from then on.
+/// More is wrong with one release than is told of all: whoever may look at another is told of that one all the same, and of the first nothing.
+#[tokio::test]
+async fn status_tells_of_each_release_to_those_who_may_look_at_it() {
+    let mut world = World::with_shop().await;
+    for percent in 1..=25 {
+        world.patch("/v1/policies/shop/mirror", &format!("{{\"percent\": {percent}.5}}")).await;
+    }
+    assert_eq!(world.put("till", &SHOP.replace("name: shop", "name: till")).await.status, 201);
+    let json = ("content-type", "application/json");
+    let made = |bearer: String, wanted: &'static str| {
+        let world = &world;
+        async move {
+            let headers = [("authorization", bearer.as_str()), json];
+            let headers = if bearer.is_empty() { &headers[1..] } else { &headers[..] };
+            let created = world.send(Method::POST, "/v1/tokens", headers, wanted).await;
+            format!("Bearer {}", created.json()["secret"].as_str().unwrap())
+        }
+    };
+    let root = made(String::new(), r#"{"name": "root", "role": "admin"}"#).await;
+    let ana = made(root.clone(), r#"{"name": "ana", "role": "observe", "releases": ["till"]}"#).await;
+    world.end().await;
+    edit(&world, "UPDATE audit SET reason = 'eve'");
+    world.start_again().await;
+    // Whoever looks at the audit finds for all: so the one who would miss it comes first.
+    for (bearer, of_shop, of_till) in [(&ana, 0, 1), (&root, 20, 0)] {
+        let status = world.send(Method::GET, "/v1/status", &[("authorization", bearer)], "").await.json();
+        let told = status["audit"]["findings"].as_array().unwrap();
+        let of = |release: &str| told.iter().filter(|one| one.as_str().unwrap().starts_with(release)).count();
+        assert_eq!((of("shop: "), of("till: ")), (of_shop, of_till), "{status}");
+        let verified = world.send(Method::GET, "/v1/audit", &[("authorization", bearer)], "").await.json();
+        let wrong =
+            verified["findings"].as_array().unwrap().len() as u64 + verified["more"].as_u64().unwrap();
+        assert_eq!(wrong, if of_shop > 0 { 27 } else { 1 }, "{verified}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_edit_under_a_running_server_is_found_by_whoever_looks() {
     let world = World::with_shop().await;

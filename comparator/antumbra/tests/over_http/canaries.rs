@@ -2,15 +2,9 @@
 //! stores, shows, exports or logs, and what is no secret must still be there.
 
 use std::io::Write as _;
-use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 use antumbra_observation::{Body, Leg, Observation};
-use http::Method;
-
-use crate::process::Process;
-use crate::server::{SHOP, send, send_batch};
 
 /// A name of the list, in some spelling.
 const NAMES: [&str; 30] = [
@@ -52,7 +46,7 @@ fn named(name: usize, place: &str) -> String {
 }
 
 /// Values whose form shows that they are secrets. They are put together here, so that no scanner takes this file for a leak.
-fn formed() -> Vec<String> {
+pub(crate) fn formed() -> Vec<String> {
     let body = "Zq7Rt2Wx9Kd4Lm8Pv3Ns6Yb1Hc5Jf0GaTeUi";
     let with = |prefix: &[&str]| format!("{}{body}", prefix.concat());
     vec![
@@ -109,8 +103,11 @@ fn looked_for(secret: &str) -> &str {
 /// Makes the body that has a canary.
 type Made = Box<dyn Fn(&str) -> String>;
 
+/// Which of the exchanges a request is.
+pub(crate) const TURN: &str = "x-turn";
+
 /// An exchange, and the canaries in it.
-struct Told(Observation, Vec<String>);
+pub(crate) struct Told(pub(crate) Observation, pub(crate) Vec<String>);
 
 fn leg(variant: &str, media: &str, body: &str) -> Leg {
     Leg::answer(variant, 200)
@@ -120,7 +117,7 @@ fn leg(variant: &str, media: &str, body: &str) -> Leg {
 }
 
 /// An exchange whose candidate answers otherwise: `body` makes the body of each leg of its own canary.
-fn differing(
+pub(crate) fn differing(
     id: u128,
     path: &str,
     media: &str,
@@ -139,7 +136,7 @@ fn differing(
 }
 
 /// Each name at each place, and each form.
-fn exchanges() -> Vec<Told> {
+pub(crate) fn exchanges() -> Vec<Told> {
     let mut all = Vec::new();
     let mut next = {
         let mut id = 0_u128;
@@ -236,6 +233,9 @@ fn exchanges() -> Vec<Told> {
         }
     }
     all.push(compressed(next()));
+    for (turn, Told(one, _)) in all.iter_mut().enumerate() {
+        one.request.headers.push((TURN.into(), turn.to_string().as_str().into()));
+    }
     all
 }
 
@@ -261,11 +261,11 @@ fn compressed(id: u128) -> Told {
 }
 
 /// Where secrets could be found, by name.
-struct Places(Vec<(String, Vec<u8>)>);
+pub(crate) struct Places(pub(crate) Vec<(String, Vec<u8>)>);
 
 impl Places {
     /// Which canaries are found, and where.
-    fn found(&self, canaries: &[String]) -> Vec<String> {
+    pub(crate) fn found(&self, canaries: &[String]) -> Vec<String> {
         let mut found = Vec::new();
         for (place, bytes) in &self.0 {
             for canary in canaries {
@@ -277,143 +277,9 @@ impl Places {
         found
     }
 
-    fn files(&mut self, dir: &Path) {
+    pub(crate) fn files(&mut self, dir: &Path) {
         for file in std::fs::read_dir(dir).unwrap().map(|file| file.unwrap().path()) {
             self.0.push((file.display().to_string(), std::fs::read(&file).unwrap()));
         }
-    }
-}
-
-fn ran(dir: &Path, address: SocketAddr, line: &str) -> Vec<u8> {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_antumbra"));
-    command.args(line.split_whitespace()).current_dir(dir);
-    command.env("ANTUMBRA_SERVER", format!("http://{address}")).env_remove("ANTUMBRA_TOKEN");
-    let output = command.output().unwrap();
-    [output.stdout, output.stderr].concat()
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn no_canary_is_stored_shown_captured_or_logged() {
-    let dir = tempfile::tempdir().unwrap();
-    std::fs::write(dir.path().join("shop.yaml"), SHOP).unwrap();
-    let (mut process, address) = Process::start_logging(dir.path());
-    let told = exchanges();
-    let canaries: Vec<String> = told.iter().flat_map(|told| told.1.clone()).collect();
-    assert!(canaries.len() >= 215, "{}", canaries.len());
-    // Without it nothing would be shown that nothing is shown of.
-    assert!(told.iter().all(|told| told.1.iter().all(|canary| canary.len() >= 8)));
-
-    let mut capture = Command::new(env!("CARGO_BIN_EXE_antumbra"));
-    let line = format!("capture kept.ndjson --count {}", told.len());
-    capture.args(line.split_whitespace()).current_dir(dir.path()).stdout(Stdio::null()).stderr(Stdio::null());
-    let mut capture = capture.env("ANTUMBRA_SERVER", format!("http://{address}")).spawn().unwrap();
-    let file = dir.path().join("kept.ndjson");
-    let listening = async {
-        while !file.exists() {
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        }
-    };
-    tokio::time::timeout(std::time::Duration::from_secs(60), listening).await.unwrap();
-    let mut sequence = 0;
-    let feed = async {
-        // The file is there a moment before the server listens.
-        while capture.try_wait().unwrap().is_none() {
-            for batch in told.chunks(50) {
-                sequence += 1;
-                let id = |one: &Observation| u128::from(sequence) * 100_000 + one.id.0;
-                let batch: Vec<Observation> = batch
-                    .iter()
-                    .map(|told| Observation {
-                        id: antumbra_observation::ExchangeId(id(&told.0)),
-                        ..told.0.clone()
-                    })
-                    .collect();
-                let answer = send_batch(address, sequence, &batch).await.unwrap();
-                assert_eq!(answer.status, 200, "{answer:?}");
-            }
-        }
-    };
-    tokio::time::timeout(std::time::Duration::from_secs(120), feed).await.unwrap();
-
-    let mut places = Places(Vec::new());
-    for line in [
-        "report",
-        "report --full",
-        "report --output json",
-        "report --output markdown",
-        "status",
-        "audit",
-        "report --from kept.ndjson --policy shop.yaml --full",
-        "report --from kept.ndjson --policy shop.yaml --output json",
-    ] {
-        places.0.push((format!("antumbra {line}"), ran(dir.path(), address, line)));
-    }
-    let secret = formed().remove(0);
-    for path in [
-        "/v1/releases/shop/report".to_owned(),
-        "/v1/status".into(),
-        "/metrics".into(),
-        "/v1/releases/shop/audit".into(),
-        format!("/v1/policies/{secret}"),
-        format!("/v1/releases/{secret}/report"),
-        format!("/nowhere/{secret}?q={secret}"),
-    ] {
-        let answer = send(address, Method::GET, &path, &[("accept", "*/*")], "").await.unwrap();
-        places.0.push((format!("GET {path}").replace(&secret, "…"), answer.text.into_bytes()));
-    }
-    let broken = format!("{secret}: [");
-    let answer =
-        send(address, Method::PUT, "/v1/policies/shop", &[("content-type", "application/yaml")], broken)
-            .await
-            .unwrap();
-    places.0.push(("a broken policy".to_owned(), answer.text.into_bytes()));
-    let line = std::fs::read(format!("/proc/{}/cmdline", process.0.id())).unwrap_or_default();
-    places.0.push(("the process's arguments".to_owned(), line));
-    places.files(dir.path());
-    process.tell("-TERM");
-    process.0.wait().unwrap();
-    places.files(dir.path());
-
-    let found = places.found(&canaries);
-    assert!(found.is_empty(), "{} found: {:#?}", found.len(), found.iter().take(60).collect::<Vec<_>>());
-    let shown = String::from_utf8_lossy(&places.0[1].1).into_owned();
-    for kept in ["ROLL BACK", "/list/*/note", "(redacted: "] {
-        assert!(shown.contains(kept), "{kept}: {shown}");
-    }
-    let captured = std::fs::read_to_string(&file).unwrap();
-    assert_eq!(captured.lines().count(), told.len());
-    for kept in [r#"\"kept\":1"#, "page=2", "a note of [redacted].", "[redacted]"] {
-        assert!(captured.contains(kept), "{kept}");
-    }
-}
-
-/// What is no secret stays readable, or a report says nothing.
-#[tokio::test]
-async fn ordinary_values_are_shown() {
-    let world = crate::server::World::with_shop().await;
-    let values = [
-        "7f6f7a0e-9b1c-4b59-8f39-6a1d1c7f0b11",
-        "4539578763621487",
-        "1700000000000",
-        "Blue lamp, 12.50 EUR",
-        "anna@shop.test",
-        "2026-01-31T12:00:00Z",
-        "W/5e8ff9bf55ba3508",
-        "order ord_83749274",
-        "https://shop.test/products/7?page=2",
-    ];
-    let body = |text: &str| {
-        let member = |(at, value): (usize, &&str)| {
-            format!(r#""note{at}":"{}""#, if text == "x" { "x" } else { value })
-        };
-        format!("{{{}}}", values.iter().enumerate().map(member).collect::<Vec<_>>().join(","))
-    };
-    let made =
-        |id| differing(id, "/plain", "application/json", &body, &["x".into(), "y".into(), "x".into()]).0;
-    let batch: Vec<Observation> = (1..=60).map(made).collect();
-    assert_eq!(world.batch(1, &batch).await.status, 200);
-    let report = world.get("/v1/releases/shop/report").await.text;
-    for value in values {
-        assert!(report.contains(value), "{value}: {report}");
     }
 }

@@ -76,7 +76,13 @@ async fn of_a_damaged_database_what_can_be_read_goes_on() {
         assert_eq!(etag, format!("\"{generation}\""), "{table}");
         assert_eq!(problems(&world).await, [""; 0], "{table}");
         assert_eq!(world.patch("/v1/policies/shop/mirror", r#"{"percent": 50}"#).await.status, 200);
+        let session = world.get("/v1/status").await.json()["releases"][0]["session"].clone();
+        assert_eq!(session, if kept == 0 { 2 } else { 1 }, "{table}");
         world.restart(Vec::new()).await;
+        let set_aside = "SELECT count(*) FROM set_aside WHERE release = 'till'";
+        let set_aside =
+            rusqlite::Connection::open(world.data()).unwrap().query_row(set_aside, [], |row| row.get(0));
+        assert_eq!(set_aside.unwrap_or(0) > 0, table == "sessions", "{table}: what was not lost is kept");
         assert_eq!(damaged(), 1, "{table}: the copy is sound");
         assert_eq!(exchanges(&world, "till").await, kept, "{table}");
     }
@@ -110,6 +116,21 @@ async fn a_database_is_checked_and_salvaged_without_a_server() {
     assert!(told.out.contains("\npolicies: 1 row, all there are\n"), "{}", told.out);
     let again = antumbra(&world, &format!("db salvage {file} --to {to}")).await;
     assert_eq!((again.code, again.err), (4, format!("antumbra: {to}: File exists (os error 17)\n")));
+    // Who goes on with the copy is told that nothing is known yet of the session that it begins, and can look into what was.
+    for ending in ["", ".audit-head"] {
+        std::fs::rename(format!("{to}{ending}"), format!("{file}{ending}")).unwrap();
+    }
+    world.restart(Vec::new()).await;
+    let status = world.get("/v1/status").await.json()["releases"][0].clone();
+    assert_eq!((&status["session"], &status["exchanges"]), (&2.into(), &0.into()), "{status}");
+    let audit = world.get("/v1/policies/shop/audit").await.json();
+    let last = audit["entries"].as_array().and_then(|entries| entries.last()).unwrap().clone();
+    assert_eq!((&last["action"], &last["who"]), (&"reset".into(), &"antumbra serve".into()), "{audit}");
+    world.restart(Vec::new()).await;
+    assert_eq!(world.get("/v1/status").await.json()["releases"][0]["session"], 2, "once");
+    let set_aside = "SELECT count(*) FROM set_aside WHERE release = 'shop' AND session = 1";
+    let kept = rusqlite::Connection::open(world.data()).unwrap();
+    assert!(kept.query_row(set_aside, [], |row| row.get::<_, u64>(0)).unwrap() > 0);
     let none = antumbra(&world, "db check nothing.db").await;
     assert_eq!(
         (none.code, none.err),

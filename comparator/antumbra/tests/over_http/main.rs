@@ -19,6 +19,7 @@ mod guards;
 mod handovers;
 mod ingest;
 mod kills;
+mod leaks;
 mod lifetime;
 mod offline;
 #[cfg(feature = "plugins")]
@@ -26,6 +27,7 @@ mod plugins;
 mod policies;
 mod process;
 mod recordings;
+mod refusals;
 mod replay;
 mod sentences;
 mod server;

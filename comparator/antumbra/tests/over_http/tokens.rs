@@ -132,6 +132,39 @@ async fn what_was_altered_in_the_database_lets_nobody_in() {
     }
 }
 
+/// Audits and evidence name tokens: what a damaged row did and brought must not become another token's.
+#[tokio::test]
+async fn the_name_of_a_row_that_cannot_be_read_is_not_given_again() {
+    let (mut world, root) = guarded().await;
+    made(&world, &root, json!({"name": "ci", "role": "observe"})).await;
+    world.end().await;
+    let database = rusqlite::Connection::open(world.data()).unwrap();
+    database.execute("UPDATE tokens SET role = 'admin' WHERE name = 'ci'", []).unwrap();
+    drop(database);
+    world.start_again().await;
+    let told = |refused: &Answer, status: u16| {
+        assert_eq!(refused.status, status, "{refused:?}");
+        for part in
+            ["urn:antumbra:problem:taken-name", "\\\"ci\\\"", "Choose another name", "antumbra db check"]
+        {
+            assert!(refused.text.contains(part), "{part}: {refused:?}");
+        }
+    };
+    told(&create(&world, &root, &json!({"name": "ci", "role": "gate"})).await, 409);
+    told(&asked(&world, &root, Method::DELETE, "/v1/tokens/ci").await, 409);
+    made(&world, &root, json!({"name": "ci2", "role": "gate"})).await;
+    world.end().await;
+    let database = rusqlite::Connection::open(world.data()).unwrap();
+    let role = |name| {
+        database.query_row("SELECT role FROM tokens WHERE name = ?1", [name], |row| row.get::<_, String>(0))
+    };
+    assert_eq!(
+        [role("ci").unwrap(), role("ci2").unwrap()],
+        ["admin", "gate"],
+        "the row stays to be looked into"
+    );
+}
+
 #[tokio::test]
 async fn a_refusal_names_the_role_the_releases_and_what_is_needed() {
     let (world, root) = guarded().await;

@@ -107,26 +107,53 @@ pub struct Checked {
     /// How many things are wrong that somebody who sealed the audit knew of.
     #[serde(default)]
     pub sealed: u64,
+    /// How many more there are of each release, or of all together, than stand in the findings. Whoever tells them cuts them by
+    /// [`Self::of`], which counts those of other releases nowhere.
+    #[serde(skip)]
+    pub beyond: BTreeMap<Option<String>, u64>,
 }
 
 impl Checked {
     /// Whether nothing is wrong.
     pub fn is_intact(&self) -> bool {
-        self.findings.is_empty() && self.more == 0
+        self.findings.is_empty() && self.more == 0 && self.beyond.is_empty()
+    }
+
+    /// Whether fewer than [`MAX_FINDINGS`] things that are wrong with the release of this one are known.
+    pub fn has_room_for(&self, finding: &Finding) -> bool {
+        self.findings.iter().filter(|known| known.release == finding.release).count() < MAX_FINDINGS
+    }
+
+    /// The first [`MAX_FINDINGS`] things that are wrong with each release: enough for whoever may look at any of them.
+    #[must_use]
+    pub fn of_each(mut self) -> Self {
+        let mut kept: BTreeMap<Option<String>, usize> = BTreeMap::new();
+        for finding in std::mem::take(&mut self.findings) {
+            let of_release = kept.entry(finding.release.clone()).or_default();
+            *of_release += 1;
+            if *of_release <= MAX_FINDINGS {
+                self.findings.push(finding);
+            } else {
+                *self.beyond.entry(finding.release).or_default() += 1;
+            }
+        }
+        self
     }
 
     /// What concerns the releases that somebody may look at, and all of them together. A check that was cut knows only of what it tells:
-    /// this is for what [`Check::end_uncut`] answers, and cuts it.
+    /// this is for what [`Check::end_uncut`] or [`Self::of_each`] answers, and cuts it.
     #[must_use]
     pub fn of(mut self, reaches: impl Fn(&str) -> bool) -> Self {
         self.heads.chains.retain(|release, _| reaches(release));
         self.findings.retain(|finding| finding.concerns(&reaches));
+        self.beyond.retain(|release, _| release.as_deref().is_none_or(&reaches));
         self.cut()
     }
 
     /// The first [`MAX_FINDINGS`] things that are wrong, and how many more there are.
     fn cut(mut self) -> Self {
-        self.more += self.findings.len().saturating_sub(MAX_FINDINGS) as u64;
+        let beyond: u64 = std::mem::take(&mut self.beyond).into_values().sum();
+        self.more += beyond + self.findings.len().saturating_sub(MAX_FINDINGS) as u64;
         self.findings.truncate(MAX_FINDINGS);
         self
     }
@@ -289,7 +316,7 @@ impl<'k> Check<'k> {
         if *wrong <= MAX_LOOKED_AT {
             self.checked.findings.push(finding);
         } else {
-            self.checked.more += 1;
+            *self.checked.beyond.entry(finding.release).or_default() += 1;
         }
     }
 

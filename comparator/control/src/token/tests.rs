@@ -10,12 +10,16 @@ fn wanted(name: &str, role: Role) -> Wanted {
 }
 
 fn token(name: &str, role: Role) -> Token {
-    create(&wanted(name, role), &[], true, NOW).unwrap()
+    create(&wanted(name, role), held(&[], true), NOW).unwrap()
+}
+
+fn held<'a>(tokens: &'a [&'a Token], file: bool) -> Held<'a> {
+    Held { tokens, unreadable: &[], file }
 }
 
 /// What `wish` makes of these, without a token file.
-fn wish(wish: &Wish, held: &[Token]) -> Result<Option<Token>, Refused> {
-    decide(wish, &held.iter().collect::<Vec<_>>(), false, NOW)
+fn wish(wish: &Wish, tokens: &[Token]) -> Result<Option<Token>, Refused> {
+    decide(wish, held(&tokens.iter().collect::<Vec<_>>(), false), NOW)
 }
 
 fn revoking(name: &str) -> Wish {
@@ -39,15 +43,16 @@ fn there_is_always_somebody_who_can_manage_tokens() {
     let passing = Wanted { lasts_ms: Some(10), ..wanted("root", Role::Admin) };
     for first in [wanted("ci", Role::Gate), passing.clone()] {
         assert_eq!(wish(&Wish::Create(first.clone()), &[]), Err(Refused::FirstNotAdmin));
-        assert!(decide(&Wish::Create(first), &[], true, NOW).is_ok(), "the file's token is an admin's");
+        assert!(decide(&Wish::Create(first), held(&[], true), NOW).is_ok(), "the file's token is an admin's");
     }
     let root = token("root", Role::Admin);
-    let passing = create(&Wanted { name: "passing".to_owned(), ..passing }, &[&root], false, NOW).unwrap();
+    let passing =
+        create(&Wanted { name: "passing".to_owned(), ..passing }, held(&[&root], false), NOW).unwrap();
     let last = Err(Refused::LastAdmin("root".to_owned()));
     assert_eq!(wish(&revoking("root"), &[root.clone(), token("ci", Role::Operate), passing]), last);
-    assert!(decide(&revoking("root"), &[&root], true, NOW).is_ok());
+    assert!(decide(&revoking("root"), held(&[&root], true), NOW).is_ok());
     assert!(wish(&revoking("root"), &[root, token("second", Role::Admin)]).is_ok());
-    assert_eq!(decide(&revoking(FILE), &[], true, NOW), Err(Refused::File));
+    assert_eq!(decide(&revoking(FILE), held(&[], true), NOW), Err(Refused::File));
     assert_eq!(wish(&revoking(FILE), &[]), Err(Refused::Unknown(FILE.to_owned())));
 }
 

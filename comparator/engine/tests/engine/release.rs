@@ -310,6 +310,22 @@ fn free_places_hold_over_all_endpoints_and_a_crowd_hides_no_regression() {
     assert_eq!(read(&evidence).dropped.endpoints, 1, "an endpoint without places is not named either");
 }
 
+/// An endpoint that has as many places as one may have takes none from the others.
+#[test]
+fn what_finds_no_place_of_its_own_takes_none() {
+    let mut evidence = Evidence::new();
+    evidence.set_free_places(250);
+    let body = |at: u64, value: u64| answer(200, format!("{{\"name-{}\":{value}}}", letters(at)), 1_000);
+    for (path, numbers) in [("/a", 0..400), ("/b", 400..410)] {
+        for number in numbers {
+            let candidate = body(number, 2);
+            let one = exchange(number, path, body(number, 1), candidate, Some(body(number, 1)));
+            evidence.observe(&one, &Rules::default());
+        }
+    }
+    assert_eq!(evidence.named_places(), 200 + 1 + 10);
+}
+
 /// A name of three letters.
 fn letters(number: u64) -> String {
     [676, 26, 1].iter().map(|unit| char::from(b'a' + (number / unit % 26) as u8)).collect()

@@ -6,9 +6,8 @@ use std::sync::Arc;
 use antumbra_engine::Whose;
 use antumbra_observation::Observation;
 
+use super::drawn::{Drawn, Rank};
 use super::marks::Marks;
-use crate::live::size;
-use crate::redaction::Redaction;
 
 /// What is kept of a release at one moment.
 #[derive(Default)]
@@ -35,9 +34,6 @@ pub(crate) struct Exchange {
     /// It is one of the uniform sample of its endpoint, not only of a sample of those that differ at some place.
     pub(crate) uniform: bool,
 }
-
-/// Chance gives each exchange one.
-type Rank = u64;
 
 /// What is kept of one session of a release.
 pub(super) struct Reservoir {
@@ -101,28 +97,27 @@ impl Reservoir {
         }
     }
 
-    /// Keeps the exchange in each sample in which its rank is one of the lowest.
-    pub(super) fn offer(
-        &mut self,
-        rank: Rank,
-        marks: &Marks,
-        observation: &Observation,
-        redaction: &Redaction,
-    ) {
-        self.of += 1;
-        let most = self.most();
+    /// Whether a sample would take an exchange now.
+    pub(super) fn wants(&self, rank: Rank, marks: &Marks) -> bool {
         let (uniform, places) = self.wanting(rank, marks);
+        uniform || !places.is_empty()
+    }
+
+    /// Keeps the exchange in each sample in which its rank is one of the lowest.
+    pub(super) fn offer(&mut self, Drawn { marks, rank, bytes, redacted }: Drawn) {
+        self.of += 1;
+        self.see(&marks);
+        let Some(rank) = rank else { return };
+        let most = self.most();
+        let (uniform, places) = self.wanting(rank, &marks);
         if !uniform && places.is_empty() || self.exchanges.contains_key(&rank) {
             return;
         }
-        let bytes = size::held(observation) + PER_EXCHANGE;
-        if bytes > LARGEST || self.is_full(bytes) {
+        let Some(observation) = redacted.filter(|_| !self.is_full(bytes)) else {
             self.left_out += 1;
             return;
-        }
-        let mut observation = observation.clone();
-        redaction.apply(&mut observation);
-        let held = Held { observation: Arc::new(observation), bytes, samples: 0 };
+        };
+        let held = Held { observation, bytes, samples: 0 };
         self.exchanges.insert(rank, held);
         self.bytes += bytes;
         if uniform {
@@ -173,8 +168,17 @@ impl Reservoir {
         }
     }
 
-    /// Counts it at its places; whether the sample of the endpoint wants it, and which places do.
-    fn wanting(&mut self, rank: Rank, marks: &Marks) -> (bool, Vec<(u64, Whose)>) {
+    /// Counts an exchange at its places.
+    fn see(&mut self, marks: &Marks) {
+        for place in &marks.places {
+            if let Some(sample) = self.places.get_mut(place) {
+                sample.seen += 1;
+            }
+        }
+    }
+
+    /// Whether the sample of the endpoint wants it, and which places do.
+    fn wanting(&self, rank: Rank, marks: &Marks) -> (bool, Vec<(u64, Whose)>) {
         let most = self.most();
         let uniform = match self.endpoints.get(&marks.endpoint) {
             Some(sample) => sample.wants(rank, most.endpoint),
@@ -182,11 +186,8 @@ impl Reservoir {
         };
         let mut places = Vec::new();
         for place in &marks.places {
-            let wants = match self.places.get_mut(place) {
-                Some(sample) => {
-                    sample.seen += 1;
-                    sample.wants(rank, most.of(place.1))
-                }
+            let wants = match self.places.get(place) {
+                Some(sample) => sample.wants(rank, most.of(place.1)),
                 None => self.has_place(place.1) && most.of(place.1) > 0,
             };
             if wants {
@@ -293,9 +294,5 @@ const LEAST: Most = Most { endpoint: 1, alone: 1, other: 0 };
 const MAX_ENDPOINTS: usize = 2_000;
 /// Of those where the candidate alone differs, and of the others.
 const MAX_PLACES: usize = 8_000;
-/// Bytes of one exchange: a larger one would put out hundreds.
-const LARGEST: usize = 1 << 20;
-/// What an exchange takes besides what is in it.
-const PER_EXCHANGE: usize = 1_024;
 /// What a place takes with the ranks of its sample.
 const PER_PLACE: usize = 256;

@@ -102,7 +102,8 @@ fn check_uncut(
     uncut(connection, keys, &before, noted, || head_file::read(&file, keys))
 }
 
-/// Checks the audits against the heads that were kept before and, once all is read, after.
+/// Checks the audits against the heads that were kept before and, once all is read, after. Of each release as much is found wrong as is told
+/// of all.
 pub(super) fn checked(
     connection: &Connection,
     keys: &Keys,
@@ -110,7 +111,7 @@ pub(super) fn checked(
     noted: Option<&Head>,
     after: impl FnOnce() -> Kept,
 ) -> Result<Checked, StoreError> {
-    Ok(uncut(connection, keys, before, noted, after)?.of(|_| true))
+    Ok(uncut(connection, keys, before, noted, after)?.of_each())
 }
 
 fn uncut(

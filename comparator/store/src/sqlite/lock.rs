@@ -27,9 +27,6 @@ impl Lock {
         let beside = locked(path, &with_ending(path, ".lock"))?;
         // Where this lock is one with SQLite's, it would keep ours away, too.
         let database = cfg!(target_os = "linux").then(|| locked(path, path)).transpose()?;
-        for file in ["", "-wal", "-shm", ".audit-head"].map(|ending| with_ending(path, ending)) {
-            private(&file).map_err(|source| StoreError::File { path: file.clone(), source })?;
-        }
         Ok(Self { _beside: beside, database })
     }
 
@@ -45,10 +42,42 @@ impl Lock {
     }
 }
 
+/// Takes away what others may do with the database at `path` and with what lies beside it.
+///
+/// # Errors
+/// The system refuses it.
+pub(super) fn keep_private(path: &Path) -> Result<(), StoreError> {
+    for file in ["", "-wal", "-shm", ".audit-head"].map(|ending| with_ending(path, ending)) {
+        private(&file).map_err(|source| StoreError::File { path: file.clone(), source })?;
+    }
+    Ok(())
+}
+
+/// That no comparator has a database, as long as this is held. It changes no file, and makes none.
+pub(super) struct Free {
+    _beside: Option<File>,
+}
+
+impl Free {
+    /// Waits a moment for a comparator that is still ending.
+    ///
+    /// # Errors
+    /// Another process has it.
+    pub(super) fn wait(path: &Path) -> Result<Self, StoreError> {
+        // The database itself is not opened: closed again, it would release the locks of one that this process has.
+        let beside = File::open(with_ending(path, ".lock")).ok();
+        Ok(Self { _beside: beside.map(|beside| held(beside, path, path)).transpose()? })
+    }
+}
+
 /// The file at `path`, locked for the database.
 fn locked(database: &Path, path: &Path) -> Result<File, StoreError> {
+    let file = opened(path).map_err(|source| StoreError::File { path: path.to_owned(), source })?;
+    held(file, database, path)
+}
+
+fn held(file: File, database: &Path, path: &Path) -> Result<File, StoreError> {
     let failed = |source| StoreError::File { path: path.to_owned(), source };
-    let file = opened(path).map_err(failed)?;
     let mut tries = LOCK_TRIES;
     loop {
         match file.try_lock() {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use antumbra_control::audit::{READ, SEAL};
 use antumbra_control::records::DAMAGED;
@@ -21,6 +21,9 @@ use crate::error::StoreError;
 pub struct Salvaged {
     /// Its tables, in the order of the schema.
     pub tables: Vec<SalvagedTable>,
+    /// When, in milliseconds since 1970: what was set aside then has this time.
+    #[serde(skip)]
+    pub(super) at_ms: u64,
 }
 
 /// What was copied of a table.
@@ -59,7 +62,7 @@ impl Salvaged {
 /// # Errors
 /// Nothing of the database can be read, or a file cannot be written or moved.
 pub(super) fn replace_damaged(path: &Path) -> Result<Option<(Salvaged, PathBuf)>, StoreError> {
-    let (unfinished, finished) = (with_ending(path, ".salvage"), with_ending(path, ".salvaged"));
+    let (unfinished, finished) = (with_ending(path, ".salvage"), finished(path));
     if finished.exists() {
         move_into_place(&finished, path)?;
     }
@@ -80,20 +83,30 @@ pub(super) fn replace_damaged(path: &Path) -> Result<Option<(Salvaged, PathBuf)>
     Ok(Some((salvaged, move_into_place(&finished, path)?)))
 }
 
-/// Copies what can be read of the database at `from` to a new file.
+/// The copy of the damaged database at `path`, once it is whole and until it is in the place of that one.
+pub(super) fn finished(path: &Path) -> PathBuf {
+    with_ending(path, ".salvaged")
+}
+
+/// Copies what can be read of the database at `from` to a new file. Where nothing can be, none is left.
 pub(super) fn to_new(from: &Path, to: &Path) -> Result<Salvaged, StoreError> {
-    create_new(to).map_err(|source| StoreError::File { path: to.to_owned(), source })?;
+    let failed = |source| StoreError::File { path: to.to_owned(), source };
     let old = open_untouched(from)?;
     schema::refuse_newer(&old, from)?;
-    let salvaged = copy(&old, to)?;
+    create_new(to).map_err(failed)?;
+    let copied = copy(&old, to);
+    if let Err(error @ StoreError::Damaged { .. }) = copied {
+        std::fs::remove_file(to).map_err(failed)?;
+        return Err(error);
+    }
+    let salvaged = copied?;
     Seal::carry(from, schema::has_heads(&old), &Connection::open(to)?, to)?;
     Ok(salvaged)
 }
 
 /// Moves the files of the database at `path` aside, and the copy to their place. Answers where they are.
 fn move_into_place(copy: &Path, path: &Path) -> Result<PathBuf, StoreError> {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
-    let aside = with_ending(path, &format!("{DAMAGED_COPY}{now}"));
+    let aside = with_ending(path, &format!("{DAMAGED_COPY}{}", now().as_secs()));
     // The log of the damaged one must not meet the copy. Where it has gone, the lock has left an empty file in its place.
     for ending in ["-wal", "-shm", ""] {
         let file = with_ending(path, ending);
@@ -146,7 +159,8 @@ fn copy(old: &Connection, to: &Path) -> Result<Salvaged, StoreError> {
     schema::bring_up_to_date(&new, to)?;
     let wanted = tables(&new)?;
     let transaction = new.transaction()?;
-    let mut salvaged = Salvaged { tables: Vec::new() };
+    let at_ms = u64::try_from(now().as_millis()).unwrap_or(u64::MAX);
+    let mut salvaged = Salvaged { tables: Vec::new(), at_ms };
     for (name, columns) in wanted {
         // An earlier version did not have all of them.
         let Some(had) = known.get(&name) else { continue };
@@ -163,14 +177,35 @@ fn copy(old: &Connection, to: &Path) -> Result<Salvaged, StoreError> {
         salvaged.lose("evidence", &altered);
     }
     if salvaged.lost_evidence() {
-        transaction.execute_batch(SET_EVIDENCE_ASIDE)?;
+        set_evidence_aside(&transaction, at_ms)?;
     }
     if salvaged.lost(TOKENS) {
         transaction.execute_batch(KEEP_THE_DOOR_SHUT)?;
     }
     transaction.execute(MARK_LOST_GENERATIONS, [&DAMAGED.to_string(), SEAL, READ])?;
+    if salvaged.lost(SESSIONS) {
+        transaction.execute(MARK_LOST_SESSIONS, [at_ms])?;
+    }
     transaction.commit()?;
     Ok(salvaged)
+}
+
+/// Takes all evidence out of the way: what is missing of it is not known.
+fn set_evidence_aside(connection: &Connection, at_ms: u64) -> rusqlite::Result<()> {
+    for copied in [
+        "INSERT INTO set_aside (release, session, key, bytes, at)
+         SELECT release, session, trim(source || ' ' || key), bytes, ?1 FROM evidence",
+        "INSERT INTO set_aside (release, session, key, bytes, at)
+         SELECT release, session, trim(source || ' journal ' || seq), bytes, ?1 FROM journal",
+    ] {
+        connection.execute(copied, [at_ms])?;
+    }
+    connection.execute_batch("DELETE FROM evidence; DELETE FROM journal; DELETE FROM sources;")
+}
+
+/// The time since 1970.
+fn now() -> Duration {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
 }
 
 /// What is wrong with the first row of evidence, or entry of a journal, that is not as it was written.
@@ -245,6 +280,8 @@ fn copied(
 
 /// The tables without which evidence says less, or something else, than was counted.
 const EVIDENCE: [&str; 4] = ["policies", "sessions", "evidence", "journal"];
+/// The table without which numbers of sessions would be given twice.
+const SESSIONS: &str = "sessions";
 /// The table whose rows stay where they were.
 const AUDIT: &str = "audit";
 /// The table without which everybody would be let in.
@@ -263,14 +300,6 @@ const REMADE: [&str; 6] = [
     "never used",
     "rowid not at end-of-record for row",
 ];
-const SET_EVIDENCE_ASIDE: &str = "
-INSERT INTO set_aside (release, session, key, bytes, at) SELECT release, session, trim(source || ' ' || key), bytes, unixepoch() * 1000 FROM evidence;
-INSERT INTO set_aside (release, session, key, bytes, at)
-    SELECT release, session, trim(source || ' journal ' || seq), bytes, unixepoch() * 1000 FROM journal;
-DELETE FROM evidence;
-DELETE FROM journal;
-DELETE FROM sources;
-";
 /// Where the audit knows of a later generation than the policies do, the one before must not come into force again. Who sealed the audit
 /// of a deleted policy, or read exchanges of it, did not bring it back.
 const MARK_LOST_GENERATIONS: &str = "
@@ -279,3 +308,17 @@ SELECT a.release, a.generation, a.at, ?1 FROM audit AS a
 WHERE a.seq = (SELECT max(seq) FROM audit WHERE release = a.release AND action NOT IN (?2, ?3)) AND a.action <> 'delete'
   AND a.generation > coalesce((SELECT max(generation) FROM policies WHERE name = a.release), 0)
 ";
+/// The next session of a release gets a higher number than any that is known of: those of rows that are there, and, since each session began
+/// with an entry of the audit, at most as many as there are entries. Numbers that no comparator gave are damaged themselves.
+const MARK_LOST_SESSIONS: &str = "
+INSERT OR IGNORE INTO sessions (release, session, since, at)
+SELECT release, max(session), (SELECT coalesce(max(generation), 0) FROM policies WHERE name = release), ?1 FROM (
+    SELECT release, session FROM sessions UNION ALL
+    SELECT release, session FROM set_aside UNION ALL
+    SELECT release, session FROM deliveries UNION ALL
+    SELECT release, seq FROM audit
+) WHERE session BETWEEN 1 AND 1 << 52 GROUP BY release
+";
+
+#[cfg(test)]
+mod tests;

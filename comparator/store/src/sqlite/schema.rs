@@ -15,7 +15,7 @@ pub(super) fn bring_up_to_date(connection: &Connection, path: &Path) -> Result<(
     if found < 1 {
         connection.execute_batch(FIRST)?;
     }
-    // They came later than version 1 and are of no use to what came before: an earlier version may still read the file.
+    // They came later than version 1, and what came before neither needs nor harms them: an earlier version may still read the file.
     connection.execute_batch(LATER)?;
     if found < 2 {
         // An earlier version would not see what stands in the journal alone: it must refuse the file.
@@ -120,6 +120,8 @@ const LATER: &str = "
 CREATE TABLE IF NOT EXISTS plugins (release TEXT PRIMARY KEY, files TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS deliveries (release TEXT PRIMARY KEY, session INTEGER NOT NULL, text TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS probe (id INTEGER PRIMARY KEY CHECK (id = 1), times INTEGER NOT NULL) STRICT;
+CREATE INDEX IF NOT EXISTS audit_generation ON audit (release, generation);
+CREATE INDEX IF NOT EXISTS audit_made ON audit (release, action, generation);
 ";
 
 /// Rows of earlier versions have no sum and are taken as they are.

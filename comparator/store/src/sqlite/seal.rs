@@ -120,7 +120,7 @@ impl Seal {
 
     /// The table is not where the last commit left it: the file is left as it is, and contradicts it from now on.
     pub(super) fn contradicted(&mut self, finding: antumbra_control::audit::Finding) {
-        if self.checked.findings.len() < antumbra_control::audit::MAX_FINDINGS {
+        if self.checked.has_room_for(&finding) {
             self.checked.findings.push(finding);
         }
     }

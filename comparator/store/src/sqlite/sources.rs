@@ -97,7 +97,10 @@ pub(super) fn evidence(connection: &Connection, of: Gathering<'_>) -> Result<Vec
     Ok(evidence)
 }
 
-pub(super) fn journal(connection: &Connection, of: Gathering<'_>) -> Result<Vec<JournalEntry>, StoreError> {
+pub(super) fn journal(
+    connection: &Connection,
+    of: Gathering<'_>,
+) -> Result<Vec<(u64, JournalEntry)>, StoreError> {
     let Gathering { release, session, source } = of;
     let mut statement = connection.prepare_cached(
         "SELECT repeated, bytes, sum, seq FROM journal WHERE release = ?1 AND session = ?2 AND source = ?3 ORDER BY seq",
@@ -111,7 +114,7 @@ pub(super) fn journal(connection: &Connection, of: Gathering<'_>) -> Result<Vec<
         sums::check(row, 2, &journal_values(of, &numbers, &read), || {
             format!("entry {number} of the journal of {release:?}")
         })?;
-        journal.push(read);
+        journal.push((number, read));
     }
     Ok(journal)
 }

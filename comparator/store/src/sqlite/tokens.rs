@@ -1,17 +1,19 @@
-//! The tokens of a database. A row that is not as it was written lets nobody in, but it counts: with it, every request needs a token.
+//! The tokens of a database. A row that is not as it was written lets nobody in, but it counts: with it, every request needs a token, and no
+//! other token gets its name.
 
 use antumbra_control::role::{Role, Scope};
 use antumbra_control::token::{Deed, Digest, Token};
 use rusqlite::{Connection, Row, params};
 
+use super::documents::document;
 use super::sums;
-use crate::error::StoreError;
+use crate::error::{StoreError, UnreadableToken};
 
 /// All tokens that ever were, each as it was written or as what is wrong with it.
 ///
 /// # Errors
 /// SQLite fails.
-pub(super) fn all(connection: &Connection) -> Result<Vec<Result<Token, StoreError>>, StoreError> {
+pub(super) fn all(connection: &Connection) -> Result<Vec<Result<Token, UnreadableToken>>, StoreError> {
     let mut statement = connection.prepare_cached(
         "SELECT name, digest, role, releases, created, created_by, expires, revoked, revoked_by, sum
          FROM tokens ORDER BY created, name",
@@ -27,7 +29,7 @@ pub(super) fn all(connection: &Connection) -> Result<Vec<Result<Token, StoreErro
 /// The same of a file that an earlier version may have written, which had none.
 pub(super) fn those_of_any_version(
     connection: &Connection,
-) -> Result<Vec<Result<Token, StoreError>>, StoreError> {
+) -> Result<Vec<Result<Token, UnreadableToken>>, StoreError> {
     if connection.table_exists(None, "tokens")? { all(connection) } else { Ok(Vec::new()) }
 }
 
@@ -148,9 +150,12 @@ impl Written {
     }
 }
 
-fn token(row: &Row<'_>) -> Result<Token, StoreError> {
-    let name = row.get::<_, String>(0).unwrap_or_default();
-    let damaged = |message: String| StoreError::Damaged { what: format!("token {name:?}"), message };
+fn token(row: &Row<'_>) -> Result<Token, UnreadableToken> {
+    let name = row.get_ref(0).map(document).unwrap_or_default();
+    let damaged = |message: String| UnreadableToken {
+        error: StoreError::Damaged { what: format!("token {name:?}"), message },
+        name: name.clone(),
+    };
     let written = Written::read(row).map_err(|error| damaged(error.to_string()))?;
     let stored: Option<i64> = row.get(9).map_err(|error| damaged(error.to_string()))?;
     if stored != Some(written.sum()) {

@@ -23,6 +23,8 @@ pub struct Writing<'c> {
     pub(super) appending: Appending<'c>,
     /// Something was deleted of which nothing may be left.
     pub(super) deleted: Cell<bool>,
+    /// When the database was salvaged, in milliseconds since 1970, if that was when it was opened.
+    pub(super) salvaged_ms: Option<u64>,
 }
 
 /// What a transaction appends to the audits.
@@ -129,11 +131,12 @@ impl Writing<'_> {
     }
 
     /// Takes the evidence of a session that cannot be read out of the way, and keeps it for whoever wants to look into it. What was set
-    /// aside of the release before is forgotten, but not what salvaging set aside of that very session: it is as of now.
+    /// aside of earlier sessions is forgotten, but not what salvaging set aside when the store was opened, of whatever session: it is as
+    /// of now.
     pub fn set_aside(&self, release: &str, session: u64, now_ms: u64) -> Result<(), StoreError> {
         self.transaction
-            .prepare_cached("DELETE FROM set_aside WHERE release = ?1 AND session < ?2")?
-            .execute(params![release, session])?;
+            .prepare_cached("DELETE FROM set_aside WHERE release = ?1 AND session < ?2 AND at IS NOT ?3")?
+            .execute(params![release, session, self.salvaged_ms])?;
         self.transaction
             .prepare_cached("UPDATE set_aside SET at = ?2 WHERE release = ?1")?
             .execute(params![release, now_ms])?;
