@@ -11,6 +11,7 @@ mod patient;
 mod places;
 mod policies;
 mod problems;
+mod readiness;
 mod reading;
 mod releases;
 mod router;

@@ -342,7 +342,7 @@ mod tests {
             .map(|job| named(&job))
             .inspect(|name| {
                 if *name == "probe" {
-                    probe()
+                    probe();
                 }
             })
             .collect();
