@@ -3,9 +3,10 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context as _, Result, anyhow, ensure};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
 use super::site::Site;
@@ -61,13 +62,29 @@ impl Probe {
         }
     }
 
-    /// Asks for so long, about every [`EVERY`]. A question that had to wait for the answer to the one before has waited since it was due,
-    /// so that a stall counts for all that it holds up.
+    /// How long after one question the next is due. A change is several writes that wait for the disk, and nobody makes twenty a second.
+    fn every(self) -> Duration {
+        match self {
+            Self::Machine | Self::Healthz | Self::Readyz | Self::Status => Duration::from_millis(50),
+            Self::Mirror | Self::Weights => Duration::from_millis(200),
+        }
+    }
+
+    /// How many questions may be under way together. Changes come one after another, or an earlier one would take the later one back.
+    fn at_once(self) -> usize {
+        match self {
+            Self::Machine | Self::Healthz | Self::Readyz | Self::Status => 4,
+            Self::Mirror | Self::Weights => 1,
+        }
+    }
+
+    /// Asks for so long, whether or not earlier questions were answered. One for which there was no place has waited since it was due, so
+    /// that a stall counts for all that it holds up.
     pub(super) async fn watch(self, site: Site, length: Duration) -> Answers {
-        let mut answers = Answers::default();
+        let (mut answers, mut asking) = (Answers::default(), JoinSet::new());
         let start = Instant::now();
         for turn in 0.. {
-            let (due, now) = (start + EVERY * turn, Instant::now());
+            let (due, now) = (start + self.every() * turn, Instant::now());
             if due.max(now) >= start + length {
                 break;
             }
@@ -76,11 +93,19 @@ impl Probe {
             }
             // A timer that fires late is not the comparator's fault.
             let began = if due > now { Instant::now() } else { due };
-            let asked = tokio::time::timeout(PATIENCE, ask(site.address, &self.request(site, turn))).await;
-            match asked.unwrap_or_else(|_| Err(anyhow::anyhow!("no answer in {PATIENCE:?}"))) {
-                Ok(()) => answers.took.push(began.elapsed()),
-                Err(why) => answers.failed.push(format!("{}, question {turn}: {why:#}", self.name())),
+            if asking.len() >= self.at_once() {
+                answers.note(asking.join_next().await);
             }
+            let request = self.request(site, turn);
+            asking.spawn(async move {
+                let answer = tokio::time::timeout(PATIENCE, ask(site.address, &request)).await;
+                let answer = answer.unwrap_or_else(|_| Err(anyhow!("no answer in {PATIENCE:?}")));
+                let answer = answer.with_context(|| format!("{}, question {turn}", self.name()));
+                answer.map(|()| began.elapsed())
+            });
+        }
+        while !asking.is_empty() {
+            answers.note(asking.join_next().await);
         }
         answers.took.sort();
         answers
@@ -95,6 +120,15 @@ pub(super) struct Answers {
 }
 
 impl Answers {
+    fn note(&mut self, asked: Option<Result<Result<Duration>, JoinError>>) {
+        match asked {
+            Some(Ok(Ok(took))) => self.took.push(took),
+            Some(Ok(Err(why))) => self.failed.push(format!("{why:#}")),
+            Some(Err(why)) => self.failed.push(why.to_string()),
+            None => {}
+        }
+    }
+
     /// The shortest that at least this share of them does not exceed, in milliseconds.
     pub(super) fn milliseconds(&self, percent: usize) -> f64 {
         let rank = (self.took.len() * percent).div_ceil(100).saturating_sub(1);
@@ -114,7 +148,6 @@ async fn ask(address: SocketAddr, request: &str) -> Result<()> {
     Ok(())
 }
 
-const EVERY: Duration = Duration::from_millis(50);
 /// After which it is taken that no answer comes.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Of either variant in the policy: more than there are questions.
@@ -133,13 +166,15 @@ mod tests {
         assert!(Answers::default().milliseconds(99).is_nan());
     }
 
+    const MOMENT: Duration = Duration::from_millis(10);
+
     #[tokio::test]
     async fn what_is_not_answered_has_failed() -> Result<()> {
         let well = Site { address: load::service(b"{}").await?, secret: None };
-        let answers = Probe::Machine.watch(well, EVERY).await;
+        let answers = Probe::Machine.watch(well, MOMENT).await;
         assert_eq!((answers.took.len(), answers.failed.len()), (1, 0));
         let nobody = tokio::net::TcpListener::bind("127.0.0.1:0").await?.local_addr()?;
-        let answers = Probe::Healthz.watch(Site { address: nobody, secret: None }, EVERY).await;
+        let answers = Probe::Healthz.watch(Site { address: nobody, secret: None }, MOMENT).await;
         assert_eq!((answers.took.len(), answers.failed.len()), (0, 1));
         Ok(())
     }
