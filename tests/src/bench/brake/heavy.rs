@@ -20,7 +20,7 @@ pub(super) fn work(release: &str) -> Batches {
         vec![alike(release, "shuffled", &mut dice, |_, dice| packed(JSON, &shuffled(14_000, dice)))],
         vec![alike(release, "fields", &mut dice, |_, dice| plain(&fields(5_000, dice)))],
         vec![alike(release, "nested", &mut dice, |_, dice| plain(&nested(220, dice)))],
-        (0..200).map(|_| packed_values(&mut dice)).collect(),
+        (0..60).map(|_| packed_values(&mut dice)).collect(),
     ];
     Batches::made(kinds)
 }
@@ -33,7 +33,7 @@ pub(super) fn many_fields(release: &str) -> Batches {
         let endpoints = endpoints.by_ref().take(BATCH);
         let one = |endpoint| {
             let path = format!("fields/{}", letters(endpoint));
-            alike(release, &path, &mut dice, |_, dice| plain(&fields(700, dice)))
+            alike(release, &path, &mut dice, |_, dice| plain(&fields(960, dice)))
         };
         endpoints.map(one).collect()
     }))

@@ -70,6 +70,11 @@ impl Probe {
         }
     }
 
+    /// When the first is due: the two kinds of change take turns.
+    fn first(self) -> Duration {
+        if self == Self::Weights { self.every() / 2 } else { Duration::ZERO }
+    }
+
     /// How many questions may be under way together. Changes come one after another, or an earlier one would take the later one back.
     fn at_once(self) -> usize {
         match self {
@@ -82,10 +87,10 @@ impl Probe {
     /// that a stall counts for all that it holds up.
     pub(super) async fn watch(self, site: Site, length: Duration) -> Answers {
         let (mut answers, mut asking) = (Answers::default(), JoinSet::new());
-        let start = Instant::now();
+        let (start, end) = (Instant::now() + self.first(), Instant::now() + length);
         for turn in 0.. {
             let (due, now) = (start + self.every() * turn, Instant::now());
-            if due.max(now) >= start + length {
+            if due.max(now) >= end {
                 break;
             }
             if due > now {
