@@ -76,6 +76,10 @@ bench-ingest *options:
 bench-viewers *options:
     cargo run --release --locked --quiet -p antumbra-e2e --bin antumbra-demo -- bench-viewers {{options}}
 
+# How long health, status and changes of a policy take while a comparator is attacked, and its memory; options are --seconds and --only.
+bench-brake *options:
+    cargo run --release --locked --quiet -p antumbra-e2e --bin antumbra-demo -- bench-brake {{options}}
+
 # 200 kills of the comparator amid changes of a policy; fails if one has the audit look broken.
 audit-kills kills="200":
     ANTUMBRA_KILLS={{kills}} cargo test --locked -p antumbra --test over_http -- --nocapture audits::a_kill

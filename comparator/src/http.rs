@@ -12,6 +12,7 @@ mod patient;
 mod places;
 mod policies;
 mod problems;
+mod readiness;
 mod reading;
 mod releases;
 mod router;

@@ -1,5 +1,6 @@
 //! Benchmarks: each prints ratios against references that ran in the same rounds on the same machine.
 
+mod brake;
 mod chaos;
 mod contender;
 mod cpu;
@@ -13,6 +14,7 @@ mod mirror;
 mod reference;
 mod viewers;
 
+pub use brake::run as brake;
 pub use chaos::run as chaos;
 pub use filter::run as filter;
 pub use ingest::run as ingest;

@@ -4,7 +4,10 @@
 //! count on it. This crate links the comparator's library instead, and its own binary becomes `antumbra` by its first argument. It has no
 //! WebAssembly runtime, which would take as long to compile as all the rest; so it refuses plugins.
 
+use std::fs::OpenOptions;
+use std::io::Write as _;
 use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -50,6 +53,16 @@ impl Comparator {
         command.args(["--cpu-list", cores]).arg(antumbra.get_program()).args(antumbra.get_args());
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         Self::start_by(command, directory, any, Some(policy), &[]).await
+    }
+
+    /// Starts one on a free port that asks everybody for this secret, which is an administrator's.
+    pub async fn start_guarded(directory: &Path, policy: &str, secret: &str) -> Result<Self> {
+        let file = directory.join("token");
+        let mut open = OpenOptions::new();
+        let mut written = open.write(true).create(true).truncate(true).mode(0o600).open(&file)?;
+        written.write_all(secret.as_bytes())?;
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        Self::start_as(directory, any, Some(policy), &[format!("--token-file={}", file.display())]).await
     }
 
     async fn start_as(

@@ -94,6 +94,17 @@ enum Tool {
         #[arg(long, default_value_t = 300, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1_000))]
         endpoints: u16,
     },
+    /// Whether a comparator can be asked, and a release be braked, while somebody attacks it. Exit code 1 if a question had no answer, or if
+    /// what was acknowledged is lost.
+    #[command(after_help = "Example: cargo demo bench-brake --seconds 5 --only \"wrong tokens\"")]
+    BenchBrake {
+        /// Seconds that each attack lasts before the comparator is told to end.
+        #[arg(long, default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=600))]
+        seconds: u64,
+        /// Only attacks in whose name this is, as `a byte at a time`.
+        #[arg(long, value_name = "WORDS", default_value = "")]
+        only: String,
+    },
     /// Mixed traffic for a while: does memory grow, do the accounts add up? Exit code 1 if they do not, or if the filter ever failed.
     Soak {
         /// How long.
@@ -137,6 +148,7 @@ fn run(arguments: Arguments) -> Result<()> {
         Some(Tool::BenchViewers { pairs, seconds, rate, endpoints }) => {
             bench::viewers(pairs, Duration::from_secs(seconds), rate, endpoints)
         }
+        Some(Tool::BenchBrake { seconds, only }) => bench::brake(Duration::from_secs(seconds), &only),
         Some(Tool::Soak { minutes, rate }) => soak::run(Duration::from_secs(minutes * 60), rate),
     }
 }

@@ -79,6 +79,19 @@ impl Drop for Process {
     }
 }
 
+/// Bytes of memory that the kernel tells of a process by a line of `/proc/<pid>/status`, which counts in KiB: `VmRSS` is what it has now,
+/// `VmHWM` the most that it ever had. (Linux, `Documentation/filesystems/proc.rst`)
+///
+/// # Errors
+/// There is no such process, or the file has no such line.
+pub fn memory(pid: u32, line: &str) -> Result<u64> {
+    let file = format!("/proc/{pid}/status");
+    let text = fs::read_to_string(&file).with_context(|| file.clone())?;
+    let said = text.lines().find_map(|found| found.strip_prefix(line)?.strip_prefix(':'));
+    let number = said.and_then(|said| said.split_whitespace().next());
+    Ok(number.with_context(|| format!("{file} has no {line}"))?.parse::<u64>()? * 1024)
+}
+
 /// The kernel kills the child when the thread that started it ends, however it ends.
 fn die_with_parent(command: &mut Command) {
     use std::os::unix::process::CommandExt as _;

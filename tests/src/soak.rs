@@ -1,14 +1,14 @@
 //! A long run on a real Envoy and comparator: mixed traffic at a bounded rate, a candidate that sometimes misbehaves, clients that
 //! leave, and policies that change. What grows shows in the memory of both processes; what is lost shows in the accounts.
 
-use std::fs;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use http::Request;
 use http_body_util::{BodyExt as _, Full};
 
 use crate::clients::{self, Clients};
+use crate::process;
 use crate::services::Services;
 use crate::upstream::{Behaviour, Reply, Upstream};
 use crate::world::World;
@@ -83,8 +83,8 @@ impl Soak {
         // What the services remember would otherwise grow for the whole run.
         self.services.each().into_iter().for_each(Upstream::forget);
         let memory = Memory {
-            envoy: resident(self.world.envoy.process().id())?,
-            comparator: resident(self.world.comparator.process().id())?,
+            envoy: process::memory(self.world.envoy.process().id(), "VmRSS")?,
+            comparator: process::memory(self.world.comparator.process().id(), "VmRSS")?,
         };
         println!(
             "{:>6} s {:>9} requests   Envoy {:>6.1} MiB   comparator {:>6.1} MiB",
@@ -134,21 +134,6 @@ fn growth(name: &str, sizes: &[u64]) {
         mebibytes(last),
         last as f64 / second as f64
     );
-}
-
-/// Bytes that a process has in memory: `VmRSS` of `/proc/<pid>/status`, which counts in KiB.
-/// (Linux, `Documentation/filesystems/proc.rst`)
-///
-/// # Errors
-/// There is no such process, or the file has no such line.
-pub fn resident(pid: u32) -> Result<u64> {
-    let file = format!("/proc/{pid}/status");
-    let text = fs::read_to_string(&file).with_context(|| file.clone())?;
-    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let number = line
-        .and_then(|line| line.split_whitespace().next())
-        .with_context(|| format!("{file} has no VmRSS"))?;
-    Ok(number.parse::<u64>()? * 1024)
 }
 
 fn mebibytes(bytes: u64) -> f64 {

@@ -32,3 +32,13 @@ fn viewers_read_reports_while_batches_are_acknowledged() -> Result<()> {
     assert!(counted(&arguments, " reports read")? > 0);
     Ok(())
 }
+
+#[test]
+fn a_comparator_under_attack_is_asked_and_keeps_what_it_acknowledged() -> Result<()> {
+    for only in ["batches without a pause", "wrong tokens"] {
+        let arguments = ["bench-brake", "--seconds", "1", "--only", only];
+        assert!(counted(&arguments, " questions answered")? > 0, "{only}");
+        assert!(counted(&arguments, " observations acknowledged")? >= 32, "{only}");
+    }
+    Ok(())
+}

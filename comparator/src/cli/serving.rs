@@ -1,7 +1,8 @@
 //! `antumbra serve`: files and signals around the server.
 
 use std::fmt::Write as _;
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal as _};
+use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -10,7 +11,7 @@ use antumbra_control::Document;
 use antumbra_engine::secrets::discreet;
 use antumbra_plugin::Runtime;
 use rustix::process::Signal;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::filter::{LevelFilter, Targets as Logged};
 use tracing_subscriber::fmt;
@@ -54,8 +55,7 @@ pub(super) fn serve(options: ServeOptions, sandbox: &dyn Runtime) -> Result<Exit
         };
         // All that may be refused is, before the address is taken and the database is opened.
         let accepted = config.accept(options.listen).map_err(|error| failure(&error))?;
-        let listener = TcpListener::bind(options.listen)
-            .await
+        let listener = listen(options.listen)
             .map_err(|error| Failure::Runtime(format!("--listen {}: {error}", options.listen)))?;
         let mut interrupted = signal(SignalKind::interrupt()).map_err(|error| failed(&error))?;
         let mut terminated = signal(SignalKind::terminate()).map_err(|error| failed(&error))?;
@@ -75,6 +75,16 @@ pub(super) fn serve(options: ServeOptions, sandbox: &dyn Runtime) -> Result<Exit
     // All that was acknowledged is stored. Dropped, the runtime would wait for whatever its threads still do.
     runtime.shutdown_background();
     served.map(|()| ExitCode::SUCCESS)
+}
+
+/// A listener at which as many may wait for their turn as may be connected: one that finds the system's queue full is not told, and tries
+/// again after a second.
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // Or an address could not be taken again for a while after the last server.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(MAX_WAITING)
 }
 
 /// The end of the terminal that the server was started from; where there is none, a hang-up is a request of some supervisor to open log
@@ -193,3 +203,5 @@ fn failed(error: &std::io::Error) -> Failure {
 
 /// Guessing a token must not be worth a try.
 const SHORTEST_TOKEN: usize = 16;
+/// Connections that the system keeps until they are accepted; it may keep fewer.
+const MAX_WAITING: u32 = 1_024;

@@ -15,6 +15,7 @@ use crate::api::problem::Problem;
 use crate::api::trouble::Trouble;
 use crate::aside::Aside;
 use crate::http::guard::Guard;
+use crate::http::readiness::Readiness;
 use crate::ingest::Intake;
 use crate::judge::{Judge, Standing};
 use crate::live::audited::Audited;
@@ -40,6 +41,7 @@ pub(crate) struct App {
     pub(crate) aside: Arc<Aside>,
     pub(crate) tokens: Arc<Tokens>,
     pub(crate) guard: Guard,
+    pub(crate) readiness: Readiness,
     pub(crate) run: Run,
 }
 

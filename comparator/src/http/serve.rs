@@ -22,6 +22,7 @@ use crate::http::config::{Accepted, Config, Error, refuse_open, refused};
 use crate::http::connection::connect;
 use crate::http::guard::Guard;
 use crate::http::places::Places;
+use crate::http::readiness::Readiness;
 use crate::http::reading;
 use crate::http::router::router;
 use crate::ingest::{Comparing, Decoding, Intake};
@@ -143,6 +144,7 @@ impl Server {
             reads: Arc::default(),
             aside,
             guard: Guard::new(Arc::clone(&tokens), address.ip()),
+            readiness: Readiness::default(),
             tokens,
             run: Run::new(),
         });

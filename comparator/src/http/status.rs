@@ -81,8 +81,7 @@ pub(super) async fn metrics(allowed: Allowed<Observe>, State(app): State<Arc<App
 
 /// `GET /readyz`: whether observations can be stored. An audit that is broken is told, and keeps nobody from being served.
 pub(super) async fn ready(State(app): State<Arc<App>>) -> Result<&'static str, Problem> {
-    let probed = app.intake.writer.ask(Job::Probe).await?;
-    probed.map_err(|error| Problem::unavailable(error.to_string()))?;
+    app.readiness.ask(async || app.intake.writer.ask(Job::Probe).await).await?;
     let intact = app.audited.now().is_intact();
     Ok(if intact { "ready\n" } else { "ready; the audit is broken: `antumbra audit verify` says where\n" })
 }

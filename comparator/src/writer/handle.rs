@@ -1,7 +1,9 @@
 //! How the handlers speak to the writer: jobs and their answers, in two lanes.
 //!
 //! What people and filters wait for must not stand behind batches: whoever takes clients from a bad candidate does that when most
-//! arrives. So what has an answer of its own overtakes the batches, and waits for one transaction at most.
+//! arrives. So what has an answer of its own overtakes the batches, and waits for one transaction at most. Anybody may ask whether the
+//! store can be written, and many who ask without a pause must not keep the batches waiting for ever: between two groups of batches only
+//! those overtake who asked before the first was done.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,6 +17,7 @@ use antumbra_engine::{Compared, Evidence};
 use antumbra_observation::{Instance, Observation};
 use antumbra_policy::document::Invalid;
 use antumbra_store::StoreError;
+use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::api::principal::{Dismissed, Principal, Source};
@@ -169,6 +172,8 @@ pub(crate) struct Inbox {
     asked: Asked,
     /// A job that was met while a group was gathered.
     met: Option<Job>,
+    /// How many more overtake the batches that wait; not known yet after a batch.
+    ahead: Option<usize>,
     /// Whether a flush is among the jobs.
     pub(super) flushing: Arc<AtomicBool>,
 }
@@ -177,22 +182,48 @@ pub(crate) struct Inbox {
 type Asked = Arc<Mutex<Option<VecDeque<Job>>>>;
 
 impl Inbox {
-    /// The next job: one with an answer of its own before all others. None if nobody is left to ask.
+    /// The next job: one with an answer of its own before all others, unless batches have their turn. None if nobody is left to ask.
     pub(super) fn next(&mut self) -> Option<Job> {
         loop {
-            if let Some(job) = lock(&self.asked).as_mut().and_then(VecDeque::pop_front) {
+            if let Some(job) = self.next_ahead() {
                 return Some(job);
             }
-            match self.met.take().or_else(|| self.jobs.blocking_recv())? {
-                Job::Look => {}
-                job => return Some(job),
+            match self.met.take().map_or_else(|| self.jobs.try_recv(), Ok) {
+                Ok(Job::Look) => {}
+                Ok(job) => {
+                    if matches!(job, Job::Batch(_)) {
+                        self.ahead = None;
+                    }
+                    return Some(job);
+                }
+                Err(TryRecvError::Disconnected) => return None,
+                // No batch waits, so nobody is overtaken.
+                Err(TryRecvError::Empty) => {
+                    self.ahead = None;
+                    if !self.is_asked() {
+                        self.met = Some(self.jobs.blocking_recv()?);
+                    }
+                }
             }
         }
     }
 
+    /// The next of those that overtake the batches.
+    fn next_ahead(&mut self) -> Option<Job> {
+        let mut asked = lock(&self.asked);
+        let asked = asked.as_mut()?;
+        let ahead = self.ahead.get_or_insert(asked.len());
+        *ahead = ahead.checked_sub(1)?;
+        asked.pop_front()
+    }
+
+    fn is_asked(&self) -> bool {
+        lock(&self.asked).as_ref().is_some_and(|asked| !asked.is_empty())
+    }
+
     /// The next batch, if one waits and nobody who overtakes it.
     pub(super) fn next_batch(&mut self) -> Option<Batch> {
-        if lock(&self.asked).as_ref().is_some_and(|asked| !asked.is_empty()) {
+        if self.is_asked() {
             return None;
         }
         match self.jobs.try_recv() {
@@ -231,7 +262,7 @@ impl Handle {
         let flushing = Arc::new(AtomicBool::new(false));
         let asked: Asked = Arc::new(Mutex::new(Some(VecDeque::new())));
         let (theirs, flush) = (Arc::clone(&asked), Arc::clone(&flushing));
-        let inbox = Inbox { jobs: receiver, asked: theirs, met: None, flushing: flush };
+        let inbox = Inbox { jobs: receiver, asked: theirs, met: None, ahead: None, flushing: flush };
         (Self { jobs, asked, flushing, ledger }, inbox)
     }
 
@@ -301,11 +332,9 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn what_has_an_answer_overtakes_the_batches() {
-        let (handle, mut inbox) = Handle::new(Arc::new(Ledger::new(Accounts::default())));
+    fn send_batches(handle: &Handle, count: u64) {
         let room = Room::new();
-        for number in 0..3 {
+        for number in 0..count {
             let _ = handle.jobs.send(Job::Batch(Batch {
                 source: None,
                 id: Some((Instance(7), number + 1)),
@@ -316,6 +345,36 @@ mod tests {
                 reply: oneshot::channel().0,
             }));
         }
+    }
+
+    /// Nobody is awaited here: a probe that is queued is answered to nobody.
+    #[test]
+    fn who_asks_without_a_pause_does_not_keep_the_batches_waiting() {
+        let (handle, mut inbox) = Handle::new(Arc::new(Ledger::new(Accounts::default())));
+        let probe = || {
+            lock(&handle.asked).as_mut().unwrap().push_back(Job::Probe(oneshot::channel().0));
+            let _ = handle.jobs.send(Job::Look);
+        };
+        send_batches(&handle, 3);
+        probe();
+        probe();
+        let order: Vec<&str> = (0..12)
+            .filter_map(|_| inbox.next())
+            .map(|job| named(&job))
+            .inspect(|name| {
+                if *name == "probe" {
+                    probe();
+                }
+            })
+            .collect();
+        let turn = ["probe", "probe", "batch"];
+        assert_eq!(order, [&turn[..], &turn, &turn, &["probe"; 3]].concat());
+    }
+
+    #[tokio::test]
+    async fn what_has_an_answer_overtakes_the_batches() {
+        let (handle, mut inbox) = Handle::new(Arc::new(Ledger::new(Accounts::default())));
+        send_batches(&handle, 3);
         let command = Command::NoteFiles { release: "shop".to_owned() };
         let (brake, ready) = (
             handle.ask(|reply| Job::Command(Box::new(command), Asker::Ourselves, reply)),

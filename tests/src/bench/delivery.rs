@@ -146,7 +146,7 @@ impl Filter {
 }
 
 /// The body of an answer that is there in full.
-fn whole(answer: &[u8]) -> Result<Option<&[u8]>> {
+pub(super) fn whole(answer: &[u8]) -> Result<Option<&[u8]>> {
     let Some(end) = answer.windows(4).position(|window| window == b"\r\n\r\n") else { return Ok(None) };
     let (head, body) = (String::from_utf8_lossy(&answer[..end]).to_ascii_lowercase(), &answer[end + 4..]);
     let length = head.lines().find_map(|line| line.strip_prefix("content-length:"));

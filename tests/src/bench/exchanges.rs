@@ -17,7 +17,7 @@ pub(super) struct Shape {
     pub(super) endpoints: usize,
 }
 
-/// Encoded batches of [`BATCH`] observations.
+/// Encoded batches of observations.
 pub(super) struct Batches(Vec<Batch>);
 
 struct Batch {
@@ -29,19 +29,35 @@ struct Batch {
 }
 
 impl Batches {
-    /// Makes up enough of them that every endpoint occurs, and that values do not repeat soon.
+    /// Makes up enough of them, of [`BATCH`] observations each, that every endpoint occurs, and that values do not repeat soon.
     pub(super) fn of(shape: Shape) -> Self {
         let mut dice = Dice(1);
         let count = shape.endpoints.div_ceil(BATCH).max(MIN_BATCHES);
         let mut endpoints = (0..shape.endpoints).cycle();
-        let batch = |_| Batch::of((0..BATCH).filter_map(|_| endpoints.next()), shape, &mut dice);
-        Self((0..count).map(batch).collect())
+        Self::made((0..count).map(|_| {
+            let endpoints = endpoints.by_ref().take(BATCH);
+            endpoints.map(|endpoint| observation(RELEASE, endpoint, shape, &mut dice)).collect()
+        }))
+    }
+
+    /// Those that somebody made up of observations that began as an [`exchange`].
+    pub(super) fn made(batches: impl IntoIterator<Item = Vec<Observation>>) -> Self {
+        Self(batches.into_iter().map(|batch| Batch::of(&batch)).collect())
+    }
+
+    /// How many different ones there are.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// How many observations the batch holds that is sent as this one.
+    pub(super) fn size(&self, number: u64) -> u64 {
+        self.at(number).ids.len() as u64
     }
 
     /// The batch that is sent as this one, which no other may be.
     pub(super) fn numbered(&self, number: u64) -> Vec<u8> {
-        #[expect(clippy::cast_possible_truncation, reason = "below the number of batches")]
-        let Batch { bytes, ids, times } = &self.0[(number % self.0.len() as u64) as usize];
+        let Batch { bytes, ids, times } = self.at(number);
         let mut bytes = bytes.clone();
         for (place, (id, time)) in (0_u64..).zip(ids.iter().zip(times)) {
             let id_text = ExchangeId(u128::from(number) << 64 | u128::from(place)).to_string();
@@ -51,13 +67,18 @@ impl Batches {
         }
         bytes
     }
+
+    #[expect(clippy::cast_possible_truncation, reason = "below the number of batches")]
+    fn at(&self, number: u64) -> &Batch {
+        &self.0[(number % self.0.len() as u64) as usize]
+    }
 }
 
 impl Batch {
-    fn of(endpoints: impl Iterator<Item = usize>, shape: Shape, dice: &mut Dice) -> Self {
+    fn of(observations: &[Observation]) -> Self {
         let mut batch = Self { bytes: Vec::new(), ids: Vec::new(), times: Vec::new() };
-        for endpoint in endpoints {
-            let encoded = encode(&observation(endpoint, shape, dice));
+        for observation in observations {
+            let encoded = encode(observation);
             let begin = batch.bytes.len();
             batch.ids.push(begin + position(&encoded, ExchangeId(ID).to_string().as_bytes()));
             batch.times.push(begin + position(&encoded, &AT_US.to_be_bytes()));
@@ -67,7 +88,13 @@ impl Batch {
     }
 }
 
-fn observation(endpoint: usize, shape: Shape, dice: &mut Dice) -> Observation {
+/// An exchange of a release whose id and time are written over when it is sent.
+pub(super) fn exchange(release: &str, path: &str) -> Observation {
+    Observation::new(release, "GET", path).with_id(ID).with_rule("mirror").with_arrival_us(AT_US)
+}
+
+/// An exchange whose answers have this shape.
+pub(super) fn observation(release: &str, endpoint: usize, shape: Shape, dice: &mut Dice) -> Observation {
     let answer = |variant| {
         let leg = Leg::answer(variant, 200)
             .with_header("server", "shop/1.4")
@@ -79,10 +106,7 @@ fn observation(endpoint: usize, shape: Shape, dice: &mut Dice) -> Observation {
         let body = if shape.noisy == 0 { Body::Same } else { body(endpoint, shape, dice) };
         answer(variant).with_kept(body)
     };
-    let observation = Observation::new(RELEASE, "GET", &format!("/api/{}", letters(endpoint)))
-        .with_id(ID)
-        .with_rule("mirror")
-        .with_arrival_us(AT_US)
+    let observation = exchange(release, &format!("/api/{}", letters(endpoint)))
         .with_candidate(shadow("candidate"))
         .with_control(shadow("control"));
     observation.with_primary(answer("stable").with_kept(body(endpoint, shape, dice)))
@@ -98,7 +122,7 @@ fn body(endpoint: usize, shape: Shape, dice: &mut Dice) -> Body {
 }
 
 /// Three letters: digits would be folded into one endpoint.
-fn letters(number: usize) -> String {
+pub(super) fn letters(number: usize) -> String {
     [676, 26, 1].iter().map(|unit| char::from(b"abcdefghijklmnopqrstuvwxyz"[number / unit % 26])).collect()
 }
 

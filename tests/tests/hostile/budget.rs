@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use antumbra_e2e::client::Client;
 use antumbra_e2e::envoy::Envoy;
 use antumbra_e2e::envoy_config::EnvoyConfig;
-use antumbra_e2e::soak::resident;
+use antumbra_e2e::process;
 use antumbra_e2e::toolchain;
 use antumbra_e2e::upstream::{Behaviour, Reply, Upstream};
 use anyhow::Result;
@@ -84,7 +84,7 @@ async fn measure(name: &str, stable: &Upstream, blocks: &[Value]) -> Result<u64>
         }
         fastest.push(took);
     }
-    let memory = resident(envoy.process().id())?;
+    let memory = process::memory(envoy.process().id(), "VmRSS")?;
     println!("{name}: {} MiB; fastest answers, by value: {fastest:.2?}", memory >> 20);
     envoy.assert_no_traps().await?;
     Ok(memory)
