@@ -5,17 +5,27 @@ use std::io;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinError;
 
+/// Work that may wait for who counts, answers and acknowledges.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Work {
+    /// Batches are decoded and compared.
+    Batches,
+    /// Reports are judged.
+    Reports,
+}
+
 /// Threads of a lower priority than all others of the process; on Linux alone, elsewhere of the same.
 pub(crate) struct Aside(Option<Runtime>);
 
 impl Aside {
-    /// As many threads as there are processors, each started once it is needed. An error is the system's, which has no means left.
-    pub(crate) fn new() -> io::Result<Self> {
+    /// As many threads as there are processors for each kind of such work, each started once it is needed. An error is the system's, which has
+    /// no means left.
+    pub(crate) fn new(of: Work) -> io::Result<Self> {
         let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let runtime = Builder::new_current_thread()
             .thread_name("aside")
-            .max_blocking_threads(processors)
-            .on_thread_start(give_way)
+            .max_blocking_threads(processors.saturating_mul(of.kinds()))
+            .on_thread_start(move || give_way(of))
             .build()?;
         Ok(Self(Some(runtime)))
     }
@@ -42,18 +52,42 @@ impl Drop for Aside {
     }
 }
 
-/// Lowers the priority of the calling thread. That of a process is that of each thread by itself on Linux:
-/// <https://man7.org/linux/man-pages/man2/setpriority.2.html>, "C library/kernel differences".
-fn give_way() {
+impl Work {
+    /// Decoding and comparing are each bounded by themselves.
+    fn kinds(self) -> usize {
+        match self {
+            Self::Batches => 2,
+            Self::Reports => 1,
+        }
+    }
+
+    /// Beside a thread of priority 0 a thread gets about 0.8 to this power of its time.
     #[cfg(target_os = "linux")]
-    if let Err(error) = rustix::process::setpriority_process(None, NICE) {
-        tracing::debug!(%error, "reports are judged with the priority of all other work");
+    fn nice(self) -> i32 {
+        match self {
+            Self::Batches => 5,
+            Self::Reports => 10,
+        }
     }
 }
 
-/// A tenth of the processor time that a thread of priority 0 gets beside it.
+/// Lowers the priority of the calling thread. That of a process is that of each thread by itself on Linux:
+/// <https://man7.org/linux/man-pages/man2/setpriority.2.html>, "C library/kernel differences".
+fn give_way(of: Work) {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = lowered(of) {
+        tracing::debug!(%error, ?of, "this work has the priority of all other work");
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = of;
+}
+
+/// A thread that has a lower priority keeps it.
 #[cfg(target_os = "linux")]
-const NICE: i32 = 10;
+fn lowered(of: Work) -> rustix::io::Result<()> {
+    let before = rustix::process::getpriority_process(None)?;
+    rustix::process::setpriority_process(None, before.max(of.nice()))
+}
 
 #[cfg(test)]
 mod tests {
@@ -61,7 +95,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_panics_harms_nothing_else() {
-        let aside = Aside::new().unwrap();
+        let aside = Aside::new(Work::Reports).unwrap();
         assert!(aside.run(|| panic!("made up")).await.is_err());
         assert_eq!(aside.run(|| 7).await.unwrap(), 7);
     }
@@ -71,7 +105,9 @@ mod tests {
     async fn only_work_aside_gives_way() {
         let priority = || rustix::process::getpriority_process(None).unwrap();
         let before = priority();
-        assert_eq!(Aside::new().unwrap().run(priority).await.unwrap(), NICE.max(before));
+        for of in [Work::Batches, Work::Reports] {
+            assert_eq!(Aside::new(of).unwrap().run(priority).await.unwrap(), of.nice().max(before));
+        }
         assert_eq!(priority(), before);
         assert_eq!(tokio::task::spawn_blocking(priority).await.unwrap(), before);
     }

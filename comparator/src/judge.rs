@@ -288,6 +288,7 @@ const FIRST_MOMENT: Duration = Duration::from_secs(1);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::aside::Work;
     use antumbra_control::{Document, Version};
 
     fn snapshot(generation: u64) -> Snapshot {
@@ -301,7 +302,7 @@ mod tests {
     #[test]
     fn what_is_known_of_a_deleted_release_is_forgotten() {
         let policies = Arc::new(Policies::default());
-        let judge = Judge::new(Arc::new(Aside::new().unwrap()), Arc::clone(&policies));
+        let judge = Judge::new(Arc::new(Aside::new(Work::Reports).unwrap()), Arc::clone(&policies));
         let known = |judge: &Judge| judge.benches.lock().unwrap().keys().cloned().collect::<Vec<_>>();
         let text = "{version: 1, name: NAME, variants: {stable: null}, default: stable, rules: []}";
         for name in ["shop", "till"] {
@@ -318,7 +319,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_asks_how_things_stand_does_not_wait_for_a_judge() {
-        let (bench, aside) = (Arc::new(Bench::default()), Arc::new(Aside::new().unwrap()));
+        let (bench, aside) = (Arc::new(Bench::default()), Arc::new(Aside::new(Work::Reports).unwrap()));
         let circumstances = Circumstances::default();
         let judging = bench.judge(&aside, Instant::now(), snapshot(1), circumstances.clone(), "shop");
         let verdict = judging.await.unwrap().verdict;
@@ -354,7 +355,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_report_is_kept_until_something_changes() {
-        let (bench, aside) = (Bench::default(), Aside::new().unwrap());
+        let (bench, aside) = (Bench::default(), Aside::new(Work::Reports).unwrap());
         let (nothing, delivery) = (Circumstances::default(), Delivery { mirrored: 7, ..Delivery::default() });
         let (some, noted) = (
             Circumstances { deliveries: vec![(None, delivery)], notes: Vec::new() },

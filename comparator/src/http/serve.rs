@@ -16,7 +16,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::time::MissedTickBehavior;
 
-use crate::aside::Aside;
+use crate::aside::{Aside, Work};
 use crate::http::app::{App, Run};
 use crate::http::config::{Accepted, Config, Error, refuse_open, refused};
 use crate::http::connection::connect;
@@ -118,7 +118,8 @@ impl Server {
         let address = listener.local_addr()?;
         refuse_open(address, self.live.tokens.are_required())?;
         let Live { policies, registry, ledger, captures, kept, known, tokens, audited } = self.live;
-        let comparing = Comparing::new(Arc::clone(&policies), known, Arc::clone(&kept));
+        let batches = Arc::new(Aside::new(Work::Batches)?);
+        let comparing = Comparing::new(Arc::clone(&batches), Arc::clone(&policies), known, Arc::clone(&kept));
         let intake = Arc::new(Intake {
             writer: self.writer,
             room: Room::new(),
@@ -128,10 +129,10 @@ impl Server {
             targets: self.targets,
             plugins: self.plugins,
             comparing,
-            decoding: Decoding::new(),
+            decoding: Decoding::new(batches),
         });
         let expiring = tokio::spawn(expire(Arc::clone(&intake), self.keep_examples));
-        let aside = Arc::new(Aside::new()?);
+        let aside = Arc::new(Aside::new(Work::Reports)?);
         let app = Arc::new(App {
             intake: Arc::clone(&intake),
             ledger,

@@ -16,6 +16,7 @@ use antumbra_observation::Observation;
 use tokio::sync::Semaphore;
 
 use crate::api::principal::Source;
+use crate::aside::Aside;
 use crate::live::kept::{Drawn, Kept, Marks};
 use crate::live::known::Known;
 use crate::live::policies::Policies;
@@ -26,6 +27,7 @@ use crate::writer::Under;
 
 /// Compares batches, as many at a time as there are processors.
 pub(crate) struct Comparing {
+    aside: Arc<Aside>,
     policies: Arc<Policies>,
     known: Arc<Known>,
     kept: Arc<Kept>,
@@ -62,9 +64,15 @@ pub(crate) enum Uncompared {
 
 impl Comparing {
     /// Compares by the policies in force and by what is known when a batch comes. Some of it may be kept.
-    pub(crate) fn new(policies: Arc<Policies>, known: Arc<Known>, kept: Arc<Kept>) -> Self {
+    pub(crate) fn new(
+        aside: Arc<Aside>,
+        policies: Arc<Policies>,
+        known: Arc<Known>,
+        kept: Arc<Kept>,
+    ) -> Self {
         let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         Self {
+            aside,
             policies,
             known,
             kept,
@@ -92,7 +100,7 @@ impl Comparing {
         let place = place.map_err(|_| Uncompared::Busy)?.map_err(|_| Uncompared::Stopped)?;
         let (policies, known) = (Arc::clone(&self.policies), Arc::clone(&self.known));
         let (kept, stopped) = (Arc::clone(&self.kept), Arc::clone(&self.stopped));
-        let running = tokio::task::spawn_blocking(move || {
+        let running = self.aside.run(move || {
             let _place = place;
             let mut spent = Spent { before: reserved.bytes(), ..Spent::default() };
             let mut compared = Vec::with_capacity(observations.len());
@@ -198,6 +206,7 @@ mod tests {
     use flate2::write::GzEncoder;
 
     use super::*;
+    use crate::aside::Work;
     use crate::live::kept::Offer;
     use crate::live::room::Room;
 
@@ -206,9 +215,10 @@ mod tests {
         rules: [{name: shadow, mirror: [{to: canary, percent: 5}]}]}";
 
     fn comparing() -> Comparing {
+        let aside = Arc::new(Aside::new(Work::Batches).unwrap());
         let policies = Arc::new(Policies::default());
         policies.put(Version::new(Document::from_yaml(SHOP.as_bytes()).unwrap(), 1, 0));
-        Comparing::new(policies, Arc::default(), Arc::default())
+        Comparing::new(aside, policies, Arc::default(), Arc::default())
     }
 
     /// Some hundred bytes each that decode to a hundred thousand nodes and more.

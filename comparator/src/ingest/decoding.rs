@@ -5,15 +5,20 @@ use std::sync::Arc;
 use antumbra_observation::Malformed;
 use tokio::sync::Semaphore;
 
+use crate::aside::Aside;
+
 /// Decodes on threads on which that may take its time, as many at a time as there are processors: until it is decoded, nobody knows
 /// what a batch takes.
-pub(crate) struct Decoding(Arc<Semaphore>);
+pub(crate) struct Decoding {
+    aside: Arc<Aside>,
+    places: Arc<Semaphore>,
+}
 
 impl Decoding {
     /// Nothing is decoded yet.
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(aside: Arc<Aside>) -> Self {
         let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        Self(Arc::new(Semaphore::new(processors)))
+        Self { aside, places: Arc::new(Semaphore::new(processors)) }
     }
 
     /// Decodes small bodies at once, for which another thread is not worth asking.
@@ -25,8 +30,8 @@ impl Decoding {
         if bytes.len() <= AT_ONCE {
             return decode(&bytes);
         }
-        let place = Arc::clone(&self.0).acquire_owned().await;
-        let running = tokio::task::spawn_blocking(move || {
+        let place = Arc::clone(&self.places).acquire_owned().await;
+        let running = self.aside.run(move || {
             let _place = place;
             decode(&bytes)
         });

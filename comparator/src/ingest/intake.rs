@@ -175,6 +175,7 @@ mod tests {
     use antumbra_observation::ShadowRequest;
 
     use super::*;
+    use crate::aside::{Aside, Work};
     use crate::live::Live;
 
     /// Whoever sent it may be gone before it is compared.
@@ -182,6 +183,7 @@ mod tests {
     async fn what_arrived_is_counted_although_nobody_waits_for_the_answer() {
         let live = Live::new(crate::Descriptors::default(), antumbra_store::Accounts::default());
         let (writer, _inbox) = Handle::new(Arc::clone(&live.ledger));
+        let batches = Arc::new(Aside::new(Work::Batches).unwrap());
         let intake = Arc::new(Intake {
             writer,
             room: Room::new(),
@@ -190,8 +192,8 @@ mod tests {
             metrics: Metrics::new(),
             targets: Targets::default(),
             plugins: Plugins::default(),
-            comparing: Comparing::new(live.policies, live.known, live.kept),
-            decoding: Decoding::new(),
+            comparing: Comparing::new(Arc::clone(&batches), live.policies, live.known, live.kept),
+            decoding: Decoding::new(batches),
         });
         let observation = Observation::new("shop", "GET", "/");
         let candidate = ShadowRequest {
