@@ -91,10 +91,9 @@ impl Compared {
             let Detail { exact, primary, other, control } = detail;
             exact.len() + primary.len() + other.len() + control.as_ref().map_or(0, String::len)
         };
-        let differences = exchange
-            .differences
-            .iter()
-            .map(|one| size_of::<Difference>() + one.subject.0.len() + one.detail.as_deref().map_or(0, detail));
+        let differences = exchange.differences.iter().map(|one| {
+            size_of::<Difference>() + one.subject.0.len() + one.detail.as_deref().map_or(0, detail)
+        });
         size_of::<Exchange>() + exchange.endpoint.len() + exchange.request.len() + differences.sum::<usize>()
     }
 

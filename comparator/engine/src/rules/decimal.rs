@@ -245,8 +245,8 @@ const MAX_DIGITS: usize = 1_000;
 const EXACT_DIGITS: usize = 15;
 /// … and so are these powers of ten.
 const POWERS: [f64; 23] = [
-    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20,
-    1e21, 1e22,
+    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18,
+    1e19, 1e20, 1e21, 1e22,
 ];
 
 #[cfg(test)]
@@ -306,8 +306,21 @@ mod tests {
     #[test]
     fn ranks_are_the_nearest_floats() {
         for text in [
-            "0", "-0.5", "1700000000.25", "0.1", "0.3", "123456789012345", "999999999999999e22", "1e22", "1e23", "-1e-22",
-            "1e-23", "0.30000000000000004", "1234567890123456", "1e400", "7e-400",
+            "0",
+            "-0.5",
+            "1700000000.25",
+            "0.1",
+            "0.3",
+            "123456789012345",
+            "999999999999999e22",
+            "1e22",
+            "1e23",
+            "-1e-22",
+            "1e-23",
+            "0.30000000000000004",
+            "1234567890123456",
+            "1e400",
+            "7e-400",
         ] {
             let expected: f64 = text.parse().unwrap();
             assert_eq!(decimal(text).rank(), expected, "{text}");
@@ -329,9 +342,14 @@ mod tests {
 
     #[test]
     fn magnitudes_are_below_powers_of_ten() {
-        for (text, power, expected) in
-            [("0", -5, true), ("9.99", 1, true), ("10", 1, false), ("-100", 2, false), ("-99", 2, true), ("0.01", -2, false)]
-        {
+        for (text, power, expected) in [
+            ("0", -5, true),
+            ("9.99", 1, true),
+            ("10", 1, false),
+            ("-100", 2, false),
+            ("-99", 2, true),
+            ("0.01", -2, false),
+        ] {
             assert_eq!(decimal(text).is_below(power), expected, "{text} {power}");
         }
     }

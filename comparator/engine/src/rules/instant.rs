@@ -64,7 +64,8 @@ fn unix(text: &[u8]) -> Option<Instant> {
     if number.is_below(8) {
         return None;
     }
-    let (_, unit) = [(11, 0), (14, 3), (17, 6), (20, 9)].into_iter().find(|&(power, _)| number.is_below(power))?;
+    let (_, unit) =
+        [(11, 0), (14, 3), (17, 6), (20, 9)].into_iter().find(|&(power, _)| number.is_below(power))?;
     Some(Instant { spelling: Spelling::Unix(unit), seconds: number.shifted(-unit) })
 }
 

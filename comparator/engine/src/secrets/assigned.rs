@@ -15,7 +15,8 @@ pub(super) fn values(text: &[u8]) -> Vec<(Range<usize>, SecretKind)> {
         at = word.end;
         let given = Given { text, name: word };
         if let Some((value, kind)) = given.value() {
-            at = at.max(value.end.min(given.name.end + MAX_PASSED));
+            // Names within a value are not looked for: it is a secret anyway, and each byte is read once.
+            at = at.max(value.end);
             values.push((value, kind));
         }
     }
@@ -134,19 +135,19 @@ impl<'t> Given<'t> {
     /// `name="session_id" value="4f"` in a tag, in any order.
     fn of_field(&self) -> Option<Range<usize>> {
         let before = self.text.get(self.name.start.saturating_sub(MAX_TAG)..self.name.start)?;
-        let within = before.iter().rposition(|byte| matches!(byte, b'<' | b'>'))?;
-        let (first, before) = before.get(within..)?.split_first()?;
-        if *first != b'<' || !is_naming(before) {
+        if !is_naming(before) {
             return None;
         }
+        let within = memchr::memrchr2(b'<', b'>', before).filter(|at| before.get(*at) == Some(&b'<'))?;
         self.kind()?;
-        let tag = self.name.start - before.len();
+        let tag = self.name.start - before.len() + within + 1;
         let end = self.after().get(..MAX_TAG).unwrap_or(self.after());
-        let end = self.name.end + end.iter().position(|byte| *byte == b'>').unwrap_or(end.len());
+        let end = self.name.end + memchr::memchr(b'>', end).unwrap_or(end.len());
         let text = self.text.get(tag..end)?.to_ascii_lowercase();
         let at =
             VALUES.iter().find_map(|value| memchr::memmem::find(&text, value).map(|at| at + value.len()))?;
-        let (from, length) = value_length(self.text.get(tag + at..end)?, false)?;
+        // The value may be longer than what is looked through for its beginning.
+        let (from, length) = value_length(self.text.get(tag + at..)?, false)?;
         Some(tag + at + from..tag + at + from + length)
     }
 
@@ -184,7 +185,7 @@ impl<'t> Given<'t> {
         let mut begun = false;
         loop {
             at += next.get(at..)?.iter().position(|byte| *byte == b'>')? + 1;
-            let blanks = passed(next, at, &BLANKS);
+            let blanks = at + next.get(at..)?.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
             if next.get(blanks)? != &b'<' {
                 return if begun { content(self.text, self.name.end + at) } else { None };
             }
@@ -239,7 +240,6 @@ fn value_length(rest: &[u8], whole_line: bool) -> Option<(usize, usize)> {
     let from = escaped.map_or(quotes, |quote| quote.len());
     let value = rest.get(from..)?;
     let closing = rest.get(from.checked_sub(1).unwrap_or(usize::MAX)).copied().filter(|_| quotes > 0);
-    let value = value.get(..MAX_VALUE).unwrap_or(value);
     let length = match (closing, escaped) {
         (Some(quote), _) => in_quotes(value, quote, quotes > 1),
         (None, Some(quote)) => memchr::memmem::find(value, quote).unwrap_or(value.len()),
@@ -289,7 +289,7 @@ fn passed(text: &[u8], at: usize, passing: &[&[u8]]) -> usize {
 /// Whether an attribute begins at the end that names a field: `name="`, `id=form[`.
 fn is_naming(before: &[u8]) -> bool {
     let of_name = |b: &&u8| in_name(b) || matches!(**b, b'[' | b']' | b'.' | b':');
-    let value = before.iter().rev().take_while(of_name).count();
+    let value = before.iter().rev().take(MAX_NAME).take_while(of_name).count();
     let mut rest = before.get(..before.len() - value).unwrap_or_default();
     while let [inner @ .., b'"' | b'\'' | b'\\'] = rest {
         rest = inner;
@@ -300,13 +300,9 @@ fn is_naming(before: &[u8]) -> bool {
 
 /// The most of a name, of a tag and of what stands between a name and its sign, in bytes.
 const MAX_NAME: usize = 64;
-const MAX_TAG: usize = 256;
+const MAX_TAG: usize = 1_024;
 const MAX_BLANKS: usize = 32;
 const MAX_ATTRIBUTE: usize = 16;
-/// The longest value that is looked for the end of, in bytes: longer ones are hidden piece by piece.
-const MAX_VALUE: usize = 64 * 1024;
-/// How far names within a value are not looked for, in bytes: it is a secret anyway.
-const MAX_PASSED: usize = 64 * 1024;
 /// The fewest characters of a value with a digit, or of one of both cases, that a sentence tells.
 const MIN_TOLD: usize = 4;
 const MIN_MIXED: usize = 6;

@@ -117,7 +117,7 @@ fn private_key(text: &[u8], start: usize) -> Option<(Range<usize>, SecretKind)> 
 fn of_url(text: &[u8], scheme_end: usize, start: usize) -> Option<(Range<usize>, SecretKind)> {
     text.get(..scheme_end)?.last().filter(|byte| byte.is_ascii_alphanumeric())?;
     let rest = text.get(start..)?;
-    let rest = rest.get(..MAX_AUTHORITY).unwrap_or(rest);
+    // Another URL ends it, so each byte is read once.
     let ends = |byte: &u8| byte.is_ascii_whitespace() || b"/?#\"'<>\\".contains(byte);
     let authority = rest.get(..rest.iter().position(ends).unwrap_or(rest.len()))?;
     let at = authority.iter().rposition(|byte| *byte == b'@')?;
@@ -128,15 +128,20 @@ fn of_url(text: &[u8], scheme_end: usize, start: usize) -> Option<(Range<usize>,
 
 /// Credentials behind the name of a scheme: any behind `Bearer`, and what is base64 of a name and a password behind `Basic`.
 fn schemes(text: &[u8]) -> Vec<(Range<usize>, SecretKind)> {
-    let mut found = Vec::new();
+    let mut found: Vec<(Range<usize>, SecretKind)> = Vec::new();
     for scheme in SCHEMES.find_iter(text).filter(|scheme| begins_alone(text, scheme.start())) {
+        // Each byte is read once: what stands in a token is no scheme.
+        if found.last().is_some_and(|(at, _)| scheme.start() < at.end) {
+            continue;
+        }
         let Some(start) = behind_blanks(text, scheme.end()) else { continue };
         let rest = text.get(start..).unwrap_or_default();
         let of_token = |byte: &&u8| byte.is_ascii_alphanumeric() || b"-._~+/=%".contains(byte);
-        let token = rest.get(..rest.iter().take(MAX_TOKEN).take_while(of_token).count()).unwrap_or_default();
+        let token = rest.get(..rest.iter().take(MAX_JUDGED).take_while(of_token).count()).unwrap_or_default();
         let basic = scheme.pattern().as_usize() == 1;
         if token.len() >= MIN_TOKEN && (!basic || is_basic(token)) {
-            found.push((start..start + token.len(), SecretKind::Authorization));
+            let length = rest.iter().take_while(of_token).count();
+            found.push((start..start + length, SecretKind::Authorization));
         }
     }
     found
@@ -181,8 +186,8 @@ const BEGIN: &str = "-----BEGIN ";
 const END: &[u8] = b"-----END ";
 const PRIVATE: &[u8] = b"PRIVATE KEY";
 const MAX_LABEL: usize = 64;
-const MAX_AUTHORITY: usize = 1_024;
-const MAX_TOKEN: usize = 16 * 1024;
+/// Bytes of what follows a scheme by which it is told whether that is a token; a token may be longer.
+const MAX_JUDGED: usize = 1_024;
 const MIN_TOKEN: usize = 3;
 
 const fn key(text: &'static str, needs: usize, chars: Chars) -> Prefix {

@@ -583,3 +583,40 @@ fn hostile_texts_end() {
         let _ = in_text(text.as_bytes());
     }
 }
+
+/// However far it stands from what names it, and however long it is: part of a secret is shown nowhere.
+#[test]
+fn a_secret_is_hidden_whole_or_not_at_all() {
+    let value = "hunter2-".repeat(4);
+    for far in (0..1_200).step_by(3) {
+        let pad = "x".repeat(far);
+        for text in [
+            format!("<input name=\"password\" class=\"{pad}\" value=\"{value}\">"),
+            format!("<input value={value} class=\"{pad}\" name=\"password\">"),
+            format!("<password class=\"{pad}\">{value}</password>"),
+            format!("<key>password</key>{}<string>{value}</string>", " ".repeat(far)),
+            format!("{{\"name\":\"password\",\"{pad}\":1,\"value\":\"{value}\"}}"),
+        ] {
+            let shown = without(text.as_bytes(), b"[redacted]").map(|(text, _)| text);
+            let shown = String::from_utf8_lossy(shown.as_deref().unwrap_or(text.as_bytes())).into_owned();
+            assert!(!shown.contains("hunter2") || shown.contains(&value), "{far}: {shown}");
+            assert!(!shown.contains("hunter2") || far > 900, "{far}: {shown}");
+        }
+    }
+    for length in [15_000, 17_000, 70_000, 200_000] {
+        let value = "Zq7".repeat(length / 3);
+        for text in [
+            format!("Authorization: Bearer {value} and more"),
+            format!("Negotiate {value}"),
+            format!("Basic {value}"),
+            format!("token={value}&a=b"),
+            format!("{{\"password\": \"{value}\", \"a\": 1}}"),
+            format!("password is {value}"),
+            format!("https://u:{value}@host/"),
+        ] {
+            let (shown, _) = without(text.as_bytes(), b"[redacted]").unwrap_or_default();
+            let shown = String::from_utf8_lossy(&shown);
+            assert!(shown.contains("[redacted]") && !shown.contains("Zq7Zq7"), "{length}: {}", &text[..40]);
+        }
+    }
+}
