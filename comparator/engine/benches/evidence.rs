@@ -22,7 +22,7 @@ fn main() {
         let held = HELD.load(Relaxed) - before;
         evidence.merge(full(1, &value));
         let merged = HELD.load(Relaxed) - before;
-        let stored: usize = evidence.take_dirty().iter().map(|row| row.key.len() + row.bytes.len()).sum();
+        let stored: usize = evidence.take_dirty().map(|row| row.key.len() + row.bytes.len()).sum();
         println!("{name:<44}{:>12}{:>12}{:>12}", held >> 20, merged >> 20, stored >> 20);
     }
 }

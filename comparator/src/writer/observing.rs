@@ -178,12 +178,11 @@ pub(super) fn put_whole(
     releases: &mut BTreeMap<String, Gathered>,
 ) -> Result<(), StoreError> {
     for_each_source(releases, |of, place, brought| {
-        let rows = brought.evidence.take_dirty();
-        if rows.is_empty() {
+        if brought.evidence.dirty_rows() == 0 {
             return Ok(());
         }
         put_in_place(writing, of, place, brought)?;
-        rows.iter().try_for_each(|row| writing.put_evidence(of, row))?;
+        brought.evidence.take_dirty().try_for_each(|row| writing.put_evidence(of, &row))?;
         writing.clear_journal(of)?;
         brought.take_counted();
         brought.journalled = 0;
