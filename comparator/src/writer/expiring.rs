@@ -4,7 +4,7 @@
 
 use antumbra_store::StoreError;
 
-use super::observing::put_whole;
+use super::checkpoint::put_whole;
 use super::thread::Thread;
 use crate::clock;
 

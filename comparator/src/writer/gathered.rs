@@ -31,6 +31,10 @@ pub(crate) struct Brought {
     pub(super) placed: bool,
     /// Exchanges in its journal of the session: what the stored evidence lacks.
     pub(super) journalled: u64,
+    /// Bytes that they take there.
+    pub(super) journal_bytes: u64,
+    /// The journal was counted by another pace than the next start would count it by.
+    pub(super) overdue: bool,
     /// What was counted since the last commit.
     compared: Vec<Compared>,
     repeated: u64,
@@ -43,8 +47,15 @@ impl Gathered {
     }
 
     /// Adds what the store has of a source, behind those that are there.
-    pub(super) fn add(&mut self, source: Option<Source>, evidence: Evidence, journalled: u64) {
-        self.sources.push(Brought { placed: true, journalled, evidence, ..Brought::new(source) });
+    pub(super) fn add(&mut self, source: Option<Source>, evidence: Evidence) {
+        self.sources.push(Brought { placed: true, evidence, ..Brought::new(source) });
+    }
+
+    /// Notes the pace by which exchanges are counted from now on, and a start would count what is in a journal.
+    pub(super) fn note_pace(&mut self, pace: Pace) {
+        for brought in &mut self.sources {
+            brought.overdue |= brought.journalled > 0 && brought.evidence.pace() != pace;
+        }
     }
 
     /// What each source brought, in the order in which each first sent something.
@@ -111,6 +122,8 @@ impl Brought {
             evidence: Evidence::new(),
             placed: false,
             journalled: 0,
+            journal_bytes: 0,
+            overdue: false,
             compared: Vec::new(),
             repeated: 0,
         }
@@ -129,9 +142,24 @@ impl Brought {
     /// What was counted since this was asked last, for the journal; none if nothing was.
     pub(super) fn take_counted(&mut self) -> Option<JournalEntry> {
         let (compared, repeated) = (std::mem::take(&mut self.compared), std::mem::take(&mut self.repeated));
-        self.journalled += compared.len() as u64;
-        let any = !compared.is_empty() || repeated > 0;
-        any.then(|| JournalEntry { repeated, compared: encode_compared(&compared) })
+        if compared.is_empty() && repeated == 0 {
+            return None;
+        }
+        let entry = JournalEntry { repeated, compared: encode_compared(&compared) };
+        self.note_journalled(compared.len() as u64, entry.compared.len() as u64);
+        Some(entry)
+    }
+
+    /// So many exchanges more are in its journal, in so many bytes.
+    pub(super) fn note_journalled(&mut self, exchanges: u64, bytes: u64) {
+        self.journalled += exchanges;
+        self.journal_bytes += bytes;
+    }
+
+    /// The rows are written that say what the journal did.
+    pub(super) fn forget_journal(&mut self) {
+        (self.compared, self.repeated) = (Vec::new(), 0);
+        (self.journalled, self.journal_bytes, self.overdue) = (0, 0, false);
     }
 }
 

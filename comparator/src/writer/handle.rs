@@ -169,9 +169,14 @@ impl Inbox {
         }
     }
 
+    /// Whether a job waits that overtakes the others.
+    pub(super) fn is_asked(&self) -> bool {
+        lock(&self.asked).as_ref().is_some_and(|asked| !asked.is_empty())
+    }
+
     /// The next batch, if one waits and nobody who overtakes it.
     pub(super) fn next_batch(&mut self) -> Option<Batch> {
-        if lock(&self.asked).as_ref().is_some_and(|asked| !asked.is_empty()) {
+        if self.is_asked() {
             return None;
         }
         match self.jobs.try_recv() {
@@ -304,8 +309,10 @@ mod tests {
             () = std::future::ready(()) => {}
         }
         handle.stop();
+        assert!(inbox.is_asked());
         let (order, inbox) = tokio::task::spawn_blocking(move || {
             let mut order: Vec<&str> = (0..3).filter_map(|_| inbox.next()).map(|job| named(&job)).collect();
+            assert!(!inbox.is_asked());
             order.extend(inbox.next_batch().map(|_| "gathered"));
             order.extend((0..2).filter_map(|_| inbox.next()).map(|job| named(&job)));
             (order, inbox)
