@@ -258,6 +258,12 @@ impl Evidence {
         any
     }
 
+    /// Returns when the oldest exchange arrived of which there is an example, in microseconds since 1970.
+    pub fn oldest_example_us(&self) -> Option<u64> {
+        let counts = self.endpoints.values().flat_map(|endpoint| endpoint.hypotheses.values());
+        counts.flat_map(|counts| &counts.examples).map(|example| example.at_us).min()
+    }
+
     /// Returns how many exchanges there are of which a shadow was not sent, by the reason that the sender gave, if it gave one.
     pub fn not_sent(&self) -> BTreeMap<Unsent, u64> {
         let mut by = BTreeMap::new();

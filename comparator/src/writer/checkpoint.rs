@@ -77,15 +77,16 @@ fn is_worth_writing(brought: &Brought) -> bool {
     brought.journal_bytes.saturating_mul(MAX_TIMES_THE_JOURNAL) >= pages.saturating_mul(PAGE)
 }
 
-/// Writes the rows that changed, of all sources.
-pub(super) fn put_whole(
+/// Writes the rows that changed of those sources that are `wanted`.
+pub(super) fn put_those(
     writing: &Writing<'_>,
     releases: &mut BTreeMap<String, Gathered>,
+    wanted: impl Fn(&Brought) -> bool,
 ) -> Result<(), StoreError> {
     for (release, gathered) in releases {
         let session = gathered.session;
         for (place, brought) in (0..).zip(gathered.sources_mut()) {
-            if brought.evidence.dirty_rows() > 0 {
+            if brought.evidence.dirty_rows() > 0 && wanted(brought) {
                 put_rows(writing, release, session, place, brought)?;
             }
         }
@@ -192,7 +193,7 @@ mod tests {
         let session = Session { number: 1, since: 1 };
         let mut releases = BTreeMap::from([("shop".to_owned(), Gathered::new(session))]);
         count(releases.get_mut("shop").unwrap(), 0, 0..PLACES);
-        store.transaction(|writing| put_whole(writing, &mut releases)).unwrap();
+        store.transaction(|writing| put_those(writing, &mut releases, |_| true)).unwrap();
         let of = Gathering { release: "shop", session: 1, source: "" };
         let all: usize = store.evidence(of).unwrap().iter().map(|row| row.bytes.len()).sum();
         let mut written = 0;
@@ -234,5 +235,27 @@ mod tests {
         assert!(overdue(&gathered));
         gathered.sources_mut()[0].forget_journal();
         assert!(!overdue(&gathered));
+    }
+
+    /// An example may stand in the store alone, where another one took its place in the evidence.
+    #[test]
+    fn a_source_of_which_the_store_shows_what_is_to_be_forgotten_is_overdue() {
+        let mut gathered = Gathered::new(Session { number: 1, since: 1 });
+        count(&mut gathered, 0, 0..1);
+        let brought = &mut gathered.sources_mut()[0];
+        let first_us = 1_700_000_000_000_000;
+        assert!(brought.take_counted().is_some());
+        assert_eq!((brought.expire(first_us), brought.overdue), (false, false));
+        assert_eq!(brought.oldest_us, Some(first_us));
+        assert!(brought.expire(first_us + ENDPOINTS * 1_000) && brought.overdue);
+        brought.overdue = false;
+        assert_eq!((brought.expire(first_us + 1), brought.overdue), (false, true), "in the store alone");
+        brought.forget_journal();
+        assert_eq!((brought.expire(first_us + 1), brought.overdue, brought.oldest_us), (false, false, None));
+        count(&mut gathered, 1, 0..1);
+        let brought = &mut gathered.sources_mut()[0];
+        brought.forget_journal();
+        let second_us = first_us + ENDPOINTS * 1_000;
+        assert_eq!(brought.oldest_us, Some(second_us), "in rows that were written");
     }
 }

@@ -33,7 +33,9 @@ pub(crate) struct Brought {
     pub(super) journalled: u64,
     /// Bytes that they take there.
     pub(super) journal_bytes: u64,
-    /// The journal was counted by another pace than the next start would count it by.
+    /// When the oldest exchange arrived of which the store may show an example, in its rows or its journal, in microseconds since 1970.
+    pub(super) oldest_us: Option<u64>,
+    /// Its rows must be written, whatever that costs: a start would count the journal by another pace, or it shows what is to be forgotten.
     pub(super) overdue: bool,
     /// What was counted since the last commit.
     compared: Vec<Compared>,
@@ -48,7 +50,8 @@ impl Gathered {
 
     /// Adds what the store has of a source, behind those that are there.
     pub(super) fn add(&mut self, source: Option<Source>, evidence: Evidence) {
-        self.sources.push(Brought { placed: true, evidence, ..Brought::new(source) });
+        let oldest_us = evidence.oldest_example_us();
+        self.sources.push(Brought { placed: true, oldest_us, evidence, ..Brought::new(source) });
     }
 
     /// Notes the pace by which exchanges are counted from now on, and a start would count what is in a journal.
@@ -123,6 +126,7 @@ impl Brought {
             placed: false,
             journalled: 0,
             journal_bytes: 0,
+            oldest_us: None,
             overdue: false,
             compared: Vec::new(),
             repeated: 0,
@@ -146,20 +150,30 @@ impl Brought {
             return None;
         }
         let entry = JournalEntry { repeated, compared: encode_compared(&compared) };
-        self.note_journalled(compared.len() as u64, entry.compared.len() as u64);
+        self.note_journalled(&compared, entry.compared.len() as u64);
         Some(entry)
     }
 
-    /// So many exchanges more are in its journal, in so many bytes.
-    pub(super) fn note_journalled(&mut self, exchanges: u64, bytes: u64) {
-        self.journalled += exchanges;
+    /// These exchanges are in its journal, too, in so many bytes.
+    pub(super) fn note_journalled(&mut self, compared: &[Compared], bytes: u64) {
+        self.journalled += compared.len() as u64;
         self.journal_bytes += bytes;
+        self.oldest_us = compared.iter().filter_map(Compared::at_us).chain(self.oldest_us).min();
+    }
+
+    /// Forgets the examples of exchanges before a moment, in microseconds since 1970. Whether the evidence had any: where only the store
+    /// does, because another example took the place of one, the rows are overdue, too.
+    pub(super) fn expire(&mut self, before_us: u64) -> bool {
+        let any = self.evidence.expire_examples(before_us);
+        self.overdue |= any || self.oldest_us.is_some_and(|oldest_us| oldest_us < before_us);
+        any
     }
 
     /// The rows are written that say what the journal did.
     pub(super) fn forget_journal(&mut self) {
         (self.compared, self.repeated) = (Vec::new(), 0);
         (self.journalled, self.journal_bytes, self.overdue) = (0, 0, false);
+        self.oldest_us = self.evidence.oldest_example_us();
     }
 }
 

@@ -111,7 +111,7 @@ fn count_again(
                 brought.evidence.take(one);
             }
             brought.evidence.count_repeated(repeated);
-            brought.note_journalled(exchanges.len() as u64, compared.len() as u64);
+            brought.note_journalled(&exchanges, compared.len() as u64);
         }
     }
     Ok(())
@@ -125,8 +125,9 @@ fn damaged(release: &str, error: &dyn std::error::Error) -> StoreError {
 mod tests {
     use antumbra_engine::{Outside, Rules, compare};
     use antumbra_observation::{Leg, Observation};
+    use antumbra_store::Writing;
 
-    use super::super::checkpoint::{append, put_whole};
+    use super::super::checkpoint::{append, put_those};
     use super::*;
 
     /// One exchange of each endpoint that a source has.
@@ -169,8 +170,11 @@ mod tests {
         let mut counted = |source: &str, endpoints, whole: bool| {
             share_places(&mut releases);
             count(releases.get_mut("shop").unwrap(), source, endpoints);
-            let write = if whole { put_whole } else { append };
-            store.transaction(|writing| write(writing, &mut releases)).unwrap();
+            let write = |writing: &Writing<'_>| match whole {
+                true => put_those(writing, &mut releases, |_| true),
+                false => append(writing, &mut releases),
+            };
+            store.transaction(write).unwrap();
             let (again, damaged) = read_back(&store, &sessions).unwrap();
             assert_eq!(damaged, []);
             let journal = |releases: &BTreeMap<String, Gathered>| {
