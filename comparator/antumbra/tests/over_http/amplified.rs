@@ -33,7 +33,7 @@ async fn what_a_batch_has_written_is_in_proportion_to_its_size() {
         "batches", "differ", "others", "kB sent", "kB acknowledged", "kB in the end", "times"
     );
     for (turn, (batches, others, differing)) in
-        [(1, 1, 1), (30, 1, 1), (30, 30, 1), (5, 1, 40), (5, 5, 40)].into_iter().enumerate()
+        [(1, 1, 1), (30, 1, 1), (30, 30, 1), (30, 1, 40)].into_iter().enumerate()
     {
         let (before, mut sent) = (written(&process), 0);
         for batch in 0..batches {
