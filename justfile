@@ -72,6 +72,10 @@ bench-ingest *options:
     cargo build --release --locked -p antumbra-store --example group_commit
     cargo run --release --locked --quiet -p antumbra-e2e --bin antumbra-demo -- bench-ingest {{options}}
 
+# Bytes that the comparator writes for batches that touch every endpoint of a full release.
+bench-written:
+    cargo test --locked -p antumbra --test over_http -- --ignored --exact --nocapture amplified::what_a_batch_has_written_is_in_proportion_to_its_size
+
 # Time until a batch is acknowledged while two viewers reload reports, beside none.
 bench-viewers *options:
     cargo run --release --locked --quiet -p antumbra-e2e --bin antumbra-demo -- bench-viewers {{options}}

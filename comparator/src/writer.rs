@@ -4,6 +4,7 @@
 //! taken into the next one. A batch is acknowledged after its transaction. If that fails, the evidence is read back
 //! from the store, so that memory never holds what is not stored.
 
+mod checkpoint;
 mod control;
 mod counting;
 mod expiring;

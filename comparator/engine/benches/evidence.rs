@@ -1,9 +1,10 @@
 //! Bytes that evidence holds when every cap is reached: 1,000 endpoints of three legs, 200 places each. With values as they usually
-//! are, and with values of which as much is kept as ever is; stored, and merged with another of the same size, too.
+//! are, and with values of which as much is kept as ever is; merged with another of the same size; and the rows in which that is stored.
 
 #![expect(clippy::disallowed_macros, reason = "it prints its table")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use antumbra_engine::{Evidence, Rules};
@@ -22,8 +23,17 @@ fn main() {
         let held = HELD.load(Relaxed) - before;
         evidence.merge(full(1, &value));
         let merged = HELD.load(Relaxed) - before;
-        let stored: usize = evidence.take_dirty().iter().map(|row| row.key.len() + row.bytes.len()).sum();
+        let mut kinds: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+        for row in evidence.take_dirty() {
+            let kind = row.key.split(' ').next().unwrap_or_default();
+            kinds.entry(kind.to_owned()).or_default().push(row.key.len() + row.bytes.len());
+        }
+        let stored: usize = kinds.values().flatten().sum();
         println!("{name:<44}{:>12}{:>12}{:>12}", held >> 20, merged >> 20, stored >> 20);
+        for (kind, sizes) in kinds {
+            let (rows, bytes) = (sizes.len(), sizes.iter().sum::<usize>());
+            println!("    {rows} rows `{kind}` of {} bytes each", bytes / rows);
+        }
     }
 }
 

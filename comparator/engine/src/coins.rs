@@ -15,13 +15,15 @@ pub(crate) use self::blocks::Blocks;
 pub(crate) use self::clients::{Bucket, Clients, Known, bucket};
 pub(crate) use self::confirmation::Confirmation;
 use crate::kind::Sign;
+use crate::sparse::is_default;
 
 /// The coins of one hypothesis.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct Coins {
-    #[serde(default)]
+    #[serde(skip_serializing_if = "is_default")]
     blocks: Blocks,
-    #[serde(default)]
+    #[serde(skip_serializing_if = "is_default")]
     clients: Clients,
 }
 

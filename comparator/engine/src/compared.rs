@@ -134,6 +134,11 @@ pub struct Differs<'c> {
 }
 
 impl Compared {
+    /// Returns when the request arrived, in microseconds since 1970, if the exchange was compared.
+    pub fn at_us(&self) -> Option<u64> {
+        self.exchange.as_ref().map(|exchange| exchange.at_us)
+    }
+
     /// Returns the endpoint of the exchange: method and route template. There is none if its answers were not compared, because
     /// another variant than those of the rules answered the client.
     pub fn endpoint(&self) -> Option<&str> {

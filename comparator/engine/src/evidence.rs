@@ -4,7 +4,7 @@
 //! control exchangeable, and a failing candidate counts once, as `status`, rather than as a hundred missing fields.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use antumbra_observation::Unsent;
@@ -13,20 +13,24 @@ use serde::{Deserialize, Serialize};
 use crate::coins::{Coins, Known, Lead};
 use crate::compared::{Compared, Difference, Exchange};
 use crate::farther::Cause;
+use crate::hypotheses::Hypotheses;
 use crate::hypothesis::{Counting, Hypothesis, Seen};
 use crate::kind::{Differing, Kind, Sign, Subject};
 use crate::latency::{Ladder, Legs, Shifts, bounded};
 use crate::order::Order;
 use crate::outside::{PluginReport, Plugins};
 use crate::pace::{Pace, Warming};
+use crate::pieces::Pieces;
 use crate::places::Places;
 use crate::quiet::Quiet;
 use crate::recent::Recent;
 use crate::refusals::Refusals;
 use crate::room::{MAX_ENDPOINTS, Room};
 use crate::series::Settled;
+use crate::sparse::is_default;
 use crate::stats::Paired;
 use crate::statuses::Statuses;
+use crate::tracked::Tracked;
 use crate::unseen::Unseen;
 use crate::unsent::{KeptBack, NotSent};
 
@@ -37,9 +41,8 @@ use crate::unsent::{KeptBack, NotSent};
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Evidence {
     pub(crate) release: Release,
-    pub(crate) endpoints: BTreeMap<Arc<str>, Arc<Endpoint>>,
-    /// Endpoints that changed since the rows were last taken.
-    pub(crate) dirty: BTreeSet<Arc<str>>,
+    /// Each knows which of its rows changed since they were last taken.
+    pub(crate) endpoints: Tracked<Endpoint>,
     /// The release's row changed since then, whether or not an endpoint did.
     pub(crate) dirty_release: bool,
     /// Which clients asked what a moment ago: neither stored nor merged.
@@ -87,8 +90,8 @@ pub(crate) struct Release {
     /// How the latencies of the legs lie to each other.
     #[serde(default)]
     pub(crate) shifts: Shifts,
-    /// Where the control, too, keeps differing.
-    #[serde(default)]
+    /// Where the control, too, keeps differing. They have rows of their own.
+    #[serde(default, with = "crate::places::apart")]
     pub(crate) places: Places,
     /// What the legs answered with.
     #[serde(default)]
@@ -111,7 +114,7 @@ pub(crate) struct Release {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Endpoint {
     pub(crate) all: Group,
-    pub(crate) hypotheses: BTreeMap<Subject, Hypothesis>,
+    pub(crate) hypotheses: Hypotheses,
     /// Bodies that could not be read.
     pub(crate) refusals: Refusals,
     /// What differs at both legs and could not be looked into.
@@ -131,32 +134,42 @@ pub(crate) struct Beside<'e> {
 
 /// A set of exchanges.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct Group {
+    #[serde(skip_serializing_if = "is_default")]
     pub(crate) exchanges: u64,
     /// Those of which the proxy did not send a shadow. Whether a breaker opens depends on the candidate's own load, so
     /// such an exchange says nothing about its answers.
-    #[serde(default)]
+    #[serde(skip_serializing_if = "is_default")]
     pub(crate) not_sent: u64,
     /// Those with a control leg, all shadows sent.
+    #[serde(skip_serializing_if = "is_default")]
     pub(crate) controlled: u64,
     /// Controlled ones whose control answered with the primary's outcome and status.
+    #[serde(skip_serializing_if = "is_default")]
     pub(crate) effective: u64,
     /// Controlled ones where only the candidate differs in something, …
+    #[serde(skip_serializing_if = "is_default")]
     pub(crate) worse: u64,
     /// … where only the control does.
+    #[serde(skip_serializing_if = "is_default")]
     pub(crate) better: u64,
+    #[serde(skip_serializing_if = "is_default")]
     pub(crate) first_us: u64,
+    #[serde(skip_serializing_if = "is_default")]
     pub(crate) last_us: u64,
+    #[serde(skip_serializing_if = "is_default")]
     pub(crate) legs: Legs,
+    #[serde(skip_serializing_if = "is_default")]
     pub(crate) ladder: Ladder,
     /// In how many only the candidate differs at a quiet place, or only the control.
-    #[serde(default)]
+    #[serde(skip_serializing_if = "is_default")]
     pub(crate) quiet: Quiet,
     /// Which clients asked.
-    #[serde(default)]
+    #[serde(skip_serializing_if = "is_default")]
     pub(crate) known: Known,
     /// In which blocks of time, and for which clients, one leg alone differs in anything.
-    #[serde(default)]
+    #[serde(skip_serializing_if = "is_default")]
     pub(crate) coins: Coins,
 }
 
@@ -209,6 +222,11 @@ impl Evidence {
         self.release.block_us = pace.block_us;
     }
 
+    /// Returns the spans of time by which exchanges are counted.
+    pub fn pace(&self) -> Pace {
+        self.pace
+    }
+
     /// Sets how many endpoints it may name from now on, [`MAX_ENDPOINTS`](Self::MAX_ENDPOINTS) at most. What comes at others is counted
     /// under `(other endpoints)`. Endpoints that it names already keep their names.
     pub fn set_room(&mut self, endpoints: usize) {
@@ -228,30 +246,32 @@ impl Evidence {
 
     fn forget_blocks(&mut self) {
         self.dirty_release = true;
-        self.dirty = self.endpoints.keys().cloned().collect();
         self.release.all.forget_blocks();
-        for endpoint in self.endpoints.values_mut() {
-            let endpoint = Arc::make_mut(endpoint);
+        let forget = |endpoint: &mut Endpoint, changed: &mut Pieces| {
             endpoint.all.forget_blocks();
-            endpoint.hypotheses.values_mut().for_each(|counts| counts.coins.forget_blocks());
-        }
+            endpoint.hypotheses.change_each(changed).for_each(|(_, counts)| counts.coins.forget_blocks());
+        };
+        self.endpoints.change_each(|_| true, forget);
     }
 
     /// Forgets the examples of exchanges before a moment, in microseconds since 1970; the counts stay. Answers whether there were any, so
     /// that rows must be written.
     pub fn expire_examples(&mut self, before_us: u64) -> bool {
-        let old = |endpoint: &Endpoint| {
-            let mut examples = endpoint.hypotheses.values().flat_map(|counts| &counts.examples);
-            examples.any(|example| example.at_us < before_us)
-        };
+        let old = |counts: &Hypothesis| counts.examples.iter().any(|example| example.at_us < before_us);
         let mut any = false;
-        for (name, endpoint) in self.endpoints.iter_mut().filter(|(_, endpoint)| old(endpoint)) {
-            let endpoint = Arc::make_mut(endpoint);
-            endpoint.hypotheses.values_mut().for_each(|counts| any |= counts.expire(before_us));
-            self.dirty.insert(Arc::clone(name));
-        }
+        let expire = |endpoint: &mut Endpoint, changed: &mut Pieces| {
+            let old = endpoint.hypotheses.change_those(old, changed);
+            old.for_each(|counts| any |= counts.expire(before_us));
+        };
+        self.endpoints.change_each(|endpoint| endpoint.hypotheses.values().any(old), expire);
         self.dirty_release |= any;
         any
+    }
+
+    /// Returns when the oldest exchange arrived of which there is an example, in microseconds since 1970.
+    pub fn oldest_example_us(&self) -> Option<u64> {
+        let counts = self.endpoints.values().flat_map(|endpoint| endpoint.hypotheses.values());
+        counts.flat_map(|counts| &counts.examples).map(|example| example.at_us).min()
     }
 
     /// Returns how many exchanges there are of which a shadow was not sent, by the reason that the sender gave, if it gave one.
@@ -310,12 +330,11 @@ impl Evidence {
         counting.blocks = moment.block.wrapping_sub(self.pace.block(all.first_us)).saturating_add(1);
         counting.places.sweep(all.controlled);
         let turns = counting.places.turns();
-        let endpoint = Arc::make_mut(self.endpoints.entry(slot.clone()).or_default());
-        if let Some(sign) = endpoint.take(exchange, &mut counting) {
+        let (endpoint, changed) = self.endpoints.change(slot);
+        if let Some(sign) = endpoint.take(exchange, &mut counting, changed) {
             all.quiet.count(sign, turns);
             endpoint.all.quiet.count(sign, turns);
         }
-        self.dirty.insert(slot);
         Taken::Compared
     }
 
@@ -363,7 +382,12 @@ fn is_nothing_there(status: Option<u16>) -> bool {
 
 impl Endpoint {
     /// Answers X of a controlled exchange over quiet places: +1 if only the candidate differs at one, −1 if only the control does.
-    fn take(&mut self, exchange: &Exchange, counting: &mut Counting<'_>) -> Option<Option<Sign>> {
+    fn take(
+        &mut self,
+        exchange: &Exchange,
+        counting: &mut Counting<'_>,
+        changed: &mut Pieces,
+    ) -> Option<Option<Sign>> {
         self.all.take(exchange, counting);
         self.refusals.count(&exchange.candidate, exchange.control.as_ref());
         if exchange.unsent.is_some() {
@@ -372,20 +396,23 @@ impl Endpoint {
         if exchange.control.is_none() {
             for Difference { subject, detail, .. } in &exchange.differences {
                 let most = self.most_examples();
-                self.hypothesis(subject, counting.room).uncontrolled(exchange, detail.as_deref(), most);
+                let counts = self.hypothesis(subject, counting.room, changed);
+                counts.uncontrolled(exchange, detail.as_deref(), most);
             }
             return None;
         }
-        let slots = self.by_slot(&exchange.differences, counting.room);
+        let slots = self.by_slot(&exchange.differences, counting.room, changed);
         let most = self.most_examples();
         let exchanges = self.all.controlled;
         let (mut candidate_alone, mut control_alone) = (false, false);
         let mut unseen: Vec<(&Subject, Cause)> = Vec::new();
         for (subject, seen) in &slots {
-            let Some(hypothesis) = self.hypotheses.get_mut(&**subject) else { continue };
-            if seen.of == Differing::Both && !subject.is_crowd() && hypothesis.learns_nothing(seen) {
+            let by_values = seen.of == Differing::Both && seen.values.is_some() && !subject.is_crowd();
+            if by_values && self.hypotheses.get(&**subject).is_some_and(|counts| counts.learns_nothing(seen))
+            {
                 continue;
             }
+            let Some(hypothesis) = self.hypotheses.change(subject, changed) else { continue };
             let sign = hypothesis.placed(subject, exchange, seen, most, exchanges, counting);
             candidate_alone |= sign == Some(1);
             control_alone |= sign == Some(-1);
@@ -430,11 +457,10 @@ impl Endpoint {
         if self.hypotheses.len() > FEW_PATHS { 1 } else { MAX_EXAMPLES }
     }
 
-    pub(crate) fn shorten_examples(&mut self) {
+    pub(crate) fn shorten_examples(&mut self, changed: &mut Pieces) {
         let most = self.most_examples();
-        for counts in self.hypotheses.values_mut().filter(|counts| counts.examples.len() > most) {
-            counts.sample(most, []);
-        }
+        let long = self.hypotheses.change_those(|counts| counts.examples.len() > most, changed);
+        long.for_each(|counts| counts.sample(most, []));
     }
 
     /// Differences by the subject under which they are counted, in its order: each at most once an exchange.
@@ -442,12 +468,13 @@ impl Endpoint {
         &mut self,
         differences: &'e [Difference],
         room: &mut Room,
+        changed: &mut Pieces,
     ) -> Vec<(Cow<'e, Subject>, Seen<'e>)> {
         let whole = |one: &'e Difference| (Cow::Borrowed(&one.subject), Seen::of(one));
         if self.knows_all(differences) {
             return differences.iter().map(whole).collect();
         }
-        self.make_room(differences, room);
+        self.make_room(differences, room, changed);
         let (known, crowd): (Vec<_>, Vec<_>) =
             differences.iter().partition(|one| self.hypotheses.contains_key(&one.subject));
         let mut slots: BTreeMap<_, _> = known.into_iter().map(whole).collect();
@@ -471,15 +498,15 @@ impl Endpoint {
     }
 
     /// Makes slots for new subjects: first for those of the candidate, then for those of the control.
-    fn make_room(&mut self, differences: &[Difference], room: &mut Room) {
+    fn make_room(&mut self, differences: &[Difference], room: &mut Room, changed: &mut Pieces) {
         let candidates = differences.iter().filter(|one| one.of.has_candidate());
         let controls = differences.iter().filter(|one| one.of.has_control());
         for one in candidates.chain(controls) {
-            self.hypothesis(&one.subject, room);
+            self.hypothesis(&one.subject, room, changed);
         }
     }
 
-    fn hypothesis(&mut self, subject: &Subject, room: &mut Room) -> &mut Hypothesis {
+    fn hypothesis(&mut self, subject: &Subject, room: &mut Room, changed: &mut Pieces) -> &mut Hypothesis {
         let is_new = !self.hypotheses.contains_key(subject);
         let full = is_new && (self.hypotheses.len() >= MAX_PATHS || !room.has_places());
         self.crowded += u64::from(full);
@@ -488,10 +515,10 @@ impl Endpoint {
             room.take_place();
         }
         if self.hypotheses.len() == FEW_PATHS && !self.hypotheses.contains_key(&slot) {
-            self.hypotheses.insert(slot.clone(), Hypothesis::default());
-            self.shorten_examples();
+            self.hypotheses.change_or_add(slot.clone(), changed);
+            self.shorten_examples(changed);
         }
-        self.hypotheses.entry(slot).or_default()
+        self.hypotheses.change_or_add(slot, changed)
     }
 }
 

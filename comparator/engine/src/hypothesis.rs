@@ -15,41 +15,51 @@ use crate::paid::Paid;
 use crate::places::{Noisy, Noted, Places};
 use crate::room::Room;
 use crate::series::{Course, Series, Settled};
+use crate::sparse::is_default;
 
 /// The counts of one place and kind at one endpoint.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct Hypothesis {
     /// Its number in the release, from 1, by first discordance: fixed then, for the weights depend on it.
+    #[serde(skip_serializing_if = "is_default")]
     pub(crate) discovered: Option<u64>,
+    #[serde(skip_serializing_if = "is_default")]
     pub(crate) candidate_only: u64,
+    #[serde(skip_serializing_if = "is_default")]
     pub(crate) control_only: u64,
+    #[serde(skip_serializing_if = "is_default")]
     pub(crate) both: u64,
     /// Differences of the candidate in exchanges without control.
+    #[serde(skip_serializing_if = "is_default")]
     pub(crate) uncontrolled: u64,
+    #[serde(skip_serializing_if = "is_default")]
     pub(crate) first_us: u64,
+    #[serde(skip_serializing_if = "is_default")]
     pub(crate) last_us: u64,
     /// A uniform sample, lowest rank first.
+    #[serde(skip_serializing_if = "is_default")]
     pub(crate) examples: Vec<Example>,
     /// Which rules would allow the control's differences.
-    #[serde(default)]
+    #[serde(skip_serializing_if = "is_default")]
     pub(crate) tally: Tally,
     /// What values the legs have here, where one was farther: they may tell of instances.
-    #[serde(default)]
+    #[serde(skip_serializing_if = "is_default")]
     pub(crate) series: Option<Box<Series>>,
     /// Which of the control's differences speak for the candidate.
-    #[serde(default)]
+    #[serde(skip_serializing_if = "is_default")]
     pub(crate) paid: Paid,
     /// Its number among the places of the release.
-    #[serde(default)]
+    #[serde(skip_serializing_if = "is_default")]
     pub(crate) place: Option<u32>,
     /// The counts as they were after the first difference since the place is noisy.
-    #[serde(default)]
+    #[serde(skip_serializing_if = "is_default")]
     pub(crate) noisy_from: Option<NoisyFrom>,
     /// Of the exchanges in which one leg alone counts, those that only hold a promotion, by leg: who was asked first may be why.
-    #[serde(default)]
+    #[serde(skip_serializing_if = "is_default")]
     pub(crate) held: (u64, u64),
     /// In which blocks of time, and for which clients, one leg alone differs.
-    #[serde(default)]
+    #[serde(skip_serializing_if = "is_default")]
     pub(crate) coins: Coins,
 }
 
@@ -71,7 +81,7 @@ pub struct Example {
     /// What the control has there, if there was one.
     pub control: Option<String>,
     /// When the exchange was, in microseconds since 1970; 0 in evidence that was stored by a version without it.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub at_us: u64,
     /// The plugins that failed at this exchange: it was compared without them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -363,11 +373,6 @@ impl Hypothesis {
         self.examples.truncate(most);
         self.examples.shrink_to_fit();
     }
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
-fn is_zero(number: &u64) -> bool {
-    *number == 0
 }
 
 impl Example {

@@ -16,6 +16,7 @@ pub(crate) use self::shifts::{QUANTILES, Ratios, Shifts};
 use crate::coins::{Coins, Lead};
 use crate::compared::{Call, Exchange};
 use crate::hypothesis::Counting;
+use crate::sparse::is_default;
 use crate::stats::{self, Paired};
 use crate::wording;
 
@@ -50,9 +51,13 @@ impl LatencyMargins {
 
 /// Histograms of the three legs.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct Legs {
+    #[serde(skip_serializing_if = "is_default")]
     pub(crate) primary: Latencies,
+    #[serde(skip_serializing_if = "is_default")]
     pub(crate) candidate: Latencies,
+    #[serde(skip_serializing_if = "is_default")]
     pub(crate) control: Latencies,
 }
 
@@ -62,15 +67,19 @@ pub(crate) struct Latencies(Option<Histogram<u32>>);
 
 /// Counts of exchanges in which one shadow leg was slower than the other by each step.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct Ladder {
     /// Its number among the hypotheses of the release.
+    #[serde(skip_serializing_if = "is_default")]
     pub(crate) discovered: Option<u64>,
     /// Exchanges compared.
+    #[serde(skip_serializing_if = "is_default")]
     pub(crate) n: u64,
     /// Candidate slower, control slower, per step.
+    #[serde(skip_serializing_if = "is_default")]
     pub(crate) steps: [(u64, u64); STEPS.len()],
     /// In which blocks of time, and for which clients, one leg was slower, per step.
-    #[serde(default)]
+    #[serde(skip_serializing_if = "is_default")]
     pub(crate) coins: [Coins; STEPS.len()],
 }
 

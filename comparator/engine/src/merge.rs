@@ -14,13 +14,14 @@
 //! - *Clients seen a moment ago* ([`Recent`]) are an engine's own: where a client's exchanges reach two engines, each of these
 //!   counts one.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::evidence::{Endpoint, Evidence, Group, MAX_PATHS, NOT_FOUND, OTHER_ENDPOINTS, Release};
+use crate::hypotheses::Hypotheses;
 use crate::hypothesis::Hypothesis;
 use crate::kind::Subject;
 use crate::latency::{Ladder, Legs};
+use crate::pieces::Pieces;
 use crate::places::{Places, Turns};
 use crate::room::MAX_ENDPOINTS;
 
@@ -33,24 +34,20 @@ impl Evidence {
         if other.release.block_us != 0 {
             other.set_pace(self.pace);
         }
-        let Self { mut release, endpoints, dirty: _, dirty_release: _, recent: _, pace: _, room: _ } = other;
+        let Self { mut release, endpoints, dirty_release: _, recent: _, pace: _, room: _ } = other;
         self.release.renumber(Side::Left);
         release.renumber(Side::Right);
         let mut merged = self.release.places.clone();
         merged.merge(&release.places);
         let places = Moved { own: self.release.places.clone(), theirs: release.places.clone(), merged };
         self.release.merge(&release, &places);
-        for endpoint in self.endpoints.values_mut() {
-            Arc::make_mut(endpoint).renumber(Side::Left);
-        }
-        for (name, endpoint) in endpoints {
+        self.endpoints.change_each(|_| true, |endpoint, changed| endpoint.renumber(Side::Left, changed));
+        for (name, endpoint) in endpoints.into_all() {
             let mut endpoint = Arc::unwrap_or_clone(endpoint);
-            endpoint.renumber(Side::Right);
+            endpoint.renumber(Side::Right, &mut Pieces::default());
             self.take_in(name, endpoint, &places);
         }
         self.release.places = places.merged;
-        // Every number changed.
-        self.dirty = self.endpoints.keys().cloned().collect();
         self.dirty_release = true;
     }
 
@@ -63,7 +60,8 @@ impl Evidence {
             self.release.crowded += endpoint.all.exchanges;
             OTHER_ENDPOINTS.into()
         };
-        Arc::make_mut(self.endpoints.entry(slot).or_default()).merge(endpoint, places);
+        let (own, changed) = self.endpoints.change(slot);
+        own.merge(endpoint, places, changed);
     }
 }
 
@@ -152,15 +150,15 @@ impl Release {
 }
 
 impl Endpoint {
-    fn renumber(&mut self, side: Side) {
+    fn renumber(&mut self, side: Side, changed: &mut Pieces) {
         self.all.ladder.renumber(side);
-        for counts in self.hypotheses.values_mut() {
+        for (_, counts) in self.hypotheses.change_each(changed) {
             counts.discovered = counts.discovered.map(|number| side.number(number));
         }
     }
 
-    fn merge(&mut self, mut other: Self, places: &Moved) {
-        self.settle_noise(&mut other, places);
+    fn merge(&mut self, mut other: Self, places: &Moved, changed: &mut Pieces) {
+        self.settle_noise(&mut other, places, changed);
         let Self { all, hypotheses, refusals, unseen, crowded } = other;
         self.all.merge(&all, places);
         self.unseen.merge(&unseen);
@@ -169,18 +167,18 @@ impl Endpoint {
         for (subject, counts) in by_discovery(hypotheses) {
             let crowd = subject.is_crowd();
             if crowd || self.hypotheses.contains_key(&subject) || self.named_places() < MAX_PATHS {
-                self.hypotheses.entry(subject).or_default().merge(counts);
+                self.hypotheses.change_or_add(subject, changed).merge(counts);
             } else {
                 self.crowded += counts.differences();
             }
         }
-        self.shorten_examples();
+        self.shorten_examples(changed);
     }
 
     /// From where each noisy place counts, at both: from where it did at each, and from now on at the one where it was quiet.
-    fn settle_noise(&mut self, other: &mut Self, places: &Moved) {
+    fn settle_noise(&mut self, other: &mut Self, places: &Moved, changed: &mut Pieces) {
         let (own, theirs) = (self.all.controlled, other.all.controlled);
-        for (subject, counts) in &mut other.hypotheses {
+        for (subject, counts) in other.hypotheses.change_each(&mut Pieces::default()) {
             let turn = places.merged.noisy_at(subject).map(|noisy| noisy.turn);
             let before = places.theirs.noisy_at(subject).map(|noisy| noisy.turn);
             counts.settle_noise(before, turn, theirs);
@@ -188,7 +186,7 @@ impl Endpoint {
                 counts.add_noiseless(own);
             }
         }
-        for (subject, counts) in &mut self.hypotheses {
+        for (subject, counts) in self.hypotheses.change_each(changed) {
             let turn = places.merged.noisy_at(subject).map(|noisy| noisy.turn);
             let before = places.own.noisy_at(subject).map(|noisy| noisy.turn);
             counts.settle_noise(before, turn, own);
@@ -204,7 +202,7 @@ impl Endpoint {
 }
 
 /// Those that were discovered first come first where room is scarce; then those that never were, by place.
-fn by_discovery(hypotheses: BTreeMap<Subject, Hypothesis>) -> Vec<(Subject, Hypothesis)> {
+fn by_discovery(hypotheses: Hypotheses) -> Vec<(Subject, Hypothesis)> {
     let mut all: Vec<_> = hypotheses.into_iter().collect();
     all.sort_by_key(|(_, counts)| counts.discovered.unwrap_or(u64::MAX));
     all

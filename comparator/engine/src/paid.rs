@@ -10,21 +10,29 @@
 use serde::{Deserialize, Serialize};
 
 use crate::kind::Sign;
+use crate::sparse::is_default;
 
 /// The control's differences at one place that count, and those of the spell that goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct Paid {
+    #[serde(skip_serializing_if = "is_default")]
     counted: u64,
+    #[serde(skip_serializing_if = "is_default")]
     spell: Spell,
 }
 
 /// Blocks that follow each other, in each of which one leg alone differs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
 struct Spell {
     /// The last block.
+    #[serde(skip_serializing_if = "is_default")]
     block: u32,
+    #[serde(skip_serializing_if = "is_default")]
     candidate: u32,
     /// Those that count.
+    #[serde(skip_serializing_if = "is_default")]
     control: u32,
 }
 

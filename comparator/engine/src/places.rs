@@ -9,19 +9,22 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::kind::Subject;
+use crate::pieces::{Piece, Pieces};
+use crate::sparse::is_default;
 
 /// The places of a release at which the control differed, by number.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(from = "Vec<Named>", into = "Vec<Named>")]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Places {
     all: Vec<Place>,
     by_subject: BTreeMap<Subject, u32>,
     turns: Turns,
+    /// The pieces that are not stored as they are now.
+    changed: Pieces,
 }
 
-/// As it is stored; the first has the turns.
+/// A place as it is stored; the first has the turns.
 #[derive(Clone, Serialize, Deserialize)]
-struct Named(Subject, Place, Option<Turns>);
+pub(crate) struct Named(Subject, Place, Option<Turns>);
 
 /// How often a place turned noisy, and how often one turned quiet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -31,14 +34,18 @@ pub(crate) struct Turns {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
 struct Place {
     /// The last blocks in which the control differed, each with its first such exchange.
+    #[serde(skip_serializing_if = "is_default")]
     recent: [(u32, u64); BLOCKS],
     /// In how many blocks it did.
-    #[serde(default)]
+    #[serde(skip_serializing_if = "is_default")]
     blocks: u32,
     /// The last exchange in which it did.
+    #[serde(skip_serializing_if = "is_default")]
     last: u64,
+    #[serde(skip_serializing_if = "is_default")]
     noisy: Option<Noisy>,
 }
 
@@ -85,8 +92,22 @@ impl Places {
         }
         let number = u32::try_from(self.all.len()).ok().filter(|_| self.all.len() < MAX_PLACES)?;
         self.all.push(Place::default());
+        self.change(number);
         self.by_subject.insert(subject.clone(), number);
         Some(number)
+    }
+
+    /// The place of this number, which is about to change.
+    fn change(&mut self, number: u32) -> Option<&mut Place> {
+        let place = self.all.get_mut(number as usize)?;
+        self.changed.add(piece_of(number)?);
+        Some(place)
+    }
+
+    /// How often places turned, which is about to change.
+    fn change_turns(&mut self) -> &mut Turns {
+        self.changed.extend(piece_of(0));
+        &mut self.turns
     }
 
     pub(crate) fn turns(&self) -> Turns {
@@ -104,7 +125,7 @@ impl Places {
     /// The control differs at a place once more; a margin is at most `most`.
     pub(crate) fn note(&mut self, number: Option<u32>, noted: Noted, most: f64) {
         let Noted { block, nth, .. } = noted;
-        let Some(place) = number.and_then(|number| self.all.get_mut(number as usize)) else { return };
+        let Some(place) = number.and_then(|number| self.change(number)) else { return };
         place.last = place.last.max(nth);
         if place.recent.iter().all(|(before, first)| *before != block || *first == 0) {
             place.blocks += 1;
@@ -115,10 +136,18 @@ impl Places {
         }
         let [(_, first), ..] = place.recent;
         if place.noisy.is_none() && first > 0 && nth.saturating_sub(first) <= WINDOW {
-            self.turns.noisy += 1;
             let margin =
                 (noted.steady_rate(place.blocks) * TIMES_THE_RATE).clamp(LEAST_MARGIN.min(most), most);
-            place.noisy = Some(Noisy { turn: self.turns.noisy, margin });
+            self.turn_noisy(number, margin);
+        }
+    }
+
+    fn turn_noisy(&mut self, number: Option<u32>, margin: f64) {
+        let turns = self.change_turns();
+        turns.noisy += 1;
+        let turn = turns.noisy;
+        if let Some(place) = number.and_then(|number| self.change(number)) {
+            place.noisy = Some(Noisy { turn, margin });
         }
     }
 
@@ -127,11 +156,13 @@ impl Places {
         if !nth.is_multiple_of(BETWEEN_SWEEPS) {
             return;
         }
-        for place in self.all.iter_mut().filter(|place| place.noisy.is_some()) {
-            if nth.saturating_sub(place.last) >= QUIET_AFTER {
+        let is_over = |place: &Place| place.noisy.is_some() && nth.saturating_sub(place.last) >= QUIET_AFTER;
+        let over = (0..).zip(&self.all).filter(|(_, place)| is_over(place));
+        for number in over.map(|(number, _)| number).collect::<Vec<u32>>() {
+            if let Some(place) = self.change(number) {
                 *place = Place::default();
-                self.turns.quiet += 1;
             }
+            self.change_turns().quiet += 1;
         }
     }
 
@@ -140,39 +171,129 @@ impl Places {
         for (subject, number) in &other.by_subject {
             let Some(theirs) = other.noisy(Some(*number)) else { continue };
             let own = self.number(subject);
-            let Some(place) = own.and_then(|own| self.all.get_mut(own as usize)) else { continue };
-            let noisy = place.noisy.get_or_insert_with(|| {
-                self.turns.noisy += 1;
-                Noisy { turn: self.turns.noisy, margin: theirs.margin }
-            });
-            noisy.margin = noisy.margin.min(theirs.margin);
+            match self.noisy(own) {
+                Some(noisy) if noisy.margin <= theirs.margin => {}
+                Some(noisy) => {
+                    if let Some(place) = own.and_then(|own| self.change(own)) {
+                        place.noisy = Some(Noisy { margin: theirs.margin, ..noisy });
+                    }
+                }
+                None if own.is_some() => self.turn_noisy(own, theirs.margin),
+                None => {}
+            }
         }
     }
 }
 
-impl From<Places> for Vec<Named> {
-    fn from(places: Places) -> Self {
-        let Places { all, by_subject, turns } = places;
-        let mut named: Vec<(u32, Subject)> =
-            by_subject.into_iter().map(|(subject, number)| (number, subject)).collect();
-        named.sort_unstable();
-        let named = named.into_iter().zip(all);
-        named
-            .map(|((number, subject), place)| Named(subject, place, (number == 0).then_some(turns)))
-            .collect()
+/// How they are stored: some of them in each piece, which have rows of their own.
+impl Places {
+    /// How many pieces changed since they were last taken.
+    pub(crate) fn count_changed(&self) -> usize {
+        self.changed.len()
     }
-}
 
-impl From<Vec<Named>> for Places {
-    fn from(named: Vec<Named>) -> Self {
+    /// The pieces that changed since this was last called.
+    pub(crate) fn take_changed(&mut self) -> Pieces {
+        std::mem::take(&mut self.changed)
+    }
+
+    /// The places of these pieces, each piece by itself.
+    pub(crate) fn by_piece(&self, wanted: Pieces) -> BTreeMap<Piece, Vec<Named>> {
+        let mut pieces: BTreeMap<_, Vec<_>> = wanted.iter().map(|piece| (piece, Vec::new())).collect();
+        let mut named: Vec<(u32, &Subject)> =
+            self.by_subject.iter().map(|(subject, number)| (*number, subject)).collect();
+        named.sort_unstable();
+        for ((number, subject), place) in named.into_iter().zip(&self.all) {
+            if let Some(piece) = piece_of(number).and_then(|piece| pieces.get_mut(&piece)) {
+                piece.push(Named(subject.clone(), *place, (number == 0).then_some(self.turns)));
+            }
+        }
+        pieces
+    }
+
+    /// Puts the places of a piece where they were; false if they have no room there.
+    pub(crate) fn put_piece(&mut self, piece: Piece, named: Vec<Named>) -> bool {
+        let first = piece.number() * PLACES_OF_A_PIECE;
+        let numbered = (first..).zip(named);
+        numbered.into_iter().all(|(at, Named(subject, read, turns))| {
+            let (Some(place), Ok(number)) = (self.all.get_mut(at), u32::try_from(at)) else { return false };
+            *place = read;
+            self.turns = turns.unwrap_or(self.turns);
+            self.by_subject.insert(subject, number).is_none()
+        })
+    }
+
+    /// Whether each of them was read.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.by_subject.len() == self.all.len()
+    }
+
+    /// So many places that are still to be read.
+    fn awaited(places: usize) -> Self {
+        Self { all: vec![Place::default(); places], ..Self::default() }
+    }
+
+    /// As an earlier version stored them, in the release's own row: no piece of them is stored yet.
+    fn together(named: Vec<Named>) -> Self {
         let mut places = Self::default();
         for Named(subject, place, turns) in named.into_iter().take(MAX_PLACES) {
             places.turns = turns.unwrap_or(places.turns);
-            places.by_subject.insert(subject, u32::try_from(places.all.len()).unwrap_or(u32::MAX));
-            places.all.push(place);
+            if let Some(number) = places.number(&subject)
+                && let Some(own) = places.change(number)
+            {
+                *own = place;
+            }
         }
         places
     }
+}
+
+/// In the release's own row there is the number of the places, or all of them if an earlier version wrote it.
+pub(crate) mod apart {
+    use std::fmt;
+
+    use serde::de::{Error, SeqAccess, Unexpected, Visitor};
+    use serde::{Deserializer, Serializer};
+
+    use super::{MAX_PLACES, Named, Places};
+
+    pub(crate) fn serialize<S: Serializer>(places: &Places, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(places.all.len() as u64)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Places, D::Error> {
+        deserializer.deserialize_any(Reading)
+    }
+
+    struct Reading;
+
+    impl<'de> Visitor<'de> for Reading {
+        type Value = Places;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "at most {MAX_PLACES} places, or their number")
+        }
+
+        fn visit_u64<E: Error>(self, number: u64) -> Result<Places, E> {
+            let number = usize::try_from(number).ok().filter(|number| *number <= MAX_PLACES);
+            number.map(Places::awaited).ok_or_else(|| {
+                let number = Unexpected::Other("a higher number");
+                E::invalid_value(number, &self)
+            })
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut all: A) -> Result<Places, A::Error> {
+            let mut named = Vec::new();
+            while let Some(one) = all.next_element::<Named>()? {
+                named.push(one);
+            }
+            Ok(Places::together(named))
+        }
+    }
+}
+
+fn piece_of(number: u32) -> Option<Piece> {
+    Piece::numbered(number as usize / PLACES_OF_A_PIECE)
 }
 
 /// A place is noisy once the control has differed there in so many separate blocks of time, …
@@ -188,6 +309,8 @@ const TIMES_THE_RATE: f64 = 5.0;
 const LEAST_MARGIN: f64 = 0.005;
 /// Places beyond these stay quiet.
 const MAX_PLACES: usize = 2_000;
+/// Places that are stored in one row, of some 80 bytes each.
+const PLACES_OF_A_PIECE: usize = MAX_PLACES.div_ceil(Pieces::MOST as usize);
 
 #[cfg(test)]
 mod tests {
@@ -249,11 +372,61 @@ mod tests {
         merged.merge(&of("/a", 0.00001));
         merged.merge(&of("/b", 0.002));
         assert_eq!((margin(&merged, "/a"), margin(&merged, "/b")), (Some(0.005), Some(0.01)));
-        let bytes = minicbor_serde::to_vec(&merged).unwrap();
-        assert_eq!(minicbor_serde::from_slice::<Places>(&bytes).unwrap(), merged);
         for number in 0..3_000 {
             let _ = merged.number(&subject(&format!("/{number}")));
         }
         assert_eq!(merged.number(&subject("/more")), None);
+    }
+
+    #[derive(Serialize, Deserialize)]
+    struct Own(#[serde(with = "apart")] Places);
+
+    #[test]
+    fn what_changes_is_written_in_few_pieces_and_comes_back() {
+        let mut places = Places::default();
+        let numbers: Vec<_> = (0..1_000).map(|at| places.number(&subject(&format!("/{at}")))).collect();
+        let mut stored = BTreeMap::new();
+        let store = |places: &mut Places, stored: &mut BTreeMap<Piece, Vec<u8>>| {
+            let changed = places.take_changed();
+            let pieces = places.by_piece(changed);
+            stored
+                .extend(pieces.iter().map(|(piece, named)| (*piece, minicbor_serde::to_vec(named).unwrap())));
+            pieces.into_keys().map(Piece::number).collect::<Vec<_>>()
+        };
+        assert_eq!(store(&mut places, &mut stored), (0..32).collect::<Vec<_>>());
+        let noted =
+            |block| Noted { block, blocks: 4, nth: 100 + u64::from(block), noise: 4, exchanges: 1_000 };
+        places.note(numbers[999], noted(7), 0.05);
+        assert_eq!(store(&mut places, &mut stored), [31], "it is not noisy yet");
+        (8..10).for_each(|block| places.note(numbers[999], noted(block), 0.05));
+        assert_eq!(store(&mut places, &mut stored), [0, 31], "the first tells how many turned noisy");
+        let own = minicbor_serde::to_vec(Own(places.clone())).unwrap();
+        assert!(own.len() < 10, "{} bytes", own.len());
+        let read = |stored: &BTreeMap<Piece, Vec<u8>>| {
+            let Own(mut read) = minicbor_serde::from_slice(&own).unwrap();
+            let put = |(piece, bytes): (&Piece, &Vec<u8>)| {
+                read.put_piece(*piece, minicbor_serde::from_slice(bytes).unwrap())
+            };
+            (stored.iter().all(put), read)
+        };
+        assert_eq!(read(&stored), (true, places.clone()));
+        let last = stored.remove(&Piece::numbered(3).unwrap()).unwrap();
+        assert!(!read(&stored).1.is_whole(), "a piece is lost");
+        stored.insert(Piece::numbered(63).unwrap(), last);
+        assert!(!read(&stored).0, "one too many");
+        places.sweep(10_240);
+        assert_eq!(store(&mut places, &mut stored), [0, 31]);
+    }
+
+    #[test]
+    fn places_that_an_earlier_version_wrote_together_are_written_apart() {
+        let mut places = Places::default();
+        let numbers: Vec<_> = (0..100).map(|at| places.number(&subject(&format!("/{at}")))).collect();
+        let noted =
+            |block| Noted { block, blocks: 4, nth: 100 + u64::from(block), noise: 4, exchanges: 1_000 };
+        (7..10).for_each(|block| places.note(numbers[5], noted(block), 0.05));
+        let all: Vec<Named> = places.by_piece(places.changed).into_values().flatten().collect();
+        let Own(read) = minicbor_serde::from_slice(&minicbor_serde::to_vec(&all).unwrap()).unwrap();
+        assert_eq!(read, places, "all its pieces are unwritten, too");
     }
 }

@@ -9,24 +9,34 @@ use serde::{Deserialize, Serialize};
 use crate::forecast::{Further, further};
 use crate::kind::Sign;
 use crate::places::Turns;
+use crate::sparse::is_default;
 use crate::stats::{self, Paired};
 
 /// Exchanges, and in how many only the candidate, or only the control, differs at a quiet place.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct Quiet {
+    #[serde(skip_serializing_if = "is_default")]
     sums: Sums,
     /// Where later bets begin.
+    #[serde(skip_serializing_if = "is_default")]
     starts: Vec<(u32, Sums)>,
     /// As of the last exchange.
+    #[serde(skip_serializing_if = "is_default")]
     turns: Turns,
     /// What other engines know, of other exchanges: bets that win together.
+    #[serde(skip_serializing_if = "is_default")]
     others: Vec<Self>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
 struct Sums {
+    #[serde(skip_serializing_if = "is_default")]
     n: u64,
+    #[serde(skip_serializing_if = "is_default")]
     worse: u64,
+    #[serde(skip_serializing_if = "is_default")]
     better: u64,
 }
 

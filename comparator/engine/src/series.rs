@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::farther::Values;
+use crate::sparse::is_default;
 
 /// Whether the values at one place tell of the answers, or of the instances that give them.
 ///
@@ -15,32 +16,45 @@ use crate::farther::Values;
 /// deployed under another name. What is decided of an exchange is decided by those before it, and what is neither is so for good once enough was
 /// seen of it: at most places values are drawn, and to look at them for ever would cost more than all else.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct Series {
+    #[serde(skip_serializing_if = "is_default")]
     numbers: [Leg; 3],
+    #[serde(skip_serializing_if = "is_default")]
     texts: [Few; 3],
     /// Its numbers tell of the answers.
-    #[serde(default)]
+    #[serde(skip_serializing_if = "is_default")]
     free_numbers: bool,
     /// Its texts do.
-    #[serde(default)]
+    #[serde(skip_serializing_if = "is_default")]
     free_texts: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
 struct Leg {
+    #[serde(skip_serializing_if = "is_default")]
     lowest: f64,
+    #[serde(skip_serializing_if = "is_default")]
     highest: f64,
+    #[serde(skip_serializing_if = "is_default")]
     seen: u32,
     /// How often it was higher than ever before.
+    #[serde(skip_serializing_if = "is_default")]
     heights: u32,
+    #[serde(skip_serializing_if = "is_default")]
     falls: u32,
 }
 
 /// The texts of a leg, by hash, as long as they are few.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
 struct Few {
+    #[serde(skip_serializing_if = "is_default")]
     texts: Vec<u64>,
+    #[serde(skip_serializing_if = "is_default")]
     seen: u32,
+    #[serde(skip_serializing_if = "is_default")]
     many: bool,
 }
 

@@ -4,12 +4,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::farther::Cause;
 use crate::kind::{Kind, Subject};
+use crate::sparse::is_default;
 
 /// The exchanges of an endpoint in which something could not be looked into.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct Unseen {
+    #[serde(skip_serializing_if = "is_default")]
     pub(crate) exchanges: u64,
     /// The first few places, each with its cause.
+    #[serde(skip_serializing_if = "is_default")]
     places: Vec<(String, Cause, u64)>,
 }
 

@@ -36,7 +36,7 @@ fn findings() {
             let observed = observation(number, [leg(primary), leg(candidate)], Some(leg(control)));
             evidence.observe(&observed, &rules);
         }
-        let stored = evidence.take_dirty();
+        let stored: Vec<_> = evidence.take_dirty().collect();
         assert_eq!(Evidence::restore(stored), Ok(evidence.clone()));
         let report = report("r", &evidence, &Gates::default(), &Delivery::default());
         let found: Vec<String> =

@@ -70,6 +70,9 @@ impl Thread {
         let (changed, created) = (version.is_some() || deleted, current.is_none());
         let version = version.map(|version| self.policies.put(version)).or(current);
         let version = version.ok_or_else(|| Refusal::Unknown(release.to_owned()))?;
+        if let Some(gathered) = self.releases.get_mut(release) {
+            gathered.note_pace(version.document.gates().pace());
+        }
         Ok(Changed { version, changed, created, begun, diff, undone, warnings })
     }
 

@@ -4,7 +4,7 @@
 
 use antumbra_store::StoreError;
 
-use super::observing::put_whole;
+use super::checkpoint::put_those;
 use super::thread::Thread;
 use crate::clock;
 
@@ -30,21 +30,19 @@ impl Thread {
         let mut any = false;
         for (release, gathered) in &mut self.releases {
             for brought in gathered.sources_mut() {
-                if brought.evidence.expire_examples(before_us) {
+                if brought.expire(before_us) {
                     self.expired += 1;
                     // What comparing knows says which examples are still wanted: now others are.
                     self.known.replace(release, &brought.source, &brought.evidence);
-                    any = true;
                 }
-                // The journal holds examples, too.
-                any |= brought.journalled > 0;
+                any |= brought.overdue;
             }
         }
         let Self { store, releases, .. } = self;
         if any {
             store.transaction(|writing| {
                 writing.forgets();
-                put_whole(writing, releases)
+                put_those(writing, releases, |brought| brought.overdue)
             })?;
         }
         Ok(())

@@ -31,6 +31,12 @@ pub(crate) struct Brought {
     pub(super) placed: bool,
     /// Exchanges in its journal of the session: what the stored evidence lacks.
     pub(super) journalled: u64,
+    /// Bytes that they take there.
+    pub(super) journal_bytes: u64,
+    /// When the oldest exchange arrived of which the store may show an example, in its rows or its journal, in microseconds since 1970.
+    pub(super) oldest_us: Option<u64>,
+    /// Its rows must be written, whatever that costs: a start would count the journal by another pace, or it shows what is to be forgotten.
+    pub(super) overdue: bool,
     /// What was counted since the last commit.
     compared: Vec<Compared>,
     repeated: u64,
@@ -44,7 +50,15 @@ impl Gathered {
 
     /// Adds what the store has of a source, behind those that are there.
     pub(super) fn add(&mut self, source: Option<Source>, evidence: Evidence) {
-        self.sources.push(Brought { placed: true, evidence, ..Brought::new(source) });
+        let oldest_us = evidence.oldest_example_us();
+        self.sources.push(Brought { placed: true, oldest_us, evidence, ..Brought::new(source) });
+    }
+
+    /// Notes the pace by which exchanges are counted from now on, and a start would count what is in a journal.
+    pub(super) fn note_pace(&mut self, pace: Pace) {
+        for brought in &mut self.sources {
+            brought.overdue |= brought.journalled > 0 && brought.evidence.pace() != pace;
+        }
     }
 
     /// What each source brought, in the order in which each first sent something.
@@ -111,6 +125,9 @@ impl Brought {
             evidence: Evidence::new(),
             placed: false,
             journalled: 0,
+            journal_bytes: 0,
+            oldest_us: None,
+            overdue: false,
             compared: Vec::new(),
             repeated: 0,
         }
@@ -126,21 +143,46 @@ impl Brought {
         taken
     }
 
-    /// Counts what stands in its journal.
-    pub(super) fn take_again(&mut self, compared: &[Compared], repeated: u64) {
-        self.journalled += compared.len() as u64;
+    /// Counts what stands in its journal, in so many bytes.
+    pub(super) fn take_again(&mut self, compared: &[Compared], repeated: u64, bytes: u64) {
         for one in compared {
             self.evidence.take(one);
         }
         self.evidence.count_repeated(repeated);
+        self.note_journalled(compared, bytes);
     }
 
     /// What was counted since this was asked last, for the journal; none if nothing was.
     pub(super) fn take_counted(&mut self) -> Option<JournalEntry> {
         let (compared, repeated) = (std::mem::take(&mut self.compared), std::mem::take(&mut self.repeated));
+        if compared.is_empty() && repeated == 0 {
+            return None;
+        }
+        let entry = JournalEntry { repeated, compared: encode_compared(&compared) };
+        self.note_journalled(&compared, entry.compared.len() as u64);
+        Some(entry)
+    }
+
+    /// These exchanges are in its journal, too, in so many bytes.
+    pub(super) fn note_journalled(&mut self, compared: &[Compared], bytes: u64) {
         self.journalled += compared.len() as u64;
-        let any = !compared.is_empty() || repeated > 0;
-        any.then(|| JournalEntry { repeated, compared: encode_compared(&compared) })
+        self.journal_bytes += bytes;
+        self.oldest_us = compared.iter().filter_map(Compared::at_us).chain(self.oldest_us).min();
+    }
+
+    /// Forgets the examples of exchanges before a moment, in microseconds since 1970. Whether the evidence had any: where only the store
+    /// does, because another example took the place of one, the rows are overdue, too.
+    pub(super) fn expire(&mut self, before_us: u64) -> bool {
+        let any = self.evidence.expire_examples(before_us);
+        self.overdue |= any || self.oldest_us.is_some_and(|oldest_us| oldest_us < before_us);
+        any
+    }
+
+    /// The rows are written that say what the journal did.
+    pub(super) fn forget_journal(&mut self) {
+        (self.compared, self.repeated) = (Vec::new(), 0);
+        (self.journalled, self.journal_bytes, self.overdue) = (0, 0, false);
+        self.oldest_us = self.evidence.oldest_example_us();
     }
 }
 

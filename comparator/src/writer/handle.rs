@@ -217,7 +217,8 @@ impl Inbox {
         asked.pop_front()
     }
 
-    fn is_asked(&self) -> bool {
+    /// Whether a job waits that overtakes the others.
+    pub(super) fn is_asked(&self) -> bool {
         lock(&self.asked).as_ref().is_some_and(|asked| !asked.is_empty())
     }
 
@@ -386,8 +387,10 @@ mod tests {
             () = std::future::ready(()) => {}
         }
         handle.stop();
+        assert!(inbox.is_asked());
         let (order, inbox) = tokio::task::spawn_blocking(move || {
             let mut order: Vec<&str> = (0..3).filter_map(|_| inbox.next()).map(|job| named(&job)).collect();
+            assert!(!inbox.is_asked());
             order.extend(inbox.next_batch().map(|_| "gathered"));
             order.extend((0..2).filter_map(|_| inbox.next()).map(|job| named(&job)));
             (order, inbox)

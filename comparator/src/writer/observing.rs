@@ -1,20 +1,16 @@
-//! Observations at the writer: compared exchanges are counted, journalled and acknowledged; the evidence is written whole now and then.
+//! Observations at the writer: compared exchanges are counted, journalled and acknowledged.
 //!
 //! Writing an endpoint's row at each commit took a fifth of the thread's time. So a commit appends what its exchanges do to the evidence,
-//! in few bytes and never the raw answers, and every few seconds the rows that changed are written and the journal is emptied, in one
-//! transaction: after a crash each exchange counts once.
-
-use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+//! in few bytes and never the raw answers. Now and then the rows that changed are written and the journal is emptied, in one transaction:
+//! after a crash each exchange counts once.
 
 use antumbra_observation::Observation;
-use antumbra_store::{Gathering, StoreError, Writing};
+use antumbra_store::StoreError;
 
+use super::checkpoint::append;
 use super::counting::{Belongs, Counted, Counting};
-use super::gathered::{Brought, Gathered};
 use super::handle::Batch;
 use super::thread::Thread;
-use crate::api::principal::Source;
 use crate::clock;
 use crate::live::captures::Offered;
 use crate::live::kept::Offer;
@@ -86,24 +82,16 @@ impl Thread {
     /// What became of each batch, once all of it is durable.
     fn commit(&mut self, group: &mut [Batch]) -> Result<Vec<Counted>, StoreError> {
         self.load()?;
-        let whole = self.is_checkpoint_due();
         let Self { store, releases, policies, ledger, places, .. } = self;
         let counted = store.transaction(|writing| {
             let mut counting = Counting { releases, policies, places: *places };
             let counted = group.iter_mut().map(|batch| counting.batch(writing, batch));
             let counted = counted.collect::<Result<Vec<_>, _>>()?;
-            if whole {
-                put_whole(writing, releases)?;
-            } else {
-                append(writing, releases)?;
-            }
+            append(writing, releases)?;
             let all = counted.iter().map(|batch| batch.settled).fold(Settled::default(), Settled::plus);
             writing.put_accounts(&ledger.after(all))?;
             Ok(counted)
         })?;
-        if whole {
-            self.checkpointed = Instant::now();
-        }
         for (release, gathered) in &self.releases {
             for brought in gathered.sources() {
                 self.known.refresh(release, &brought.source, &brought.evidence);
@@ -111,80 +99,6 @@ impl Thread {
         }
         Ok(counted)
     }
-
-    fn is_checkpoint_due(&self) -> bool {
-        let all = self.releases.values().flat_map(Gathered::sources);
-        let journalled = all.map(|brought| brought.journalled).sum::<u64>();
-        journalled >= MAX_JOURNALLED || self.checkpointed.elapsed() >= BETWEEN_CHECKPOINTS
-    }
-
-    /// Writes the evidence whole, so that the next start has no journal to read. Without it that start only takes longer.
-    pub(super) fn checkpoint(&mut self) {
-        // What was counted by a failed commit is not the store's.
-        if !self.loaded {
-            return;
-        }
-        let Self { store, releases, .. } = self;
-        if let Err(error) = store.transaction(|writing| put_whole(writing, releases)) {
-            tracing::warn!(%error, "the evidence was not written whole; its journal is");
-            self.loaded = false;
-        }
-    }
-}
-
-/// Writes the rows that changed, after which the journals say nothing new.
-pub(super) fn put_whole(
-    writing: &Writing<'_>,
-    releases: &mut BTreeMap<String, Gathered>,
-) -> Result<(), StoreError> {
-    for_each_source(releases, |of, place, brought| {
-        let rows = brought.evidence.take_dirty();
-        if rows.is_empty() {
-            return Ok(());
-        }
-        put_in_place(writing, of, place, brought)?;
-        rows.iter().try_for_each(|row| writing.put_evidence(of, row))?;
-        writing.clear_journal(of)?;
-        brought.take_counted();
-        brought.journalled = 0;
-        Ok(())
-    })
-}
-
-/// Appends what was counted to the journals.
-fn append(writing: &Writing<'_>, releases: &mut BTreeMap<String, Gathered>) -> Result<(), StoreError> {
-    for_each_source(releases, |of, place, brought| {
-        let Some(entry) = brought.take_counted() else { return Ok(()) };
-        put_in_place(writing, of, place, brought)?;
-        writing.append_journal(of, &entry)
-    })
-}
-
-fn for_each_source(
-    releases: &mut BTreeMap<String, Gathered>,
-    mut work: impl FnMut(Gathering<'_>, u64, &mut Brought) -> Result<(), StoreError>,
-) -> Result<(), StoreError> {
-    for (release, gathered) in releases {
-        let session = gathered.session.number;
-        for (place, brought) in (0..).zip(gathered.sources_mut()) {
-            let source = brought.source.clone();
-            work(Gathering { release, session, source: Source::name_of(source.as_ref()) }, place, brought)?;
-        }
-    }
-    Ok(())
-}
-
-/// The order in which sources came numbers what they find, so it must stay.
-fn put_in_place(
-    writing: &Writing<'_>,
-    of: Gathering<'_>,
-    place: u64,
-    brought: &mut Brought,
-) -> Result<(), StoreError> {
-    if !std::mem::replace(&mut brought.placed, true) {
-        writing.put_source(of, place)?;
-    }
-    Ok(())
 }
 
 /// Most observations of one transaction, but for the last batch: bounds how long an acknowledgement waits.
@@ -192,6 +106,3 @@ const GROUP_OBSERVATIONS: usize = 4_096;
 const GROUP_BATCHES: usize = 512;
 /// What the batches of one transaction may take in memory, but for the last one.
 const GROUP_BYTES: usize = 16 << 20;
-/// What a start after a crash may have to read again.
-const BETWEEN_CHECKPOINTS: Duration = Duration::from_secs(5);
-const MAX_JOURNALLED: u64 = 200_000;

@@ -21,13 +21,13 @@ impl Thread {
         if self.loaded {
             return Ok(());
         }
-        let mut restored = Restored::default();
+        let mut sessions = Vec::new();
         for (name, version) in self.policies.all() {
-            let Some(session) = self.store.session(&name)? else { continue };
-            restored.read(&self.store, &name, session, version.document.gates().pace())?;
+            if let Some(session) = self.store.session(&name)? {
+                sessions.push((name, session, version.document.gates().pace()));
+            }
         }
-        restored.count_journals(self.places);
-        let Restored { releases, damaged, .. } = restored;
+        let Restored { releases, damaged, .. } = Restored::of(&self.store, &sessions, self.places)?;
         for (name, gathered) in &releases {
             self.known.begin(name, gathered.session.number);
             for brought in gathered.sources() {
@@ -68,6 +68,17 @@ struct Journalled {
 }
 
 impl Restored {
+    /// Reads the evidence of each release in its session, counted by this pace, where all together may name so many places.
+    fn of(store: &Store, sessions: &[(String, Session, Pace)], places: usize) -> Result<Self, StoreError> {
+        let mut restored = Self::default();
+        for (release, session, pace) in sessions {
+            restored.read(store, release, *session, *pace)?;
+        }
+        // Only now it is known how many places all of them name.
+        restored.count_journals(places);
+        Ok(restored)
+    }
+
     /// Reads the evidence of a session as it was last written, and its journals.
     fn read(&mut self, store: &Store, release: &str, session: Session, pace: Pace) -> Result<(), StoreError> {
         let mut gathered = Gathered::new(session);
@@ -140,10 +151,10 @@ fn count(
     pace: Pace,
     JournalEntry { repeated, compared }: &JournalEntry,
 ) -> Result<(), StoreError> {
-    let compared = decode_compared(compared).map_err(|error| damaged(release, error.to_string()))?;
+    let exchanges = decode_compared(compared).map_err(|error| damaged(release, error.to_string()))?;
     // It was added when the evidence was read.
     if let Some(brought) = gathered.of(source, pace) {
-        brought.take_again(&compared, *repeated);
+        brought.take_again(&exchanges, *repeated, compared.len() as u64);
     }
     Ok(())
 }
@@ -158,9 +169,9 @@ mod tests {
     use std::time::Duration;
 
     use antumbra_control::Document;
-    use antumbra_engine::{Delivery, Gates, TextStyle};
+    use antumbra_engine::{Delivery, Gates, Outside, Rules, TextStyle, compare};
     use antumbra_observation::{Leg, Observation};
-    use antumbra_store::Accounts;
+    use antumbra_store::{Accounts, Writing};
     use tokio::sync::oneshot;
 
     use super::*;
@@ -168,6 +179,8 @@ mod tests {
     use crate::live::Live;
     use crate::live::room::Room;
     use crate::plugins::{Plugins, Preparations};
+    use crate::writer::checkpoint::{append, put_those};
+    use crate::writer::gathered::MAX_PLACES;
     use crate::writer::handle::{Batch, Handle};
 
     fn document(release: &str) -> Document {
@@ -246,5 +259,67 @@ mod tests {
         thread.loaded = false;
         thread.load().unwrap();
         assert_eq!(known(&thread), before);
+    }
+
+    /// One exchange of each endpoint that a source has.
+    fn ask_each(gathered: &mut Gathered, source: &str, endpoints: u64) {
+        let brought = gathered.of(Source::written(source).as_ref(), Pace::default()).unwrap();
+        for number in 0..endpoints {
+            let leg = |variant, value: u64| Leg::answer(variant, 200).with_json(&value.to_string());
+            let letter = |place: u32| char::from(b'a' + (number / 26_u64.pow(place) % 26) as u8);
+            let path = format!("/{}{}{}", letter(2), letter(1), letter(0));
+            let observation = Observation::new("shop", "GET", &path)
+                .with_arrival_us(1_700_000_000_000_000 + number)
+                .with_primary(leg("stable", 1))
+                .with_candidate(leg("canary", number + 2))
+                .with_control(leg("control", 1));
+            brought.take(compare(&observation, &Rules::default(), &Outside::default(), &brought.evidence));
+        }
+    }
+
+    fn evidence(releases: &BTreeMap<String, Gathered>) -> Vec<Evidence> {
+        let mut known = Vec::new();
+        for brought in releases.values().flat_map(Gathered::sources) {
+            let mut evidence = brought.evidence.clone();
+            drop(evidence.take_dirty());
+            // How much room there is changes with the next batch.
+            evidence.set_room(7);
+            evidence.set_free_places(7);
+            known.push(evidence);
+        }
+        known
+    }
+
+    /// Two sources share the endpoints of a release.
+    #[test]
+    fn what_a_journal_has_is_counted_with_as_much_room_as_before() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = Store::open(&dir.path().join("a.db")).unwrap();
+        let session = Session { number: 1, since: 1 };
+        let mut releases = BTreeMap::from([("shop".to_owned(), Gathered::new(session))]);
+        let sessions = [("shop".to_owned(), session, Pace::default())];
+        let mut counted = |source: &str, endpoints, whole: bool| {
+            share_places(&mut releases, MAX_PLACES);
+            ask_each(releases.get_mut("shop").unwrap(), source, endpoints);
+            let write = |writing: &Writing<'_>| match whole {
+                true => put_those(writing, &mut releases, |_| true),
+                false => append(writing, &mut releases),
+            };
+            store.transaction(write).unwrap();
+            let Restored { releases: again, damaged, .. } =
+                Restored::of(&store, &sessions, MAX_PLACES).unwrap();
+            assert!(damaged.is_empty(), "{damaged:?}");
+            let journal = |releases: &BTreeMap<String, Gathered>| {
+                let all = releases["shop"].sources().iter();
+                all.map(|brought| (brought.journalled, brought.journal_bytes)).collect::<Vec<_>>()
+            };
+            assert_eq!(journal(&again), journal(&releases), "{source}");
+            assert!(evidence(&again) == evidence(&releases), "{source}");
+            evidence(&again).iter().map(Evidence::named_endpoints).collect::<Vec<_>>()
+        };
+        assert_eq!(counted("edge-1", 10, true), [10]);
+        assert_eq!(counted("edge-2", 1_000, false), [10, 969], "31 are the first one's");
+        assert_eq!(counted("edge-2", 5, false), [10, 969]);
+        assert_eq!(counted("edge-1", 40, true), [31, 969]);
     }
 }

@@ -39,7 +39,7 @@ pub(crate) struct Thread {
     pub(super) registry: Arc<Registry>,
     pub(super) tokens: Arc<Tokens>,
     pub(super) inbox: Inbox,
-    /// When evidence was last written whole.
+    /// When all rows of which that was due were last written.
     pub(super) checkpointed: Instant,
     /// How long examples of the evidence, exchanges that are kept, and what was set aside are kept.
     pub(super) keep: Duration,
@@ -111,8 +111,9 @@ impl Thread {
                 Job::Look => {}
                 Job::Stop => break,
             }
+            self.write_what_is_due();
         }
-        self.checkpoint();
+        self.write_all();
         self.flush();
     }
 

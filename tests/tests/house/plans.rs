@@ -66,7 +66,7 @@ pub(crate) const PLANS: &[Plan] = &[
         name: "antumbra-engine",
         sources: "comparator/engine/src",
         rooms: &[
-            "kind number recent refusal room secrets stats work",
+            "kind number pieces recent refusal room secrets sparse stats tracked work",
             "coins forecast json paid places tokens wording written",
             "arrays excerpt quiet schemas unsent",
             "endpoint",
@@ -75,7 +75,7 @@ pub(crate) const PLANS: &[Plan] = &[
             "farther guess",
             "diff order series unseen",
             "body compared",
-            "headers hypothesis journal latency pace refusals statuses",
+            "headers hypothesis hypotheses journal latency pace refusals statuses",
             "compare",
             "outside",
             "evidence offline",

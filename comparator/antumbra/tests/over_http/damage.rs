@@ -164,6 +164,11 @@ async fn evidence_that_is_not_as_it_was_written_starts_over_for_its_release_alon
             "UPDATE evidence SET key = 'endpoint GET /itemt' WHERE release = 'shop' AND key LIKE 'endpoint %'",
             "checksum",
         ),
+        // One that is not there at all.
+        (
+            "DELETE FROM evidence WHERE release = 'shop' AND key LIKE 'endpoint %'",
+            "the endpoints that are stored have 0 exchanges, and the release 3",
+        ),
         // As an earlier version left it, which had no checksums.
         (
             "UPDATE evidence SET bytes = x'00', sum = NULL WHERE release = 'shop' AND key = 'release'",

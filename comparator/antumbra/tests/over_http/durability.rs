@@ -174,6 +174,42 @@ async fn kill_9_leaves_the_report_as_it_was_and_no_raw_answer() {
     );
 }
 
+/// The rows of a program that had one for an endpoint with all its places, which an update finds.
+#[tokio::test]
+async fn evidence_of_before_there_were_pieces_goes_on() {
+    let mut world = World::with_shop().await;
+    world.end().await;
+    let store = rusqlite::Connection::open(world.data()).unwrap();
+    for line in include_str!("../../../engine/tests/engine/rows-of-version-6.txt").lines() {
+        let (key, hex) = line.split_once('\t').unwrap();
+        let row = "INSERT INTO evidence (release, session, key, bytes) VALUES ('shop', 1, ?1, unhex(?2))";
+        store.execute(row, [key, hex]).unwrap();
+    }
+    store.pragma_update(None, "user_version", 6).unwrap();
+    drop(store);
+    world.restart(Vec::new()).await;
+    let before = world.get("/v1/releases/shop/report").await.json();
+    assert_eq!(before["exchanges"], 80);
+    world.batch(1, &healthy(3)).await;
+    let mut reports = Vec::new();
+    for _ in 0..2 {
+        reports.push(world.get("/v1/releases/shop/report").await.json());
+        world.restart(Vec::new()).await;
+    }
+    let noisy = |report: &serde_json::Value| report["noise"].as_array().unwrap().len();
+    assert_eq!((&reports[0]["exchanges"], noisy(&reports[0])), (&83.into(), noisy(&before)));
+    assert_eq!(reports[0], reports[1]);
+    let store = rusqlite::Connection::open(world.data()).unwrap();
+    let rows = |like: &str| -> u64 {
+        let count = "SELECT count(*) FROM evidence WHERE key LIKE ?1";
+        store.query_row(count, [like], |row| row.get(0)).unwrap()
+    };
+    assert_eq!((rows("endpoint %"), rows("release")), (6, 1), "each takes the place of the one before");
+    assert!(rows("places %") > 5 && rows("noise %") > 0);
+    let version: i64 = store.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
+    assert_eq!(version, 7, "an earlier version must not read it");
+}
+
 /// Two comparators on one database would each write what the other one does not know.
 #[cfg(target_os = "linux")]
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! The comparator as its users meet it: over real HTTP on a free port, with a real database in a directory of its own.
 
+mod amplified;
 mod anonymous;
 mod at_rest;
 mod audits;

@@ -12,19 +12,24 @@ use serde::{Deserialize, Serialize};
 
 use super::confirmation::Confirmation;
 use crate::kind::Sign;
+use crate::sparse::is_default;
 use crate::stats;
 
 /// The blocks since the count began in which a hypothesis was discordant, ascending: number, and how often more the candidate than the
 /// control.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct Blocks {
+    #[serde(skip_serializing_if = "is_default")]
     nets: Vec<(u32, i32)>,
     /// Each lasts 2^doublings of the shortest.
+    #[serde(skip_serializing_if = "is_default")]
     doublings: u8,
     /// How often a count had looked suspicious, and was begun anew.
+    #[serde(skip_serializing_if = "is_default")]
     lapsed: u32,
     /// How many exchanges there were of the same kind, discordant or not, when the count began.
-    #[serde(default)]
+    #[serde(skip_serializing_if = "is_default")]
     before: u64,
 }
 

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::blocks::enough;
 use super::confirmation::Confirmation;
 use crate::kind::Sign;
+use crate::sparse::is_default;
 use crate::stats;
 
 /// One of [`BUCKETS`] groups of clients, by hash.
@@ -21,10 +22,14 @@ pub(crate) struct Clients(Vec<Sign>);
 
 /// Which clients asked at all.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct Known {
     /// One bit a bucket.
+    #[serde(skip_serializing_if = "is_default")]
     buckets: u64,
+    #[serde(skip_serializing_if = "is_default")]
     with: u64,
+    #[serde(skip_serializing_if = "is_default")]
     without: u64,
 }
 

@@ -1,5 +1,7 @@
 //! Two engines that saw parts know what one knows that saw all.
 
+use std::collections::BTreeMap;
+
 use antumbra_observation::{Body, Leg, Observation, Outcome};
 use proptest::prelude::*;
 
@@ -9,6 +11,7 @@ use crate::kind::Kind;
 use crate::pace::Warming;
 use crate::paid::Paid;
 use crate::quiet::Quiet;
+use crate::rows::Row;
 use crate::rules::Rules;
 use crate::verdict::{self, Gates};
 
@@ -100,24 +103,26 @@ fn without_numbers(mut evidence: Evidence) -> Evidence {
     let blank = |number: &mut Option<u64>| *number = number.map(|_| 1);
     evidence.release.discovered = 0;
     blank(&mut evidence.release.all.ladder.discovered);
-    for endpoint in evidence.endpoints.values_mut().map(Arc::make_mut) {
-        blank(&mut endpoint.all.ladder.discovered);
-        endpoint.hypotheses.values_mut().for_each(|counts| blank(&mut counts.discovered));
-    }
     // In which blocks a count began anew depends on what one engine saw before.
     evidence.release.all.forget_coins();
     evidence.release.warming = Warming::default();
     evidence.release.places = Places::default();
-    for endpoint in evidence.endpoints.values_mut().map(Arc::make_mut) {
+    let work = |endpoint: &mut Endpoint, changed: &mut Pieces| {
+        blank(&mut endpoint.all.ladder.discovered);
         endpoint.all.forget_coins();
-        endpoint.hypotheses.values_mut().for_each(|counts| counts.coins = Coins::default());
-        // Which blocks follow each other is told by those that one engine saw.
-        endpoint.hypotheses.values_mut().for_each(|counts| counts.paid = Paid::default());
         // Whether a number counts something is told by those before it.
-        endpoint.hypotheses.retain(|subject, _| subject.1 != Kind::Farther);
-        endpoint.hypotheses.values_mut().for_each(|counts| (counts.place, counts.noisy_from) = (None, None));
-    }
-    let _ = evidence.take_dirty();
+        let told = std::mem::take(&mut endpoint.hypotheses).into_iter();
+        endpoint.hypotheses = told.filter(|(subject, _)| subject.1 != Kind::Farther).collect();
+        for (_, counts) in endpoint.hypotheses.change_each(changed) {
+            blank(&mut counts.discovered);
+            counts.coins = Coins::default();
+            // Which blocks follow each other is told by those that one engine saw.
+            counts.paid = Paid::default();
+            (counts.place, counts.noisy_from) = (None, None);
+        }
+    };
+    evidence.endpoints.change_each(|_| true, work);
+    drop(evidence.take_dirty());
     evidence
 }
 
@@ -150,8 +155,18 @@ proptest! {
         let mut turned = right;
         turned.merge(left);
         prop_assert_eq!(without_numbers(turned), without_numbers(one));
-        let restored = Evidence::restore(merged.take_dirty()).unwrap();
-        prop_assert_eq!(restored, merged, "all that a merge changes is stored");
+        let mut rows: BTreeMap<String, Row> = BTreeMap::new();
+        let mut store = |evidence: &mut Evidence| {
+            rows.extend(evidence.take_dirty().map(|row| (row.key.clone(), row)));
+            Evidence::restore(rows.values().cloned())
+        };
+        let [mut left, right, _] = engines(&exchanges);
+        prop_assert_eq!(store(&mut left).unwrap(), left.clone());
+        left.merge(right);
+        prop_assert_eq!(store(&mut left).unwrap(), left.clone(), "all that a merge changes is stored");
+        prop_assert_eq!(left.dirty_rows(), 0);
+        drop(merged.take_dirty());
+        prop_assert_eq!(left, merged);
     }
 
     /// The verdict's guarantee rests on these: one weight for each hypothesis, which later merges never raise.

@@ -391,11 +391,11 @@ mod tests {
         let enough_alone = (0..1_000).find(beyond).unwrap();
         let rejected = |slower| {
             let mut evidence = Evidence::new();
-            let endpoint = std::sync::Arc::make_mut(evidence.endpoints.entry("GET /".into()).or_default());
+            let (endpoint, changed) = evidence.endpoints.change("GET /".into());
             endpoint.all.ladder = slow(slower);
             for number in 1..=10 {
-                let counts = Hypothesis { discovered: Some(number), ..Hypothesis::default() };
-                endpoint.hypotheses.insert(Subject(format!("/{number}"), Kind::Value), counts);
+                let subject = Subject(format!("/{number}"), Kind::Value);
+                endpoint.hypotheses.change_or_add(subject, changed).discovered = Some(number);
             }
             test(&evidence, &Gates::default()).iter().any(|tested| tested.standing != Standing::Open)
         };

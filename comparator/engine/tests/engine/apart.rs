@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use antumbra_engine::{Evidence, Outside, Rules, Taken, compare, decode_compared, encode_compared};
+use antumbra_engine::{
+    Evidence, Outside, Pace, Row, Rules, Taken, compare, decode_compared, encode_compared,
+};
 use antumbra_observation::{Leg, Observation, Outcome, Unsent};
 use proptest::prelude::*;
 
@@ -115,7 +117,41 @@ proptest! {
             before.push(apart.clone());
         }
         prop_assert_eq!(&apart, &whole);
-        prop_assert_eq!(apart.take_dirty(), whole.take_dirty());
+        prop_assert!(apart.take_dirty().eq(whole.take_dirty()));
+    }
+
+    /// Rows are taken now and then, while examples expire and blocks get another length.
+    #[test]
+    fn the_newest_rows_of_each_key_are_the_evidence(exchanges in exchanges()) {
+        let rules = Rules::default().with_primary(vec!["v".to_owned()]);
+        let (mut evidence, mut pace) = (Evidence::new(), Pace::default());
+        evidence.set_pace(pace);
+        let mut stored: BTreeMap<String, Row> = BTreeMap::new();
+        let mut store = |evidence: &mut Evidence, pace: Pace| -> Result<(), TestCaseError> {
+            let dirty = evidence.dirty_rows();
+            let rows: Vec<Row> = evidence.take_dirty().collect();
+            prop_assert_eq!((rows.len(), evidence.dirty_rows()), (dirty, 0));
+            stored.extend(rows.into_iter().map(|row| (row.key.clone(), row)));
+            let mut restored = Evidence::restore(stored.values().cloned()).unwrap();
+            restored.set_pace(pace);
+            prop_assert_eq!(&restored, &*evidence);
+            Ok(())
+        };
+        let mut at_us = 1_700_000_000_000_000;
+        for (number, seen) in (1..).zip(&exchanges) {
+            at_us += seen.later_ms * 1_000;
+            evidence.observe(&observation(number, at_us, seen), &rules);
+            match seen.behind {
+                0..10 => store(&mut evidence, pace)?,
+                10 => drop(evidence.expire_examples(at_us - 5_000_000)),
+                11 => {
+                    pace.block_us += 1_000_000;
+                    evidence.set_pace(pace);
+                }
+                _ => {}
+            }
+        }
+        store(&mut evidence, pace)?;
     }
 
     #[test]

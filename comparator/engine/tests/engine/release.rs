@@ -144,7 +144,7 @@ fn exchanges_that_another_variant_answered_are_counted_and_not_compared() {
     let by = |variant: &str, leg: Leg| Leg { variant: variant.to_owned(), ..leg };
     let observation = exchange(1, "/", by("canary", leg(2)), leg(2), Some(leg(1)));
     assert_eq!(evidence.observe(&observation, &rules), Taken::Elsewhere);
-    let rows = evidence.take_dirty();
+    let rows: Vec<Row> = evidence.take_dirty().collect();
     assert_eq!(rows.len(), 1, "the count is stored");
     assert_eq!(Evidence::restore(rows).unwrap().exchanges(), 0);
     for primary in ["v", ""] {
@@ -334,14 +334,15 @@ fn letters(number: u64) -> String {
 #[test]
 fn rows_restore_the_evidence() {
     let mut evidence = drive(3, 500, Defects::Seeded);
-    let mut stored: Vec<Row> = evidence.take_dirty();
-    assert_eq!((stored.len(), evidence.take_dirty().len()), (6, 0));
+    let dirty = evidence.dirty_rows();
+    let mut stored: Vec<Row> = evidence.take_dirty().collect();
+    assert_eq!((stored.len(), evidence.dirty_rows(), evidence.take_dirty().count()), (dirty, 0, 0));
     let leg = answer(200, "{}".to_owned(), 7_000);
     evidence.observe(&exchange(501, "/cart", leg.clone(), leg.clone(), Some(leg)), &Rules::default());
-    let changed = evidence.take_dirty();
+    let changed: Vec<Row> = evidence.take_dirty().collect();
     assert_eq!(
         changed.iter().map(|row| row.key.as_str()).collect::<Vec<_>>(),
-        ["endpoint GET /cart", "release"]
+        ["release", "endpoint GET /cart"]
     );
     stored.retain(|row| changed.iter().all(|newer| newer.key != row.key));
     stored.extend(changed);
@@ -352,12 +353,98 @@ fn rows_restore_the_evidence() {
     let check = |row: Row, expected: &str| {
         assert!(Evidence::restore([row]).unwrap_err().to_string().contains(expected));
     };
-    check(Row { key: "other".to_owned(), bytes: vec![] }, "neither the release nor an endpoint");
-    for cut in [0, 1, 100] {
-        check(Row { key: "release".to_owned(), bytes: stored[0].bytes[..cut].to_vec() }, "does not decode");
+    for key in ["other", "places 64 GET /cart", "places 1", "noise 64", "noise x"] {
+        check(Row { key: key.to_owned(), bytes: vec![] }, "neither of the release nor of an endpoint");
     }
-    let many = (0..1_002).map(|at| Row { key: format!("endpoint {at}"), bytes: stored[0].bytes.clone() });
-    assert_eq!(Evidence::restore(many.filter(|_| stored[0].key != "release")), Err(BadRow::Endpoints));
+    let of = |key: &str| stored.iter().find(|row| row.key == key).unwrap().bytes.clone();
+    for cut in [0, 1, 100] {
+        check(Row { key: "release".to_owned(), bytes: of("release")[..cut].to_vec() }, "does not decode");
+    }
+    let many = (0..1_003).map(|at| Row { key: format!("endpoint {at}"), bytes: of("endpoint GET /cart") });
+    assert_eq!(Evidence::restore(many), Err(BadRow::Endpoints));
+}
+
+/// Each row says which others there must be.
+#[test]
+fn no_row_is_lost_unnoticed_and_none_is_one_too_many() {
+    let mut evidence = drive(3, 500, Defects::Seeded);
+    let stored: Vec<Row> = evidence.take_dirty().collect();
+    for lost in &stored {
+        let rest = stored.iter().filter(|row| row.key != lost.key).cloned();
+        let told = Evidence::restore(rest).unwrap_err().to_string();
+        let named = told.contains(&lost.key.replace(" 0", "")) || told.contains("exchanges, and the release");
+        assert!(named, "{}: {told}", lost.key);
+    }
+    for kind in ["places ", "noise "] {
+        let moved = |row: &Row, to: usize| {
+            let name = row.key.splitn(3, ' ').nth(2).map(|name| format!(" {name}"));
+            Row { key: format!("{kind}{to}{}", name.unwrap_or_default()), bytes: row.bytes.clone() }
+        };
+        let one = stored.iter().find(|row| row.key.starts_with(kind)).unwrap();
+        let mut free =
+            (0..64).map(|to| moved(one, to)).filter(|to| stored.iter().all(|row| row.key != to.key));
+        let stray = free.next_back().unwrap();
+        let told = Evidence::restore(stored.iter().cloned().chain([stray.clone()])).unwrap_err();
+        assert_eq!(told, BadRow::Stray(stray.key));
+    }
+}
+
+/// Of an endpoint with 200 places that was asked once more, and differed at one of them.
+#[test]
+fn what_one_exchange_changes_is_few_rows_and_few_bytes() {
+    let mut evidence = Evidence::new();
+    let body = |fields: std::ops::Range<u64>, value: &str| {
+        let fields: Vec<String> = fields.map(|field| format!("\"{}\":\"{value}\"", letters(field))).collect();
+        answer(200, format!("{{{}}}", fields.join(",")), 1_000)
+    };
+    let mut differ_at = |number: u64, fields: std::ops::Range<u64>| {
+        let stable = || body(fields.clone(), "one thing");
+        let path = format!("/{}", letters(number % 40));
+        let seen = exchange(number, &path, stable(), body(fields.clone(), "another"), Some(stable()));
+        evidence.observe(&seen, &Rules::default());
+        let rows = evidence.take_dirty().map(|row| (row.key.clone(), row.key.len() + row.bytes.len()));
+        rows.collect::<Vec<(String, usize)>>()
+    };
+    let all: Vec<_> = (0..40).flat_map(|number| differ_at(number, 0..200)).collect();
+    let bytes = all.iter().map(|(_, bytes)| bytes).sum::<usize>();
+    assert!(all.len() > 40 * 55 && bytes > 2_000_000, "{} rows, {bytes} bytes", all.len());
+    let few = differ_at(47, 17..18);
+    let keys: Vec<&str> = few.iter().map(|(key, _)| key.split(' ').next().unwrap()).collect();
+    assert_eq!(keys, ["release", "endpoint", "places"]);
+    let of = |at: usize| few[at].1;
+    assert!(of(0) < 9_000 && of(1) < 1_200 && of(2) < 3_000, "{few:?}");
+}
+
+/// Written by the program as it was when an endpoint had one row with all its places.
+#[test]
+fn rows_of_before_there_were_pieces_are_still_read() {
+    let rows = include_str!("rows-of-version-6.txt").lines().map(|line| {
+        let (key, hex) = line.split_once('\t').unwrap();
+        let pair = |at: usize| u8::from_str_radix(&hex[at..at + 2], 16).unwrap();
+        Row { key: key.to_owned(), bytes: (0..hex.len()).step_by(2).map(pair).collect() }
+    });
+    let old: Vec<Row> = rows.collect();
+    let mut evidence = Evidence::restore(old.clone()).unwrap();
+    assert_eq!(
+        (evidence.exchanges(), evidence.named_endpoints(), evidence.named_places()),
+        (80, 5, 14),
+        "{:?}",
+        read(&evidence)
+    );
+    let before = read(&evidence);
+    assert_eq!(
+        found(&before),
+        SEEDED.iter().filter(|seeded| !seeded.contains("  ")).copied().collect::<Vec<_>>()
+    );
+    assert!(before.regressions.iter().all(|found| found.example.is_some()));
+    // The rows that take their place, beside those that nobody replaced.
+    let new: Vec<Row> = evidence.take_dirty().collect();
+    let left = old.iter().filter(|row| new.iter().all(|newer| newer.key != row.key)).cloned();
+    let again = Evidence::restore(left.chain(new.clone())).unwrap();
+    assert_eq!((&again, again.dirty_rows()), (&evidence, 0));
+    assert_eq!(read(&again), before);
+    let bytes = |rows: &[Row]| rows.iter().map(|row| row.bytes.len()).sum::<usize>();
+    assert!(bytes(&new) < bytes(&old), "{} of {} bytes", bytes(&new), bytes(&old));
 }
 
 #[test]
@@ -378,7 +465,7 @@ fn secrets_never_enter_the_evidence() {
     }
     let report = read(&evidence);
     assert_eq!(report.regressions.len(), 4);
-    let stored: Vec<u8> = evidence.take_dirty().into_iter().flat_map(|row| row.bytes).collect();
+    let stored: Vec<u8> = evidence.take_dirty().flat_map(|row| row.bytes).collect();
     assert!(!stored.windows(6).any(|window| window == b"canary"));
     assert!(!serde_json::to_string(&report).unwrap().contains("canary"));
 }

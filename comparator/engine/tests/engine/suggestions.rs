@@ -72,7 +72,7 @@ fn the_noise_of_the_control_suggests_rules() {
 #[test]
 fn a_suggestion_outlives_a_restart() {
     let mut all = evidence(200);
-    let rows: Vec<Row> = all.take_dirty();
+    let rows: Vec<Row> = all.take_dirty().collect();
     let restored = Evidence::restore(rows).unwrap();
     assert_eq!(read(&restored).suggestions, read(&all).suggestions);
     assert!(!read(&restored).suggestions.is_empty());

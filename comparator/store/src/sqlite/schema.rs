@@ -37,6 +37,11 @@ pub(super) fn bring_up_to_date(connection: &Connection, path: &Path) -> Result<(
         // An earlier version would take the evidence of one source for all there is.
         connection.execute_batch(SOURCES)?;
     }
+    if found < 7 {
+        // An earlier version would not know the rows of an endpoint's places, and set all evidence aside. The rows stay as they are: the
+        // engine reads both, and writes them anew as they change.
+        connection.pragma_update(None, "user_version", 7)?;
+    }
     Ok(())
 }
 
@@ -83,7 +88,7 @@ pub(super) fn refuse_newer(connection: &Connection, path: &Path) -> Result<Optio
 }
 
 /// The version of the schema, in `user_version`.
-const VERSION: i64 = 6;
+const VERSION: i64 = 7;
 /// The first version that keeps the heads of the audits beside the database.
 const WITH_HEADS: i64 = 5;
 

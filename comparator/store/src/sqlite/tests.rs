@@ -17,10 +17,10 @@ fn one_comparator_at_a_time_and_no_file_of_the_future() {
     let path = dir.path().join("a.db");
     let store = Store::open(&path).unwrap();
     assert!(matches!(Store::open(&path), Err(StoreError::InUse(named)) if named == path));
-    store.connection.pragma_update(None, "user_version", 7).unwrap();
+    store.connection.pragma_update(None, "user_version", 8).unwrap();
     drop(store);
     let error = Store::open(&path).err().unwrap().to_string();
-    assert!(error.contains("has schema version 7, must be within 0..=6"), "{error}");
+    assert!(error.contains("has schema version 8, must be within 0..=7"), "{error}");
 }
 
 #[test]
