@@ -73,7 +73,7 @@ pub(crate) const PLANS: &[Plan] = &[
             "asked pattern",
             "rules",
             "farther guess",
-            "diff order series unseen",
+            "series diff order unseen",
             "body compared",
             "headers hypothesis hypotheses journal latency pace refusals statuses",
             "compare",
