@@ -61,9 +61,9 @@ impl Work {
         }
     }
 
-    /// Beside a thread of priority 0 a thread gets about 0.8 to this power of its time.
+    /// By how much the priority is lower than the process's: a thread gets about 0.8 to this power of the time that one of the process's gets.
     #[cfg(target_os = "linux")]
-    fn nice(self) -> i32 {
+    fn steps(self) -> i32 {
         match self {
             Self::Batches => 5,
             Self::Reports => 10,
@@ -82,12 +82,15 @@ fn give_way(of: Work) {
     let _ = of;
 }
 
-/// A thread that has a lower priority keeps it.
+/// A thread begins with the priority of the one that started it, which is the process's.
 #[cfg(target_os = "linux")]
 fn lowered(of: Work) -> rustix::io::Result<()> {
     let before = rustix::process::getpriority_process(None)?;
-    rustix::process::setpriority_process(None, before.max(of.nice()))
+    rustix::process::setpriority_process(None, before.saturating_add(of.steps()).min(LOWEST))
 }
+
+#[cfg(target_os = "linux")]
+const LOWEST: i32 = 19;
 
 #[cfg(test)]
 mod tests {
@@ -106,7 +109,8 @@ mod tests {
         let priority = || rustix::process::getpriority_process(None).unwrap();
         let before = priority();
         for of in [Work::Batches, Work::Reports] {
-            assert_eq!(Aside::new(of).unwrap().run(priority).await.unwrap(), of.nice().max(before));
+            let aside = Aside::new(of).unwrap();
+            assert_eq!(aside.run(priority).await.unwrap(), (before + of.steps()).min(LOWEST));
         }
         assert_eq!(priority(), before);
         assert_eq!(tokio::task::spawn_blocking(priority).await.unwrap(), before);

@@ -79,6 +79,7 @@ mod journal;
 mod json;
 mod kind;
 mod latency;
+pub mod live;
 mod markdown;
 mod merge;
 mod number;

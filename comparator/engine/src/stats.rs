@@ -102,6 +102,18 @@ pub fn ln_against_rate(hits: u64, n: u64, rate: f64) -> f64 {
     0.5 * (rate.ln() + (-rate).ln_1p()) - PI.ln() - ln_beta_term(rate, s, f)
 }
 
+/// Returns the evidence that a rate with `hits` in `n` is below `rate`, 0 where the share is not. Half of the two-sided mixture of
+/// [`ln_against_rate`] is at most that of the rates below, as long as the share lies below.
+pub fn below_rate(hits: u64, n: u64, rate: f64) -> f64 {
+    let (share, spare) = (real(hits.saturating_add(1)), real(n) * rate);
+    if share < spare { 0.5 * ln_against_rate(hits, n, rate).exp() } else { 0.0 }
+}
+
+/// Returns ln of the gamma function of `z`, which lies above 0.
+pub fn ln_gamma(z: f64) -> f64 {
+    (z - 0.5) * z.ln() - z + 0.5 * (2.0 * PI).ln() + stirling(z)
+}
+
 /// Returns the time-uniform interval of a rate with `hits` in `n`, at level `alpha`.
 pub fn rate_interval(hits: u64, n: u64, alpha: f64) -> (f64, f64) {
     let limit = -alpha.ln();

@@ -45,7 +45,7 @@ enum Course {
 
 impl Blocks {
     /// Counts a discordant exchange, the `nth` of all.
-    pub(super) fn count(&mut self, block: u32, sign: Sign, nth: u64) {
+    pub(crate) fn count(&mut self, block: u32, sign: Sign, nth: u64) {
         let number = block >> self.doublings;
         if self.nets.last().is_none_or(|(last, _)| *last < number) {
             self.settle();
@@ -112,7 +112,7 @@ impl Blocks {
     }
 
     /// Whether the blocks that are over by `now` condemn a hypothesis, after so many exchanges `in_all`.
-    pub(super) fn confirm(&self, now: u32, in_all: u64, alpha: f64) -> Confirmation {
+    pub(crate) fn confirm(&self, now: u32, in_all: u64, alpha: f64) -> Confirmation {
         let over = self.nets.partition_point(|(number, _)| *number < now >> self.doublings);
         let over = self.nets.get(..over).unwrap_or_default();
         let number = self.lapsed.saturating_add(1);

@@ -124,9 +124,9 @@ impl Counts {
         (0..BUCKETS).all(|t| {
             let below = if t > 0 { of(&self.at_most, t - 1) } else { 0 };
             let (at_most, not_above) = (of(&self.at_most, t), of(&self.not_above, t));
-            let mut sum = less(at_most, self.n, quantile) + more(below, self.n, quantile);
+            let mut sum = stats::below_rate(at_most, self.n, quantile) + more(below, self.n, quantile);
             if sum < enough {
-                sum += less(self.n - not_above.min(self.n), self.n, 1.0 - quantile);
+                sum += stats::below_rate(self.n - not_above.min(self.n), self.n, 1.0 - quantile);
             }
             if sum < enough {
                 sum += stats::ln_evidence(of(&self.better, t), of(&self.worse, t)).exp();
@@ -149,15 +149,9 @@ fn cumulative<T: Copy + Default + std::ops::AddAssign>(counts: impl Iterator<Ite
         .collect()
 }
 
-/// Evidence that a rate is below `rate`. Half of the two-sided mixture is at most that of the rates below, as long as the share lies below.
-fn less(hits: u64, n: u64, rate: f64) -> f64 {
-    let (share, spare) = ((hits + 1) as f64, n as f64 * rate);
-    if share < spare { 0.5 * stats::ln_against_rate(hits, n, rate).exp() } else { 0.0 }
-}
-
 /// Evidence that a rate is above `rate`.
 fn more(hits: u64, n: u64, rate: f64) -> f64 {
-    less(n.saturating_sub(hits), n, 1.0 - rate)
+    stats::below_rate(n.saturating_sub(hits), n, 1.0 - rate)
 }
 
 /// The bucket whose upper end is the first that is not below: 0 for a microsecond and less.

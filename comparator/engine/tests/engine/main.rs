@@ -3,6 +3,7 @@
 mod bodies;
 mod forecasts;
 mod forgers;
+mod live;
 mod margins;
 mod merged;
 #[cfg(feature = "grpc-messages")]
