@@ -6,6 +6,8 @@
 //! nothing here may be asked of clients that a header, a list or a region chose.
 //!
 //! There is no control leg, and nothing is paired: the only reference is the stable version's own users at the same time.
+//!
+//! These are the tests alone, held against made-up traffic; no filter counts for them yet, and no verdict asks them.
 
 mod errors;
 mod goals;

@@ -68,7 +68,7 @@ pub(crate) const PLANS: &[Plan] = &[
         rooms: &[
             "kind number pieces recent refusal room secrets sparse stats tracked work",
             "coins forecast json paid places tokens wording written",
-            "arrays excerpt quiet schemas unsent",
+            "arrays excerpt live quiet schemas unsent",
             "endpoint",
             "asked pattern",
             "rules",

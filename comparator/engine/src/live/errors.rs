@@ -111,8 +111,8 @@ impl Errors {
     /// share of the requests above 0.
     ///
     /// For each rate t let `H_t` say that the stable version's is t, and the candidate's at least t + `margin`. Only one of them can be true, so
-    /// none has to pay for the others: the claim holds once each is rejected, by the mean of three e-values (two of the stable version alone, that its
-    /// rate is below or above; one of the candidate alone, that its is below).
+    /// none has to pay for the others: the claim holds once each is rejected, by the mean of three e-values (two of the stable version alone, that
+    /// its rate is below or above; one of the candidate alone, that its is below).
     pub fn is_within(&self, margin: f64, alpha: f64) -> bool {
         let enough = 3.0 / alpha;
         let step = (margin / STEPS_A_MARGIN).max(SMALLEST_STEP);
@@ -152,7 +152,11 @@ impl Outcomes {
     }
 
     fn above(self, rate: f64) -> f64 {
-        if rate >= 1.0 { 0.0 } else { stats::below_rate(self.requests - self.errors, self.requests, 1.0 - rate) }
+        if rate >= 1.0 {
+            0.0
+        } else {
+            stats::below_rate(self.requests - self.errors, self.requests, 1.0 - rate)
+        }
     }
 }
 

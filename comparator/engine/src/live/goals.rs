@@ -1,7 +1,7 @@
 //! How far the rates at which two variants' users reach a goal are apart.
 //!
-//! The requests of one user are not independent: one who buys, buys again. So the units are buckets of users, by a hash of their key that is not the one
-//! that assigns variants; each is one observation of a ratio, goals to requests, and how much these differ tells how sure their mean is.
+//! The requests of one user are not independent: one who buys, buys again. So the units are buckets of users, by a hash of their key that is not
+//! the one that assigns variants; each is one observation of a ratio, goals to requests, and how much these differ tells how sure their mean is.
 
 /// Buckets of users by a hash of their key.
 pub const USER_BUCKETS: usize = 64;

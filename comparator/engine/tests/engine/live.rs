@@ -3,7 +3,8 @@
 use antumbra_engine::live::{Bucketed, Errors, Goal, Outcomes, Standing, USER_BUCKETS, ln_mismatch};
 
 use crate::world::Dice;
-
+#[cfg(target_family = "wasm")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
 
 const ALPHA: f64 = 0.01;
 
@@ -92,7 +93,8 @@ fn changing(block: u32) -> f64 {
 fn alike_variants_are_not_condemned() {
     let (one, burst) = (|_: u32| 0.01, |block: u32, _: bool| block % 60 < 2);
     // A noisy neighbour of the candidate, 15 s in ten minutes, and one of the stable version.
-    let neighbours = |block: u32, is_candidate: bool| block % 60 < 2 && is_candidate == (block / 60 % 2 == 0);
+    let neighbours =
+        |block: u32, is_candidate: bool| block % 60 < 2 && is_candidate == (block / 60).is_multiple_of(2);
     let scenarios = [
         ("half each", HEALTHY),
         ("one in a hundred", Split { weight: one, ..HEALTHY }),
@@ -120,7 +122,10 @@ fn failing_writes_are_found_within_minutes() {
         assert!(blocks[10] <= 30 && blocks[19] < u32::MAX, "{name}: {blocks:?}");
     }
     let few = Split { weight: |_| 0.01, worse: 0.2, ..HEALTHY };
-    assert!(few.condemned_runs(20, 60_000) >= 19, "one user in a hundred meets errors in a fifth of the requests");
+    assert!(
+        few.condemned_runs(20, 60_000) >= 19,
+        "one user in a hundred meets errors in a fifth of the requests"
+    );
 }
 
 #[test]
@@ -153,12 +158,22 @@ fn rates_are_shown_to_be_within_a_margin_or_not() {
 fn what_cannot_be_is_taken_for_what_can() {
     let mut errors = Errors::default();
     errors.count(7, Outcomes { requests: 0, errors: 9 }, Outcomes { requests: 5, errors: 7 });
-    assert_eq!((errors.candidate(), errors.stable()), (Outcomes::default(), Outcomes { requests: 5, errors: 5 }));
+    assert_eq!(
+        (errors.candidate(), errors.stable()),
+        (Outcomes::default(), Outcomes { requests: 5, errors: 5 })
+    );
     assert_eq!(errors.ln_evidence(), 0.0, "who has no requests has no share of the errors");
 }
 
 /// Users who reach a goal by a rate of their own, those of the candidate by so much more.
-fn goals(seed: u64, requests: u64, looks: u64, rates: [f64; 2], heavy: bool, mut see: impl FnMut(&Goal, &Goal)) {
+fn goals(
+    seed: u64,
+    requests: u64,
+    looks: u64,
+    rates: [f64; 2],
+    heavy: bool,
+    mut see: impl FnMut(&Goal, &Goal),
+) {
     let (mut dice, mut goals) = (Dice(seed), [Goal::default(), Goal::default()]);
     let split = Split { heavy, ..HEALTHY };
     for number in 1..=requests {
