@@ -65,8 +65,8 @@ impl Work {
     #[cfg(target_os = "linux")]
     fn steps(self) -> i32 {
         match self {
-            Self::Batches => 5,
-            Self::Reports => 10,
+            Self::Batches => 10,
+            Self::Reports => 15,
         }
     }
 }
