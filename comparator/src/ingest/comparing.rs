@@ -279,6 +279,27 @@ mod tests {
         assert!(told.contains("[redacted]") && !told.contains("hush"), "{told}");
     }
 
+    /// Nothing of a warm-up is offered to a sample, and one that has nothing yet would want all of it.
+    #[tokio::test]
+    async fn nothing_is_copied_while_what_comes_is_only_counted() {
+        let comparing = comparing();
+        let drawn = async |id: u128| {
+            let leg = |variant| Leg::answer(variant, 200).with_json("{}");
+            let one = Observation::new("shop", "GET", "/").with_id(id).with_primary(leg("stable"));
+            let one = one.with_candidate(leg("canary")).with_control(leg("control"));
+            let reserved = Room::new().reserve();
+            let done = comparing.batch(None, vec![one], Preparations::new(), reserved).await;
+            let mut done = done.unwrap_or_else(|_| panic!("compared")).compared;
+            done.pop().flatten().and_then(|under| under.drawn).unwrap()
+        };
+        assert!(drawn(1).await.held() > 0);
+        comparing.kept.rest(["shop"].into_iter());
+        let counted = drawn(2).await;
+        assert_eq!(counted.held(), 0);
+        comparing.kept.offer([Offer { release: "shop", drawn: counted, session: 1 }].into_iter(), 7);
+        assert!(drawn(3).await.held() > 0, "what is offered is wanted again");
+    }
+
     #[test]
     fn what_comparing_makes_takes_room() {
         let room = Room::new();

@@ -9,7 +9,7 @@ mod drawn;
 mod marks;
 mod reservoir;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -37,6 +37,8 @@ pub(crate) struct Kept {
 #[derive(Default)]
 struct Releases {
     each: BTreeMap<String, Reservoir>,
+    /// Those of which nothing is offered at present: nothing is copied for them, or a sample that has nothing would want all that is drawn.
+    resting: BTreeSet<String>,
 }
 
 /// An exchange that was compared in a session.
@@ -58,21 +60,32 @@ impl Kept {
     ) -> Drawn {
         let rank = self.dice.hash_one(self.drawn.fetch_add(1, Ordering::Relaxed));
         let bytes = size::held(observation) + PER_EXCHANGE;
-        let is_wanted = bytes <= LARGEST && self.wants(&observation.release, session, rank, &marks);
+        let wants = self.lock().wants(&observation.release, session, rank, &marks);
+        let Some(is_wanted) = wants.map(|wants| wants && bytes <= LARGEST) else {
+            return Drawn::counted(marks);
+        };
         Drawn { marks, rank: Some(rank), bytes, redacted: is_wanted.then(|| Arc::new(redacted())) }
     }
 
-    /// Whether a sample would take it now. Of a session that is about to begin it would.
-    fn wants(&self, release: &str, session: u64, rank: Rank, marks: &Marks) -> bool {
-        let releases = self.lock();
-        let reservoir = releases.each.get(release).filter(|reservoir| reservoir.session == session);
-        reservoir.is_none_or(|reservoir| reservoir.wants(rank, marks))
+    /// Notes that what comes of these releases is only counted, until something of them is offered again.
+    pub(crate) fn rest<'r>(&self, all: impl Iterator<Item = &'r str>) {
+        let mut all = all.peekable();
+        if all.peek().is_none() {
+            return;
+        }
+        let mut releases = self.lock();
+        for release in all {
+            if !releases.resting.contains(release) {
+                releases.resting.insert(release.to_owned());
+            }
+        }
     }
 
     /// Keeps those that chance chooses.
     pub(crate) fn offer<'o>(&self, all: impl Iterator<Item = Offer<'o>>, now_ms: u64) {
         let mut releases = self.lock();
         for Offer { release, drawn, session } in all {
+            releases.resting.remove(release);
             releases.meet(release, session, now_ms);
             if let Some(reservoir) = releases.each.get_mut(release) {
                 reservoir.offer(drawn);
@@ -91,6 +104,7 @@ impl Kept {
     pub(crate) fn forget(&self, release: &str) {
         let mut releases = self.lock();
         releases.each.remove(release);
+        releases.resting.remove(release);
         releases.share();
     }
 
@@ -112,6 +126,15 @@ impl Kept {
 }
 
 impl Releases {
+    /// Whether a sample would take it now. Of a session that is about to begin it would; of a release that rests nothing is taken.
+    fn wants(&self, release: &str, session: u64, rank: Rank, marks: &Marks) -> Option<bool> {
+        if self.resting.contains(release) {
+            return None;
+        }
+        let reservoir = self.each.get(release).filter(|reservoir| reservoir.session == session);
+        Some(reservoir.is_none_or(|reservoir| reservoir.wants(rank, marks)))
+    }
+
     /// Begins with nothing where the release or its session is another one than before.
     fn meet(&mut self, release: &str, session: u64, now_ms: u64) {
         let known = self.each.get(release).is_some_and(|reservoir| reservoir.session == session);

@@ -38,6 +38,8 @@ pub(super) enum Belongs {
     Not,
     /// A part that is only counted.
     Counted,
+    /// A part that is only counted while a leg warms up.
+    WarmUp,
     /// A part that was compared, until it is offered.
     Compared(Option<Drawn>),
 }
@@ -78,6 +80,7 @@ impl Counting<'_> {
                     Belongs::Not
                 }
                 (Became::Taken(Taken::Compared), Some(drawn)) => Belongs::Compared(Some(drawn)),
+                (Became::Taken(Taken::WarmingUp), _) => Belongs::WarmUp,
                 (Became::Taken(_), _) => Belongs::Counted,
             });
             match became {

@@ -71,6 +71,8 @@ impl Thread {
 
     /// Some of what was compared is kept, so that other rules can be tried on it.
     fn keep_some(&self, observations: &[Observation], belong: &mut [Belongs]) {
+        let warm_up = observations.iter().zip(&*belong).filter(|(_, belongs)| **belongs == Belongs::WarmUp);
+        self.kept.rest(warm_up.map(|(observation, _)| observation.release.as_str()));
         let offers = observations.iter().zip(belong).filter_map(|(observation, belongs)| {
             let Belongs::Compared(drawn) = belongs else { return None };
             let session = self.releases.get(&observation.release)?.session.number;
