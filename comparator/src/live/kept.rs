@@ -59,12 +59,12 @@ impl Kept {
         redacted: impl FnOnce() -> Observation,
     ) -> Drawn {
         let rank = self.dice.hash_one(self.drawn.fetch_add(1, Ordering::Relaxed));
-        let bytes = size::held(observation) + PER_EXCHANGE;
         let wants = self.lock().wants(&observation.release, session, rank, &marks);
-        let Some(is_wanted) = wants.map(|wants| wants && bytes <= LARGEST) else {
-            return Drawn::counted(marks);
-        };
-        Drawn { marks, rank: Some(rank), bytes, redacted: is_wanted.then(|| Arc::new(redacted())) }
+        let Some(is_wanted) = wants else { return Drawn::counted(marks) };
+        // Most are not wanted, and need not be measured.
+        let bytes = if is_wanted { size::held(observation) + PER_EXCHANGE } else { 0 };
+        let is_kept = is_wanted && bytes <= LARGEST;
+        Drawn { marks, rank: Some(rank), bytes, redacted: is_kept.then(|| Arc::new(redacted())) }
     }
 
     /// Notes that what comes of these releases is only counted, until something of them is offered again.

@@ -10,9 +10,9 @@ use super::marks::Marks;
 #[derive(Debug, PartialEq)]
 pub(crate) struct Drawn {
     pub(super) marks: Marks,
-    /// None of what was compared anew by the writer, which is only counted.
+    /// None of what is only counted: it was compared anew by the writer, or while nothing of its release was offered.
     pub(super) rank: Option<Rank>,
-    /// About how many it takes in memory.
+    /// About how many it takes in memory; 0 if no sample wants it.
     pub(super) bytes: usize,
     /// What may be kept of it, redacted; none where no sample wants it, or it is too large.
     pub(super) redacted: Option<Arc<Observation>>,

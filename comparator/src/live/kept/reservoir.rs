@@ -99,8 +99,8 @@ impl Reservoir {
 
     /// Whether a sample would take an exchange now.
     pub(super) fn wants(&self, rank: Rank, marks: &Marks) -> bool {
-        let (uniform, places) = self.wanting(rank, marks);
-        uniform || !places.is_empty()
+        self.is_wanted_by_endpoint(rank, marks)
+            || marks.places.iter().any(|place| self.wants_at(rank, *place))
     }
 
     /// Keeps the exchange in each sample in which its rank is one of the lowest.
@@ -179,22 +179,23 @@ impl Reservoir {
 
     /// Whether the sample of the endpoint wants it, and which places do.
     fn wanting(&self, rank: Rank, marks: &Marks) -> (bool, Vec<(u64, Whose)>) {
-        let most = self.most();
-        let uniform = match self.endpoints.get(&marks.endpoint) {
-            Some(sample) => sample.wants(rank, most.endpoint),
+        let places = marks.places.iter().copied().filter(|place| self.wants_at(rank, *place));
+        (self.is_wanted_by_endpoint(rank, marks), places.collect())
+    }
+
+    fn is_wanted_by_endpoint(&self, rank: Rank, marks: &Marks) -> bool {
+        match self.endpoints.get(&marks.endpoint) {
+            Some(sample) => sample.wants(rank, self.most().endpoint),
             None => self.endpoints.len() < MAX_ENDPOINTS,
-        };
-        let mut places = Vec::new();
-        for place in &marks.places {
-            let wants = match self.places.get(place) {
-                Some(sample) => sample.wants(rank, most.of(place.1)),
-                None => self.has_place(place.1) && most.of(place.1) > 0,
-            };
-            if wants {
-                places.push(*place);
-            }
         }
-        (uniform, places)
+    }
+
+    fn wants_at(&self, rank: Rank, place: (u64, Whose)) -> bool {
+        let most = self.most().of(place.1);
+        match self.places.get(&place) {
+            Some(sample) => sample.wants(rank, most),
+            None => self.has_place(place.1) && most > 0,
+        }
     }
 
     /// Noise may not take the places of what is a defect.
