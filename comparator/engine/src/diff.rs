@@ -224,7 +224,7 @@ impl<'t> Walk<'_, '_, 't> {
         let guesses = || ruled::guesses(kind, (primary, left), (other, right));
         let measure = || {
             let measure = ruled::measure((primary, left), (other, right));
-            if secret(path, secrets).is_some() { measure.hashed() } else { measure }
+            if measure.shows_values() && secret(path, secrets).is_some() { measure.hashed() } else { measure }
         };
         self.into.add_measured(|place| aggregated(path, place), kind, |_, _| detail(), guesses, measure);
     }

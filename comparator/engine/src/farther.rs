@@ -137,6 +137,11 @@ impl Measure {
         }
     }
 
+    /// Whether it has the values themselves, and not only their hashes.
+    pub(crate) fn shows_values(&self) -> bool {
+        matches!(self, Self::Scalars(Distance { numbers: Some(_), .. }))
+    }
+
     /// The same without the values themselves, of which the hashes are left: they are a secret's.
     pub(crate) fn hashed(self) -> Self {
         match self {

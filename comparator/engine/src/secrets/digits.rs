@@ -10,6 +10,9 @@ use super::kind::SecretKind;
 /// The numbers in a text. At most 19 digits are looked at from each group on.
 pub(super) fn found(text: &[u8]) -> Vec<(Range<usize>, SecretKind)> {
     let mut found = Vec::new();
+    if text.iter().filter(|byte| byte.is_ascii_digit()).nth(FEWEST_DIGITS - 1).is_none() {
+        return found;
+    }
     let mut at = 0;
     while let Some(offset) = text.get(at..).unwrap_or_default().iter().position(u8::is_ascii_digit) {
         let start = at + offset;
@@ -121,5 +124,7 @@ fn person(text: &[u8], start: usize) -> Option<(usize, SecretKind)> {
     (all && given && alone && first == second).then_some((end, SecretKind::Person))
 }
 
+/// Of a person's number; a card's has more.
+const FEWEST_DIGITS: usize = 9;
 const MAX_DIGITS: usize = 19;
 const PERSON: usize = 11;

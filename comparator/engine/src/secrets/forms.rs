@@ -129,6 +129,9 @@ fn of_url(text: &[u8], scheme_end: usize, start: usize) -> Option<(Range<usize>,
 /// Credentials behind the name of a scheme: any behind `Bearer`, and what is base64 of a name and a password behind `Basic`.
 fn schemes(text: &[u8]) -> Vec<(Range<usize>, SecretKind)> {
     let mut found: Vec<(Range<usize>, SecretKind)> = Vec::new();
+    if !text.iter().any(|byte| BLANKS.contains(byte)) {
+        return found;
+    }
     for scheme in SCHEMES.find_iter(text).filter(|scheme| begins_alone(text, scheme.start())) {
         // Each byte is read once: what stands in a token is no scheme.
         if found.last().is_some_and(|(at, _)| scheme.start() < at.end) {
@@ -178,6 +181,8 @@ static SCHEMES: LazyLock<AhoCorasick> = LazyLock::new(|| {
     AhoCorasick::builder().ascii_case_insensitive(true).build(schemes).expect("a few words")
 });
 
+/// Begins of what [`behind_blanks`] passes.
+const BLANKS: &[u8] = b" +\t:%";
 const BASIC: &str = "basic ";
 /// How far a mark is looked for behind blanks, and the longest mark, in bytes.
 const MAX_LEAD: usize = 1_024;

@@ -6,6 +6,7 @@
 use std::sync::LazyLock;
 
 use aho_corasick::AhoCorasick;
+use smallvec::SmallVec;
 
 use super::kind::SecretKind;
 use super::kind::SecretKind::{
@@ -33,16 +34,20 @@ pub(super) fn of_parameter(name: &[u8]) -> Option<SecretKind> {
 
 /// A name in lower case without what joins its words.
 struct Words {
-    letters: Vec<u8>,
+    letters: SmallVec<[u8; 32]>,
     /// Where words begin in it.
-    words: Vec<usize>,
+    words: SmallVec<[usize; 8]>,
     /// Where runs begin in it: what stands between two marks.
-    runs: Vec<usize>,
+    runs: SmallVec<[usize; 4]>,
 }
 
 impl Words {
     fn of(name: &[u8]) -> Self {
-        let mut words = Self { letters: Vec::with_capacity(name.len()), words: Vec::new(), runs: Vec::new() };
+        let mut words = Self {
+            letters: SmallVec::with_capacity(name.len()),
+            words: SmallVec::new(),
+            runs: SmallVec::new(),
+        };
         let mut before = b'-';
         for (at, &byte) in name.iter().enumerate() {
             if is_letter(byte) {
@@ -82,7 +87,7 @@ impl Words {
         !is_longer && (!crosses || self.words.binary_search(&start).is_ok())
     }
 
-    fn each(&self) -> Vec<&[u8]> {
+    fn each(&self) -> SmallVec<[&[u8]; 8]> {
         let ends = self.words.iter().skip(1).copied().chain([self.letters.len()]);
         let word = |(from, to): (usize, usize)| {
             let word = self.letters.get(from..to).unwrap_or_default();
@@ -127,7 +132,7 @@ impl Words {
 
     /// Names with such a word that say something about secrets, and are none.
     fn is_harmless(&self) -> bool {
-        if HARMLESS.iter().any(|name| name.as_bytes() == self.letters) {
+        if HARMLESS.iter().any(|name| name.as_bytes() == &*self.letters) {
             return true;
         }
         let counted = self.letters.ends_with(b"tokens");

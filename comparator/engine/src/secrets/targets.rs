@@ -141,11 +141,10 @@ fn of_segment(segment: &[u8]) -> Option<SecretKind> {
 /// What a segment is behind one that names a secret, as in `/reset-password/7fG2kx` and `/session/af31-99`: no word by itself, which names a
 /// thing to do.
 fn of_segment_after(before: &[u8], segment: &[u8]) -> Option<SecretKind> {
-    let kind = of_name(&unescaped(before))?;
     let is_word = |b: &u8| b.is_ascii_lowercase() || matches!(b, b'-' | b'_');
     let word = segment.len() <= MAX_WORD && segment.iter().all(is_word);
     let short = segment.len() <= 3;
-    (!word && !short && !segment.starts_with(b"{")).then_some(kind)
+    if word || short || segment.starts_with(b"{") { None } else { of_name(&unescaped(before)) }
 }
 
 /// Returns the bytes without escapes: `+` is a blank, and `%` with two digits a byte.
