@@ -97,6 +97,7 @@ impl Intake {
         let count = observations.len() as u64;
         let (observations, prepared) =
             self.plugins.prepare_all(&self.policies, observations, &mut reserved).await;
+        let coming = self.writer.announce();
         let compared = self.comparing.batch(source.clone(), observations, prepared, reserved).await.map_err(
             |uncompared| {
                 self.writer.refuse(uncompared.reason(), count);
@@ -104,7 +105,7 @@ impl Intake {
             },
         )?;
         let Compared { observations, prepared, compared, reserved } = compared;
-        let submitted = self.writer.submit(|reply| Batch {
+        let submitted = self.writer.submit(coming, |reply| Batch {
             source,
             id,
             observations,

@@ -6,7 +6,7 @@
 //! those overtake who asked before the first was done.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use antumbra_control::difference::Undone;
@@ -174,6 +174,8 @@ pub(crate) struct Inbox {
     met: Option<Job>,
     /// How many more overtake the batches that wait; not known yet after a batch.
     ahead: Option<usize>,
+    /// How many batches are being compared.
+    coming: Arc<AtomicUsize>,
     /// Whether a flush is among the jobs.
     pub(super) flushing: Arc<AtomicBool>,
 }
@@ -222,6 +224,11 @@ impl Inbox {
         lock(&self.asked).as_ref().is_some_and(|asked| !asked.is_empty())
     }
 
+    /// Whether a batch may be there soon that the same transaction can take, and nothing waits for that to end.
+    pub(super) fn expects_more(&self) -> bool {
+        self.met.is_none() && self.coming.load(Ordering::Acquire) > 0 && !self.is_asked()
+    }
+
     /// The next batch, if one waits and nobody who overtakes it.
     pub(super) fn next_batch(&mut self) -> Option<Batch> {
         if self.is_asked() {
@@ -248,10 +255,20 @@ fn lock(asked: &Asked) -> MutexGuard<'_, Option<VecDeque<Job>>> {
     asked.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// A batch that is being compared. The writer may wait a moment for it.
+pub(crate) struct Coming(Arc<AtomicUsize>);
+
+impl Drop for Coming {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
 /// Speaks to the writer.
 pub(crate) struct Handle {
     jobs: mpsc::UnboundedSender<Job>,
     asked: Asked,
+    coming: Arc<AtomicUsize>,
     flushing: Arc<AtomicBool>,
     ledger: Arc<Ledger>,
 }
@@ -262,14 +279,28 @@ impl Handle {
         let (jobs, receiver) = mpsc::unbounded_channel();
         let flushing = Arc::new(AtomicBool::new(false));
         let asked: Asked = Arc::new(Mutex::new(Some(VecDeque::new())));
-        let (theirs, flush) = (Arc::clone(&asked), Arc::clone(&flushing));
-        let inbox = Inbox { jobs: receiver, asked: theirs, met: None, ahead: None, flushing: flush };
-        (Self { jobs, asked, flushing, ledger }, inbox)
+        let coming = Arc::new(AtomicUsize::new(0));
+        let inbox = Inbox {
+            jobs: receiver,
+            asked: Arc::clone(&asked),
+            met: None,
+            ahead: None,
+            coming: Arc::clone(&coming),
+            flushing: Arc::clone(&flushing),
+        };
+        (Self { jobs, asked, coming, flushing, ledger }, inbox)
+    }
+
+    /// Announces a batch that is about to be compared.
+    pub(crate) fn announce(&self) -> Coming {
+        self.coming.fetch_add(1, Ordering::AcqRel);
+        Coming(Arc::clone(&self.coming))
     }
 
     /// Hands over a batch; the accounts have it in flight until the writer settles it.
     pub(crate) async fn submit(
         &self,
+        coming: Coming,
         batch: impl FnOnce(Reply<Result<Settled, String>>) -> Batch,
     ) -> Result<Result<Settled, String>, Stopped> {
         let (reply, answer) = oneshot::channel();
@@ -280,6 +311,7 @@ impl Handle {
             self.ledger.settle(Settled { unstored: count, ..Settled::default() });
             return Err(Stopped);
         }
+        drop(coming);
         answer.await.map_err(|_| Stopped)
     }
 
@@ -400,6 +432,24 @@ mod tests {
         assert_eq!(order, ["command", "probe", "batch", "gathered", "batch", "stop"]);
         drop(inbox);
         assert!(matches!(handle.ask(Job::Probe).await, Err(Stopped)));
+    }
+
+    #[test]
+    fn more_is_expected_while_a_batch_is_compared_and_nobody_waits() {
+        let (handle, mut inbox) = Handle::new(Arc::new(Ledger::new(Accounts::default())));
+        assert!(!inbox.expects_more());
+        let (first, second) = (handle.announce(), handle.announce());
+        drop(first);
+        assert!(inbox.expects_more());
+        handle.keep("shop".to_owned());
+        assert!(inbox.next_batch().is_none());
+        assert!(!inbox.expects_more(), "another job has its turn");
+        assert!(inbox.next().is_some() && inbox.expects_more());
+        lock(&handle.asked).as_mut().unwrap().push_back(Job::Probe(oneshot::channel().0));
+        assert!(!inbox.expects_more(), "somebody waits for an answer");
+        assert!(inbox.next().is_some() && inbox.expects_more());
+        drop(second);
+        assert!(!inbox.expects_more());
     }
 
     #[tokio::test]

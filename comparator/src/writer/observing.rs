@@ -4,6 +4,8 @@
 //! in few bytes and never the raw answers. Now and then the rows that changed are written and the journal is emptied, in one transaction:
 //! after a crash each exchange counts once.
 
+use std::time::Duration;
+
 use antumbra_observation::Observation;
 use antumbra_store::StoreError;
 
@@ -21,8 +23,16 @@ impl Thread {
     pub(super) fn take_group(&mut self, first: Batch) {
         let (mut observations, mut bytes) = (first.observations.len(), first.reserved.bytes());
         let mut group = vec![first];
+        let mut patience = GROUP_WAITS;
         while observations < GROUP_OBSERVATIONS && bytes < GROUP_BYTES && group.len() < GROUP_BATCHES {
-            let Some(batch) = self.inbox.next_batch() else { break };
+            let Some(batch) = self.inbox.next_batch() else {
+                if patience == 0 || !self.inbox.expects_more() {
+                    break;
+                }
+                patience -= 1;
+                std::thread::sleep(A_MOMENT);
+                continue;
+            };
             observations += batch.observations.len();
             bytes += batch.reserved.bytes();
             group.push(batch);
@@ -106,5 +116,10 @@ impl Thread {
 /// Most observations of one transaction, but for the last batch: bounds how long an acknowledgement waits.
 const GROUP_OBSERVATIONS: usize = 4_096;
 const GROUP_BATCHES: usize = 512;
+/// How often a transaction waits a moment for batches that are being compared: writing it to disk costs more than the wait, and one core
+/// that compares for others must not be taken from them for each batch by itself. PostgreSQL has the same as `commit_delay` and
+/// `commit_siblings`: <https://www.postgresql.org/docs/current/runtime-config-wal.html>.
+const GROUP_WAITS: u32 = 6;
+const A_MOMENT: Duration = Duration::from_micros(250);
 /// What the batches of one transaction may take in memory, but for the last one.
 const GROUP_BYTES: usize = 16 << 20;
