@@ -170,6 +170,8 @@ pub(crate) struct Stopped;
 pub(crate) struct Inbox {
     jobs: mpsc::UnboundedReceiver<Job>,
     asked: Asked,
+    /// Batches of a group that was not taken whole, since somebody asked for something. They came before all below.
+    left: VecDeque<Batch>,
     /// A job that was met while a group was gathered.
     met: Option<Job>,
     /// How many more overtake the batches that wait; not known yet after a batch.
@@ -190,7 +192,8 @@ impl Inbox {
             if let Some(job) = self.next_ahead() {
                 return Some(job);
             }
-            match self.met.take().map_or_else(|| self.jobs.try_recv(), Ok) {
+            let left = self.left.pop_front().map(Job::Batch);
+            match left.or_else(|| self.met.take()).map_or_else(|| self.jobs.try_recv(), Ok) {
                 Ok(Job::Look) => {}
                 Ok(job) => {
                     if matches!(job, Job::Batch(_)) {
@@ -224,14 +227,30 @@ impl Inbox {
         lock(&self.asked).as_ref().is_some_and(|asked| !asked.is_empty())
     }
 
+    /// Puts batches back that were not taken: they are the next ones.
+    pub(super) fn put_back(&mut self, batches: Vec<Batch>) {
+        for batch in batches.into_iter().rev() {
+            self.left.push_front(batch);
+        }
+    }
+
     /// Whether a batch may be there soon that the same transaction can take, and nothing waits for that to end.
     pub(super) fn expects_more(&self) -> bool {
-        self.met.is_none() && self.coming.load(Ordering::Acquire) > 0 && !self.is_asked()
+        self.left.is_empty()
+            && self.met.is_none()
+            && self.coming.load(Ordering::Acquire) > 0
+            && !self.is_asked()
     }
 
     /// The next batch, if one waits and nobody who overtakes it.
     pub(super) fn next_batch(&mut self) -> Option<Batch> {
         if self.is_asked() {
+            return None;
+        }
+        if let Some(batch) = self.left.pop_front() {
+            return Some(batch);
+        }
+        if self.met.is_some() {
             return None;
         }
         match self.jobs.try_recv() {
@@ -283,6 +302,7 @@ impl Handle {
         let inbox = Inbox {
             jobs: receiver,
             asked: Arc::clone(&asked),
+            left: VecDeque::new(),
             met: None,
             ahead: None,
             coming: Arc::clone(&coming),
@@ -432,6 +452,27 @@ mod tests {
         assert_eq!(order, ["command", "probe", "batch", "gathered", "batch", "stop"]);
         drop(inbox);
         assert!(matches!(handle.ask(Job::Probe).await, Err(Stopped)));
+    }
+
+    #[test]
+    fn what_was_put_back_comes_before_what_was_met_and_behind_who_asks() {
+        let (handle, mut inbox) = Handle::new(Arc::new(Ledger::new(Accounts::default())));
+        send_batches(&handle, 4);
+        handle.stop();
+        let mut group: Vec<Batch> = (0..4).filter_map(|_| inbox.next_batch()).collect();
+        assert!(inbox.next_batch().is_none(), "the end is met");
+        inbox.put_back(group.split_off(1));
+        lock(&handle.asked).as_mut().unwrap().push_back(Job::Probe(oneshot::channel().0));
+        assert!(inbox.next_batch().is_none(), "somebody waits");
+        let number = |job: &Job| match job {
+            Job::Batch(batch) => batch.id.map_or(0, |(_, number)| number),
+            other => u64::from(named(other) == "stop") * 100,
+        };
+        let order: Vec<u64> = (0..2).filter_map(|_| inbox.next()).map(|job| number(&job)).collect();
+        assert_eq!(order, [0, 2], "the probe, and the first that was left");
+        assert_eq!(inbox.next_batch().and_then(|batch| batch.id).map(|(_, number)| number), Some(3));
+        let order: Vec<u64> = (0..2).filter_map(|_| inbox.next()).map(|job| number(&job)).collect();
+        assert_eq!(order, [4, 100]);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! in few bytes and never the raw answers. Now and then the rows that changed are written and the journal is emptied, in one transaction:
 //! after a crash each exchange counts once.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use antumbra_observation::Observation;
 use antumbra_store::StoreError;
@@ -38,6 +38,9 @@ impl Thread {
             group.push(batch);
         }
         let outcome = self.commit(&mut group);
+        if let Ok(counted) = &outcome {
+            self.inbox.put_back(group.split_off(counted.len()));
+        }
         self.acknowledge(group, outcome);
     }
 
@@ -91,14 +94,20 @@ impl Thread {
         self.kept.offer(offers, clock::now_ms());
     }
 
-    /// What became of each batch, once all of it is durable.
+    /// What became of each batch, once all of it is durable. Those that are left after a while are not taken if somebody asks for something.
     fn commit(&mut self, group: &mut [Batch]) -> Result<Vec<Counted>, StoreError> {
         self.load()?;
-        let Self { store, releases, policies, ledger, places, .. } = self;
+        let Self { store, releases, policies, ledger, places, inbox, .. } = self;
+        let began = Instant::now();
         let counted = store.transaction(|writing| {
             let mut counting = Counting { releases, policies, places: *places };
-            let counted = group.iter_mut().map(|batch| counting.batch(writing, batch));
-            let counted = counted.collect::<Result<Vec<_>, _>>()?;
+            let mut counted = Vec::with_capacity(group.len());
+            for batch in group.iter_mut() {
+                counted.push(counting.batch(writing, batch)?);
+                if began.elapsed() >= GROUP_LASTS && inbox.is_asked() {
+                    break;
+                }
+            }
             append(writing, releases)?;
             let all = counted.iter().map(|batch| batch.settled).fold(Settled::default(), Settled::plus);
             writing.put_accounts(&ledger.after(all))?;
@@ -120,6 +129,9 @@ const GROUP_BATCHES: usize = 512;
 /// that compares for others must not be taken from them for each batch by itself. PostgreSQL has the same as `commit_delay` and
 /// `commit_siblings`: <https://www.postgresql.org/docs/current/runtime-config-wal.html>.
 const GROUP_WAITS: u32 = 6;
+/// How long a transaction counts before it ends for somebody who asks for something. It is not at once, or whoever asks without a pause would have
+/// each batch written to disk by itself.
+const GROUP_LASTS: Duration = Duration::from_millis(20);
 const A_MOMENT: Duration = Duration::from_micros(250);
 /// What the batches of one transaction may take in memory, but for the last one.
 const GROUP_BYTES: usize = 16 << 20;
