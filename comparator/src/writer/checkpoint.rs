@@ -21,16 +21,21 @@ impl Thread {
         let all = || self.releases.values().flat_map(Gathered::sources);
         let full = all().map(|brought| brought.journalled).sum::<u64>() >= MAX_JOURNALLED;
         let now = full || self.checkpointed.elapsed() >= BETWEEN_CHECKPOINTS;
+        let due = |brought: &Brought| {
+            full || brought.overdue
+                || (now || brought.journal_bytes >= LONG_JOURNAL) && is_worth_writing(brought)
+        };
         // What a failed commit counted is not the store's.
-        if !self.loaded || !now && !all().any(|brought| brought.overdue) {
+        if !self.loaded || !now && !all().any(due) {
             return;
         }
         while !self.inbox.is_asked() {
-            let due = |brought: &Brought| full || brought.overdue || now && is_worth_writing(brought);
             match self.write_next(due) {
                 Ok(true) => {}
                 Ok(false) => {
-                    self.checkpointed = Instant::now();
+                    if now {
+                        self.checkpointed = Instant::now();
+                    }
                     return;
                 }
                 Err(error) => return self.note_unwritten(&error),
@@ -143,6 +148,9 @@ fn put_in_place(
 }
 
 const BETWEEN_CHECKPOINTS: Duration = Duration::from_secs(5);
+/// Bytes of a journal that are written over in one transaction, where that pays: whoever asks for something waits until it ends, and a
+/// journal of five seconds may have forty million.
+const LONG_JOURNAL: u64 = 2 << 20;
 /// Exchanges that a start after a crash may have to count again.
 const MAX_JOURNALLED: u64 = 200_000;
 /// Bytes of a page.
