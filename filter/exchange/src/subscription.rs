@@ -327,6 +327,10 @@ struct Refused {
 impl Subscription {
     fn compiled(&self, document: &[u8]) -> Result<Policy, Refused> {
         let refused = |kind, generation| move |invalid| Refused { kind, generation, invalid };
+        if document.len() > MAX_DOCUMENT {
+            let message = format!("has {} bytes, must have at most {MAX_DOCUMENT}", document.len());
+            return Err(refused(TroubleKind::PolicyRefused, None)(Invalid::single("document", message)));
+        }
         let tree = Tree::from_json(document).map_err(refused(TroubleKind::PolicyRefused, None))?;
         let generation = match tree.get("generation") {
             Some(Tree::Integer(number)) => u64::try_from(*number).ok(),
@@ -344,5 +348,7 @@ enum Source {
     Instance,
 }
 
+/// Bytes of a document that is read at all: as many as a policy may take in memory. Reading holds up the requests of a worker.
+const MAX_DOCUMENT: usize = 16 << 20;
 /// Bytes of a document that the instances share; of a longer one they only hear, and each asks for it.
 const MAX_SHARED: usize = 1 << 20;

@@ -19,7 +19,7 @@ pub use words::{is_name, parse_duration};
 
 use crate::order;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::ops::RangeInclusive;
 use std::rc::Rc;
@@ -28,7 +28,9 @@ use std::time::Duration;
 /// Where problems are collected while a document is read.
 #[derive(Debug, Default)]
 pub struct Problems {
+    /// The first [`MAX_PROBLEMS`].
     found: RefCell<Vec<Problem>>,
+    more: Cell<usize>,
     costs: Costs,
 }
 
@@ -43,14 +45,35 @@ impl Problems {
     /// # Errors
     /// Everything that was wrong.
     pub fn finish<T>(self, compiled: Option<T>) -> Result<T, Invalid> {
-        let problems = self.found.into_inner();
+        let mut problems = self.found.into_inner();
+        if let more @ 1.. = self.more.get() {
+            problems.push(Problem { path: ROOT.to_owned(), message: format!("has {more} more problems") });
+        }
         match compiled {
             Some(value) if problems.is_empty() => Ok(value),
-            _ if problems.is_empty() => Err(Invalid::single("document", "is incomplete".to_owned())),
+            _ if problems.is_empty() => Err(Invalid::single(ROOT, "is incomplete".to_owned())),
             _ => Err(Invalid { problems }),
         }
     }
+
+    /// Whether more are only counted.
+    fn is_full(&self) -> bool {
+        self.found.borrow().len() >= MAX_PROBLEMS
+    }
+
+    fn add(&self, path: impl FnOnce() -> String, message: String) {
+        if self.is_full() {
+            self.more.set(self.more.get().saturating_add(1));
+        } else {
+            self.found.borrow_mut().push(Problem { path: path(), message });
+        }
+    }
 }
+
+/// Problems that are told one by one. Whoever mends a thousand does not miss the others yet.
+const MAX_PROBLEMS: usize = 1_000;
+/// The path of the whole.
+const ROOT: &str = "document";
 
 /// One value of a document together with its path. Each reading method answers `None` after it noted a problem.
 #[derive(Clone)]
@@ -96,7 +119,7 @@ impl<'a> Field<'a> {
 
     /// Notes a problem of the field in words of its own; its path is put before them.
     pub fn note(&self, message: String) {
-        self.problems.found.borrow_mut().push(Problem { path: self.path(), message });
+        self.problems.add(|| self.path(), message);
     }
 
     /// Counts what this value costs once it is compiled, among the costs of the document.
@@ -119,13 +142,13 @@ impl<'a> Field<'a> {
 
     /// Notes a problem of the value at `path`.
     pub(crate) fn note_at(&self, path: String, message: String) {
-        self.problems.found.borrow_mut().push(Problem { path, message });
+        self.problems.add(|| path, message);
     }
 
     /// Where it stands in the document, as `rules[2].mirror[0].percent`.
     pub fn path(&self) -> String {
         match &*self.path {
-            Path::Root => "document".to_owned(),
+            Path::Root => ROOT.to_owned(),
             path => path.to_string(),
         }
     }
@@ -139,7 +162,8 @@ impl<'a> Field<'a> {
     pub fn map(&self, known: &[&str]) -> Option<Map<'a>> {
         let entries = self.entries()?;
         for entry in entries.iter().filter(|(name, _)| !known.contains(name)) {
-            let near = suggestion(entry.0, known.iter().copied());
+            let full = self.problems.is_full();
+            let near = if full { String::new() } else { suggestion(entry.0, known.iter().copied()) };
             entry.1.note(format!("is not a known field{near}"));
         }
         Some(Map { field: self.clone(), entries })
@@ -154,9 +178,9 @@ impl<'a> Field<'a> {
         let names: Vec<&str> = entries.iter().map(|(name, _)| name.as_str()).collect();
         let repeated = order::repeated(&names);
         let mut read = Vec::with_capacity(entries.len());
-        for (index, (name, tree)) in entries.iter().enumerate() {
+        for ((name, tree), repeated) in entries.iter().zip(repeated) {
             let field = self.child(Path::Name(Rc::clone(&self.path), name), tree);
-            if repeated.contains(&index) {
+            if repeated {
                 field.note("is given twice".to_owned());
             } else {
                 read.push((name.as_str(), field));

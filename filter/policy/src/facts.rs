@@ -39,6 +39,9 @@ pub(crate) struct Questions {
     searches: BTreeMap<Place, Search>,
     rates: Rates,
     keys: BTreeSet<Place>,
+    /// There are too many: no more are taken, and the policy is refused. A name is looked for among those before, so the time would grow with
+    /// their square.
+    too_many: bool,
 }
 
 impl Questions {
@@ -46,29 +49,46 @@ impl Questions {
     pub(crate) fn header(&mut self, name: &str) -> HeaderSlot {
         // Hosts keep it under this name, whatever the version of HTTP; not all of them know it by the other.
         let name = if name == "host" { ":authority" } else { name };
-        HeaderSlot(place(&mut self.headers, |known| known == name, || name.to_owned()))
+        HeaderSlot(self.slot(|own| place(&mut own.headers, |known| known == name, || name.to_owned())))
     }
 
     pub(crate) fn cookie(&mut self, name: &str) -> CookieSlot {
         self.cookie_header = self.header("cookie");
-        CookieSlot(self.cookies.slot(name))
+        CookieSlot(self.slot(|own| own.cookies.slot(name)))
     }
 
     pub(crate) fn query(&mut self, name: &str) -> QuerySlot {
         self.path_header = self.header(":path");
-        QuerySlot(self.query.slot(name))
+        QuerySlot(self.slot(|own| own.query.slot(name)))
     }
 
     pub(crate) fn property(&mut self, path: &PropertyPath) -> PropertySlot {
-        PropertySlot(place(&mut self.properties, |known| known == path, || path.clone()))
+        PropertySlot(self.slot(|own| place(&mut own.properties, |known| known == path, || path.clone())))
     }
 
     pub(crate) fn form(&mut self, name: &str) -> FormSlot {
-        FormSlot(self.form.slot(name))
+        FormSlot(self.slot(|own| own.form.slot(name)))
     }
 
     pub(crate) fn json(&mut self, name: &str) -> JsonSlot {
-        JsonSlot(self.json.place(name))
+        JsonSlot(self.slot(|own| own.json.place(name)))
+    }
+
+    /// Whether requests are asked for more than [`MAX_NAMES`], or for more than [`MAX_ASKED`] headers and properties.
+    pub(crate) fn are_too_many(&self) -> bool {
+        self.too_many
+    }
+
+    /// The slot of a name, which may be a new one. Once there are too many it is any.
+    fn slot(&mut self, of: impl FnOnce(&mut Self) -> usize) -> usize {
+        if self.too_many {
+            return 0;
+        }
+        let slot = of(self);
+        let asked = self.headers.len() + self.properties.len();
+        let found = self.cookies.sorted.len() + self.query.sorted.len() + self.form.sorted.len();
+        self.too_many = asked > MAX_ASKED || asked + found + self.json.len() > MAX_NAMES;
+        slot
     }
 
     /// What is looked for in the values of a place.
@@ -515,6 +535,10 @@ pub(crate) fn without_last_dot(host: &[u8]) -> &[u8] {
 
 /// Bytes of a request's headers together: what Envoy lets in unless `max_request_headers_kb` says otherwise.
 const LONGEST_HEADERS: usize = 60 * 1024;
+/// The most names that requests are asked for, …
+pub(crate) const MAX_NAMES: usize = 8_192;
+/// … and of those the headers and properties, which cost a call each: as many take all steps of a policy.
+pub(crate) const MAX_ASKED: usize = 2_000;
 /// Steps of asking the host for a header or a property.
 const OF_A_HOST_CALL: usize = 500;
 /// Steps of hashing a byte.

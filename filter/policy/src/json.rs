@@ -54,6 +54,11 @@ impl Fields {
         field
     }
 
+    /// How many fields there are.
+    pub(crate) fn len(&self) -> usize {
+        self.names.len()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.names.is_empty()
     }

@@ -13,14 +13,19 @@ pub(crate) fn sort<T>(items: &mut Vec<T>, compare: &dyn Fn(&T, &T) -> Ordering) 
     items.extend(order.into_iter().filter_map(|place| left.get_mut(place)?.take()));
 }
 
-/// The places of names that stood before.
-pub(crate) fn repeated(names: &[&str]) -> Vec<usize> {
+/// Of each name whether it stood before.
+pub(crate) fn repeated(names: &[&str]) -> Vec<bool> {
     let order = sorted(names.len(), &|a, b| names.get(a).cmp(&names.get(b)));
-    let repeats = |pair: &[usize]| match pair {
-        [a, b] if names.get(*a) == names.get(*b) => Some(*b),
-        _ => None,
-    };
-    order.windows(2).filter_map(repeats).collect()
+    let mut repeated = vec![false; names.len()];
+    for pair in order.windows(2) {
+        if let [a, b] = pair
+            && names.get(*a) == names.get(*b)
+            && let Some(repeats) = repeated.get_mut(*b)
+        {
+            *repeats = true;
+        }
+    }
+    repeated
 }
 
 /// The places 0 to `count` in order.
@@ -43,7 +48,7 @@ mod tests {
 
     #[test]
     fn repetitions_are_the_later_ones() {
-        assert_eq!(repeated(&["b", "a", "b", "c", "b", "a"]), [5, 2, 4]);
-        assert_eq!(repeated(&[]), [0; 0]);
+        assert_eq!(repeated(&["b", "a", "b", "c", "b", "a"]), [false, false, true, false, true, true]);
+        assert_eq!(repeated(&[]), [false; 0]);
     }
 }

@@ -13,7 +13,7 @@ use crate::decision::{Decision, Reason, SkippedMirror};
 use crate::dice::Dice;
 use crate::document::{Cost, Field, Invalid, Map, Problem, Problems, Tree, all, optional};
 use crate::edits::{self, Edit};
-use crate::facts::{Facts, Questions};
+use crate::facts::{Facts, MAX_ASKED, MAX_NAMES, Questions};
 use crate::headers::own_name;
 use crate::key::{self, Keys, Salt};
 use crate::mirror::{Drawn, Mirror};
@@ -426,6 +426,12 @@ impl Policy {
 /// Compiles what is sought, and sums up what all of it costs. Rules that are not enabled count: one day they will be.
 fn read_cost(map: &Map<'_>, questions: &mut Questions, largest_body: usize) -> Option<Cost> {
     let field = map.field();
+    if questions.are_too_many() {
+        field.note(format!(
+            "asks requests for too many names, must be at most {MAX_NAMES}, of headers and metadata at most {MAX_ASKED}"
+        ));
+        return None;
+    }
     match questions.compile() {
         Ok(costs) => costs.iter().for_each(|(path, cost)| field.spend_at(path, *cost)),
         Err(TooLarge { path, reason }) => {
@@ -514,7 +520,7 @@ fn read_rules(field: &Field<'_>, compiler: &mut Compiler<'_>) -> Option<Vec<Rule
     let repeated = order::repeated(&names.iter().map(String::as_str).collect::<Vec<_>>());
     let places: Vec<(usize, &Field<'_>)> = fields.iter().enumerate().collect();
     let rules = all(&places, |(index, field)| {
-        if let (true, Some(name)) = (repeated.contains(index), names.get(*index)) {
+        if let (Some(true), Some(name)) = (repeated.get(*index), names.get(*index)) {
             field.note(format!("has the name {name:?} of an earlier rule, must have one of its own"));
         }
         field.spend(Cost { bytes: field.tree().weight(), steps: OF_A_RULE });

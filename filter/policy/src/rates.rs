@@ -3,7 +3,7 @@
 //! A client may send a long path, or a long cookie, but not both: a proxy bounds its headers together. So what the longest request takes
 //! is the rate of the dearest bytes, and not the sum over all places.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::place::{HeaderSlot, Place};
 
@@ -33,26 +33,25 @@ impl Rates {
     /// query parameter; `cookies` and `query` say in which headers those stand. What a client sends of the host's properties, such as
     /// the claims of a token, it sends in headers, too.
     pub(crate) fn dearest_header(&self, cookies: HeaderSlot, query: HeaderSlot) -> Vec<Place> {
-        let headers = self.0.keys().filter_map(|place| match place {
+        let slot_of = |place: &Place| match place {
             Place::Header(slot) | Place::Path(slot) | Place::Host(slot) => Some(*slot),
             Place::Cookie(_) => Some(cookies),
             Place::Query(_) => Some(query),
             Place::Property(_) | Place::Form(_) | Place::Json(_) => None,
-        });
-        let views = headers.map(|slot| {
-            let cookie = |place: &Place| slot == cookies && matches!(place, Place::Cookie(_));
-            let of_path = |place: &Place| {
-                *place == Place::Path(slot) || (slot == query && matches!(place, Place::Query(_)))
-            };
-            let mut places = vec![Place::Header(slot), Place::Host(slot)];
-            places.extend(self.dearest(cookie));
-            places.extend(self.dearest(of_path));
-            places
+        };
+        let slots: BTreeSet<HeaderSlot> = self.0.keys().filter_map(slot_of).collect();
+        let cookie = self.dearest(|place| matches!(place, Place::Cookie(_)));
+        let of_path = |place: &Place| *place == Place::Path(query) || matches!(place, Place::Query(_));
+        let of_path = self.dearest(of_path);
+        let views = slots.into_iter().map(|slot| {
+            let path = if slot == query { of_path } else { Some(Place::Path(slot)) };
+            let cookie = cookie.filter(|_| slot == cookies);
+            [Place::Header(slot), Place::Host(slot)].into_iter().chain(cookie).chain(path).collect()
         });
         let property = self.dearest(|place| matches!(place, Place::Property(_)));
         let views = views.chain(property.map(|property| vec![property]));
         views
-            .max_by_key(|places| places.iter().map(|place| self.of(*place)).sum::<usize>())
+            .max_by_key(|places: &Vec<Place>| places.iter().map(|place| self.of(*place)).sum::<usize>())
             .unwrap_or_default()
     }
 

@@ -189,3 +189,50 @@ fn patterns_on_several_places_see_their_own_values() {
         WrittenRequest::from_tree(&Tree::from_json(request.as_bytes()).unwrap(), Timestamp(0)).unwrap();
     assert_eq!(policy.decide(&request, Dice(0)).rule, Some("rule-0"));
 }
+
+/// Each would take minutes if the time grew with the square of what is in it: a proxy that reads it answers nobody meanwhile.
+#[test]
+fn documents_made_to_take_long_are_refused_in_time_that_grows_with_their_length() {
+    const COUNT: usize = 60_000;
+    let members = |member: &dyn Fn(usize) -> String| (0..COUNT).map(member).collect::<Vec<_>>().join(",");
+    // In no order, so that none has its place behind all before.
+    let name = |n: usize| (n as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
+    let read = |text: &str| {
+        let tree = Tree::from_json(text.as_bytes()).unwrap();
+        Policy::from_tree(&tree).map(drop).map_err(|invalid| invalid.problems)
+    };
+    let refused =
+        |text: &str| -> Vec<String> { read(text).unwrap_err().iter().map(ToString::to_string).collect() };
+    let twice = refused(&format!("{{{}}}", members(&|_| r#""version":1"#.to_owned())));
+    assert_eq!((twice.len(), &*twice[0]), (1_001, "version is given twice"));
+    assert_eq!(twice[1_000], format!("document has {} more problems", COUNT - 1 - 996));
+    let unknown = refused(&format!("{{{}}}", members(&|n| format!(r#""k{}":1"#, name(n)))));
+    assert_eq!((unknown.len(), unknown[1_000].contains("more problems")), (1_001, true));
+    let long = refused(&format!(r#"{{"{}":1}}"#, "v".repeat(1 << 20)));
+    assert!(long[0].contains("is not a known field"));
+    let rule = |blocks: &str| {
+        let rules = format!(r#"[{{"to":"a","matches":[{blocks}]}}]"#);
+        format!(r#"{{"version":1,"name":"p","variants":{{"a":null}},"default":"a","rules":{rules}}}"#)
+    };
+    for kind in ["headers", "cookies", "query", "metadata", "form", "json"] {
+        let conditions = members(&|n| format!(r#""k{}":"1""#, name(n)));
+        let problems = refused(&rule(&format!(r#"{{"{kind}":{{{conditions}}}}}"#)));
+        let expected = "document asks requests for too many names, must be at most 8192, of headers and metadata at most 2000";
+        assert_eq!(problems, [expected], "{kind}");
+    }
+    let again = members(&|n| format!(r#"{{"query":{{"q{}":"{n}"}}}}"#, n % 8_000));
+    assert_eq!(refused(&rule(&again)), ["rules[0].matches has 60000 items, must have 1..=64"]);
+}
+
+/// As many as there may be, and one more.
+#[test]
+fn names_have_a_bound() {
+    let policy = |kind: &str, count: usize| {
+        let names: Vec<String> = (0..count).map(|n| format!(r#""n{n}":"1""#)).collect();
+        compile(&[rule(&format!(r#"{{"{kind}":{{{}}}}}"#, names.join(",")))])
+    };
+    // The host is asked for `:method`, the variant's header and the cookie or the query's path, too.
+    let crowded = |kind, count| policy(kind, count).is_err_and(|problem| problem.contains("too many names"));
+    assert!(!crowded("form", 8_000) && crowded("form", 8_192));
+    assert!(!crowded("headers", 1_900) && crowded("headers", 2_000));
+}

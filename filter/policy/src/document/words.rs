@@ -68,10 +68,15 @@ pub(crate) fn suggestion<'n>(name: &str, known: impl IntoIterator<Item = &'n str
 
 /// `; did you mean "percent"?` if a known name is near enough.
 pub(super) fn nearest<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) -> Option<String> {
+    if name.len() > LONGEST_MISSPELT {
+        return None;
+    }
     let (distance, near) = known.into_iter().map(|k| (strsim::osa_distance(name, k), k)).min()?;
     (distance <= 2.max(name.len() / 3)).then(|| format!("; did you mean {near:?}?"))
 }
 
+/// The longest name that is compared with those known, in bytes: it takes its length times theirs.
+const LONGEST_MISSPELT: usize = 256;
 /// Known names that an error lists when none is near.
 const LISTED: usize = 20;
 

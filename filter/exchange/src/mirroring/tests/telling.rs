@@ -40,10 +40,12 @@ fn a_policy_that_is_refused_is_told_until_another_is_taken() {
         })
         .collect();
     let dear = POLICY.replace(":7", ":8").replace(r#""rules":["#, &format!(r#""rules":[{dear}"#));
+    let long = format!("{}{}", " ".repeat(16 << 20), POLICY.replace(":7", ":8"));
     for (at, document, kind, words) in [
         (2_000, &signed, TroubleKind::MissingSecret, r#"Some(8) override is signed with "k1""#),
         (10_000, &unreadable, TroubleKind::PolicyRefused, "Some(9) leese is not a known field"),
         (18_000, &dear, TroubleKind::PolicyRefused, "Some(8) document may take a request "),
+        (26_000, &long, TroubleKind::PolicyRefused, "None document has 16777"),
     ] {
         instance.heartbeat(at);
         instance.polled(document, at + 10);
@@ -55,9 +57,9 @@ fn a_policy_that_is_refused_is_told_until_another_is_taken() {
             instance.polled(document, at + later + 10);
         }
     }
-    instance.heartbeat(26_000);
-    instance.polled(&POLICY.replace(":7", ":10"), 26_010);
-    assert_eq!(told(&instance.heartbeat(28_000)), [""; 0]);
+    instance.heartbeat(34_000);
+    instance.polled(&POLICY.replace(":7", ":10"), 34_010);
+    assert_eq!(told(&instance.heartbeat(36_000)), [""; 0]);
 }
 
 #[test]
