@@ -1,6 +1,7 @@
 //! Traffic that would make a careless filter trap: it is answered normally, and Envoy counts no failure of the VM.
 
 mod budget;
+mod comparator;
 mod fuzz;
 mod made_up;
 
