@@ -260,6 +260,8 @@ fn only_the_reader_sees(problem: &Problem) -> bool {
             && message.starts_with("is \"")
         || said("must have at most 6 decimals")
         || path == "document" && said(", must take at most ")
+        // How many there are besides, of which each says more.
+        || path == "document" && message.ends_with(" more problems")
         || said("must be a percentage") && !message.starts_with("is \"")
         || said("leaves the default no traffic")
         || said("which next: time needs")
