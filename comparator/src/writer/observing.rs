@@ -19,7 +19,7 @@ use crate::live::kept::Offer;
 use crate::live::ledger::Settled;
 
 impl Thread {
-    /// Takes all batches that wait, up to a bound, through one transaction.
+    /// Takes all batches that wait or come within a moment, up to a bound, through one transaction.
     pub(super) fn take_group(&mut self, first: Batch) {
         let (mut observations, mut bytes) = (first.observations.len(), first.reserved.bytes());
         let mut group = vec![first];
@@ -125,13 +125,13 @@ impl Thread {
 /// Most observations of one transaction, but for the last batch: bounds how long an acknowledgement waits.
 const GROUP_OBSERVATIONS: usize = 4_096;
 const GROUP_BATCHES: usize = 512;
-/// How often a transaction waits a moment for batches that are being compared: writing it to disk costs more than the wait, and one core
-/// that compares for others must not be taken from them for each batch by itself. PostgreSQL has the same as `commit_delay` and
-/// `commit_siblings`: <https://www.postgresql.org/docs/current/runtime-config-wal.html>.
+/// How often a transaction waits a moment for batches that are being compared. Fewer transactions are then written to disk, and where there is one
+/// core, comparing is interrupted less often. PostgreSQL does the same with `commit_delay` and `commit_siblings`:
+/// <https://www.postgresql.org/docs/current/runtime-config-wal.html>.
 const GROUP_WAITS: u32 = 6;
-/// How long a transaction counts before it ends for somebody who asks for something. It is not at once, or whoever asks without a pause would have
-/// each batch written to disk by itself.
-const GROUP_LASTS: Duration = Duration::from_millis(20);
 const A_MOMENT: Duration = Duration::from_micros(250);
+/// How long a transaction counts before it ends early for somebody who asks for something. If it ended at once, whoever asks without a pause would
+/// have each batch written to disk by itself.
+const GROUP_LASTS: Duration = Duration::from_millis(20);
 /// What the batches of one transaction may take in memory, but for the last one.
 const GROUP_BYTES: usize = 16 << 20;

@@ -65,7 +65,8 @@ impl Problems {
         if self.is_full() {
             self.more.set(self.more.get().saturating_add(1));
         } else {
-            self.found.borrow_mut().push(Problem { path: path(), message });
+            let problem = Problem { path: path(), message };
+            self.found.borrow_mut().push(problem);
         }
     }
 }

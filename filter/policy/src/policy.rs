@@ -428,7 +428,7 @@ fn read_cost(map: &Map<'_>, questions: &mut Questions, largest_body: usize) -> O
     let field = map.field();
     if questions.are_too_many() {
         field.note(format!(
-            "asks requests for too many names, must be at most {MAX_NAMES}, of headers and metadata at most {MAX_ASKED}"
+            "asks a request for more than {MAX_NAMES} names, or for more than {MAX_ASKED} of headers and metadata"
         ));
         return None;
     }

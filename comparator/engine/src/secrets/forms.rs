@@ -181,7 +181,7 @@ static SCHEMES: LazyLock<AhoCorasick> = LazyLock::new(|| {
     AhoCorasick::builder().ascii_case_insensitive(true).build(schemes).expect("a few words")
 });
 
-/// Begins of what [`behind_blanks`] passes.
+/// What [`behind_blanks`] passes begins with one of these.
 const BLANKS: &[u8] = b" +\t:%";
 const BASIC: &str = "basic ";
 /// How far a mark is looked for behind blanks, and the longest mark, in bytes.
